@@ -1,0 +1,55 @@
+"""Files that are there whole or not at all."""
+
+import errno
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from petsearch.errors import StorageFull, Unavailable
+
+
+@contextmanager
+def translated_disk_errors() -> Iterator[None]:
+    """Turn a full disk into `StorageFull` and other disk trouble into `Unavailable`."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StorageFull(
+                "The disk is full; free some space and the work goes on by itself."
+            ) from error
+        raise Unavailable(f"The disk failed: {error.strerror or error}.") from error
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write beside `path`, then rename over it; parent folders are made.
+
+    Survives the end of the process at any moment. It does not wait for the platter: after a power
+    cut the newest files may be missing, never half there.
+
+    Raises:
+        StorageFull: no space left; nothing is left behind.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    with translated_disk_errors():
+        try:
+            _write(temporary, data)
+            temporary.rename(path)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+def _write(path: Path, data: bytes) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    try:
+        descriptor = os.open(path, flags, 0o640)
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, flags, 0o640)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)

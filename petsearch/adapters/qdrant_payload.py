@@ -1,0 +1,105 @@
+"""How an `ImageRecord` is written as the payload of a Qdrant point, and read back."""
+
+from datetime import datetime
+from typing import Any
+
+from petsearch.model import ImageMetadata, ImageRecord, ItemRef, JsonDict, Prediction
+
+KEYWORD_FIELDS = (
+    "species",
+    "breed",
+    "filename",
+    "animal_id",
+    "status",
+    "tags",
+    "attributes_list",
+    "sha256",
+    "job_id",
+)
+"""Payload fields with a keyword index: everything that can be filtered by equality."""
+DATETIME_FIELDS = ("created_at", "taken_at")
+"""Payload fields with a datetime index: what can be sorted and cut by range."""
+
+
+def to_payload(record: ImageRecord) -> JsonDict:
+    """A JSON object; `breed` and `species` hold what is shown, label or prediction."""
+    said = record.metadata
+    return {
+        "filename": said.filename,
+        "breed": record.breed,
+        "species": record.species,
+        "label": {"breed": said.breed, "species": said.species},
+        "prediction": _prediction_to_json(record.prediction),
+        "animal_id": said.animal_id,
+        "status": said.status,
+        "tags": list(said.tags),
+        "taken_at": said.taken_at.isoformat() if said.taken_at else None,
+        "attributes": dict(said.attributes),
+        "attributes_list": [f"{key}={value}" for key, value in sorted(said.attributes.items())],
+        "sha256": record.sha256,
+        "width": record.width,
+        "height": record.height,
+        "content_type": record.content_type,
+        "size_bytes": record.size_bytes,
+        "created_at": record.created_at.isoformat(),
+        "updated_at": record.updated_at.isoformat(),
+        "model_id": record.model_id,
+        "job_id": record.first_seen.job_id,
+        "first_seen": _ref_to_json(record.first_seen),
+        "sources": [_ref_to_json(ref) for ref in record.sources],
+    }
+
+
+def from_payload(image_id: str, payload: JsonDict) -> ImageRecord:
+    """The record that `to_payload` wrote."""
+    return ImageRecord(
+        image_id=image_id,
+        sha256=payload["sha256"],
+        metadata=_metadata_from(payload),
+        prediction=_prediction_from(payload["prediction"]),
+        width=payload["width"],
+        height=payload["height"],
+        content_type=payload["content_type"],
+        size_bytes=payload["size_bytes"],
+        created_at=datetime.fromisoformat(payload["created_at"]),
+        updated_at=datetime.fromisoformat(payload["updated_at"]),
+        model_id=payload["model_id"],
+        first_seen=_ref_from(payload["first_seen"]),
+        sources=tuple(_ref_from(entry) for entry in payload["sources"]),
+    )
+
+
+def _metadata_from(payload: JsonDict) -> ImageMetadata:
+    taken_at = payload["taken_at"]
+    return ImageMetadata(
+        filename=payload["filename"],
+        breed=payload["label"]["breed"],
+        species=payload["label"]["species"],
+        animal_id=payload["animal_id"],
+        status=payload["status"],
+        tags=tuple(payload["tags"]),
+        taken_at=datetime.fromisoformat(taken_at) if taken_at else None,
+        attributes=payload["attributes"],
+    )
+
+
+def _prediction_to_json(prediction: Prediction | None) -> JsonDict | None:
+    if prediction is None:
+        return None
+    return {
+        "breed": prediction.breed,
+        "species": prediction.species,
+        "confidence": prediction.confidence,
+    }
+
+
+def _prediction_from(value: Any) -> Prediction | None:
+    return Prediction(**value) if value else None
+
+
+def _ref_to_json(ref: ItemRef) -> JsonDict:
+    return {"job_id": ref.job_id, "item_no": ref.item_no}
+
+
+def _ref_from(value: JsonDict) -> ItemRef:
+    return ItemRef(job_id=value["job_id"], item_no=value["item_no"])

@@ -1,0 +1,225 @@
+"""The composition root: settings in, running services out. The addresses choose the adapters."""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import celery
+import redis
+
+from petsearch import object_keys
+from petsearch.adapters.celery_queue import CeleryQueue, make_celery
+from petsearch.adapters.filesystem_store import FilesystemStore
+from petsearch.adapters.private_redis import PrivateRedis
+from petsearch.adapters.redis_ledger import RedisLedger
+from petsearch.batching import BatchingEmbedder, BatchingOptions
+from petsearch.catalogue import Catalogue, Target, model_id_of
+from petsearch.errors import ConfigurationError, NotFound
+from petsearch.images import ImageLimits
+from petsearch.ingest import IngestOptions, Ingestor
+from petsearch.jobs import Jobs
+from petsearch.observability import get_logger
+from petsearch.ports import Embedder, Index, JobLedger, ObjectStore
+from petsearch.search import Searcher
+from petsearch.settings import Settings
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything a process needs, built once. Close it when the process ends."""
+
+    settings: Settings
+    embedder: Embedder
+    index: Index
+    store: ObjectStore
+    ledger: JobLedger
+    celery_app: celery.Celery
+    catalogue: Catalogue
+    jobs: Jobs
+    searcher: Searcher
+    image_limits: ImageLimits
+    clock: Callable[[], datetime]
+    _closing: ExitStack
+
+    def make_ingestor(self) -> Ingestor:
+        """What a worker runs. Closed with the services."""
+        settings = self.settings
+        ingestor = Ingestor(
+            embedder=self.embedder,
+            index=self.index,
+            store=self.store,
+            ledger=self.ledger,
+            catalogue=self.catalogue,
+            options=IngestOptions(
+                batch_size=settings.ingest_batch_size,
+                decode_threads=settings.decode_threads or os.cpu_count() or 1,
+                decode_megapixels=settings.limits.decode_megapixels,
+                limits=self.image_limits,
+            ),
+            clock=self.clock,
+        )
+        self._closing.callback(ingestor.close)
+        return ingestor
+
+    def initialise(self) -> Target:
+        """Create the first collection if there is none, and remember where its model came from."""
+        target = self.catalogue.initialise()
+        source = json.dumps({"spec": target.model.spec}).encode()
+        self.store.put(object_keys.model_source(target.model.model_id), source)
+        return target
+
+    def close(self) -> None:
+        """Release everything, the last opened first."""
+        self._closing.close()
+
+
+def build_services(settings: Settings) -> Services:
+    """Open what the addresses name.
+
+    Raises:
+        ConfigurationError: an address is missing or cannot be used.
+        Unavailable: a server does not answer.
+    """
+    settings.require("embedder_url", "index_url", "store_url", "redis_url")
+    with ExitStack() as opened:
+        store = _open_store(settings.store_url)
+        index = _open_index(settings.index_url)
+        opened.callback(index.close)
+        embedder = _open_embedder(settings, index, store)
+        opened.callback(embedder.close)
+        broker_url, client = _open_redis(settings.redis_url, opened)
+        ledger = RedisLedger(client)
+        celery_app = make_celery(broker_url)
+        opened.callback(celery_app.close)
+        catalogue = Catalogue(index, embedder)
+        limits = ImageLimits(settings.limits.image_bytes, settings.limits.image_megapixels)
+        return Services(
+            settings=settings,
+            embedder=embedder,
+            index=index,
+            store=store,
+            ledger=ledger,
+            celery_app=celery_app,
+            catalogue=catalogue,
+            jobs=Jobs(
+                store=store,
+                ledger=ledger,
+                queue=CeleryQueue(celery_app),
+                index=index,
+                catalogue=catalogue,
+                clock=_now,
+            ),
+            searcher=Searcher(
+                embedder=embedder,
+                index=index,
+                catalogue=catalogue,
+                image_limits=limits,
+                max_query_characters=settings.limits.query_characters,
+            ),
+            image_limits=limits,
+            clock=_now,
+            _closing=opened.pop_all(),
+        )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _open_store(url: str) -> ObjectStore:
+    kind, _, rest = url.partition(":")
+    if kind == "file" and rest:
+        return FilesystemStore(Path(rest))
+    raise _unknown_address("STORE_URL", url, "file:<dir>")
+
+
+def _open_index(url: str) -> Index:
+    kind, _, rest = url.partition(":")
+    if kind == "edge" and rest:
+        with _extra("standalone"):
+            from petsearch.adapters.qdrant_edge_index import QdrantEdgeIndex
+        return QdrantEdgeIndex(Path(rest))
+    raise _unknown_address("INDEX_URL", url, "edge:<dir>")
+
+
+def _open_redis(url: str, opened: ExitStack) -> tuple[str, redis.Redis]:
+    """The broker's address and a client for the ledger."""
+    kind, _, rest = url.partition(":")
+    if kind == "local" and rest:
+        server = PrivateRedis(Path(rest))
+        opened.callback(server.close)
+        broker_url = f"redis+socket://{server.socket_path}"
+        client = redis.Redis(unix_socket_path=str(server.socket_path), decode_responses=True)
+    elif kind in ("redis", "rediss"):
+        broker_url = url
+        client = redis.Redis.from_url(
+            url, decode_responses=True, socket_timeout=10, socket_connect_timeout=5
+        )
+    else:
+        raise _unknown_address("REDIS_URL", url, "redis://<host>:<port>/<db>, local:<dir>")
+    opened.callback(client.close)
+    return broker_url, client
+
+
+def _open_embedder(settings: Settings, index: Index, store: ObjectStore) -> Embedder:
+    if settings.embedder_url != "local:":
+        raise _unknown_address("EMBEDDER_URL", settings.embedder_url, "local:")
+    settings.require("model")
+    with _extra("embedder"):
+        from petsearch.adapters.open_clip_model import load_model
+    model = load_model(_model_to_serve(settings.model, index, store))
+    return BatchingEmbedder(model, BatchingOptions())
+
+
+def _model_to_serve(wanted: str, index: Index, store: ObjectStore) -> str:
+    """The model the photos are indexed with; `wanted` only decides the first one."""
+    collection = index.current()
+    if collection is None:
+        return wanted
+    try:
+        source = store.get(object_keys.model_source(model_id_of(collection)))
+    except NotFound:
+        return wanted
+    serving = str(json.loads(source)["spec"])
+    if _same_model(wanted, serving):
+        return serving
+    log.warning(
+        "this data was indexed with another model, which goes on serving; "
+        "to use the wanted one, start with a new --data-dir and ingest again",
+        serving=serving,
+        wanted=wanted,
+    )
+    return serving
+
+
+def _same_model(wanted: str, serving: str) -> bool:
+    kind, _, rest = wanted.partition(":")
+    if kind == "dir" and rest:
+        return f"dir:{Path(rest).expanduser().resolve()}" == serving
+    return wanted == serving
+
+
+def _unknown_address(variable: str, given: str, accepted: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"PETSEARCH_{variable} is {given!r}, which is no known kind of address. "
+        f"Accepted: {accepted}."
+    )
+
+
+@contextmanager
+def _extra(name: Literal["standalone", "embedder", "worker"]) -> Iterator[None]:
+    """Turn a missing library into an error that names the extra to install."""
+    try:
+        yield
+    except ImportError as error:
+        raise ConfigurationError(
+            f"The library {error.name!r} is not installed. "
+            f"Install it with: pip install 'petsearch[{name}]'"
+        ) from error

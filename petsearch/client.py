@@ -1,0 +1,175 @@
+"""The Python client of the REST API: synchronous, typed, with errors of our own tree."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from petsearch.errors import (
+    Conflict,
+    InvalidInput,
+    NotFound,
+    Overloaded,
+    PetsearchError,
+    TooLarge,
+    Unavailable,
+)
+from petsearch.model import JsonDict
+
+_ERROR_OF: Mapping[int, type[PetsearchError]] = {
+    400: InvalidInput,
+    404: NotFound,
+    409: Conflict,
+    413: TooLarge,
+    422: InvalidInput,
+    429: Overloaded,
+}
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A photo to upload, and what is said about it (keys as in the API's `metadata`)."""
+
+    filename: str
+    data: bytes
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def described(self) -> JsonDict:
+        """The metadata with the file name in it."""
+        return {"filename": self.filename, **self.metadata}
+
+
+class Client:
+    """Calls a petsearch server.
+
+    Args:
+        base_url: such as `http://127.0.0.1:8000`.
+        timeout_s: of one call.
+        transport: an httpx transport, for other ways to reach a server.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        timeout_s: float = 60.0,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self._base_url = base_url
+        self._http = httpx.Client(
+            base_url=base_url,
+            timeout=timeout_s,
+            transport=transport or httpx.HTTPTransport(retries=2),
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def search(self, query: str, **options: Any) -> JsonDict:
+        """Search by words; `options` as in `GET /v1/search` (limit, species, breed, min_score)."""
+        return self._call("GET", "/v1/search", params={"q": query, **_given(options)})
+
+    def search_photo(self, data: bytes, **options: Any) -> JsonDict:
+        """Search by an encoded photo."""
+        return self._call(
+            "POST", "/v1/search/image", files={"photo": ("photo", data)}, data=_given(options)
+        )
+
+    def similar(self, image_id: str, **options: Any) -> JsonDict:
+        """Photos that look like an indexed one."""
+        return self._call("GET", f"/v1/images/{image_id}/similar", params=_given(options))
+
+    def image(self, image_id: str) -> JsonDict:
+        """One image."""
+        return self._call("GET", f"/v1/images/{image_id}")
+
+    def stats(self) -> JsonDict:
+        """Counts."""
+        return self._call("GET", "/v1/stats")
+
+    def open_job(self, source: str, *, expected: int | None = None) -> JsonDict:
+        """Open a job that photos are added to."""
+        return self._call("POST", "/v1/jobs", json={"source": source, "expected": expected})
+
+    def add_photos(self, job_id: str, photos: Sequence[Photo]) -> JsonDict:
+        """Add at most 64 photos to an open job."""
+        files = [("photos", (photo.filename, photo.data)) for photo in photos]
+        metadata = json.dumps([photo.described for photo in photos])
+        return self._call(
+            "POST", f"/v1/jobs/{job_id}/photos", files=files, data={"metadata": metadata}
+        )
+
+    def add_known(self, job_id: str, photos: Sequence[tuple[str, JsonDict]]) -> list[int]:
+        """Account photos, given as (SHA-256, metadata), that the server has; which are missing."""
+        items = [{"sha256": sha256, "metadata": metadata} for sha256, metadata in photos]
+        answer = self._call("POST", f"/v1/jobs/{job_id}/known", json={"items": items})
+        missing: list[int] = answer["missing"]
+        return missing
+
+    def seal_job(self, job_id: str) -> JsonDict:
+        """No more photos for this job."""
+        return self._call("POST", f"/v1/jobs/{job_id}/seal")
+
+    def job(self, job_id: str) -> JsonDict:
+        """Where a job stands."""
+        return self._call("GET", f"/v1/jobs/{job_id}")
+
+    def jobs(self, limit: int = 20) -> list[JsonDict]:
+        """Jobs, newest first."""
+        items: list[JsonDict] = self._call("GET", "/v1/jobs", params={"limit": limit})["items"]
+        return items
+
+    def job_items(self, job_id: str, status: str | None = None) -> Iterator[JsonDict]:
+        """What became of a job's items."""
+        cursor: str | None = None
+        while True:
+            params = _given({"status": status, "cursor": cursor, "limit": 1000})
+            page = self._call("GET", f"/v1/jobs/{job_id}/items", params=params)
+            yield from page["items"]
+            cursor = page["next_cursor"]
+            if cursor is None:
+                return
+
+    def _call(self, method: str, path: str, **arguments: Any) -> JsonDict:
+        try:
+            response = self._http.request(method, path, **arguments)
+        except httpx.HTTPError as error:
+            raise Unavailable(
+                f"No petsearch server answers at {self._base_url} ({error}). "
+                "Start one with: petsearch serve"
+            ) from error
+        if response.is_success:
+            body: JsonDict = response.json()
+            return body
+        raise _error_of(response)
+
+
+def _given(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _error_of(response: httpx.Response) -> PetsearchError:
+    try:
+        detail = str(response.json()["detail"])
+    except (ValueError, KeyError, TypeError):
+        detail = f"The server answered {response.status_code} {response.reason_phrase}."
+    kind = _ERROR_OF.get(response.status_code)
+    if kind is None:
+        kind = Unavailable if response.status_code >= 500 else PetsearchError
+    return kind(detail)

@@ -1,0 +1,111 @@
+"""The demo: a server that answers at once and fills its catalogue while you look at it."""
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from petsearch.bootstrap import Services
+from petsearch.client import Client, Photo
+from petsearch.errors import ConfigurationError, PetsearchError
+from petsearch.images import ImageLimits
+from petsearch.model import Filters
+from petsearch.photo_sources import DatasetOptions, PhotoSource, from_dataset, from_paths
+from petsearch.sample.catalogue import catalogue
+from petsearch.standalone import StandaloneOptions, serve
+from petsearch.uploading import Progress, upload
+
+OXFORD_PETS = "oxford-pets"
+_OXFORD_DATASET = "timm/oxford-iiit-pet"
+_HUB_MODEL = "hub:ViT-B-32/openai"
+_SEED = 20_261_123
+_NEXT_STEP = "make demo SOURCE=oxford-pets   or   make demo SOURCE=<folder of photos> [MODEL=…]"
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class DemoOptions:
+    """What `petsearch demo` takes."""
+
+    data_dir: Path
+    source: str
+    """Empty for the drawings, `oxford-pets`, or a folder of photos."""
+    model: str
+    port: int
+    count: int
+    """How many drawings."""
+
+
+def run_demo(options: DemoOptions, *, say: Say) -> None:
+    """Serve, and fill the catalogue through the API like any client would.
+
+    Raises:
+        ConfigurationError: the source or the model cannot be had.
+    """
+    source = _source(options)
+    model = options.model or ("sample" if not options.source else _HUB_MODEL)
+
+    def seed(services: Services, address: str) -> None:
+        is_sample = services.catalogue.current().model.is_sample
+        say(f"petsearch is ready: {address}   (Ctrl-C stops all of it)")
+        if is_sample:
+            say(f"These are drawings with a small demo model. With photos: {_NEXT_STEP}")
+        _fill(address, source, services, say)
+
+    serve(
+        StandaloneOptions(options.data_dir, model, port=options.port),
+        on_ready=seed,
+    )
+
+
+def _source(options: DemoOptions) -> PhotoSource:
+    if not options.source:
+        return PhotoSource(_drawings(options.count), options.count)
+    if options.source == OXFORD_PETS:
+        return from_dataset(_OXFORD_DATASET, DatasetOptions(split="test"))
+    folder = Path(options.source).expanduser()
+    if not folder.is_dir():
+        raise ConfigurationError(
+            f"SOURCE is {options.source!r}: give a folder of photos, or {OXFORD_PETS}."
+        )
+    return from_paths([folder], max_bytes=ImageLimits().max_bytes)
+
+
+def _drawings(count: int) -> Iterator[Photo]:
+    for drawing in islice(catalogue(count, _SEED), count):
+        yield Photo(
+            drawing.filename,
+            drawing.to_jpeg(),
+            {"breed": drawing.kind, "species": drawing.species, "tags": ["drawing"]},
+        )
+
+
+def _fill(address: str, source: PhotoSource, services: Services, say: Say) -> None:
+    """Upload what is not there yet. Ends quietly when the server is stopped meanwhile."""
+    collection = services.catalogue.current().collection
+    if source.count and services.index.count(collection, Filters()) >= source.count:
+        say(f"The catalogue is there already: {source.count} photos.")
+        return
+    shown = -1
+
+    def show(progress: Progress) -> None:
+        nonlocal shown
+        done = progress.job["done"]
+        if sys.stderr.isatty() and done != shown:
+            shown = done
+            sys.stderr.write(f"\rCatalogue: {done}/{source.count or '?'} ")
+            sys.stderr.flush()
+
+    try:
+        with Client(address) as client:
+            job = upload(client, source, name="seed", on_progress=show)
+    except PetsearchError as error:
+        say(f"The catalogue is not complete ({error.detail}). The next start goes on with it.")
+        return
+    counts = job["counts"]
+    say(
+        f"\nThe catalogue is complete: {counts['ingested']} ingested, {counts['duplicate']} were "
+        f"here, {counts['refused']} refused, {counts['failed']} failed."
+    )

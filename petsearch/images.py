@@ -1,0 +1,273 @@
+"""Pictures: check, decode once, and make from it pixels for the model and copies for people.
+
+`to_pixels` is the one preprocessing of the project: worker, embedder, evaluation and tests use it.
+It equals open_clip's own evaluation transform up to normalisation (tests/unit/test_images.py).
+"""
+
+import io
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import pillow_heif
+from PIL import Image, ImageOps
+
+from petsearch.errors import NotAnImage, TooLarge
+from petsearch.model import Pixels, PixelSpec
+
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "HEIF", "BMP", "TIFF")
+DISPLAY_SIDE = 1600
+THUMBNAIL_SIDE = 320
+_ORIENTATION_TAG = 0x0112
+_MAX_ASPECT = 16
+_RESAMPLING = {
+    "bicubic": Image.Resampling.BICUBIC,
+    "bilinear": Image.Resampling.BILINEAR,
+}
+# What a decoder may raise on broken input; DecompressionBombError is not an OSError.
+_DECODE_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    IndexError,
+    TypeError,
+    MemoryError,
+    OverflowError,
+    Image.DecompressionBombError,
+)
+
+
+@dataclass(frozen=True)
+class ImageLimits:
+    """What is refused before a pixel is decoded."""
+
+    max_bytes: int = 50 * 1024 * 1024
+    max_megapixels: float = 120.0
+
+
+@dataclass(frozen=True)
+class DecodedImage:
+    """An upright RGB picture without metadata, and what its file declared."""
+
+    picture: Image.Image
+    width: int
+    """Upright width of the original; `picture` may be smaller (see `decode`)."""
+    height: int
+    content_type: str
+
+
+class PixelBudget:
+    """Lets decoders pass as long as the megapixels in memory stay under a budget.
+
+    An image larger than the whole budget passes alone.
+    """
+
+    def __init__(self, megapixels: float) -> None:
+        self._limit = megapixels
+        self._used = 0.0
+        self._freed = threading.Condition()
+
+    @contextmanager
+    def spend(self, megapixels: float) -> Iterator[None]:
+        """Wait for room for `megapixels`, and give it back at the end."""
+        cost = min(megapixels, self._limit)
+        with self._freed:
+            self._freed.wait_for(lambda: self._used + cost <= self._limit)
+            self._used += cost
+        try:
+            yield
+        finally:
+            with self._freed:
+                self._used -= cost
+                self._freed.notify_all()
+
+
+def register_formats() -> None:
+    """Teach Pillow HEIC, what phones send. Doing it twice is doing it once."""
+    pillow_heif.register_heif_opener()
+
+
+def open_checked(data: bytes, limits: ImageLimits) -> Image.Image:
+    """Read the header of an encoded picture and check it against `limits`; decodes nothing.
+
+    Raises:
+        TooLarge: more bytes or declared pixels than allowed.
+        NotAnImage: empty, not a picture, or a format outside `FORMATS`.
+    """
+    if not data:
+        raise NotAnImage("The file is empty (0 bytes).")
+    if len(data) > limits.max_bytes:
+        raise TooLarge(
+            f"The file has {len(data) / 1e6:.1f} MB; "
+            f"at most {limits.max_bytes / 1e6:.0f} MB are accepted."
+        )
+    register_formats()
+    with warnings.catch_warnings():
+        # Pillow warns about large pictures and odd metadata; the limits below decide.
+        warnings.simplefilter("ignore")
+        try:
+            picture = Image.open(io.BytesIO(data), formats=FORMATS)
+        except Image.DecompressionBombError as error:
+            raise TooLarge(
+                "The picture declares too many pixels; "
+                f"at most {limits.max_megapixels:g} megapixels are accepted."
+            ) from error
+        except _DECODE_ERRORS as error:
+            raise NotAnImage(
+                "The file is not a picture of a known format "
+                "(JPEG, PNG, WebP, GIF, HEIC, BMP, TIFF)."
+            ) from error
+    megapixels = picture.width * picture.height / 1e6
+    if megapixels > limits.max_megapixels:
+        raise TooLarge(
+            f"The picture declares {picture.width} x {picture.height} pixels "
+            f"({megapixels:.0f} megapixels); at most {limits.max_megapixels:g} are accepted."
+        )
+    return picture
+
+
+def decode(data: bytes, limits: ImageLimits, *, at_least: int = DISPLAY_SIDE) -> DecodedImage:
+    """Decode an encoded picture whole: upright by EXIF, RGB, first frame, metadata dropped.
+
+    JPEGs much larger than `at_least` (pixels of the longer side) are decoded at 1/2, 1/4 or 1/8
+    of their size, which their format allows at a fraction of the cost.
+
+    Raises:
+        TooLarge, NotAnImage: see `open_checked`; `NotAnImage` also for a truncated file.
+    """
+    picture = open_checked(data, limits)
+    content_type = Image.MIME.get(picture.format or "", "application/octet-stream")
+    width, height = picture.size
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            picture.draft(None, (at_least, at_least))
+            orientation = picture.getexif().get(_ORIENTATION_TAG, 1)
+            picture.load()
+            upright = to_rgb(ImageOps.exif_transpose(picture) if orientation != 1 else picture)
+        except _DECODE_ERRORS as error:
+            raise NotAnImage(
+                f"The {picture.format} file cannot be decoded to its end; "
+                "it is broken or truncated."
+            ) from error
+    # Pillow's encoders copy comments and profiles from `info`; the copies must hold none.
+    upright.info.clear()
+    if orientation in (5, 6, 7, 8):
+        width, height = height, width
+    return DecodedImage(upright, width, height, content_type)
+
+
+def to_rgb(picture: Image.Image) -> Image.Image:
+    """RGB, 8 bits a channel: transparency goes on white, 16-bit grey is scaled, CMYK converted."""
+    if picture.mode == "RGB":
+        return picture
+    if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
+        return _scale_to_8_bits(picture).convert("RGB")
+    if "transparency" in picture.info or picture.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
+        rgba = picture.convert("RGBA")
+        white = Image.new("RGBA", rgba.size, "white")
+        return Image.alpha_composite(white, rgba).convert("RGB")
+    return picture.convert("RGB")
+
+
+def _scale_to_8_bits(picture: Image.Image) -> Image.Image:
+    values = np.asarray(picture, dtype=np.float32)
+    # 16-bit files use their whole range; floats and 32-bit integers say no range, so the
+    # brightest value is white.
+    top = 65535.0 if picture.mode.startswith("I") else 1.0
+    top = max(top, float(values.max(initial=0.0)))
+    return Image.fromarray((values.clip(0.0) * (255.0 / top)).round().astype(np.uint8))
+
+
+def to_pixels(picture: Image.Image, spec: PixelSpec) -> Pixels:
+    """Pixels `(3, height, width)` uint8 as `spec` wants them, from an upright RGB picture."""
+    resampling = _RESAMPLING[spec.interpolation]
+    if spec.resize_mode == "squash":
+        fitted = picture.resize((spec.width, spec.height), resampling)
+    elif spec.resize_mode == "longest":
+        fitted = _pad_centre(_resize_longest(picture, spec, resampling), spec)
+    else:
+        fitted = _crop_centre(_resize_shortest(picture, spec, resampling), spec)
+    return np.ascontiguousarray(np.asarray(fitted, dtype=np.uint8).transpose(2, 0, 1))
+
+
+def _resize_shortest(
+    picture: Image.Image, spec: PixelSpec, resampling: Image.Resampling
+) -> Image.Image:
+    picture = _cut_extremes(picture)
+    width, height = picture.size
+    if spec.width != spec.height:
+        # As open_clip.transform.ResizeKeepRatio, which always uses bicubic here.
+        ratio = min(height / spec.height, width / spec.width)
+        return picture.resize(
+            (round(width / ratio), round(height / ratio)), Image.Resampling.BICUBIC
+        )
+    # As torchvision.transforms.Resize(int): the longer side is truncated, not rounded.
+    side = spec.width
+    if width <= height:
+        size = (side, int(side * height / width))
+    else:
+        size = (int(side * width / height), side)
+    return picture if size == picture.size else picture.resize(size, resampling)
+
+
+def _cut_extremes(picture: Image.Image) -> Image.Image:
+    # A 60000 x 1 picture would become 13 million pixels wide before the crop.
+    width, height = picture.size
+    longest = _MAX_ASPECT * min(width, height)
+    if max(width, height) <= longest:
+        return picture
+    left, top = max(0, (width - longest) // 2), max(0, (height - longest) // 2)
+    return picture.crop((left, top, min(width, left + longest), min(height, top + longest)))
+
+
+def _crop_centre(picture: Image.Image, spec: PixelSpec) -> Image.Image:
+    # As torchvision.transforms.CenterCrop, which rounds half to even.
+    left = round((picture.width - spec.width) / 2.0)
+    top = round((picture.height - spec.height) / 2.0)
+    return picture.crop((left, top, left + spec.width, top + spec.height))
+
+
+def _resize_longest(
+    picture: Image.Image, spec: PixelSpec, resampling: Image.Resampling
+) -> Image.Image:
+    # As open_clip.transform.ResizeKeepRatio(longest=1).
+    ratio = max(picture.height / spec.height, picture.width / spec.width)
+    size = (round(picture.width / ratio), round(picture.height / ratio))
+    return picture.resize(size, resampling)
+
+
+def _pad_centre(picture: Image.Image, spec: PixelSpec) -> Image.Image:
+    canvas = Image.new("RGB", (spec.width, spec.height), (spec.fill_color,) * 3)
+    # As open_clip.transform.center_crop_or_pad.
+    left, top = (spec.width - picture.width) // 2, (spec.height - picture.height) // 2
+    canvas.paste(picture, (left, top))
+    return canvas
+
+
+def display_copy(picture: Image.Image) -> bytes:
+    """JPEG of at most `DISPLAY_SIDE` pixels a side, without any metadata."""
+    return _encode(_shrink(picture, DISPLAY_SIDE), quality=88)
+
+
+def thumbnail(picture: Image.Image) -> bytes:
+    """JPEG of at most `THUMBNAIL_SIDE` pixels a side, without any metadata."""
+    return _encode(_shrink(picture, THUMBNAIL_SIDE), quality=80)
+
+
+def _shrink(picture: Image.Image, side: int) -> Image.Image:
+    if max(picture.size) <= side:
+        return picture
+    copy = picture.copy()
+    copy.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=2.0)
+    return copy
+
+
+def _encode(picture: Image.Image, *, quality: int) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=quality)
+    return buffer.getvalue()

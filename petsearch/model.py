@@ -1,0 +1,296 @@
+"""The words of the domain as frozen dataclasses: images, models, searches and jobs."""
+
+import hashlib
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Embedding = NDArray[np.float32]
+"""float32, L2-normalised: `(dim,)`."""
+Embeddings = NDArray[np.float32]
+"""float32, each row L2-normalised: `(n, dim)`."""
+Pixels = NDArray[np.uint8]
+"""uint8 RGB, channels first: `(3, height, width)`, or `(n, 3, height, width)`."""
+
+IMAGE_NAMESPACE = uuid.UUID("5f0c8a52-6d0c-5c0e-9b4e-3a3f6f6d7a11")
+
+
+def image_id_of(sha256_hex: str) -> str:
+    """The id of an image: UUIDv5 of the SHA-256 of its bytes, so that ingesting is idempotent."""
+    return str(uuid.uuid5(IMAGE_NAMESPACE, sha256_hex))
+
+
+def sha256_of(data: bytes) -> str:
+    """Hex SHA-256 of `data`."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def normalise_name(name: str) -> str:
+    """A breed, species or status as it is stored and compared: `Maine_Coon ` is `maine coon`."""
+    return " ".join(name.replace("_", " ").lower().split())
+
+
+# --- models ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class PixelSpec:
+    """What pixels a model wants. Normalisation (mean, std) is the embedder's own business."""
+
+    height: int
+    width: int
+    resize_mode: Literal["shortest", "longest", "squash"] = "shortest"
+    interpolation: Literal["bicubic", "bilinear"] = "bicubic"
+    fill_color: int = 0
+
+
+@dataclass(frozen=True)
+class Label:
+    """A breed the model can name, and the species it belongs to."""
+
+    breed: str
+    species: str
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """A loaded CLIP as the other parts see it."""
+
+    model_id: str
+    """Name and the first 12 hex digits of a SHA-256 over weights and config."""
+    spec: str
+    """How to load it again: `hub:ViT-B-32/openai`, `dir:<path>`, `sample`."""
+    dim: int
+    pixel_spec: PixelSpec
+    logit_scale: float
+    labels: tuple[Label, ...]
+    prompt_templates: tuple[str, ...]
+    """How a bare query becomes prompts; each holds one `{}`."""
+    label_templates: tuple[str, ...]
+    """How a breed's name becomes prompts when a photo's breed is predicted."""
+    device: str = "cpu"
+    precision: str = "fp32"
+
+    @property
+    def is_sample(self) -> bool:
+        """Whether this is the bundled demo model, which knows drawings only."""
+        return self.spec == "sample"
+
+
+class Priority(StrEnum):
+    """Who waits: a person (`query`) goes before bulk work (`ingest`)."""
+
+    QUERY = "query"
+    INGEST = "ingest"
+
+
+# --- images ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ImageMetadata:
+    """What a client may say about an image. Empty values mean "not said"."""
+
+    filename: str = ""
+    breed: str | None = None
+    species: str | None = None
+    animal_id: str | None = None
+    status: str | None = None
+    tags: tuple[str, ...] = ()
+    taken_at: datetime | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the model takes an image for: zero-shot over its labels."""
+
+    breed: str
+    species: str
+    confidence: float
+    """Softmax over the model's labels at its own temperature, 0..1; not calibrated."""
+
+
+@dataclass(frozen=True)
+class ItemRef:
+    """Which item of which job."""
+
+    job_id: str
+    item_no: int
+
+
+@dataclass(frozen=True)
+class ImageRecord:
+    """An image as it is indexed: the payload of its point."""
+
+    image_id: str
+    sha256: str
+    metadata: ImageMetadata
+    prediction: Prediction | None
+    width: int
+    height: int
+    content_type: str
+    size_bytes: int
+    created_at: datetime
+    updated_at: datetime
+    model_id: str
+    first_seen: ItemRef
+    sources: tuple[ItemRef, ...] = ()
+
+    @property
+    def breed(self) -> str | None:
+        """The label if there is one, else what was predicted."""
+        return self.metadata.breed or (self.prediction.breed if self.prediction else None)
+
+    @property
+    def species(self) -> str | None:
+        """The label if there is one, else what was predicted."""
+        return self.metadata.species or (self.prediction.species if self.prediction else None)
+
+    @property
+    def breed_source(self) -> Literal["label", "predicted"] | None:
+        """Where `breed` comes from."""
+        if self.metadata.breed:
+            return "label"
+        return "predicted" if self.prediction else None
+
+
+@dataclass(frozen=True)
+class Point:
+    """A record with its embedding: what the index holds."""
+
+    record: ImageRecord
+    embedding: Embedding
+
+
+# --- searches -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What a hit must satisfy; only what the caller sent."""
+
+    species: str | None = None
+    breed: str | None = None
+    filename: str | None = None
+    exclude_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One search result. `score` is cosine similarity, -1..1, higher is better."""
+
+    record: ImageRecord
+    score: float
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """Hits, best first, and the model that ranked them."""
+
+    hits: tuple[Hit, ...]
+    model_id: str
+
+
+# --- jobs -----------------------------------------------------------------------------------
+
+
+class ItemStatus(StrEnum):
+    """What became of an item."""
+
+    INGESTED = "ingested"
+    DUPLICATE = "duplicate"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
+class JobState(StrEnum):
+    """Where a job stands."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    PAUSED = "paused"
+    SUCCEEDED = "succeeded"
+    PARTLY_FAILED = "partly_failed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more will happen."""
+        return self in _FINAL_STATES
+
+
+_FINAL_STATES = frozenset(
+    {JobState.SUCCEEDED, JobState.PARTLY_FAILED, JobState.FAILED, JobState.CANCELLED}
+)
+
+
+@dataclass(frozen=True)
+class Item:
+    """One photo to ingest: where its bytes wait, and what was said about it."""
+
+    item_no: int
+    sha256: str
+    metadata: ImageMetadata
+    staging_key: str | None
+    """Object key of the bytes, or None for an image the index holds already."""
+    refusal: str | None = None
+    """Why the bytes were not even kept (too large, say); such an item only has to be accounted."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one item, and why."""
+
+    item_no: int
+    filename: str
+    status: ItemStatus
+    image_id: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job as the ledger knows it. `counts` has a value for every `ItemStatus`."""
+
+    job_id: str
+    source: str
+    created_at: datetime
+    sealed: bool
+    """False while more items may still be added."""
+    total: int
+    """Items added so far."""
+    counts: Mapping[ItemStatus, int]
+    finished_at: datetime | None = None
+    reason: str | None = None
+    """Why nothing moves at the moment, if that is so."""
+    expected: int | None = None
+    """How many items the client said it would send."""
+
+    @property
+    def done(self) -> int:
+        """Items accounted for."""
+        return sum(self.counts.values())
+
+    @property
+    def state(self) -> JobState:
+        """Derived, never stored: the counters are the only truth."""
+        if not (self.sealed and self.done >= self.total):
+            if self.reason:
+                return JobState.PAUSED
+            return JobState.RUNNING if self.done else JobState.QUEUED
+        bad = self.counts[ItemStatus.REFUSED] + self.counts[ItemStatus.FAILED]
+        if bad == 0:
+            return JobState.SUCCEEDED
+        return JobState.FAILED if bad == self.total else JobState.PARTLY_FAILED
+
+
+JsonDict = dict[str, Any]
+"""A decoded JSON object, only at the edges where one is read or written."""

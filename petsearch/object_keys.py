@@ -1,0 +1,41 @@
+"""Where things lie in the object store."""
+
+
+def original(image_id: str) -> str:
+    """Bytes as they were received. Never public."""
+    return f"originals/{image_id[:2]}/{image_id}"
+
+
+def display(image_id: str) -> str:
+    """JPEG of at most 1600 pixels a side, upright, without metadata."""
+    return f"display/{image_id[:2]}/{image_id}.jpg"
+
+
+def thumbnail(image_id: str) -> str:
+    """JPEG of at most 320 pixels a side, without metadata."""
+    return f"thumbs/{image_id[:2]}/{image_id}.jpg"
+
+
+def staging(job_id: str, item_no: int) -> str:
+    """An upload that is not checked yet."""
+    return f"staging/{job_id}/{item_no}"
+
+
+def chunk(job_id: str, chunk_no: int) -> str:
+    """What a chunk holds: a JSON list of items."""
+    return f"jobs/{job_id}/chunks/{chunk_no:06d}.json"
+
+
+def outcomes(job_id: str, chunk_no: int) -> str:
+    """What became of a chunk's items: a JSON list of outcomes."""
+    return f"{outcomes_prefix(job_id)}{chunk_no:06d}.json"
+
+
+def outcomes_prefix(job_id: str) -> str:
+    """All outcomes of a job; the keys sort by chunk number."""
+    return f"jobs/{job_id}/outcomes/"
+
+
+def model_source(model_id: str) -> str:
+    """From where a model that serves this store was loaded."""
+    return f"models/{model_id}/source.json"

@@ -1,0 +1,67 @@
+"""Prompt templates, and the default labels: the 37 breeds of Oxford-IIIT Pet."""
+
+from collections.abc import Sequence
+
+from petsearch.model import Label, normalise_name
+
+DEFAULT_TEMPLATES = ("a photo of a {}, a type of pet.",)
+"""The template of CLIP's own evaluation on Oxford-IIIT Pet (Radford et al. 2021, appendix A)."""
+
+_CAT_BREEDS = (
+    "abyssinian",
+    "bengal",
+    "birman",
+    "bombay",
+    "british shorthair",
+    "egyptian mau",
+    "maine coon",
+    "persian",
+    "ragdoll",
+    "russian blue",
+    "siamese",
+    "sphynx",
+)
+_DOG_BREEDS = (
+    "american bulldog",
+    "american pit bull terrier",
+    "basset hound",
+    "beagle",
+    "boxer",
+    "chihuahua",
+    "english cocker spaniel",
+    "english setter",
+    "german shorthaired",
+    "great pyrenees",
+    "havanese",
+    "japanese chin",
+    "keeshond",
+    "leonberger",
+    "miniature pinscher",
+    "newfoundland",
+    "pomeranian",
+    "pug",
+    "saint bernard",
+    "samoyed",
+    "scottish terrier",
+    "shiba inu",
+    "staffordshire bull terrier",
+    "wheaten terrier",
+    "yorkshire terrier",
+)
+OXFORD_LABELS: tuple[Label, ...] = (
+    *(Label(breed, "cat") for breed in _CAT_BREEDS),
+    *(Label(breed, "dog") for breed in _DOG_BREEDS),
+)
+"""The 37 breeds of Oxford-IIIT Pet and their species (Parkhi et al., "Cats and Dogs", 2012)."""
+
+_SPECIES_BY_BREED = {label.breed: label.species for label in OXFORD_LABELS}
+
+
+def species_of(breed: str) -> str | None:
+    """`cat` or `dog` for the 37 Oxford breeds, None for any other name."""
+    return _SPECIES_BY_BREED.get(normalise_name(breed))
+
+
+def apply_templates(text: str, templates: Sequence[str]) -> list[str]:
+    """One prompt per template. `text` may hold braces: it is data, not a format."""
+    return [template.replace("{}", text) for template in templates]

@@ -1,0 +1,80 @@
+"""Settings from `PETSEARCH_…` environment variables. The addresses choose the shape."""
+
+from typing import Self
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from petsearch.errors import ConfigurationError
+
+_ADDRESSES = {
+    "embedder_url": "http://embedder:8100, or local: for a model in this process",
+    "index_url": "http://qdrant:6333, or edge:<dir> for Qdrant Edge in this process",
+    "store_url": "s3+http://minio:9000/petsearch, or file:<dir>",
+    "redis_url": "redis://redis:6379/0, or local:<dir> for a private redis-server",
+}
+
+
+class Limits(BaseSettings):
+    """What is accepted. Units are in the names."""
+
+    model_config = SettingsConfigDict(env_prefix="PETSEARCH_LIMIT_", frozen=True)
+
+    image_bytes: int = Field(50 * 1024 * 1024, gt=0)
+    image_megapixels: float = Field(120.0, gt=0)
+    decode_megapixels: float = Field(120.0, gt=0, description="decoded at one time, all threads")
+    photos_per_request: int = Field(64, gt=0, le=64)
+    request_bytes: int = Field(512 * 1024 * 1024, gt=0)
+    query_characters: int = Field(1000, gt=0)
+    results: int = Field(100, gt=0)
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. The four addresses and the model have no default."""
+
+    model_config = SettingsConfigDict(env_prefix="PETSEARCH_", frozen=True)
+
+    embedder_url: str = ""
+    index_url: str = ""
+    store_url: str = ""
+    redis_url: str = ""
+    model: str = ""
+    allow_no_keys: bool = False
+    allowed_hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[::1]")
+    worker_threads: int = Field(2, gt=0, description="chunks worked on at a time")
+    decode_threads: int = Field(0, ge=0, description="0: one per core")
+    ingest_batch_size: int = Field(16, gt=0, description="photos embedded at a time")
+    log_level: str = "INFO"
+    log_json: bool = False
+    limits: Limits = Field(default_factory=Limits)
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Read the environment.
+
+        Raises:
+            ConfigurationError: a variable has a value that cannot be used; it is named.
+        """
+        try:
+            return cls()
+        except ValidationError as error:
+            raise ConfigurationError(_first_problem(error)) from error
+
+    def require(self, *names: str) -> None:
+        """Check that the named addresses are set.
+
+        Raises:
+            ConfigurationError: names the first variable that is not, and what it may hold.
+        """
+        for name in names:
+            if not getattr(self, name):
+                hint = _ADDRESSES.get(name, "hub:<arch>/<tag>, dir:<path> or sample")
+                raise ConfigurationError(
+                    f"PETSEARCH_{name.upper()} is not set. Give it an address such as {hint}."
+                )
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem = error.errors()[0]
+    name = "_".join(str(part) for part in problem["loc"]).upper()
+    return f"PETSEARCH_{name} cannot be used: {problem['msg']}."

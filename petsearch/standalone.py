@@ -1,0 +1,184 @@
+"""The single-process shape: API, worker, embedder and index in one process, and a private Redis."""
+
+import errno
+import fcntl
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+
+import petsearch
+from petsearch.bootstrap import Services, build_services
+from petsearch.errors import ConfigurationError, StorageFull
+from petsearch.observability import get_logger
+from petsearch.settings import Settings
+from services.api.app import build_app
+from services.worker.main import WorkerThread, create_app
+
+log = get_logger(__name__)
+
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_MIN_FREE_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class StandaloneOptions:
+    """What `petsearch serve` takes."""
+
+    data_dir: Path
+    model: str
+    host: str = "127.0.0.1"
+    port: int = 8000
+    """0 takes a free port."""
+
+
+def standalone_settings(options: StandaloneOptions) -> Settings:
+    """The environment's settings, with the four addresses under the data folder."""
+    root = options.data_dir.resolve()
+    settings = Settings.from_environment()
+    hosts = settings.allowed_hosts
+    if options.host not in (*_LOOPBACK, "0.0.0.0", "::"):
+        hosts = (*hosts, options.host)
+    return settings.model_copy(
+        update={
+            "embedder_url": "local:",
+            "index_url": f"edge:{root / 'index'}",
+            "store_url": f"file:{root / 'objects'}",
+            "redis_url": f"local:{root / 'redis'}",
+            "model": options.model or settings.model,
+            "allowed_hosts": hosts,
+        }
+    )
+
+
+def serve(
+    options: StandaloneOptions, *, on_ready: Callable[[Services, str], None] | None = None
+) -> None:
+    """Serve until SIGINT or SIGTERM.
+
+    Args:
+        on_ready: called once, when the address answers, with the services and that address.
+
+    Raises:
+        ConfigurationError: the data folder is in use, the port is taken, the bind is not allowed.
+    """
+    settings = standalone_settings(options)
+    _check_bind(options.host, settings)
+    with ExitStack() as opened:
+        listener = opened.enter_context(_bound_socket(options.host, options.port))
+        opened.enter_context(_locked(options.data_dir))
+        services = build_services(settings)
+        opened.callback(services.close)
+        worker = WorkerThread(create_app(services), threads=settings.worker_threads)
+        services.celery_app.control.purge()
+        services.jobs.requeue_unfinished()
+        worker.start()
+        opened.callback(worker.stop)
+        address = _address(options.host, listener)
+        server = _Server(_uvicorn_config(services), lambda: _tell(on_ready, services, address))
+        server.run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """A uvicorn server that says when it answers."""
+
+    def __init__(self, config: uvicorn.Config, on_started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_started = on_started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        # In a thread of its own: what it does may take minutes, and requests are answered now.
+        threading.Thread(target=self._on_started, name="on-ready", daemon=True).start()
+
+
+def _tell(
+    on_ready: Callable[[Services, str], None] | None, services: Services, address: str
+) -> None:
+    log.info("ready", address=address)
+    if on_ready is not None:
+        on_ready(services, address)
+
+
+def _uvicorn_config(services: Services) -> uvicorn.Config:
+    return uvicorn.Config(
+        build_app(services, web_dir=web_dir()),
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=5,
+    )
+
+
+def web_dir() -> Path | None:
+    """The web client: beside the package, in a checkout as in an installation."""
+    folder = Path(petsearch.__file__).parent.parent / "web"
+    return folder if (folder / "index.html").is_file() else None
+
+
+def _check_bind(host: str, settings: Settings) -> None:
+    if host not in _LOOPBACK and not settings.allow_no_keys:
+        raise ConfigurationError(
+            f"--host {host} opens this server to the network, and it has no keys. Bind to "
+            "127.0.0.1, or set PETSEARCH_ALLOW_NO_KEYS=1 if the network is yours alone."
+        )
+
+
+@contextmanager
+def _bound_socket(host: str, port: int) -> Iterator[socket.socket]:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise ConfigurationError(
+                    f"Port {port} is in use. Stop what uses it, or choose another with --port."
+                ) from error
+            raise ConfigurationError(f"Cannot bind to {host}:{port}: {error.strerror}.") from error
+        yield listener
+
+
+@contextmanager
+def _locked(data_dir: Path) -> Iterator[None]:
+    """Hold the data folder for this process; the lock ends with the process, however it ends."""
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        lock = (data_dir / "lock").open("a+")
+    except OSError as error:
+        raise ConfigurationError(f"Cannot use {data_dir}: {error.strerror}.") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            lock.seek(0)
+            raise ConfigurationError(
+                f"The data folder {data_dir} is in use by process {lock.read().strip()}. "
+                "Stop it, or choose another with --data-dir."
+            ) from error
+        _check_space(data_dir)
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+def _check_space(data_dir: Path) -> None:
+    disk = os.statvfs(data_dir)
+    free = disk.f_bavail * disk.f_frsize
+    if free < _MIN_FREE_BYTES:
+        raise StorageFull(
+            f"The disk of {data_dir} has {free / 1e6:.0f} MB left; "
+            f"at least {_MIN_FREE_BYTES / 1e6:.0f} MB are needed to start."
+        )
+
+
+def _address(host: str, listener: socket.socket) -> str:
+    port = listener.getsockname()[1]
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+    return f"http://{shown}:{port}"

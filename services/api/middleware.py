@@ -1,0 +1,154 @@
+"""What every request passes: id, Host and Origin guard, size limit, safe headers, a log line."""
+
+import re
+import secrets
+import time
+from collections.abc import Collection
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from petsearch.observability import bind, get_logger, unbind
+from services.api.problems import problem
+
+log = get_logger(__name__)
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_QUIET_PATHS = ("/livez", "/readyz", "/metrics")
+_SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Content-Security-Policy": (
+        "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; "
+        "base-uri 'none'; frame-ancestors 'none'"
+    ),
+}
+
+
+class RequestContext:
+    """Gives each request an id (or takes the caller's), sets headers and logs one line."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get("x-request-id", "")
+        request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+        scope["request_id"] = request_id
+        status = 0
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-Id"] = request_id
+                for name, value in _SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        started = time.perf_counter()
+        tokens = bind(request_id=request_id)
+        try:
+            await self._app(scope, receive, send_with_headers)
+        finally:
+            if scope["path"] not in _QUIET_PATHS:
+                elapsed_ms = round((time.perf_counter() - started) * 1e3, 1)
+                log.info(
+                    "request",
+                    method=scope["method"],
+                    path=scope["path"],
+                    status=status,
+                    ms=elapsed_ms,
+                )
+            unbind(tokens)
+
+
+class HostAndOriginGuard:
+    """Refuses requests for hosts we do not serve, and writes that another site's page sends.
+
+    A service on loopback without keys is otherwise open to every page the user visits: by a
+    form post across sites, or by DNS rebinding. Starlette's own host check cuts `[::1]` at its
+    first colon, so this one parses.
+    """
+
+    def __init__(self, app: ASGIApp, *, allowed_hosts: Collection[str]) -> None:
+        self._app = app
+        self._allowed = frozenset(host.lower() for host in allowed_hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        refusal = self._refusal(scope) if scope["type"] == "http" else None
+        if refusal is None:
+            await self._app(scope, receive, send)
+            return
+        status, detail = refusal
+        response = problem(status, detail, scope.get("request_id", ""))
+        await response(scope, receive, send)
+
+    def _refusal(self, scope: Scope) -> tuple[HTTPStatus, str] | None:
+        headers = Headers(scope=scope)
+        host = headers.get("host", "")
+        if "*" not in self._allowed and _hostname(f"//{host}") not in self._allowed:
+            return (
+                HTTPStatus.MISDIRECTED_REQUEST,
+                f"This server does not serve the host {host!r}; add it to PETSEARCH_ALLOWED_HOSTS.",
+            )
+        origin = headers.get("origin")
+        if scope["method"] in _SAFE_METHODS or origin is None:
+            return None
+        if urlsplit(origin).netloc.lower() != host.lower():
+            return HTTPStatus.FORBIDDEN, "Pages of other sites may not change anything here."
+        return None
+
+
+def _hostname(address: str) -> str:
+    try:
+        parts = urlsplit(address)
+        name = parts.hostname or ""
+    except ValueError:
+        return ""
+    return f"[{name}]" if ":" in name else name
+
+
+class BodyLimit:
+    """Refuses request bodies over a limit, by their declared and by their real size."""
+
+    def __init__(self, app: ASGIApp, *, max_bytes: int) -> None:
+        self._app = app
+        self._max_bytes = max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        declared = Headers(scope=scope).get("content-length", "0")
+        if declared.isdigit() and int(declared) > self._max_bytes:
+            response = problem(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                f"The request has {int(declared) / 1e6:.0f} MB; at most "
+                f"{self._max_bytes / 1e6:.0f} MB are accepted. Send fewer photos at a time.",
+                scope.get("request_id", ""),
+                {"Connection": "close"},
+            )
+            await response(scope, receive, send)
+            return
+        received = 0
+
+        async def receive_counted() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self._max_bytes:
+                return {"type": "http.disconnect"}
+            return message
+
+        await self._app(scope, receive_counted, send)

@@ -1,0 +1,107 @@
+"""Errors over HTTP: RFC 9457 problem documents, and the one table from our errors to statuses."""
+
+import math
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from petsearch.errors import (
+    ConfigurationError,
+    Conflict,
+    InvalidInput,
+    NotAnImage,
+    NotFound,
+    Overloaded,
+    PetsearchError,
+    StorageFull,
+    TooLarge,
+    Unavailable,
+)
+from petsearch.model import JsonDict
+from petsearch.observability import get_logger
+
+log = get_logger(__name__)
+
+STATUS_OF: Mapping[type[PetsearchError], HTTPStatus] = {
+    InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
+    TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    NotAnImage: HTTPStatus.UNPROCESSABLE_ENTITY,
+    NotFound: HTTPStatus.NOT_FOUND,
+    Conflict: HTTPStatus.CONFLICT,
+    Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    Overloaded: HTTPStatus.TOO_MANY_REQUESTS,
+    StorageFull: HTTPStatus.INSUFFICIENT_STORAGE,
+    ConfigurationError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    PetsearchError: HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+"""A class that is not here has the status of its nearest base."""
+
+_MEDIA_TYPE = "application/problem+json"
+
+
+def problem(
+    status: int, detail: str, request_id: str, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    """A problem document (RFC 9457)."""
+    body: JsonDict = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "request_id": request_id,
+    }
+    return JSONResponse(body, status, headers=dict(headers or {}), media_type=_MEDIA_TYPE)
+
+
+def add_problem_handlers(app: FastAPI) -> None:
+    """Every error of `app` becomes a problem document."""
+    app.add_exception_handler(PetsearchError, _petsearch_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _unexpected_error)
+
+
+def status_of(error: PetsearchError) -> HTTPStatus:
+    """The HTTP status of an error, by its nearest class in the table."""
+    return next(STATUS_OF[kind] for kind in type(error).__mro__ if kind in STATUS_OF)
+
+
+def _petsearch_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, PetsearchError)
+    headers = {}
+    if isinstance(error, Unavailable):
+        headers["Retry-After"] = str(math.ceil(error.retry_after_s))
+    return problem(status_of(error), error.detail, _request_id(request), headers)
+
+
+def _validation_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    complaints = [
+        f"{'.'.join(str(part) for part in entry['loc'][1:])}: {entry['msg']}"
+        for entry in error.errors()
+    ]
+    return problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "; ".join(complaints) + ".", _request_id(request)
+    )
+
+
+def _http_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    return problem(error.status_code, str(error.detail), _request_id(request), error.headers)
+
+
+def _unexpected_error(request: Request, error: Exception) -> JSONResponse:
+    log.error("request failed", path=request.url.path, exc_info=error)
+    return problem(
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "Something went wrong here; the log has the details under this request_id.",
+        _request_id(request),
+    )
+
+
+def _request_id(request: Request) -> str:
+    return str(request.scope.get("request_id", ""))

@@ -1,0 +1,38 @@
+"""The two calls of the script this project grew from, as thin routes over today's search."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from petsearch import object_keys
+from petsearch.search import SearchOptions
+from services.api.dependencies import ServicesDep
+from services.api.routes.images import picture
+from services.api.schemas import AncestorAnswer, AncestorHit
+
+router = APIRouter(tags=["ancestor"])
+
+_TOP = 5
+
+
+@router.get("/search", summary="The best five for a prompt")
+def search_prompt(services: ServicesDep, prompt: Annotated[str, Query()]) -> AncestorAnswer:
+    """Top 5, as in `/search?prompt=bulldog`. New clients use `/v1/search`."""
+    result = services.searcher.by_text(prompt, SearchOptions(limit=_TOP))
+    hits = [
+        AncestorHit(
+            filename=hit.record.metadata.filename,
+            score=round(hit.score, 6),
+            breed=hit.record.breed,
+            url=f"/v1/images/{hit.record.image_id}/display",
+        )
+        for hit in result.hits
+    ]
+    return AncestorAnswer(prompt=prompt, results=hits)
+
+
+@router.get("/images/{filename:path}", summary="A photo by its file name", response_class=Response)
+def get_file(services: ServicesDep, request: Request, filename: str) -> Response:
+    """The display copy of the newest image of that name."""
+    record = services.searcher.find_file(filename)
+    return picture(services.store, request, object_keys.display(record.image_id))
