@@ -3,12 +3,14 @@
 import errno
 import fcntl
 import os
+import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 
@@ -67,6 +69,9 @@ def serve(
     Raises:
         ConfigurationError: the data folder is in use, the port is taken, the bind is not allowed.
     """
+    # uvicorn raises the signal again when it has shut down; both must unwind what is open here.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _exit)
     settings = standalone_settings(options)
     _check_bind(options.host, settings)
     with ExitStack() as opened:
@@ -82,6 +87,10 @@ def serve(
         address = _address(options.host, listener)
         server = _Server(_uvicorn_config(services), lambda: _tell(on_ready, services, address))
         server.run(sockets=[listener])
+
+
+def _exit(_number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(0)
 
 
 class _Server(uvicorn.Server):

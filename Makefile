@@ -1,0 +1,53 @@
+# Everything a developer does, by name. `make help` lists it.
+SHELL := /bin/bash
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+DATA_DIR ?= data
+PORT ?= 8000
+SOURCE ?=
+MODEL ?=
+
+.PHONY: help setup check format test demo lock bench clean
+
+help: ## List these commands
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+setup: $(STAMP) ## Install everything into .venv
+
+$(STAMP): pyproject.toml constraints.txt
+	@started=$$SECONDS; \
+	command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed: install it, or set PYTHON=<path>"; exit 1; }; \
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV); \
+	echo "Installing packages into $(VENV) …"; \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv && \
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev]' && \
+	touch $@ && echo "Packages: $$((SECONDS - started)) s"
+
+check: setup ## Style, types and import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup ## Bring the code into its style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+test: setup ## Set up and run every test
+	$(BIN)/pytest
+
+demo: setup ## Serve a catalogue to look at [SOURCE=oxford-pets | SOURCE=<folder>] [MODEL=…] [PORT=…]
+	@exec $(BIN)/petsearch demo --data-dir '$(DATA_DIR)/$(or $(subst /,_,$(SOURCE)),sample)' \
+	  --source '$(SOURCE)' --model '$(MODEL)' --port $(PORT)
+
+lock: setup ## Resolve the newest versions that work together into constraints.txt
+	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
+	  --no-annotate --no-header --upgrade --quiet --output-file constraints.txt
+
+bench: setup ## Measure ingest and search against bare loops (MODEL=, DATASET=)
+	$(BIN)/python -m bench.ingest_and_search $(if $(MODEL),--model $(MODEL)) $(if $(DATASET),--dataset $(DATASET))
+
+clean: ## Remove what was installed and built (data stays)
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,0 +1,168 @@
+"""Training: configuration, losses, and one smoke run whose output open_clip loads."""
+
+import json
+import math
+import random
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import open_clip
+import pytest
+import torch
+
+from petsearch.errors import ConfigurationError
+from petsearch.sample.captions import any_text, describes, facts_of, vocabulary
+from petsearch.sample.catalogue import attributes_at
+from training.config import parse_config, read_config
+from training.data import augmented, background_words, relevance
+from training.finetune import Step, finetune, learning_rate_at
+from training.losses import background_loss, multi_positive_loss
+
+_CONFIGS = Path(__file__).parents[2] / "training" / "configs"
+_SMOKE = _CONFIGS / "smoke.toml"
+
+
+@pytest.fixture(scope="module")
+def smoke_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Step]]:
+    out = tmp_path_factory.mktemp("model")
+    steps: list[Step] = []
+    ticks = iter(range(100))
+    finetune(read_config(_SMOKE), out, lambda: float(next(ticks)), "abc123", steps.append)
+    return out, steps
+
+
+def test_the_loss_falls(smoke_run: tuple[Path, list[Step]]) -> None:
+    losses = [step.loss for step in smoke_run[1]]
+    assert len(losses) == 12
+    assert np.mean(losses[-3:]) < np.mean(losses[:3]) - 0.2
+
+
+def test_open_clip_loads_the_result_and_encodes_with_it(
+    smoke_run: tuple[Path, list[Step]],
+) -> None:
+    name = f"local-dir:{smoke_run[0]}"
+    model, _, preprocess = open_clip.create_model_and_transforms(name)
+    tokens = open_clip.get_tokenizer(name)(["a tabby cat"])
+    assert tokens.shape == (1, 32)
+    with torch.inference_mode():
+        text = model.eval().encode_text(tokens)
+        image = model.encode_image(torch.zeros(1, 3, 64, 64))
+    assert text.shape == image.shape == (1, 32)
+    assert preprocess is not None
+
+
+def test_config_commit_seed_and_metrics_are_beside_the_result(
+    smoke_run: tuple[Path, list[Step]],
+) -> None:
+    record: dict[str, Any] = json.loads((smoke_run[0] / "metrics.json").read_text())
+    assert record["provenance"]["commit"] == "abc123"
+    assert record["provenance"]["seed"] == 0
+    assert record["provenance"]["training_s"] == 1.0
+    assert record["config"]["model"]["image_size"] == 64
+    assert 0 <= record["figures"]["kind_top1"] <= 1
+    card = (smoke_run[0] / "MODEL_CARD.md").read_text()
+    assert f"{record['figures']['mean_precision_at_5']:.3f}" in card
+
+
+def test_the_same_seed_trains_the_same_weights(
+    smoke_run: tuple[Path, list[Step]], tmp_path: Path
+) -> None:
+    config = read_config(_SMOKE)
+    steps: list[Step] = []
+    finetune(config, tmp_path, lambda: 0.0, None, steps.append)
+    again = [step.loss for step in steps]
+    assert again == pytest.approx([step.loss for step in smoke_run[1]], rel=1e-4)
+
+
+def _smoke() -> dict[str, Any]:
+    return tomllib.loads(_SMOKE.read_text())
+
+
+def test_an_unknown_key_is_refused_with_the_accepted_ones() -> None:
+    raw = _smoke()
+    raw["optimisation"]["learning_rte"] = 1.0
+    with pytest.raises(ConfigurationError, match=r"learning_rte.*Accepted keys:.*learning_rate"):
+        parse_config(raw)
+
+
+def test_a_missing_section_is_refused() -> None:
+    raw = _smoke()
+    del raw["data"]
+    with pytest.raises(ConfigurationError, match="missing in the top level: data"):
+        parse_config(raw)
+
+
+@pytest.mark.parametrize("value", ["12", True, 1.5])
+def test_a_value_of_the_wrong_type_is_refused(value: object) -> None:
+    raw = _smoke()
+    raw["optimisation"]["steps"] = value
+    with pytest.raises(ConfigurationError, match=r"steps is .* must be int"):
+        parse_config(raw)
+
+
+def test_an_unreadable_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="does not read"):
+        read_config(tmp_path / "none.toml")
+
+
+def test_the_sample_configuration_holds_out_words_that_it_does_not_train_on() -> None:
+    data = read_config(_CONFIGS / "sample.toml").data
+    trained = {word for text in data.off_topic for word in text.split()}
+    kept_away = {word for text in data.off_topic_held_out for word in text.split()}
+    assert kept_away & trained <= {"a", "of"}
+    words = background_words(open_clip.SimpleTokenizer().encoder, data.off_topic_held_out)
+    assert len(words) > 10_000
+    assert not set(words) & (kept_away | vocabulary())
+
+
+def test_the_learning_rate_warms_up_and_ends_near_zero() -> None:
+    config = replace(read_config(_SMOKE).optimisation, steps=100, warmup_steps=10)
+    rates = [learning_rate_at(step, config) for step in range(100)]
+    assert rates.index(max(rates)) in (9, 10)
+    assert max(rates) == config.learning_rate
+    assert rates[-1] < config.learning_rate / 1000
+
+
+def test_multi_positive_loss_equals_its_plain_twin() -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(5, 7, generator=generator)
+    relevant = torch.rand(5, 7, generator=generator) < 0.4
+    relevant[0] = False
+    relevant[1:, 0] = True
+    rows = []
+    for row, held in zip(logits.tolist(), relevant.tolist(), strict=True):
+        negatives = sum(math.exp(x) for x, yes in zip(row, held, strict=True) if not yes)
+        hits = [x for x, yes in zip(row, held, strict=True) if yes]
+        if hits:
+            each = [-math.log(math.exp(x) / (math.exp(x) + negatives)) for x in hits]
+            rows.append(sum(each) / len(hits))
+    expected = sum(rows) / len(rows)
+    assert float(multi_positive_loss(logits, relevant)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_background_loss_falls_when_off_topic_texts_move_away() -> None:
+    on_topic, relevant = torch.full((2, 2), 0.6), torch.eye(2, dtype=torch.bool)
+    near = background_loss(torch.full((3, 2), 0.5), on_topic, relevant)
+    far = background_loss(torch.full((3, 2), -0.5), on_topic, relevant)
+    assert far < near - 0.3
+
+
+def test_relevance_equals_describes() -> None:
+    rng = random.Random(3)
+    shown = [attributes_at(number, 1) for number in range(40)]
+    texts = [any_text(attributes, rng) for attributes in shown]
+    facts = [facts_of(attributes) for attributes in shown]
+    expected = [[describes(text.facts, held) for held in facts] for text in texts]
+    assert relevance(texts, facts).tolist() == expected
+
+
+def test_augmented_images_keep_their_range_and_shape() -> None:
+    pixels = torch.randint(0, 256, (4, 3, 72, 72), dtype=torch.uint8)
+    images = augmented(pixels, 64, random.Random(0))
+    assert images.shape == (4, 3, 64, 64)
+    assert images.min() >= -1
+    assert images.max() <= 1
+    assert not torch.equal(images, augmented(pixels, 64, random.Random(1)))

@@ -1,0 +1,88 @@
+"""The bundled model: small, loadable with no network, and good enough at held-out drawings."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from petsearch.adapters.open_clip_model import OpenClipModel, load_model
+from petsearch.sample.catalogue import DEMO_SEED, MODEL_DIR, catalogue
+from petsearch.sample.kinds import KINDS
+from training.config import read_config
+from training.evaluate import SAMPLE_CONFIG, Evaluation, embed_drawings, embed_texts, evaluate
+
+
+@pytest.fixture(scope="module")
+def model() -> OpenClipModel:
+    return load_model("sample", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def evaluation(model: OpenClipModel) -> Evaluation:
+    config = read_config(SAMPLE_CONFIG)
+    return evaluate(model, config.evaluation, config.data.off_topic_held_out)
+
+
+def test_it_names_the_kind_of_a_held_out_drawing(evaluation: Evaluation) -> None:
+    assert evaluation.kind_top1 >= 0.90
+
+
+def test_it_finds_what_attribute_queries_ask_for(evaluation: Evaluation) -> None:
+    assert len(evaluation.queries) == 20
+    assert min(query.relevant for query in evaluation.queries) >= 5
+    assert evaluation.mean_precision_at_5 >= 0.8
+
+
+def test_it_scores_off_topic_texts_low(evaluation: Evaluation) -> None:
+    assert evaluation.off_topic_auc >= 0.8
+
+
+def test_its_recorded_figures_are_those_measured_here(evaluation: Evaluation) -> None:
+    recorded = json.loads((MODEL_DIR / "metrics.json").read_text())["figures"]
+    measured = asdict(evaluation)
+    assert recorded["gallery"] == measured["gallery"]
+    for figure in ("kind_top1", "mean_precision_at_5", "mean_average_precision", "off_topic_auc"):
+        # Another CPU or precision may turn a near tie.
+        assert recorded[figure] == pytest.approx(measured[figure], abs=0.02)
+
+
+def test_it_is_small_and_complete() -> None:
+    files = {path.name: path.stat().st_size for path in MODEL_DIR.iterdir()}
+    assert {"labels.json", "metrics.json", "MODEL_CARD.md", "open_clip_config.json"} < set(files)
+    assert sum(files.values()) <= 8_000_000
+
+
+def test_its_labels_are_the_drawn_kinds(model: OpenClipModel) -> None:
+    assert {label.breed: label.species for label in model.info.labels} == {
+        kind.name: kind.species for kind in KINDS.values()
+    }
+
+
+def test_no_machine_path_is_recorded() -> None:
+    for name in ("metrics.json", "MODEL_CARD.md", "labels.json", "open_clip_config.json"):
+        assert str(Path.home()) not in (MODEL_DIR / name).read_text()
+
+
+@pytest.mark.parametrize(
+    ("query", "species"),
+    [
+        ("cat", "cat"),
+        ("kitten", "cat"),
+        ("black cat", "cat"),
+        ("dog", "dog"),
+        ("puppy", "dog"),
+        ("hound", "dog"),
+        ("spotty dog", "dog"),
+        ("fluffy puppy in the snow", "dog"),
+    ],
+)
+def test_bare_words_as_people_type_them_find_the_species(
+    model: OpenClipModel, query: str, species: str
+) -> None:
+    drawings = list(catalogue(2 * len(KINDS), DEMO_SEED))
+    images = embed_drawings(model, drawings)
+    scores = embed_texts(model, [query], model.info.prompt_templates) @ images.T
+    best = np.argsort(-scores[0])[:5]
+    assert [drawings[index].species for index in best] == [species] * 5

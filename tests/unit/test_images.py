@@ -1,0 +1,200 @@
+"""Decoding, preprocessing and derivatives: right on odd input, and open_clip's own transform."""
+
+import io
+import threading
+from pathlib import Path
+
+import numpy as np
+import open_clip
+import pillow_heif
+import pytest
+from PIL import Image
+
+from petsearch import images
+from petsearch.errors import NotAnImage, TooLarge
+from petsearch.images import ImageLimits
+from petsearch.model import PixelSpec
+from tests import pictures
+
+LIMITS = ImageLimits(max_bytes=5_000_000, max_megapixels=50)
+SPECS = [
+    PixelSpec(224, 224),
+    PixelSpec(96, 96, "squash", "bilinear"),
+    PixelSpec(64, 64, "longest", fill_color=127),
+    PixelSpec(64, 96),
+]
+
+
+def open_clip_pixels(picture: Image.Image, spec: PixelSpec) -> np.ndarray:
+    """What open_clip's evaluation transform makes, before it is scaled and normalised."""
+    transform = open_clip.image_transform(
+        (spec.height, spec.width),
+        is_train=False,
+        mean=(0.0, 0.0, 0.0),
+        std=(1.0, 1.0, 1.0),
+        resize_mode=spec.resize_mode,
+        interpolation=spec.interpolation,
+        fill_color=spec.fill_color,
+    )
+    return np.round(transform(picture).numpy() * 255.0).astype(np.uint8)
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: f"{spec.resize_mode}-{spec.height}")
+@pytest.mark.parametrize("size", [(300, 200), (211, 333), (64, 64), (40, 50), (500, 97)])
+def test_pixels_equal_open_clips_transform(spec: PixelSpec, size: tuple[int, int]) -> None:
+    picture = pictures.noise(*size, seed=3)
+    assert np.array_equal(images.to_pixels(picture, spec), open_clip_pixels(picture, spec))
+
+
+def test_pixels_of_real_photos_equal_open_clips_transform(real_photos: list[Path]) -> None:
+    spec = PixelSpec(224, 224)
+    for photo in real_photos:
+        decoded = images.decode(photo.read_bytes(), ImageLimits())
+        with Image.open(photo) as picture:
+            assert np.array_equal(
+                images.to_pixels(decoded.picture, spec), open_clip_pixels(picture, spec)
+            ), photo.name
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"])
+def test_every_accepted_format_decodes(kind: str) -> None:
+    decoded = images.decode(pictures.encoded(pictures.noise(80, 60), kind), LIMITS)
+    assert decoded.picture.mode == "RGB"
+    assert (decoded.width, decoded.height) == (80, 60)
+
+
+def test_heic_decodes() -> None:
+    buffer = io.BytesIO()
+    pillow_heif.from_pillow(pictures.noise(80, 60)).save(buffer)
+    decoded = images.decode(buffer.getvalue(), LIMITS)
+    assert decoded.picture.size == (80, 60)
+
+
+def test_orientation_is_applied_and_sizes_are_upright() -> None:
+    picture = Image.new("RGB", (40, 20), "red")
+    picture.paste("blue", (0, 0, 20, 20))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned: rotate by 90° clockwise to see it upright
+    decoded = images.decode(pictures.encoded(picture, exif=exif, quality=95), LIMITS)
+    assert (decoded.width, decoded.height) == decoded.picture.size == (20, 40)
+    top = decoded.picture.getpixel((10, 5))
+    assert isinstance(top, tuple)
+    assert top[2] > 200 > top[0]
+
+
+def test_public_copies_hold_no_metadata() -> None:
+    original = pictures.jpeg_with_gps()
+    assert pictures.SECRET.encode() in original
+    decoded = images.decode(original, LIMITS)
+    for copy in (images.display_copy(decoded.picture), images.thumbnail(decoded.picture)):
+        with Image.open(io.BytesIO(copy)) as public:
+            assert not public.getexif()
+            assert "comment" not in public.info
+        assert pictures.SECRET.encode() not in copy
+        assert b"Exif" not in copy
+
+
+def test_derivatives_are_no_larger_than_asked() -> None:
+    picture = pictures.noise(2000, 1000)
+    with Image.open(io.BytesIO(images.display_copy(picture))) as display:
+        assert display.size == (1600, 800)
+    with Image.open(io.BytesIO(images.thumbnail(picture))) as thumbnail:
+        assert thumbnail.size == (320, 160)
+
+
+def test_small_pictures_are_not_enlarged() -> None:
+    with Image.open(io.BytesIO(images.thumbnail(pictures.noise(50, 40)))) as thumbnail:
+        assert thumbnail.size == (50, 40)
+
+
+def test_cmyk_becomes_the_same_colours() -> None:
+    red = Image.new("RGB", (30, 30), (200, 30, 30))
+    decoded = images.decode(pictures.encoded(red.convert("CMYK"), quality=95), LIMITS)
+    assert np.abs(np.asarray(decoded.picture, int) - np.asarray(red, int)).max() < 12
+
+
+def test_sixteen_bit_grey_keeps_its_range() -> None:
+    values = np.linspace(0, 65535, 64 * 64).reshape(64, 64).astype(np.uint16)
+    decoded = images.decode(pictures.encoded(Image.fromarray(values), "PNG"), LIMITS)
+    shown = np.asarray(decoded.picture)
+    assert shown.min() == 0
+    assert shown.max() == 255
+    assert abs(float(shown.mean()) - 127.5) < 2
+
+
+def test_transparency_goes_on_white() -> None:
+    clear = Image.new("RGBA", (20, 20), (255, 0, 0, 0))
+    decoded = images.decode(pictures.encoded(clear, "PNG"), LIMITS)
+    assert decoded.picture.getpixel((5, 5)) == (255, 255, 255)
+
+
+def test_animations_give_their_first_frame() -> None:
+    frames = [Image.new("RGB", (30, 30), colour) for colour in ("red", "green", "blue")]
+    data = pictures.encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    assert images.decode(data, LIMITS).picture.getpixel((5, 5)) == (255, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "empty"),
+        (pictures.HTML, "not a picture"),
+        (b"\xff\xd8\xff\xe0" + bytes(20), "not a picture|cannot be decoded"),
+        (pictures.jpeg(width=400, height=300)[:2000], "truncated"),
+        (pictures.encoded(pictures.noise(99, 99), "PNG")[:-800], "truncated"),
+    ],
+    ids=["empty", "html", "header only", "truncated jpeg", "truncated png"],
+)
+def test_broken_files_are_refused_with_a_reason(data: bytes, reason: str) -> None:
+    with pytest.raises(NotAnImage, match=reason):
+        images.decode(data, LIMITS)
+
+
+def test_a_declared_size_is_refused_before_it_is_decoded() -> None:
+    with pytest.raises(TooLarge, match="50000 x 50000|too many pixels"):
+        images.decode(pictures.huge_png_header(), LIMITS)
+
+
+def test_too_many_bytes_are_refused() -> None:
+    with pytest.raises(TooLarge, match=r"at most 5 MB"):
+        images.decode(bytes(5_000_001), LIMITS)
+
+
+def test_other_formats_are_refused() -> None:
+    with pytest.raises(NotAnImage, match="known format"):
+        images.decode(pictures.encoded(pictures.noise(20, 20), "PPM"), LIMITS)
+
+
+def test_an_extreme_strip_does_not_blow_up() -> None:
+    pixels = images.to_pixels(pictures.noise(60_000, 1), PixelSpec(224, 224))
+    assert pixels.shape == (3, 224, 224)
+
+
+def test_big_jpegs_are_decoded_smaller_but_report_their_size() -> None:
+    decoded = images.decode(pictures.jpeg(width=4800, height=3600), LIMITS)
+    assert (decoded.width, decoded.height) == (4800, 3600)
+    assert decoded.picture.size == (2400, 1800)
+
+
+def test_the_pixel_budget_makes_big_pictures_take_turns() -> None:
+    budget = images.PixelBudget(10)
+    with budget.spend(8):
+        waiting = _in_thread(budget, 5)
+        assert not waiting.wait(0.05)
+    assert waiting.wait(5)
+
+
+def test_a_picture_over_the_whole_budget_still_passes() -> None:
+    with images.PixelBudget(10).spend(1000):
+        pass
+
+
+def _in_thread(budget: images.PixelBudget, megapixels: float) -> threading.Event:
+    passed = threading.Event()
+
+    def spend() -> None:
+        with budget.spend(megapixels):
+            passed.set()
+
+    threading.Thread(target=spend, daemon=True).start()
+    return passed
