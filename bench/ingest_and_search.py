@@ -6,6 +6,7 @@ the other, so that a busy machine slows both.
 """
 
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -75,6 +76,7 @@ def main(
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Run the pairs and print the report."""
+    wait_passively()
     options = DatasetOptions(split, label_column=None, limit=limit)
     photos = [photo.data for photo in from_dataset(dataset, options).photos]
     clip = _load(model)
@@ -94,8 +96,7 @@ def main(
 
 
 def _load(model: str) -> "OpenClipModel":
-    # As the server does it: torch is imported after OpenMP was told how to wait.
-    wait_passively()
+    # Imported here: OpenMP must be told how to wait before torch is there.
     from petsearch.adapters.open_clip_model import load_model
 
     return load_model(model)
@@ -137,7 +138,11 @@ def _server(model: str) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "petsearch", "serve", "--data-dir", folder]
         process = subprocess.Popen(
-            [*command, "--model", model, "--port", "0"], stderr=subprocess.PIPE, text=True
+            [*command, "--model", model, "--port", "0"],
+            stderr=subprocess.PIPE,
+            text=True,
+            # Nobody reads what comes after the address: a full pipe would stop the server.
+            env={**os.environ, "PETSEARCH_LOG_LEVEL": "ERROR"},
         )
         assert process.stderr is not None
         try:
@@ -146,7 +151,7 @@ def _server(model: str) -> Iterator[str]:
             )
         finally:
             process.terminate()
-            process.communicate()
+            process.wait()
 
 
 class _Watched:

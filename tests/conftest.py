@@ -1,9 +1,17 @@
 """Fixtures that several kinds of test share."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
+
+from petsearch.client import Client, Photo
+from petsearch.photo_sources import PhotoSource
+from petsearch.sample.catalogue import catalogue
+from petsearch.uploading import upload
+from tests.server import ServerProcess
 
 _ROOT = Path(__file__).parent.parent
 
@@ -21,3 +29,41 @@ def shared() -> Path:
 def real_photos(shared: Path) -> list[Path]:
     """74 unmodified photos at native size, two per breed."""
     return sorted((shared / "data/photos").glob("*.jpg"))
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """One standalone server for all tests that only add to it: sample model, 40 drawings."""
+    started = ServerProcess(tmp_path_factory.mktemp("server"))
+    assert started.address, started.log
+    with Client(started.address) as client:
+        job = upload(client, PhotoSource(_drawings(40), 40), name="drawings")
+    assert job["counts"]["ingested"] == 40, job
+    yield started
+    started.stop()
+
+
+@pytest.fixture(scope="session")
+def server_url(server: ServerProcess) -> str:
+    """Where the server answers."""
+    return server.address
+
+
+@pytest.fixture
+def client(server_url: str) -> Iterator[Client]:
+    """The Python client of the server."""
+    with Client(server_url) as opened:
+        yield opened
+
+
+@pytest.fixture
+def http(server_url: str) -> Iterator[httpx.Client]:
+    """Plain HTTP to the server."""
+    with httpx.Client(base_url=server_url, timeout=30) as opened:
+        yield opened
+
+
+def _drawings(count: int) -> Iterator[Photo]:
+    for drawing in catalogue(count, seed=7):
+        metadata = {"breed": drawing.kind, "species": drawing.species}
+        yield Photo(drawing.filename, drawing.to_jpeg(), metadata)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from petsearch.adapters.open_clip_model import OpenClipModel, load_model
-from petsearch.sample.catalogue import DEMO_SEED, MODEL_DIR, catalogue
+from petsearch.model import Embeddings
+from petsearch.sample.catalogue import DEMO_SEED, MODEL_DIR, Drawing, catalogue
 from petsearch.sample.kinds import KINDS
 from training.config import read_config
 from training.evaluate import SAMPLE_CONFIG, Evaluation, embed_drawings, embed_texts, evaluate
@@ -23,6 +24,12 @@ def model() -> OpenClipModel:
 def evaluation(model: OpenClipModel) -> Evaluation:
     config = read_config(SAMPLE_CONFIG)
     return evaluate(model, config.evaluation, config.data.off_topic_held_out)
+
+
+@pytest.fixture(scope="module")
+def demo(model: OpenClipModel) -> tuple[list[Drawing], Embeddings]:
+    drawings = list(catalogue(2 * len(KINDS), DEMO_SEED))
+    return drawings, embed_drawings(model, drawings)
 
 
 def test_it_names_the_kind_of_a_held_out_drawing(evaluation: Evaluation) -> None:
@@ -79,10 +86,9 @@ def test_no_machine_path_is_recorded() -> None:
     ],
 )
 def test_bare_words_as_people_type_them_find_the_species(
-    model: OpenClipModel, query: str, species: str
+    model: OpenClipModel, demo: tuple[list[Drawing], Embeddings], query: str, species: str
 ) -> None:
-    drawings = list(catalogue(2 * len(KINDS), DEMO_SEED))
-    images = embed_drawings(model, drawings)
+    drawings, images = demo
     scores = embed_texts(model, [query], model.info.prompt_templates) @ images.T
     best = np.argsort(-scores[0])[:5]
     assert [drawings[index].species for index in best] == [species] * 5

@@ -1,0 +1,1 @@
+"""Drawn pets: a deterministic catalogue of drawings and a tiny CLIP that knows them."""

@@ -1,0 +1,93 @@
+"""The catalogue of drawn pets: what each number shows, its picture, caption and file name."""
+
+import io
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from petsearch.sample.captions import facts_of, full_caption
+from petsearch.sample.drawing import ACCESSORIES, ACCESSORY_COLOURS, POSES, Attributes, draw
+from petsearch.sample.kinds import KINDS
+from petsearch.sample.scenes import BACKGROUNDS
+
+DEMO_SEED = 7
+"""What the demo serves. The bundled model was not trained on it."""
+TRAINING_SEED = 1
+HELD_OUT_SEED = 2
+MODEL_DIR = Path(__file__).parent / "model"
+"""The bundled model, in open_clip's `local-dir` format."""
+
+_BARE_SHARE = 0.45
+_JPEG_QUALITY = 90
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A drawn pet with everything that is known about it."""
+
+    image: Image.Image
+    """RGB, 512 px square."""
+    caption: str
+    kind: str
+    species: str
+    attributes: Attributes
+    filename: str
+
+    @property
+    def facts(self) -> frozenset[str]:
+        """Everything true of the drawing, as `field:value` words."""
+        return facts_of(self.attributes)
+
+    def to_jpeg(self) -> bytes:
+        """The picture as a JPEG file; the same bytes every time on one platform."""
+        buffer = io.BytesIO()
+        self.image.save(buffer, format="JPEG", quality=_JPEG_QUALITY)
+        return buffer.getvalue()
+
+
+def catalogue(count: int, seed: int) -> Iterator[Drawing]:
+    """The first `count` drawings of a seed, kinds in equal shares.
+
+    A drawing depends on its seed and number only, so a longer catalogue begins with the shorter.
+    """
+    for number in range(count):
+        yield drawing_at(number, seed)
+
+
+def attributes_at(number: int, seed: int) -> Attributes:
+    """What drawing `number` of a seed shows, without drawing it (microseconds)."""
+    rng = random.Random(f"attributes {seed} {number}")
+    kind = KINDS[_kind_at(number, seed)]
+    accessory = None if rng.random() < _BARE_SHARE else rng.choice(ACCESSORIES)
+    return Attributes(
+        kind=kind,
+        coat=rng.choice(kind.coats),
+        pose=rng.choice(POSES),
+        background=rng.choice(tuple(BACKGROUNDS)),
+        accessory=accessory,
+        accessory_colour=rng.choice(tuple(ACCESSORY_COLOURS)) if accessory else None,
+    )
+
+
+def drawing_at(number: int, seed: int) -> Drawing:
+    """Drawing `number` (0 or more) of a seed."""
+    attributes = attributes_at(number, seed)
+    name = attributes.kind.name
+    return Drawing(
+        image=draw(attributes, random.Random(f"drawing {seed} {number}")),
+        caption=full_caption(attributes),
+        kind=name,
+        species=attributes.kind.species,
+        attributes=attributes,
+        filename=f"{name.replace(' ', '_')}_{number:04d}.jpg",
+    )
+
+
+def _kind_at(number: int, seed: int) -> str:
+    """Each block of as many numbers as there are kinds holds every kind once."""
+    block, place = divmod(number, len(KINDS))
+    shuffled = random.Random(f"kinds {seed} {block}").sample(tuple(KINDS), len(KINDS))
+    return shuffled[place]

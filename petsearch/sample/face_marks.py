@@ -1,0 +1,98 @@
+"""Markings of a face in head units (skull about 1 wide to each side), chosen by coat pattern."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from petsearch.sample.canvas import Colour, Mark, Points, ellipse, mirrored, mix, smooth
+from petsearch.sample.kinds import Coat, Kind, Pattern
+
+_WHITE: Colour = (252, 250, 247)
+_NEARLY_WHITE = 690
+"""Sum of the channels from which a colour counts as white."""
+
+
+def face_marks(kind: Kind, coat: Coat) -> list[Mark]:
+    """The marks on a kind's face, in the order to draw them; none for a plain coat."""
+    if kind.pattern == "bib" and sum(coat.second) < _NEARLY_WHITE:
+        return _tan_points(coat.second)
+    if kind.pattern == "patches" and kind.species == "dog":
+        return [(ellipse(0.6, -0.3, 0.52, 0.6), coat.second)]
+    maker = _MAKERS.get(kind.pattern)
+    return maker(coat.second, coat.third) if maker else []
+
+
+def _wedge(x: float, y: float, width: float, length: float, lean: float = 0.0) -> Points:
+    return smooth([(x - width, y), (x + width, y), (x + lean, y + length)])
+
+
+def _tabby_marks(second: Colour, third: Colour) -> list[Mark]:
+    marks: list[Mark] = [
+        (mirrored([(0, 0.2), (0.4, 0.34), (0.5, 0.7), (0.2, 1.0), (0, 1.0)]), third)
+    ]
+    for x, lean in ((0.0, 0.0), (0.24, -0.06), (-0.24, 0.06)):
+        marks.append((_wedge(x, -0.82, 0.07, 0.5, lean), second))
+    for sign in (-1, 1):
+        for y in (0.14, 0.4):
+            stripe = [(sign * 1.1, y - 0.08), (sign * 0.66, y + 0.02), (sign * 1.1, y + 0.08)]
+            marks.append((np.array(stripe), second))
+    return marks
+
+
+def _siamese_marks(second: Colour, third: Colour) -> list[Mark]:
+    halo = mix(second, (240, 226, 200), 0.55)
+    wide = mirrored([(0, -0.5), (0.4, -0.34), (0.76, 0.04), (0.66, 0.66), (0, 0.98)])
+    return [(wide, halo), (wide * (0.86, 0.86) + (0, 0.08), third)]
+
+
+def _patch_marks(second: Colour, third: Colour) -> list[Mark]:
+    right = smooth([(0.1, -1.0), (1.1, -1.0), (1.1, 0.1), (0.62, 0.2), (0.24, -0.1)])
+    left = smooth([(-0.16, -1.0), (-1.1, -1.0), (-1.1, 0.0), (-0.7, 0.16), (-0.3, -0.2)])
+    return [(right, second), (left, third)]
+
+
+def _husky_marks(second: Colour, third: Colour) -> list[Mark]:
+    lower = mirrored(
+        [(0, -0.2), (0.14, -0.12), (0.34, -0.3), (0.62, -0.12), (0.98, 0.4), (0.6, 1.1), (0, 1.1)]
+    )
+    brows = [(ellipse(s * 0.3, -0.42, 0.13, 0.075, s * 0.3), third) for s in (-1, 1)]
+    return [(lower, second), *brows]
+
+
+def _pug_marks(second: Colour, third: Colour) -> list[Mark]:
+    soft = mix(second, (232, 202, 158), 0.25)
+    eyes = [(ellipse(s * 0.42, -0.04, 0.3, 0.26), soft) for s in (-1, 1)]
+    return [(ellipse(0, 0.42, 0.66, 0.52), third), *eyes]
+
+
+def _blaze_marks(white: Colour, _: Colour) -> list[Mark]:
+    blaze = [(0, -1.0), (0.1, -0.8), (0.13, -0.2), (0.44, 0.24), (0.56, 0.7), (0.3, 1.1), (0, 1.1)]
+    return [(mirrored(blaze), white)]
+
+
+def _tan_points(tan: Colour) -> list[Mark]:
+    brows = [(ellipse(s * 0.3, -0.44, 0.1, 0.07), tan) for s in (-1, 1)]
+    return [*brows, (mirrored([(0, 0.04), (0.4, 0.3), (0.62, 0.6), (0.3, 1.1), (0, 1.1)]), tan)]
+
+
+def _shepherd_marks(second: Colour, _: Colour) -> list[Mark]:
+    crown = mirrored([(0, -1.0), (0.5, -1.0), (0.34, -0.62), (0.1, -0.3), (0, -0.2)])
+    return [(ellipse(0, 0.5, 0.5, 0.5), second), (crown, second)]
+
+
+def _tuxedo_marks(white: Colour, _: Colour) -> list[Mark]:
+    blaze = [(0, -0.3), (0.07, -0.1), (0.2, 0.22), (0.56, 0.5), (0.4, 1.0), (0, 1.0)]
+    return [(mirrored(blaze), white)]
+
+
+_MAKERS: dict[Pattern, Callable[[Colour, Colour], list[Mark]]] = {
+    "stripes": _tabby_marks,
+    "points": _siamese_marks,
+    "patches": _patch_marks,
+    "mask": _husky_marks,
+    "dark-face": _pug_marks,
+    "tricolour": lambda _, third: _blaze_marks(_WHITE, third),
+    "bib": _blaze_marks,
+    "saddle": _shepherd_marks,
+    "tuxedo": _tuxedo_marks,
+}

@@ -1,0 +1,217 @@
+"""The standalone server as an operator meets it: killed, stopped, started again, misconfigured."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from petsearch.adapters.open_clip_model import sample_model_dir
+from petsearch.client import Client, Photo
+from petsearch.model import JobState, JsonDict
+from petsearch.photo_sources import PhotoSource
+from petsearch.uploading import upload
+from tests import pictures
+from tests.server import ServerProcess
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    return tmp_path / "a folder with a long name " / ("x" * 80)
+
+
+def photos(count: int, first_seed: int = 5000) -> list[Photo]:
+    return [Photo(f"{n}.jpg", pictures.jpeg(first_seed + n)) for n in range(count)]
+
+
+def wait_for(client: Client, job_id: str) -> JsonDict:
+    pause = threading.Event()
+    for _ in range(1200):
+        job = client.job(job_id)
+        if JobState(job["state"]).is_final:
+            return job
+        pause.wait(0.05)
+    raise AssertionError(f"the job does not end: {job}")
+
+
+def is_alive(pid: int) -> bool:
+    return (
+        Path(f"/proc/{pid}").exists()
+        and "Z" not in (Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0])
+    )
+
+
+def redis_pid(data_dir: Path) -> int:
+    return int((data_dir / "redis" / "redis.pid").read_text())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_all_of_it(data_dir: Path, number: signal.Signals) -> None:
+    server = ServerProcess(data_dir)
+    pid = redis_pid(data_dir)
+    assert is_alive(pid)
+    assert server.stop(number) == 0
+    assert not is_alive(pid)
+    assert "Traceback" not in server.log
+
+
+def test_nothing_is_lost_when_the_process_is_killed_while_it_ingests(data_dir: Path) -> None:
+    server = ServerProcess(data_dir)
+    everything = photos(192)
+    with Client(server.address) as client:
+        job_id = client.open_job("test", expected=192)["job_id"]
+        for start in range(0, 192, 64):
+            client.add_photos(job_id, everything[start : start + 64])
+        client.seal_job(job_id)
+        pause = threading.Event()
+        while client.job(job_id)["done"] == 0:
+            pause.wait(0.01)
+        survivor = redis_pid(data_dir)
+        server.stop(signal.SIGKILL)
+    assert is_alive(survivor)
+
+    again = ServerProcess(data_dir)
+    assert again.address, again.log
+    assert not is_alive(survivor)
+    with Client(again.address) as client:
+        job = wait_for(client, job_id)
+        items = list(client.job_items(job_id))
+        assert job["counts"] == {"ingested": 192, "duplicate": 0, "refused": 0, "failed": 0}
+        assert client.stats()["images"] == 192
+        assert sorted(item["item_no"] for item in items) == list(range(192))
+        for copy in ("display", "thumbnail"):
+            path = f"/v1/images/{items[0]['image_id']}/{copy}"
+            assert httpx.get(again.address + path).status_code == 200
+    again.stop()
+    assert len([p for p in (data_dir / "objects/originals").rglob("*") if p.is_file()]) == 192
+    assert not [p for p in (data_dir / "objects/staging").rglob("*") if p.is_file()]
+
+
+def test_a_second_start_finds_everything(data_dir: Path) -> None:
+    server = ServerProcess(data_dir)
+    with Client(server.address) as client:
+        upload(client, PhotoSource(iter(photos(5)), 5), name="test")
+        before = client.search("cat", limit=5)["items"]
+    server.stop()
+    again = ServerProcess(data_dir)
+    with Client(again.address) as client:
+        assert client.search("cat", limit=5)["items"] == before
+        assert len(client.jobs()) == 1
+    again.stop()
+
+
+def test_a_folder_in_use_is_refused_by_name_of_the_process(server: ServerProcess) -> None:
+    second = ServerProcess(server.data_dir)
+    assert second.stop() == 1
+    assert f"in use by process {server.process.pid}" in second.log
+    assert "Traceback" not in second.log
+
+
+def test_a_port_in_use_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        server = ServerProcess(tmp_path, "--port", str(port))
+        assert server.stop() == 1
+    assert f"Port {port} is in use" in server.log
+    assert "--port" in server.log
+
+
+def test_an_open_bind_without_keys_is_refused(tmp_path: Path) -> None:
+    server = ServerProcess(tmp_path, "--host", "0.0.0.0")
+    assert server.stop() == 1
+    assert "PETSEARCH_ALLOW_NO_KEYS" in server.log
+
+
+def test_data_of_another_model_goes_on_being_served(data_dir: Path, tmp_path: Path) -> None:
+    copied = tmp_path / "another-model"
+    shutil.copytree(sample_model_dir(), copied)
+    server = ServerProcess(data_dir, model=f"dir:{copied}")
+    with Client(server.address) as client:
+        upload(client, PhotoSource(iter(photos(3)), 3), name="test")
+        before = client.search("cat")
+    server.stop()
+    again = ServerProcess(data_dir, model="sample")
+    with Client(again.address) as client:
+        assert client.search("cat")["model_id"] == before["model_id"]
+        assert client.search("cat")["items"] == before["items"]
+    again.stop()
+    assert "another model, which goes on serving" in again.log
+
+    shutil.rmtree(copied)
+    gone = ServerProcess(data_dir, model="sample")
+    assert gone.stop() == 1
+    assert "no open_clip model folder" in gone.log
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        ("", "PETSEARCH_MODEL is not set"),
+        ("clip", "hub:<arch>/<tag>"),
+        ("dir:/nowhere", "open_clip_config.json is missing"),
+        ("hub:ViT-B-32/nonsense", "Accepted: .*openai"),
+        ("hub:no-such-model/openai", "Unknown model architecture"),
+    ],
+)
+def test_a_model_that_cannot_be_had_is_a_clear_error(
+    tmp_path: Path, model: str, words: str
+) -> None:
+    server = ServerProcess(tmp_path, model=model)
+    assert server.stop() == 1
+    assert not server.address
+    assert "Traceback" not in server.log
+    assert words.split(".*")[0] in server.log
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 96 MB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = os.geteuid() == 0 and (
+        subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=96m", "tmpfs", str(disk)],
+            check=False,
+            capture_output=True,
+        ).returncode
+        == 0
+    )
+    if not mounted:
+        pytest.skip("no small disk: mounting a tmpfs needs root and the right to mount")
+    yield disk
+    subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def test_a_full_disk_is_said_and_nothing_is_lost(small_disk: Path) -> None:
+    server = ServerProcess(small_disk / "data")
+    assert server.address, server.log
+    with Client(server.address) as client:
+        upload(client, PhotoSource(iter(photos(5)), 5), name="test")
+        ballast = small_disk / "ballast"
+        _fill(ballast)
+        files = [("photos", ("large.jpg", pictures.jpeg(9, 900, 900)))]
+        answer = httpx.post(server.address + "/v1/images", files=files, timeout=30)
+        assert answer.status_code == 507, answer.text
+        assert "full" in answer.json()["detail"]
+        assert len(client.search("cat", limit=10)["items"]) == 5
+        ballast.unlink()
+        job = upload(client, PhotoSource(iter(photos(6)), 6), name="test")
+        assert job["counts"] == {"ingested": 1, "duplicate": 5, "refused": 0, "failed": 0}
+    assert server.stop() == 0
+
+
+def _fill(ballast: Path) -> None:
+    with ballast.open("wb") as file:
+        try:
+            while file.write(bytes(64 * 1024)):
+                file.flush()
+        except OSError:
+            return

@@ -1,0 +1,61 @@
+"""A real standalone server as a process of its own, for tests that look from outside."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+START_S = 90.0
+STOP_S = 30.0
+
+
+class ServerProcess:
+    """`petsearch serve` on a free port. `address` once it is ready; `log` is all it said."""
+
+    def __init__(
+        self,
+        data_dir: Path,
+        *arguments: str,
+        model: str = "sample",
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        self.data_dir = data_dir
+        self._lines: list[str] = []
+        self._ready_or_ended = threading.Event()
+        self.address = ""
+        command = [sys.executable, "-m", "petsearch", "serve", "--data-dir", str(data_dir)]
+        self.process = subprocess.Popen(
+            [*command, "--model", model, "--port", "0", *arguments],
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PETSEARCH_LOG_LEVEL": "WARNING", **(env or {})},
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        assert self._ready_or_ended.wait(START_S), "the server neither started nor ended"
+
+    @property
+    def log(self) -> str:
+        """Everything on stderr so far."""
+        return "".join(self._lines)
+
+    def stop(self, number: signal.Signals = signal.SIGINT) -> int:
+        """Send a signal and wait for the end; the exit code."""
+        self.process.send_signal(number)
+        code = self.process.wait(STOP_S)
+        self._reader.join(STOP_S)
+        assert self.process.stderr is not None
+        self.process.stderr.close()
+        return code
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self._lines.append(line)
+            if line.startswith("petsearch is ready: "):
+                self.address = line.split()[-1]
+                self._ready_or_ended.set()
+        self._ready_or_ended.set()
