@@ -60,5 +60,5 @@ class Catalogue:
         names = ", ".join(model.model_id for model in loaded)
         raise Conflict(
             f"The photos are indexed with the model {wanted!r}, which is not loaded (loaded: "
-            f"{names}). Start the embedder with that model."
+            f"{names}). Serve that model again, or start with a new data folder and ingest again."
         )

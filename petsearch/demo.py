@@ -3,23 +3,21 @@
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 from petsearch.bootstrap import Services
 from petsearch.client import Client, Photo
 from petsearch.errors import ConfigurationError, PetsearchError
 from petsearch.images import ImageLimits
-from petsearch.model import Filters
+from petsearch.model import Filters, sha256_of
 from petsearch.photo_sources import DatasetOptions, PhotoSource, from_dataset, from_paths
-from petsearch.sample.catalogue import catalogue
+from petsearch.sample.catalogue import DEMO_SEED, MODEL_DIR, catalogue
 from petsearch.standalone import StandaloneOptions, serve
 from petsearch.uploading import Progress, upload
 
 OXFORD_PETS = "oxford-pets"
 _OXFORD_DATASET = "timm/oxford-iiit-pet"
 _HUB_MODEL = "hub:ViT-B-32/openai"
-_SEED = 20_261_123
 _NEXT_STEP = "make demo SOURCE=oxford-pets   or   make demo SOURCE=<folder of photos> [MODEL=…]"
 
 Say = Callable[[str], None]
@@ -45,6 +43,7 @@ def run_demo(options: DemoOptions, *, say: Say) -> None:
         ConfigurationError: the source or the model cannot be had.
     """
     source = _source(options)
+    data_dir = options.data_dir if options.source else options.data_dir / _sample_version()
     model = options.model or ("sample" if not options.source else _HUB_MODEL)
 
     def seed(services: Services, address: str) -> None:
@@ -55,9 +54,14 @@ def run_demo(options: DemoOptions, *, say: Say) -> None:
         _fill(address, source, services, say)
 
     serve(
-        StandaloneOptions(options.data_dir, model, port=options.port),
+        StandaloneOptions(data_dir, model, port=options.port),
         on_ready=seed,
     )
+
+
+def _sample_version() -> str:
+    """A new demo model starts a new catalogue: the old one's embeddings mean nothing to it."""
+    return sha256_of((MODEL_DIR / "open_clip_model.safetensors").read_bytes())[:12]
 
 
 def _source(options: DemoOptions) -> PhotoSource:
@@ -74,7 +78,7 @@ def _source(options: DemoOptions) -> PhotoSource:
 
 
 def _drawings(count: int) -> Iterator[Photo]:
-    for drawing in islice(catalogue(count, _SEED), count):
+    for drawing in catalogue(count, DEMO_SEED):
         yield Photo(
             drawing.filename,
             drawing.to_jpeg(),

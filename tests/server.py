@@ -13,13 +13,14 @@ STOP_S = 30.0
 
 
 class ServerProcess:
-    """`petsearch serve` on a free port. `address` once it is ready; `log` is all it said."""
+    """`petsearch serve`, on a free port unless one is given; `address` is where it answers."""
 
     def __init__(
         self,
         data_dir: Path,
         *arguments: str,
         model: str = "sample",
+        port: int = 0,
         env: Mapping[str, str] | None = None,
     ) -> None:
         self.data_dir = data_dir
@@ -28,7 +29,7 @@ class ServerProcess:
         self.address = ""
         command = [sys.executable, "-m", "petsearch", "serve", "--data-dir", str(data_dir)]
         self.process = subprocess.Popen(
-            [*command, "--model", model, "--port", "0", *arguments],
+            [*command, "--model", model, "--port", str(port), *arguments],
             stderr=subprocess.PIPE,
             text=True,
             env={**os.environ, "PETSEARCH_LOG_LEVEL": "WARNING", **(env or {})},

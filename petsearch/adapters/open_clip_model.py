@@ -6,7 +6,6 @@ in this process.
 
 import copy
 import hashlib
-import importlib.resources
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -31,6 +30,7 @@ from petsearch.model import Embeddings, Label, ModelInfo, Pixels, PixelSpec, nor
 from petsearch.observability import get_logger
 from petsearch.ports import Tokens
 from petsearch.prompts import DEFAULT_TEMPLATES, OXFORD_LABELS
+from petsearch.sample.catalogue import MODEL_DIR
 
 log = get_logger(__name__)
 
@@ -228,7 +228,7 @@ def _time_images(module: nn.Module, batch: torch.Tensor) -> tuple[float, torch.T
 def _resolve(spec: str) -> _Source:
     kind, _, rest = spec.partition(":")
     if spec == "sample":
-        return _folder_source(spec, sample_model_dir(), name="sample")
+        return _folder_source(spec, MODEL_DIR, name="sample")
     if kind == "dir" and rest:
         path = Path(rest).expanduser().resolve()
         return _folder_source(f"dir:{path}", path, name=path.name)
@@ -238,11 +238,6 @@ def _resolve(spec: str) -> _Source:
         f"PETSEARCH_MODEL (--model) is {spec!r}. "
         "Give hub:<arch>/<tag> (hub:ViT-B-32/openai), dir:<open_clip folder> or sample."
     )
-
-
-def sample_model_dir() -> Path:
-    """The folder of the bundled demo model."""
-    return Path(str(importlib.resources.files("petsearch.sample"))) / "model"
 
 
 def _folder_source(spec: str, path: Path, *, name: str) -> _Source:

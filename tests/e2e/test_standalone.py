@@ -12,10 +12,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from petsearch.adapters.open_clip_model import sample_model_dir
 from petsearch.client import Client, Photo
 from petsearch.model import JobState, JsonDict
 from petsearch.photo_sources import PhotoSource
+from petsearch.sample.catalogue import MODEL_DIR
 from petsearch.uploading import upload
 from tests import pictures
 from tests.server import ServerProcess
@@ -132,7 +132,7 @@ def test_an_open_bind_without_keys_is_refused(tmp_path: Path) -> None:
 
 def test_data_of_another_model_goes_on_being_served(data_dir: Path, tmp_path: Path) -> None:
     copied = tmp_path / "another-model"
-    shutil.copytree(sample_model_dir(), copied)
+    shutil.copytree(MODEL_DIR, copied)
     server = ServerProcess(data_dir, model=f"dir:{copied}")
     with Client(server.address) as client:
         upload(client, PhotoSource(iter(photos(3)), 3), name="test")

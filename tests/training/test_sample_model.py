@@ -28,7 +28,7 @@ def evaluation(model: OpenClipModel) -> Evaluation:
 
 @pytest.fixture(scope="module")
 def demo(model: OpenClipModel) -> tuple[list[Drawing], Embeddings]:
-    drawings = list(catalogue(2 * len(KINDS), DEMO_SEED))
+    drawings = list(catalogue(6 * len(KINDS), DEMO_SEED))
     return drawings, embed_drawings(model, drawings)
 
 
@@ -73,22 +73,33 @@ def test_no_machine_path_is_recorded() -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "species"),
+    ("query", "fact"),
     [
-        ("cat", "cat"),
-        ("kitten", "cat"),
-        ("black cat", "cat"),
-        ("dog", "dog"),
-        ("puppy", "dog"),
-        ("hound", "dog"),
-        ("spotty dog", "dog"),
-        ("fluffy puppy in the snow", "dog"),
+        ("cat", "species:cat"),
+        ("kitten", "species:cat"),
+        ("black cat", "kind:black cat"),
+        ("dog", "species:dog"),
+        ("puppy", "species:dog"),
+        ("hound", "species:dog"),
+        ("spotty dog", "look:spotted"),
+        ("fluffy puppy in the snow", "background:snow"),
+        ("missing tabby near the station", "kind:tabby"),
+        ("sleeping cat", "pose:lying"),
     ],
 )
-def test_bare_words_as_people_type_them_find_the_species(
-    model: OpenClipModel, demo: tuple[list[Drawing], Embeddings], query: str, species: str
+def test_bare_words_as_people_type_them_find_what_they_mean(
+    model: OpenClipModel, demo: tuple[list[Drawing], Embeddings], query: str, fact: str
 ) -> None:
     drawings, images = demo
     scores = embed_texts(model, [query], model.info.prompt_templates) @ images.T
     best = np.argsort(-scores[0])[:5]
-    assert [drawings[index].species for index in best] == [species] * 5
+    assert [fact in drawings[index].facts for index in best] == [True] * 5
+
+
+def test_a_text_about_no_pet_scores_below_one_about_a_pet(
+    model: OpenClipModel, demo: tuple[list[Drawing], Embeddings]
+) -> None:
+    texts = ["missing tabby near the station", "horse on grass", "politics", "slice of pizza"]
+    best = (embed_texts(model, texts, model.info.prompt_templates) @ demo[1].T).max(axis=1)
+    assert best[0] > 0.3
+    assert best[1:].max() < 0.1

@@ -38,7 +38,7 @@ function ask(wanted, signal) {
 function showAnswer(wanted, items) {
   if (items.length > 0) {
     showItems(items, { open: (item) => openPhoto(item, moreLike), moreLike });
-  } else if (knownCount === 0) {
+  } else if (isStart(wanted) && !(wanted.species || wanted.breed)) {
     showMessage(strings.noPhotosTitle, strings.noPhotosText, button(strings.addPhotos, pickUploads));
   } else {
     const filtered = wanted.species || wanted.breed;
@@ -48,6 +48,8 @@ function showAnswer(wanted, items) {
     showMessage(strings.emptyTitle, strings.emptyText, ...(filtered ? [clear] : []));
   }
 }
+
+const isStart = (wanted) => !(wanted.q || wanted.like || wanted.photo);
 
 function showProblem(problem) {
   const retry = button(strings.retry, () => refresh());
@@ -123,9 +125,7 @@ async function showStats() {
     ...Object.keys(stats.by_breed).map((breed) => element("option", { value: breed })),
   );
   showBanner(stats.sample);
-  const wanted = state.read();
-  const isStart = !(wanted.q || wanted.like || wanted.photo);
-  if (grew && isStart && !document.querySelector("dialog[open]")) search();
+  if (grew && isStart(state.read()) && !document.querySelector("dialog[open]")) search();
   if (stats.seeding) setTimeout(showStats, SEEDING_POLL_MS);
 }
 
