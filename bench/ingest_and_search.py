@@ -25,8 +25,9 @@ import typer
 
 from petsearch import images
 from petsearch.client import Client
-from petsearch.openmp import wait_passively
+from petsearch.observability import configure_logging
 from petsearch.photo_sources import DatasetOptions, from_dataset
+from petsearch.process_tuning import tune_process
 from petsearch.prompts import OXFORD_LABELS, apply_templates
 from petsearch.uploading import upload
 
@@ -76,7 +77,8 @@ def main(
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Run the pairs and print the report."""
-    wait_passively()
+    tune_process()
+    configure_logging(level="ERROR")
     options = DatasetOptions(split, label_column=None, limit=limit)
     photos = [photo.data for photo in from_dataset(dataset, options).photos]
     clip = _load(model)

@@ -24,8 +24,8 @@ from petsearch.images import ImageLimits
 from petsearch.ingest import IngestOptions, Ingestor
 from petsearch.jobs import Jobs
 from petsearch.observability import get_logger
-from petsearch.openmp import wait_passively
 from petsearch.ports import Embedder, Index, JobLedger, ObjectStore
+from petsearch.process_tuning import tune_process
 from petsearch.search import Searcher
 from petsearch.settings import Settings
 
@@ -173,7 +173,7 @@ def _open_embedder(settings: Settings, index: Index, store: ObjectStore) -> Embe
     if settings.embedder_url != "local:":
         raise _unknown_address("EMBEDDER_URL", settings.embedder_url, "local:")
     settings.require("model")
-    wait_passively()
+    tune_process()
     with _extra("embedder"):
         from petsearch.adapters.open_clip_model import load_model
     model = load_model(_model_to_serve(settings.model, index, store))

@@ -15,8 +15,8 @@ from petsearch.client import Client
 from petsearch.errors import PetsearchError
 from petsearch.model import JsonDict
 from petsearch.observability import configure_logging
-from petsearch.openmp import wait_passively
 from petsearch.photo_sources import DatasetOptions, PhotoSource, from_dataset, from_paths
+from petsearch.process_tuning import tune_process
 from petsearch.settings import Limits, Settings
 from petsearch.uploading import Progress as UploadProgress
 from petsearch.uploading import upload
@@ -41,7 +41,7 @@ _DEFAULT_API = "http://127.0.0.1:8000"
 
 def main() -> None:
     """Run the command line; an error of ours is one line on stderr and exit code 1."""
-    wait_passively()
+    tune_process()
     try:
         app()
     except PetsearchError as error:

@@ -163,7 +163,7 @@ def test_a_stopped_server_is_said_and_comes_back(browser: Browser, tmp_path: Pat
     expect(page.locator("#message")).to_contain_text("The server does not answer")
     again = ServerProcess(tmp_path / "data", port=int(port))
     page.get_by_role("button", name="Try again").click()
-    expect(page.locator("#message")).to_contain_text("No photos yet")
+    expect(page.locator("#message")).to_contain_text("No good match")
     page.close()
     again.stop()
 

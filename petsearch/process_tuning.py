@@ -1,0 +1,51 @@
+"""Process-wide settings that make CPU inference fast. Imports nothing heavy; entry points call it.
+
+Measured with MobileNetV2 at batch 16 on 2 cores (`bench/process_tuning.py` prints it again):
+keeping freed memory gave 1.8 times the photos per second, and short spinning kept a text encode
+at 1 ms where the default took 190 ms beside another busy process.
+"""
+
+import ctypes
+import os
+import sys
+
+# glibc's mallopt parameters, from malloc.h.
+_M_TRIM_THRESHOLD = -1
+_M_MMAP_THRESHOLD = -3
+_M_ARENA_MAX = -8
+_KEEP_BYTES = 1 << 30
+_SPINS = "10000"
+
+
+def tune_process() -> None:
+    """Set OpenMP's waiting and glibc's allocator up; call it before torch is imported.
+
+    What the environment says already is left alone.
+    """
+    _spin_briefly()
+    _keep_freed_memory()
+
+
+def _spin_briefly() -> None:
+    """Let idle OpenMP threads soon sleep: spinning ones steal the cores that decode photos.
+
+    libgomp reads the variable when it is loaded, which is when torch is imported.
+    """
+    if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"} & os.environ.keys():
+        os.environ["GOMP_SPINCOUNT"] = _SPINS
+
+
+def _keep_freed_memory() -> None:
+    """Stop glibc from giving activations back to the kernel after every layer.
+
+    Each would be mapped, zeroed page by page and unmapped again. One arena, because the heaps of
+    other arenas are too small for such blocks. Costs some 10 % more resident memory.
+    """
+    if not sys.platform.startswith("linux") or "MALLOC_ARENA_MAX" in os.environ:
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
+    if mallopt is None:
+        return
+    mallopt(_M_MMAP_THRESHOLD, _KEEP_BYTES)
+    mallopt(_M_TRIM_THRESHOLD, _KEEP_BYTES)
+    mallopt(_M_ARENA_MAX, 1)
