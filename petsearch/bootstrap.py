@@ -15,6 +15,7 @@ import redis
 from petsearch import object_keys
 from petsearch.adapters.celery_queue import CeleryQueue, make_celery
 from petsearch.adapters.filesystem_store import FilesystemStore
+from petsearch.adapters.model_sources import resolve_model
 from petsearch.adapters.private_redis import PrivateRedis
 from petsearch.adapters.redis_ledger import RedisLedger
 from petsearch.batching import BatchingEmbedder, BatchingOptions
@@ -175,8 +176,9 @@ def _open_embedder(settings: Settings, index: Index, store: ObjectStore) -> Embe
     settings.require("model")
     tune_process()
     with _extra("embedder"):
+        source = resolve_model(_model_to_serve(settings.model, index, store))
         from petsearch.adapters.open_clip_model import load_model
-    model = load_model(_model_to_serve(settings.model, index, store))
+    model = load_model(source)
     return BatchingEmbedder(model, BatchingOptions())
 
 

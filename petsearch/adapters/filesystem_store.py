@@ -47,11 +47,10 @@ class FilesystemStore:
 
     def move(self, source: str, target: str) -> None:
         """See `ObjectStore.move`."""
-        to = self._path(target)
+        here, there = self._path(source), self._path(target)
         with translated_disk_errors():
-            to.parent.mkdir(parents=True, exist_ok=True)
             try:
-                self._path(source).rename(to)
+                _rename(here, there)
             except FileNotFoundError as error:
                 raise NotFound(f"There is no object {source!r}.") from error
 
@@ -83,3 +82,11 @@ class FilesystemStore:
         if not key or "\0" in key or any(part in ("", ".", "..") for part in parts):
             raise InvalidInput(f"{key!r} is no object key.")
         return self._folder.joinpath(*parts)
+
+
+def _rename(source: Path, target: Path) -> None:
+    try:
+        source.rename(target)
+    except FileNotFoundError:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        source.rename(target)

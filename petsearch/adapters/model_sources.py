@@ -1,0 +1,111 @@
+"""Where models come from: a hub's tag, an open_clip folder, or the bundled sample.
+
+open_clip is imported only for a hub's tag, so that a wrong address is said at once.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from petsearch.errors import ConfigurationError, unknown_choice
+from petsearch.sample.catalogue import MODEL_DIR
+
+_WEIGHTS = "open_clip_model.safetensors"
+_CONFIG = "open_clip_config.json"
+_LABELS = "labels.json"
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """Where a model comes from, resolved to what open_clip takes."""
+
+    spec: str
+    name: str
+    architecture: str
+    pretrained: str | None
+    hashed_files: tuple[Path, ...]
+    labels_file: Path | None
+
+    def model_id(self) -> str:
+        """The name and the first 12 hex digits of SHA-256 over weights and configuration."""
+        digest = hashlib.sha256()
+        for path in self.hashed_files:
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        return f"{self.name}-{digest.hexdigest()[:12]}"
+
+
+def resolve_model(spec: str) -> ModelSource:
+    """Resolve `hub:<arch>/<tag>`, `dir:<open_clip local-dir>` or `sample`; a hub's is downloaded.
+
+    Raises:
+        ConfigurationError: there is no such model, or the hub cannot be reached.
+    """
+    kind, _, rest = spec.partition(":")
+    if spec == "sample":
+        return _folder_source(spec, MODEL_DIR, name="sample")
+    if kind == "dir" and rest:
+        path = Path(rest).expanduser().resolve()
+        return _folder_source(f"dir:{path}", path, name=path.name)
+    if kind == "hub" and rest:
+        return _hub_source(spec, rest)
+    raise ConfigurationError(
+        f"PETSEARCH_MODEL (--model) is {spec!r}. "
+        "Give hub:<arch>/<tag> (hub:ViT-B-32/openai), dir:<open_clip folder> or sample."
+    )
+
+
+def _folder_source(spec: str, path: Path, *, name: str) -> ModelSource:
+    for needed in (_CONFIG, _WEIGHTS):
+        if not (path / needed).is_file():
+            raise ConfigurationError(
+                f"{path} is no open_clip model folder: {needed} is missing. "
+                "A model folder holds open_clip_config.json and open_clip_model.safetensors."
+            )
+    labels = path / _LABELS
+    return ModelSource(
+        spec=spec,
+        name=name,
+        architecture=f"local-dir:{path}",
+        pretrained=None,
+        hashed_files=(path / _WEIGHTS, path / _CONFIG),
+        labels_file=labels if labels.is_file() else None,
+    )
+
+
+def _hub_source(spec: str, rest: str) -> ModelSource:
+    import open_clip
+    from open_clip.pretrained import (
+        download_pretrained,
+        get_pretrained_cfg,
+        list_pretrained_tags_by_model,
+    )
+
+    architecture, _, tag = rest.partition("/")
+    known = open_clip.list_models()
+    if architecture not in known:
+        raise _choice_error("model architecture", architecture, known)
+    tags = list_pretrained_tags_by_model(architecture)
+    if tag not in tags:
+        raise _choice_error(f"pretrained tag of {architecture}", tag, tags)
+    try:
+        weights = download_pretrained(get_pretrained_cfg(architecture, tag))
+    except Exception as error:  # the hub client's own tree is wide: HTTP, DNS, TLS, disk
+        raise ConfigurationError(
+            f"The weights of {spec} cannot be fetched from the model hub ({type(error).__name__}). "
+            "Check the network, fetch them once on a machine that has one and copy its cache "
+            "(HF_HOME), or use --model dir:<folder> or --model sample."
+        ) from error
+    return ModelSource(
+        spec=spec,
+        name=f"{architecture}-{tag}",
+        architecture=architecture,
+        pretrained=tag,
+        hashed_files=(Path(weights),),
+        labels_file=None,
+    )
+
+
+def _choice_error(what: str, given: str, accepted: Sequence[str]) -> ConfigurationError:
+    return ConfigurationError(unknown_choice(what, given, accepted).detail)
