@@ -9,10 +9,10 @@ PORT ?= 8000
 SOURCE ?=
 MODEL ?=
 
-.PHONY: help setup check format test demo lock bench clean
+.PHONY: help setup check format test test-real demo lock bench clean
 
 help: ## List these commands
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
 setup: $(STAMP) ## Install everything into .venv
 
@@ -37,6 +37,9 @@ format: setup ## Bring the code into its style
 
 test: setup ## Set up and run every test
 	$(BIN)/pytest
+
+test-real: setup ## The contract suites, also over real servers (PETSEARCH_TEST_…_URL)
+	PETSEARCH_TEST_REAL=1 $(BIN)/pytest tests/contract
 
 demo: setup ## Serve a catalogue to look at [SOURCE=oxford-pets | SOURCE=<folder>] [MODEL=…] [PORT=…]
 	@exec $(BIN)/petsearch demo --data-dir '$(DATA_DIR)/$(or $(subst /,_,$(SOURCE)),sample)' \

@@ -13,6 +13,7 @@ import celery
 import redis
 
 from petsearch import object_keys
+from petsearch.adapters import http_embedder
 from petsearch.adapters.celery_queue import CeleryQueue, make_celery
 from petsearch.adapters.filesystem_store import FilesystemStore
 from petsearch.adapters.model_sources import resolve_model
@@ -91,8 +92,8 @@ def build_services(settings: Settings) -> Services:
     """
     settings.require("embedder_url", "index_url", "store_url", "redis_url")
     with ExitStack() as opened:
-        store = _open_store(settings.store_url)
-        index = _open_index(settings.index_url)
+        store = _open_store(settings)
+        index = _open_index(settings)
         opened.callback(index.close)
         embedder = _open_embedder(settings, index, store)
         opened.callback(embedder.close)
@@ -101,7 +102,7 @@ def build_services(settings: Settings) -> Services:
         celery_app = make_celery(broker_url)
         opened.callback(celery_app.close)
         catalogue = Catalogue(index, embedder)
-        limits = ImageLimits(settings.limits.image_bytes, settings.limits.image_megapixels)
+        limits = image_limits(settings)
         return Services(
             settings=settings,
             embedder=embedder,
@@ -135,20 +136,51 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _open_store(url: str) -> ObjectStore:
+def image_limits(settings: Settings) -> ImageLimits:
+    """What is refused before a pixel is decoded."""
+    return ImageLimits(settings.limits.image_bytes, settings.limits.image_megapixels)
+
+
+def load_embedder(settings: Settings) -> Embedder:
+    """The model that the settings name, loaded and warm, behind a batcher in this process.
+
+    Raises:
+        ConfigurationError: no model is named, or it cannot be had.
+    """
+    settings.require("model")
+    return _load_embedder(settings.model)
+
+
+def _open_store(settings: Settings) -> ObjectStore:
+    url = settings.store_url
     kind, _, rest = url.partition(":")
     if kind == "file" and rest:
         return FilesystemStore(Path(rest))
-    raise _unknown_address("STORE_URL", url, "file:<dir>")
+    if kind in ("s3+http", "s3+https"):
+        settings.require("s3_access_key", "s3_secret_key")
+        with _extra("storage"):
+            from petsearch.adapters import minio_store
+        return minio_store.open_bucket(
+            url,
+            access_key=settings.s3_access_key,
+            secret_key=settings.s3_secret_key.get_secret_value(),
+        )
+    raise _unknown_address("STORE_URL", url, "s3+http://<host>:<port>/<bucket>, file:<dir>")
 
 
-def _open_index(url: str) -> Index:
+def _open_index(settings: Settings) -> Index:
+    url = settings.index_url
     kind, _, rest = url.partition(":")
     if kind == "edge" and rest:
         with _extra("standalone"):
             from petsearch.adapters.qdrant_edge_index import QdrantEdgeIndex
         return QdrantEdgeIndex(Path(rest))
-    raise _unknown_address("INDEX_URL", url, "edge:<dir>")
+    if kind in ("http", "https"):
+        with _extra("storage"):
+            from petsearch.adapters import qdrant_index
+        key = settings.qdrant_api_key.get_secret_value()
+        return qdrant_index.QdrantIndex(qdrant_index.connect(url, api_key=key or None))
+    raise _unknown_address("INDEX_URL", url, "http://<host>:<port>, edge:<dir>")
 
 
 def _open_redis(url: str, opened: ExitStack) -> tuple[str, redis.Redis]:
@@ -171,15 +203,22 @@ def _open_redis(url: str, opened: ExitStack) -> tuple[str, redis.Redis]:
 
 
 def _open_embedder(settings: Settings, index: Index, store: ObjectStore) -> Embedder:
-    if settings.embedder_url != "local:":
-        raise _unknown_address("EMBEDDER_URL", settings.embedder_url, "local:")
+    url = settings.embedder_url
+    if url.startswith(("http://", "https://")):
+        return http_embedder.connect(url)
+    if url != "local:":
+        raise _unknown_address("EMBEDDER_URL", url, "http://<host>:<port>, local:")
     settings.require("model")
+    return _load_embedder(_model_to_serve(settings.model, index, store))
+
+
+def _load_embedder(spec: str) -> Embedder:
     tune_process()
     with _extra("embedder"):
-        source = resolve_model(_model_to_serve(settings.model, index, store))
+        # A wrong address is said before the libraries below are loaded, which takes seconds.
+        source = resolve_model(spec)
         from petsearch.adapters.open_clip_model import load_model
-    model = load_model(source)
-    return BatchingEmbedder(model, BatchingOptions())
+    return BatchingEmbedder(load_model(source), BatchingOptions())
 
 
 def _model_to_serve(wanted: str, index: Index, store: ObjectStore) -> str:
@@ -218,7 +257,7 @@ def _unknown_address(variable: str, given: str, accepted: str) -> ConfigurationE
 
 
 @contextmanager
-def _extra(name: Literal["standalone", "embedder", "worker"]) -> Iterator[None]:
+def _extra(name: Literal["standalone", "embedder", "storage"]) -> Iterator[None]:
     """Turn a missing library into an error that names the extra to install."""
     try:
         yield

@@ -11,7 +11,7 @@ PetsearchError
 │   └── StorageFull         no space left to write
 └── ConfigurationError      a setting is missing or wrong; somebody must change it
 
-Which of them is which HTTP status is in services/api/problems.py; the worker retries exactly
+Which of them is which HTTP status is in services/http/problems.py; the worker retries exactly
 `Unavailable`.
 """
 

@@ -1,5 +1,17 @@
 """Where things lie in the object store."""
 
+from petsearch.errors import InvalidInput
+
+
+def check(key: str) -> None:
+    """Refuse what is no key: empty parts, `.`, `..` and NUL.
+
+    Raises:
+        InvalidInput: `key` is none.
+    """
+    if not key or "\0" in key or any(part in ("", ".", "..") for part in key.split("/")):
+        raise InvalidInput(f"{key!r} is no object key.")
+
 
 def original(image_id: str) -> str:
     """Bytes as they were received. Never public."""

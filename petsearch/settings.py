@@ -2,16 +2,19 @@
 
 from typing import Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from petsearch.errors import ConfigurationError
 
-_ADDRESSES = {
+_HINTS = {
     "embedder_url": "http://embedder:8100, or local: for a model in this process",
     "index_url": "http://qdrant:6333, or edge:<dir> for Qdrant Edge in this process",
     "store_url": "s3+http://minio:9000/petsearch, or file:<dir>",
     "redis_url": "redis://redis:6379/0, or local:<dir> for a private redis-server",
+    "model": "hub:<arch>/<tag>, dir:<path> or sample",
+    "s3_access_key": "the name of an account of the object store",
+    "s3_secret_key": "the password of that account",
 }
 
 
@@ -39,6 +42,9 @@ class Settings(BaseSettings):
     store_url: str = ""
     redis_url: str = ""
     model: str = ""
+    s3_access_key: str = ""
+    s3_secret_key: SecretStr = SecretStr("")
+    qdrant_api_key: SecretStr = SecretStr("")
     allow_no_keys: bool = False
     allowed_hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[::1]")
     worker_threads: int = Field(2, gt=0, description="chunks worked on at a time")
@@ -61,16 +67,15 @@ class Settings(BaseSettings):
             raise ConfigurationError(_first_problem(error)) from error
 
     def require(self, *names: str) -> None:
-        """Check that the named addresses are set.
+        """Check that the named settings are set.
 
         Raises:
             ConfigurationError: names the first variable that is not, and what it may hold.
         """
         for name in names:
             if not getattr(self, name):
-                hint = _ADDRESSES.get(name, "hub:<arch>/<tag>, dir:<path> or sample")
                 raise ConfigurationError(
-                    f"PETSEARCH_{name.upper()} is not set. Give it an address such as {hint}."
+                    f"PETSEARCH_{name.upper()} is not set. It takes {_HINTS[name]}."
                 )
 
 

@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
+from petsearch import object_keys
 from petsearch.adapters.atomic_file import translated_disk_errors, write_atomically
-from petsearch.errors import InvalidInput, NotFound
+from petsearch.errors import NotFound
 from petsearch.ports import StoredObject
 
 
@@ -78,10 +79,8 @@ class FilesystemStore:
             shutil.disk_usage(self._folder)
 
     def _path(self, key: str) -> Path:
-        parts = key.split("/")
-        if not key or "\0" in key or any(part in ("", ".", "..") for part in parts):
-            raise InvalidInput(f"{key!r} is no object key.")
-        return self._folder.joinpath(*parts)
+        object_keys.check(key)
+        return self._folder / key
 
 
 def _rename(source: Path, target: Path) -> None:

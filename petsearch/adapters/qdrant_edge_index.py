@@ -9,13 +9,13 @@ import threading
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 import qdrant_edge as edge
 
 from petsearch.adapters.atomic_file import write_atomically
+from petsearch.adapters.newest_cursor import read_cursor, write_cursor
 from petsearch.adapters.qdrant_payload import (
     DATETIME_FIELDS,
     KEYWORD_FIELDS,
@@ -135,7 +135,7 @@ class QdrantEdgeIndex:
         self, collection: str, *, limit: int, filters: Filters, before: str | None = None
     ) -> tuple[list[ImageRecord], str | None]:
         """See `Index.list_newest`. A cursor is the last creation time and the ids that share it."""
-        start, seen = _read_cursor(before)
+        start, seen = read_cursor(before)
         request = edge.ScrollRequest(
             limit=limit,
             filter=_to_filter(filters, also_exclude=seen),
@@ -145,7 +145,7 @@ class QdrantEdgeIndex:
         with _translated():
             found, _ = self._shard(collection).scroll(request)
         records = [from_payload(str(r.id), r.payload or {}) for r in found]
-        return records, _write_cursor(records, start, seen) if len(records) == limit else None
+        return records, write_cursor(records, start, seen) if len(records) == limit else None
 
     def count(self, collection: str, filters: Filters) -> int:
         """See `Index.count`."""
@@ -224,27 +224,6 @@ def _to_filter(filters: Filters, *, also_exclude: Sequence[str] = ()) -> edge.Fi
     if not must and not must_not:
         return None
     return edge.Filter(must=[*must], must_not=[*must_not])
-
-
-def _read_cursor(cursor: str | None) -> tuple[str | None, list[str]]:
-    if cursor is None:
-        return None, []
-    start, _, ids = cursor.partition("|")
-    try:
-        datetime.fromisoformat(start)
-        return start, [str(uuid.UUID(image_id)) for image_id in ids.split(",")]
-    except ValueError as error:
-        raise InvalidInput(
-            "The cursor is not one this server gave out; start without a cursor."
-        ) from error
-
-
-def _write_cursor(records: Sequence[ImageRecord], start: str | None, seen: Sequence[str]) -> str:
-    last = records[-1].created_at
-    ids = [record.image_id for record in records if record.created_at == last]
-    if start == last.isoformat():
-        ids = [*seen, *ids]
-    return f"{last.isoformat()}|{','.join(ids)}"
 
 
 def _remove_tree(path: Path) -> None:

@@ -7,9 +7,9 @@ from fastapi.staticfiles import StaticFiles
 
 import petsearch
 from petsearch.bootstrap import Services
-from services.api.middleware import BodyLimit, HostAndOriginGuard, RequestContext
-from services.api.problems import add_problem_handlers
 from services.api.routes import ancestor, images, jobs, search, status
+from services.http.middleware import BodyLimit, HostAndOriginGuard, RequestContext
+from services.http.problems import add_problem_handlers
 
 
 def build_app(services: Services, *, web_dir: Path | None = None) -> FastAPI:

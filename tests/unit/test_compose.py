@@ -24,8 +24,8 @@ import yaml
 from packaging.requirements import Requirement
 
 from petsearch.settings import Limits, Settings
-from services.api.middleware import _SECURITY_HEADERS
 from services.api.routes import ancestor, images, jobs, search, status
+from services.http.middleware import _SECURITY_HEADERS
 
 ROOT = Path(__file__).parents[2]
 OURS = ("api", "worker", "embedder")

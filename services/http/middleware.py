@@ -11,7 +11,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from petsearch.observability import bind, get_logger, unbind
-from services.api.problems import problem
+from services.http.problems import problem
 
 log = get_logger(__name__)
 

@@ -1,0 +1,189 @@
+"""The embedder service over HTTP: pixels and embeddings go as raw little-endian numbers."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import httpx
+import numpy as np
+
+from petsearch.errors import Conflict, InvalidInput, Overloaded, Unavailable
+from petsearch.model import (
+    Embeddings,
+    JsonDict,
+    Label,
+    ModelInfo,
+    Pixels,
+    PixelSpec,
+    Priority,
+)
+
+BINARY = "application/octet-stream"
+_CONNECT_S = 2.0
+_QUERY_S = 15.0
+_INGEST_S = 120.0
+"""A batch of bulk work may wait behind others of its kind, and behind every query."""
+_MODELS_FRESH_S = 10.0
+
+
+@dataclass(frozen=True)
+class _Known:
+    models: tuple[ModelInfo, ...]
+    read_at: float
+
+
+class HttpEmbedder:
+    """The `Embedder` port over the embedder service.
+
+    Args:
+        client: speaks to the service; closed with this.
+        clock: seconds, only ever forward; decides when the list of models is read again.
+    """
+
+    def __init__(self, client: httpx.Client, clock: Callable[[], float] = time.monotonic) -> None:
+        self._client = client
+        self._clock = clock
+        self._known: _Known | None = None
+        self._asking = threading.Lock()
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        """See `Embedder.models`. Asked again after some seconds, not at every call."""
+        with self._asking:
+            known = self._known
+            if known is None or self._clock() - known.read_at > _MODELS_FRESH_S:
+                with _translated():
+                    response = self._client.get("/v1/models", timeout=_timeout(_QUERY_S))
+                _check(response)
+                known = _Known(
+                    tuple(_model_from(entry) for entry in response.json()["models"]), self._clock()
+                )
+                self._known = known
+            return known.models
+
+    def embed_texts(
+        self,
+        texts: Sequence[str],
+        *,
+        model_id: str | None = None,
+        priority: Priority = Priority.QUERY,
+    ) -> Embeddings:
+        """See `Embedder.embed_texts`."""
+        with _translated():
+            response = self._client.post(
+                "/v1/embed/texts",
+                json={"texts": list(texts), "model_id": model_id},
+                headers=_headers(priority, None),
+                timeout=_timeout_of(priority),
+            )
+        return self._embeddings(response)
+
+    def embed_pixels(
+        self,
+        pixels: Pixels,
+        *,
+        model_id: str | None = None,
+        priority: Priority = Priority.QUERY,
+    ) -> Embeddings:
+        """See `Embedder.embed_pixels`."""
+        if pixels.dtype != np.uint8 or pixels.ndim != 4:
+            raise InvalidInput(
+                "Pixels must be uint8 of shape (n, 3, height, width); "
+                f"these are {pixels.dtype} of shape {pixels.shape}."
+            )
+        headers = _headers(priority, model_id)
+        headers |= {"Content-Type": BINARY, "X-Shape": shape_to_header(pixels.shape)}
+        with _translated():
+            response = self._client.post(
+                "/v1/embed/pixels",
+                content=pixels.tobytes(),
+                headers=headers,
+                timeout=_timeout_of(priority),
+            )
+        return self._embeddings(response)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def _embeddings(self, response: httpx.Response) -> Embeddings:
+        if response.status_code == 409:
+            self._known = None  # another model was loaded since we asked
+        _check(response)
+        shape = shape_from_header(response.headers["X-Shape"])
+        return np.frombuffer(response.content, "<f4").reshape(shape).astype(np.float32)
+
+
+def connect(url: str) -> HttpEmbedder:
+    """The embedder at `url`. Sends nothing yet; a connection that fails is tried once more."""
+    transport = httpx.HTTPTransport(retries=1, limits=httpx.Limits(max_keepalive_connections=32))
+    return HttpEmbedder(httpx.Client(base_url=url, transport=transport))
+
+
+def shape_to_header(shape: Sequence[int]) -> str:
+    """`X-Shape`: `16,3,224,224`."""
+    return ",".join(str(size) for size in shape)
+
+
+def shape_from_header(value: str) -> tuple[int, ...]:
+    """The sizes in an `X-Shape` header.
+
+    Raises:
+        InvalidInput: it is no list of whole numbers.
+    """
+    sizes = value.split(",")
+    if not all(size.strip().isascii() and size.strip().isdigit() for size in sizes):
+        raise InvalidInput(f"X-Shape is {value!r}; it must look like 16,3,224,224.")
+    return tuple(int(size) for size in sizes)
+
+
+def _headers(priority: Priority, model_id: str | None) -> dict[str, str]:
+    headers = {"Accept": BINARY, "X-Priority": priority.value}
+    return headers | ({"X-Model-Id": model_id} if model_id else {})
+
+
+def _timeout_of(priority: Priority) -> httpx.Timeout:
+    return _timeout(_QUERY_S if priority is Priority.QUERY else _INGEST_S)
+
+
+def _timeout(seconds: float) -> httpx.Timeout:
+    return httpx.Timeout(seconds, connect=_CONNECT_S)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except httpx.TransportError as error:
+        raise Unavailable(
+            f"The embedder does not answer ({type(error).__name__}); it may be starting."
+        ) from error
+
+
+def _check(response: httpx.Response) -> None:
+    if response.is_success:
+        return
+    detail = _detail(response)
+    retry_after_s = float(response.headers.get("Retry-After", 5.0))
+    if response.status_code == 409:
+        raise Conflict(detail)
+    if response.status_code == 429:
+        raise Overloaded(detail, retry_after_s=retry_after_s)
+    if response.is_client_error:
+        raise InvalidInput(detail)
+    raise Unavailable(detail, retry_after_s=retry_after_s)
+
+
+def _detail(response: httpx.Response) -> str:
+    try:
+        return str(response.json()["detail"])
+    except (ValueError, KeyError, TypeError):
+        return f"The embedder answered {response.status_code}."
+
+
+def _model_from(entry: JsonDict) -> ModelInfo:
+    labels = tuple(Label(**label) for label in entry["labels"])
+    spec = PixelSpec(**entry["pixel_spec"])
+    templates = {key: tuple(entry[key]) for key in ("prompt_templates", "label_templates")}
+    return ModelInfo(**{**entry, **templates, "labels": labels, "pixel_spec": spec})

@@ -1,0 +1,162 @@
+"""The object store on an S3 server (MinIO and its like), through plain S3 calls."""
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, cast
+from urllib.parse import urlsplit
+
+import urllib3
+from minio import Minio
+from minio.commonconfig import CopySource
+from minio.error import MinioException, S3Error
+
+from petsearch import object_keys
+from petsearch.errors import ConfigurationError, NotFound, StorageFull, Unavailable
+from petsearch.ports import StoredObject
+
+_CONNECT_S = 3.0
+_READ_S = 30.0
+_ABSENT = frozenset({"NoSuchKey", "NoSuchBucket", "NoSuchObject", "ResourceNotFound"})
+_FULL = frozenset({"XMinioStorageFull", "QuotaExceeded", "XMinioAdminBucketQuotaExceeded"})
+_DENIED = frozenset({"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"})
+
+
+def open_bucket(url: str, *, access_key: str, secret_key: str) -> "MinioStore":
+    """The store at `s3+http://host:port/bucket` (or `s3+https`). Sends nothing yet.
+
+    Raises:
+        ConfigurationError: the address names no host or no bucket.
+    """
+    parts = urlsplit(url)
+    bucket = parts.path.strip("/")
+    if not parts.netloc or not bucket or "/" in bucket:
+        raise ConfigurationError(
+            f"PETSEARCH_STORE_URL is {url!r}; it must look like s3+http://minio:9000/petsearch."
+        )
+    pool = urllib3.PoolManager(
+        timeout=urllib3.Timeout(connect=_CONNECT_S, read=_READ_S),
+        # The same call twice is the same as once, so what failed may be sent again.
+        retries=urllib3.Retry(total=2, backoff_factor=0.1, status_forcelist=[500, 502, 503, 504]),
+        maxsize=16,
+    )
+    secure = parts.scheme == "s3+https"
+    client = Minio(
+        parts.netloc, access_key=access_key, secret_key=secret_key, secure=secure, http_client=pool
+    )
+    return MinioStore(client, bucket)
+
+
+class MinioStore:
+    """The `ObjectStore` port over one bucket, which is made when it is first written to."""
+
+    def __init__(self, client: Minio, bucket: str) -> None:
+        self._client = client
+        self._bucket = bucket
+
+    def put(self, key: str, data: bytes) -> None:
+        """See `ObjectStore.put`."""
+        object_keys.check(key)
+        with _translated(key):
+            try:
+                self._put(key, data)
+            except S3Error as error:
+                if error.code != "NoSuchBucket":
+                    raise
+                self._make_bucket()
+                self._put(key, data)
+
+    def get(self, key: str) -> bytes:
+        """See `ObjectStore.get`."""
+        object_keys.check(key)
+        with _translated(key):
+            response = self._client.get_object(self._bucket, key)
+            try:
+                return response.read()
+            finally:
+                response.close()
+                response.release_conn()
+
+    def open(self, key: str) -> BinaryIO:
+        """See `ObjectStore.open`."""
+        object_keys.check(key)
+        with _translated(key):
+            response = self._client.get_object(self._bucket, key)
+        # Otherwise urllib3 closes it at its end, and one more read is an error.
+        response.auto_close = False
+        return cast(BinaryIO, io.BufferedReader(response))
+
+    def stat(self, key: str) -> StoredObject:
+        """See `ObjectStore.stat`."""
+        object_keys.check(key)
+        with _translated(key):
+            found = self._client.stat_object(self._bucket, key)
+        assert found.size is not None
+        assert found.last_modified is not None
+        return StoredObject(key, found.size, found.last_modified)
+
+    def move(self, source: str, target: str) -> None:
+        """See `ObjectStore.move`. S3 has no rename: a copy on the server, then a delete."""
+        object_keys.check(source)
+        object_keys.check(target)
+        with _translated(source):
+            self._client.copy_object(self._bucket, target, CopySource(self._bucket, source))
+            self._client.remove_object(self._bucket, source)
+
+    def delete(self, key: str) -> None:
+        """See `ObjectStore.delete`."""
+        object_keys.check(key)
+        try:
+            with _translated(key):
+                self._client.remove_object(self._bucket, key)
+        except NotFound:
+            return  # no bucket yet, so no object either
+
+    def list_keys(self, prefix: str) -> Iterator[str]:
+        """See `ObjectStore.list_keys`."""
+        try:
+            with _translated(prefix):
+                for entry in self._client.list_objects(self._bucket, prefix, recursive=True):
+                    assert entry.object_name is not None
+                    yield entry.object_name
+        except NotFound:
+            return
+
+    def local_path(self, key: str) -> Path | None:  # noqa: ARG002  # the port's signature
+        """Never on this machine's disk."""
+        return None
+
+    def ping(self) -> None:
+        """See `ObjectStore.ping`."""
+        with _translated(self._bucket):
+            self._client.bucket_exists(self._bucket)
+
+    def _put(self, key: str, data: bytes) -> None:
+        self._client.put_object(self._bucket, key, io.BytesIO(data), len(data))
+
+    def _make_bucket(self) -> None:
+        try:
+            self._client.make_bucket(self._bucket)
+        except S3Error as error:
+            if error.code not in ("BucketAlreadyOwnedByYou", "BucketAlreadyExists"):
+                raise  # otherwise another process was faster
+
+
+@contextmanager
+def _translated(key: str) -> Iterator[None]:
+    try:
+        yield
+    except S3Error as error:
+        if error.code in _ABSENT:
+            raise NotFound(f"There is no object {key!r}.") from error
+        if error.code in _FULL:
+            raise StorageFull("The object store is full; free some space.") from error
+        if error.code in _DENIED:
+            raise Unavailable(
+                "The object store refuses our keys; check PETSEARCH_S3_ACCESS_KEY and "
+                "PETSEARCH_S3_SECRET_KEY."
+            ) from error
+        raise Unavailable(f"The object store failed: {error.code}.") from error
+    except (MinioException, urllib3.exceptions.HTTPError) as error:
+        raise Unavailable(f"The object store does not answer: {error}") from error

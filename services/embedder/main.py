@@ -1,0 +1,31 @@
+"""Entry point of the embedder: `uvicorn --factory services.embedder.main:create_app`."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from petsearch.bootstrap import image_limits, load_embedder
+from petsearch.observability import configure_logging
+from petsearch.settings import Settings
+from services.embedder.app import build_app
+
+
+def create_app() -> FastAPI:
+    """The application with the model that `PETSEARCH_MODEL` names, loaded and warm.
+
+    Raises:
+        ConfigurationError: no model is named, or it cannot be had.
+    """
+    settings = Settings.from_environment()
+    configure_logging(level=settings.log_level, json=settings.log_json)
+    embedder = load_embedder(settings)
+
+    @asynccontextmanager
+    async def close_at_end(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        embedder.close()
+
+    app = build_app(embedder, image_limits(settings))
+    app.router.lifespan_context = close_at_end
+    return app

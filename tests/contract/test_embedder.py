@@ -1,0 +1,189 @@
+"""What every embedder does, in this process and over HTTP."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import httpx
+import numpy as np
+import pytest
+import uvicorn
+
+from petsearch.adapters import http_embedder
+from petsearch.batching import BatchingEmbedder, BatchingOptions
+from petsearch.errors import Conflict, InvalidInput, Overloaded, Unavailable
+from petsearch.images import ImageLimits
+from petsearch.model import Priority
+from petsearch.ports import Embedder
+from services.embedder.app import build_app
+from tests import pictures
+from tests.contract.tiny_clip import DIM, TinyClip, pixels
+
+OPTIONS = BatchingOptions(max_queued_rows=64)
+
+
+@pytest.fixture
+def clip() -> TinyClip:
+    return TinyClip()
+
+
+@pytest.fixture(params=["in this process", "over http"])
+def embedder(request: pytest.FixtureRequest, clip: TinyClip) -> Iterator[Embedder]:
+    local = BatchingEmbedder(clip, OPTIONS)
+    if request.param == "in this process":
+        yield local
+    else:
+        with _served(local) as url:
+            remote = http_embedder.connect(url)
+            yield remote
+            remote.close()
+    clip.gate.set()
+    local.close()
+
+
+@contextmanager
+def _served(embedder: Embedder) -> Iterator[str]:
+    """The embedder service under a real uvicorn; its address."""
+    started = threading.Event()
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            started.set()
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = Server(uvicorn.Config(build_app(embedder, ImageLimits()), log_config=None))
+    thread = threading.Thread(target=server.run, args=([listener],))
+    thread.start()
+    assert started.wait(30)
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    server.should_exit = True
+    thread.join(30)
+    listener.close()
+
+
+def test_it_says_what_is_loaded(embedder: Embedder, clip: TinyClip) -> None:
+    assert embedder.models() == (clip.info,)
+
+
+def test_texts_come_back_in_order(embedder: Embedder, clip: TinyClip) -> None:
+    found = embedder.embed_texts(["a", "", "four", "🐈" * 9])
+    assert found.dtype == np.float32
+    assert np.allclose(found, [clip.answer(n) for n in (1, 0, 4, 9)])
+
+
+def test_pixels_come_back_in_order(embedder: Embedder, clip: TinyClip) -> None:
+    found = embedder.embed_pixels(pixels(*range(40)), priority=Priority.INGEST)
+    assert found.shape == (40, DIM)
+    assert np.allclose(found, [clip.answer(n) for n in range(40)])
+
+
+def test_no_pixels_are_no_embeddings(embedder: Embedder) -> None:
+    assert embedder.embed_pixels(pixels(1)[:0]).shape == (0, DIM)
+
+
+def test_many_callers_get_their_own(embedder: Embedder, clip: TinyClip) -> None:
+    with ThreadPoolExecutor(16) as pool:
+        found = list(pool.map(lambda n: embedder.embed_texts(["x" * n]), range(50)))
+    assert np.allclose(np.concatenate(found), [clip.answer(n) for n in range(50)])
+
+
+def test_another_model_is_a_conflict(embedder: Embedder, clip: TinyClip) -> None:
+    with pytest.raises(Conflict, match="tiny-000000000000"):
+        embedder.embed_texts(["a"], model_id="other")
+    with pytest.raises(Conflict):
+        embedder.embed_pixels(pixels(1), model_id="other")
+    assert len(embedder.embed_texts(["a"], model_id=clip.info.model_id)) == 1
+
+
+@pytest.mark.parametrize(
+    "wrong", [pixels(1).astype(np.float32), pixels(1)[0], pixels(1)[:, :2], pixels(1)[..., :3]]
+)
+def test_pixels_of_another_kind_are_refused(embedder: Embedder, wrong: np.ndarray) -> None:
+    with pytest.raises(InvalidInput, match="uint8"):
+        embedder.embed_pixels(wrong)
+
+
+def test_a_failing_batch_answers_its_waiters_and_the_next_one_works(
+    embedder: Embedder, clip: TinyClip
+) -> None:
+    clip.failure = RuntimeError("out of tuna")
+    with pytest.raises(Unavailable, match="out of tuna"):
+        embedder.embed_texts(["a"])
+    clip.failure = None
+    assert len(embedder.embed_texts(["a"])) == 1
+
+
+def test_nan_is_an_error_and_never_an_answer(embedder: Embedder, clip: TinyClip) -> None:
+    clip.nan = True
+    with pytest.raises(Unavailable, match="NaN"):
+        embedder.embed_texts(["a"])
+
+
+def test_too_much_at_once_is_overloaded_and_what_is_queued_is_served(
+    embedder: Embedder, clip: TinyClip
+) -> None:
+    clip.gate.clear()
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(embedder.embed_pixels, pixels(1))
+        assert clip.entered.wait(30)
+        with pytest.raises(Overloaded) as refused:
+            embedder.embed_pixels(pixels(*range(65)))
+        assert refused.value.retry_after_s >= 1
+        clip.gate.set()
+        assert first.result(30).shape == (1, DIM)
+
+
+def test_an_embedder_that_is_not_there_is_unavailable() -> None:
+    absent = http_embedder.connect("http://127.0.0.1:9")
+    for call in (absent.models, lambda: absent.embed_texts(["a"])):
+        with pytest.raises(Unavailable, match="does not answer"):
+            call()
+    absent.close()
+
+
+# --- what only HTTP has ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def http(clip: TinyClip) -> Iterator[httpx.Client]:
+    """Plain HTTP to the service."""
+    local = BatchingEmbedder(clip, OPTIONS)
+    with _served(local) as url, httpx.Client(base_url=url) as opened:
+        yield opened
+    local.close()
+
+
+def test_people_get_json(http: httpx.Client, clip: TinyClip) -> None:
+    answer = http.post("/v1/embed/texts", json={"texts": ["four"]}).raise_for_status().json()
+    assert answer["model_id"] == clip.info.model_id
+    assert np.allclose(answer["embeddings"], [clip.answer(4)])
+
+
+def test_a_broken_image_is_named_and_the_others_are_served(http: httpx.Client) -> None:
+    files = [
+        ("images", ("good.jpg", pictures.jpeg(1), "image/jpeg")),
+        ("images", ("page.jpg", pictures.HTML, "image/jpeg")),
+        ("images", ("also.jpg", pictures.jpeg(2), "image/jpeg")),
+    ]
+    answer = http.post("/v1/embed/images", files=files).raise_for_status().json()
+    assert [row is None for row in answer["embeddings"]] == [False, True, False]
+    (failed,) = answer["failed"]
+    assert (failed["position"], failed["filename"]) == (1, "page.jpg")
+    assert "not a picture" in failed["detail"]
+
+
+@pytest.mark.parametrize("shape", ["", "1,3", "1,3,4,x", "-1,3,4,4", "9999999,3,4,4"])
+def test_a_shape_that_does_not_fit_is_refused(http: httpx.Client, shape: str) -> None:
+    headers = {"X-Shape": shape, "Content-Type": "application/octet-stream"}
+    answer = http.post("/v1/embed/pixels", content=pixels(1).tobytes(), headers=headers)
+    assert answer.status_code == 422
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.json()["request_id"] == answer.headers["X-Request-Id"]
+
+
+def test_it_is_ready(http: httpx.Client) -> None:
+    assert http.get("/livez").json() == {"status": "ok"}
+    assert http.get("/readyz").json() == {"status": "ok"}

@@ -1,0 +1,200 @@
+"""What every index does, whichever engine is behind it."""
+
+import os
+import warnings
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from qdrant_client import QdrantClient
+
+from petsearch.adapters import qdrant_index
+from petsearch.adapters.qdrant_edge_index import QdrantEdgeIndex
+from petsearch.adapters.qdrant_index import QdrantIndex
+from petsearch.errors import InvalidInput, NotFound, Unavailable
+from petsearch.model import Filters
+from petsearch.ports import Index
+from tests.contract.real_servers import where_set
+from tests.contract.records import DIM, embedding, point, record
+
+PETS = "pets-model-0"
+ALL = Filters()
+
+
+@pytest.fixture(
+    params=["edge", "client's local mode", *where_set("PETSEARCH_TEST_QDRANT_URL", "server")]
+)
+def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Index]:
+    opened = _open(request.param, tmp_path)
+    opened.create_collection(PETS, DIM)
+    opened.point_alias_to(PETS)
+    yield opened
+    opened.close()
+
+
+def _open(kind: str, folder: Path) -> Index:
+    if kind == "edge":
+        return QdrantEdgeIndex(folder)
+    if kind == "client's local mode":
+        # It keeps no payload indexes, and says so.
+        warnings.filterwarnings("ignore", message="Payload indexes have no effect")
+        return QdrantIndex(QdrantClient(":memory:"))
+    url = os.environ["PETSEARCH_TEST_QDRANT_URL"]
+    client = qdrant_index.connect(url)
+    for found in client.get_collections().collections:
+        client.delete_collection(found.name)
+    return QdrantIndex(client)
+
+
+def test_a_record_comes_back_as_it_went_in(index: Index) -> None:
+    wanted = record(1, breed="birman")
+    index.insert(PETS, [point(1, breed="birman")])
+    assert index.get(PETS, [wanted.image_id]) == {wanted.image_id: wanted}
+
+
+def test_absent_ids_are_left_out(index: Index) -> None:
+    index.insert(PETS, [point(1)])
+    absent = record(2).image_id
+    assert index.get(PETS, [absent]) == {}
+    with pytest.raises(NotFound):
+        index.get_embedding(PETS, absent)
+
+
+def test_an_embedding_comes_back(index: Index) -> None:
+    index.insert(PETS, [point(1, angle=0.4)])
+    found = index.get_embedding(PETS, record(1).image_id)
+    assert found.dtype == np.float32
+    assert np.allclose(found, embedding(0.4), atol=1e-6)
+
+
+def test_the_nearest_come_first_with_their_cosine(index: Index) -> None:
+    index.insert(PETS, [point(number) for number in range(6)])
+    hits = index.search(PETS, embedding(0.0), limit=3, filters=ALL)
+    assert [hit.record.metadata.filename for hit in hits] == ["0.jpg", "1.jpg", "2.jpg"]
+    assert [hit.score for hit in hits] == pytest.approx(np.cos([0.0, 0.1, 0.2]), abs=1e-5)
+
+
+def test_a_lowest_score_cuts_the_rest_off(index: Index) -> None:
+    index.insert(PETS, [point(number) for number in range(6)])
+    hits = index.search(PETS, embedding(0.0), limit=6, filters=ALL, min_score=float(np.cos(0.15)))
+    assert len(hits) == 2
+
+
+def test_only_what_was_asked_for_is_found(index: Index) -> None:
+    index.insert(PETS, [point(0), point(1, species="dog"), point(2, species="dog", breed="pug")])
+    dogs = index.search(PETS, embedding(0.0), limit=9, filters=Filters(species="dog"))
+    assert [hit.record.metadata.filename for hit in dogs] == ["1.jpg", "2.jpg"]
+    pugs = Filters(species="dog", breed="pug")
+    assert index.count(PETS, pugs) == 1
+    assert index.count(PETS, Filters(filename="0.jpg")) == 1
+    assert index.count(PETS, Filters(exclude_ids=(record(0).image_id,))) == 2
+
+
+def test_inserting_again_changes_nothing(index: Index) -> None:
+    index.insert(PETS, [point(1, angle=0.2)])
+    index.insert(PETS, [point(1, angle=1.2, species="dog"), point(2)])
+    assert index.count(PETS, ALL) == 2
+    assert index.get(PETS, [record(1).image_id])[record(1).image_id].species == "cat"
+    assert np.allclose(index.get_embedding(PETS, record(1).image_id), embedding(0.2), atol=1e-6)
+
+
+def test_nothing_to_insert_is_fine(index: Index) -> None:
+    index.insert(PETS, [])
+    assert index.count(PETS, ALL) == 0
+
+
+def test_replacing_a_record_keeps_its_embedding(index: Index) -> None:
+    index.insert(PETS, [point(1, angle=0.2)])
+    changed = replace(record(1), metadata=replace(record(1).metadata, breed="ragdoll", tags=()))
+    index.replace_record(PETS, changed)
+    assert index.get(PETS, [changed.image_id]) == {changed.image_id: changed}
+    assert np.allclose(index.get_embedding(PETS, changed.image_id), embedding(0.2), atol=1e-6)
+
+
+def test_the_newest_are_listed_page_by_page_without_a_gap(index: Index) -> None:
+    index.insert(PETS, [point(number) for number in range(7)])
+    names: list[str] = []
+    cursor = None
+    while True:
+        page, cursor = index.list_newest(PETS, limit=3, filters=ALL, before=cursor)
+        names += [found.metadata.filename for found in page]
+        if cursor is None:
+            break
+    assert names == [f"{number}.jpg" for number in reversed(range(7))]
+
+
+def test_images_of_the_same_moment_are_listed_once_each(index: Index) -> None:
+    moment = record(0).created_at
+    points = [point(number) for number in range(5)]
+    index.insert(PETS, [replace(p, record=replace(p.record, created_at=moment)) for p in points])
+    seen: list[str] = []
+    cursor = None
+    while True:
+        page, cursor = index.list_newest(PETS, limit=2, filters=ALL, before=cursor)
+        seen += [found.image_id for found in page]
+        if cursor is None:
+            break
+    assert sorted(seen) == sorted(p.record.image_id for p in points)
+
+
+@pytest.mark.parametrize("cursor", ["yesterday|x", "2026-01-01T00:00:00+00:00|not-an-id", ""])
+def test_a_made_up_cursor_is_refused(index: Index, cursor: str) -> None:
+    with pytest.raises(InvalidInput, match="cursor"):
+        index.list_newest(PETS, limit=2, filters=ALL, before=cursor)
+
+
+def test_facets_count_what_is_shown(index: Index) -> None:
+    index.insert(PETS, [point(0, breed="birman"), point(1), point(2, species="dog", breed="pug")])
+    # A photo without a label counts under its prediction.
+    assert index.facet(PETS, "breed", ALL) == {"birman": 1, "siamese": 1, "pug": 1}
+    assert index.facet(PETS, "species", Filters(breed="pug")) == {"dog": 1}
+
+
+def test_deleting_twice_is_deleting_once(index: Index) -> None:
+    index.insert(PETS, [point(1), point(2)])
+    for _ in range(2):
+        index.delete(PETS, [record(1).image_id])
+    assert index.count(PETS, ALL) == 1
+
+
+def test_a_deleted_image_may_come_again(index: Index) -> None:
+    index.insert(PETS, [point(1)])
+    index.delete(PETS, [record(1).image_id])
+    index.insert(PETS, [point(1, species="dog")])
+    assert index.count(PETS, Filters(species="dog")) == 1
+
+
+def test_the_alias_moves(index: Index) -> None:
+    assert index.current() == PETS
+    index.create_collection("pets-model-1", DIM)
+    assert index.current() == PETS
+    index.point_alias_to("pets-model-1")
+    assert index.current() == "pets-model-1"
+    assert index.count("pets-model-1", ALL) == 0
+
+
+def test_creating_a_collection_again_keeps_what_is_in_it(index: Index) -> None:
+    index.insert(PETS, [point(1)])
+    index.create_collection(PETS, DIM)
+    assert index.count(PETS, ALL) == 1
+
+
+def test_a_collection_that_does_not_exist_is_said(index: Index) -> None:
+    with pytest.raises(NotFound):
+        index.search("pets-none", embedding(0.0), limit=1, filters=ALL)
+    with pytest.raises(NotFound):
+        index.point_alias_to("pets-none")
+
+
+def test_it_answers(index: Index) -> None:
+    index.ping()
+
+
+def test_a_server_that_is_not_there_is_unavailable() -> None:
+    absent = QdrantIndex(qdrant_index.connect("http://127.0.0.1:9"))
+    for call in (absent.ping, absent.current, lambda: absent.count(PETS, ALL)):
+        with pytest.raises(Unavailable, match="Qdrant"):
+            call()
+    absent.close()

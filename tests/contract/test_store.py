@@ -1,0 +1,139 @@
+"""What every object store does, on a disk and over S3."""
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from moto.server import ThreadedMotoServer
+
+from petsearch.adapters import minio_store
+from petsearch.adapters.filesystem_store import FilesystemStore
+from petsearch.errors import ConfigurationError, InvalidInput, NotFound, Unavailable
+from petsearch.ports import ObjectStore
+from tests.contract.real_servers import where_set
+
+KEY = "thumbs/0a/cat.jpg"
+
+
+@pytest.fixture(scope="module")
+def s3_url() -> Iterator[str]:
+    """An S3 server over HTTP, in this process."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"s3+http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture(
+    params=["filesystem", "s3 over http", *where_set("PETSEARCH_TEST_S3_URL", "s3 server")]
+)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
+    if request.param == "filesystem":
+        return FilesystemStore(tmp_path)
+    if request.param == "s3 over http":
+        url = request.getfixturevalue("s3_url")
+    else:
+        url = os.environ["PETSEARCH_TEST_S3_URL"]
+    return minio_store.open_bucket(
+        f"{url}/bucket-{uuid.uuid4().hex[:8]}",
+        access_key=os.environ.get("PETSEARCH_S3_ACCESS_KEY", "testing"),
+        secret_key=os.environ.get("PETSEARCH_S3_SECRET_KEY", "testing-secret"),
+    )
+
+
+def test_bytes_come_back(store: ObjectStore) -> None:
+    store.put(KEY, b"\x00\xff meow")
+    assert store.get(KEY) == b"\x00\xff meow"
+    with store.open(KEY) as file:
+        assert (file.read(2), file.read(), file.read()) == (b"\x00\xff", b" meow", b"")
+
+
+def test_an_object_is_replaced_whole(store: ObjectStore) -> None:
+    store.put(KEY, b"a long first version")
+    store.put(KEY, b"short")
+    assert store.get(KEY) == b"short"
+
+
+def test_an_empty_object_is_an_object(store: ObjectStore) -> None:
+    store.put(KEY, b"")
+    assert store.get(KEY) == b""
+    assert store.stat(KEY).size_bytes == 0
+
+
+def test_size_and_time_are_known_without_reading(store: ObjectStore) -> None:
+    store.put(KEY, b"12345")
+    found = store.stat(KEY)
+    assert (found.key, found.size_bytes) == (KEY, 5)
+    assert found.modified_at.tzinfo is not None
+
+
+def test_what_is_not_there_is_not_found(store: ObjectStore) -> None:
+    for call in (store.get, store.open, store.stat):
+        with pytest.raises(NotFound, match="absent"):
+            call("absent/key")
+    with pytest.raises(NotFound):
+        store.move("absent/key", KEY)
+    store.delete("absent/key")
+
+
+def test_a_move_replaces_its_target(store: ObjectStore) -> None:
+    store.put("staging/1", b"new")
+    store.put(KEY, b"old")
+    store.move("staging/1", KEY)
+    assert store.get(KEY) == b"new"
+    with pytest.raises(NotFound):
+        store.stat("staging/1")
+
+
+def test_a_deleted_object_is_gone(store: ObjectStore) -> None:
+    store.put(KEY, b"x")
+    store.delete(KEY)
+    store.delete(KEY)
+    with pytest.raises(NotFound):
+        store.get(KEY)
+
+
+def test_keys_are_listed_in_order_by_prefix(store: ObjectStore) -> None:
+    for key in ("jobs/b/2", "jobs/a/10", "jobs/a/1", "thumbs/a/1", "jobs/ab"):
+        store.put(key, b"x")
+    assert list(store.list_keys("jobs/a/")) == ["jobs/a/1", "jobs/a/10"]
+    assert list(store.list_keys("jobs/a")) == ["jobs/a/1", "jobs/a/10", "jobs/ab"]
+    assert list(store.list_keys("nothing/")) == []
+
+
+@pytest.mark.parametrize("key", ["", "/etc/passwd", "a//b", "../up", "a/../b", "a/./b", "nul\0"])
+def test_what_is_no_key_is_refused(store: ObjectStore, key: str) -> None:
+    for call in (store.get, store.stat, store.delete, store.open):
+        with pytest.raises(InvalidInput, match="no object key"):
+            call(key)
+    with pytest.raises(InvalidInput):
+        store.put(key, b"x")
+
+
+def test_a_local_path_holds_the_same_bytes(store: ObjectStore) -> None:
+    store.put(KEY, b"meow")
+    path = store.local_path(KEY)
+    assert path is None or path.read_bytes() == b"meow"
+
+
+def test_it_answers(store: ObjectStore) -> None:
+    store.ping()
+
+
+def test_a_server_that_is_not_there_is_unavailable() -> None:
+    absent = minio_store.open_bucket(
+        "s3+http://127.0.0.1:9/pets", access_key="key", secret_key="secret"
+    )
+    with pytest.raises(Unavailable, match="does not answer"):
+        absent.put(KEY, b"x")
+    with pytest.raises(Unavailable):
+        absent.ping()
+
+
+@pytest.mark.parametrize("url", ["s3+http:///bucket", "s3+http://host:9000", "s3+http://h/a/b"])
+def test_an_address_without_host_or_bucket_is_refused(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="PETSEARCH_STORE_URL"):
+        minio_store.open_bucket(url, access_key="key", secret_key="secret")

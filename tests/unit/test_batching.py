@@ -1,0 +1,119 @@
+"""The batcher: who goes first, what is cut, who is dropped, how it ends."""
+
+from concurrent.futures import Future
+
+import numpy as np
+import pytest
+
+from petsearch.batching import Batcher, BatchingOptions
+from petsearch.errors import Unavailable
+from petsearch.model import Embeddings, Priority
+from tests.contract.tiny_clip import TinyClip, pixels
+
+
+@pytest.fixture
+def clip() -> TinyClip:
+    return TinyClip()
+
+
+def _start(clip: TinyClip, options: BatchingOptions = BatchingOptions()) -> Batcher:  # noqa: B008  # frozen
+    return Batcher({"pixels": clip.encode_pixels, "texts": clip.encode_tokens}, options)
+
+
+def _hold(clip: TinyClip, batcher: Batcher) -> Future[Embeddings]:
+    """Keep the device busy with one text until the gate opens."""
+    clip.gate.clear()
+    future = batcher.submit("texts", clip.tokenise(["held"]), Priority.QUERY)
+    assert clip.entered.wait(30)
+    return future
+
+
+def test_what_waits_while_the_device_is_busy_is_one_batch(clip: TinyClip) -> None:
+    batcher = _start(clip)
+    _hold(clip, batcher)
+    futures = [batcher.submit("texts", clip.tokenise(["x" * n]), Priority.QUERY) for n in range(5)]
+    clip.gate.set()
+    found = [future.result(30)[0] for future in futures]
+    assert np.allclose(found, [clip.answer(n) for n in range(5)])
+    assert clip.calls == [("texts", 1), ("texts", 5)]
+    batcher.close()
+
+
+def test_queries_go_before_bulk_work(clip: TinyClip) -> None:
+    batcher = _start(clip)
+    _hold(clip, batcher)
+    bulk = batcher.submit("pixels", pixels(1, 2, 3), Priority.INGEST)
+    query = batcher.submit("texts", clip.tokenise(["cat"]), Priority.QUERY)
+    clip.gate.set()
+    bulk.result(30)
+    query.result(30)
+    assert [kind for kind, _ in clip.calls] == ["texts", "texts", "pixels"]
+    batcher.close()
+
+
+def test_bulk_work_is_not_starved_by_queries(clip: TinyClip) -> None:
+    batcher = _start(clip, BatchingOptions(max_batch_size=1, query_batches_per_ingest=3))
+    _hold(clip, batcher)
+    bulk = batcher.submit("pixels", pixels(1), Priority.INGEST)
+    queries = [batcher.submit("texts", clip.tokenise(["q"]), Priority.QUERY) for _ in range(10)]
+    clip.gate.set()
+    bulk.result(30)
+    for query in queries:
+        query.result(30)
+    assert [kind for kind, _ in clip.calls].index("pixels") == 3
+    batcher.close()
+
+
+def test_a_large_request_is_cut_and_put_together_again(clip: TinyClip) -> None:
+    batcher = _start(clip, BatchingOptions(max_batch_size=7))
+    found = batcher.submit("pixels", pixels(*range(30)), Priority.QUERY).result(30)
+    assert np.allclose(found, [clip.answer(n) for n in range(30)])
+    assert max(rows for _, rows in clip.calls) == 7
+    batcher.close()
+
+
+def test_who_left_is_dropped_and_frees_the_queue(clip: TinyClip) -> None:
+    batcher = _start(clip, BatchingOptions(max_queued_rows=4))
+    _hold(clip, batcher)
+    left = batcher.submit("pixels", pixels(1, 2, 3), Priority.QUERY)
+    assert left.cancel()
+    stayed = batcher.submit("texts", clip.tokenise(["a"]), Priority.QUERY)
+    clip.gate.set()
+    stayed.result(30)
+    batcher.submit("pixels", pixels(1, 2, 3, 4), Priority.QUERY).result(30)
+    assert ("pixels", 3) not in clip.calls
+    batcher.close()
+
+
+def test_a_failing_batch_answers_everyone_in_it(clip: TinyClip) -> None:
+    batcher = _start(clip)
+    _hold(clip, batcher)
+    clip.failure = RuntimeError("out of tuna")
+    waiting = [batcher.submit("texts", clip.tokenise(["a"]), Priority.QUERY) for _ in range(3)]
+    clip.gate.set()
+    for future in waiting:
+        with pytest.raises(Unavailable, match="out of tuna"):
+            future.result(30)
+    batcher.close()
+
+
+def test_a_failure_takes_the_rest_of_a_cut_request_along(clip: TinyClip) -> None:
+    batcher = _start(clip, BatchingOptions(max_batch_size=4, max_queued_rows=20))
+    clip.failure = RuntimeError("out of tuna")
+    with pytest.raises(Unavailable):
+        batcher.submit("pixels", pixels(*range(20)), Priority.QUERY).result(30)
+    clip.failure = None
+    # All 20 rows left the queue, or this would be refused.
+    assert len(batcher.submit("pixels", pixels(*range(20)), Priority.QUERY).result(30)) == 20
+    batcher.close()
+
+
+def test_closing_finishes_what_is_queued_and_takes_no_more(clip: TinyClip) -> None:
+    batcher = _start(clip)
+    _hold(clip, batcher)
+    waiting = [batcher.submit("pixels", pixels(n), Priority.INGEST) for n in range(5)]
+    clip.gate.set()
+    batcher.close()
+    assert all(future.done() and len(future.result()) == 1 for future in waiting)
+    with pytest.raises(Unavailable, match="shutting down"):
+        batcher.submit("pixels", pixels(1), Priority.QUERY)
