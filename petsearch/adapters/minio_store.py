@@ -84,7 +84,7 @@ class MinioStore:
         with _translated(key):
             response = self._client.get_object(self._bucket, key)
         # Otherwise urllib3 closes it at its end, and one more read is an error.
-        response.auto_close = False
+        response.auto_close = False  # type: ignore[attr-defined]  # it is urllib3.HTTPResponse
         return cast(BinaryIO, io.BufferedReader(response))
 
     def stat(self, key: str) -> StoredObject:
