@@ -8,6 +8,7 @@ from typing import Any
 
 from petsearch.client import Photo
 from petsearch.errors import ConfigurationError, InvalidInput, NotFound
+from petsearch.model_hub import hub_answers
 
 SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".png", ".webp", ".gif", ".heic", ".heif", ".bmp", ".tif", ".tiff"}
@@ -104,6 +105,7 @@ def _load(name: str, split: str) -> Any:
             "Reading data sets needs the library 'datasets'. "
             "Install it with: pip install 'petsearch[worker]'"
         ) from error
+    _check_place(name)
     try:
         # Streaming reads local files in place; otherwise they are copied into a cache first.
         return datasets.load_dataset(name, split=split, streaming=True)
@@ -114,6 +116,24 @@ def _load(name: str, split: str) -> Any:
             f"The data set {name} cannot be fetched from the hub ({error}). "
             "Check the network, or give a local folder."
         ) from error
+
+
+def _check_place(name: str) -> None:
+    """A local folder must exist, and the hub must answer: its client would try for half a minute.
+
+    Raises:
+        NotFound: `name` is a path, and nothing is there.
+        ConfigurationError: `name` is on the hub, which does not answer.
+    """
+    if Path(name).expanduser().exists():
+        return
+    if name.startswith((".", "/", "~")) or name.count("/") > 1:
+        raise NotFound(f"There is no folder {name}.")
+    if not hub_answers():
+        raise ConfigurationError(
+            f"The data set {name} is no local folder, and the hub does not answer. "
+            "Check the network, or give a local folder."
+        )
 
 
 def _image_column(name: str, features: Any) -> str:

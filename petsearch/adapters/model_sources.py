@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from petsearch.errors import ConfigurationError, unknown_choice
+from petsearch.model_hub import hub_answers, use_only_the_cache
 from petsearch.sample.catalogue import MODEL_DIR
 
 _WEIGHTS = "open_clip_model.safetensors"
@@ -89,11 +90,16 @@ def _hub_source(spec: str, rest: str) -> ModelSource:
     tags = list_pretrained_tags_by_model(architecture)
     if tag not in tags:
         raise _choice_error(f"pretrained tag of {architecture}", tag, tags)
+    config = get_pretrained_cfg(architecture, tag)
+    is_offline = bool(config.get("hf_hub")) and not hub_answers()
+    if is_offline:
+        use_only_the_cache()
     try:
-        weights = download_pretrained(get_pretrained_cfg(architecture, tag))
+        weights = download_pretrained(config)
     except Exception as error:  # the hub client's own tree is wide: HTTP, DNS, TLS, disk
         raise ConfigurationError(
-            f"The weights of {spec} cannot be fetched from the model hub ({type(error).__name__}). "
+            f"The weights of {spec} cannot be fetched: "
+            f"{'the model hub does not answer' if is_offline else error}. "
             "Check the network, fetch them once on a machine that has one and copy its cache "
             "(HF_HOME), or use --model dir:<folder> or --model sample."
         ) from error

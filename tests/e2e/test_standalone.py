@@ -157,8 +157,6 @@ def test_data_of_another_model_goes_on_being_served(data_dir: Path, tmp_path: Pa
         ("", "PETSEARCH_MODEL is not set"),
         ("clip", "hub:<arch>/<tag>"),
         ("dir:/nowhere", "open_clip_config.json is missing"),
-        ("hub:ViT-B-32/nonsense", "Accepted: .*openai"),
-        ("hub:no-such-model/openai", "Unknown model architecture"),
     ],
 )
 def test_a_model_that_cannot_be_had_is_a_clear_error(
@@ -168,7 +166,7 @@ def test_a_model_that_cannot_be_had_is_a_clear_error(
     assert server.stop() == 1
     assert not server.address
     assert "Traceback" not in server.log
-    assert words.split(".*")[0] in server.log
+    assert words in server.log
 
 
 @pytest.fixture

@@ -1,0 +1,117 @@
+"""The command line as people use it: a process, its output and its exit code."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from petsearch.sample.catalogue import catalogue
+from tests import pictures
+
+EXIT_PARTLY = 3
+
+
+def petsearch(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "petsearch", *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=90,
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Three drawings, one of them twice, and three files that are no pictures."""
+    for drawing in catalogue(3, seed=4711):
+        (tmp_path / drawing.filename).write_bytes(drawing.to_jpeg())
+        (tmp_path / "copy.jpg").write_bytes(drawing.to_jpeg())
+    (tmp_path / "page.jpg").write_bytes(pictures.HTML)
+    (tmp_path / "empty.jpg").write_bytes(b"")
+    (tmp_path / "[red]notes.txt").write_text("no photo")
+    return tmp_path
+
+
+def test_a_folder_goes_in_and_every_file_is_accounted(folder: Path, server_url: str) -> None:
+    done = petsearch("ingest", str(folder), "--api", server_url, "--json")
+    assert done.returncode == EXIT_PARTLY, done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["job"]["counts"] == {"ingested": 3, "duplicate": 1, "refused": 2, "failed": 0}
+    assert answer["skipped"] == 1
+    assert {p["filename"]: p["reason"][:25] for p in answer["problems"]} == {
+        "page.jpg": "The file is not a picture",
+        "empty.jpg": "The file is empty (0 byte",
+    }
+
+    again = petsearch("ingest", str(folder), "--api", server_url)
+    assert again.returncode == EXIT_PARTLY
+    assert "0 ingested, 4 were here, 2 refused, 0 failed" in again.stdout
+    assert "page.jpg" in again.stdout
+
+
+def test_nothing_refused_is_exit_code_0(server_url: str, tmp_path: Path) -> None:
+    (tmp_path / "one.jpg").write_bytes(pictures.jpeg(4712))
+    done = petsearch("ingest", str(tmp_path / "one.jpg"), "--api", server_url)
+    assert done.returncode == 0, done.stderr
+    assert "1 photos: 1 ingested" in done.stdout
+
+
+def test_words_find_photos(server_url: str) -> None:
+    done = petsearch("search", "a siamese cat", "--limit", "3", "--api", server_url)
+    assert done.returncode == 0, done.stderr
+    header, *rows = done.stdout.splitlines()
+    assert header.split() == ["score", "breed", "file", "image_id"]
+    assert len(rows) == 3
+    assert "siamese" in rows[0]
+
+
+def test_a_photo_finds_itself(server_url: str, tmp_path: Path) -> None:
+    drawing = next(iter(catalogue(1, seed=4713)))
+    photo = tmp_path / drawing.filename
+    photo.write_bytes(drawing.to_jpeg())
+    petsearch("ingest", str(photo), "--api", server_url)
+    done = petsearch("search", "--image", str(photo), "--limit", "1", "--json", "--api", server_url)
+    (hit,) = json.loads(done.stdout)["items"]
+    assert hit["filename"] == drawing.filename
+    assert hit["score"] > 0.99
+
+
+def test_jobs_are_listed_and_shown(folder: Path, server_url: str) -> None:
+    done = petsearch("ingest", str(folder), "--api", server_url, "--json")
+    job_id = json.loads(done.stdout)["job"]["job_id"]
+    listed = petsearch("jobs", "--api", server_url)
+    assert job_id in listed.stdout
+    shown = petsearch("jobs", job_id, "--api", server_url)
+    assert "page.jpg" in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["ingest", "nowhere.jpg"], "There is no file or folder nowhere.jpg"),
+        (["ingest", "--dataset", "./nowhere"], "There is no folder ./nowhere"),
+        (["search", "cat", "--api", "http://127.0.0.1:9"], "No petsearch server answers"),
+        (["search", "cat", "--breed", "unicorn"], "siamese"),
+        (["jobs", "no-such-job"], "There is no job 'no-such-job'"),
+    ],
+)
+def test_an_error_is_one_line_that_says_what_is_wrong(
+    arguments: list[str], words: str, server_url: str
+) -> None:
+    api = [] if "--api" in arguments else ["--api", server_url]
+    done = petsearch(*arguments, *api)
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert words in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [["ingest"], ["search"], ["ingest", "a.jpg", "--dataset", "b"], ["fly"]]
+)
+def test_wrong_usage_is_exit_code_2(arguments: list[str]) -> None:
+    done = petsearch(*arguments)
+    assert done.returncode == 2
+    assert "Usage" in done.stderr
