@@ -1,27 +1,11 @@
 """A real Chromium for the browser tests. Where there is none they skip and say what is missing."""
 
-import os
-import shutil
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-_QUIET = (
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-)
-
-
-def find_chromium() -> str | None:
-    """Path of a Chromium: PETSEARCH_CHROMIUM, else the first one on PATH."""
-    named = os.environ.get("PETSEARCH_CHROMIUM")
-    if named is not None:
-        return named or None
-    return next((path for name in _NAMES if (path := shutil.which(name))), None)
+from tests.browser import find_chromium, launch
 
 
 @pytest.fixture(scope="session")
@@ -29,9 +13,8 @@ def browser() -> Iterator[Browser]:
     executable = find_chromium()
     if executable is None:
         pytest.skip("no Chromium: install it, or set PETSEARCH_CHROMIUM to its path")
-    arguments = [*_QUIET, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
     with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=executable, args=arguments)
+        opened = launch(playwright, executable)
         yield opened
         opened.close()
 
