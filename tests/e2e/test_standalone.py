@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -38,6 +38,15 @@ def wait_for(client: Client, job_id: str) -> JsonDict:
             return job
         pause.wait(0.05)
     raise AssertionError(f"the job does not end: {job}")
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    pause = threading.Event()
+    for _ in range(600):
+        if holds():
+            return
+        pause.wait(0.05)
+    raise AssertionError("it does not come to hold")
 
 
 def is_alive(pid: int) -> bool:
@@ -91,6 +100,23 @@ def test_nothing_is_lost_when_the_process_is_killed_while_it_ingests(data_dir: P
     again.stop()
     assert len([p for p in (data_dir / "objects/originals").rglob("*") if p.is_file()]) == 192
     assert not [p for p in (data_dir / "objects/staging").rglob("*") if p.is_file()]
+
+
+def test_a_killed_redis_is_started_again_and_the_job_goes_on(data_dir: Path) -> None:
+    server = ServerProcess(data_dir)
+    with Client(server.address) as client:
+        job_id = client.open_job("test", expected=120)["job_id"]
+        for start in range(0, 120, 40):
+            client.add_photos(job_id, photos(40, 7000 + start))
+        before = redis_pid(data_dir)
+        os.kill(before, signal.SIGKILL)
+        wait_until(lambda: redis_pid(data_dir) != before)
+        wait_until(lambda: httpx.get(server.address + "/readyz").status_code == 200)
+        client.seal_job(job_id)
+        counts = wait_for(client, job_id)["counts"]
+        assert counts == {"ingested": 120, "duplicate": 0, "refused": 0, "failed": 0}
+    assert server.stop() == 0
+    assert "redis-server ended; starting it again" in server.log
 
 
 def test_a_second_start_finds_everything(data_dir: Path) -> None:
