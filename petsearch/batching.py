@@ -7,23 +7,30 @@ a large one is cut to what the device does in a given time and a query never wai
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from petsearch.errors import Conflict, InvalidInput, Overloaded, Unavailable
-from petsearch.model import Embeddings, ModelInfo, Pixels, Priority
+from petsearch.errors import (
+    Conflict,
+    DeviceLost,
+    DeviceMemoryFull,
+    Overloaded,
+    Unavailable,
+)
+from petsearch.model import Embeddings, Priority
 from petsearch.observability import get_logger
-from petsearch.ports import ClipModel
 
 log = get_logger(__name__)
 
 Rows = NDArray[Any]
 Encode = Callable[[Rows], Embeddings]
+Kind = Hashable
+"""What can be in one batch: rows for the same encoder."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +47,32 @@ class BatchingOptions:
     """After so many query batches in a row, one ingest batch runs."""
 
 
+class BatchObserver(Protocol):
+    """Is told what the batcher does; called from its thread and from callers'."""
+
+    def batch_done(self, kind: Kind, rows: int, waited_s: float, ran_s: float) -> None:
+        """A batch was encoded; its oldest request had waited `waited_s`."""
+
+    def overloaded(self) -> None:
+        """A request was refused because the queue is full."""
+
+
+class NobodyWatches:
+    """The `BatchObserver` that does nothing."""
+
+    def batch_done(self, kind: Kind, rows: int, waited_s: float, ran_s: float) -> None:
+        """See `BatchObserver.batch_done`."""
+
+    def overloaded(self) -> None:
+        """See `BatchObserver.overloaded`."""
+
+
 @dataclass(eq=False)
 class _Request:
-    kind: str
+    kind: Kind
     rows: Rows
     future: Future[Embeddings]
+    queued_at: float
     taken: int = 0
     parts: list[Embeddings] = field(default_factory=list)
 
@@ -60,40 +88,85 @@ class _Slice:
 
 
 class Batcher:
-    """Runs named functions over stacked rows in one thread of its own.
+    """Runs functions over stacked rows in one thread of its own, the device's.
 
     Args:
-        encoders: for each kind of row, a function from `(n, …)` to float32 `(n, dim)`.
         options: bounds of the queue and of a batch.
+        observer: is told of every batch.
     """
 
-    def __init__(self, encoders: Mapping[str, Encode], options: BatchingOptions) -> None:
-        self._encoders = dict(encoders)
+    def __init__(self, options: BatchingOptions, observer: BatchObserver | None = None) -> None:
         self._options = options
+        self._observer = observer or NobodyWatches()
+        self._encoders: dict[Kind, Encode] = {}
         self._queues: dict[Priority, deque[_Request]] = {p: deque() for p in Priority}
         self._changed = threading.Condition()
         self._queued_rows = 0
         self._queries_in_a_row = 0
-        self._rows_per_s: dict[str, float] = {}
+        self._rows_per_s: dict[Kind, float] = {}
+        self._fitting_rows: dict[Kind, int] = {}
+        self._lost: DeviceLost | None = None
         self._closing = False
         self._thread = threading.Thread(target=self._work, name="batcher", daemon=True)
         self._thread.start()
 
-    def submit(self, kind: str, rows: Rows, priority: Priority) -> Future[Embeddings]:
+    @property
+    def queued_rows(self) -> int:
+        """Rows that wait now."""
+        return self._queued_rows
+
+    @property
+    def oldest_wait_s(self) -> float:
+        """How long the request at the head of a queue has waited."""
+        with self._changed:
+            heads = [queue[0].queued_at for queue in self._queues.values() if queue]
+        return time.perf_counter() - min(heads) if heads else 0.0
+
+    def add(self, kind: Kind, encode: Encode) -> None:
+        """Encode rows of `kind` by `encode`, from `(n, …)` to float32 `(n, dim)`."""
+        with self._changed:
+            self._encoders[kind] = encode
+
+    def remove(self, kind: Kind) -> None:
+        """Forget `kind`; whoever waits for it is answered with `Conflict`."""
+        with self._changed:
+            self._encoders.pop(kind, None)
+            for queue in self._queues.values():
+                for request in [r for r in queue if r.kind == kind and not r.taken]:
+                    queue.remove(request)
+                    self._queued_rows -= len(request.rows)
+                    if request.future.set_running_or_notify_cancel():
+                        request.future.set_exception(Conflict("The model was unloaded."))
+
+    def check_device(self) -> None:
+        """Return if the device is there.
+
+        Raises:
+            DeviceLost: it is not, until the process is started again.
+        """
+        if self._lost is not None:
+            raise self._lost
+
+    def submit(self, kind: Kind, rows: Rows, priority: Priority) -> Future[Embeddings]:
         """Queue `rows`; the future holds `(n, dim)`. Cancel it to leave the queue.
 
         Raises:
             Overloaded: the queue is full.
+            DeviceLost: the device is gone.
             Unavailable: the batcher is closed.
         """
         future: Future[Embeddings] = Future()
+        self.check_device()
         with self._changed:
             if self._closing:
                 raise Unavailable("The embedder is shutting down; try again shortly.")
+            if kind not in self._encoders:
+                raise Conflict("The model was unloaded.")
             if self._queued_rows + len(rows) > self._options.max_queued_rows:
+                self._observer.overloaded()
                 raise Overloaded("The embedder's queue is full.", retry_after_s=self._drain_s(kind))
             self._queued_rows += len(rows)
-            self._queues[priority].append(_Request(kind, rows, future))
+            self._queues[priority].append(_Request(kind, rows, future, time.perf_counter()))
             self._changed.notify()
         return future
 
@@ -104,7 +177,7 @@ class Batcher:
             self._changed.notify()
         self._thread.join()
 
-    def _drain_s(self, kind: str) -> float:
+    def _drain_s(self, kind: Kind) -> float:
         rate = self._rows_per_s.get(kind, 0.0)
         return min(60.0, max(1.0, self._queued_rows / rate)) if rate else 1.0
 
@@ -123,21 +196,24 @@ class Batcher:
         turn_of_ingest = self._queries_in_a_row >= self._options.query_batches_per_ingest
         if queries and not (ingest and turn_of_ingest):
             self._queries_in_a_row += 1
-            return self._take(queries, self._options.max_batch_size)
+            return self._take(queries, self._most_rows(queries[0].kind))
         self._queries_in_a_row = 0
         if not ingest:
             return []
         return self._take(ingest, self._ingest_rows(ingest[0].kind))
 
-    def _ingest_rows(self, kind: str) -> int:
+    def _most_rows(self, kind: Kind) -> int:
+        return self._fitting_rows.get(kind, self._options.max_batch_size)
+
+    def _ingest_rows(self, kind: Kind) -> int:
         # Before the first measurement a small batch is a safe guess.
         rate = self._rows_per_s.get(kind, 8 / self._options.ingest_batch_s)
-        return max(1, min(self._options.max_batch_size, int(rate * self._options.ingest_batch_s)))
+        return max(1, min(self._most_rows(kind), int(rate * self._options.ingest_batch_s)))
 
     def _take(self, queue: deque[_Request], room: int) -> list[_Slice]:
         """Slices of the first kind in line, up to `room` rows; cancelled requests are dropped."""
         slices: list[_Slice] = []
-        kind: str | None = None
+        kind: Kind | None = None
         while queue and room > 0:
             request = queue[0]
             if kind is not None and request.kind != kind:
@@ -161,32 +237,57 @@ class Batcher:
         rows = batch[0].rows if len(batch) == 1 else np.concatenate([s.rows for s in batch])
         started = time.perf_counter()
         try:
-            embeddings = self._encoders[kind](rows)
+            embeddings = self._encode(kind, rows)
             if not np.isfinite(embeddings).all():
                 raise ArithmeticError("the model produced NaN or infinity")
         except Exception as error:  # the thread's edge: every waiter must be answered
             log.exception("batch failed", kind=kind, rows=len(rows))
             self._fail(batch, error)
             return
-        self._learn_rate(kind, len(rows), time.perf_counter() - started)
+        ended = time.perf_counter()
+        self._learn_rate(kind, len(rows), ended - started)
+        oldest = min(piece.request.queued_at for piece in batch)
         self._deliver(batch, embeddings)
+        self._observer.batch_done(kind, len(rows), started - oldest, ended - started)
 
-    def _learn_rate(self, kind: str, rows: int, seconds: float) -> None:
+    def _encode(self, kind: Kind, rows: Rows) -> Embeddings:
+        """In one call, or in as many as it takes to fit the device."""
+        encode = self._encoders.get(kind)
+        if encode is None:
+            raise Conflict("The model was unloaded.")
+        try:
+            return encode(rows)
+        except DeviceMemoryFull:
+            half = len(rows) // 2
+            if not half:
+                raise
+            self._fitting_rows[kind] = half
+            log.warning("batch halved to fit the device", kind=kind, rows=half)
+            return np.concatenate(
+                [self._encode(kind, rows[:half]), self._encode(kind, rows[half:])]
+            )
+
+    def _learn_rate(self, kind: Kind, rows: int, seconds: float) -> None:
         rate = rows / max(seconds, 1e-6)
         before = self._rows_per_s.get(kind, rate)
         self._rows_per_s[kind] = 0.7 * before + 0.3 * rate
 
     def _fail(self, batch: Sequence[_Slice], error: Exception) -> None:
-        failure = Unavailable(f"The embedder failed on a batch: {error}")
-        failure.__cause__ = error
+        """Answer everyone in the batch, and everyone at all if the device is lost."""
+        failure = error if isinstance(error, (Unavailable, Conflict)) else _failure(error)
+        waiting = [piece.request for piece in batch]
         with self._changed:
-            for request in (s.request for s in batch):
-                for queue in self._queues.values():
-                    if request in queue:
-                        queue.remove(request)
-                        self._queued_rows -= request.left
-        for request in (s.request for s in batch):
-            request.future.set_exception(failure)
+            if isinstance(error, DeviceLost):
+                self._lost = error
+                queued = [request for queue in self._queues.values() for request in queue]
+                waiting += [request for request in queued if request not in waiting]
+            for queue in self._queues.values():
+                for request in [request for request in queue if request in waiting]:
+                    queue.remove(request)
+                    self._queued_rows -= request.left
+        for request in waiting:
+            if request.taken or request.future.set_running_or_notify_cancel():
+                request.future.set_exception(failure)
 
     def _deliver(self, batch: Sequence[_Slice], embeddings: Embeddings) -> None:
         start = 0
@@ -199,58 +300,7 @@ class Batcher:
                 request.future.set_result(parts[0] if len(parts) == 1 else np.concatenate(parts))
 
 
-class BatchingEmbedder:
-    """The `Embedder` port over one model in this process."""
-
-    def __init__(self, model: ClipModel, options: BatchingOptions) -> None:
-        self._model = model
-        self._batcher = Batcher(
-            {"pixels": model.encode_pixels, "texts": model.encode_tokens}, options
-        )
-
-    def models(self) -> tuple[ModelInfo, ...]:
-        """The one loaded model."""
-        return (self._model.info,)
-
-    def embed_texts(
-        self,
-        texts: Sequence[str],
-        *,
-        model_id: str | None = None,
-        priority: Priority = Priority.QUERY,
-    ) -> Embeddings:
-        """See `Embedder.embed_texts`."""
-        self._check_model(model_id)
-        if not texts:
-            return np.empty((0, self._model.info.dim), np.float32)
-        tokens = self._model.tokenise(texts)
-        return self._batcher.submit("texts", tokens, priority).result()
-
-    def embed_pixels(
-        self,
-        pixels: Pixels,
-        *,
-        model_id: str | None = None,
-        priority: Priority = Priority.QUERY,
-    ) -> Embeddings:
-        """See `Embedder.embed_pixels`."""
-        self._check_model(model_id)
-        spec = self._model.info.pixel_spec
-        wanted = (3, spec.height, spec.width)
-        if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[1:] != wanted:
-            raise InvalidInput(
-                f"Pixels must be uint8 of shape (n, {wanted[0]}, {wanted[1]}, {wanted[2]}); "
-                f"these are {pixels.dtype} of shape {pixels.shape}."
-            )
-        if not len(pixels):
-            return np.empty((0, self._model.info.dim), np.float32)
-        return self._batcher.submit("pixels", pixels, priority).result()
-
-    def close(self) -> None:
-        """Finish what is queued and stop."""
-        self._batcher.close()
-
-    def _check_model(self, model_id: str | None) -> None:
-        loaded = self._model.info.model_id
-        if model_id not in (None, loaded):
-            raise Conflict(f"The model {model_id!r} is not loaded. Loaded: {loaded}.")
+def _failure(error: Exception) -> Unavailable:
+    failure = Unavailable(f"The embedder failed on a batch: {error}")
+    failure.__cause__ = error
+    return failure

@@ -19,7 +19,8 @@ from petsearch.adapters.filesystem_store import FilesystemStore
 from petsearch.adapters.model_sources import resolve_model
 from petsearch.adapters.private_redis import PrivateRedis
 from petsearch.adapters.redis_ledger import RedisLedger
-from petsearch.batching import BatchingEmbedder, BatchingOptions
+from petsearch.batching import BatchingOptions, BatchObserver
+from petsearch.batching_embedder import BatchingEmbedder
 from petsearch.catalogue import Catalogue, Target, model_id_of
 from petsearch.errors import ConfigurationError, NotFound
 from petsearch.images import ImageLimits
@@ -141,14 +142,17 @@ def image_limits(settings: Settings) -> ImageLimits:
     return ImageLimits(settings.limits.image_bytes, settings.limits.image_megapixels)
 
 
-def load_embedder(settings: Settings) -> Embedder:
+def load_embedder(settings: Settings, observer: BatchObserver | None = None) -> BatchingEmbedder:
     """The model that the settings name, loaded and warm, behind a batcher in this process.
+
+    Args:
+        observer: is told of every batch.
 
     Raises:
         ConfigurationError: no model is named, or it cannot be had.
     """
     settings.require("model")
-    return _load_embedder(settings.model)
+    return _load_embedder(settings.model, observer)
 
 
 def _open_store(settings: Settings) -> ObjectStore:
@@ -212,13 +216,15 @@ def _open_embedder(settings: Settings, index: Index, store: ObjectStore) -> Embe
     return _load_embedder(_model_to_serve(settings.model, index, store))
 
 
-def _load_embedder(spec: str) -> Embedder:
+def _load_embedder(spec: str, observer: BatchObserver | None = None) -> BatchingEmbedder:
     tune_process()
     with _extra("embedder"):
         # A wrong address is said before the libraries below are loaded, which takes seconds.
         source = resolve_model(spec)
         from petsearch.adapters.open_clip_model import load_model
-    return BatchingEmbedder(load_model(source), BatchingOptions())
+    return BatchingEmbedder(
+        load_model(source), BatchingOptions(), load=load_model, observer=observer
+    )
 
 
 def _model_to_serve(wanted: str, index: Index, store: ObjectStore) -> str:

@@ -8,7 +8,9 @@ PetsearchError
 ├── Conflict                the thing named is in a state that forbids this
 ├── Unavailable             a dependency does not answer; the same call may work later
 │   ├── Overloaded          too much is queued; try again after `retry_after_s`
-│   └── StorageFull         no space left to write
+│   ├── StorageFull         no space left to write
+│   ├── DeviceMemoryFull    a batch does not fit the device; a smaller one may
+│   └── DeviceLost          the device is gone until the process is started again
 └── ConfigurationError      a setting is missing or wrong; somebody must change it
 
 Which of them is which HTTP status is in services/http/problems.py; the worker retries exactly
@@ -64,6 +66,14 @@ class StorageFull(Unavailable):
 
     def __init__(self, message: str, *, retry_after_s: float = 60.0) -> None:
         super().__init__(message, retry_after_s=retry_after_s)
+
+
+class DeviceMemoryFull(Unavailable):
+    """A batch does not fit into the device's memory; a smaller one may."""
+
+
+class DeviceLost(Unavailable):
+    """The device does not answer any more; only a new process can use it again."""
 
 
 class ConfigurationError(PetsearchError):

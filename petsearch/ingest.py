@@ -4,8 +4,6 @@ Every step may be repeated: a chunk that was cut off anywhere is simply run agai
 in a pool of threads while this thread embeds what is ready, so the slower of the two sets the pace.
 """
 
-import os
-import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -37,6 +35,7 @@ from petsearch.model import (
 )
 from petsearch.observability import get_logger
 from petsearch.ports import Embedder, Index, JobLedger, ObjectStore
+from petsearch.process_tuning import yield_to_the_model
 from petsearch.prompts import species_of
 from petsearch.zero_shot import BreedTagger
 
@@ -99,7 +98,7 @@ class Ingestor:
         self._budget = PixelBudget(options.decode_megapixels)
         self._merging = threading.Lock()
         self._decoders = ThreadPoolExecutor(
-            options.decode_threads, thread_name_prefix="decode", initializer=_yield_to_the_model
+            options.decode_threads, thread_name_prefix="decode", initializer=yield_to_the_model
         )
 
     def close(self) -> None:
@@ -279,16 +278,6 @@ class Ingestor:
         for item in items:
             if item.staging_key is not None:
                 self._store.delete(item.staging_key)
-
-
-def _yield_to_the_model() -> None:
-    """Lower this thread's priority, where a thread can have one (Linux).
-
-    A decoder that takes the core of one OpenMP thread makes all others wait for that one at the
-    end of every layer; decoding in the gaps costs the model nothing.
-    """
-    if sys.platform.startswith("linux"):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
 
 
 def completed(said: ImageMetadata, model: ModelInfo) -> ImageMetadata:

@@ -83,6 +83,18 @@ class ModelInfo:
         return self.spec == "sample"
 
 
+@dataclass(frozen=True)
+class ModelUsage:
+    """What a loaded model has done and holds."""
+
+    text_positions_needed: int = 0
+    """Tokens of texts that were encoded, each up to its end of text."""
+    text_positions_computed: int = 0
+    """The same with padding: what the device worked on."""
+    device_memory_bytes: int = 0
+    """0 on the CPU."""
+
+
 class Priority(StrEnum):
     """Who waits: a person (`query`) goes before bulk work (`ingest`)."""
 

@@ -22,6 +22,7 @@ from petsearch.model import (
     ItemStatus,
     Job,
     ModelInfo,
+    ModelUsage,
     Pixels,
     Point,
     Priority,
@@ -32,7 +33,10 @@ Tokens = NDArray[np.int64]
 
 
 class ClipModel(Protocol):
-    """A CLIP on a device. Only `tokenise` may be called from any thread."""
+    """A CLIP on a device. Only `tokenise` may be called from any thread.
+
+    Encoding raises `DeviceMemoryFull` or `DeviceLost` where that is what is wrong.
+    """
 
     info: ModelInfo
 
@@ -44,6 +48,9 @@ class ClipModel(Protocol):
 
     def encode_tokens(self, tokens: Tokens) -> Embeddings:
         """int64 `(n, context_length)` to float32 `(n, dim)`."""
+
+    def usage(self) -> ModelUsage:
+        """What it has done since it was loaded."""
 
 
 class Embedder(Protocol):

@@ -5,7 +5,8 @@ Bootstrap imports it when a model is to run in this process, because it imports 
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, cast
 
 import numpy as np
@@ -17,8 +18,17 @@ from torch import nn
 
 from petsearch.adapters.inference_tuning import dtype_of, tune_for_inference
 from petsearch.adapters.model_sources import ModelSource, resolve_model
-from petsearch.errors import ConfigurationError, unknown_choice
-from petsearch.model import Embeddings, Label, ModelInfo, Pixels, PixelSpec, normalise_name
+from petsearch.adapters.trimmed_text import encode_trimmed, length_groups, trimmable_text_tower
+from petsearch.errors import ConfigurationError, DeviceLost, DeviceMemoryFull, unknown_choice
+from petsearch.model import (
+    Embeddings,
+    Label,
+    ModelInfo,
+    ModelUsage,
+    Pixels,
+    PixelSpec,
+    normalise_name,
+)
 from petsearch.observability import get_logger
 from petsearch.ports import Tokens
 from petsearch.prompts import DEFAULT_TEMPLATES, OXFORD_LABELS
@@ -81,7 +91,8 @@ class OpenClipModel:
         scale = 1.0 / (255.0 * torch.tensor(std))
         self._scale = scale.view(1, 3, 1, 1).to(self._device)
         self._shift = (-torch.tensor(mean) / torch.tensor(std)).view(1, 3, 1, 1).to(self._device)
-        self._text_tower = _trimmable_text_tower(module)
+        self._text_tower = trimmable_text_tower(module)
+        self._positions_needed = self._positions_computed = 0
 
     def tokenise(self, texts: Sequence[str]) -> Tokens:
         """Token ids int64 `(n, context_length)`, cut and padded. Safe in any thread."""
@@ -90,18 +101,44 @@ class OpenClipModel:
     @torch.inference_mode()
     def encode_pixels(self, pixels: Pixels) -> Embeddings:
         """uint8 `(n, 3, height, width)` to float32 `(n, dim)`, L2-normalised."""
-        batch = torch.from_numpy(pixels).to(self._device, non_blocking=True)
-        batch = torch.addcmul(self._shift, batch.float(), self._scale)
-        batch = batch.to(self._dtype, memory_format=torch.channels_last)
-        return _normalised(cast(Any, self._module).encode_image(batch))
+        with _translated():
+            batch = self._to_device(torch.from_numpy(pixels))
+            batch = torch.addcmul(self._shift, batch.float(), self._scale)
+            batch = batch.to(self._dtype, memory_format=torch.channels_last)
+            return _normalised(cast(Any, self._module).encode_image(batch))
 
     @torch.inference_mode()
     def encode_tokens(self, tokens: Tokens) -> Embeddings:
         """int64 `(n, context_length)` to float32 `(n, dim)`, L2-normalised."""
-        ids = torch.from_numpy(tokens).to(self._device, non_blocking=True)
-        if self._text_tower is None:
-            return _normalised(cast(Any, self._module).encode_text(ids))
-        return _normalised(_encode_trimmed(self._text_tower, ids))
+        with _translated():
+            if self._text_tower is None:
+                ids = self._to_device(torch.from_numpy(tokens))
+                return _normalised(cast(Any, self._module).encode_text(ids))
+            return self._encode_by_length(self._text_tower, tokens)
+
+    def usage(self) -> ModelUsage:
+        """See `ClipModel.usage`."""
+        on_gpu = self._device.type == "cuda"
+        memory = torch.cuda.memory_allocated(self._device) if on_gpu else 0
+        return ModelUsage(self._positions_needed, self._positions_computed, memory)
+
+    def _encode_by_length(self, tower: nn.Module, tokens: Tokens) -> Embeddings:
+        """Texts of like length together, each group only to its own last end of text."""
+        # The end-of-text token has the largest id.
+        lengths = tokens.argmax(axis=-1) + 1
+        embeddings = np.empty((len(tokens), self.info.dim), np.float32)
+        for group in length_groups(lengths):
+            longest = int(lengths[group].max())
+            ids = self._to_device(torch.from_numpy(tokens[group, :longest]))
+            embeddings[group] = _normalised(encode_trimmed(tower, ids))
+            self._positions_computed += longest * len(group)
+        self._positions_needed += int(lengths.sum())
+        return embeddings
+
+    def _to_device(self, tensor: torch.Tensor) -> torch.Tensor:
+        if self._device.type == "cuda":
+            tensor = tensor.pin_memory()
+        return tensor.to(self._device, non_blocking=True)
 
     def warm_up(self) -> None:
         """One forward pass of each tower, so that the first query does not pay for set-up."""
@@ -110,42 +147,22 @@ class OpenClipModel:
         self.encode_tokens(self.tokenise(["a photo of a pet"]))
 
 
+@contextmanager
+def _translated() -> Iterator[None]:
+    """torch's device errors as ours."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise DeviceMemoryFull("The batch does not fit into the device's memory.") from error
+    except RuntimeError as error:
+        if "CUDA error" in str(error):
+            raise DeviceLost(f"The device is lost: {error}") from error
+        raise
+
+
 def _normalised(features: torch.Tensor) -> Embeddings:
     embeddings = F.normalize(features.float(), dim=-1).cpu().numpy()
     return cast(NDArray[np.float32], embeddings)
-
-
-# --- the text tower, run only to the last end-of-text position -----------------------------
-
-
-def _trimmable_text_tower(module: nn.Module) -> nn.Module | None:
-    """The text tower if trimming it is exact (causal, pooled at end of text), else None."""
-    tower = cast(nn.Module, getattr(module, "text", module))
-    pool = getattr(tower, "pool_type", None) or getattr(module, "text_pool_type", None)
-    causal = getattr(tower, "attn_mask", None) is not None
-    plain = getattr(tower, "cls_emb", None) is None and not getattr(tower, "use_pad_mask", False)
-    return tower if pool == "argmax" and causal and plain else None
-
-
-def _encode_trimmed(tower: Any, ids: torch.Tensor) -> torch.Tensor:
-    """As open_clip's `encode_text`, without the positions after the last end of text.
-
-    The tower is causal, so what comes after the end-of-text token (the largest id) cannot change
-    the features there.
-    """
-    end_of_text = ids.argmax(dim=-1)
-    length = int(end_of_text.max()) + 1
-    ids = ids[:, :length]
-    dtype = tower.transformer.get_cast_dtype()
-    x = tower.token_embedding(ids).to(dtype) + tower.positional_embedding[:length].to(dtype)
-    x = tower.transformer(x, attn_mask=tower.attn_mask[:length, :length])
-    x = tower.ln_final(x)[torch.arange(len(ids), device=ids.device), end_of_text]
-    projection = tower.text_projection
-    if projection is None:
-        return cast(torch.Tensor, x)
-    return cast(
-        torch.Tensor, projection(x) if isinstance(projection, nn.Linear) else x @ projection
-    )
 
 
 # --- what a loaded model says of itself ----------------------------------------------------------

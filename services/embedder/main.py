@@ -9,6 +9,9 @@ from petsearch.bootstrap import image_limits, load_embedder
 from petsearch.observability import configure_logging
 from petsearch.settings import Settings
 from services.embedder.app import build_app
+from services.embedder.decoding import Decoder
+from services.embedder.metrics import EmbedderMetrics
+from services.embedder.parts import Parts
 
 
 def create_app() -> FastAPI:
@@ -19,13 +22,16 @@ def create_app() -> FastAPI:
     """
     settings = Settings.from_environment()
     configure_logging(level=settings.log_level, json=settings.log_json)
-    embedder = load_embedder(settings)
+    metrics = EmbedderMetrics()
+    embedder = load_embedder(settings, metrics)
+    decoder = Decoder(image_limits(settings), settings.limits.decode_megapixels)
 
     @asynccontextmanager
     async def close_at_end(_: FastAPI) -> AsyncIterator[None]:
         yield
+        decoder.close()
         embedder.close()
 
-    app = build_app(embedder, image_limits(settings))
+    app = build_app(Parts(embedder, decoder, metrics))
     app.router.lifespan_context = close_at_end
     return app

@@ -5,7 +5,7 @@ from typing import Self
 
 from pydantic import BaseModel, Field
 
-from petsearch.model import JsonDict, ModelInfo
+from petsearch.model import ModelInfo
 
 
 class TextsToEmbed(BaseModel):
@@ -38,15 +38,60 @@ class ImageEmbeddingsBody(BaseModel):
     failed: list[FailedImage]
 
 
+class ModelToLoad(BaseModel):
+    """Which model to load beside the current one."""
+
+    spec: str = Field(
+        min_length=1, max_length=1000, description="hub:<arch>/<tag>, dir:<folder> or sample"
+    )
+
+
+class LabelBody(BaseModel):
+    """A breed the model can name."""
+
+    breed: str
+    species: str
+
+
+class PixelSpecBody(BaseModel):
+    """What pixels the model wants."""
+
+    height: int
+    width: int
+    resize_mode: str
+    interpolation: str
+    fill_color: int
+
+
+class ModelBody(BaseModel):
+    """Every field of `petsearch.model.ModelInfo`."""
+
+    model_id: str
+    spec: str
+    dim: int
+    pixel_spec: PixelSpecBody
+    logit_scale: float
+    labels: list[LabelBody]
+    prompt_templates: list[str]
+    label_templates: list[str]
+    device: str
+    precision: str
+
+    @classmethod
+    def of(cls, model: ModelInfo) -> Self:
+        """As JSON."""
+        return cls.model_validate(asdict(model))
+
+
 class LoadedModels(BaseModel):
     """The loaded models, the default one first."""
 
-    models: list[JsonDict]
+    models: list[ModelBody]
 
     @classmethod
     def of(cls, models: tuple[ModelInfo, ...]) -> Self:
-        """Every field of `petsearch.model.ModelInfo`."""
-        return cls(models=[asdict(model) for model in models])
+        """All of them."""
+        return cls(models=[ModelBody.of(model) for model in models])
 
 
 class Health(BaseModel):

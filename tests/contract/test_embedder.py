@@ -12,12 +12,16 @@ import pytest
 import uvicorn
 
 from petsearch.adapters import http_embedder
-from petsearch.batching import BatchingEmbedder, BatchingOptions
+from petsearch.batching import BatchingOptions
+from petsearch.batching_embedder import BatchingEmbedder
 from petsearch.errors import Conflict, InvalidInput, Overloaded, Unavailable
 from petsearch.images import ImageLimits
 from petsearch.model import Priority
 from petsearch.ports import Embedder
 from services.embedder.app import build_app
+from services.embedder.decoding import Decoder
+from services.embedder.metrics import EmbedderMetrics
+from services.embedder.parts import Parts
 from tests import pictures
 from tests.contract.tiny_clip import DIM, TinyClip, pixels
 
@@ -44,7 +48,7 @@ def embedder(request: pytest.FixtureRequest, clip: TinyClip) -> Iterator[Embedde
 
 
 @contextmanager
-def _served(embedder: Embedder) -> Iterator[str]:
+def _served(embedder: BatchingEmbedder) -> Iterator[str]:
     """The embedder service under a real uvicorn; its address."""
     started = threading.Event()
 
@@ -54,7 +58,9 @@ def _served(embedder: Embedder) -> Iterator[str]:
             started.set()
 
     listener = socket.create_server(("127.0.0.1", 0))
-    server = Server(uvicorn.Config(build_app(embedder, ImageLimits()), log_config=None))
+    decoder = Decoder(ImageLimits(), 120.0)
+    app = build_app(Parts(embedder, decoder, EmbedderMetrics()))
+    server = Server(uvicorn.Config(app, log_config=None))
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
     assert started.wait(30)
@@ -62,6 +68,7 @@ def _served(embedder: Embedder) -> Iterator[str]:
     server.should_exit = True
     thread.join(30)
     listener.close()
+    decoder.close()
 
 
 def test_it_says_what_is_loaded(embedder: Embedder, clip: TinyClip) -> None:

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from petsearch.model import Embeddings, Label, ModelInfo, Pixels, PixelSpec
+from petsearch.errors import DeviceMemoryFull
+from petsearch.model import Embeddings, Label, ModelInfo, ModelUsage, Pixels, PixelSpec
 from petsearch.ports import Tokens
 
 SIDE = 4
@@ -33,6 +34,7 @@ class TinyClip:
         """What ran on the device, and how many rows at a time."""
         self.failure: Exception | None = None
         self.nan = False
+        self.most_rows = 1000
 
     def tokenise(self, texts: Sequence[str]) -> Tokens:
         """One token: the length of the text."""
@@ -46,9 +48,15 @@ class TinyClip:
         """See `ClipModel.encode_tokens`."""
         return self._encode("texts", tokens[:, 0])
 
+    def usage(self) -> ModelUsage:
+        """See `ClipModel.usage`."""
+        return ModelUsage(text_positions_needed=3, text_positions_computed=4)
+
     def _encode(self, kind: str, numbers: np.ndarray) -> Embeddings:
         self.entered.set()
         assert self.gate.wait(30)
+        if len(numbers) > self.most_rows:
+            raise DeviceMemoryFull("no room")
         self.calls.append((kind, len(numbers)))
         if self.failure is not None:
             raise self.failure

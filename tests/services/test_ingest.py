@@ -14,7 +14,8 @@ from petsearch.adapters.filesystem_store import FilesystemStore
 from petsearch.adapters.private_redis import PrivateRedis
 from petsearch.adapters.qdrant_edge_index import QdrantEdgeIndex
 from petsearch.adapters.redis_ledger import RedisLedger
-from petsearch.batching import BatchingEmbedder, BatchingOptions
+from petsearch.batching import BatchingOptions
+from petsearch.batching_embedder import BatchingEmbedder
 from petsearch.catalogue import Catalogue
 from petsearch.errors import NotFound, Unavailable
 from petsearch.images import ImageLimits

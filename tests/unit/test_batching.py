@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from petsearch.batching import Batcher, BatchingOptions
-from petsearch.errors import Unavailable
+from petsearch.errors import Conflict, DeviceLost, DeviceMemoryFull, Unavailable
 from petsearch.model import Embeddings, Priority
 from tests.contract.tiny_clip import TinyClip, pixels
 
@@ -17,7 +17,10 @@ def clip() -> TinyClip:
 
 
 def _start(clip: TinyClip, options: BatchingOptions = BatchingOptions()) -> Batcher:  # noqa: B008  # frozen
-    return Batcher({"pixels": clip.encode_pixels, "texts": clip.encode_tokens}, options)
+    batcher = Batcher(options)
+    batcher.add("pixels", clip.encode_pixels)
+    batcher.add("texts", clip.encode_tokens)
+    return batcher
 
 
 def _hold(clip: TinyClip, batcher: Batcher) -> Future[Embeddings]:
@@ -117,3 +120,67 @@ def test_closing_finishes_what_is_queued_and_takes_no_more(clip: TinyClip) -> No
     assert all(future.done() and len(future.result()) == 1 for future in waiting)
     with pytest.raises(Unavailable, match="shutting down"):
         batcher.submit("pixels", pixels(1), Priority.QUERY)
+
+
+def test_a_batch_that_does_not_fit_is_halved_and_stays_so(clip: TinyClip) -> None:
+    clip.most_rows = 5
+    batcher = _start(clip)
+    found = batcher.submit("pixels", pixels(*range(32)), Priority.QUERY).result(30)
+    assert np.allclose(found, [clip.answer(n) for n in range(32)])
+    clip.calls.clear()
+    batcher.submit("pixels", pixels(*range(32)), Priority.QUERY).result(30)
+    assert {rows for _, rows in clip.calls} == {4}, "what fits is remembered"
+    batcher.close()
+
+
+def test_a_row_that_does_not_fit_by_itself_is_an_error(clip: TinyClip) -> None:
+    clip.most_rows = 0
+    batcher = _start(clip)
+    with pytest.raises(DeviceMemoryFull):
+        batcher.submit("pixels", pixels(1, 2), Priority.QUERY).result(30)
+    batcher.close()
+
+
+def test_a_lost_device_answers_everyone_at_once(clip: TinyClip) -> None:
+    batcher = _start(clip)
+    batcher.check_device()
+    held = _hold(clip, batcher)
+    waiting = [batcher.submit("pixels", pixels(n), Priority.INGEST) for n in range(3)]
+    clip.failure = DeviceLost("the device fell off the bus")
+    clip.gate.set()
+    for future in (held, *waiting):
+        with pytest.raises(DeviceLost):
+            future.result(30)
+    with pytest.raises(DeviceLost):
+        batcher.check_device()
+    with pytest.raises(DeviceLost):
+        batcher.submit("pixels", pixels(1), Priority.QUERY)
+    batcher.close()
+
+
+def test_a_kind_that_is_removed_answers_who_waits_for_it(clip: TinyClip) -> None:
+    batcher = _start(clip)
+    held = _hold(clip, batcher)
+    waiting = batcher.submit("pixels", pixels(1), Priority.QUERY)
+    batcher.remove("pixels")
+    with pytest.raises(Conflict):
+        waiting.result(30)
+    with pytest.raises(Conflict):
+        batcher.submit("pixels", pixels(1), Priority.QUERY)
+    clip.gate.set()
+    assert len(held.result(30)) == 1
+    batcher.close()
+
+
+def test_the_queue_can_be_watched(clip: TinyClip) -> None:
+    batcher = _start(clip)
+    assert (batcher.queued_rows, batcher.oldest_wait_s) == (0, 0.0)
+    held = _hold(clip, batcher)
+    waiting = batcher.submit("pixels", pixels(1, 2, 3), Priority.INGEST)
+    assert batcher.queued_rows == 3
+    assert batcher.oldest_wait_s > 0
+    clip.gate.set()
+    held.result(30)
+    waiting.result(30)
+    assert (batcher.queued_rows, batcher.oldest_wait_s) == (0, 0.0)
+    batcher.close()

@@ -1,0 +1,37 @@
+"""Decoding beside the device: threads of their own, and a bound on the pixels in memory."""
+
+import os
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from petsearch import images
+from petsearch.images import ImageLimits, PixelBudget
+from petsearch.model import Pixels, PixelSpec
+from petsearch.process_tuning import yield_to_the_model
+
+_AT_LEAST = 640
+"""JPEGs may be decoded at a fraction of their size; no model wants more pixels than this."""
+
+
+class Decoder:
+    """Turns encoded pictures into pixels, in as many threads as there are cores."""
+
+    def __init__(self, limits: ImageLimits, megapixels: float) -> None:
+        self._limits = limits
+        self._budget = PixelBudget(megapixels)
+        self._threads = ThreadPoolExecutor(
+            os.cpu_count() or 1, thread_name_prefix="decode", initializer=yield_to_the_model
+        )
+
+    def submit(self, data: bytes, spec: PixelSpec) -> Future[Pixels]:
+        """Pixels `(3, height, width)`; the future raises `InvalidInput` for what is no picture."""
+        return self._threads.submit(self._decode, data, spec)
+
+    def close(self) -> None:
+        """Stop the threads; what waits is dropped."""
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+    def _decode(self, data: bytes, spec: PixelSpec) -> Pixels:
+        header = images.open_checked(data, self._limits)
+        with self._budget.spend(header.width * header.height / 1e6):
+            picture = images.decode(data, self._limits, at_least=_AT_LEAST).picture
+            return images.to_pixels(picture, spec)

@@ -1,0 +1,184 @@
+"""The embedder's calls. Embeddings go as JSON, or as raw little-endian float32 for
+`Accept: application/octet-stream`, with their shape in `X-Shape` and the model in `X-Model-Id`.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Annotated
+
+import numpy as np
+from fastapi import APIRouter, Body, Depends, File, Header, Request, Response, UploadFile
+from starlette.concurrency import run_in_threadpool
+
+from petsearch.adapters.http_embedder import BINARY, shape_from_header, shape_to_header
+from petsearch.errors import Conflict, InvalidInput
+from petsearch.model import Embeddings, ModelInfo, Pixels, Priority
+from services.embedder.decoding import Decoder
+from services.embedder.parts import Parts
+from services.embedder.schemas import (
+    EmbeddingsBody,
+    FailedImage,
+    Health,
+    ImageEmbeddingsBody,
+    LoadedModels,
+    ModelBody,
+    ModelToLoad,
+    TextsToEmbed,
+)
+from services.embedder.waiting import result_of
+
+_MAX_IMAGES = 64
+
+
+def _parts(request: Request) -> Parts:
+    parts: Parts = request.app.state.parts
+    return parts
+
+
+router = APIRouter()
+PartsDep = Annotated[Parts, Depends(_parts)]
+PriorityHeader = Annotated[Priority, Header(alias="X-Priority")]
+ModelHeader = Annotated[str | None, Header(alias="X-Model-Id")]
+AcceptHeader = Annotated[str, Header(alias="Accept")]
+
+
+@router.post("/v1/embed/texts", response_model=EmbeddingsBody, summary="Embed texts")
+async def embed_texts(
+    parts: PartsDep,
+    request: Request,
+    body: TextsToEmbed,
+    priority: PriorityHeader = Priority.QUERY,
+    accept: AcceptHeader = "*/*",
+) -> Response:
+    """One embedding for each text."""
+    model = _model(parts, body.model_id)
+    with parts.metrics.timed("tokenise", "texts"):
+        future = await run_in_threadpool(
+            parts.embedder.submit_texts, body.texts, model.model_id, priority
+        )
+    return _answer(await result_of(future, request), model.model_id, accept)
+
+
+@router.post("/v1/embed/pixels", response_model=EmbeddingsBody, summary="Embed pixels")
+async def embed_pixels(
+    parts: PartsDep,
+    request: Request,
+    shape: Annotated[str, Header(alias="X-Shape", examples=["16,3,224,224"])],
+    data: Annotated[bytes, Body(media_type=BINARY)] = b"",
+    model_id: ModelHeader = None,
+    priority: PriorityHeader = Priority.QUERY,
+    accept: AcceptHeader = "*/*",
+) -> Response:
+    """One embedding for each row of uint8 pixels `(n, 3, height, width)` of the model's spec."""
+    model = _model(parts, model_id)
+    pixels = _to_pixels(data, shape_from_header(shape))
+    future = parts.embedder.submit_pixels(pixels, model.model_id, priority)
+    return _answer(await result_of(future, request), model.model_id, accept)
+
+
+@router.post("/v1/embed/images", summary="Embed encoded images")
+async def embed_images(
+    parts: PartsDep,
+    request: Request,
+    images: Annotated[list[UploadFile], File(description="Pictures, at most 64 in a request.")],
+    model_id: ModelHeader = None,
+    priority: PriorityHeader = Priority.QUERY,
+) -> ImageEmbeddingsBody:
+    """One embedding for each picture; one that cannot be decoded is named, the others served."""
+    if len(images) > _MAX_IMAGES:
+        raise InvalidInput(f"The request has {len(images)} images; send at most {_MAX_IMAGES}.")
+    model = _model(parts, model_id)
+    with parts.metrics.timed("decode", "pixels"):
+        decoded, failed = await _decode(parts.decoder, images, model)
+    rows: list[list[float] | None] = [None] * len(images)
+    if decoded:
+        pixels = np.stack(list(decoded.values()))
+        future = parts.embedder.submit_pixels(pixels, model.model_id, priority)
+        embeddings = await result_of(future, request)
+        for position, embedding in zip(decoded, embeddings.tolist(), strict=True):
+            rows[position] = embedding
+    return ImageEmbeddingsBody(model_id=model.model_id, embeddings=rows, failed=failed)
+
+
+@router.get("/v1/models", summary="Loaded models")
+def list_models(parts: PartsDep) -> LoadedModels:
+    """What each model wants and knows; the default one first."""
+    return LoadedModels.of(parts.embedder.models())
+
+
+@router.post("/v1/models", status_code=201, summary="Load one more model")
+def load_model(parts: PartsDep, body: ModelToLoad) -> ModelBody:
+    """Load a model beside the current one, which serves meanwhile; answers when it is warm."""
+    return ModelBody.of(parts.embedder.load(body.spec))
+
+
+@router.delete("/v1/models/{model_id}", status_code=204, summary="Unload a model")
+def unload_model(parts: PartsDep, model_id: str) -> None:
+    """Let go of a model; the only one stays."""
+    parts.embedder.unload(model_id)
+
+
+@router.get("/livez", summary="Does the process answer?")
+async def get_livez() -> Health:
+    """Says only that the event loop turns."""
+    return Health(status="ok")
+
+
+@router.get("/readyz", summary="Is a warm model on a device that works?")
+async def get_readyz(parts: PartsDep) -> Health:
+    """503 when the device is lost: only a new process can use it again."""
+    parts.embedder.batcher.check_device()
+    return Health(status="ok")
+
+
+@router.get("/metrics", summary="For Prometheus", response_class=Response)
+async def get_metrics(parts: PartsDep) -> Response:
+    """Queue, batches, stages, padding and memory in Prometheus' text format."""
+    return Response(parts.metrics.render(), media_type="text/plain; version=0.0.4")
+
+
+def _model(parts: Parts, model_id: str | None) -> ModelInfo:
+    models = parts.embedder.models()
+    if model_id is None:
+        return models[0]
+    for model in models:
+        if model.model_id == model_id:
+            return model
+    loaded = ", ".join(model.model_id for model in models)
+    raise Conflict(f"The model {model_id!r} is not loaded. Loaded: {loaded}.")
+
+
+def _to_pixels(data: bytes, shape: tuple[int, ...]) -> Pixels:
+    wanted = 1
+    for size in shape:
+        wanted *= size
+    if wanted != len(data):
+        raise InvalidInput(f"X-Shape says {wanted} bytes, the body has {len(data)}.")
+    return np.frombuffer(data, np.uint8).reshape(shape)
+
+
+async def _decode(
+    decoder: Decoder, uploads: Sequence[UploadFile], model: ModelInfo
+) -> tuple[dict[int, Pixels], list[FailedImage]]:
+    files = [await upload.read() for upload in uploads]
+    waiting = [asyncio.wrap_future(decoder.submit(data, model.pixel_spec)) for data in files]
+    results = await asyncio.gather(*waiting, return_exceptions=True)
+    decoded: dict[int, Pixels] = {}
+    failed = []
+    for position, (upload, result) in enumerate(zip(uploads, results, strict=True)):
+        if isinstance(result, InvalidInput):
+            name = upload.filename or ""
+            failed.append(FailedImage(position=position, filename=name, detail=result.detail))
+        elif isinstance(result, BaseException):
+            raise result
+        else:
+            decoded[position] = result
+    return decoded, failed
+
+
+def _answer(embeddings: Embeddings, model_id: str, accept: str) -> Response:
+    if BINARY not in accept:
+        body = EmbeddingsBody(model_id=model_id, embeddings=embeddings.tolist())
+        return Response(body.model_dump_json(), media_type="application/json")
+    headers = {"X-Shape": shape_to_header(embeddings.shape), "X-Model-Id": model_id}
+    return Response(embeddings.astype("<f4").tobytes(), media_type=BINARY, headers=headers)
