@@ -9,10 +9,10 @@ PORT ?= 8000
 SOURCE ?=
 MODEL ?=
 
-.PHONY: help setup check format test test-real demo lock bench screenshots clean
+.PHONY: help setup check format test test-real demo lock bench bench-embedder screenshots clean
 
 help: ## List these commands
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 
 setup: $(STAMP) ## Install everything into .venv
 
@@ -51,6 +51,9 @@ lock: setup ## Resolve the newest versions that work together into constraints.t
 
 bench: setup ## Measure ingest and search against bare loops (MODEL=, DATASET=)
 	$(BIN)/python -m bench.ingest_and_search $(if $(MODEL),--model $(MODEL)) $(if $(DATASET),--dataset $(DATASET))
+
+bench-embedder: setup ## Measure the embedder service against bare loops (MODEL=)
+	$(BIN)/python -m bench.embedder $(if $(MODEL),--model $(MODEL))
 
 screenshots: setup ## Take the pictures of docs/screenshots again
 	$(BIN)/python -m tests.screenshots

@@ -166,8 +166,10 @@ class Batcher:
                 self._observer.overloaded()
                 raise Overloaded("The embedder's queue is full.", retry_after_s=self._drain_s(kind))
             self._queued_rows += len(rows)
-            self._queues[priority].append(_Request(kind, rows, future, time.perf_counter()))
+            request = _Request(kind, rows, future, time.perf_counter())
+            self._queues[priority].append(request)
             self._changed.notify()
+        future.add_done_callback(lambda done: self._drop(request) if done.cancelled() else None)
         return future
 
     def close(self) -> None:
@@ -176,6 +178,14 @@ class Batcher:
             self._closing = True
             self._changed.notify()
         self._thread.join()
+
+    def _drop(self, request: _Request) -> None:
+        """Give the room of a request that was cancelled to others."""
+        with self._changed:
+            for queue in self._queues.values():
+                if request in queue:
+                    queue.remove(request)
+                    self._queued_rows -= request.left
 
     def _drain_s(self, kind: Kind) -> float:
         rate = self._rows_per_s.get(kind, 0.0)

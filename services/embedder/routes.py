@@ -11,7 +11,7 @@ from fastapi import APIRouter, Body, Depends, File, Header, Request, Response, U
 from starlette.concurrency import run_in_threadpool
 
 from petsearch.adapters.http_embedder import BINARY, shape_from_header, shape_to_header
-from petsearch.errors import Conflict, InvalidInput
+from petsearch.errors import ConfigurationError, Conflict, InvalidInput
 from petsearch.model import Embeddings, ModelInfo, Pixels, Priority
 from services.embedder.decoding import Decoder
 from services.embedder.parts import Parts
@@ -109,7 +109,10 @@ def list_models(parts: PartsDep) -> LoadedModels:
 @router.post("/v1/models", status_code=201, summary="Load one more model")
 def load_model(parts: PartsDep, body: ModelToLoad) -> ModelBody:
     """Load a model beside the current one, which serves meanwhile; answers when it is warm."""
-    return ModelBody.of(parts.embedder.load(body.spec))
+    try:
+        return ModelBody.of(parts.embedder.load(body.spec))
+    except ConfigurationError as error:  # here it is the caller's, not the operator's
+        raise InvalidInput(error.detail) from error
 
 
 @router.delete("/v1/models/{model_id}", status_code=204, summary="Unload a model")

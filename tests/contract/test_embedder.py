@@ -1,29 +1,19 @@
 """What every embedder does, in this process and over HTTP."""
 
-import socket
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
-import httpx
 import numpy as np
 import pytest
-import uvicorn
 
 from petsearch.adapters import http_embedder
 from petsearch.batching import BatchingOptions
 from petsearch.batching_embedder import BatchingEmbedder
 from petsearch.errors import Conflict, InvalidInput, Overloaded, Unavailable
-from petsearch.images import ImageLimits
 from petsearch.model import Priority
 from petsearch.ports import Embedder
-from services.embedder.app import build_app
-from services.embedder.decoding import Decoder
-from services.embedder.metrics import EmbedderMetrics
-from services.embedder.parts import Parts
-from tests import pictures
 from tests.contract.tiny_clip import DIM, TinyClip, pixels
+from tests.embedder_server import served
 
 OPTIONS = BatchingOptions(max_queued_rows=64)
 
@@ -39,36 +29,12 @@ def embedder(request: pytest.FixtureRequest, clip: TinyClip) -> Iterator[Embedde
     if request.param == "in this process":
         yield local
     else:
-        with _served(local) as url:
+        with served(local) as url:
             remote = http_embedder.connect(url)
             yield remote
             remote.close()
     clip.gate.set()
     local.close()
-
-
-@contextmanager
-def _served(embedder: BatchingEmbedder) -> Iterator[str]:
-    """The embedder service under a real uvicorn; its address."""
-    started = threading.Event()
-
-    class Server(uvicorn.Server):
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
-            started.set()
-
-    listener = socket.create_server(("127.0.0.1", 0))
-    decoder = Decoder(ImageLimits(), 120.0)
-    app = build_app(Parts(embedder, decoder, EmbedderMetrics()))
-    server = Server(uvicorn.Config(app, log_config=None))
-    thread = threading.Thread(target=server.run, args=([listener],))
-    thread.start()
-    assert started.wait(30)
-    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    server.should_exit = True
-    thread.join(30)
-    listener.close()
-    decoder.close()
 
 
 def test_it_says_what_is_loaded(embedder: Embedder, clip: TinyClip) -> None:
@@ -149,48 +115,3 @@ def test_an_embedder_that_is_not_there_is_unavailable() -> None:
         with pytest.raises(Unavailable, match="does not answer"):
             call()
     absent.close()
-
-
-# --- what only HTTP has ---------------------------------------------------------------------
-
-
-@pytest.fixture
-def http(clip: TinyClip) -> Iterator[httpx.Client]:
-    """Plain HTTP to the service."""
-    local = BatchingEmbedder(clip, OPTIONS)
-    with _served(local) as url, httpx.Client(base_url=url) as opened:
-        yield opened
-    local.close()
-
-
-def test_people_get_json(http: httpx.Client, clip: TinyClip) -> None:
-    answer = http.post("/v1/embed/texts", json={"texts": ["four"]}).raise_for_status().json()
-    assert answer["model_id"] == clip.info.model_id
-    assert np.allclose(answer["embeddings"], [clip.answer(4)])
-
-
-def test_a_broken_image_is_named_and_the_others_are_served(http: httpx.Client) -> None:
-    files = [
-        ("images", ("good.jpg", pictures.jpeg(1), "image/jpeg")),
-        ("images", ("page.jpg", pictures.HTML, "image/jpeg")),
-        ("images", ("also.jpg", pictures.jpeg(2), "image/jpeg")),
-    ]
-    answer = http.post("/v1/embed/images", files=files).raise_for_status().json()
-    assert [row is None for row in answer["embeddings"]] == [False, True, False]
-    (failed,) = answer["failed"]
-    assert (failed["position"], failed["filename"]) == (1, "page.jpg")
-    assert "not a picture" in failed["detail"]
-
-
-@pytest.mark.parametrize("shape", ["", "1,3", "1,3,4,x", "-1,3,4,4", "9999999,3,4,4"])
-def test_a_shape_that_does_not_fit_is_refused(http: httpx.Client, shape: str) -> None:
-    headers = {"X-Shape": shape, "Content-Type": "application/octet-stream"}
-    answer = http.post("/v1/embed/pixels", content=pixels(1).tobytes(), headers=headers)
-    assert answer.status_code == 422
-    assert answer.headers["Content-Type"] == "application/problem+json"
-    assert answer.json()["request_id"] == answer.headers["X-Request-Id"]
-
-
-def test_it_is_ready(http: httpx.Client) -> None:
-    assert http.get("/livez").json() == {"status": "ok"}
-    assert http.get("/readyz").json() == {"status": "ok"}

@@ -80,6 +80,7 @@ def test_who_left_is_dropped_and_frees_the_queue(clip: TinyClip) -> None:
     _hold(clip, batcher)
     left = batcher.submit("pixels", pixels(1, 2, 3), Priority.QUERY)
     assert left.cancel()
+    assert batcher.queued_rows == 0
     stayed = batcher.submit("texts", clip.tokenise(["a"]), Priority.QUERY)
     clip.gate.set()
     stayed.result(30)

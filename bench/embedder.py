@@ -1,0 +1,382 @@
+"""Benchmark of the embedder service beside bare loops over the same model: `make bench-embedder`.
+
+Each pair measures the bare loop in this process and then the service in a process of its own, one
+after the other, so that a busy machine slows both. The model is ViT-B/32 at random weights unless
+another is named: its speed does not depend on what it has learned.
+"""
+
+import io
+import json
+import os
+import random
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import httpx
+import numpy as np
+import typer
+from PIL import Image
+
+from petsearch import images
+from petsearch.adapters import http_embedder
+from petsearch.model import Pixels, PixelSpec, Priority
+from petsearch.observability import configure_logging
+from petsearch.process_tuning import tune_process
+
+if TYPE_CHECKING:
+    from petsearch.adapters.open_clip_model import OpenClipModel
+
+_BATCH_SIZES = (8, 16, 32, 64)
+_IMAGE_CLIENTS = 8
+_TEXT_CLIENTS = 16
+_PER_REQUEST = 16
+_WARM_UP_S = 2.0
+_WORDS = (
+    *("a", "the", "small", "old", "grey", "black", "white", "cat", "dog", "sleeping", "running"),
+    *("on", "grass", "sofa", "with", "bell"),
+)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Rates per second and times in milliseconds, of bare loops and of the service."""
+
+    bare_images_per_s: float
+    http_pixels_per_s: float
+    http_jpegs_per_s: float
+    open_clip_texts_per_s: float
+    http_texts_per_s: float
+    trimmed_encode_ms: float
+    lone_query_p50_ms: float
+    idle_query_p95_ms: float
+    query_p95_under_ingest_ms: float
+    ingest_per_s_meanwhile: float
+
+
+@dataclass(frozen=True)
+class Report:
+    """All pairs and the medians of their ratios."""
+
+    model: str
+    device: str
+    precision: str
+    pairs: list[Pair]
+    pixels_ratio: float
+    jpegs_ratio: float
+    texts_ratio: float
+    lone_query_over_bar: float
+    ingest_p95_over_bar: float
+
+
+def main(
+    *,
+    model: Annotated[str, typer.Option(help="Empty: ViT-B/32 at random weights.")] = "",
+    photos: Annotated[Path, typer.Option(help="JPEGs to send.")] = Path("../shared/data/photos"),
+    pairs: Annotated[int, typer.Option(min=1)] = 3,
+    seconds: Annotated[float, typer.Option(min=1.0, help="Of each measurement.")] = 8.0,
+    as_json: Annotated[bool, typer.Option("--json")] = False,
+) -> None:
+    """Run the pairs and print the report."""
+    tune_process()
+    configure_logging(level="ERROR")
+    from petsearch.adapters.open_clip_model import load_model
+
+    with tempfile.TemporaryDirectory() as folder:
+        spec = model or _random_vit(Path(folder))
+        clip = load_model(spec)
+        plain = _plain_text_encoder(spec)
+        files = _read_photos(photos)
+        measured = [_pair(clip, plain, spec, files, seconds) for _ in range(pairs)]
+    report = _report(model or "ViT-B/32, random weights", clip, measured)
+    sys.stdout.write(json.dumps(asdict(report), indent=2) if as_json else _to_text(report))
+    sys.stdout.write("\n")
+
+
+def _pair(
+    clip: "OpenClipModel",
+    plain: Callable[[str], object],
+    spec: str,
+    files: list[bytes],
+    seconds: float,
+) -> Pair:
+    pixels = _pixels(files, clip.info.pixel_spec)
+    bare = max(_bare_images(clip, pixels, size, seconds / 2) for size in _BATCH_SIZES)
+    open_clip_texts = _rate(lambda: plain(_query()), seconds / 2)
+    encode_ms = _median_ms(lambda: clip.encode_tokens(clip.tokenise([_query()])), seconds / 2)
+    with _service(spec) as address:
+        embedders = [http_embedder.connect(address) for _ in range(_TEXT_CLIENTS)]
+        send_pixels = [_pixel_sender(e, pixels, Priority.QUERY) for e in embedders[:8]]
+        http_pixels = _PER_REQUEST * _rate_of_many(send_pixels, seconds)
+        send_jpegs = [_jpeg_sender(address, files) for _ in range(_IMAGE_CLIENTS)]
+        http_jpegs = _PER_REQUEST * _rate_of_many(send_jpegs, seconds)
+        send_texts = [lambda e=e: e.embed_texts([_query()]) for e in embedders]
+        http_texts = _rate_of_many(send_texts, seconds)
+        lone = _times_ms(send_texts[0], seconds)
+        under = _under_ingest(embedders, pixels, seconds)
+        for embedder in embedders:
+            embedder.close()
+    return Pair(
+        bare_images_per_s=bare,
+        http_pixels_per_s=http_pixels,
+        http_jpegs_per_s=http_jpegs,
+        open_clip_texts_per_s=open_clip_texts,
+        http_texts_per_s=http_texts,
+        trimmed_encode_ms=encode_ms,
+        lone_query_p50_ms=statistics.median(lone),
+        idle_query_p95_ms=float(np.percentile(lone, 95)),
+        query_p95_under_ingest_ms=under[0],
+        ingest_per_s_meanwhile=under[1],
+    )
+
+
+# --- bare loops -----------------------------------------------------------------------------
+
+
+def _bare_images(clip: "OpenClipModel", pixels: Pixels, size: int, seconds: float) -> float:
+    batch = np.concatenate([pixels] * (size // len(pixels) + 1))[:size]
+    clip.encode_pixels(batch)
+    return size * _rate(lambda: clip.encode_pixels(batch), seconds)
+
+
+def _plain_text_encoder(spec: str) -> Callable[[str], object]:
+    """`encode_text` as open_clip's README does it: one text, all its 77 positions, fp32."""
+    import open_clip
+    import torch
+
+    from petsearch.adapters.model_sources import resolve_model
+
+    source = resolve_model(spec)
+    model, _, _ = open_clip.create_model_and_transforms(
+        source.architecture, pretrained=source.pretrained
+    )
+    model.eval()
+    tokenizer = open_clip.get_tokenizer(source.architecture)
+
+    @torch.inference_mode()
+    def encode(text: str) -> object:
+        return model.encode_text(tokenizer([text]), normalize=True)
+
+    return encode
+
+
+# --- the service ----------------------------------------------------------------------------
+
+
+@contextmanager
+def _service(spec: str) -> Iterator[str]:
+    """The embedder in a process of its own; its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "uvicorn", "--factory", "services.embedder.main:create_app"),
+            *("--port", str(port), "--no-access-log", "--log-level", "warning"),
+        ],
+        env={**os.environ, "PETSEARCH_MODEL": spec, "PETSEARCH_LOG_LEVEL": "ERROR"},
+    )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        _wait_until_ready(address, process)
+        yield address
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait()
+
+
+def _wait_until_ready(address: str, process: subprocess.Popen[bytes]) -> None:
+    while process.poll() is None:
+        try:
+            if httpx.get(f"{address}/readyz").is_success:
+                return
+        except httpx.TransportError:
+            time.sleep(0.2)
+    raise SystemExit("the embedder did not start")
+
+
+def _pixel_sender(
+    embedder: http_embedder.HttpEmbedder, pixels: Pixels, priority: Priority
+) -> Callable[[], object]:
+    batch = np.concatenate([pixels] * (_PER_REQUEST // len(pixels) + 1))[:_PER_REQUEST]
+    return lambda: embedder.embed_pixels(batch, priority=priority)
+
+
+def _jpeg_sender(address: str, files: list[bytes]) -> Callable[[], object]:
+    client = httpx.Client(base_url=address, timeout=120)
+    chosen = [files[n % len(files)] for n in range(_PER_REQUEST)]
+    body = [("images", (f"{n}.jpg", data, "image/jpeg")) for n, data in enumerate(chosen)]
+    return lambda: client.post("/v1/embed/images", files=body).raise_for_status()
+
+
+def _under_ingest(
+    embedders: Sequence[http_embedder.HttpEmbedder], pixels: Pixels, seconds: float
+) -> tuple[float, float]:
+    """p95 of lone queries in ms while bulk work saturates the service, and its images/s."""
+    bulk = [_pixel_sender(e, pixels, Priority.INGEST) for e in embedders[1 : _IMAGE_CLIENTS + 1]]
+    found: list[float] = []
+
+    def ask() -> None:
+        time.sleep(_WARM_UP_S)
+        found.extend(_times_ms(lambda: embedders[0].embed_texts([_query()]), seconds))
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    rate = _PER_REQUEST * _rate_of_many(bulk, seconds)
+    asking.join()
+    return float(np.percentile(found, 95)), rate
+
+
+# --- clocks ---------------------------------------------------------------------------------
+
+
+def _rate(call: Callable[[], object], seconds: float) -> float:
+    """Calls per second, one after the other."""
+    call()
+    started, count = time.perf_counter(), 0
+    while time.perf_counter() - started < seconds:
+        call()
+        count += 1
+    return count / (time.perf_counter() - started)
+
+
+def _rate_of_many(calls: Sequence[Callable[[], object]], seconds: float) -> float:
+    """Calls per second of all clients together, after a warm-up; each client is a thread."""
+    begins = time.perf_counter() + _WARM_UP_S
+    ends = begins + seconds
+    done = [0] * len(calls)
+
+    def work(number: int) -> None:
+        while time.perf_counter() < ends:
+            calls[number]()
+            if begins <= time.perf_counter() < ends:
+                done[number] += 1
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(len(calls))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sum(done) / seconds
+
+
+def _times_ms(call: Callable[[], object], seconds: float) -> list[float]:
+    call()
+    times = []
+    ends = time.perf_counter() + seconds
+    while time.perf_counter() < ends:
+        started = time.perf_counter()
+        call()
+        times.append((time.perf_counter() - started) * 1e3)
+        time.sleep(0.02)
+    return times
+
+
+def _median_ms(call: Callable[[], object], seconds: float) -> float:
+    return statistics.median(_times_ms(call, seconds))
+
+
+# --- what is sent ---------------------------------------------------------------------------
+
+
+def _query() -> str:
+    return " ".join(random.choices(_WORDS, k=8))
+
+
+def _read_photos(folder: Path) -> list[bytes]:
+    found = [path.read_bytes() for path in sorted(folder.glob("*.jpg"))]
+    return found or [_noise(seed) for seed in range(16)]
+
+
+def _noise(seed: int) -> bytes:
+    coarse = np.random.default_rng(seed).integers(0, 256, (24, 32, 3), dtype=np.uint8)
+    picture = Image.fromarray(coarse).resize((500, 375), Image.Resampling.BICUBIC)
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()
+
+
+def _pixels(files: list[bytes], spec: PixelSpec) -> Pixels:
+    limits = images.ImageLimits()
+    decoded = [images.decode(data, limits).picture for data in files[:_PER_REQUEST]]
+    return np.stack([images.to_pixels(picture, spec) for picture in decoded])
+
+
+def _random_vit(folder: Path) -> str:
+    """ViT-B/32 at random weights as an open_clip folder."""
+    import open_clip
+    import torch
+    from safetensors.torch import save_file
+
+    torch.manual_seed(0)
+    model = open_clip.create_model("ViT-B-32")
+    save_file(model.state_dict(), folder / "open_clip_model.safetensors")
+    config = {
+        "model_cfg": open_clip.get_model_config("ViT-B-32"),
+        "preprocess_cfg": open_clip.get_model_preprocess_cfg(model),
+    }
+    (folder / "open_clip_config.json").write_text(json.dumps(config))
+    return f"dir:{folder}"
+
+
+# --- the report -----------------------------------------------------------------------------
+
+
+def _report(name: str, clip: "OpenClipModel", pairs: list[Pair]) -> Report:
+    def median(ratio: Callable[[Pair], float]) -> float:
+        return statistics.median(ratio(pair) for pair in pairs)
+
+    def ingest_bar_ms(pair: Pair) -> float:
+        return 2.5 * pair.idle_query_p95_ms + 200.0
+
+    return Report(
+        model=name,
+        device=clip.info.device,
+        precision=clip.info.precision,
+        pairs=pairs,
+        pixels_ratio=median(lambda p: p.http_pixels_per_s / p.bare_images_per_s),
+        jpegs_ratio=median(lambda p: p.http_jpegs_per_s / p.bare_images_per_s),
+        texts_ratio=median(lambda p: p.http_texts_per_s / p.open_clip_texts_per_s),
+        lone_query_over_bar=median(
+            lambda p: p.lone_query_p50_ms / (1.3 * p.trimmed_encode_ms + 2.0)
+        ),
+        ingest_p95_over_bar=median(lambda p: p.query_p95_under_ingest_ms / ingest_bar_ms(p)),
+    )
+
+
+def _to_text(report: Report) -> str:
+    lines = [f"{report.model} on {report.device}, {report.precision}"]
+    for p in report.pairs:
+        lines.append(
+            f"  images/s: bare {p.bare_images_per_s:.1f}, pixels {p.http_pixels_per_s:.1f}, JPEGs "
+            f"{p.http_jpegs_per_s:.1f} | texts/s: open_clip {p.open_clip_texts_per_s:.1f}, HTTP "
+            f"{p.http_texts_per_s:.1f} | query ms: encode {p.trimmed_encode_ms:.1f}, p50 "
+            f"{p.lone_query_p50_ms:.1f}, p95 {p.idle_query_p95_ms:.1f}, p95 under ingest "
+            f"{p.query_p95_under_ingest_ms:.0f} (ingest {p.ingest_per_s_meanwhile:.1f}/s)"
+        )
+    lines += [
+        f"pixels over HTTP, 8 clients: {report.pixels_ratio:.2f} x the bare loop (bar: 0.90)",
+        f"JPEGs over HTTP, 8 clients: {report.jpegs_ratio:.2f} x the bare loop (bar: 0.85)",
+        f"texts over HTTP, 16 clients: {report.texts_ratio:.1f} x open_clip's encode_text "
+        "one at a time (bar: 3)",
+        f"lone query p50: {report.lone_query_over_bar:.2f} of its bar (1.3 x encode + 2 ms)",
+        f"query p95 under ingest: {report.ingest_p95_over_bar:.2f} of its bar "
+        "(2.5 x idle p95 + 200 ms)",
+    ]
+    if report.device == "cpu":
+        lines.append("CUDA: not measured")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    typer.run(main)
