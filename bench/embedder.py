@@ -96,7 +96,7 @@ def main(
         spec = model or _random_vit(Path(folder))
         clip = load_model(spec)
         plain = _plain_text_encoder(spec)
-        files = _read_photos(photos)
+        files = read_photos(photos)
         measured = [_pair(clip, plain, spec, files, seconds) for _ in range(pairs)]
     report = _report(model or "ViT-B/32, random weights", clip, measured)
     sys.stdout.write(json.dumps(asdict(report), indent=2) if as_json else _to_text(report))
@@ -114,7 +114,8 @@ def _pair(
     bare = max(_bare_images(clip, pixels, size, seconds / 2) for size in _BATCH_SIZES)
     open_clip_texts = _rate(lambda: plain(_query()), seconds / 2)
     encode_ms = _median_ms(lambda: clip.encode_tokens(clip.tokenise([_query()])), seconds / 2)
-    with _service(spec) as address:
+    with service(spec) as running:
+        address = running.address
         embedders = [http_embedder.connect(address) for _ in range(_TEXT_CLIENTS)]
         send_pixels = [_pixel_sender(e, pixels, Priority.QUERY) for e in embedders[:8]]
         http_pixels = _PER_REQUEST * _rate_of_many(send_pixels, seconds)
@@ -173,9 +174,17 @@ def _plain_text_encoder(spec: str) -> Callable[[str], object]:
 # --- the service ----------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Running:
+    """The embedder in a process of its own."""
+
+    address: str
+    pid: int
+
+
 @contextmanager
-def _service(spec: str) -> Iterator[str]:
-    """The embedder in a process of its own; its address."""
+def service(spec: str) -> Iterator[Running]:
+    """Run the embedder with a model; it is ready when this yields."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -189,7 +198,7 @@ def _service(spec: str) -> Iterator[str]:
     address = f"http://127.0.0.1:{port}"
     try:
         _wait_until_ready(address, process)
-        yield address
+        yield Running(address, process.pid)
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait()
@@ -293,7 +302,8 @@ def _query() -> str:
     return " ".join(random.choices(_WORDS, k=8))
 
 
-def _read_photos(folder: Path) -> list[bytes]:
+def read_photos(folder: Path) -> list[bytes]:
+    """The JPEGs of a folder, or made ones where there is none."""
     found = [path.read_bytes() for path in sorted(folder.glob("*.jpg"))]
     return found or [_noise(seed) for seed in range(16)]
 

@@ -102,7 +102,9 @@ class OpenClipModel:
     def encode_pixels(self, pixels: Pixels) -> Embeddings:
         """uint8 `(n, 3, height, width)` to float32 `(n, dim)`, L2-normalised."""
         with _translated():
-            batch = self._to_device(torch.from_numpy(pixels))
+            # torch wants memory it may write to; what came over HTTP is not.
+            writable = pixels if pixels.flags.writeable else pixels.copy()
+            batch = self._to_device(torch.from_numpy(writable))
             batch = torch.addcmul(self._shift, batch.float(), self._scale)
             batch = batch.to(self._dtype, memory_format=torch.channels_last)
             return _normalised(cast(Any, self._module).encode_image(batch))
