@@ -20,6 +20,7 @@ from petsearch.errors import (
     DeviceLost,
     DeviceMemoryFull,
     Overloaded,
+    TooLarge,
     Unavailable,
 )
 from petsearch.model import Embeddings, Priority
@@ -145,18 +146,25 @@ class Batcher:
             DeviceLost: it is not, until the process is started again.
         """
         if self._lost is not None:
-            raise self._lost
+            # A new one each time: an error that is raised again keeps every traceback.
+            raise DeviceLost(str(self._lost)) from self._lost
 
     def submit(self, kind: Kind, rows: Rows, priority: Priority) -> Future[Embeddings]:
         """Queue `rows`; the future holds `(n, dim)`. Cancel it to leave the queue.
 
         Raises:
+            TooLarge: the queue would not hold so many rows if it were empty.
             Overloaded: the queue is full.
             DeviceLost: the device is gone.
             Unavailable: the batcher is closed.
         """
         future: Future[Embeddings] = Future()
         self.check_device()
+        if len(rows) > self._options.max_queued_rows:
+            raise TooLarge(
+                f"The request has {len(rows)} rows; "
+                f"send at most {self._options.max_queued_rows} at a time."
+            )
         with self._changed:
             if self._closing:
                 raise Unavailable("The embedder is shutting down; try again shortly.")
@@ -244,21 +252,21 @@ class Batcher:
 
     def _run(self, batch: Sequence[_Slice]) -> None:
         kind = batch[0].request.kind
-        rows = batch[0].rows if len(batch) == 1 else np.concatenate([s.rows for s in batch])
+        count = sum(len(piece.rows) for piece in batch)
         started = time.perf_counter()
         try:
-            embeddings = self._encode(kind, rows)
+            embeddings = self._encode(kind, _stacked(batch))
             if not np.isfinite(embeddings).all():
                 raise ArithmeticError("the model produced NaN or infinity")
         except Exception as error:  # the thread's edge: every waiter must be answered
-            log.exception("batch failed", kind=kind, rows=len(rows))
+            log.exception("batch failed", kind=kind, rows=count)
             self._fail(batch, error)
             return
         ended = time.perf_counter()
-        self._learn_rate(kind, len(rows), ended - started)
+        self._learn_rate(kind, count, ended - started)
         oldest = min(piece.request.queued_at for piece in batch)
         self._deliver(batch, embeddings)
-        self._observer.batch_done(kind, len(rows), started - oldest, ended - started)
+        self._observer.batch_done(kind, count, started - oldest, ended - started)
 
     def _encode(self, kind: Kind, rows: Rows) -> Embeddings:
         """In one call, or in as many as it takes to fit the device."""
@@ -308,6 +316,10 @@ class Batcher:
             if request.left == 0:
                 parts = request.parts
                 request.future.set_result(parts[0] if len(parts) == 1 else np.concatenate(parts))
+
+
+def _stacked(batch: Sequence[_Slice]) -> Rows:
+    return batch[0].rows if len(batch) == 1 else np.concatenate([piece.rows for piece in batch])
 
 
 def _failure(error: Exception) -> Unavailable:

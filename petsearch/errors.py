@@ -13,8 +13,8 @@ PetsearchError
 │   └── DeviceLost          the device is gone until the process is started again
 └── ConfigurationError      a setting is missing or wrong; somebody must change it
 
-Which of them is which HTTP status is in services/http/problems.py; the worker retries exactly
-`Unavailable`.
+Which of them is which HTTP status is in services/http/problems.py; the worker retries
+`Unavailable` and `Conflict`.
 """
 
 from collections.abc import Iterable

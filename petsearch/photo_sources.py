@@ -125,7 +125,7 @@ def _check_place(name: str) -> None:
         NotFound: `name` is a path, and nothing is there.
         ConfigurationError: `name` is on the hub, which does not answer.
     """
-    if Path(name).expanduser().exists():
+    if Path(name).exists():
         return
     if name.startswith((".", "/", "~")) or name.count("/") > 1:
         raise NotFound(f"There is no folder {name}.")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import httpx
 import numpy as np
 
-from petsearch.errors import Conflict, InvalidInput, Overloaded, Unavailable
+from petsearch.errors import Conflict, InvalidInput, Overloaded, TooLarge, Unavailable
 from petsearch.model import (
     Embeddings,
     JsonDict,
@@ -170,6 +170,8 @@ def _check(response: httpx.Response) -> None:
         raise Conflict(detail)
     if response.status_code == 429:
         raise Overloaded(detail, retry_after_s=retry_after_s)
+    if response.status_code == 413:
+        raise TooLarge(detail)
     if response.is_client_error:
         raise InvalidInput(detail)
     raise Unavailable(detail, retry_after_s=retry_after_s)

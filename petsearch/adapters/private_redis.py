@@ -73,7 +73,10 @@ class PrivateRedis:
                 if self._closing.is_set():
                     return
                 log.error("redis-server ended; starting it again", exit_code=code)
-                self._process = self._start()
+                try:
+                    self._process = self._start()
+                except (OSError, ConfigurationError) as error:  # the thread's edge: try again
+                    log.error("redis-server does not start", reason=str(error))
             # One that cannot start ends at once, and need not be tried without a pause.
             if self._closing.wait(_RESTART_PAUSE_S):
                 return

@@ -252,6 +252,9 @@ def _of_status(status: int, message: str) -> PetsearchError:
         return NotFound(f"The index has no such thing: {message}")
     if status == 507 or "no space left" in message.lower():
         return StorageFull("The disk of the index (Qdrant) is full; free some space.")
+    if status in (401, 403):
+        # Waited for like a server that is away: the work is kept until the key is put right.
+        return Unavailable("The index (Qdrant) refuses our key; check PETSEARCH_QDRANT_API_KEY.")
     if status in (408, 429) or status >= 500:
         return Unavailable(f"The index (Qdrant) failed: {message}")
     return InvalidInput(f"The index (Qdrant) refused a request: {message}")

@@ -1,7 +1,7 @@
 """What every embedder does, in this process and over HTTP."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ import pytest
 from petsearch.adapters import http_embedder
 from petsearch.batching import BatchingOptions
 from petsearch.batching_embedder import BatchingEmbedder
-from petsearch.errors import Conflict, InvalidInput, Overloaded, Unavailable
+from petsearch.errors import Conflict, InvalidInput, Overloaded, TooLarge, Unavailable
 from petsearch.model import Priority
 from petsearch.ports import Embedder
 from tests.contract.tiny_clip import DIM, TinyClip, pixels
@@ -99,14 +99,24 @@ def test_too_much_at_once_is_overloaded_and_what_is_queued_is_served(
     embedder: Embedder, clip: TinyClip
 ) -> None:
     clip.gate.clear()
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(4) as pool:
         first = pool.submit(embedder.embed_pixels, pixels(1))
         assert clip.entered.wait(30)
-        with pytest.raises(Overloaded) as refused:
-            embedder.embed_pixels(pixels(*range(65)))
-        assert refused.value.retry_after_s >= 1
+        # The queue holds 64 rows: one of these fits, whichever comes first.
+        others = [pool.submit(embedder.embed_pixels, pixels(*range(40))) for _ in range(3)]
+        done = as_completed(others, 30)
+        for refused in (next(done), next(done)):
+            error = refused.exception()
+            assert isinstance(error, Overloaded)
+            assert error.retry_after_s >= 1
         clip.gate.set()
+        assert next(done).result().shape == (40, DIM)
         assert first.result(30).shape == (1, DIM)
+
+
+def test_more_than_the_queue_ever_holds_is_too_large(embedder: Embedder) -> None:
+    with pytest.raises(TooLarge, match="at most 64"):
+        embedder.embed_pixels(pixels(*range(65)))
 
 
 def test_an_embedder_that_is_not_there_is_unavailable() -> None:

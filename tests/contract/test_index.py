@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 from qdrant_client import QdrantClient
+from qdrant_client.http.exceptions import UnexpectedResponse
 
 from petsearch.adapters import qdrant_index
 from petsearch.adapters.qdrant_edge_index import QdrantEdgeIndex
@@ -198,3 +200,10 @@ def test_a_server_that_is_not_there_is_unavailable() -> None:
         with pytest.raises(Unavailable, match="Qdrant"):
             call()
     absent.close()
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refused_key_is_waited_for_and_named(status: int) -> None:
+    refused = UnexpectedResponse(status, "refused", b"", httpx.Headers())
+    with pytest.raises(Unavailable, match="PETSEARCH_QDRANT_API_KEY"), qdrant_index._translated():
+        raise refused

@@ -130,16 +130,20 @@ def test_who_leaves_frees_the_queue(http: httpx.Client, clip: TinyClip) -> None:
     assert ("pixels", 50) not in clip.calls
 
 
-def test_metrics_tell_what_the_device_does(http: httpx.Client) -> None:
-    headers = {"X-Shape": "5,3,4,4", "Content-Type": BINARY, "Accept": BINARY}
-    http.post("/v1/embed/pixels", content=pixels(*range(5)).tobytes(), headers=headers)
-    http.post(
-        "/v1/embed/pixels",
-        content=pixels(*range(70)).tobytes(),
-        headers={**headers, "X-Shape": "70,3,4,4"},
-    )
-    assert metric(http, 'petsearch_embedder_batch_rows_sum{kind="pixels"}') == 5
-    assert metric(http, 'petsearch_embedder_stage_seconds_count{kind="pixels",stage="wait"}') == 1
+def test_metrics_tell_what_the_device_does(http: httpx.Client, clip: TinyClip) -> None:
+    assert _post_pixels(http, 5, "5,3,4,4") == 200
+    clip.gate.clear()
+    clip.entered.clear()
+    with ThreadPoolExecutor(2) as pool:
+        held = pool.submit(_post_pixels, http, 1, "1,3,4,4")
+        assert clip.entered.wait(30)
+        queued = pool.submit(_post_pixels, http, 40, "40,3,4,4")
+        _until(lambda: metric(http, "petsearch_embedder_queue_rows") == 40)
+        assert _post_pixels(http, 40, "40,3,4,4") == 429
+        clip.gate.set()
+        assert (held.result(30), queued.result(30)) == (200, 200)
+    _until(lambda: metric(http, 'petsearch_embedder_batch_rows_sum{kind="pixels"}') == 46)
+    assert metric(http, 'petsearch_embedder_stage_seconds_count{kind="pixels",stage="wait"}') == 3
     assert metric(http, "petsearch_embedder_overloaded_total") == 1
     assert metric(http, 'petsearch_embedder_text_positions_total{which="computed"}') == 4
     assert metric(http, "petsearch_embedder_models") == 1

@@ -17,7 +17,7 @@ from petsearch.adapters.redis_ledger import RedisLedger
 from petsearch.batching import BatchingOptions
 from petsearch.batching_embedder import BatchingEmbedder
 from petsearch.catalogue import Catalogue
-from petsearch.errors import NotFound, Unavailable
+from petsearch.errors import Conflict, NotFound, Unavailable
 from petsearch.images import ImageLimits
 from petsearch.ingest import IngestOptions, Ingestor
 from petsearch.jobs import Jobs, KnownImage, Upload
@@ -288,6 +288,23 @@ def test_a_task_waits_for_a_dependency_and_the_job_says_why(house: House) -> Non
     house.clip.failure = None
     app.tasks["petsearch.ingest_chunk.v1"](job_id, 0)
     assert house.jobs.get(job_id).state is JobState.SUCCEEDED
+    app.close()
+
+
+def test_a_model_that_is_not_loaded_is_waited_for(house: House) -> None:
+    app = make_celery("memory://")
+    register_tasks(app, house.ingestor, house.ledger)
+    job_id = house.open_job(photo(1))
+    loaded = house.catalogue.current().collection
+    house.index.create_collection("pets-another", 4)
+    house.index.point_alias_to("pets-another")
+    with pytest.raises(Conflict):
+        app.tasks["petsearch.ingest_chunk.v1"](job_id, 0)
+    assert house.jobs.get(job_id).state is JobState.PAUSED
+    assert "another" in (house.jobs.get(job_id).reason or "")
+    house.index.point_alias_to(loaded)
+    app.tasks["petsearch.ingest_chunk.v1"](job_id, 0)
+    assert house.counts(job_id) == {"ingested": 1}
     app.close()
 
 
