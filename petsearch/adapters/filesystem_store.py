@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from petsearch import object_keys
 from petsearch.adapters.atomic_file import translated_disk_errors, write_atomically
-from petsearch.errors import NotFound
+from petsearch.errors import NotFound, Unavailable
 from petsearch.ports import StoredObject
 
 
@@ -76,7 +76,10 @@ class FilesystemStore:
     def ping(self) -> None:
         """See `ObjectStore.ping`."""
         with translated_disk_errors():
-            shutil.disk_usage(self._folder)
+            try:
+                shutil.disk_usage(self._folder)
+            except FileNotFoundError as error:
+                raise Unavailable(f"The folder of the object store {self._folder} is gone.") from error
 
     def _path(self, key: str) -> Path:
         object_keys.check(key)

@@ -27,6 +27,8 @@ class WorkerThread:
     def __init__(self, app: celery.Celery, *, threads: int) -> None:
         from celery.worker import WorkController
 
+        # The pool's threads look their task up in the default application.
+        app.set_default()
         # Without signal handlers, unlike app.Worker, which wants the main thread.
         self._controller: Any = WorkController(
             app=app, pool="threads", concurrency=threads, without_gossip=True, without_mingle=True
