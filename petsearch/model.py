@@ -250,11 +250,16 @@ class Item:
 
     item_no: int
     sha256: str
+    """Of the bytes; empty where they still have to be fetched from `origin`."""
     metadata: ImageMetadata
     staging_key: str | None
     """Object key of the bytes, or None for an image the index holds already."""
     refusal: str | None = None
     """Why the bytes were not even kept (too large, say); such an item only has to be accounted."""
+    origin: str | None = None
+    """Where to fetch the bytes if they are not staged: see `petsearch.sources.source`."""
+    size_bytes: int | None = None
+    """Of the bytes, where that is known."""
 
 
 @dataclass(frozen=True)
@@ -266,6 +271,12 @@ class Outcome:
     status: ItemStatus
     image_id: str | None = None
     reason: str | None = None
+    """Why, in a sentence, where the photo was not ingested."""
+    stage: str | None = None
+    """Of a failed item: the step that failed (fetch, decode, store, embed, index, quarantine)."""
+    error: str | None = None
+    """Of a failed item: the class of the error."""
+    attempts: int = 1
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Where photos of a job come from when the server reads them itself."""
