@@ -79,7 +79,7 @@ class FilesystemStore:
             try:
                 shutil.disk_usage(self._folder)
             except FileNotFoundError as error:
-                raise Unavailable(f"The folder of the object store {self._folder} is gone.") from error
+                raise Unavailable(f"The folder {self._folder} of the store is gone.") from error
 
     def _path(self, key: str) -> Path:
         object_keys.check(key)
