@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -23,15 +24,24 @@ from petsearch.adapters.redis_ledger import RedisLedger
 from petsearch.batching import BatchingOptions, BatchObserver
 from petsearch.batching_embedder import BatchingEmbedder
 from petsearch.catalogue import Catalogue, Target, model_id_of
-from petsearch.errors import ConfigurationError, NotFound
+from petsearch.chunk_worker import ChunkWorker
+from petsearch.dependency_gate import DependencyGate
+from petsearch.dispatching import Dispatcher, DispatchOptions
+from petsearch.enumeration import Enumerator
+from petsearch.errors import ConfigurationError, InvalidInput, NotFound
 from petsearch.images import ImageLimits
 from petsearch.ingest import IngestOptions, Ingestor
+from petsearch.ingest_stages import IngestObserver, NobodyWatches
+from petsearch.job_control import JobControl
 from petsearch.jobs import Jobs
+from petsearch.leases import LeaseKeeper
 from petsearch.observability import get_logger
 from petsearch.ports import ClipModel, Embedder, Index, JobLedger, ObjectStore
 from petsearch.process_tuning import tune_process
 from petsearch.search import Searcher
 from petsearch.settings import Settings
+from petsearch.sources.source import Source
+from petsearch.working import Work
 
 log = get_logger(__name__)
 
@@ -47,16 +57,60 @@ class Services:
     ledger: JobLedger
     celery_app: celery.Celery
     catalogue: Catalogue
+    dispatcher: Dispatcher
     jobs: Jobs
+    job_control: JobControl
     searcher: Searcher
     image_limits: ImageLimits
     clock: Callable[[], datetime]
     _closing: ExitStack
 
-    def make_ingestor(self) -> Ingestor:
-        """What a worker runs. Closed with the services."""
+    def make_work(self, observer: IngestObserver | None = None) -> Work:
+        """What a worker process runs. Closed with the services."""
+        observer = observer or NobodyWatches()
+        stopping = threading.Event()
+        gate = DependencyGate(self.probe, stopping=stopping, observer=observer)
+        leases = LeaseKeeper(self.settings.lease_s)
+        ingestor = self._make_ingestor(observer)
+        work = Work(
+            chunks=ChunkWorker(
+                ingestor=ingestor,
+                ledger=self.ledger,
+                dispatcher=self.dispatcher,
+                gate=gate,
+                leases=leases,
+                stopping=stopping,
+                clock=self.clock,
+            ),
+            enumerator=Enumerator(
+                open_source=self._open_source,
+                store=self.store,
+                ledger=self.ledger,
+                dispatcher=self.dispatcher,
+                gate=gate,
+                leases=leases,
+                stopping=stopping,
+                clock=self.clock,
+            ),
+            control=self.job_control,
+            dispatcher=self.dispatcher,
+            ingestor=ingestor,
+            leases=leases,
+            stopping=stopping,
+        )
+        self._closing.callback(work.close)
+        return work
+
+    def probe(self) -> None:
+        """Ask every dependency; raises an error of ours if one does not answer."""
+        self.ledger.ping()
+        self.store.ping()
+        self.index.ping()
+        self.catalogue.current()
+
+    def _make_ingestor(self, observer: IngestObserver) -> Ingestor:
         settings = self.settings
-        ingestor = Ingestor(
+        return Ingestor(
             embedder=self.embedder,
             index=self.index,
             store=self.store,
@@ -69,9 +123,11 @@ class Services:
                 limits=self.image_limits,
             ),
             clock=self.clock,
+            observer=observer,
         )
-        self._closing.callback(ingestor.close)
-        return ingestor
+
+    def _open_source(self, job_id: str, spec: str) -> Source:
+        raise InvalidInput(f"This server reads no such source: {spec} (job {job_id}).")
 
     def initialise(self) -> Target:
         """Create the first collection if there is none, and remember where its model came from."""
@@ -105,6 +161,17 @@ def build_services(settings: Settings) -> Services:
         opened.callback(celery_app.close)
         catalogue = Catalogue(index, embedder)
         limits = image_limits(settings)
+        queue = CeleryQueue(celery_app)
+        dispatch = DispatchOptions(settings.job_chunks, settings.lease_s)
+        dispatcher = Dispatcher(ledger, queue, dispatch, _now)
+        jobs = Jobs(
+            store=store,
+            ledger=ledger,
+            dispatcher=dispatcher,
+            index=index,
+            catalogue=catalogue,
+            clock=_now,
+        )
         return Services(
             settings=settings,
             embedder=embedder,
@@ -113,12 +180,14 @@ def build_services(settings: Settings) -> Services:
             ledger=ledger,
             celery_app=celery_app,
             catalogue=catalogue,
-            jobs=Jobs(
+            dispatcher=dispatcher,
+            jobs=jobs,
+            job_control=JobControl(
+                jobs=jobs,
                 store=store,
                 ledger=ledger,
-                queue=CeleryQueue(celery_app),
-                index=index,
-                catalogue=catalogue,
+                queue=queue,
+                dispatcher=dispatcher,
                 clock=_now,
             ),
             searcher=Searcher(

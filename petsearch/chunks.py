@@ -33,6 +33,10 @@ def write_outcomes(
     store.put(object_keys.outcomes(job_id, chunk_no), _OUTCOMES.dump_json(tuple(outcomes)))
 
 
-def read_outcomes(store: ObjectStore, key: str) -> tuple[Outcome, ...]:
-    """The outcomes under one of the keys of `object_keys.outcomes_prefix`."""
-    return _OUTCOMES.validate_json(store.get(key))
+def read_outcomes(store: ObjectStore, job_id: str, chunk_no: int) -> tuple[Outcome, ...]:
+    """What became of a chunk's items.
+
+    Raises:
+        NotFound: it was never written.
+    """
+    return _OUTCOMES.validate_json(store.get(object_keys.outcomes(job_id, chunk_no)))

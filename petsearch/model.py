@@ -279,6 +279,39 @@ class Outcome:
     attempts: int = 1
 
 
+class QueueName(StrEnum):
+    """Where work waits. The first is served first: an upload never waits behind a big job."""
+
+    INTERACTIVE = "ingest.interactive"
+    BULK = "ingest.bulk"
+
+
+class OnDuplicate(StrEnum):
+    """What is done with what is said about a photo that is here already."""
+
+    KEEP = "keep"
+    """Nothing: the record stays as it is."""
+    MERGE = "merge"
+    """Empty fields are filled, tags are added, the source is remembered."""
+    REPLACE = "replace"
+    """What is said now counts, the source is remembered."""
+
+
+@dataclass(frozen=True)
+class NewJob:
+    """A job as it is opened."""
+
+    job_id: str
+    source: str
+    """What people read: where the items come from."""
+    created_at: datetime
+    queue: QueueName = QueueName.BULK
+    expected: int | None = None
+    spec: str | None = None
+    """JSON of a source that the server reads itself; None if a client adds the items."""
+    on_duplicate: OnDuplicate = OnDuplicate.MERGE
+
+
 @dataclass(frozen=True)
 class Job:
     """A job as the ledger knows it. `counts` has a value for every `ItemStatus`."""
@@ -293,9 +326,21 @@ class Job:
     counts: Mapping[ItemStatus, int]
     finished_at: datetime | None = None
     reason: str | None = None
-    """Why nothing moves at the moment, if that is so."""
+    """Why nothing moves at the moment, or why the job failed as a whole."""
     expected: int | None = None
-    """How many items the client said it would send."""
+    """How many items the client or the source said there would be."""
+    queue: QueueName = QueueName.BULK
+    on_duplicate: OnDuplicate = OnDuplicate.MERGE
+    paused: bool = False
+    cancelled: bool = False
+    source_failed: bool = False
+    """Whether the source could not be read to its end."""
+    rate_per_s: float | None = None
+    """Items accounted per second over the last minute, while the job moves."""
+    version: int = 0
+    """Grows with every change: what a listener has seen."""
+    first_retry: int | None = None
+    """The first chunk that tries failed items again; those after it do so, too."""
 
     @property
     def done(self) -> int:
@@ -303,14 +348,24 @@ class Job:
         return sum(self.counts.values())
 
     @property
+    def eta_s(self) -> float | None:
+        """Seconds until the job ends at this rate, if its size is known."""
+        size = self.total if self.sealed else self.expected
+        if size is None or not self.rate_per_s or self.state.is_final:
+            return None
+        return max(0, size - self.done) / self.rate_per_s
+
+    @property
     def state(self) -> JobState:
-        """Derived, never stored: the counters are the only truth."""
-        if not (self.sealed and self.done >= self.total):
-            if self.reason:
+        """Derived, never stored: counters and flags are the only truth."""
+        if self.cancelled:
+            return JobState.CANCELLED
+        if not self.finished_at:
+            if self.paused or self.reason:
                 return JobState.PAUSED
             return JobState.RUNNING if self.done else JobState.QUEUED
         bad = self.counts[ItemStatus.REFUSED] + self.counts[ItemStatus.FAILED]
-        if bad == 0:
+        if bad == 0 and not self.source_failed:
             return JobState.SUCCEEDED
         return JobState.FAILED if bad == self.total else JobState.PARTLY_FAILED
 

@@ -33,6 +33,36 @@ def staging(job_id: str, item_no: int) -> str:
     return f"staging/{job_id}/{item_no}"
 
 
+def staging_prefix(job_id: str) -> str:
+    """All staged uploads of a job."""
+    return f"staging/{job_id}/"
+
+
+def upload(job_id: str) -> str:
+    """An uploaded archive or manifest whose photos are still to be read."""
+    return f"{imports_prefix(job_id)}source"
+
+
+def imports_prefix(job_id: str) -> str:
+    """All uploaded sources of a job."""
+    return f"imports/{job_id}/"
+
+
+def job_prefix(job_id: str) -> str:
+    """Everything that tells of a job: chunks and outcomes."""
+    return f"jobs/{job_id}/"
+
+
+def chunks_prefix(job_id: str) -> str:
+    """All chunks of a job; the keys sort by chunk number."""
+    return f"jobs/{job_id}/chunks/"
+
+
+def chunk_no_of(key: str) -> int:
+    """The chunk number in a key of `chunk` or `outcomes`."""
+    return int(key.rpartition("/")[2].removesuffix(".json"))
+
+
 def chunk(job_id: str, chunk_no: int) -> str:
     """What a chunk holds: a JSON list of items."""
     return f"jobs/{job_id}/chunks/{chunk_no:06d}.json"

@@ -7,6 +7,7 @@ suite per port (tests/contract) runs over every adapter.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -23,9 +24,11 @@ from petsearch.model import (
     Job,
     ModelInfo,
     ModelUsage,
+    NewJob,
     Pixels,
     Point,
     Priority,
+    QueueName,
 )
 
 Tokens = NDArray[np.int64]
@@ -222,14 +225,57 @@ class ChunkSlot:
 
     chunk_no: int
     first_item_no: int
+    is_new: bool = True
+    """False if the same key reserved it before: then it may be added already."""
+
+
+class Claim(StrEnum):
+    """What a worker that was given a chunk does with it."""
+
+    RUN = "run"
+    """It is yours until the lease ends; extend it while you work."""
+    BUSY = "busy"
+    """Another worker has it; drop the message."""
+    GONE = "gone"
+    """Accounted, cancelled, paused or deleted; drop the message."""
+
+
+@dataclass(frozen=True)
+class ClaimedChunk:
+    """The answer to a claim."""
+
+    claim: Claim
+    deaths: int = 0
+    """How many workers had this chunk before and neither accounted it nor gave it back."""
+
+
+@dataclass(frozen=True)
+class OverdueChunks:
+    """Chunks that were handed to the queue and did not come to an end in time."""
+
+    lost: tuple[int, ...]
+    """Their worker died, or nobody claimed them for very long."""
+    unclaimed: tuple[int, ...]
+    """They wait in the queue, or its message is lost: its depth tells."""
+
+
+@dataclass(frozen=True)
+class Enumeration:
+    """Where the enumeration of a job's source goes on."""
+
+    spec: str
+    cursor: str | None
+    next: ChunkSlot
 
 
 class JobLedger(Protocol):
-    """Jobs, their chunks and their counters. Survives a restart of everything."""
+    """Jobs, their chunks and their counters. Survives a restart of everything.
 
-    def create(
-        self, job_id: str, *, source: str, created_at: datetime, expected: int | None
-    ) -> None:
+    A chunk is reserved (it has a number), pending (work to do), then queued: handed to the task
+    queue, and held by a worker that extends its lease. Accounting ends it, exactly once.
+    """
+
+    def create(self, job: NewJob) -> None:
         """Open a job without items."""
 
     def get(self, job_id: str) -> Job:
@@ -242,40 +288,151 @@ class JobLedger(Protocol):
     def newest(self, limit: int) -> list[Job]:
         """Jobs, newest first."""
 
-    def reserve_chunk(self, job_id: str, item_count: int) -> ChunkSlot:
+    def active(self) -> list[str]:
+        """The ids of all jobs that are not final."""
+
+    def reserve_chunk(self, job_id: str, item_count: int, *, key: str | None = None) -> ChunkSlot:
         """Take the next chunk number and item numbers; nothing is counted yet.
+
+        Args:
+            key: the same key gets the same slot again, so that a call can be repeated.
 
         Raises:
             NotFound: there is no such job.
             Conflict: the job is sealed.
         """
 
-    def add_chunk(self, job_id: str, chunk_no: int, item_count: int) -> None:
-        """Count a reserved chunk as work to do. Doing it twice is doing it once."""
+    def add_chunk(
+        self, job_id: str, chunk_no: int, item_count: int, *, cursor: str | None = None
+    ) -> bool:
+        """Count a reserved chunk as pending work; False if it was added before.
+
+        Args:
+            cursor: where the enumeration of the job's source goes on after this chunk.
+        """
 
     def seal(self, job_id: str, now: datetime) -> None:
         """No more chunks: the job ends when all are accounted."""
 
+    def fail(self, job_id: str, reason: str, now: datetime) -> None:
+        """The job's source cannot be read (further): it ends as failed when all is accounted."""
+
+    def set_expected(self, job_id: str, expected: int) -> None:
+        """How many items there will be."""
+
+    def take_chunks(self, job_id: str, most_queued: int, patience_s: float) -> list[int]:
+        """Make pending chunks queued, until `most_queued` are; the caller hands them to the queue.
+
+        Args:
+            patience_s: one that no worker has claimed by then counts as overdue.
+        """
+
+    def claim_chunk(self, job_id: str, chunk_no: int, holder: str, lease_s: float) -> ClaimedChunk:
+        """Try to hold a queued chunk for `lease_s` seconds."""
+
+    def extend_chunk(self, job_id: str, chunk_no: int, holder: str, lease_s: float) -> bool:
+        """Hold it longer; False if `holder` does not hold it any more."""
+
+    def hand_back_chunk(self, job_id: str, chunk_no: int, holder: str) -> None:
+        """Make a held chunk pending again, the next one of its job."""
+
+    def is_stopped(self, job_id: str) -> bool:
+        """Whether the job was paused, cancelled or deleted: its chunks stop at the next batch."""
+
+    def mark_item(self, job_id: str, item_no: int) -> int:
+        """Note that an item is tried now; how many tries of it were noted and never cleared."""
+
+    def clear_mark(self, job_id: str, item_no: int) -> None:
+        """The item came to an end, or its failure was not its own."""
+
     def account_chunk(
         self, job_id: str, chunk_no: int, counts: Mapping[ItemStatus, int], now: datetime
     ) -> bool:
-        """Count a finished chunk exactly once; False if it was counted before."""
+        """Count a queued chunk as finished, exactly once; False if it was not queued (any more)."""
 
-    def is_accounted(self, job_id: str, chunk_no: int) -> bool:
-        """Whether the chunk was counted as finished."""
+    def overdue_chunks(self, job_id: str, long_wait_s: float) -> OverdueChunks:
+        """Queued chunks whose lease or patience has ended."""
+
+    def requeue_chunk(self, job_id: str, chunk_no: int, patience_s: float, now: datetime) -> bool:
+        """Take an overdue chunk from its dead worker; False if it is not to be queued again."""
+
+    def end_leases(self, job_id: str) -> None:
+        """Let all that is held of a job be overdue now: its holders are known to be gone."""
+
+    def chunk_size(self, job_id: str, chunk_no: int) -> int:
+        """How many items were added with a chunk; 0 if it is not known."""
+
+    def problem_chunks(self, job_id: str) -> list[int]:
+        """The chunks in which items were refused or failed."""
+
+    def begin_enumeration(
+        self, job_id: str, holder: str, lease_s: float, most_open: int
+    ) -> Enumeration | None:
+        """Hold the enumeration of a job's source; None if it is held, done, stopped or ahead.
+
+        Args:
+            most_open: it is far enough ahead with so many chunks pending or queued.
+        """
+
+    def extend_enumeration(self, job_id: str, holder: str, lease_s: float) -> bool:
+        """Hold it longer; False if `holder` does not hold it any more."""
+
+    def end_enumeration(self, job_id: str, holder: str) -> None:
+        """Let go of it."""
+
+    def wants_enumeration(self, job_id: str, most_open: int) -> bool:
+        """Whether the source should be read on, and nobody does."""
+
+    def has_room(self, job_id: str, most_open: int) -> bool:
+        """Whether fewer chunks than that are pending or queued."""
+
+    def pause(self, job_id: str) -> None:
+        """Stop a job until it is resumed. A final one raises `Conflict`."""
+
+    def resume(self, job_id: str) -> None:
+        """Go on with a paused job. A final one raises `Conflict`."""
+
+    def cancel(self, job_id: str, now: datetime) -> None:
+        """End a job; what was accounted stays. A final one raises `Conflict`."""
+
+    def reserve_retry(self, job_id: str) -> int:
+        """A chunk number for items of a final job that are to be tried again."""
+
+    def reopen(self, job_id: str, chunk_sizes: Mapping[int, int]) -> None:
+        """Uncount failed items of a final job and add the chunks that try them again.
+
+        Args:
+            chunk_sizes: the number of items by chunk number.
+
+        Raises:
+            NotFound: there is no such job.
+            Conflict: it is not final, or cancelled.
+        """
+
+    def delete(self, job_id: str) -> None:
+        """Forget a job."""
 
     def set_reason(self, job_id: str, reason: str | None) -> None:
         """Say why a job does not move, or that it moves again."""
 
-    def unfinished_chunks(self) -> list[tuple[str, int]]:
-        """(job_id, chunk_no) of all work that was added and not accounted."""
+    def is_first(self, what: str, for_s: float) -> bool:
+        """Whether nobody else asked for `what` in the last `for_s` seconds: one does the chore."""
 
     def ping(self) -> None:
         """Return if the ledger answers, raise `Unavailable` otherwise."""
 
 
 class TaskQueue(Protocol):
-    """Hands chunks to workers, at least once each."""
+    """Hands work to workers, at least once each."""
 
-    def enqueue_chunk(self, job_id: str, chunk_no: int) -> None:
+    def enqueue_chunk(self, job_id: str, chunk_no: int, queue: QueueName) -> None:
         """Queue a chunk for ingest."""
+
+    def enqueue_enumeration(self, job_id: str) -> None:
+        """Queue the reading of a job's source."""
+
+    def enqueue_discard(self, job_id: str) -> None:
+        """Queue the deletion of what a job left in the store."""
+
+    def depth(self, queue: QueueName) -> int:
+        """How many messages wait there."""

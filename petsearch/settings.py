@@ -47,6 +47,8 @@ class Settings(BaseSettings):
     qdrant_api_key: SecretStr = SecretStr("")
     allow_no_keys: bool = False
     allowed_hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[::1]")
+    lease_s: float = Field(30.0, gt=0, description="a worker silent for so long is dead")
+    job_chunks: int = Field(16, gt=0, description="of one job in the queue at a time")
     worker_threads: int = Field(2, gt=0, description="chunks worked on at a time")
     decode_threads: int = Field(0, ge=0, description="0: one per core")
     ingest_batch_size: int = Field(16, gt=0, description="photos embedded at a time")

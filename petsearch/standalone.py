@@ -79,9 +79,11 @@ def serve(
         opened.enter_context(_locked(options.data_dir))
         services = build_services(settings)
         opened.callback(services.close)
-        worker = WorkerThread(create_app(services), threads=settings.worker_threads)
+        work = services.make_work()
+        worker = WorkerThread(create_app(services, work), work, threads=settings.worker_threads)
+        # Nobody else works here: what the last process left is taken up from the ledger.
         services.celery_app.control.purge()
-        services.jobs.requeue_unfinished()
+        services.dispatcher.recover()
         worker.start()
         opened.callback(worker.stop)
         address = _address(options.host, listener)

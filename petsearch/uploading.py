@@ -40,7 +40,10 @@ def upload(
     job = client.open_job(name, expected=source.count)
     job_id = job["job_id"]
     sent = 0
-    calls = (partial(_send, client, job_id, batch) for batch in _batches(source.photos))
+    calls = (
+        partial(_send, client, job_id, batch, str(number))
+        for number, batch in enumerate(_batches(source.photos))
+    )
     with ThreadPoolExecutor(threads, thread_name_prefix="upload") as pool:
         for count in _in_order_of_completion(pool, calls, threads):
             sent += count
@@ -49,11 +52,13 @@ def upload(
     return _wait_until_final(client, job_id, sent, on_progress)
 
 
-def _send(client: Client, job_id: str, batch: list[Photo]) -> int:
+def _send(client: Client, job_id: str, batch: list[Photo], key: str) -> int:
+    """Send a batch; the key makes each call safe to repeat."""
     known = [(sha256_of(photo.data), photo.described) for photo in batch]
-    missing = client.add_known(job_id, known)
+    missing = client.add_known(job_id, known, key=f"known {key}")
     if missing:
-        client.add_photos(job_id, [batch[position] for position in missing])
+        photos = [batch[position] for position in missing]
+        client.add_photos(job_id, photos, key=f"photos {key}")
     return len(batch)
 
 

@@ -1,24 +1,14 @@
 """What goes over the wire, as pydantic models, and how it is made from the domain's own types."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
 from petsearch.errors import InvalidInput
-from petsearch.model import (
-    ImageMetadata,
-    ImageRecord,
-    ItemStatus,
-    Job,
-    JobState,
-    Outcome,
-    SearchResult,
-)
+from petsearch.model import ImageMetadata, ImageRecord, SearchResult
 
 ShortText = Annotated[str, StringConstraints(max_length=200, strip_whitespace=True)]
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
 class PhotoMetadata(BaseModel):
@@ -158,118 +148,6 @@ class ImagePage(BaseModel):
 
     items: list[ImageBody]
     next_cursor: str | None
-
-
-class ItemCounts(BaseModel):
-    """Items by what became of them."""
-
-    ingested: int = 0
-    duplicate: int = 0
-    refused: int = 0
-    failed: int = 0
-
-
-class JobBody(BaseModel):
-    """A job. `done` counts items that were accounted, whatever became of them."""
-
-    job_id: str
-    source: str
-    state: JobState
-    created_at: datetime
-    finished_at: datetime | None
-    sealed: bool
-    expected: int | None
-    total: int
-    done: int
-    counts: ItemCounts
-    reason: str | None
-
-    @classmethod
-    def of(cls, job: Job) -> Self:
-        """From a job."""
-        return cls(
-            job_id=job.job_id,
-            source=job.source,
-            state=job.state,
-            created_at=job.created_at,
-            finished_at=job.finished_at,
-            sealed=job.sealed,
-            expected=job.expected,
-            total=job.total,
-            done=job.done,
-            counts=ItemCounts(**{status.value: count for status, count in job.counts.items()}),
-            reason=job.reason,
-        )
-
-
-class JobPage(BaseModel):
-    """Jobs, newest first."""
-
-    items: list[JobBody]
-
-
-class OutcomeBody(BaseModel):
-    """What became of one item."""
-
-    item_no: int
-    filename: str
-    status: ItemStatus
-    image_id: str | None
-    reason: str | None
-
-
-class OutcomePage(BaseModel):
-    """Outcomes in order; `next_cursor` asks for the rest."""
-
-    items: list[OutcomeBody]
-    next_cursor: str | None
-
-    @classmethod
-    def of(cls, outcomes: Sequence[Outcome], next_cursor: str | None) -> Self:
-        """From outcomes."""
-        items = [
-            OutcomeBody(
-                item_no=o.item_no,
-                filename=o.filename,
-                status=o.status,
-                image_id=o.image_id,
-                reason=o.reason,
-            )
-            for o in outcomes
-        ]
-        return cls(items=items, next_cursor=next_cursor)
-
-
-class OpenJob(BaseModel):
-    """Opens a job that photos are added to, until it is sealed."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    source: ShortText = "upload"
-    expected: Annotated[int, Field(ge=0)] | None = None
-
-
-class KnownPhoto(BaseModel):
-    """A photo that the client has, by the SHA-256 of its bytes."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    sha256: Sha256
-    metadata: PhotoMetadata = PhotoMetadata()
-
-
-class KnownPhotos(BaseModel):
-    """Which of these are here already?"""
-
-    model_config = ConfigDict(extra="forbid")
-
-    items: Annotated[list[KnownPhoto], Field(max_length=64)]
-
-
-class MissingPhotos(BaseModel):
-    """Positions in the request of the photos that have to be uploaded."""
-
-    missing: list[int]
 
 
 class Seeding(BaseModel):

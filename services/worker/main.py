@@ -4,27 +4,28 @@ import threading
 from typing import Any
 
 import celery
+import celery.signals
 
 from petsearch.bootstrap import Services, build_services
 from petsearch.observability import configure_logging, get_logger
 from petsearch.settings import Settings
+from petsearch.working import Work
 from services.worker.tasks import register_tasks
 
 log = get_logger(__name__)
 
 
-def create_app(services: Services | None = None) -> celery.Celery:
-    """The Celery application with its tasks; services from the environment unless given."""
-    services = services or build_services(Settings.from_environment())
+def create_app(services: Services, work: Work) -> celery.Celery:
+    """The Celery application with its tasks, and the first collection for them to write to."""
     services.initialise()
-    register_tasks(services.celery_app, services.make_ingestor(), services.ledger)
+    register_tasks(services.celery_app, work)
     return services.celery_app
 
 
 class WorkerThread:
     """A Celery worker in a thread of this process, for the standalone shape."""
 
-    def __init__(self, app: celery.Celery, *, threads: int) -> None:
+    def __init__(self, app: celery.Celery, work: Work, *, threads: int) -> None:
         from celery.worker import WorkController
 
         # The pool's threads look their task up in the default application.
@@ -33,14 +34,17 @@ class WorkerThread:
         self._controller: Any = WorkController(
             app=app, pool="threads", concurrency=threads, without_gossip=True, without_mingle=True
         )
+        self._work = work
         self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
 
     def start(self) -> None:
         """Begin to consume."""
+        self._work.begin()
         self._thread.start()
 
     def stop(self) -> None:
-        """Finish the chunks in hand, then stop."""
+        """End the chunks in hand at their next batch, then stop."""
+        self._work.stop()
         self._controller.stop()
         self._thread.join()
 
@@ -60,10 +64,24 @@ def main() -> None:
     """Run a worker until it is told to stop."""
     settings = Settings.from_environment()
     configure_logging(level=settings.log_level, json=settings.log_json)
-    app = create_app()
-    app.worker_main(
-        ["worker", "--pool=threads", f"--concurrency={settings.worker_threads}", "--loglevel=INFO"]
-    )
+    services = build_services(settings)
+    work = services.make_work()
+    app = create_app(services, work)
+    celery.signals.worker_shutting_down.connect(lambda **_: work.stop(), weak=False)
+    work.begin()
+    try:
+        app.worker_main(
+            [
+                "worker",
+                "--pool=threads",
+                f"--concurrency={settings.worker_threads}",
+                "--loglevel=INFO",
+                "--without-gossip",
+                "--without-mingle",
+            ]
+        )
+    finally:
+        services.close()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,195 @@
+"""The steps of one item before it is embedded: fetch, identify, decode, store its copies.
+
+Runs in a pool of threads, several items at a time. Every step may be repeated.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from petsearch import images, object_keys
+from petsearch.catalogue import Target
+from petsearch.errors import InvalidInput, NotFound, Unavailable
+from petsearch.images import DecodedImage, ImageLimits, PixelBudget
+from petsearch.ingest_stages import IngestObserver, Stage, timed
+from petsearch.model import Item, ItemStatus, Outcome, Pixels, image_id_of, sha256_of
+from petsearch.observability import get_logger
+from petsearch.ports import Index, ObjectStore
+from petsearch.sources.source import Fetcher
+
+log = get_logger(__name__)
+
+_MB = 1e6
+_UNKNOWN_MB = 8.0
+"""What an item of unknown size counts in the budget of bytes."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A decoded item whose bytes and copies are stored already."""
+
+    item: Item
+    pixels: Pixels
+    width: int
+    height: int
+    content_type: str
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class Known:
+    """An item whose bytes turned out to be indexed already."""
+
+    item: Item
+
+
+@dataclass(frozen=True)
+class MemoryLimits:
+    """What all decoding threads together may hold."""
+
+    decoded_megapixels: float
+    encoded_mb: float = 64.0
+
+
+@dataclass(frozen=True)
+class _Copies:
+    decoded: DecodedImage
+    pixels: Pixels
+    display: bytes
+    thumbnail: bytes
+
+
+class Preparer:
+    """Prepares items. Safe to call from several threads at once.
+
+    Args:
+        fetchers: by the scheme of an origin (`s3`, `url`, `file`).
+    """
+
+    def __init__(
+        self,
+        *,
+        store: ObjectStore,
+        index: Index,
+        limits: ImageLimits,
+        memory: MemoryLimits,
+        fetchers: Mapping[str, Fetcher],
+        observer: IngestObserver,
+    ) -> None:
+        self._store = store
+        self._index = index
+        self._limits = limits
+        self._fetchers = fetchers
+        self._observer = observer
+        self._decoded = PixelBudget(memory.decoded_megapixels)
+        self._encoded = PixelBudget(memory.encoded_mb)
+
+    def prepare(self, item: Item, target: Target) -> Prepared | Known | Outcome:
+        """Take an item to the point where it can be embedded, or to its end.
+
+        Raises:
+            Unavailable: a dependency does not answer; that is not the item's fault.
+        """
+        stage = Stage.FETCH
+        try:
+            size_mb = _UNKNOWN_MB if item.size_bytes is None else item.size_bytes / _MB
+            with self._encoded.spend(size_mb):
+                with timed(self._observer, stage):
+                    data = self._fetch(item)
+                if not item.sha256:
+                    item = replace(item, sha256=sha256_of(data), size_bytes=len(data))
+                    if self._is_known(item, target):
+                        return Known(item)
+                stage = Stage.DECODE
+                copies = self._decode(data, target)
+                stage = Stage.STORE
+                with timed(self._observer, stage):
+                    self._keep(item, data, copies)
+        except InvalidInput as error:
+            return outcome_of(item, ItemStatus.REFUSED, error.detail)
+        except Unavailable:
+            raise
+        except Exception as error:  # a thread's edge: the item fails, the others go on
+            return failed(item, stage, error)
+        decoded = copies.decoded
+        return Prepared(
+            item, copies.pixels, decoded.width, decoded.height, decoded.content_type, len(data)
+        )
+
+    def _fetch(self, item: Item) -> bytes:
+        """The bytes: staged, at their origin, or kept by a run of this chunk that was cut off."""
+        if item.staging_key is not None:
+            try:
+                return self._store.get(item.staging_key)
+            except NotFound:
+                log.debug("staged bytes were moved before", item_no=item.item_no)
+        elif item.origin is not None:
+            return self._fetch_from(item.origin)
+        try:
+            return self._store.get(object_keys.original(image_id_of(item.sha256)))
+        except NotFound as error:
+            raise InvalidInput("Its bytes are not here any more; upload it again.") from error
+
+    def _fetch_from(self, origin: str) -> bytes:
+        scheme = origin.partition(":")[0]
+        fetcher = self._fetchers.get(scheme)
+        if fetcher is None:
+            raise InvalidInput(f"This server does not fetch photos from {scheme!r} addresses.")
+        try:
+            return fetcher.fetch(origin, max_bytes=self._limits.max_bytes)
+        except NotFound as error:
+            raise InvalidInput(error.detail) from error
+
+    def _is_known(self, item: Item, target: Target) -> bool:
+        return bool(self._index.get(target.collection, [image_id_of(item.sha256)]))
+
+    def _decode(self, data: bytes, target: Target) -> _Copies:
+        header = images.open_checked(data, self._limits)
+        with (
+            self._decoded.spend(header.width * header.height / 1e6),
+            timed(self._observer, Stage.DECODE),
+        ):
+            decoded = images.decode(data, self._limits)
+            return _Copies(
+                decoded,
+                images.to_pixels(decoded.picture, target.model.pixel_spec),
+                images.display_copy(decoded.picture),
+                images.thumbnail(decoded.picture),
+            )
+
+    def _keep(self, item: Item, data: bytes, copies: _Copies) -> None:
+        image_id = image_id_of(item.sha256)
+        self._keep_original(item, data, image_id)
+        self._store.put(object_keys.display(image_id), copies.display)
+        self._store.put(object_keys.thumbnail(image_id), copies.thumbnail)
+
+    def _keep_original(self, item: Item, data: bytes, image_id: str) -> None:
+        if item.origin is not None:
+            self._store.put(object_keys.original(image_id), data)
+        elif item.staging_key is not None:
+            try:
+                self._store.move(item.staging_key, object_keys.original(image_id))
+            except NotFound:
+                self._store.stat(object_keys.original(image_id))
+
+
+def outcome_of(item: Item, status: ItemStatus, reason: str | None = None) -> Outcome:
+    """What became of an item."""
+    has_image = status in (ItemStatus.INGESTED, ItemStatus.DUPLICATE)
+    return Outcome(
+        item_no=item.item_no,
+        filename=item.metadata.filename,
+        status=status,
+        image_id=image_id_of(item.sha256) if has_image else None,
+        reason=reason,
+    )
+
+
+def failed(item: Item, stage: Stage, error: Exception, *, attempts: int = 1) -> Outcome:
+    """An item that failed though it may be good: it can be tried again."""
+    log.error("item failed", item_no=item.item_no, stage=stage.value, exc_info=error)
+    return replace(
+        outcome_of(item, ItemStatus.FAILED, str(error) or type(error).__name__),
+        stage=stage.value,
+        error=type(error).__name__,
+        attempts=attempts,
+    )
