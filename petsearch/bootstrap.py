@@ -183,8 +183,14 @@ def _open_index(settings: Settings) -> Index:
     if kind in ("http", "https"):
         with _extra("storage"):
             from petsearch.adapters import qdrant_index
+            from petsearch.adapters.qdrant_collection import CollectionOptions
         key = settings.qdrant_api_key.get_secret_value()
-        return qdrant_index.QdrantIndex(qdrant_index.connect(url, api_key=key or None))
+        options = CollectionOptions(
+            shards=settings.qdrant_shards,
+            replicas=settings.qdrant_replicas,
+            quantization=settings.qdrant_quantization,
+        )
+        return qdrant_index.QdrantIndex(qdrant_index.connect(url, api_key=key or None), options)
     raise _unknown_address("INDEX_URL", url, "http://<host>:<port>, edge:<dir>")
 
 

@@ -270,7 +270,7 @@ class Ingestor:
         merged = merge(record, completed(item.metadata, target.model), ref)
         if merged != record:
             now = self._clock()
-            self._index.replace_record(target.collection, replace(merged, updated_at=now))
+            self._index.replace_records(target.collection, [replace(merged, updated_at=now)])
         return _outcome(item, ItemStatus.DUPLICATE, "This photo was ingested before.")
 
     def _discard_staged(self, items: Sequence[Item]) -> None:

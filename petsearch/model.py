@@ -206,6 +206,10 @@ class Filters:
     species: str | None = None
     breed: str | None = None
     filename: str | None = None
+    min_sources: int | None = None
+    """At least so many items brought the image."""
+    phash_bands: tuple[str, ...] = ()
+    """At least one of these (`hash_bands`) is a band of the image's perceptual hash."""
     exclude_ids: tuple[str, ...] = ()
 
 

@@ -107,8 +107,8 @@ class Index(Protocol):
     def insert(self, collection: str, points: Sequence[Point]) -> None:
         """Insert points whose ids are absent, leave the others untouched; durable on return."""
 
-    def replace_record(self, collection: str, record: ImageRecord) -> None:
-        """Replace the payload of an existing point; its embedding stays."""
+    def replace_records(self, collection: str, records: Sequence[ImageRecord]) -> None:
+        """Replace the payloads of existing points; their embeddings stay. Durable on return."""
 
     def get(self, collection: str, image_ids: Sequence[str]) -> dict[str, ImageRecord]:
         """The records of those of `image_ids` that exist."""
@@ -140,11 +140,17 @@ class Index(Protocol):
     ) -> tuple[list[ImageRecord], str | None]:
         """Records by creation time, newest first, and the cursor of the next page."""
 
+    def list_ids(self, collection: str, *, after: str | None, limit: int) -> list[str]:
+        """At most `limit` ids in order, those greater than `after`: a walk over everything.
+
+        Fewer than `limit` are the end. A point inserted or deleted meanwhile may be missed.
+        """
+
     def count(self, collection: str, filters: Filters) -> int:
         """How many points satisfy `filters`."""
 
     def facet(self, collection: str, field: str, filters: Filters) -> dict[str, int]:
-        """Points per value of a keyword field (`breed`, `species`), most frequent first."""
+        """Points per value of a keyword field (`breed`, `phash_bands`), most frequent first."""
 
     def delete(self, collection: str, image_ids: Sequence[str]) -> None:
         """Delete points; absent ones are ignored."""
