@@ -181,6 +181,17 @@ class ObjectStore(Protocol):
             StorageFull: there is no space left.
         """
 
+    def put_stream(self, key: str, file: BinaryIO, size_bytes: int | None) -> None:
+        """Store what `file` still holds, whole or not at all, with little of it in memory.
+
+        Args:
+            size_bytes: how much that is; None where it is not known.
+
+        Raises:
+            InvalidInput: the stream is shorter or longer than `size_bytes`.
+            StorageFull: there is no space left.
+        """
+
     def get(self, key: str) -> bytes:
         """The bytes under `key`.
 
@@ -213,7 +224,10 @@ class ObjectStore(Protocol):
         """Delete an object; an absent one is ignored."""
 
     def list_keys(self, prefix: str) -> Iterator[str]:
-        """The keys that start with `prefix`, sorted."""
+        """The keys that start with `prefix`, sorted; read as the caller goes on."""
+
+    def list_objects(self, prefix: str) -> Iterator[StoredObject]:
+        """The objects whose keys start with `prefix`, by key; read as the caller goes on."""
 
     def local_path(self, key: str) -> Path | None:
         """Where the object lies on this machine's disk, if the store has it there."""
