@@ -67,6 +67,7 @@ class _Prepared:
     height: int
     content_type: str
     size_bytes: int
+    phash: str
 
 
 class Ingestor:
@@ -171,12 +172,13 @@ class Ingestor:
             pixels = images.to_pixels(decoded.picture, target.model.pixel_spec)
             display = images.display_copy(decoded.picture)
             thumbnail = images.thumbnail(decoded.picture)
+            phash = images.perceptual_hash(decoded.picture)
         image_id = image_id_of(item.sha256)
         self._keep_original(item, image_id)
         self._store.put(object_keys.display(image_id), display)
         self._store.put(object_keys.thumbnail(image_id), thumbnail)
         return _Prepared(
-            item, pixels, decoded.width, decoded.height, decoded.content_type, len(data)
+            item, pixels, decoded.width, decoded.height, decoded.content_type, len(data), phash
         )
 
     def _fetch(self, item: Item) -> bytes:
@@ -237,6 +239,7 @@ class Ingestor:
             model_id=target.model.model_id,
             first_seen=ref,
             sources=(ref,),
+            phash=prepared.phash,
         )
 
     def _read_back(self, job_id: str, items: Sequence[Item], target: Target) -> list[Outcome]:
