@@ -23,6 +23,7 @@ from petsearch.adapters.redis_ledger import RedisLedger
 from petsearch.batching import BatchingOptions, BatchObserver
 from petsearch.batching_embedder import BatchingEmbedder
 from petsearch.catalogue import Catalogue, Target, model_id_of
+from petsearch.duplicates import Duplicates
 from petsearch.errors import ConfigurationError, NotFound
 from petsearch.images import ImageLimits
 from petsearch.ingest import IngestOptions, Ingestor
@@ -49,6 +50,7 @@ class Services:
     catalogue: Catalogue
     jobs: Jobs
     searcher: Searcher
+    duplicates: Duplicates
     image_limits: ImageLimits
     clock: Callable[[], datetime]
     _closing: ExitStack
@@ -128,6 +130,7 @@ def build_services(settings: Settings) -> Services:
                 image_limits=limits,
                 max_query_characters=settings.limits.query_characters,
             ),
+            duplicates=Duplicates(index=index, catalogue=catalogue),
             image_limits=limits,
             clock=_now,
             _closing=opened.pop_all(),
