@@ -27,6 +27,7 @@ from petsearch.catalogue import Catalogue, Target, model_id_of
 from petsearch.chunk_worker import ChunkWorker
 from petsearch.dependency_gate import DependencyGate
 from petsearch.dispatching import Dispatcher, DispatchOptions
+from petsearch.duplicates import Duplicates
 from petsearch.enumeration import Enumerator
 from petsearch.errors import ConfigurationError, InvalidInput, NotFound
 from petsearch.images import ImageLimits
@@ -61,6 +62,7 @@ class Services:
     jobs: Jobs
     job_control: JobControl
     searcher: Searcher
+    duplicates: Duplicates
     image_limits: ImageLimits
     clock: Callable[[], datetime]
     _closing: ExitStack
@@ -197,6 +199,7 @@ def build_services(settings: Settings) -> Services:
                 image_limits=limits,
                 max_query_characters=settings.limits.query_characters,
             ),
+            duplicates=Duplicates(index=index, catalogue=catalogue),
             image_limits=limits,
             clock=_now,
             _closing=opened.pop_all(),
@@ -252,8 +255,14 @@ def _open_index(settings: Settings) -> Index:
     if kind in ("http", "https"):
         with _extra("storage"):
             from petsearch.adapters import qdrant_index
+            from petsearch.adapters.qdrant_collection import CollectionOptions
         key = settings.qdrant_api_key.get_secret_value()
-        return qdrant_index.QdrantIndex(qdrant_index.connect(url, api_key=key or None))
+        options = CollectionOptions(
+            shards=settings.qdrant_shards,
+            replicas=settings.qdrant_replicas,
+            quantization=settings.qdrant_quantization,
+        )
+        return qdrant_index.QdrantIndex(qdrant_index.connect(url, api_key=key or None), options)
     raise _unknown_address("INDEX_URL", url, "http://<host>:<port>, edge:<dir>")
 
 

@@ -295,6 +295,7 @@ class Ingestor:
             model_id=run.target.model.model_id,
             first_seen=ref,
             sources=(ref,),
+            phash=prepared.phash,
         )
 
     # --- images that are indexed already ---------------------------------------------------
@@ -330,8 +331,9 @@ class Ingestor:
         stored_of = {record.image_id: record for _, record in found if record is not None}
         changed = [record for i, record in latest.items() if record != stored_of[i]]
         now = self._clock()
-        for record in changed:
-            self._index.replace_record(run.target.collection, replace(record, updated_at=now))
+        self._index.replace_records(
+            run.target.collection, [replace(record, updated_at=now) for record in changed]
+        )
         return outcomes
 
     def _merged(self, run: ChunkRun, item: Item, record: ImageRecord) -> ImageRecord:

@@ -36,6 +36,19 @@ def normalise_name(name: str) -> str:
     return " ".join(name.replace("_", " ").lower().split())
 
 
+def hash_distance(one: str, other: str) -> int:
+    """How many of the 64 bits of two perceptual hashes differ, 0..64."""
+    return (int(one, 16) ^ int(other, 16)).bit_count()
+
+
+def hash_bands(phash: str) -> tuple[str, ...]:
+    """The four 16-bit quarters of a perceptual hash with their places: `("0:ab12", "1:…", …)`.
+
+    Hashes that differ in at most three bits have at least one band in common.
+    """
+    return tuple(f"{place}:{phash[4 * place : 4 * place + 4]}" for place in range(4))
+
+
 # --- models ---------------------------------------------------------------------------------
 
 
@@ -154,6 +167,8 @@ class ImageRecord:
     model_id: str
     first_seen: ItemRef
     sources: tuple[ItemRef, ...] = ()
+    phash: str | None = None
+    """`images.perceptual_hash`: 16 hex digits. None for images indexed before there was one."""
 
     @property
     def breed(self) -> str | None:
@@ -191,6 +206,10 @@ class Filters:
     species: str | None = None
     breed: str | None = None
     filename: str | None = None
+    min_sources: int | None = None
+    """At least so many items brought the image."""
+    phash_bands: tuple[str, ...] = ()
+    """At least one of these (`hash_bands`) is a band of the image's perceptual hash."""
     exclude_ids: tuple[str, ...] = ()
 
 

@@ -110,8 +110,8 @@ class Index(Protocol):
     def insert(self, collection: str, points: Sequence[Point]) -> None:
         """Insert points whose ids are absent, leave the others untouched; durable on return."""
 
-    def replace_record(self, collection: str, record: ImageRecord) -> None:
-        """Replace the payload of an existing point; its embedding stays."""
+    def replace_records(self, collection: str, records: Sequence[ImageRecord]) -> None:
+        """Replace the payloads of existing points; their embeddings stay. Durable on return."""
 
     def get(self, collection: str, image_ids: Sequence[str]) -> dict[str, ImageRecord]:
         """The records of those of `image_ids` that exist."""
@@ -143,11 +143,17 @@ class Index(Protocol):
     ) -> tuple[list[ImageRecord], str | None]:
         """Records by creation time, newest first, and the cursor of the next page."""
 
+    def list_ids(self, collection: str, *, after: str | None, limit: int) -> list[str]:
+        """At most `limit` ids in order, those greater than `after`: a walk over everything.
+
+        Fewer than `limit` are the end. A point inserted or deleted meanwhile may be missed.
+        """
+
     def count(self, collection: str, filters: Filters) -> int:
         """How many points satisfy `filters`."""
 
     def facet(self, collection: str, field: str, filters: Filters) -> dict[str, int]:
-        """Points per value of a keyword field (`breed`, `species`), most frequent first."""
+        """Points per value of a keyword field (`breed`, `phash_bands`), most frequent first."""
 
     def delete(self, collection: str, image_ids: Sequence[str]) -> None:
         """Delete points; absent ones are ignored."""
@@ -175,6 +181,17 @@ class ObjectStore(Protocol):
         """Store `data` whole or not at all; an existing object is replaced.
 
         Raises:
+            StorageFull: there is no space left.
+        """
+
+    def put_stream(self, key: str, file: BinaryIO, size_bytes: int | None) -> None:
+        """Store what `file` still holds, whole or not at all, with little of it in memory.
+
+        Args:
+            size_bytes: how much that is; None where it is not known.
+
+        Raises:
+            InvalidInput: the stream is shorter or longer than `size_bytes`.
             StorageFull: there is no space left.
         """
 
@@ -210,7 +227,10 @@ class ObjectStore(Protocol):
         """Delete an object; an absent one is ignored."""
 
     def list_keys(self, prefix: str) -> Iterator[str]:
-        """The keys that start with `prefix`, sorted."""
+        """The keys that start with `prefix`, sorted; read as the caller goes on."""
+
+    def list_objects(self, prefix: str) -> Iterator[StoredObject]:
+        """The objects whose keys start with `prefix`, by key; read as the caller goes on."""
 
     def local_path(self, key: str) -> Path | None:
         """Where the object lies on this machine's disk, if the store has it there."""

@@ -33,6 +33,7 @@ class Prepared:
     height: int
     content_type: str
     size_bytes: int
+    phash: str
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class _Copies:
     pixels: Pixels
     display: bytes
     thumbnail: bytes
+    phash: str
 
 
 class Preparer:
@@ -112,7 +114,13 @@ class Preparer:
             return failed(item, stage, error)
         decoded = copies.decoded
         return Prepared(
-            item, copies.pixels, decoded.width, decoded.height, decoded.content_type, len(data)
+            item,
+            copies.pixels,
+            decoded.width,
+            decoded.height,
+            decoded.content_type,
+            len(data),
+            copies.phash,
         )
 
     def _fetch(self, item: Item) -> bytes:
@@ -154,6 +162,7 @@ class Preparer:
                 images.to_pixels(decoded.picture, target.model.pixel_spec),
                 images.display_copy(decoded.picture),
                 images.thumbnail(decoded.picture),
+                images.perceptual_hash(decoded.picture),
             )
 
     def _keep(self, item: Item, data: bytes, copies: _Copies) -> None:

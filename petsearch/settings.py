@@ -1,6 +1,6 @@
 """Settings from `PETSEARCH_…` environment variables. The addresses choose the shape."""
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -45,6 +45,9 @@ class Settings(BaseSettings):
     s3_access_key: str = ""
     s3_secret_key: SecretStr = SecretStr("")
     qdrant_api_key: SecretStr = SecretStr("")
+    qdrant_shards: int = Field(1, gt=0, description="of a new collection")
+    qdrant_replicas: int = Field(1, gt=0, description="copies of every shard")
+    qdrant_quantization: Literal["none", "int8"] = "none"
     allow_no_keys: bool = False
     allowed_hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[::1]")
     lease_s: float = Field(30.0, gt=0, description="a worker silent for so long is dead")

@@ -10,14 +10,17 @@ from urllib.parse import urlsplit
 import urllib3
 from minio import Minio
 from minio.commonconfig import CopySource
+from minio.datatypes import Object
 from minio.error import MinioException, S3Error
 
 from petsearch import object_keys
+from petsearch.adapters.sized_stream import SizedStream
 from petsearch.errors import ConfigurationError, NotFound, StorageFull, Unavailable
 from petsearch.ports import StoredObject
 
 _CONNECT_S = 3.0
 _READ_S = 30.0
+_PART_BYTES = 16 * 1024 * 1024
 _ABSENT = frozenset({"NoSuchKey", "NoSuchBucket", "NoSuchObject", "ResourceNotFound"})
 _FULL = frozenset({"XMinioStorageFull", "QuotaExceeded", "XMinioAdminBucketQuotaExceeded"})
 _DENIED = frozenset({"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"})
@@ -67,6 +70,19 @@ class MinioStore:
                 self._make_bucket()
                 self._put(key, data)
 
+    def put_stream(self, key: str, file: BinaryIO, size_bytes: int | None) -> None:
+        """See `ObjectStore.put_stream`. One part is in memory at a time."""
+        object_keys.check(key)
+        stream = cast(BinaryIO, SizedStream(file, size_bytes))
+        with _translated(key):
+            # A stream cannot be sent again when it turns out that there is no bucket.
+            if not self._client.bucket_exists(self._bucket):
+                self._make_bucket()
+            # Parts sent in parallel wait in a queue without a bound, and memory with them.
+            self._client.put_object(
+                self._bucket, key, stream, -1, part_size=_PART_BYTES, num_parallel_uploads=1
+            )
+
     def get(self, key: str) -> bytes:
         """See `ObjectStore.get`."""
         object_keys.check(key)
@@ -91,10 +107,7 @@ class MinioStore:
         """See `ObjectStore.stat`."""
         object_keys.check(key)
         with _translated(key):
-            found = self._client.stat_object(self._bucket, key)
-        assert found.size is not None
-        assert found.last_modified is not None
-        return StoredObject(key, found.size, found.last_modified)
+            return _stored(self._client.stat_object(self._bucket, key))
 
     def move(self, source: str, target: str) -> None:
         """See `ObjectStore.move`. S3 has no rename: a copy on the server, then a delete."""
@@ -115,11 +128,14 @@ class MinioStore:
 
     def list_keys(self, prefix: str) -> Iterator[str]:
         """See `ObjectStore.list_keys`."""
+        return (found.key for found in self.list_objects(prefix))
+
+    def list_objects(self, prefix: str) -> Iterator[StoredObject]:
+        """See `ObjectStore.list_objects`."""
         try:
             with _translated(prefix):
                 for entry in self._client.list_objects(self._bucket, prefix, recursive=True):
-                    assert entry.object_name is not None
-                    yield entry.object_name
+                    yield _stored(entry)
         except NotFound:
             return
 
@@ -141,6 +157,13 @@ class MinioStore:
         except S3Error as error:
             if error.code not in ("BucketAlreadyOwnedByYou", "BucketAlreadyExists"):
                 raise  # otherwise another process was faster
+
+
+def _stored(found: Object) -> StoredObject:
+    assert found.object_name is not None
+    assert found.size is not None
+    assert found.last_modified is not None
+    return StoredObject(found.object_name, found.size, found.last_modified)
 
 
 @contextmanager
