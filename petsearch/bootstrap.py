@@ -308,9 +308,9 @@ def _load_embedder(spec: str, observer: BatchObserver | None = None) -> Batching
         with ThreadPoolExecutor(1, thread_name_prefix="load") as passing:
             return passing.submit(load_model, wanted).result()
 
-    return BatchingEmbedder(
-        load_apart(source), BatchingOptions(), load=load_apart, observer=observer
-    )
+    model = load_apart(source)
+    options = BatchingOptions.of_device(model.info.device)
+    return BatchingEmbedder(model, options, load=load_apart, observer=observer)
 
 
 def _model_to_serve(wanted: str, index: Index, store: ObjectStore) -> str:
