@@ -65,7 +65,6 @@ class Services:
             options=IngestOptions(
                 batch_size=settings.ingest_batch_size,
                 decode_threads=settings.decode_threads or os.cpu_count() or 1,
-                decode_megapixels=settings.limits.decode_megapixels,
                 limits=self.image_limits,
             ),
             clock=self.clock,
@@ -140,7 +139,8 @@ def _now() -> datetime:
 
 def image_limits(settings: Settings) -> ImageLimits:
     """What is refused before a pixel is decoded."""
-    return ImageLimits(settings.limits.image_bytes, settings.limits.image_megapixels)
+    limits = settings.limits
+    return ImageLimits(limits.image_bytes, limits.image_megapixels, limits.decode_bytes)
 
 
 def load_embedder(settings: Settings, observer: BatchObserver | None = None) -> BatchingEmbedder:

@@ -16,8 +16,9 @@ import numpy as np
 
 from petsearch import chunks, images, object_keys
 from petsearch.catalogue import Catalogue, Target
+from petsearch.decode_memory import Budget
 from petsearch.errors import InvalidInput, NotFound, PetsearchError, Unavailable
-from petsearch.images import ImageLimits, PixelBudget
+from petsearch.images import ImageLimits
 from petsearch.model import (
     ImageMetadata,
     ImageRecord,
@@ -52,8 +53,6 @@ class IngestOptions:
     batch_size: int
     """Photos embedded in one call."""
     decode_threads: int
-    decode_megapixels: float
-    """Decoded at one time, all threads together."""
     limits: ImageLimits
 
 
@@ -95,7 +94,7 @@ class Ingestor:
         self._options = options
         self._clock = clock
         self._tagger = BreedTagger(embedder)
-        self._budget = PixelBudget(options.decode_megapixels)
+        self._budget = Budget(options.limits.max_decode_bytes)
         self._merging = threading.Lock()
         self._decoders = ThreadPoolExecutor(
             options.decode_threads, thread_name_prefix="decode", initializer=yield_to_the_model
@@ -165,9 +164,7 @@ class Ingestor:
 
     def _prepare(self, item: Item, target: Target) -> _Prepared:
         data = self._fetch(item)
-        header = images.open_checked(data, self._options.limits)
-        with self._budget.spend(header.width * header.height / 1e6):
-            decoded = images.decode(data, self._options.limits)
+        with images.decoded_within(self._budget, data, self._options.limits) as decoded:
             pixels = images.to_pixels(decoded.picture, target.model.pixel_spec)
             display = images.display_copy(decoded.picture)
             thumbnail = images.thumbnail(decoded.picture)
