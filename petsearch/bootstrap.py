@@ -84,8 +84,11 @@ class Services:
         self._closing.close()
 
 
-def build_services(settings: Settings) -> Services:
+def build_services(settings: Settings, *, embedder: Embedder | None = None) -> Services:
     """Open what the addresses name.
+
+    Args:
+        embedder: used instead of the one that the settings name; closed with the services.
 
     Raises:
         ConfigurationError: an address is missing or cannot be used.
@@ -96,7 +99,7 @@ def build_services(settings: Settings) -> Services:
         store = _open_store(settings)
         index = _open_index(settings)
         opened.callback(index.close)
-        embedder = _open_embedder(settings, index, store)
+        embedder = embedder or _open_embedder(settings, index, store)
         opened.callback(embedder.close)
         broker_url, client = _open_redis(settings.redis_url, opened)
         ledger = RedisLedger(client)
