@@ -121,7 +121,6 @@ class Services:
             options=IngestOptions(
                 batch_size=settings.ingest_batch_size,
                 decode_threads=settings.decode_threads or os.cpu_count() or 1,
-                decode_megapixels=settings.limits.decode_megapixels,
                 limits=self.image_limits,
             ),
             clock=self.clock,
@@ -143,8 +142,11 @@ class Services:
         self._closing.close()
 
 
-def build_services(settings: Settings) -> Services:
+def build_services(settings: Settings, *, embedder: Embedder | None = None) -> Services:
     """Open what the addresses name.
+
+    Args:
+        embedder: used instead of the one that the settings name; closed with the services.
 
     Raises:
         ConfigurationError: an address is missing or cannot be used.
@@ -155,7 +157,7 @@ def build_services(settings: Settings) -> Services:
         store = _open_store(settings)
         index = _open_index(settings)
         opened.callback(index.close)
-        embedder = _open_embedder(settings, index, store)
+        embedder = embedder or _open_embedder(settings, index, store)
         opened.callback(embedder.close)
         broker_url, client = _open_redis(settings.redis_url, opened)
         ledger = RedisLedger(client)
@@ -212,7 +214,8 @@ def _now() -> datetime:
 
 def image_limits(settings: Settings) -> ImageLimits:
     """What is refused before a pixel is decoded."""
-    return ImageLimits(settings.limits.image_bytes, settings.limits.image_megapixels)
+    limits = settings.limits
+    return ImageLimits(limits.image_bytes, limits.image_megapixels, limits.decode_bytes)
 
 
 def load_embedder(settings: Settings, observer: BatchObserver | None = None) -> BatchingEmbedder:

@@ -5,17 +5,18 @@ It equals open_clip's own evaluation transform up to normalisation (tests/unit/t
 """
 
 import io
-import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import pillow_heif
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
+from petsearch.decode_memory import Budget, bytes_to_decode, shrink_factor
 from petsearch.errors import NotAnImage, TooLarge
 from petsearch.model import Pixels, PixelSpec
 
@@ -26,6 +27,17 @@ _HASH_SIDE = 32
 _HASH_FREQUENCIES = 8
 _ORIENTATION_TAG = 0x0112
 _MAX_ASPECT = 16
+_STRIP_PIXELS = 250_000
+# What undoes each EXIF orientation, as PIL.ImageOps.exif_transpose.
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 _RESAMPLING = {
     "bicubic": Image.Resampling.BICUBIC,
     "bilinear": Image.Resampling.BILINEAR,
@@ -50,6 +62,8 @@ class ImageLimits:
 
     max_bytes: int = 50 * 1024 * 1024
     max_megapixels: float = 120.0
+    max_decode_bytes: int = 450_000_000
+    """What decoding may hold in memory: by its format, a picture needs 0.3 to 17 bytes a pixel."""
 
 
 @dataclass(frozen=True)
@@ -61,32 +75,6 @@ class DecodedImage:
     """Upright width of the original; `picture` may be smaller (see `decode`)."""
     height: int
     content_type: str
-
-
-class PixelBudget:
-    """Lets decoders pass as long as the megapixels in memory stay under a budget.
-
-    An image larger than the whole budget passes alone.
-    """
-
-    def __init__(self, megapixels: float) -> None:
-        self._limit = megapixels
-        self._used = 0.0
-        self._freed = threading.Condition()
-
-    @contextmanager
-    def spend(self, megapixels: float) -> Iterator[None]:
-        """Wait for room for `megapixels`, and give it back at the end."""
-        cost = min(megapixels, self._limit)
-        with self._freed:
-            self._freed.wait_for(lambda: self._used + cost <= self._limit)
-            self._used += cost
-        try:
-            yield
-        finally:
-            with self._freed:
-                self._used -= cost
-                self._freed.notify_all()
 
 
 def register_formats() -> None:
@@ -137,21 +125,54 @@ def decode(data: bytes, limits: ImageLimits, *, at_least: int = DISPLAY_SIDE) ->
     """Decode an encoded picture whole: upright by EXIF, RGB, first frame, metadata dropped.
 
     JPEGs much larger than `at_least` (pixels of the longer side) are decoded at 1/2, 1/4 or 1/8
-    of their size, which their format allows at a fraction of the cost.
+    of their size, which their format allows at a fraction of the cost. Other pictures of more than
+    20 megapixels are averaged down as soon as they are decoded.
 
     Raises:
-        TooLarge, NotAnImage: see `open_checked`; `NotAnImage` also for a truncated file.
+        TooLarge, NotAnImage: see `open_checked`; `NotAnImage` also for a truncated file, `TooLarge`
+            for one that would take too much memory.
+    """
+    with decoded_within(
+        Budget(limits.max_decode_bytes), data, limits, at_least=at_least
+    ) as decoded:
+        return decoded
+
+
+@contextmanager
+def decoded_within(
+    budget: Budget, data: bytes, limits: ImageLimits, *, at_least: int = DISPLAY_SIDE
+) -> Iterator[DecodedImage]:
+    """As `decode`, once `budget` has room for the bytes it takes, which are held to the end.
+
+    Raises:
+        TooLarge, NotAnImage: see `decode`.
     """
     picture = open_checked(data, limits)
+    declared = picture.size
+    picture.draft(None, (at_least, at_least))
+    needed = bytes_to_decode(picture, declared, at_least)
+    if needed > limits.max_decode_bytes:
+        raise TooLarge(
+            f"Decoding this {picture.format} of {declared[0]} x {declared[1]} pixels takes "
+            f"{needed / 1e6:.0f} MB; at most {limits.max_decode_bytes / 1e6:.0f} MB are allowed."
+        )
+    with budget.spend(needed):
+        yield _decode(picture, declared, at_least)
+
+
+def _decode(picture: Image.Image, declared: tuple[int, int], at_least: int) -> DecodedImage:
     content_type = Image.MIME.get(picture.format or "", "application/octet-stream")
-    width, height = picture.size
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            picture.draft(None, (at_least, at_least))
             orientation = picture.getexif().get(_ORIENTATION_TAG, 1)
             picture.load()
-            upright = to_rgb(ImageOps.exif_transpose(picture) if orientation != 1 else picture)
+            upright = to_rgb(picture, shrink_factor(picture.size, at_least))
+            if upright is not picture:
+                # The caller still knows it: without this the whole picture would stay in memory.
+                picture.close()
+            if orientation in _UPRIGHT:
+                upright = upright.transpose(_UPRIGHT[orientation])
         except _DECODE_ERRORS as error:
             raise NotAnImage(
                 f"The {picture.format} file cannot be decoded to its end; "
@@ -159,31 +180,48 @@ def decode(data: bytes, limits: ImageLimits, *, at_least: int = DISPLAY_SIDE) ->
             ) from error
     # Pillow's encoders copy comments and profiles from `info`; the copies must hold none.
     upright.info.clear()
-    if orientation in (5, 6, 7, 8):
-        width, height = height, width
+    width, height = declared[::-1] if orientation in (5, 6, 7, 8) else declared
     return DecodedImage(upright, width, height, content_type)
 
 
-def to_rgb(picture: Image.Image) -> Image.Image:
-    """RGB, 8 bits a channel: transparency goes on white, 16-bit grey is scaled, CMYK converted."""
-    if picture.mode == "RGB":
+def to_rgb(picture: Image.Image, factor: int = 1) -> Image.Image:
+    """RGB, 8 bits a channel: transparency goes on white, 16-bit grey is scaled, CMYK converted.
+
+    Args:
+        factor: squares of so many pixels a side are averaged into one.
+    """
+    if picture.mode == "RGB" and factor == 1:
         return picture
-    if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
-        return _scale_to_8_bits(picture).convert("RGB")
-    if "transparency" in picture.info or picture.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
-        rgba = picture.convert("RGBA")
+    # Strip by strip: a whole picture in another mode, or its floats, may not fit into memory.
+    brightest = _brightest(picture)
+    width, height = picture.size
+    rows = factor * max(1, _STRIP_PIXELS // (width * factor))
+    result = Image.new("RGB", (-(-width // factor), -(-height // factor)))
+    for top in range(0, height, rows):
+        strip = picture.crop((0, top, width, min(height, top + rows)))
+        result.paste(_strip_to_rgb(strip, brightest).reduce(factor), (0, top // factor))
+    return result
+
+
+def _strip_to_rgb(strip: Image.Image, brightest: float) -> Image.Image:
+    if strip.mode in ("I", "F") or strip.mode.startswith("I;16"):
+        values = np.asarray(strip, dtype=np.float32).clip(0.0) * (255.0 / brightest)
+        return Image.fromarray(values.round().astype(np.uint8)).convert("RGB")
+    if "transparency" in strip.info or strip.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
+        rgba = strip.convert("RGBA")
         white = Image.new("RGBA", rgba.size, "white")
         return Image.alpha_composite(white, rgba).convert("RGB")
-    return picture.convert("RGB")
+    return strip.convert("RGB")
 
 
-def _scale_to_8_bits(picture: Image.Image) -> Image.Image:
-    values = np.asarray(picture, dtype=np.float32)
+def _brightest(picture: Image.Image) -> float:
+    """The value that becomes white."""
+    if picture.mode not in ("I", "F"):
+        return 65535.0
     # 16-bit files use their whole range; floats and 32-bit integers say no range, so the
     # brightest value is white.
-    top = 65535.0 if picture.mode.startswith("I") else 1.0
-    top = max(top, float(values.max(initial=0.0)))
-    return Image.fromarray((values.clip(0.0) * (255.0 / top)).round().astype(np.uint8))
+    _, top = picture.getextrema()
+    return max(65535.0 if picture.mode == "I" else 1.0, float(cast(float, top)))
 
 
 def to_pixels(picture: Image.Image, spec: PixelSpec) -> Pixels:

@@ -33,7 +33,7 @@ from petsearch.model import (
 )
 from petsearch.observability import get_logger
 from petsearch.ports import Embedder, Index, JobLedger, ObjectStore
-from petsearch.preparing import Known, MemoryLimits, Prepared, Preparer, failed, outcome_of
+from petsearch.preparing import Known, Prepared, Preparer, failed, outcome_of
 from petsearch.process_tuning import yield_to_the_model
 from petsearch.settling import completed, settled
 from petsearch.sources.source import Fetcher
@@ -54,8 +54,6 @@ class IngestOptions:
     batch_size: int
     """Photos embedded in one call."""
     decode_threads: int
-    decode_megapixels: float
-    """Decoded at one time, all threads together."""
     limits: ImageLimits
 
 
@@ -111,7 +109,6 @@ class Ingestor:
             store=store,
             index=index,
             limits=options.limits,
-            memory=MemoryLimits(options.decode_megapixels),
             fetchers=fetchers or {},
             observer=self._observer,
         )

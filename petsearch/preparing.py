@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 
 from petsearch import images, object_keys
 from petsearch.catalogue import Target
+from petsearch.decode_memory import Budget
 from petsearch.errors import InvalidInput, NotFound, Unavailable
-from petsearch.images import DecodedImage, ImageLimits, PixelBudget
+from petsearch.images import ImageLimits
 from petsearch.ingest_stages import IngestObserver, Stage, timed
 from petsearch.model import Item, ItemStatus, Outcome, Pixels, image_id_of, sha256_of
 from petsearch.observability import get_logger
@@ -18,9 +19,10 @@ from petsearch.sources.source import Fetcher
 
 log = get_logger(__name__)
 
-_MB = 1e6
-_UNKNOWN_MB = 8.0
-"""What an item of unknown size counts in the budget of bytes."""
+ENCODED_BYTES = 64_000_000
+"""What all decoding threads together hold of files as they came."""
+_UNKNOWN_BYTES = 8_000_000
+"""What an item of unknown size counts for."""
 
 
 @dataclass(frozen=True)
@@ -44,20 +46,14 @@ class Known:
 
 
 @dataclass(frozen=True)
-class MemoryLimits:
-    """What all decoding threads together may hold."""
-
-    decoded_megapixels: float
-    encoded_mb: float = 64.0
-
-
-@dataclass(frozen=True)
 class _Copies:
-    decoded: DecodedImage
     pixels: Pixels
     display: bytes
     thumbnail: bytes
     phash: str
+    width: int
+    height: int
+    content_type: str
 
 
 class Preparer:
@@ -73,7 +69,6 @@ class Preparer:
         store: ObjectStore,
         index: Index,
         limits: ImageLimits,
-        memory: MemoryLimits,
         fetchers: Mapping[str, Fetcher],
         observer: IngestObserver,
     ) -> None:
@@ -82,8 +77,8 @@ class Preparer:
         self._limits = limits
         self._fetchers = fetchers
         self._observer = observer
-        self._decoded = PixelBudget(memory.decoded_megapixels)
-        self._encoded = PixelBudget(memory.encoded_mb)
+        self._decoded = Budget(limits.max_decode_bytes)
+        self._encoded = Budget(ENCODED_BYTES)
 
     def prepare(self, item: Item, target: Target) -> Prepared | Known | Outcome:
         """Take an item to the point where it can be embedded, or to its end.
@@ -93,8 +88,7 @@ class Preparer:
         """
         stage = Stage.FETCH
         try:
-            size_mb = _UNKNOWN_MB if item.size_bytes is None else item.size_bytes / _MB
-            with self._encoded.spend(size_mb):
+            with self._encoded.spend(item.size_bytes or _UNKNOWN_BYTES):
                 with timed(self._observer, stage):
                     data = self._fetch(item)
                 if not item.sha256:
@@ -112,13 +106,12 @@ class Preparer:
             raise
         except Exception as error:  # a thread's edge: the item fails, the others go on
             return failed(item, stage, error)
-        decoded = copies.decoded
         return Prepared(
             item,
             copies.pixels,
-            decoded.width,
-            decoded.height,
-            decoded.content_type,
+            copies.width,
+            copies.height,
+            copies.content_type,
             len(data),
             copies.phash,
         )
@@ -151,18 +144,18 @@ class Preparer:
         return bool(self._index.get(target.collection, [image_id_of(item.sha256)]))
 
     def _decode(self, data: bytes, target: Target) -> _Copies:
-        header = images.open_checked(data, self._limits)
         with (
-            self._decoded.spend(header.width * header.height / 1e6),
             timed(self._observer, Stage.DECODE),
+            images.decoded_within(self._decoded, data, self._limits) as decoded,
         ):
-            decoded = images.decode(data, self._limits)
             return _Copies(
-                decoded,
                 images.to_pixels(decoded.picture, target.model.pixel_spec),
                 images.display_copy(decoded.picture),
                 images.thumbnail(decoded.picture),
                 images.perceptual_hash(decoded.picture),
+                decoded.width,
+                decoded.height,
+                decoded.content_type,
             )
 
     def _keep(self, item: Item, data: bytes, copies: _Copies) -> None:

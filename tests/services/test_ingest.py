@@ -167,7 +167,7 @@ def house(tmp_path: Path, private_redis: redis.Redis) -> Iterator[House]:
             store=store,
             ledger=counting,
             catalogue=catalogue,
-            options=IngestOptions(4, 2, 120.0, ImageLimits()),
+            options=IngestOptions(4, 2, ImageLimits()),
             clock=lambda: NOW,
         )
 
