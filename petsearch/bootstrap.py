@@ -184,7 +184,8 @@ def _open_index(settings: Settings) -> Index:
         with _extra("storage"):
             from petsearch.adapters import qdrant_index
         key = settings.qdrant_api_key.get_secret_value()
-        return qdrant_index.QdrantIndex(qdrant_index.connect(url, api_key=key or None))
+        client = qdrant_index.connect(url, api_key=key or None, use_grpc=settings.qdrant_grpc)
+        return qdrant_index.QdrantIndex(client)
     raise _unknown_address("INDEX_URL", url, "http://<host>:<port>, edge:<dir>")
 
 

@@ -45,6 +45,7 @@ class Settings(BaseSettings):
     s3_access_key: str = ""
     s3_secret_key: SecretStr = SecretStr("")
     qdrant_api_key: SecretStr = SecretStr("")
+    qdrant_grpc: bool = Field(default=True, description="off: over HTTP alone, for proxies")
     allow_no_keys: bool = False
     allowed_hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[::1]")
     worker_threads: int = Field(2, gt=0, description="chunks worked on at a time")
