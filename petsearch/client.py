@@ -107,18 +107,34 @@ class Client:
         """Open a job that photos are added to."""
         return self._call("POST", "/v1/jobs", json={"source": source, "expected": expected})
 
-    def add_photos(self, job_id: str, photos: Sequence[Photo]) -> JsonDict:
-        """Add at most 64 photos to an open job."""
+    def add_photos(
+        self, job_id: str, photos: Sequence[Photo], *, key: str | None = None
+    ) -> JsonDict:
+        """Add at most 64 photos to an open job. With the same `key` again they count once."""
         files = [("photos", (photo.filename, photo.data)) for photo in photos]
         metadata = json.dumps([photo.described for photo in photos])
         return self._call(
-            "POST", f"/v1/jobs/{job_id}/photos", files=files, data={"metadata": metadata}
+            "POST",
+            f"/v1/jobs/{job_id}/photos",
+            files=files,
+            data={"metadata": metadata},
+            headers=_given({"Idempotency-Key": key}),
         )
 
-    def add_known(self, job_id: str, photos: Sequence[tuple[str, JsonDict]]) -> list[int]:
-        """Account photos, given as (SHA-256, metadata), that the server has; which are missing."""
+    def add_known(
+        self, job_id: str, photos: Sequence[tuple[str, JsonDict]], *, key: str | None = None
+    ) -> list[int]:
+        """Account photos, given as (SHA-256, metadata), that the server has; which are missing.
+
+        With the same `key` again they count once.
+        """
         items = [{"sha256": sha256, "metadata": metadata} for sha256, metadata in photos]
-        answer = self._call("POST", f"/v1/jobs/{job_id}/known", json={"items": items})
+        answer = self._call(
+            "POST",
+            f"/v1/jobs/{job_id}/known",
+            json={"items": items},
+            headers=_given({"Idempotency-Key": key}),
+        )
         missing: list[int] = answer["missing"]
         return missing
 

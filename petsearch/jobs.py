@@ -74,8 +74,13 @@ class Jobs:
         """Jobs, newest first."""
         return self._ledger.newest(limit)
 
-    def add_photos(self, job_id: str, uploads: Iterable[Upload], count: int) -> Job:
+    def add_photos(
+        self, job_id: str, uploads: Iterable[Upload], count: int, *, key: str | None = None
+    ) -> Job:
         """Stage the bytes, then queue them as one chunk. `uploads` is read one at a time.
+
+        Args:
+            key: of this call; repeated with the same one, the photos count once.
 
         Raises:
             InvalidInput: there is no photo.
@@ -83,23 +88,36 @@ class Jobs:
         """
         if not count:
             raise InvalidInput("There is no photo in the request; send at least one.")
-        slot = self._ledger.reserve_chunk(job_id, count)
+        slot = self._ledger.reserve_chunk(job_id, count, key)
+        if slot.is_added:
+            return self._queue_again(job_id, slot.chunk_no)
         items = [
             self._stage(job_id, slot.first_item_no + offset, upload)
             for offset, upload in enumerate(uploads)
         ]
         return self._queue_chunk(job_id, slot.chunk_no, items)
 
-    def add_known(self, job_id: str, images: Sequence[KnownImage]) -> list[int]:
+    def add_known(
+        self, job_id: str, images: Sequence[KnownImage], *, key: str | None = None
+    ) -> list[int]:
         """Account those images that are indexed already; the positions of those that are not.
 
         What is said about a known image fills what its record does not say yet.
+
+        Args:
+            key: of this call; repeated with the same one, it answers the same.
         """
         collection = self._catalogue.current().collection
         found = self._index.get(collection, [image_id_of(image.sha256) for image in images])
         known = [image for image in images if image_id_of(image.sha256) in found]
         if known:
-            slot = self._ledger.reserve_chunk(job_id, len(known))
+            slot = self._ledger.reserve_chunk(job_id, len(known), key)
+            if slot.is_added:
+                # More may be indexed by now: what counts is what was accounted then.
+                self._queue_again(job_id, slot.chunk_no)
+                accounted = chunks.read_chunk(self._store, job_id, slot.chunk_no)
+                before = {item.sha256 for item in accounted}
+                return [n for n, image in enumerate(images) if image.sha256 not in before]
             items = [
                 Item(slot.first_item_no + offset, image.sha256, image.metadata, staging_key=None)
                 for offset, image in enumerate(known)
@@ -139,5 +157,9 @@ class Jobs:
     def _queue_chunk(self, job_id: str, chunk_no: int, items: Sequence[Item]) -> Job:
         chunks.write_chunk(self._store, job_id, chunk_no, items)
         self._ledger.add_chunk(job_id, chunk_no, len(items))
+        return self._queue_again(job_id, chunk_no)
+
+    def _queue_again(self, job_id: str, chunk_no: int) -> Job:
+        # A repeated call does it, too: the first may have been cut off before.
         self._queue.enqueue_chunk(job_id, chunk_no)
         return self._ledger.get(job_id)

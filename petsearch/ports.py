@@ -222,6 +222,8 @@ class ChunkSlot:
 
     chunk_no: int
     first_item_no: int
+    is_added: bool = False
+    """The chunk was counted before: this is a repeated call."""
 
 
 class JobLedger(Protocol):
@@ -242,8 +244,12 @@ class JobLedger(Protocol):
     def newest(self, limit: int) -> list[Job]:
         """Jobs, newest first."""
 
-    def reserve_chunk(self, job_id: str, item_count: int) -> ChunkSlot:
+    def reserve_chunk(self, job_id: str, item_count: int, key: str | None = None) -> ChunkSlot:
         """Take the next chunk number and item numbers; nothing is counted yet.
+
+        Args:
+            key: of the call; the same key again is answered with the same slot, also once the
+                job is sealed (unless another number of items was not added yet).
 
         Raises:
             NotFound: there is no such job.

@@ -17,12 +17,21 @@ _ACTIVE = f"{_PREFIX}jobs:active"
 _KEEP_CHUNKS_S = 7 * 24 * 3600
 """How long a finished job's chunk numbers are kept: longer than any message can be redelivered."""
 
+# KEYS: job, chunks, slots by the key of their call. ARGV: number of items, key or ''.
 _RESERVE = """
-if redis.call('EXISTS', KEYS[1]) == 0 then return {-1, 0} end
-if redis.call('HGET', KEYS[1], 'sealed') == '1' then return {-2, 0} end
+if redis.call('EXISTS', KEYS[1]) == 0 then return {-1, 0, 0} end
+local count, key = ARGV[1], ARGV[2]
+local slot = key ~= '' and redis.call('HGET', KEYS[3], key)
+if slot then
+  local chunk, item, before = string.match(slot, '(%d+):(%d+):(%d+)')
+  local added = redis.call('SISMEMBER', KEYS[2], chunk)
+  if added == 1 or before == count then return {chunk, item, added} end
+end
+if redis.call('HGET', KEYS[1], 'sealed') == '1' then return {-2, 0, 0} end
 local chunk = redis.call('HINCRBY', KEYS[1], 'next_chunk', 1) - 1
-local item = redis.call('HINCRBY', KEYS[1], 'next_item', ARGV[1]) - ARGV[1]
-return {chunk, item}
+local item = redis.call('HINCRBY', KEYS[1], 'next_item', count) - count
+if key ~= '' then redis.call('HSET', KEYS[3], key, chunk .. ':' .. item .. ':' .. count) end
+return {chunk, item, 0}
 """
 _ADD = """
 if redis.call('SADD', KEYS[2], ARGV[1]) == 1 then
@@ -30,7 +39,7 @@ if redis.call('SADD', KEYS[2], ARGV[1]) == 1 then
 end
 redis.call('SADD', KEYS[3], ARGV[3])
 """
-# Ends the job if everything is accounted. KEYS: job, chunks, done, active; `now`, `job_id` set.
+# Ends the job if all is accounted. KEYS: job, chunks, done, active, slots; `now`, `job_id` set.
 _FINISH = """
 local job = redis.call('HMGET', KEYS[1], 'sealed', 'total', 'done')
 if job[1] == '1' and tonumber(job[3]) >= tonumber(job[2]) then
@@ -39,6 +48,7 @@ if job[1] == '1' and tonumber(job[3]) >= tonumber(job[2]) then
   redis.call('SREM', KEYS[4], job_id)
   redis.call('EXPIRE', KEYS[2], keep_s)
   redis.call('EXPIRE', KEYS[3], keep_s)
+  redis.call('EXPIRE', KEYS[5], keep_s)
 end
 """
 _SEAL = f"""
@@ -105,15 +115,21 @@ class RedisLedger:
             found = cast(list[dict[str, str]], pipe.execute())
         return [_to_job(job_id, fields) for job_id, fields in zip(ids, found, strict=True)]
 
-    def reserve_chunk(self, job_id: str, item_count: int) -> ChunkSlot:
+    def reserve_chunk(self, job_id: str, item_count: int, key: str | None = None) -> ChunkSlot:
         """See `JobLedger.reserve_chunk`."""
         with _translated():
-            chunk_no, item_no = self._reserve(keys=[_job(job_id)], args=[item_count])
+            chunk_no, item_no, is_added = map(
+                int,
+                self._reserve(
+                    keys=[_job(job_id), _chunks(job_id), _slots(job_id)],
+                    args=[item_count, key or ""],
+                ),
+            )
         if chunk_no == -1:
             raise NotFound(f"There is no job {job_id!r}.")
         if chunk_no == -2:
             raise Conflict(f"The job {job_id!r} takes no more items; start another one.")
-        return ChunkSlot(int(chunk_no), int(item_no))
+        return ChunkSlot(chunk_no, item_no, is_added=bool(is_added))
 
     def add_chunk(self, job_id: str, chunk_no: int, item_count: int) -> None:
         """See `JobLedger.add_chunk`."""
@@ -183,8 +199,12 @@ def _done(job_id: str) -> str:
     return f"{_PREFIX}job:{job_id}:done"
 
 
+def _slots(job_id: str) -> str:
+    return f"{_PREFIX}job:{job_id}:slots"
+
+
 def _keys(job_id: str) -> list[str]:
-    return [_job(job_id), _chunks(job_id), _done(job_id), _ACTIVE]
+    return [_job(job_id), _chunks(job_id), _done(job_id), _ACTIVE, _slots(job_id)]
 
 
 def _to_job(job_id: str, fields: Mapping[str, str]) -> Job:

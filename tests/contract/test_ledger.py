@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -77,6 +78,30 @@ def test_chunks_and_items_are_numbered_on(ledger: JobLedger) -> None:
     assert (first.chunk_no, first.first_item_no) == (0, 0)
     assert (second.chunk_no, second.first_item_no) == (1, 5)
     assert ledger.get(JOB).total == 0, "a reserved chunk is no work yet"
+
+
+def test_a_repeated_call_gets_the_slot_of_the_first(ledger: JobLedger) -> None:
+    _open(ledger)
+    first = ledger.reserve_chunk(JOB, 5, "call-1")
+    assert ledger.reserve_chunk(JOB, 2, "call-2").chunk_no == 1
+    assert ledger.reserve_chunk(JOB, 5, "call-1") == first
+    assert not first.is_added
+    ledger.add_chunk(JOB, first.chunk_no, 5)
+    ledger.seal(JOB, NOW)
+    assert ledger.reserve_chunk(JOB, 5, "call-1") == replace(first, is_added=True)
+    with pytest.raises(Conflict):
+        ledger.reserve_chunk(JOB, 5, "call-3")
+
+
+def test_a_repeated_call_with_other_items_gets_another_slot_unless_it_counted(
+    ledger: JobLedger,
+) -> None:
+    _open(ledger)
+    first = ledger.reserve_chunk(JOB, 2, "call-1")
+    second = ledger.reserve_chunk(JOB, 3, "call-1")
+    assert second.chunk_no != first.chunk_no
+    ledger.add_chunk(JOB, second.chunk_no, 3)
+    assert ledger.reserve_chunk(JOB, 4, "call-1") == replace(second, is_added=True)
 
 
 def test_adding_a_chunk_twice_counts_it_once(ledger: JobLedger) -> None:

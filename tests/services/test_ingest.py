@@ -246,6 +246,23 @@ def test_what_is_known_is_accounted_without_its_bytes(house: House) -> None:
     assert house.counts(job_id) == {"duplicate": 1}
 
 
+def test_a_repeated_call_counts_its_photos_once(house: House) -> None:
+    house.open_job(photo(1))
+    house.deliver()
+    job_id = house.jobs.open("test").job_id
+    wanted = [KnownImage(sha256_of(pictures.jpeg(n)), ImageMetadata()) for n in (1, 2, 3)]
+    assert house.jobs.add_known(job_id, wanted, key="known") == [1, 2]
+    for _ in range(2):
+        house.jobs.add_photos(job_id, [photo(2), photo(3)], 2, key="photos")
+    house.deliver()
+    assert house.jobs.add_known(job_id, wanted, key="known") == [1, 2], "as it was then"
+    house.jobs.seal(job_id)
+    house.deliver()
+    assert house.counts(job_id) == {"ingested": 2, "duplicate": 1}
+    assert house.jobs.get(job_id).total == 3
+    assert list(house.store.list_keys("staging/")) == []
+
+
 def test_an_embedder_that_fails_leaves_the_chunk_to_be_run_again(house: House) -> None:
     job_id = house.open_job(photo(1), photo(2))
     house.clip.failure = RuntimeError("out of tuna")

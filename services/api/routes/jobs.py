@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Response
 from petsearch.errors import InvalidInput
 from petsearch.jobs import KnownImage
 from petsearch.model import ItemStatus
-from services.api.dependencies import MAX_RESULTS, ServicesDep
+from services.api.dependencies import MAX_RESULTS, IdempotencyKey, ServicesDep
 from services.api.routes.images import MetadataField, Photos, check_count, read_uploads
 from services.api.schemas import (
     JobBody,
@@ -49,23 +49,29 @@ def get_job(services: ServicesDep, job_id: str) -> JobBody:
 
 @router.post("/{job_id}/photos", status_code=202, summary="Add photos to a job")
 def add_photos(
-    services: ServicesDep, job_id: str, photos: Photos, metadata: MetadataField = None
+    services: ServicesDep,
+    job_id: str,
+    photos: Photos,
+    metadata: MetadataField = None,
+    key: IdempotencyKey = None,
 ) -> JobBody:
     """Add 1 to 64 photos to an open job."""
     entries = parse_metadata(metadata, len(photos))
     check_count(photos, services.settings.limits.photos_per_request)
     uploads = read_uploads(photos, entries, services.image_limits.max_bytes)
-    return JobBody.of(services.jobs.add_photos(job_id, uploads, len(photos)))
+    return JobBody.of(services.jobs.add_photos(job_id, uploads, len(photos), key=key))
 
 
 @router.post("/{job_id}/known", summary="Ask which photos are here already")
-def add_known(services: ServicesDep, job_id: str, body: KnownPhotos) -> MissingPhotos:
+def add_known(
+    services: ServicesDep, job_id: str, body: KnownPhotos, key: IdempotencyKey = None
+) -> MissingPhotos:
     """Account the photos that are here already; the answer says which have to be uploaded."""
     images = [
         KnownImage(item.sha256, item.metadata.to_domain(item.metadata.filename or ""))
         for item in body.items
     ]
-    return MissingPhotos(missing=services.jobs.add_known(job_id, images))
+    return MissingPhotos(missing=services.jobs.add_known(job_id, images, key=key))
 
 
 @router.post("/{job_id}/seal", summary="Close a job for more photos")
