@@ -98,6 +98,7 @@ class Services:
             dispatcher=self.dispatcher,
             ingestor=ingestor,
             leases=leases,
+            gate=gate,
             stopping=stopping,
         )
         self._closing.callback(work.close)
@@ -108,7 +109,7 @@ class Services:
         self.ledger.ping()
         self.store.ping()
         self.index.ping()
-        self.catalogue.current()
+        self.embedder.models()
 
     def _make_ingestor(self, observer: IngestObserver) -> Ingestor:
         settings = self.settings
@@ -260,12 +261,13 @@ def _open_index(settings: Settings) -> Index:
             from petsearch.adapters import qdrant_index
             from petsearch.adapters.qdrant_collection import CollectionOptions
         key = settings.qdrant_api_key.get_secret_value()
+        client = qdrant_index.connect(url, api_key=key or None, use_grpc=settings.qdrant_grpc)
         options = CollectionOptions(
             shards=settings.qdrant_shards,
             replicas=settings.qdrant_replicas,
             quantization=settings.qdrant_quantization,
         )
-        return qdrant_index.QdrantIndex(qdrant_index.connect(url, api_key=key or None), options)
+        return qdrant_index.QdrantIndex(client, options)
     raise _unknown_address("INDEX_URL", url, "http://<host>:<port>, edge:<dir>")
 
 

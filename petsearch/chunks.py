@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pydantic import TypeAdapter
 
 from petsearch import object_keys
+from petsearch.errors import NotFound
 from petsearch.model import Item, Outcome
 from petsearch.ports import ObjectStore
 
@@ -31,6 +32,14 @@ def write_outcomes(
 ) -> None:
     """Store what became of a chunk's items."""
     store.put(object_keys.outcomes(job_id, chunk_no), _OUTCOMES.dump_json(tuple(outcomes)))
+
+
+def find_outcomes(store: ObjectStore, job_id: str, chunk_no: int) -> tuple[Outcome, ...] | None:
+    """What became of a chunk's items, or None if that is not written yet."""
+    try:
+        return read_outcomes(store, job_id, chunk_no)
+    except NotFound:
+        return None
 
 
 def read_outcomes(store: ObjectStore, job_id: str, chunk_no: int) -> tuple[Outcome, ...]:

@@ -114,21 +114,31 @@ class Client:
     def add_photos(
         self, job_id: str, photos: Sequence[Photo], *, key: str | None = None
     ) -> JsonDict:
-        """Add at most 64 photos to an open job; safe to repeat with the same `key`."""
+        """Add at most 64 photos to an open job. With the same `key` again they count once."""
         files = [("photos", (photo.filename, photo.data)) for photo in photos]
-        form = _given({"metadata": json.dumps([p.described for p in photos]), "key": key})
-        return self._call("POST", f"/v1/jobs/{job_id}/photos", files=files, data=form)
+        metadata = json.dumps([photo.described for photo in photos])
+        return self._call(
+            "POST",
+            f"/v1/jobs/{job_id}/photos",
+            files=files,
+            data={"metadata": metadata},
+            headers=_given({"Idempotency-Key": key}),
+        )
 
     def add_known(
         self, job_id: str, photos: Sequence[tuple[str, JsonDict]], *, key: str | None = None
     ) -> list[int]:
         """Account photos, given as (SHA-256, metadata), that the server has; which are missing.
 
-        Safe to repeat with the same `key`.
+        With the same `key` again they count once.
         """
         items = [{"sha256": sha256, "metadata": metadata} for sha256, metadata in photos]
-        body = _given({"items": items, "key": key})
-        answer = self._call("POST", f"/v1/jobs/{job_id}/known", json=body)
+        answer = self._call(
+            "POST",
+            f"/v1/jobs/{job_id}/known",
+            json={"items": items},
+            headers=_given({"Idempotency-Key": key}),
+        )
         missing: list[int] = answer["missing"]
         return missing
 

@@ -141,28 +141,30 @@ class Ingestor:
             NotFound: what the chunk holds is not there.
         """
         items = chunks.read_chunk(self._store, job.job_id, chunk_no)
-        target = self._catalogue.current()
-        tries = Counter[int]() if tries is None else tries
-        run = ChunkRun(job, chunk_no, target, should_stop, one_by_one, tries)
-        outcomes = sorted(self._bring_in(run, items), key=lambda outcome: outcome.item_no)
-        if len(outcomes) < len(items) and not self._is_cancelled(job):
-            return False
-        self._account(run, items, outcomes)
+        outcomes = chunks.find_outcomes(self._store, job.job_id, chunk_no)
+        if outcomes is None:
+            target = self._catalogue.current()
+            tries = Counter[int]() if tries is None else tries
+            run = ChunkRun(job, chunk_no, target, should_stop, one_by_one, tries)
+            outcomes = tuple(sorted(self._bring_in(run, items), key=lambda o: o.item_no))
+            if len(outcomes) < len(items) and not self._is_cancelled(job):
+                return False
+            # Before it is counted, so that whatever is counted can be read; a run that is cut
+            # off after this does not do it all again.
+            chunks.write_outcomes(self._store, job.job_id, chunk_no, outcomes)
+        self._discard_staged(items, outcomes)
+        self._account(job.job_id, chunk_no, outcomes)
         return True
 
     def _is_cancelled(self, job: Job) -> bool:
         """A cancelled job accounts what it has."""
         return self._ledger.get(job.job_id).cancelled
 
-    def _account(self, run: ChunkRun, items: Sequence[Item], outcomes: Sequence[Outcome]) -> None:
-        job_id = run.job.job_id
-        # Before it is counted, so that whatever is counted can be read.
-        chunks.write_outcomes(self._store, job_id, run.chunk_no, outcomes)
+    def _account(self, job_id: str, chunk_no: int, outcomes: Sequence[Outcome]) -> None:
         counts = Counter(outcome.status for outcome in outcomes)
-        counted = self._ledger.account_chunk(job_id, run.chunk_no, counts, self._clock())
+        counted = self._ledger.account_chunk(job_id, chunk_no, counts, self._clock())
         if counted:
             self._observer.items_ended(counts)
-        self._discard_staged(items, outcomes)
         log.info("chunk accounted", counted=counted, **{s.value: n for s, n in counts.items()})
 
     def _bring_in(self, run: ChunkRun, items: Sequence[Item]) -> Iterator[Outcome]:

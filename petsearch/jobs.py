@@ -8,7 +8,7 @@ from datetime import datetime
 from petsearch import chunks, object_keys
 from petsearch.catalogue import Catalogue
 from petsearch.dispatching import Dispatcher
-from petsearch.errors import Conflict, InvalidInput, NotFound
+from petsearch.errors import Conflict, InvalidInput
 from petsearch.model import (
     ImageMetadata,
     Item,
@@ -121,7 +121,7 @@ class Jobs:
         if not count:
             raise InvalidInput("There is no photo in the request; send at least one.")
         slot = self._ledger.reserve_chunk(job_id, count, key=key)
-        if not slot.is_new and self._ledger.chunk_size(job_id, slot.chunk_no):
+        if slot.is_added:
             return self._ledger.get(job_id)
         items = [
             self._stage(job_id, slot.first_item_no + offset, upload)
@@ -141,7 +141,7 @@ class Jobs:
         known = [image for image in images if image_id_of(image.sha256) in found]
         if known:
             slot = self._ledger.reserve_chunk(job_id, len(known), key=key)
-            if not slot.is_new and self._ledger.chunk_size(job_id, slot.chunk_no):
+            if slot.is_added:
                 # What became known since the first call is still to be uploaded: it is not counted.
                 items = chunks.read_chunk(self._store, job_id, slot.chunk_no)
                 found = {image_id_of(item.sha256) for item in items}
@@ -184,10 +184,8 @@ class Jobs:
 
     def _latest(self, job: Job, chunk_no: int) -> list[Outcome]:
         """The outcomes of a chunk, less the failures that a later chunk tries again."""
-        try:
-            outcomes = chunks.read_outcomes(self._store, job.job_id, chunk_no)
-        except NotFound:  # nothing that can be read was in the chunk
-            return []
+        # None where nothing that can be read was in the chunk.
+        outcomes = chunks.find_outcomes(self._store, job.job_id, chunk_no) or ()
         if job.first_retry is None or all(o.status is not ItemStatus.FAILED for o in outcomes):
             return list(outcomes)
         retried = self._retried_after(job.job_id, max(chunk_no + 1, job.first_retry))

@@ -245,8 +245,8 @@ class ChunkSlot:
 
     chunk_no: int
     first_item_no: int
-    is_new: bool = True
-    """False if the same key reserved it before: then it may be added already."""
+    is_added: bool = False
+    """Whether a call with the same key reserved and added it before."""
 
 
 class Claim(StrEnum):
@@ -315,7 +315,8 @@ class JobLedger(Protocol):
         """Take the next chunk number and item numbers; nothing is counted yet.
 
         Args:
-            key: the same key gets the same slot again, so that a call can be repeated.
+            key: the same key gets the same slot again, so that a call can be repeated, also when
+                the job was sealed meanwhile. Of another size it is another slot until one is added.
 
         Raises:
             NotFound: there is no such job.

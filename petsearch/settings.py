@@ -48,6 +48,7 @@ class Settings(BaseSettings):
     qdrant_shards: int = Field(1, gt=0, description="of a new collection")
     qdrant_replicas: int = Field(1, gt=0, description="copies of every shard")
     qdrant_quantization: Literal["none", "int8"] = "none"
+    qdrant_grpc: bool = Field(default=True, description="off: over HTTP alone, for proxies")
     allow_no_keys: bool = False
     allowed_hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[::1]")
     lease_s: float = Field(30.0, gt=0, description="a worker silent for so long is dead")

@@ -1,19 +1,28 @@
 """Bulk upload through the API: sends only what the server has not, in parallel, as one job."""
 
+import random
 import threading
+import time
+import uuid
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
+from typing import TypeVar
 
 from petsearch.client import Client, Photo
+from petsearch.errors import Unavailable
 from petsearch.model import JobState, JsonDict, sha256_of
 from petsearch.photo_sources import PhotoSource
 
 BATCH_PHOTOS = 64
 BATCH_BYTES = 32 * 1024 * 1024
+PATIENCE_S = 600.0
+"""How long one call to a server that fails is repeated before the upload is given up."""
 _POLL_S = 0.25
+_LONGEST_PAUSE_S = 8.0
+_Answer = TypeVar("_Answer")
 
 
 @dataclass(frozen=True)
@@ -36,30 +45,53 @@ def upload(
     """Send every photo of `source` as one job and wait until each is accounted; the job.
 
     Run again after a stop, it goes on where it was: what the server has is not sent again.
+
+    Raises:
+        Unavailable: the server failed for longer than `PATIENCE_S`, or at the first call.
     """
     job = client.open_job(name, expected=source.count)
     job_id = job["job_id"]
     sent = 0
-    calls = (
-        partial(_send, client, job_id, batch, str(number))
-        for number, batch in enumerate(_batches(source.photos))
-    )
+    calls = (partial(_send, client, job_id, batch) for batch in _batches(source.photos))
     with ThreadPoolExecutor(threads, thread_name_prefix="upload") as pool:
         for count in _in_order_of_completion(pool, calls, threads):
             sent += count
-            on_progress(Progress(sent, client.job(job_id)))
-    client.seal_job(job_id)
+            on_progress(Progress(sent, patiently(lambda: client.job(job_id))))
+    patiently(lambda: client.seal_job(job_id))
     return _wait_until_final(client, job_id, sent, on_progress)
 
 
-def _send(client: Client, job_id: str, batch: list[Photo], key: str) -> int:
-    """Send a batch; the key makes each call safe to repeat."""
+def _send(client: Client, job_id: str, batch: list[Photo]) -> int:
     known = [(sha256_of(photo.data), photo.described) for photo in batch]
-    missing = client.add_known(job_id, known, key=f"known {key}")
+    # One key a call: repeated after an answer that was lost, it counts its photos once.
+    known_key, photos_key = uuid.uuid4().hex, uuid.uuid4().hex
+    missing = patiently(lambda: client.add_known(job_id, known, key=known_key))
     if missing:
         photos = [batch[position] for position in missing]
-        client.add_photos(job_id, photos, key=f"photos {key}")
+        patiently(lambda: client.add_photos(job_id, photos, key=photos_key))
     return len(batch)
+
+
+def patiently(call: Callable[[], _Answer], *, patience_s: float = PATIENCE_S) -> _Answer:
+    """What `call` answers, repeated with a growing pause while the server is not available.
+
+    Only for calls that do the same when they are repeated.
+
+    Raises:
+        Unavailable: it still was not after `patience_s`.
+    """
+    deadline = time.monotonic() + patience_s
+    longest_s = 0.5
+    while True:
+        try:
+            return call()
+        except Unavailable:
+            # Spread out, so that many clients do not come back all at once.
+            pause_s = random.uniform(longest_s / 2, longest_s)
+            if time.monotonic() + pause_s > deadline:
+                raise
+        time.sleep(pause_s)
+        longest_s = min(2 * longest_s, _LONGEST_PAUSE_S)
 
 
 def _batches(photos: Iterable[Photo]) -> Iterator[list[Photo]]:
@@ -92,7 +124,7 @@ def _wait_until_final(
 ) -> JsonDict:
     pause = threading.Event()
     while True:
-        job = client.job(job_id)
+        job = patiently(lambda: client.job(job_id))
         on_progress(Progress(sent, job))
         if JobState(job["state"]).is_final:
             return job

@@ -4,6 +4,7 @@ import threading
 from dataclasses import dataclass
 
 from petsearch.chunk_worker import ChunkWorker
+from petsearch.dependency_gate import DependencyGate
 from petsearch.dispatching import Dispatcher
 from petsearch.enumeration import Enumerator
 from petsearch.errors import PetsearchError
@@ -27,6 +28,7 @@ class Work:
     dispatcher: Dispatcher
     ingestor: Ingestor
     leases: LeaseKeeper
+    gate: DependencyGate
     stopping: threading.Event
     _sweeper: threading.Thread | None = None
 

@@ -49,16 +49,20 @@ if redis.call('EXISTS', job) == 0 then return {{-1, 0, 0}} end
 if ARGV[2] ~= '' then
   local slot = redis.call('HGET', reserved, ARGV[2])
   if slot then
-    local chunk, item = string.match(slot, '(%d+):(%d+)')
-    return {{tonumber(chunk), tonumber(item), 0}}
+    local chunk, item, count = string.match(slot, '(%d+):(%d+):(%d+)')
+    local added = redis.call('HEXISTS', chunks, chunk)
+    -- Of another size it is another chunk, unless the first one counts already.
+    if added == 1 or count == ARGV[1] then return {{tonumber(chunk), tonumber(item), added}} end
   end
 end
 local flags = redis.call('HMGET', job, 'sealed', 'cancelled')
 if flags[1] == '1' or flags[2] == '1' then return {{-2, 0, 0}} end
 local chunk = redis.call('HINCRBY', job, 'next_chunk', 1) - 1
 local item = redis.call('HINCRBY', job, 'next_item', ARGV[1]) - ARGV[1]
-if ARGV[2] ~= '' then redis.call('HSET', reserved, ARGV[2], chunk .. ':' .. item) end
-return {{chunk, item, 1}}
+if ARGV[2] ~= '' then
+  redis.call('HSET', reserved, ARGV[2], chunk .. ':' .. item .. ':' .. ARGV[1])
+end
+return {{chunk, item, 0}}
 """
 
 ADD = f"""{_COMMON}

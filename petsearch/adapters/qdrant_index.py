@@ -20,14 +20,18 @@ _FACET_VALUES = 10_000
 _TIMEOUT_S = 30
 
 
-def connect(url: str, *, api_key: str | None = None) -> QdrantClient:
-    """A client of the server at `url` (its HTTP address); calls go over gRPC. Sends nothing yet."""
+def connect(url: str, *, api_key: str | None = None, use_grpc: bool = True) -> QdrantClient:
+    """A client of the server at `url` (its HTTP address). Sends nothing yet.
+
+    Args:
+        use_grpc: over gRPC, on the port beside that of HTTP; else over HTTP alone, for proxies.
+    """
     port = urlsplit(url).port or 6333
     return QdrantClient(
         url=url,
         port=port,
         grpc_port=port + (_GRPC_PORT - 6333),
-        prefer_grpc=True,
+        prefer_grpc=use_grpc,
         api_key=api_key,
         timeout=_TIMEOUT_S,
         check_compatibility=False,

@@ -76,12 +76,12 @@ class RedisLedger:
 
     def reserve_chunk(self, job_id: str, item_count: int, *, key: str | None = None) -> ChunkSlot:
         """See `JobLedger.reserve_chunk`."""
-        chunk_no, item_no, is_new = self._run("RESERVE", job_id, item_count, key or "")
+        chunk_no, item_no, is_added = self._run("RESERVE", job_id, item_count, key or "")
         if chunk_no == -1:
             raise NotFound(f"There is no job {job_id!r}.")
         if chunk_no == -2:
             raise Conflict(f"The job {job_id!r} takes no more items; start another one.")
-        return ChunkSlot(int(chunk_no), int(item_no), bool(is_new))
+        return ChunkSlot(int(chunk_no), int(item_no), is_added=bool(is_added))
 
     def add_chunk(
         self, job_id: str, chunk_no: int, item_count: int, *, cursor: str | None = None

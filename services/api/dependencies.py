@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Header, Query, Request
 
 from petsearch.bootstrap import Services
 from petsearch.model import Filters
@@ -37,6 +37,14 @@ def _image_id(image_id: UUID) -> str:
     return str(image_id)
 
 
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        pattern=r"^[A-Za-z0-9._-]{1,64}$",
+        description="Of this call: repeated with the same one, its photos count once.",
+    ),
+]
 ServicesDep = Annotated[Services, Depends(_services)]
 FiltersDep = Annotated[Filters, Depends(_filters)]
 SearchOptionsDep = Annotated[SearchOptions, Depends(_search_options)]

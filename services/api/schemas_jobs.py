@@ -129,10 +129,6 @@ class KnownPhotos(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     items: Annotated[list[KnownPhoto], Field(max_length=64)]
-    key: Annotated[
-        ShortText | None,
-        Field(description="The same key again counts nothing twice."),
-    ] = None
 
 
 class MissingPhotos(BaseModel):

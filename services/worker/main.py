@@ -7,6 +7,7 @@ import celery
 import celery.signals
 
 from petsearch.bootstrap import Services, build_services
+from petsearch.errors import Unavailable
 from petsearch.observability import configure_logging, get_logger
 from petsearch.settings import Settings
 from petsearch.working import Work
@@ -20,6 +21,15 @@ def create_app(services: Services, work: Work) -> celery.Celery:
     services.initialise()
     register_tasks(services.celery_app, work)
     return services.celery_app
+
+
+def _create_patiently(services: Services, work: Work) -> celery.Celery:
+    """The application, once everything answers that it needs."""
+    while True:
+        try:
+            return create_app(services, work)
+        except Unavailable as error:
+            work.gate.wait(error, give_up=lambda: False)
 
 
 class WorkerThread:
@@ -66,7 +76,7 @@ def main() -> None:
     configure_logging(level=settings.log_level, json=settings.log_json)
     services = build_services(settings)
     work = services.make_work()
-    app = create_app(services, work)
+    app = _create_patiently(services, work)
     celery.signals.worker_shutting_down.connect(lambda **_: work.stop(), weak=False)
     work.begin()
     try:

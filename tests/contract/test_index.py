@@ -1,6 +1,7 @@
 """What every index does, whichever engine is behind it."""
 
 import os
+import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -22,16 +23,36 @@ from petsearch.model import Filters, ItemRef
 from petsearch.ports import Index
 from tests.contract.real_servers import where_set
 from tests.contract.records import DIM, embedding, point, record
+from tests.processes import Processes, answers_http, free_port
 
 PETS = "pets-model-0"
 ALL = Filters()
 
 
+@pytest.fixture(scope="module")
+def rest_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Our small Qdrant server as a process of its own."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    with Processes(tmp_path_factory.mktemp("qdrant")) as processes:
+        command = [sys.executable, "-m", "tests.qdrant_server", "--port", str(port)]
+        processes.add("qdrant", command, answers=answers_http(f"{url}/readyz")).wait_until_up()
+        yield url
+
+
 @pytest.fixture(
-    params=["edge", "client's local mode", *where_set("PETSEARCH_TEST_QDRANT_URL", "server")]
+    params=[
+        "edge",
+        "client's local mode",
+        "qdrant rest",
+        *where_set("PETSEARCH_TEST_QDRANT_URL", "server"),
+    ]
 )
 def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Index]:
-    opened = _open(request.param, tmp_path)
+    if request.param == "qdrant rest":
+        opened: Index = _emptied(request.getfixturevalue("rest_url"), use_grpc=False)
+    else:
+        opened = _open(request.param, tmp_path)
     opened.create_collection(PETS, DIM)
     opened.point_alias_to(PETS)
     yield opened
@@ -45,8 +66,11 @@ def _open(kind: str, folder: Path) -> Index:
         # It keeps no payload indexes, and says so.
         warnings.filterwarnings("ignore", message="Payload indexes have no effect")
         return QdrantIndex(QdrantClient(":memory:"))
-    url = os.environ["PETSEARCH_TEST_QDRANT_URL"]
-    client = qdrant_index.connect(url)
+    return _emptied(os.environ["PETSEARCH_TEST_QDRANT_URL"], use_grpc=True)
+
+
+def _emptied(url: str, *, use_grpc: bool) -> Index:
+    client = qdrant_index.connect(url, use_grpc=use_grpc)
     for found in client.get_collections().collections:
         client.delete_collection(found.name)
     return QdrantIndex(client)
@@ -261,8 +285,9 @@ def test_it_answers(index: Index) -> None:
     index.ping()
 
 
-def test_a_server_that_is_not_there_is_unavailable() -> None:
-    absent = QdrantIndex(qdrant_index.connect("http://127.0.0.1:9"))
+@pytest.mark.parametrize("use_grpc", [True, False])
+def test_a_server_that_is_not_there_is_unavailable(use_grpc: bool) -> None:  # noqa: FBT001
+    absent = QdrantIndex(qdrant_index.connect("http://127.0.0.1:9", use_grpc=use_grpc))
     for call in (absent.ping, absent.current, lambda: absent.count(PETS, ALL)):
         with pytest.raises(Unavailable, match="Qdrant"):
             call()

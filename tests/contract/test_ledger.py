@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -106,9 +107,14 @@ def test_the_same_key_reserves_the_same_chunk(ledger: JobLedger) -> None:
     _open(ledger)
     first = ledger.reserve_chunk(JOB, 5, key="batch 0")
     ledger.reserve_chunk(JOB, 1)
-    again = ledger.reserve_chunk(JOB, 5, key="batch 0")
-    assert (first.is_new, again.is_new) == (True, False)
-    assert (again.chunk_no, again.first_item_no) == (first.chunk_no, first.first_item_no)
+    assert ledger.reserve_chunk(JOB, 5, key="batch 0") == first
+    assert ledger.reserve_chunk(JOB, 4, key="batch 0") != first, "of another size"
+    slot = ledger.reserve_chunk(JOB, 2, key="batch 1")
+    ledger.add_chunk(JOB, slot.chunk_no, 2)
+    ledger.seal(JOB, NOW)
+    for count in (2, 3):
+        again = ledger.reserve_chunk(JOB, count, key="batch 1")
+        assert again == replace(slot, is_added=True), "what counts already does not count again"
 
 
 def test_adding_a_chunk_twice_counts_it_once(ledger: JobLedger) -> None:

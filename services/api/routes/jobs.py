@@ -2,11 +2,11 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Query, Response
+from fastapi import APIRouter, Query, Response
 
 from petsearch.jobs import JobOptions, KnownImage
 from petsearch.model import ItemStatus
-from services.api.dependencies import MAX_RESULTS, ServicesDep
+from services.api.dependencies import MAX_RESULTS, IdempotencyKey, ServicesDep
 from services.api.routes.images import MetadataField, Photos, check_count, read_uploads
 from services.api.schemas import parse_metadata
 from services.api.schemas_jobs import (
@@ -58,10 +58,7 @@ def add_photos(
     job_id: str,
     photos: Photos,
     metadata: MetadataField = None,
-    key: Annotated[
-        str | None,
-        Form(max_length=200, description="A repeated call with the same key adds nothing twice."),
-    ] = None,
+    key: IdempotencyKey = None,
 ) -> JobBody:
     """Add 1 to 64 photos to an open job."""
     entries = parse_metadata(metadata, len(photos))
@@ -71,13 +68,15 @@ def add_photos(
 
 
 @router.post("/{job_id}/known", summary="Ask which photos are here already")
-def add_known(services: ServicesDep, job_id: str, body: KnownPhotos) -> MissingPhotos:
+def add_known(
+    services: ServicesDep, job_id: str, body: KnownPhotos, key: IdempotencyKey = None
+) -> MissingPhotos:
     """Account the photos that are here already; the answer says which have to be uploaded."""
     images = [
         KnownImage(item.sha256, item.metadata.to_domain(item.metadata.filename or ""))
         for item in body.items
     ]
-    return MissingPhotos(missing=services.jobs.add_known(job_id, images, key=body.key))
+    return MissingPhotos(missing=services.jobs.add_known(job_id, images, key=key))
 
 
 @router.post("/{job_id}/seal", summary="Close a job for more photos")

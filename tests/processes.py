@@ -1,0 +1,180 @@
+"""Programs as processes of a test: start, wait until up, kill, start again, end them all."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+START_S = 60.0
+STOP_S = 20.0
+_POLL_S = 0.05
+
+
+def free_port() -> int:
+    """A TCP port of loopback that nobody listened on a moment ago."""
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", 0))
+        port: int = taken.getsockname()[1]
+        return port
+
+
+def answers_http(url: str) -> Callable[[], bool]:
+    """A check: whether a GET of `url` succeeds."""
+
+    def check() -> bool:
+        with contextlib.suppress(httpx.HTTPError):
+            return httpx.get(url, timeout=5, trust_env=False).is_success
+        return False
+
+    return check
+
+
+def listens(port: int) -> Callable[[], bool]:
+    """A check: whether somebody accepts connections on a port of loopback."""
+
+    def check() -> bool:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return True
+        return False
+
+    return check
+
+
+class Process:
+    """A program that can be killed and started again. What it says is appended to `log_file`.
+
+    Args:
+        answers: whether it is up.
+        env: added to this process's environment.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        answers: Callable[[], bool],
+        log_file: Path,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        self.name = name
+        self.log_file = log_file
+        self._command = [*command]
+        self._answers = answers
+        self._env = {**os.environ, **(env or {})}
+        self._running: subprocess.Popen[bytes] | None = None
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it runs."""
+        return self._running is not None and self._running.poll() is None
+
+    @property
+    def pid(self) -> int:
+        """Its process id; the last one if it ended."""
+        assert self._running is not None, f"{self.name} was never started"
+        return self._running.pid
+
+    @property
+    def log(self) -> str:
+        """Everything it said so far, in all its lives."""
+        return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
+
+    def start(self) -> None:
+        """Start it, without waiting until it answers."""
+        assert not self.is_alive, f"{self.name} runs already"
+        with self.log_file.open("ab") as output:
+            # A session of its own: whatever it starts ends with it, and Ctrl-C reaches only us.
+            self._running = subprocess.Popen(
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=self._env,
+                start_new_session=True,
+            )
+
+    def wait_until_up(self, timeout_s: float = START_S) -> None:
+        """Wait until it answers.
+
+        Raises:
+            AssertionError: it ended, or took too long; says how its log ends.
+        """
+        deadline = time.monotonic() + timeout_s
+        while not self._answers():
+            assert self.is_alive, f"{self.name} ended: {self._last_lines()}"
+            assert time.monotonic() < deadline, f"{self.name} is not up: {self._last_lines()}"
+            time.sleep(_POLL_S)
+
+    def kill(self) -> None:
+        """SIGKILL, and wait until it is gone."""
+        self._signal(signal.SIGKILL)
+        assert self._running is not None
+        self._running.wait()
+
+    def stop(self) -> None:
+        """SIGTERM, and SIGKILL if it takes too long."""
+        if self._running is None:
+            return
+        self._signal(signal.SIGTERM)
+        try:
+            self._running.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def _signal(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, number)
+
+    def _last_lines(self) -> str:
+        return " | ".join(self.log.splitlines()[-5:])
+
+
+class Processes:
+    """Processes that end together, also when the test fails. Their logs lie in `folder`."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._all: list[Process] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.end()
+
+    def add(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        answers: Callable[[], bool],
+        env: Mapping[str, str] | None = None,
+    ) -> Process:
+        """A process of that name, started. See `Process`."""
+        log_file = self._folder / f"{name}.log"
+        process = Process(name, command, answers=answers, log_file=log_file, env=env)
+        self._all.append(process)
+        process.start()
+        return process
+
+    def end(self) -> None:
+        """Kill what runs, the last started first: what it writes is not wanted any more."""
+        for process in reversed(self._all):
+            process.kill()
+        self._all.clear()
