@@ -2,6 +2,9 @@
 
 from petsearch.errors import InvalidInput
 
+IMPORTS = "imports/"
+"""Below it lie the files that were uploaded to be read by jobs."""
+
 
 def check(key: str) -> None:
     """Refuse what is no key: empty parts, `.`, `..` and NUL.
@@ -31,6 +34,11 @@ def thumbnail(image_id: str) -> str:
 def staging(job_id: str, item_no: int) -> str:
     """An upload that is not checked yet."""
     return f"staging/{job_id}/{item_no}"
+
+
+def import_file(job_id: str, name: str) -> str:
+    """An archive or manifest that was uploaded to be read by a job."""
+    return f"{IMPORTS}{job_id}/{name}"
 
 
 def chunk(job_id: str, chunk_no: int) -> str:

@@ -1,5 +1,6 @@
 """Settings from `PETSEARCH_…` environment variables. The addresses choose the shape."""
 
+from pathlib import Path
 from typing import Self
 
 from pydantic import Field, SecretStr, ValidationError
@@ -47,6 +48,12 @@ class Settings(BaseSettings):
     qdrant_api_key: SecretStr = SecretStr("")
     allow_no_keys: bool = False
     allowed_hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[::1]")
+    import_dirs: tuple[Path, ...] = ()
+    """Folders of this machine that jobs may read; no other path is read."""
+    import_buckets: tuple[str, ...] = ()
+    """Buckets of the object store's server that jobs may read."""
+    url_ingest: bool = False
+    """Whether jobs may fetch photos from public web addresses."""
     worker_threads: int = Field(2, gt=0, description="chunks worked on at a time")
     decode_threads: int = Field(0, ge=0, description="0: one per core")
     ingest_batch_size: int = Field(16, gt=0, description="photos embedded at a time")

@@ -78,14 +78,12 @@ class MinioStore:
                 response.close()
                 response.release_conn()
 
-    def open(self, key: str) -> BinaryIO:
+    def open(self, key: str, *, offset: int = 0) -> BinaryIO:
         """See `ObjectStore.open`."""
         object_keys.check(key)
         with _translated(key):
-            response = self._client.get_object(self._bucket, key)
-        # Otherwise urllib3 closes it at its end, and one more read is an error.
-        response.auto_close = False  # type: ignore[attr-defined]  # it is urllib3.HTTPResponse
-        return cast(BinaryIO, io.BufferedReader(response))
+            response = self._client.get_object(self._bucket, key, offset=offset)
+        return cast(BinaryIO, io.BufferedReader(_Body(response, key)))
 
     def stat(self, key: str) -> StoredObject:
         """See `ObjectStore.stat`."""
@@ -141,6 +139,29 @@ class MinioStore:
         except S3Error as error:
             if error.code not in ("BucketAlreadyOwnedByYou", "BucketAlreadyExists"):
                 raise  # otherwise another process was faster
+
+
+class _Body(io.RawIOBase):
+    """An answer's body as a stream whose errors are our own."""
+
+    def __init__(self, response: urllib3.BaseHTTPResponse, key: str) -> None:
+        self._response = response
+        self._key = key
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        with _translated(self._key):
+            part = self._response.read(len(buffer))
+        buffer[: len(part)] = part
+        return len(part)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._response.close()
+            self._response.release_conn()
+        super().close()
 
 
 @contextmanager

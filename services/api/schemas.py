@@ -8,7 +8,6 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapte
 
 from petsearch.errors import InvalidInput
 from petsearch.model import (
-    ImageMetadata,
     ImageRecord,
     ItemStatus,
     Job,
@@ -16,37 +15,9 @@ from petsearch.model import (
     Outcome,
     SearchResult,
 )
+from petsearch.photo_metadata import PhotoMetadata, ShortText
 
-ShortText = Annotated[str, StringConstraints(max_length=200, strip_whitespace=True)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-
-
-class PhotoMetadata(BaseModel):
-    """What a client may say about a photo. Everything is optional."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    filename: ShortText | None = None
-    breed: ShortText | None = None
-    species: ShortText | None = None
-    animal_id: ShortText | None = None
-    status: ShortText | None = None
-    tags: Annotated[list[ShortText], Field(max_length=50)] = []
-    taken_at: datetime | None = None
-    attributes: Annotated[dict[ShortText, ShortText], Field(max_length=50)] = {}
-
-    def to_domain(self, filename: str) -> ImageMetadata:
-        """The domain's metadata; `filename` is used where the client named none."""
-        return ImageMetadata(
-            filename=safe_filename(self.filename or filename),
-            breed=self.breed or None,
-            species=self.species or None,
-            animal_id=self.animal_id or None,
-            status=self.status or None,
-            tags=tuple(tag for tag in self.tags if tag),
-            taken_at=self.taken_at,
-            attributes=self.attributes,
-        )
 
 
 _METADATA = TypeAdapter(list[PhotoMetadata])
@@ -73,12 +44,6 @@ def parse_metadata(text: str | None, count: int) -> list[PhotoMetadata]:
     if len(entries) != count:
         raise InvalidInput(f"metadata has {len(entries)} entries for {count} photos.")
     return entries
-
-
-def safe_filename(name: str) -> str:
-    """The last part of a path, without control characters, at most 200 characters."""
-    last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
-    return "".join(character for character in last if character.isprintable())[:200]
 
 
 class ImageUrls(BaseModel):

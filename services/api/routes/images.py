@@ -9,9 +9,10 @@ from fastapi.responses import FileResponse, StreamingResponse
 from petsearch import object_keys
 from petsearch.errors import InvalidInput
 from petsearch.jobs import Upload
+from petsearch.photo_metadata import PhotoMetadata
 from petsearch.ports import ObjectStore
 from services.api.dependencies import MAX_RESULTS, FiltersDep, ImageIdDep, ServicesDep
-from services.api.schemas import ImageBody, ImagePage, JobBody, PhotoMetadata, parse_metadata
+from services.api.schemas import ImageBody, ImagePage, JobBody, parse_metadata
 
 router = APIRouter(prefix="/v1/images", tags=["images"])
 
