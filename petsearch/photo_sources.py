@@ -9,11 +9,7 @@ from typing import Any
 from petsearch.client import Photo
 from petsearch.errors import ConfigurationError, InvalidInput, NotFound
 from petsearch.model_hub import hub_answers
-
-SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".png", ".webp", ".gif", ".heic", ".heif", ".bmp", ".tif", ".tiff"}
-)
-"""What counts as a photo when a folder is walked; a file named by itself is always taken."""
+from petsearch.sources.names import PHOTO_SUFFIXES
 
 
 @dataclass(frozen=True)
@@ -42,7 +38,7 @@ def from_paths(paths: Sequence[Path], *, max_bytes: int) -> PhotoSource:
                 for name in names
                 if not name.startswith(".")
             ]
-            wanted = sorted(file for file in found if file.suffix.lower() in SUFFIXES)
+            wanted = sorted(file for file in found if file.suffix.lower() in PHOTO_SUFFIXES)
             skipped += len(found) - len(wanted)
             files += wanted
         elif path.exists():

@@ -29,6 +29,16 @@ def open_bucket(url: str, *, access_key: str, secret_key: str) -> "MinioStore":
     Raises:
         ConfigurationError: the address names no host or no bucket.
     """
+    client, bucket = make_client(url, access_key=access_key, secret_key=secret_key)
+    return MinioStore(client, bucket)
+
+
+def make_client(url: str, *, access_key: str, secret_key: str) -> tuple[Minio, str]:
+    """A client of the server in such an address, and the bucket in it. Sends nothing yet.
+
+    Raises:
+        ConfigurationError: the address names no host or no bucket.
+    """
     parts = urlsplit(url)
     bucket = parts.path.strip("/")
     if not parts.netloc or not bucket or "/" in bucket:
@@ -45,7 +55,7 @@ def open_bucket(url: str, *, access_key: str, secret_key: str) -> "MinioStore":
     client = Minio(
         parts.netloc, access_key=access_key, secret_key=secret_key, secure=secure, http_client=pool
     )
-    return MinioStore(client, bucket)
+    return client, bucket
 
 
 class MinioStore:
@@ -58,7 +68,7 @@ class MinioStore:
     def put(self, key: str, data: bytes) -> None:
         """See `ObjectStore.put`."""
         object_keys.check(key)
-        with _translated(key):
+        with translated_s3_errors(key):
             try:
                 self._put(key, data)
             except S3Error as error:
@@ -70,7 +80,7 @@ class MinioStore:
     def get(self, key: str) -> bytes:
         """See `ObjectStore.get`."""
         object_keys.check(key)
-        with _translated(key):
+        with translated_s3_errors(key):
             response = self._client.get_object(self._bucket, key)
             try:
                 return response.read()
@@ -81,14 +91,14 @@ class MinioStore:
     def open(self, key: str, *, offset: int = 0) -> BinaryIO:
         """See `ObjectStore.open`."""
         object_keys.check(key)
-        with _translated(key):
+        with translated_s3_errors(key):
             response = self._client.get_object(self._bucket, key, offset=offset)
         return cast(BinaryIO, io.BufferedReader(_Body(response, key)))
 
     def stat(self, key: str) -> StoredObject:
         """See `ObjectStore.stat`."""
         object_keys.check(key)
-        with _translated(key):
+        with translated_s3_errors(key):
             found = self._client.stat_object(self._bucket, key)
         assert found.size is not None
         assert found.last_modified is not None
@@ -98,7 +108,7 @@ class MinioStore:
         """See `ObjectStore.move`. S3 has no rename: a copy on the server, then a delete."""
         object_keys.check(source)
         object_keys.check(target)
-        with _translated(source):
+        with translated_s3_errors(source):
             self._client.copy_object(self._bucket, target, CopySource(self._bucket, source))
             self._client.remove_object(self._bucket, source)
 
@@ -106,7 +116,7 @@ class MinioStore:
         """See `ObjectStore.delete`."""
         object_keys.check(key)
         try:
-            with _translated(key):
+            with translated_s3_errors(key):
                 self._client.remove_object(self._bucket, key)
         except NotFound:
             return  # no bucket yet, so no object either
@@ -114,7 +124,7 @@ class MinioStore:
     def list_keys(self, prefix: str) -> Iterator[str]:
         """See `ObjectStore.list_keys`."""
         try:
-            with _translated(prefix):
+            with translated_s3_errors(prefix):
                 for entry in self._client.list_objects(self._bucket, prefix, recursive=True):
                     assert entry.object_name is not None
                     yield entry.object_name
@@ -127,7 +137,7 @@ class MinioStore:
 
     def ping(self) -> None:
         """See `ObjectStore.ping`."""
-        with _translated(self._bucket):
+        with translated_s3_errors(self._bucket):
             self._client.bucket_exists(self._bucket)
 
     def _put(self, key: str, data: bytes) -> None:
@@ -152,7 +162,7 @@ class _Body(io.RawIOBase):
         return True
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        with _translated(self._key):
+        with translated_s3_errors(self._key):
             part = self._response.read(len(buffer))
         buffer[: len(part)] = part
         return len(part)
@@ -165,7 +175,8 @@ class _Body(io.RawIOBase):
 
 
 @contextmanager
-def _translated(key: str) -> Iterator[None]:
+def translated_s3_errors(key: str) -> Iterator[None]:
+    """Turn what the S3 client raises about `key` into errors of our own."""
     try:
         yield
     except S3Error as error:

@@ -1,7 +1,7 @@
-"""Which entries of an archive or a bucket are photos by their names, and which are refused."""
+"""What an entry of an archive or a bucket is by its name: a photo, passed over, or refused."""
 
 import re
-from pathlib import PurePosixPath
+from enum import Enum
 
 PHOTO_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".png", ".webp", ".gif", ".heic", ".heif", ".bmp", ".tif", ".tiff"}
@@ -10,36 +10,36 @@ PHOTO_SUFFIXES = frozenset(
 _ARCHIVE_SUFFIXES = frozenset(
     {".zip", ".tar", ".tgz", ".tbz2", ".txz", ".gz", ".bz2", ".xz", ".7z", ".rar", ".zst"}
 )
-_DRIVE = re.compile(r"[A-Za-z]:")
+# Absolute, on a drive, up and out, or with a NUL that ends the name for some programs.
+_LEADS_OUT = re.compile(r"/|[A-Za-z]:|(.*/)?\.\.(/|$)|.*\0", re.DOTALL)
+# A part that begins with a dot, other than "." itself.
+_HIDDEN = re.compile(r"(.*/)?(__MACOSX/|\.[^/])", re.DOTALL)
 
 
-def is_passed_over(name: str) -> bool:
-    """Whether an entry is neither a photo nor worth a word: folders, hidden files, other files."""
-    parts = _parts(name)
-    if not parts or name.endswith("/"):
-        return True
-    if "__MACOSX" in parts or any(_is_hidden(part) for part in parts):
-        return True
-    return _suffix(parts[-1]) not in PHOTO_SUFFIXES | _ARCHIVE_SUFFIXES
+class NameKind(Enum):
+    """What a name says. The value is the reason for a refusal, where it is one."""
+
+    PHOTO = None
+    PASSED_OVER = ""
+    """A folder, a hidden file, or a file that is no photo."""
+    ARCHIVE = "It is an archive, not a photo; unpack it, or send it as a job of its own."
+    LEADS_OUT = "Its name leads out of its folder."
+
+    @property
+    def refusal(self) -> str | None:
+        """Why such an entry is refused, whatever it holds; None if it is not."""
+        return self.value or None
 
 
-def refusal_of_name(name: str) -> str | None:
-    """Why an entry with this name is refused whatever it holds; None if the name is in order."""
-    parts = _parts(name)
-    if name.startswith(("/", "\\")) or _DRIVE.match(name) or ".." in parts or "\0" in name:
-        return "Its name leads out of the archive."
-    if parts and not is_passed_over(name) and _suffix(parts[-1]) in _ARCHIVE_SUFFIXES:
-        return "It is an archive in an archive; unpack it, or send it as a job of its own."
-    return None
-
-
-def _parts(name: str) -> list[str]:
-    return [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
-
-
-def _is_hidden(part: str) -> bool:
-    return part.startswith(".") and part != ".."
-
-
-def _suffix(part: str) -> str:
-    return PurePosixPath(part).suffix.lower()
+def kind_of(name: str) -> NameKind:
+    """What the entry `name` is; parts of a name are separated by `/` or by backslashes."""
+    name = name.replace("\\", "/")
+    if _LEADS_OUT.match(name):
+        return NameKind.LEADS_OUT
+    if name.endswith("/") or _HIDDEN.match(name):
+        return NameKind.PASSED_OVER
+    _, dot, suffix = name.rpartition(".")
+    suffix = dot + suffix.lower()
+    if suffix in PHOTO_SUFFIXES:
+        return NameKind.PHOTO
+    return NameKind.ARCHIVE if suffix in _ARCHIVE_SUFFIXES else NameKind.PASSED_OVER

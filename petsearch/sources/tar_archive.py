@@ -14,7 +14,7 @@ from petsearch.model import ImageMetadata
 from petsearch.photo_metadata import safe_filename
 from petsearch.sources import cursor
 from petsearch.sources.archive_limits import SUSPICIOUS, ArchiveLimits, rest_refused
-from petsearch.sources.names import is_passed_over, refusal_of_name
+from petsearch.sources.names import NameKind, kind_of
 from petsearch.sources.source import SourceItem
 
 _BLOCK = 512
@@ -112,9 +112,10 @@ def _next_entry(archive: tarfile.TarFile) -> tarfile.TarInfo | None:
 def _item(
     archive: tarfile.TarFile, entry: tarfile.TarInfo, limits: ArchiveLimits, index: int
 ) -> SourceItem | None:
-    refusal = _refusal(entry, limits)
-    if refusal is None and (entry.isdir() or is_passed_over(entry.name)):
+    kind = kind_of(entry.name)
+    if kind is NameKind.PASSED_OVER or (entry.isdir() and not kind.refusal):
         return None
+    refusal = kind.refusal or _refusal(entry, limits)
     data = None
     if refusal is None:
         opened = archive.extractfile(entry)
@@ -130,12 +131,9 @@ def _item(
 
 
 def _refusal(entry: tarfile.TarInfo, limits: ArchiveLimits) -> str | None:
-    by_name = refusal_of_name(entry.name)
-    if by_name or entry.isdir():
-        return by_name
     if not entry.isreg() or entry.issparse():
         return "It is a link, a device or a sparse file, not a photo."
-    if entry.size > limits.entry_bytes and not is_passed_over(entry.name):
+    if entry.size > limits.entry_bytes:
         return limits.entry_too_large
     return None
 

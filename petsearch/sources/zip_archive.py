@@ -10,7 +10,7 @@ from petsearch.model import ImageMetadata
 from petsearch.photo_metadata import safe_filename
 from petsearch.sources import cursor
 from petsearch.sources.archive_limits import SUSPICIOUS, ArchiveLimits, rest_refused
-from petsearch.sources.names import is_passed_over, refusal_of_name
+from petsearch.sources.names import NameKind, kind_of
 from petsearch.sources.source import SourceItem
 from petsearch.sources.zip_directory import BrokenDirectory, ZipDirectory, ZipEntry, data_offset
 
@@ -36,10 +36,11 @@ def read_zip(
                 yield rest_refused(f"it holds more than {limits.entries} entries.", index)
                 return
             index += 1
-            if _is_passed_over(entry):
+            kind = kind_of(entry.name)
+            if kind is NameKind.PASSED_OVER:
                 yield None
                 continue
-            data, refusal = _read_entry(file, entry, limits)
+            data, refusal = _read_entry(file, entry, kind, limits)
             unpacked += len(data or b"")
             if unpacked > limits.total_bytes:
                 more = f"it unpacks to more than {limits.total_bytes / 1e9:g} GB."
@@ -63,21 +64,17 @@ def count_photos(file: BinaryIO, directory: ZipDirectory, limits: ArchiveLimits)
         for index, entry in enumerate(directory.entries(file, directory.start)):
             if index >= limits.entries:
                 return count + 1
-            count += not _is_passed_over(entry)
+            count += kind_of(entry.name) is not NameKind.PASSED_OVER
     except BrokenDirectory:
         return count + 1
     return count
 
 
-def _is_passed_over(entry: ZipEntry) -> bool:
-    return refusal_of_name(entry.name) is None and is_passed_over(entry.name)
-
-
 def _read_entry(
-    file: BinaryIO, entry: ZipEntry, limits: ArchiveLimits
+    file: BinaryIO, entry: ZipEntry, kind: NameKind, limits: ArchiveLimits
 ) -> tuple[bytes | None, str | None]:
     """The bytes, or why there are none."""
-    refusal = _refusal(entry, limits)
+    refusal = kind.refusal or _refusal(entry, limits)
     if refusal:
         return None, refusal
     try:
@@ -88,9 +85,6 @@ def _read_entry(
 
 def _refusal(entry: ZipEntry, limits: ArchiveLimits) -> str | None:
     """Why the entry is not even read."""
-    by_name = refusal_of_name(entry.name)
-    if by_name:
-        return by_name
     if stat.S_IFMT(entry.unix_mode) not in (0, stat.S_IFREG):
         return "It is a link or a device, not a file."
     if entry.flags & _ENCRYPTED:

@@ -149,6 +149,8 @@ def data_offset(file: BinaryIO, entry: ZipEntry) -> int:
 
 def _widen(extra: bytes, values: tuple[int, int, int]) -> tuple[int, int, int]:
     """(unpacked, packed, header offset), those too large for 32 bits taken from `extra`."""
+    if _IN_EXTRA_32 not in values:
+        return values
     found = _zip64_field(extra)
     wide = []
     for value in values:

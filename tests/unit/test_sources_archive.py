@@ -3,17 +3,18 @@
 import bz2
 import gzip
 import io
+import itertools
 import lzma
 import struct
 import tarfile
 import tracemalloc
 import zipfile
 from collections.abc import Callable, Iterator
-from typing import BinaryIO
 
 import pytest
 
 from petsearch.errors import InvalidInput
+from petsearch.sources import cursor
 from petsearch.sources.archive import ArchiveSource
 from petsearch.sources.archive_limits import ArchiveLimits
 from petsearch.sources.source import SourceItem
@@ -95,10 +96,9 @@ def test_reading_on_from_any_cursor_gives_the_rest(kind: str) -> None:
 
 
 def test_a_cursor_of_something_else_is_refused(kind: str) -> None:
-    for cursor in ("", "abc", "1:2:3:4", "-1:2", "photos/1.jpg"):
-        if cursor:
-            with pytest.raises(InvalidInput, match="no cursor"):
-                list(source_of(made(kind, PHOTOS)).read(cursor))
+    for stranger in ("abc", "1:2:3:4", "-1:2", "photos/1.jpg"):
+        with pytest.raises(InvalidInput, match="no cursor"):
+            list(source_of(made(kind, PHOTOS)).read(stranger))
 
 
 def test_what_is_no_photo_by_its_name_is_passed_over_and_counted(kind: str) -> None:
@@ -128,7 +128,7 @@ def test_a_name_that_leads_out_is_refused(kind: str, name: str) -> None:
 def test_an_archive_in_an_archive_is_refused(kind: str, name: str) -> None:
     items = read(made(kind, [(name, zipped(PHOTOS)), *PHOTOS[:1]]))
     assert len(items) == 2
-    assert "archive in an archive" in str(items[0].refusal)
+    assert "is an archive" in str(items[0].refusal)
 
 
 def test_a_large_entry_is_refused_by_itself(kind: str) -> None:
@@ -145,23 +145,26 @@ def test_a_bomb_of_one_entry_is_refused_without_unpacking_it() -> None:
 
 @pytest.mark.parametrize("packer", ["tar.gz", "tar.bz2", "tar.xz"])
 def test_a_packed_tar_bomb_stops_the_reading(packer: str) -> None:
-    bomb = PACKERS[packer](tarred([*PHOTOS[:1], *[(f"{n}.jpg", bytes(9_000_000)) for n in (1, 2)]]))
+    bomb = PACKERS[packer](
+        tarred([*PHOTOS[:1], *[(f"{n}.jpg", bytes(9_000_000)) for n in range(5)]])
+    )
     tracemalloc.start()
     items = read(bomb, ArchiveLimits(entry_bytes=100_000, any_ratio_bytes=500_000))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert items[0].data == PHOTOS[0][1]
     assert "zip bomb" in str(items[-1].refusal)
-    assert peak < 8_000_000, "the bomb was unpacked into memory"
+    assert peak < 16_000_000, "the bomb was unpacked into memory"
 
 
 def test_all_that_unpacks_is_bounded(kind: str) -> None:
-    limits = ArchiveLimits(entry_bytes=100_000, total_bytes=10_000)
-    items = read(made(kind, PHOTOS * 3), limits)
+    limits = ArchiveLimits(entry_bytes=100_000, total_bytes=4 * len(PHOTOS[0][1]))
+    many = made(kind, [(f"{n}.jpg", PHOTOS[0][1]) for n in range(18)])
+    items = read(many, limits)
     assert 1 < len(items) < 18
     assert items[-1].refusal is not None
     assert "unpacks to more than" in items[-1].refusal
-    assert list(source_of(made(kind, PHOTOS * 3), limits).read(items[-1].cursor)) == []
+    assert list(source_of(many, limits).read(items[-1].cursor)) == []
 
 
 def test_the_number_of_entries_is_bounded(kind: str) -> None:
@@ -229,7 +232,8 @@ def test_links_and_devices_are_refused() -> None:
     assert ["link" in str(i.refusal) for i in read(buffer.getvalue())] == [True] * 5
 
 
-@pytest.mark.parametrize("kind", ["tar", "tar.gz", "tar.bz2", "tar.xz"])
+# bzip2 works in blocks of 900 kB: nothing of a small file can be read before its end.
+@pytest.mark.parametrize("kind", ["tar", "tar.gz", "tar.xz"])
 def test_a_tar_file_that_is_cut_off_says_so_after_what_it_has(kind: str) -> None:
     data = made(kind, PHOTOS)
     items = read(data[: len(data) * 2 // 3])
@@ -257,7 +261,6 @@ def test_headers_that_announce_headers_end_the_reading() -> None:
 
     chain = announcing(b"L", 1) + b"x" + bytes(511)
     for hostile in (chain * 5000, announcing(b"x", 2**33), announcing(b"L", 2**62)):
-        items = read(tarred(PHOTOS[:1])[: -10240 + 512 * 0][:4096] + hostile) if False else None
         whole = tarred(PHOTOS[:1]).rstrip(b"\0")
         whole += bytes(-len(whole) % 512) + hostile
         items = read(whole)
@@ -301,51 +304,48 @@ def test_names_of_any_language_are_read(kind: str) -> None:
     assert item.metadata.filename == "Mäuschen 猫.jpg"
 
 
-class _Million:
-    """A zip file of a million empty photos, with the records for large files."""
-
-    def __init__(self, count: int) -> None:
-        header = struct.pack("<4s5H3L2H", b"PK\x03\x04", 20, 0, 0, 0, 0, 0, 0, 0, 11, 0)
-        entry = struct.pack("<4s6H3L5H", b"PK\x01\x02", 20, 20, 0, 0, 0, 0, 0, 0, 0, 11, 0, 0, 0, 0)
-        names = [b"%07d.jpg" % number for number in range(count)]
-        step = len(header) + 11
-        body = b"".join(header + name for name in names)
-        directory = b"".join(
-            entry + struct.pack("<2L", 0, number * step) + name for number, name in enumerate(names)
-        )
-        self.data = (
-            body
-            + directory
-            + struct.pack(
-                "<4sQ2H2L4Q4sLQL4s4H2LH",
-                *(b"PK\x06\x06", 44, 45, 45, 0, 0, count, count, len(directory), len(body)),
-                *(b"PK\x06\x07", 0, len(body) + len(directory), 1),
-                *(b"PK\x05\x06", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0),
-            )
-        )
+MILLION = 1_000_000
+_HEADER = struct.pack("<4s5H3L2H", b"PK\x03\x04", 20, 0, 0, 0, 0, 0, 0, 0, 11, 0)
+_ENTRY = struct.pack("<4s6H3L5H", b"PK\x01\x02", 20, 20, *[0] * 7, 11, 0, 0, 0, 0)
+_ENTRY_BYTES = len(_ENTRY) + 8 + 11
+_BODY_BYTES = len(_HEADER) + 11
 
 
 @pytest.fixture(scope="module")
-def million() -> Iterator[bytes]:
-    yield _Million(1_000_000).data
+def million() -> bytes:
+    """A zip file of a million empty photos, with the records that large files have."""
+    names = [b"%07d.jpg" % number for number in range(MILLION)]
+    body = b"".join(_HEADER + name for name in names)
+    directory = b"".join(
+        _ENTRY + struct.pack("<2L", 0, number * _BODY_BYTES) + name
+        for number, name in enumerate(names)
+    )
+    ends = struct.pack(
+        "<4sQ2H2L4Q4sLQL4s4H2LH",
+        *(b"PK\x06\x06", 44, 45, 45, 0, 0, MILLION, MILLION, len(directory), len(body)),
+        *(b"PK\x06\x07", 0, len(body) + len(directory), 1),
+        *(b"PK\x05\x06", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0),
+    )
+    return body + directory + ends
 
 
-def test_a_million_entries_take_little_memory(million: bytes) -> None:
-    def open_counted() -> BinaryIO:
-        return io.BufferedReader(io.BytesIO(million))  # type: ignore[arg-type]
-
-    source = ArchiveSource(open_counted)
-    count, last = 0, None
-    for item in source.read(None):
-        count, last = count + 1, item
-        if count == 500_000:
-            middle = item.cursor
-    assert (count, last and last.metadata.filename) == (1_000_000, "0999999.jpg")
-
+@pytest.fixture
+def traced() -> Iterator[None]:
     tracemalloc.start()
-    rest = source.read(middle)
-    window = [next(rest).metadata.filename for _ in range(1000)]
-    peak = tracemalloc.get_traced_memory()[1]
+    yield
     tracemalloc.stop()
-    assert (window[0], window[-1]) == ("0500000.jpg", "0500999.jpg")
-    assert peak < 4_000_000, "a window's memory depends on the archive's size"
+
+
+def test_a_million_entries_are_counted(million: bytes) -> None:
+    assert source_of(million).count() == MILLION
+
+
+@pytest.mark.usefixtures("traced")
+@pytest.mark.parametrize("first", [0, 500_000, 999_000])
+def test_a_window_of_a_million_entries_takes_little_memory(million: bytes, first: int) -> None:
+    source = source_of(million)
+    after = cursor.pack(first, MILLION * _BODY_BYTES + first * _ENTRY_BYTES, 0)
+    tracemalloc.reset_peak()
+    window = [i.metadata.filename for i in itertools.islice(source.read(after), 1000)]
+    assert window == [f"{first + n:07}.jpg" for n in range(1000)]
+    assert tracemalloc.get_traced_memory()[1] < 2_000_000
