@@ -95,20 +95,18 @@ class CsvRows:
             fields: Mapping[str, object] = {}
             problem = None
             try:
-                cells = _record(lines, self._delimiter)
+                cells = _record(lines, self._delimiter, len(self.columns))
                 if cells is None:
                     return
                 if not cells:
                     continue
-                if len(cells) != len(self.columns):
-                    raise BadRow(f"it has {len(cells)} cells for {len(self.columns)} columns")
                 fields = dict(zip(self.columns, cells, strict=True))
             except BadRow as error:
                 problem = str(error)
             yield Row(number, lines.offset, fields, problem)
 
 
-def _record(lines: "_Lines", delimiter: str) -> list[str] | None:
+def _record(lines: "_Lines", delimiter: str, count: int | None = None) -> list[str] | None:
     """The cells of the next row, which may span lines; None at the end of the file."""
     first_end = lines.offset
     start = lines.offset
@@ -122,11 +120,15 @@ def _record(lines: "_Lines", delimiter: str) -> list[str] | None:
             yield line
 
     try:
-        return next(csv.reader(feed(), delimiter=delimiter, strict=True), None)
+        cells = next(csv.reader(feed(), delimiter=delimiter, strict=True), None)
+        if cells and count is not None and len(cells) != count:
+            raise BadRow(f"it has {len(cells)} cells for {count} columns")
+        return cells
     except csv.Error as error:
         lines.go_to(first_end)
         raise BadRow(f"its quotes are not in order ({error})") from error
     except BadRow:
+        # If it spans lines, what follows its first one may be rows that a quote swallowed.
         if first_end > start:
             lines.go_to(first_end)
         raise
