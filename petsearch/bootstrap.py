@@ -21,6 +21,7 @@ from petsearch.adapters.filesystem_store import FilesystemStore
 from petsearch.adapters.model_sources import ModelSource, resolve_model
 from petsearch.adapters.private_redis import PrivateRedis
 from petsearch.adapters.redis_ledger import RedisLedger
+from petsearch.adapters.url_fetcher import UrlFetcher
 from petsearch.batching import BatchingOptions, BatchObserver
 from petsearch.batching_embedder import BatchingEmbedder
 from petsearch.catalogue import Catalogue, Target, model_id_of
@@ -29,7 +30,7 @@ from petsearch.dependency_gate import DependencyGate
 from petsearch.dispatching import Dispatcher, DispatchOptions
 from petsearch.duplicates import Duplicates
 from petsearch.enumeration import Enumerator
-from petsearch.errors import ConfigurationError, InvalidInput, NotFound
+from petsearch.errors import ConfigurationError, NotFound
 from petsearch.images import ImageLimits
 from petsearch.ingest import IngestOptions, Ingestor
 from petsearch.ingest_stages import IngestObserver, NobodyWatches
@@ -41,7 +42,8 @@ from petsearch.ports import ClipModel, Embedder, Index, JobLedger, ObjectStore
 from petsearch.process_tuning import tune_process
 from petsearch.search import Searcher
 from petsearch.settings import Settings
-from petsearch.sources.source import Source
+from petsearch.sources.s3_prefix import BucketReader
+from petsearch.sources.spec import SourceContext, make_fetcher, open_source, parse_spec
 from petsearch.working import Work
 
 log = get_logger(__name__)
@@ -63,6 +65,8 @@ class Services:
     job_control: JobControl
     searcher: Searcher
     duplicates: Duplicates
+    sources: SourceContext
+    """What jobs may read by themselves, and with what."""
     image_limits: ImageLimits
     clock: Callable[[], datetime]
     _closing: ExitStack
@@ -85,7 +89,7 @@ class Services:
                 clock=self.clock,
             ),
             enumerator=Enumerator(
-                open_source=self._open_source,
+                open_source=lambda spec: open_source(parse_spec(spec), self.sources),
                 store=self.store,
                 ledger=self.ledger,
                 dispatcher=self.dispatcher,
@@ -125,11 +129,9 @@ class Services:
                 limits=self.image_limits,
             ),
             clock=self.clock,
+            fetcher=make_fetcher(self.sources),
             observer=observer,
         )
-
-    def _open_source(self, job_id: str, spec: str) -> Source:
-        raise InvalidInput(f"This server reads no such source: {spec} (job {job_id}).")
 
     def initialise(self) -> Target:
         """Create the first collection if there is none, and remember where its model came from."""
@@ -203,6 +205,7 @@ def build_services(settings: Settings, *, embedder: Embedder | None = None) -> S
                 max_query_characters=settings.limits.query_characters,
             ),
             duplicates=Duplicates(index=index, catalogue=catalogue),
+            sources=_source_context(settings, store),
             image_limits=limits,
             clock=_now,
             _closing=opened.pop_all(),
@@ -247,6 +250,29 @@ def _open_store(settings: Settings) -> ObjectStore:
             secret_key=settings.s3_secret_key.get_secret_value(),
         )
     raise _unknown_address("STORE_URL", url, "s3+http://<host>:<port>/<bucket>, file:<dir>")
+
+
+def _source_context(settings: Settings, store: ObjectStore) -> SourceContext:
+    return SourceContext(
+        store=store,
+        import_dirs=settings.import_dirs,
+        import_buckets=settings.import_buckets,
+        s3=_open_bucket_reader(settings),
+        urls=UrlFetcher() if settings.url_ingest else None,
+        max_bytes=settings.limits.image_bytes,
+    )
+
+
+def _open_bucket_reader(settings: Settings) -> BucketReader | None:
+    if not settings.store_url.startswith("s3+"):
+        return None
+    from petsearch.adapters import s3_reader
+
+    return s3_reader.open_reader(
+        settings.store_url,
+        access_key=settings.s3_access_key,
+        secret_key=settings.s3_secret_key.get_secret_value(),
+    )
 
 
 def _open_index(settings: Settings) -> Index:

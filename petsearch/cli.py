@@ -15,9 +15,10 @@ from petsearch.client import Client
 from petsearch.errors import PetsearchError
 from petsearch.model import JsonDict
 from petsearch.observability import configure_logging
-from petsearch.photo_sources import DatasetOptions, PhotoSource, from_dataset, from_paths
+from petsearch.photo_sources import PhotoSource, from_dataset, from_paths
 from petsearch.process_tuning import tune_process
 from petsearch.settings import Limits, Settings
+from petsearch.sources.dataset_rows import DatasetOptions
 from petsearch.uploading import Progress as UploadProgress
 from petsearch.uploading import upload
 

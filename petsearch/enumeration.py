@@ -27,8 +27,8 @@ CHUNK_BYTES = 64 * 1024 * 1024
 LONGEST_RUN_S = 60.0
 """After so long the reading is queued again, so that others come to their turn."""
 
-OpenSource = Callable[[str, str], Source]
-"""Opens a source by the id of its job and the JSON of its specification."""
+OpenSource = Callable[[str], Source]
+"""Opens a source by the JSON of its specification."""
 
 
 class Enumerator:
@@ -78,7 +78,7 @@ class Enumerator:
         self._dispatcher.dispatch(job_id)
 
     def _read(self, job_id: str, begun: Enumeration, lease: Lease) -> None:
-        source = self._open_source(job_id, begun.spec)
+        source = self._open_source(begun.spec)
         if begun.cursor is None:
             expected = source.count()
             if expected is not None:

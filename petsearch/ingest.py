@@ -6,7 +6,7 @@ the next items while this thread embeds what is ready, so the slower of the two 
 
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -93,7 +93,7 @@ class Ingestor:
         catalogue: Catalogue,
         options: IngestOptions,
         clock: Callable[[], datetime],
-        fetchers: Mapping[str, Fetcher] | None = None,
+        fetcher: Fetcher,
         observer: IngestObserver | None = None,
     ) -> None:
         self._embedder = embedder
@@ -109,7 +109,7 @@ class Ingestor:
             store=store,
             index=index,
             limits=options.limits,
-            fetchers=fetchers or {},
+            fetcher=fetcher,
             observer=self._observer,
         )
         self._merging = threading.Lock()

@@ -2,6 +2,9 @@
 
 from petsearch.errors import InvalidInput
 
+IMPORTS = "imports/"
+"""Below it lie the files that were uploaded to be read by jobs."""
+
 
 def check(key: str) -> None:
     """Refuse what is no key: empty parts, `.`, `..` and NUL.
@@ -38,14 +41,14 @@ def staging_prefix(job_id: str) -> str:
     return f"staging/{job_id}/"
 
 
-def upload(job_id: str) -> str:
-    """An uploaded archive or manifest whose photos are still to be read."""
-    return f"{imports_prefix(job_id)}source"
+def import_file(job_id: str, name: str) -> str:
+    """An archive or manifest that was uploaded to be read by a job."""
+    return f"{imports_prefix(job_id)}{name}"
 
 
 def imports_prefix(job_id: str) -> str:
     """All uploaded sources of a job."""
-    return f"imports/{job_id}/"
+    return f"{IMPORTS}{job_id}/"
 
 
 def job_prefix(job_id: str) -> str:

@@ -202,8 +202,10 @@ class ObjectStore(Protocol):
             NotFound: there is no such object.
         """
 
-    def open(self, key: str) -> BinaryIO:
-        """A stream of the bytes under `key`; the caller closes it.
+    def open(self, key: str, *, offset: int = 0) -> BinaryIO:
+        """A stream of the bytes under `key` from byte `offset` on; the caller closes it.
+
+        `offset` is less than the object's size, or 0. Reading may raise `Unavailable`.
 
         Raises:
             NotFound: there is no such object.

@@ -3,7 +3,6 @@
 Runs in a pool of threads, several items at a time. Every step may be repeated.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from petsearch import images, object_keys
@@ -15,6 +14,7 @@ from petsearch.ingest_stages import IngestObserver, Stage, timed
 from petsearch.model import Item, ItemStatus, Outcome, Pixels, image_id_of, sha256_of
 from petsearch.observability import get_logger
 from petsearch.ports import Index, ObjectStore
+from petsearch.sources import url_list
 from petsearch.sources.source import Fetcher
 
 log = get_logger(__name__)
@@ -60,7 +60,7 @@ class Preparer:
     """Prepares items. Safe to call from several threads at once.
 
     Args:
-        fetchers: by the scheme of an origin (`s3`, `url`, `file`).
+        fetcher: brings the bytes of items that only have an origin.
     """
 
     def __init__(
@@ -69,13 +69,13 @@ class Preparer:
         store: ObjectStore,
         index: Index,
         limits: ImageLimits,
-        fetchers: Mapping[str, Fetcher],
+        fetcher: Fetcher,
         observer: IngestObserver,
     ) -> None:
         self._store = store
         self._index = index
         self._limits = limits
-        self._fetchers = fetchers
+        self._fetcher = fetcher
         self._observer = observer
         self._decoded = Budget(limits.max_decode_bytes)
         self._encoded = Budget(ENCODED_BYTES)
@@ -102,7 +102,9 @@ class Preparer:
                     self._keep(item, data, copies)
         except InvalidInput as error:
             return outcome_of(item, ItemStatus.REFUSED, error.detail)
-        except Unavailable:
+        except Unavailable as error:
+            if stage is Stage.FETCH and _is_elsewhere(item):
+                return failed(item, stage, error)
             raise
         except Exception as error:  # a thread's edge: the item fails, the others go on
             return failed(item, stage, error)
@@ -131,12 +133,8 @@ class Preparer:
             raise InvalidInput("Its bytes are not here any more; upload it again.") from error
 
     def _fetch_from(self, origin: str) -> bytes:
-        scheme = origin.partition(":")[0]
-        fetcher = self._fetchers.get(scheme)
-        if fetcher is None:
-            raise InvalidInput(f"This server does not fetch photos from {scheme!r} addresses.")
         try:
-            return fetcher.fetch(origin, max_bytes=self._limits.max_bytes)
+            return self._fetcher.fetch(origin, max_bytes=self._limits.max_bytes)
         except NotFound as error:
             raise InvalidInput(error.detail) from error
 
@@ -172,6 +170,11 @@ class Preparer:
                 self._store.move(item.staging_key, object_keys.original(image_id))
             except NotFound:
                 self._store.stat(object_keys.original(image_id))
+
+
+def _is_elsewhere(item: Item) -> bool:
+    """Whether the bytes lie on a server of somebody else, whose outage is not ours to wait for."""
+    return item.origin is not None and item.origin.startswith(f"{url_list.SCHEME}:")
 
 
 def outcome_of(item: Item, status: ItemStatus, reason: str | None = None) -> Outcome:

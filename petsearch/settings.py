@@ -1,5 +1,6 @@
 """Settings from `PETSEARCH_…` environment variables. The addresses choose the shape."""
 
+from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError
@@ -51,6 +52,12 @@ class Settings(BaseSettings):
     qdrant_grpc: bool = Field(default=True, description="off: over HTTP alone, for proxies")
     allow_no_keys: bool = False
     allowed_hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[::1]")
+    import_dirs: tuple[Path, ...] = ()
+    """Folders of this machine that jobs may read; no other path is read."""
+    import_buckets: tuple[str, ...] = ()
+    """Buckets of the object store's server that jobs may read."""
+    url_ingest: bool = False
+    """Whether jobs may fetch photos from public web addresses."""
     lease_s: float = Field(30.0, gt=0, description="a worker silent for so long is dead")
     job_chunks: int = Field(16, gt=0, description="of one job in the queue at a time")
     worker_threads: int = Field(2, gt=0, description="chunks worked on at a time")

@@ -41,11 +41,13 @@ class FilesystemStore:
         with self.open(key) as file:
             return file.read()
 
-    def open(self, key: str) -> BinaryIO:
+    def open(self, key: str, *, offset: int = 0) -> BinaryIO:
         """See `ObjectStore.open`."""
         with translated_disk_errors():
             try:
-                return self._path(key).open("rb")
+                file = self._path(key).open("rb")
+                file.seek(offset)
+                return file
             except (FileNotFoundError, IsADirectoryError) as error:
                 raise NotFound(f"There is no object {key!r}.") from error
 

@@ -1,43 +1,13 @@
 """What goes over the wire, as pydantic models, and how it is made from the domain's own types."""
 
 from datetime import datetime
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from petsearch.errors import InvalidInput
-from petsearch.model import ImageMetadata, ImageRecord, SearchResult
-
-ShortText = Annotated[str, StringConstraints(max_length=200, strip_whitespace=True)]
-
-
-class PhotoMetadata(BaseModel):
-    """What a client may say about a photo. Everything is optional."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    filename: ShortText | None = None
-    breed: ShortText | None = None
-    species: ShortText | None = None
-    animal_id: ShortText | None = None
-    status: ShortText | None = None
-    tags: Annotated[list[ShortText], Field(max_length=50)] = []
-    taken_at: datetime | None = None
-    attributes: Annotated[dict[ShortText, ShortText], Field(max_length=50)] = {}
-
-    def to_domain(self, filename: str) -> ImageMetadata:
-        """The domain's metadata; `filename` is used where the client named none."""
-        return ImageMetadata(
-            filename=safe_filename(self.filename or filename),
-            breed=self.breed or None,
-            species=self.species or None,
-            animal_id=self.animal_id or None,
-            status=self.status or None,
-            tags=tuple(tag for tag in self.tags if tag),
-            taken_at=self.taken_at,
-            attributes=self.attributes,
-        )
-
+from petsearch.model import ImageRecord, SearchResult
+from petsearch.photo_metadata import PhotoMetadata
 
 _METADATA = TypeAdapter(list[PhotoMetadata])
 _ONE_METADATA = TypeAdapter(PhotoMetadata)
@@ -63,12 +33,6 @@ def parse_metadata(text: str | None, count: int) -> list[PhotoMetadata]:
     if len(entries) != count:
         raise InvalidInput(f"metadata has {len(entries)} entries for {count} photos.")
     return entries
-
-
-def safe_filename(name: str) -> str:
-    """The last part of a path, without control characters, at most 200 characters."""
-    last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
-    return "".join(character for character in last if character.isprintable())[:200]
 
 
 class ImageUrls(BaseModel):

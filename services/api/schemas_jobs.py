@@ -7,7 +7,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from petsearch.model import ItemStatus, Job, JobState, OnDuplicate, Outcome
-from services.api.schemas import PhotoMetadata, ShortText
+from petsearch.photo_metadata import PhotoMetadata, ShortText
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 

@@ -55,6 +55,12 @@ def test_bytes_come_back(store: ObjectStore) -> None:
         assert (file.read(2), file.read(), file.read()) == (b"\x00\xff", b" meow", b"")
 
 
+def test_reading_begins_where_it_is_told_to(store: ObjectStore) -> None:
+    store.put(KEY, b"0123456789")
+    with store.open(KEY, offset=7) as file:
+        assert file.read() == b"789"
+
+
 def test_an_object_is_replaced_whole(store: ObjectStore) -> None:
     store.put(KEY, b"a long first version")
     store.put(KEY, b"short")

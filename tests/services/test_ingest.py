@@ -41,6 +41,7 @@ from petsearch.model import (
     sha256_of,
 )
 from petsearch.ports import JobLedger
+from petsearch.sources.spec import SourceContext, make_fetcher
 from tests import pictures
 from tests.contract.tiny_clip import TinyClip
 
@@ -169,6 +170,7 @@ def house(tmp_path: Path, private_redis: redis.Redis) -> Iterator[House]:
             catalogue=catalogue,
             options=IngestOptions(4, 2, ImageLimits()),
             clock=lambda: NOW,
+            fetcher=make_fetcher(SourceContext(store)),
         )
 
     def probe() -> None:

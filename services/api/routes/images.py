@@ -10,9 +10,10 @@ from petsearch import object_keys
 from petsearch.errors import InvalidInput
 from petsearch.jobs import JobOptions, Upload
 from petsearch.model import QueueName
+from petsearch.photo_metadata import PhotoMetadata
 from petsearch.ports import ObjectStore
 from services.api.dependencies import MAX_RESULTS, FiltersDep, ImageIdDep, ServicesDep
-from services.api.schemas import ImageBody, ImagePage, PhotoMetadata, parse_metadata
+from services.api.schemas import ImageBody, ImagePage, parse_metadata
 from services.api.schemas_jobs import JobBody
 
 router = APIRouter(prefix="/v1/images", tags=["images"])
