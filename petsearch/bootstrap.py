@@ -29,7 +29,7 @@ from petsearch.images import ImageLimits
 from petsearch.ingest import IngestOptions, Ingestor
 from petsearch.jobs import Jobs
 from petsearch.observability import get_logger
-from petsearch.ports import ClipModel, Embedder, Index, JobLedger, ObjectStore
+from petsearch.ports import ClipModel, Embedder, Index, JobLedger, ObjectStore, TaskQueue
 from petsearch.process_tuning import tune_process
 from petsearch.search import Searcher
 from petsearch.settings import Settings
@@ -85,6 +85,37 @@ class Services:
     def close(self) -> None:
         """Release everything, the last opened first."""
         self._closing.close()
+
+
+@dataclass(frozen=True)
+class Storage:
+    """What is kept, without a model: for work that looks at it as a whole."""
+
+    settings: Settings
+    index: Index
+    store: ObjectStore
+    ledger: JobLedger
+    queue: TaskQueue
+    clock: Callable[[], datetime]
+
+
+@contextmanager
+def open_storage(settings: Settings) -> Iterator[Storage]:
+    """Open what the addresses of index, store and Redis name.
+
+    Raises:
+        ConfigurationError: an address is missing or cannot be used.
+        Unavailable: a server does not answer.
+    """
+    settings.require("index_url", "store_url", "redis_url")
+    with ExitStack() as opened:
+        store = _open_store(settings)
+        index = _open_index(settings)
+        opened.callback(index.close)
+        broker_url, client = _open_redis(settings.redis_url, opened)
+        celery_app = make_celery(broker_url)
+        opened.callback(celery_app.close)
+        yield Storage(settings, index, store, RedisLedger(client), CeleryQueue(celery_app), _now)
 
 
 def build_services(settings: Settings) -> Services:
