@@ -38,7 +38,7 @@ from petsearch.job_control import JobControl
 from petsearch.jobs import Jobs
 from petsearch.leases import LeaseKeeper
 from petsearch.observability import get_logger
-from petsearch.ports import ClipModel, Embedder, Index, JobLedger, ObjectStore
+from petsearch.ports import ClipModel, Embedder, Index, JobLedger, ObjectStore, TaskQueue
 from petsearch.process_tuning import tune_process
 from petsearch.search import Searcher
 from petsearch.settings import Settings
@@ -145,6 +145,39 @@ class Services:
         self._closing.close()
 
 
+@dataclass(frozen=True)
+class Storage:
+    """What is kept, without a model: for work that looks at it as a whole."""
+
+    settings: Settings
+    index: Index
+    store: ObjectStore
+    ledger: JobLedger
+    dispatcher: Dispatcher
+    clock: Callable[[], datetime]
+
+
+@contextmanager
+def open_storage(settings: Settings) -> Iterator[Storage]:
+    """Open what the addresses of index, store and Redis name.
+
+    Raises:
+        ConfigurationError: an address is missing or cannot be used.
+        Unavailable: a server does not answer.
+    """
+    settings.require("index_url", "store_url", "redis_url")
+    with ExitStack() as opened:
+        store = _open_store(settings)
+        index = _open_index(settings)
+        opened.callback(index.close)
+        broker_url, client = _open_redis(settings.redis_url, opened)
+        celery_app = make_celery(broker_url)
+        opened.callback(celery_app.close)
+        ledger = RedisLedger(client)
+        dispatcher = _make_dispatcher(settings, ledger, CeleryQueue(celery_app))
+        yield Storage(settings, index, store, ledger, dispatcher, _now)
+
+
 def build_services(settings: Settings, *, embedder: Embedder | None = None) -> Services:
     """Open what the addresses name.
 
@@ -169,14 +202,15 @@ def build_services(settings: Settings, *, embedder: Embedder | None = None) -> S
         catalogue = Catalogue(index, embedder)
         limits = image_limits(settings)
         queue = CeleryQueue(celery_app)
-        dispatch = DispatchOptions(settings.job_chunks, settings.lease_s)
-        dispatcher = Dispatcher(ledger, queue, dispatch, _now)
+        dispatcher = _make_dispatcher(settings, ledger, queue)
+        sources = _source_context(settings, store)
         jobs = Jobs(
             store=store,
             ledger=ledger,
             dispatcher=dispatcher,
             index=index,
             catalogue=catalogue,
+            sources=sources,
             clock=_now,
         )
         return Services(
@@ -205,11 +239,15 @@ def build_services(settings: Settings, *, embedder: Embedder | None = None) -> S
                 max_query_characters=settings.limits.query_characters,
             ),
             duplicates=Duplicates(index=index, catalogue=catalogue),
-            sources=_source_context(settings, store),
+            sources=sources,
             image_limits=limits,
             clock=_now,
             _closing=opened.pop_all(),
         )
+
+
+def _make_dispatcher(settings: Settings, ledger: JobLedger, queue: TaskQueue) -> Dispatcher:
+    return Dispatcher(ledger, queue, DispatchOptions(settings.job_chunks, settings.lease_s), _now)
 
 
 def _now() -> datetime:

@@ -182,6 +182,23 @@ def jobs(
     _print_table(("job", "state", "done", "source"), rows, empty="There are no jobs yet.")
 
 
+@app.command()
+def reconcile(
+    *,
+    fix: Annotated[bool, typer.Option("--fix", help="Mend what is found.")] = False,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Of a stopped `serve`; else PETSEARCH_…_URL say where.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Compare the index with the stored objects, and mend what a crash left between them."""
+    from petsearch.cli_reconcile import reconcile as run
+
+    _configure_logging(default_level="WARNING")
+    if not run(data_dir, fix=fix, as_json=as_json):
+        raise typer.Exit(EXIT_PARTLY)
+
+
 def _configure_logging(default_level: str | None = None) -> None:
     settings = Settings.from_environment()
     explicit = "log_level" in settings.model_fields_set

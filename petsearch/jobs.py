@@ -2,13 +2,14 @@
 
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import BinaryIO, Literal
 
 from petsearch import chunks, object_keys
 from petsearch.catalogue import Catalogue
 from petsearch.dispatching import Dispatcher
-from petsearch.errors import Conflict, InvalidInput
+from petsearch.errors import Conflict, InvalidInput, PetsearchError
 from petsearch.model import (
     ImageMetadata,
     Item,
@@ -22,6 +23,7 @@ from petsearch.model import (
     sha256_of,
 )
 from petsearch.ports import ChunkSlot, Index, JobLedger, ObjectStore
+from petsearch.sources.spec import SourceContext, SourceSpec, describe, open_source, parse_spec
 
 
 @dataclass(frozen=True)
@@ -72,20 +74,24 @@ class Jobs:
         dispatcher: Dispatcher,
         index: Index,
         catalogue: Catalogue,
+        sources: SourceContext,
         clock: Callable[[], datetime],
     ) -> None:
         self._store = store
+        self._sources = sources
         self._ledger = ledger
         self._dispatcher = dispatcher
         self._index = index
         self._catalogue = catalogue
         self._clock = clock
 
-    def open(self, source: str, options: JobOptions | None = None) -> Job:
+    def open(
+        self, source: str, options: JobOptions | None = None, *, job_id: str | None = None
+    ) -> Job:
         """Open a job. It takes photos until it is sealed, or its source is read by the workers."""
         options = options or JobOptions()
         job = NewJob(
-            job_id=uuid.uuid4().hex,
+            job_id=job_id or uuid.uuid4().hex,
             source=source,
             created_at=self._clock(),
             queue=options.queue,
@@ -97,6 +103,41 @@ class Jobs:
         if job.spec is not None:
             self._dispatcher.dispatch(job.job_id)
         return self._ledger.get(job.job_id)
+
+    def read(self, spec: SourceSpec, options: JobOptions) -> Job:
+        """Open a job whose photos the workers read from a source.
+
+        Raises:
+            InvalidInput: the source may not be read here; the message names the setting.
+            NotFound: there is no such source.
+        """
+        open_source(spec, self._sources)
+        return self.open(describe(spec), replace(options, spec=spec.model_dump_json()))
+
+    def read_upload(
+        self,
+        kind: Literal["archive", "manifest"],
+        filename: str,
+        file: BinaryIO,
+        size_bytes: int | None,
+        options: JobOptions,
+    ) -> Job:
+        """Keep an uploaded archive or manifest and open the job that reads it.
+
+        Raises:
+            InvalidInput: it is no such file.
+        """
+        job_id = uuid.uuid4().hex
+        key = object_keys.import_file(job_id, kind)
+        self._store.put_stream(key, file, size_bytes)
+        spec = parse_spec({"type": kind, "key": key})
+        try:
+            open_source(spec, self._sources)
+        except PetsearchError:
+            self._store.delete(key)
+            raise
+        options = replace(options, spec=spec.model_dump_json())
+        return self.open(f"{kind} {filename}"[:200], options, job_id=job_id)
 
     def get(self, job_id: str) -> Job:
         """The job; `NotFound` if there is none."""

@@ -4,6 +4,11 @@ from petsearch.errors import InvalidInput
 
 IMPORTS = "imports/"
 """Below it lie the files that were uploaded to be read by jobs."""
+ORIGINALS = "originals/"
+DISPLAYS = "display/"
+THUMBNAILS = "thumbs/"
+TOMBSTONES = "tombstones/"
+STAGING = "staging/"
 
 
 def check(key: str) -> None:
@@ -18,22 +23,32 @@ def check(key: str) -> None:
 
 def original(image_id: str) -> str:
     """Bytes as they were received. Never public."""
-    return f"originals/{image_id[:2]}/{image_id}"
+    return f"{ORIGINALS}{image_id[:2]}/{image_id}"
 
 
 def display(image_id: str) -> str:
     """JPEG of at most 1600 pixels a side, upright, without metadata."""
-    return f"display/{image_id[:2]}/{image_id}.jpg"
+    return f"{DISPLAYS}{image_id[:2]}/{image_id}.jpg"
 
 
 def thumbnail(image_id: str) -> str:
     """JPEG of at most 320 pixels a side, without metadata."""
-    return f"thumbs/{image_id[:2]}/{image_id}.jpg"
+    return f"{THUMBNAILS}{image_id[:2]}/{image_id}.jpg"
+
+
+def tombstone(image_id: str) -> str:
+    """Is there while an image is being deleted."""
+    return f"{TOMBSTONES}{image_id}"
 
 
 def staging(job_id: str, item_no: int) -> str:
     """An upload that is not checked yet."""
-    return f"staging/{job_id}/{item_no}"
+    return f"{STAGING}{job_id}/{item_no}"
+
+
+def job_of_staging(key: str) -> str:
+    """The job whose upload lies under a staging key."""
+    return key.removeprefix(STAGING).partition("/")[0]
 
 
 def staging_prefix(job_id: str) -> str:

@@ -76,7 +76,7 @@ def serve(
     _check_bind(options.host, settings)
     with ExitStack() as opened:
         listener = opened.enter_context(_bound_socket(options.host, options.port))
-        opened.enter_context(_locked(options.data_dir))
+        opened.enter_context(locked(options.data_dir))
         services = build_services(settings)
         opened.callback(services.close)
         work = services.make_work()
@@ -156,7 +156,7 @@ def _bound_socket(host: str, port: int) -> Iterator[socket.socket]:
 
 
 @contextmanager
-def _locked(data_dir: Path) -> Iterator[None]:
+def locked(data_dir: Path) -> Iterator[None]:
     """Hold the data folder for this process; the lock ends with the process, however it ends."""
     try:
         data_dir.mkdir(parents=True, exist_ok=True)

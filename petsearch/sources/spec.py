@@ -156,6 +156,19 @@ class SourceContext:
         return AllowedBuckets(self.s3, self.import_buckets)
 
 
+def describe(spec: SourceSpec) -> str:
+    """What a job reads, in a few words for people."""
+    match spec:
+        case UrlsSpec():
+            return f"{len(spec.urls)} web addresses"
+        case S3Spec():
+            return f"bucket {spec.bucket}/{spec.prefix}"[:200]
+        case DatasetSpec():
+            return f"data set {spec.name} {spec.split}"[:200]
+        case ArchiveSpec() | ManifestSpec():
+            return f"{spec.type} {spec.path or spec.key}"[:200]
+
+
 def open_source(spec: SourceSpec, context: SourceContext) -> Source:
     """The source that `spec` names. What is not allowed here is said at once.
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from petsearch.model import ItemStatus, Job, JobState, OnDuplicate, Outcome
 from petsearch.photo_metadata import PhotoMetadata, ShortText
+from petsearch.sources.spec import SourceSpec
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
@@ -105,11 +106,14 @@ class OutcomePage(BaseModel):
 
 
 class OpenJob(BaseModel):
-    """Opens a job that photos are added to, until it is sealed."""
+    """Opens a job: for photos that are added to it, or for a source that the server reads."""
 
     model_config = ConfigDict(extra="forbid")
 
-    source: ShortText = "upload"
+    source: Annotated[
+        ShortText | SourceSpec,
+        Field(description="A name for photos that you add, or what the server is to read."),
+    ] = "upload"
     expected: Annotated[int, Field(ge=0)] | None = None
     on_duplicate: OnDuplicate = OnDuplicate.MERGE
 

@@ -1,11 +1,11 @@
 """Jobs: open one, add photos, see what became of every item, and change its course."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, File, Form, Query, Response, UploadFile
 
 from petsearch.jobs import JobOptions, KnownImage
-from petsearch.model import ItemStatus
+from petsearch.model import ItemStatus, OnDuplicate
 from services.api.dependencies import MAX_RESULTS, IdempotencyKey, ServicesDep
 from services.api.routes.images import MetadataField, Photos, check_count, read_uploads
 from services.api.schemas import parse_metadata
@@ -25,9 +25,31 @@ _MAX_OUTCOMES = 1000
 
 @router.post("", status_code=202, summary="Open a job")
 def open_job(services: ServicesDep, response: Response, body: OpenJob) -> JobBody:
-    """A job that photos are added to in as many requests as it takes, until it is sealed."""
+    """A job that photos are added to until it is sealed, or one that reads a source by itself.
+
+    What a server may read is set by whoever runs it; a source that it may not is refused here.
+    """
     options = JobOptions(expected=body.expected, on_duplicate=body.on_duplicate)
-    job = services.jobs.open(body.source, options)
+    if isinstance(body.source, str):
+        job = services.jobs.open(body.source, options)
+    else:
+        job = services.jobs.read(body.source, options)
+    response.headers["Location"] = f"/v1/jobs/{job.job_id}"
+    return JobBody.of(job)
+
+
+@router.post("/upload", status_code=202, summary="Upload an archive or a manifest")
+def upload_source(
+    services: ServicesDep,
+    response: Response,
+    file: Annotated[UploadFile, File(description="A zip or tar of photos, or a CSV or JSONL.")],
+    kind: Annotated[Literal["archive", "manifest"], Form()] = "archive",
+    on_duplicate: Annotated[OnDuplicate, Form()] = OnDuplicate.MERGE,
+) -> JobBody:
+    """A job that reads the file; what it names or holds is ingested."""
+    options = JobOptions(on_duplicate=on_duplicate)
+    name = file.filename or kind
+    job = services.jobs.read_upload(kind, name, file.file, file.size, options)
     response.headers["Location"] = f"/v1/jobs/{job.job_id}"
     return JobBody.of(job)
 
