@@ -20,6 +20,7 @@ from petsearch.adapters.filesystem_store import FilesystemStore
 from petsearch.adapters.model_sources import ModelSource, resolve_model
 from petsearch.adapters.private_redis import PrivateRedis
 from petsearch.adapters.redis_ledger import RedisLedger
+from petsearch.adapters.url_fetcher import UrlFetcher
 from petsearch.batching import BatchingOptions, BatchObserver
 from petsearch.batching_embedder import BatchingEmbedder
 from petsearch.catalogue import Catalogue, Target, model_id_of
@@ -32,6 +33,7 @@ from petsearch.ports import ClipModel, Embedder, Index, JobLedger, ObjectStore
 from petsearch.process_tuning import tune_process
 from petsearch.search import Searcher
 from petsearch.settings import Settings
+from petsearch.sources.spec import SourceContext
 
 log = get_logger(__name__)
 
@@ -141,6 +143,34 @@ def _now() -> datetime:
 def image_limits(settings: Settings) -> ImageLimits:
     """What is refused before a pixel is decoded."""
     return ImageLimits(settings.limits.image_bytes, settings.limits.image_megapixels)
+
+
+def source_context(settings: Settings, store: ObjectStore) -> SourceContext:
+    """What sources of jobs are read with: what the settings allow, and nothing else.
+
+    Raises:
+        ConfigurationError: the S3 server's address or one of its keys is missing or wrong.
+    """
+    s3 = urls = None
+    if settings.store_url.startswith(("s3+http:", "s3+https:")):
+        settings.require("s3_access_key", "s3_secret_key")
+        with _extra("storage"):
+            from petsearch.adapters import s3_reader
+        s3 = s3_reader.open_reader(
+            settings.store_url,
+            access_key=settings.s3_access_key,
+            secret_key=settings.s3_secret_key.get_secret_value(),
+        )
+    if settings.url_ingest:
+        urls = UrlFetcher()
+    return SourceContext(
+        store=store,
+        import_dirs=settings.import_dirs,
+        import_buckets=settings.import_buckets,
+        s3=s3,
+        urls=urls,
+        max_bytes=settings.limits.image_bytes,
+    )
 
 
 def load_embedder(settings: Settings, observer: BatchObserver | None = None) -> BatchingEmbedder:

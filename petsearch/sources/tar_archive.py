@@ -19,7 +19,7 @@ from petsearch.sources.source import SourceItem
 
 _BLOCK = 512
 _STEP_BYTES = 1024 * 1024
-_UNPACKED_BYTES = 16 * 1024
+_UNPACKED_BYTES = 4096
 _XZ_MEMORY_BYTES = 128 * 1024 * 1024
 """Of xz's dictionary; `xz -9` needs 65 MB."""
 # What broken bytes raise. RecursionError: tarfile follows headers that announce headers.

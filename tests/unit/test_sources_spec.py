@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from petsearch.adapters.filesystem_store import FilesystemStore
+from petsearch.bootstrap import source_context
 from petsearch.errors import InvalidInput, NotFound, TooLarge
 from petsearch.settings import Settings
 from petsearch.sources.s3_prefix import BucketObject
@@ -199,6 +201,24 @@ def test_a_specification_survives_being_written_down() -> None:
     ):
         spec = parse_spec(given)
         assert parse_spec(spec.model_dump_json()) == spec
+
+
+def test_the_settings_choose_what_sources_are_read_with(tmp_path: Path) -> None:
+    store = FilesystemStore(tmp_path)
+    alone = source_context(Settings(store_url=f"file:{tmp_path}"), store)
+    assert (alone.s3, alone.urls, alone.import_dirs) == (None, None, ())
+    settings = Settings(
+        store_url="s3+http://127.0.0.1:9/petsearch",
+        s3_access_key="key",
+        s3_secret_key=SecretStr("secret"),
+        import_buckets=("pets",),
+        import_dirs=(tmp_path,),
+        url_ingest=True,
+    )
+    context = source_context(settings, store)
+    assert context.urls is not None
+    assert context.max_bytes == settings.limits.image_bytes
+    open_source(parse_spec({"type": "s3", "bucket": "pets"}), context)
 
 
 def test_the_settings_are_closed_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
