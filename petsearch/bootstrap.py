@@ -42,7 +42,6 @@ from petsearch.ports import ClipModel, Embedder, Index, JobLedger, ObjectStore, 
 from petsearch.process_tuning import tune_process
 from petsearch.search import Searcher
 from petsearch.settings import Settings
-from petsearch.sources.s3_prefix import BucketReader
 from petsearch.sources.spec import SourceContext, make_fetcher, open_source, parse_spec
 from petsearch.working import Work
 
@@ -203,7 +202,7 @@ def build_services(settings: Settings, *, embedder: Embedder | None = None) -> S
         limits = image_limits(settings)
         queue = CeleryQueue(celery_app)
         dispatcher = _make_dispatcher(settings, ledger, queue)
-        sources = _source_context(settings, store)
+        sources = source_context(settings, store)
         jobs = Jobs(
             store=store,
             ledger=ledger,
@@ -260,6 +259,34 @@ def image_limits(settings: Settings) -> ImageLimits:
     return ImageLimits(limits.image_bytes, limits.image_megapixels, limits.decode_bytes)
 
 
+def source_context(settings: Settings, store: ObjectStore) -> SourceContext:
+    """What sources of jobs are read with: what the settings allow, and nothing else.
+
+    Raises:
+        ConfigurationError: the S3 server's address or one of its keys is missing or wrong.
+    """
+    s3 = urls = None
+    if settings.store_url.startswith(("s3+http:", "s3+https:")):
+        settings.require("s3_access_key", "s3_secret_key")
+        with _extra("storage"):
+            from petsearch.adapters import s3_reader
+        s3 = s3_reader.open_reader(
+            settings.store_url,
+            access_key=settings.s3_access_key,
+            secret_key=settings.s3_secret_key.get_secret_value(),
+        )
+    if settings.url_ingest:
+        urls = UrlFetcher()
+    return SourceContext(
+        store=store,
+        import_dirs=settings.import_dirs,
+        import_buckets=settings.import_buckets,
+        s3=s3,
+        urls=urls,
+        max_bytes=settings.limits.image_bytes,
+    )
+
+
 def load_embedder(settings: Settings, observer: BatchObserver | None = None) -> BatchingEmbedder:
     """The model that the settings name, loaded and warm, behind a batcher in this process.
 
@@ -288,29 +315,6 @@ def _open_store(settings: Settings) -> ObjectStore:
             secret_key=settings.s3_secret_key.get_secret_value(),
         )
     raise _unknown_address("STORE_URL", url, "s3+http://<host>:<port>/<bucket>, file:<dir>")
-
-
-def _source_context(settings: Settings, store: ObjectStore) -> SourceContext:
-    return SourceContext(
-        store=store,
-        import_dirs=settings.import_dirs,
-        import_buckets=settings.import_buckets,
-        s3=_open_bucket_reader(settings),
-        urls=UrlFetcher() if settings.url_ingest else None,
-        max_bytes=settings.limits.image_bytes,
-    )
-
-
-def _open_bucket_reader(settings: Settings) -> BucketReader | None:
-    if not settings.store_url.startswith("s3+"):
-        return None
-    from petsearch.adapters import s3_reader
-
-    return s3_reader.open_reader(
-        settings.store_url,
-        access_key=settings.s3_access_key,
-        secret_key=settings.s3_secret_key.get_secret_value(),
-    )
 
 
 def _open_index(settings: Settings) -> Index:

@@ -47,7 +47,7 @@ class DatasetRows:
             raise InvalidInput(
                 f"The data set {name} has no column {label!r}. "
                 f"It has: {', '.join(self._features)}. "
-                "Choose with --label-column, or use --no-labels."
+                "Choose another label column or none (--label-column, --no-labels)."
             )
         self.count = _count(rows, options)
         """How many rows there are to read, if the data set says so."""

@@ -19,20 +19,20 @@ from petsearch.sources.source import SourceItem
 
 _BLOCK = 512
 _STEP_BYTES = 1024 * 1024
+_UNPACKED_BYTES = 4096
 _XZ_MEMORY_BYTES = 128 * 1024 * 1024
 """Of xz's dictionary; `xz -9` needs 65 MB."""
 # What broken bytes raise. RecursionError: tarfile follows headers that announce headers.
 _BROKEN = (
     tarfile.TarError,
     EOFError,
-    gzip.BadGzipFile,
     lzma.LZMAError,
     zlib.error,
     ValueError,
     OverflowError,
     RecursionError,
 )
-_NO_TAR = (tarfile.TarError, gzip.BadGzipFile, EOFError, lzma.LZMAError, zlib.error)
+_NO_TAR = (tarfile.TarError, EOFError, lzma.LZMAError, zlib.error)
 
 
 class _Bomb(Exception):
@@ -77,7 +77,8 @@ def read_tar(file: BinaryIO, limits: ArchiveLimits, after: str) -> Iterator[Sour
 
 
 def _open_at(stream: "_TarStream", offset: int) -> tarfile.TarFile:
-    stream.advance(offset)
+    # One less: `_next_entry` looks whether the byte before the next header is there.
+    stream.advance(max(0, offset - 1))
     # Opened on nothing: the constructor reads a header, and takes a broken one for the end.
     archive = tarfile.TarFile(fileobj=io.BytesIO(bytes(2 * _BLOCK)), encoding="utf-8")
     archive.errors = "replace"
@@ -149,6 +150,7 @@ class _TarStream:
         head = file.read(6)
         file.seek(0)
         self._unpacked = _unpacker(file, head)
+        self._block = memoryview(b"")
 
     def tell(self) -> int:
         return self._position
@@ -162,9 +164,33 @@ class _TarStream:
         if not 0 <= size <= self._limits.entry_bytes + _STEP_BYTES:
             raise tarfile.ReadError("a header that is too large")
         self._check()
-        data = self._unpacked.read(size)
+        data = self._read(size)
         self._position += len(data)
         return data
+
+    def _read(self, size: int) -> bytes:
+        if self._unpacked is self._packed:
+            return self._packed.read(size)
+        data = bytearray()
+        while len(data) < size:
+            if not self._block:
+                self._block = memoryview(self._unpack_block())
+            if not self._block:
+                break
+            taken = self._block[: size - len(data)]
+            data += taken
+            self._block = self._block[len(taken) :]
+        return bytes(data)
+
+    def _unpack_block(self) -> bytes:
+        """The next block. Always as large, so that what is damaged is found at the same place
+        whether reading began before it or went on from a cursor."""
+        try:
+            return self._unpacked.read(_UNPACKED_BYTES)
+        except OSError as error:
+            if error.errno is not None:
+                raise  # the disk's
+            raise tarfile.ReadError(str(error)) from error  # bzip2's and gzip's
 
     def advance(self, position: int) -> None:
         """Go on to `position`, or to the end of the file if that comes before.
