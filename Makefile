@@ -56,7 +56,7 @@ bench-ingest: setup ## Measure ingest against bare loops and the ancestor's way 
 	$(BIN)/python -m bench.ingest $(if $(PHOTOS),--photos $(PHOTOS)) $(if $(MODEL),--model $(MODEL))
 
 bench-memory: setup ## Measure what a worker's memory is spent on
-	$(BIN)/python -m bench.worker_memory
+	$(BIN)/python -m bench.worker_memory all
 
 bench-embedder: setup ## Measure the embedder service against bare loops (MODEL=)
 	$(BIN)/python -m bench.embedder $(if $(MODEL),--model $(MODEL))

@@ -7,6 +7,7 @@ import celery
 
 from petsearch.bootstrap import Services, build_services
 from petsearch.observability import configure_logging, get_logger
+from petsearch.process_tuning import give_back_freed_memory
 from petsearch.settings import Settings
 from services.worker.tasks import register_tasks
 
@@ -58,6 +59,7 @@ class WorkerThread:
 
 def main() -> None:
     """Run a worker until it is told to stop."""
+    give_back_freed_memory()
     settings = Settings.from_environment()
     configure_logging(level=settings.log_level, json=settings.log_json)
     app = create_app()
