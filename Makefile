@@ -9,7 +9,7 @@ PORT ?= 8000
 SOURCE ?=
 MODEL ?=
 
-.PHONY: help setup check format test test-real demo lock bench bench-embedder bench-ingest bench-memory screenshots clean
+.PHONY: help setup check format test test-real demo lock bench bench-embedder bench-ingest bench-memory bench-redis screenshots clean
 
 help: ## List these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -56,7 +56,10 @@ bench-ingest: setup ## Measure ingest against bare loops and the ancestor's way 
 	$(BIN)/python -m bench.ingest $(if $(PHOTOS),--photos $(PHOTOS)) $(if $(MODEL),--model $(MODEL))
 
 bench-memory: setup ## Measure what a worker's memory is spent on
-	$(BIN)/python -m bench.worker_memory
+	$(BIN)/python -m bench.worker_memory all
+
+bench-redis: setup ## Measure Redis' memory for a job of a million items
+	$(BIN)/python -m bench.redis_memory
 
 bench-embedder: setup ## Measure the embedder service against bare loops (MODEL=)
 	$(BIN)/python -m bench.embedder $(if $(MODEL),--model $(MODEL))

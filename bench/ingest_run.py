@@ -10,6 +10,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -64,18 +65,18 @@ def _open(folder: Path, model: str, pace: float, s3: str) -> Services:
 def _ingest(services: Services, paths: list[Path]) -> float:
     ingestor = services.make_ingestor()
     # The model's labels, the index's folders and the store's connections are there from now on.
-    _work_off(services, ingestor, _stage(services, paths[:8]))
+    work_off(services, ingestor, *_stage(services, paths[:8]))
     job_id, chunks = _stage(services, paths[8:])
     started = time.perf_counter()
-    _work_off(services, ingestor, (job_id, chunks))
+    work_off(services, ingestor, job_id, chunks)
     seconds = time.perf_counter() - started
     counts = services.jobs.get(job_id).counts
     assert counts[ItemStatus.INGESTED] + counts[ItemStatus.DUPLICATE] == len(paths) - 8, counts
     return (len(paths) - 8) / seconds
 
 
-def _stage(services: Services, paths: list[Path]) -> tuple[str, int]:
-    """A sealed job and how many chunks it has."""
+def _stage(services: Services, paths: list[Path]) -> tuple[str, range]:
+    """A sealed job and the numbers of its chunks."""
     job_id = services.jobs.open("bench").job_id
     starts = range(0, len(paths), PHOTOS_PER_CHUNK)
     for start in starts:
@@ -83,14 +84,13 @@ def _stage(services: Services, paths: list[Path]) -> tuple[str, int]:
         uploads = (Upload(path.read_bytes(), ImageMetadata(filename=path.name)) for path in some)
         services.jobs.add_photos(job_id, uploads, len(some))
     services.jobs.seal(job_id)
-    return job_id, len(starts)
+    return job_id, range(len(starts))
 
 
-def _work_off(services: Services, ingestor: Ingestor, job: tuple[str, int]) -> None:
-    """Ingest all chunks, as many at a time as a worker has threads."""
-    job_id, chunks = job
+def work_off(services: Services, ingestor: Ingestor, job_id: str, chunks: Iterable[int]) -> None:
+    """Ingest chunks, as many at a time as a worker has threads."""
     waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
-    for chunk_no in range(chunks):
+    for chunk_no in chunks:
         waiting.put(chunk_no)
 
     def work() -> None:

@@ -177,11 +177,14 @@ def open_storage(settings: Settings) -> Iterator[Storage]:
         yield Storage(settings, index, store, ledger, dispatcher, _now)
 
 
-def build_services(settings: Settings, *, embedder: Embedder | None = None) -> Services:
+def build_services(
+    settings: Settings, *, embedder: Embedder | None = None, index: Index | None = None
+) -> Services:
     """Open what the addresses name.
 
     Args:
         embedder: used instead of the one that the settings name; closed with the services.
+        index: likewise.
 
     Raises:
         ConfigurationError: an address is missing or cannot be used.
@@ -190,7 +193,7 @@ def build_services(settings: Settings, *, embedder: Embedder | None = None) -> S
     settings.require("embedder_url", "index_url", "store_url", "redis_url")
     with ExitStack() as opened:
         store = _open_store(settings)
-        index = _open_index(settings)
+        index = index or _open_index(settings)
         opened.callback(index.close)
         embedder = embedder or _open_embedder(settings, index, store)
         opened.callback(embedder.close)

@@ -5,11 +5,11 @@ pixel, libjpeg keeps every coefficient of a progressive file, and the libraries 
 keep whole frames of their own beside Pillow's.
 """
 
-import io
 import math
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import IO, cast
 
 from PIL import Image, JpegImagePlugin, TiffImagePlugin
 
@@ -106,11 +106,11 @@ def _coefficient_bytes(picture: JpegImagePlugin.JpegImageFile, declared: tuple[i
 def _has_several_scans(picture: JpegImagePlugin.JpegImageFile) -> bool:
     # Pillow has read up to the end of the first scan's header: marker, length, components, ….
     components = len(picture.layer)
-    stream = picture.fp
-    if not isinstance(stream, io.BytesIO):
-        return True
-    start = stream.tell() - 8 - 2 * components
-    header = bytes(stream.getbuffer()[max(0, start) : start + 5])
+    stream = cast(IO[bytes], picture.fp)
+    end = stream.tell()
+    stream.seek(max(0, end - 8 - 2 * components))
+    header = stream.read(5)
+    stream.seek(end)
     return header != b"\xff\xda" + (6 + 2 * components).to_bytes(2, "big") + bytes([components])
 
 

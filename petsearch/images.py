@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import cast
+from typing import BinaryIO, cast
 
 import numpy as np
 import pillow_heif
@@ -56,13 +56,17 @@ _DECODE_ERRORS = (
 )
 
 
+Encoded = bytes | BinaryIO
+"""A picture as it was received: its bytes, or a seekable file, which takes no memory."""
+
+
 @dataclass(frozen=True)
 class ImageLimits:
     """What is refused before a pixel is decoded."""
 
     max_bytes: int = 50 * 1024 * 1024
     max_megapixels: float = 120.0
-    max_decode_bytes: int = 450_000_000
+    max_decode_bytes: int = 420_000_000
     """What decoding may hold in memory: by its format, a picture needs 0.3 to 17 bytes a pixel."""
 
 
@@ -82,18 +86,23 @@ def register_formats() -> None:
     pillow_heif.register_heif_opener()
 
 
-def open_checked(data: bytes, limits: ImageLimits) -> Image.Image:
+def open_checked(data: Encoded, limits: ImageLimits) -> Image.Image:
     """Read the header of an encoded picture and check it against `limits`; decodes nothing.
+
+    A file is not closed, and must stay open until the picture is decoded.
 
     Raises:
         TooLarge: more bytes or declared pixels than allowed.
         NotAnImage: empty, not a picture, or a format outside `FORMATS`.
     """
-    if not data:
+    stream = io.BytesIO(data) if isinstance(data, bytes) else data
+    size = stream.seek(0, io.SEEK_END)
+    stream.seek(0)
+    if not size:
         raise NotAnImage("The file is empty (0 bytes).")
-    if len(data) > limits.max_bytes:
+    if size > limits.max_bytes:
         raise TooLarge(
-            f"The file has {len(data) / 1e6:.1f} MB; "
+            f"The file has {size / 1e6:.1f} MB; "
             f"at most {limits.max_bytes / 1e6:.0f} MB are accepted."
         )
     register_formats()
@@ -101,7 +110,7 @@ def open_checked(data: bytes, limits: ImageLimits) -> Image.Image:
         # Pillow warns about large pictures and odd metadata; the limits below decide.
         warnings.simplefilter("ignore")
         try:
-            picture = Image.open(io.BytesIO(data), formats=FORMATS)
+            picture = Image.open(stream, formats=FORMATS)
         except Image.DecompressionBombError as error:
             raise TooLarge(
                 "The picture declares too many pixels; "
@@ -121,7 +130,7 @@ def open_checked(data: bytes, limits: ImageLimits) -> Image.Image:
     return picture
 
 
-def decode(data: bytes, limits: ImageLimits, *, at_least: int = DISPLAY_SIDE) -> DecodedImage:
+def decode(data: Encoded, limits: ImageLimits, *, at_least: int = DISPLAY_SIDE) -> DecodedImage:
     """Decode an encoded picture whole: upright by EXIF, RGB, first frame, metadata dropped.
 
     JPEGs much larger than `at_least` (pixels of the longer side) are decoded at 1/2, 1/4 or 1/8
@@ -140,7 +149,7 @@ def decode(data: bytes, limits: ImageLimits, *, at_least: int = DISPLAY_SIDE) ->
 
 @contextmanager
 def decoded_within(
-    budget: Budget, data: bytes, limits: ImageLimits, *, at_least: int = DISPLAY_SIDE
+    budget: Budget, data: Encoded, limits: ImageLimits, *, at_least: int = DISPLAY_SIDE
 ) -> Iterator[DecodedImage]:
     """As `decode`, once `budget` has room for the bytes it takes, which are held to the end.
 

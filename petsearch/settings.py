@@ -26,7 +26,7 @@ class Limits(BaseSettings):
 
     image_bytes: int = Field(50 * 1024 * 1024, gt=0)
     image_megapixels: float = Field(120.0, gt=0)
-    decode_bytes: int = Field(450_000_000, gt=0, description="held by decoding, all threads")
+    decode_bytes: int = Field(420_000_000, gt=0, description="held by decoding, all threads")
     photos_per_request: int = Field(64, gt=0, le=64)
     request_bytes: int = Field(512 * 1024 * 1024, gt=0)
     query_characters: int = Field(1000, gt=0)

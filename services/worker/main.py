@@ -9,6 +9,7 @@ import celery
 from petsearch.bootstrap import Services, build_services
 from petsearch.errors import Unavailable
 from petsearch.observability import configure_logging, get_logger
+from petsearch.process_tuning import give_back_freed_memory
 from petsearch.settings import Settings
 from petsearch.working import Work
 from services.worker.tasks import register_tasks
@@ -88,6 +89,7 @@ class WorkerThread:
 
 def main() -> None:
     """Run a worker until SIGTERM or SIGINT."""
+    give_back_freed_memory()
     settings = Settings.from_environment()
     configure_logging(level=settings.log_level, json=settings.log_json)
     services = build_services(settings)

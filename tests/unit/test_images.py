@@ -62,6 +62,18 @@ def test_every_accepted_format_decodes(kind: str) -> None:
     assert (decoded.width, decoded.height) == (80, 60)
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_a_file_decodes_like_its_bytes_and_stays_open(kind: str, tmp_path: Path) -> None:
+    data = pictures.encoded(pictures.noise(80, 60), kind)
+    path = tmp_path / "picture"
+    path.write_bytes(data)
+    with path.open("rb") as file:
+        decoded = images.decode(file, LIMITS)
+        assert not file.closed
+    pixels = np.asarray(decoded.picture)
+    assert np.array_equal(pixels, np.asarray(images.decode(data, LIMITS).picture))
+
+
 def test_heic_decodes() -> None:
     buffer = io.BytesIO()
     pillow_heif.from_pillow(pictures.noise(80, 60)).save(buffer)
