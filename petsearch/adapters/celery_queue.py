@@ -3,6 +3,7 @@
 import celery
 import kombu.exceptions
 
+from petsearch.adapters import redis_transport
 from petsearch.errors import Unavailable
 
 INGEST_CHUNK = "petsearch.ingest_chunk.v1"
@@ -16,6 +17,7 @@ def make_celery(broker_url: str) -> celery.Celery:
     Args:
         broker_url: `redis://…` or `redis+socket://<path>`.
     """
+    redis_transport.install()
     app = celery.Celery("petsearch", broker=broker_url, set_as_current=False)
     app.conf.update(
         accept_content=["json"],
