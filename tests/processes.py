@@ -85,6 +85,12 @@ class Process:
         return self._running.pid
 
     @property
+    def exit_code(self) -> int | None:
+        """How it ended (-9: SIGKILL); None while it runs."""
+        assert self._running is not None, f"{self.name} was never started"
+        return self._running.poll()
+
+    @property
     def log(self) -> str:
         """Everything it said so far, in all its lives."""
         return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""

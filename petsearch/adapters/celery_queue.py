@@ -6,6 +6,7 @@ import celery
 import kombu.exceptions
 from kombu.entity import Queue
 
+from petsearch.adapters import redis_transport
 from petsearch.errors import Unavailable
 from petsearch.model import QueueName
 
@@ -23,6 +24,7 @@ def make_celery(broker_url: str) -> celery.Celery:
     Args:
         broker_url: `redis://…` or `redis+socket://<path>`.
     """
+    redis_transport.install()
     app = celery.Celery("petsearch", broker=broker_url, set_as_current=False)
     app.conf.update(
         accept_content=["json"],
