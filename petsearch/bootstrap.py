@@ -57,6 +57,7 @@ class Services:
     index: Index
     store: ObjectStore
     ledger: JobLedger
+    queue: TaskQueue
     celery_app: celery.Celery
     catalogue: Catalogue
     dispatcher: Dispatcher
@@ -221,6 +222,7 @@ def build_services(
             index=index,
             store=store,
             ledger=ledger,
+            queue=queue,
             celery_app=celery_app,
             catalogue=catalogue,
             dispatcher=dispatcher,

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -110,6 +111,21 @@ class Client:
         """Open a job that photos are added to."""
         body = {"source": source, "expected": expected, "on_duplicate": on_duplicate}
         return self._call("POST", "/v1/jobs", json=body)
+
+    def read_source(self, source: JsonDict, *, on_duplicate: str = "merge") -> JsonDict:
+        """Open a job whose photos the server reads: `{"type": "s3", "bucket": …}` and its like."""
+        body = {"source": source, "on_duplicate": on_duplicate}
+        return self._call("POST", "/v1/jobs", json=body)
+
+    def upload_source(self, kind: str, path: Path, *, on_duplicate: str = "merge") -> JsonDict:
+        """Upload an `archive` or a `manifest` for the server to read; it is streamed."""
+        with path.open("rb") as file:
+            return self._call(
+                "POST",
+                "/v1/jobs/upload",
+                files={"file": (path.name, file)},
+                data={"kind": kind, "on_duplicate": on_duplicate},
+            )
 
     def add_photos(
         self, job_id: str, photos: Sequence[Photo], *, key: str | None = None

@@ -13,7 +13,7 @@ from time import monotonic
 from petsearch import chunks, object_keys
 from petsearch.dependency_gate import DependencyGate
 from petsearch.dispatching import Dispatcher
-from petsearch.errors import InvalidInput, NotFound, Unavailable
+from petsearch.errors import ConfigurationError, InvalidInput, NotFound, Unavailable
 from petsearch.leases import Lease, LeaseKeeper
 from petsearch.model import Item, sha256_of
 from petsearch.observability import get_logger
@@ -26,6 +26,9 @@ CHUNK_ITEMS = 64
 CHUNK_BYTES = 64 * 1024 * 1024
 LONGEST_RUN_S = 60.0
 """After so long the reading is queued again, so that others come to their turn."""
+
+_MOST_KEPT = 4
+"""Readings that are left open between two windows, in this process."""
 
 OpenSource = Callable[[str], Source]
 """Opens a source by the JSON of its specification."""
@@ -54,6 +57,8 @@ class Enumerator:
         self._leases = leases
         self._stopping = stopping
         self._clock = clock
+        self._keeping = threading.Lock()
+        self._kept: dict[str, tuple[str, Iterator[Sequence[SourceItem]]]] = {}
 
     def work(self, job_id: str) -> None:
         """Read on until the window is full, the source ends, or the job is stopped."""
@@ -66,7 +71,7 @@ class Enumerator:
         with self._leases.keep(extend) as lease:
             try:
                 self._read(job_id, begun, lease)
-            except (InvalidInput, NotFound) as error:
+            except (InvalidInput, NotFound, ConfigurationError) as error:
                 log.error("source cannot be read", reason=error.detail)
                 self._ledger.fail(job_id, error.detail, self._clock())
             except Unavailable as error:
@@ -78,14 +83,10 @@ class Enumerator:
         self._dispatcher.dispatch(job_id)
 
     def _read(self, job_id: str, begun: Enumeration, lease: Lease) -> None:
-        source = self._open_source(begun.spec)
-        if begun.cursor is None:
-            expected = source.count()
-            if expected is not None:
-                self._ledger.set_expected(job_id, expected)
         chunk_no, item_no = begun.next.chunk_no, begun.next.first_item_no
         started = monotonic()
-        for batch in _batches(source.read(begun.cursor)):
+        batches = self._batches_from(job_id, begun)
+        for batch in batches:
             items = [self._item(job_id, item_no + n, entry) for n, entry in enumerate(batch)]
             chunks.write_chunk(self._store, job_id, chunk_no, items)
             if not self._ledger.add_chunk(job_id, chunk_no, len(items), cursor=batch[-1].cursor):
@@ -93,8 +94,28 @@ class Enumerator:
             chunk_no, item_no = chunk_no + 1, item_no + len(items)
             self._dispatcher.dispatch(job_id)
             if self._should_stop(job_id, lease, started):
+                self._keep(job_id, batch[-1].cursor, batches)
                 return
         self._ledger.seal(job_id, self._clock())
+
+    def _batches_from(self, job_id: str, begun: Enumeration) -> Iterator[Sequence[SourceItem]]:
+        with self._keeping:
+            kept = self._kept.pop(job_id, None)
+        if kept is not None and kept[0] == begun.cursor:
+            return kept[1]
+        source = self._open_source(begun.spec)
+        if begun.cursor is None:
+            expected = source.count()
+            if expected is not None:
+                self._ledger.set_expected(job_id, expected)
+        return _batches(source.read(begun.cursor))
+
+    def _keep(self, job_id: str, cursor: str, batches: Iterator[Sequence[SourceItem]]) -> None:
+        """Leave a reading open: a packed tar would have to be unpacked from its start again."""
+        with self._keeping:
+            self._kept[job_id] = (cursor, batches)
+            while len(self._kept) > _MOST_KEPT:
+                self._kept.pop(next(iter(self._kept)))
 
     def _should_stop(self, job_id: str, lease: Lease, started: float) -> bool:
         return (

@@ -12,6 +12,7 @@ from petsearch.observability import configure_logging, get_logger
 from petsearch.process_tuning import give_back_freed_memory
 from petsearch.settings import Settings
 from petsearch.working import Work
+from services.worker.metrics import WorkerMetrics
 from services.worker.tasks import register_tasks
 
 log = get_logger(__name__)
@@ -93,7 +94,11 @@ def main() -> None:
     settings = Settings.from_environment()
     configure_logging(level=settings.log_level, json=settings.log_json)
     services = build_services(settings)
-    work = services.make_work()
+    metrics = WorkerMetrics()
+    work = services.make_work(metrics)
+    if settings.metrics_port:
+        metrics.watch(services.queue)
+        metrics.serve(settings.metrics_port)
     asked_to_stop = threading.Event()
 
     def stop(_number: int, _frame: object) -> None:
@@ -110,6 +115,7 @@ def main() -> None:
         asked_to_stop.wait()
         worker.stop()
     services.close()
+    metrics.close()
 
 
 def _create_patiently(

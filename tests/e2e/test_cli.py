@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -84,7 +85,7 @@ def test_jobs_are_listed_and_shown(folder: Path, server_url: str) -> None:
     job_id = json.loads(done.stdout)["job"]["job_id"]
     listed = petsearch("jobs", "--api", server_url)
     assert job_id in listed.stdout
-    shown = petsearch("jobs", job_id, "--api", server_url)
+    shown = petsearch("jobs", "show", job_id, "--api", server_url)
     assert "page.jpg" in shown.stdout
 
 
@@ -95,7 +96,7 @@ def test_jobs_are_listed_and_shown(folder: Path, server_url: str) -> None:
         (["ingest", "--dataset", "./nowhere"], "There is no folder ./nowhere"),
         (["search", "cat", "--api", "http://127.0.0.1:9"], "No petsearch server answers"),
         (["search", "cat", "--breed", "unicorn"], "siamese"),
-        (["jobs", "no-such-job"], "There is no job 'no-such-job'"),
+        (["jobs", "show", "no-such-job"], "There is no job 'no-such-job'"),
     ],
 )
 def test_an_error_is_one_line_that_says_what_is_wrong(
@@ -115,3 +116,23 @@ def test_wrong_usage_is_exit_code_2(arguments: list[str]) -> None:
     done = petsearch(*arguments)
     assert done.returncode == 2
     assert "Usage" in done.stderr
+
+
+def test_an_archive_is_read_by_the_server_and_its_job_controlled(
+    tmp_path: Path, server_url: str
+) -> None:
+    archive = tmp_path / "pets.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("a.jpg", pictures.jpeg(920))
+        file.writestr("b.jpg", pictures.HTML)
+    done = petsearch("ingest", "--archive", str(archive), "--json", "--api", server_url)
+    assert done.returncode == EXIT_PARTLY, done.stderr
+    job = json.loads(done.stdout)["job"]
+    assert (job["counts"]["ingested"], job["counts"]["refused"]) == (1, 1)
+    watched = petsearch("jobs", "watch", job["job_id"], "--api", server_url)
+    assert watched.returncode == EXIT_PARTLY
+    assert "b.jpg" in watched.stdout
+    refused = petsearch("jobs", "cancel", job["job_id"], "--api", server_url)
+    assert (refused.returncode, "ended" in refused.stderr) == (1, True)
+    assert petsearch("jobs", "delete", job["job_id"], "--api", server_url).returncode == 0
+    assert petsearch("jobs", "show", job["job_id"], "--api", server_url).returncode == 1

@@ -134,7 +134,7 @@ def _count(
     points = index.count(current, Filters())
     known_points = len(index.get(current, sorted(wanted)))
     connection = stack.redis_client()
-    unfinished = len(RedisLedger(connection).unfinished_chunks())
+    unfinished = len(RedisLedger(connection).active())
     connection.close()
     return Counts(
         sent=material.count,

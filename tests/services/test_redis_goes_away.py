@@ -7,8 +7,9 @@ from typing import Any
 import celery
 import pytest
 
-from petsearch.adapters.celery_queue import QUEUE, CeleryQueue, make_celery
+from petsearch.adapters.celery_queue import CeleryQueue, make_celery
 from petsearch.adapters.private_redis import PrivateRedis
+from petsearch.model import QueueName
 
 log = logging.getLogger(__name__)
 
@@ -24,8 +25,8 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[celery.Celery]:
 
 def _take_message(app: celery.Celery, connection: Any) -> Any:
     """A message that is not acknowledged yet, as a worker has it while it works."""
-    CeleryQueue(app).enqueue_chunk("job", 0)
-    queue = app.amqp.queues[QUEUE](connection.default_channel)
+    CeleryQueue(app).enqueue_chunk("job", 0, QueueName.BULK)
+    queue = app.amqp.queues[QueueName.BULK.value](connection.default_channel)
     queue.declare()
     message = queue.get(no_ack=False)
     assert message is not None

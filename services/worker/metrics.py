@@ -1,0 +1,95 @@
+"""What a worker tells Prometheus. The names are a contract with dashboards and alerts."""
+
+from collections.abc import Iterable, Mapping
+from wsgiref.simple_server import WSGIServer
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from petsearch.errors import PetsearchError
+from petsearch.ingest_stages import Stage
+from petsearch.model import ItemStatus, QueueName
+from petsearch.observability import get_logger
+from petsearch.ports import TaskQueue
+
+log = get_logger(__name__)
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+class WorkerMetrics:
+    """A registry of its own, and the `IngestObserver` that fills it."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._server: WSGIServer | None = None
+        self._items = Counter(
+            "petsearch_ingest_items",
+            "Items accounted, by what became of them",
+            ["status"],
+            registry=self.registry,
+        )
+        self._stage_s = Histogram(
+            "petsearch_ingest_stage_seconds",
+            "Time of a step: of an item (fetch, decode, store) or of a batch (embed, index)",
+            ["stage"],
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self._paused = Gauge(
+            "petsearch_ingest_paused",
+            "1 while a dependency is down and this worker waits for it",
+            registry=self.registry,
+        )
+        for status in ItemStatus:
+            self._items.labels(status.value)
+
+    def stage_took(self, stage: Stage, seconds: float) -> None:
+        """See `IngestObserver.stage_took`."""
+        self._stage_s.labels(stage.value).observe(seconds)
+
+    def items_ended(self, counts: Mapping[ItemStatus, int]) -> None:
+        """See `IngestObserver.items_ended`."""
+        for status, count in counts.items():
+            self._items.labels(status.value).inc(count)
+
+    def paused(self, *, is_paused: bool) -> None:
+        """See `IngestObserver.paused`."""
+        self._paused.set(is_paused)
+
+    def watch(self, queue: TaskQueue) -> None:
+        """Read the depth of the queues whenever the metrics are asked for."""
+        self.registry.register(_Depths(queue))
+
+    def serve(self, port: int) -> None:
+        """Answer `GET /metrics` on all addresses, in a thread that ends with the process."""
+        self._server, _ = start_http_server(port, registry=self.registry)
+        log.info("metrics are served", port=port)
+
+    def close(self) -> None:
+        """Stop answering."""
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+
+
+class _Depths(Collector):
+    def __init__(self, queue: TaskQueue) -> None:
+        self._queue = queue
+
+    def describe(self) -> Iterable[Metric]:
+        """Called when it is registered: nothing is asked then."""
+        return []
+
+    def collect(self) -> Iterable[Metric]:
+        """Called by the registry when the metrics are asked for."""
+        depth = GaugeMetricFamily(
+            "petsearch_queue_messages", "Messages that wait for a worker", labels=["queue"]
+        )
+        for name in QueueName:
+            try:
+                depth.add_metric([name.value], self._queue.depth(name))
+            except PetsearchError:  # Redis is down: the others are still told
+                log.debug("the depth of a queue is not known", queue=name.value)
+        yield depth
