@@ -1,8 +1,8 @@
 """Benchmark of the embedder service beside bare loops over the same model: `make bench-embedder`.
 
-Each pair measures the bare loop in this process and then the service in a process of its own, one
-after the other, so that a busy machine slows both. The model is ViT-B/32 at random weights unless
-another is named: its speed does not depend on what it has learned.
+Each figure of the service, which is a process of its own, is measured right after the bare loop in
+this process that it is divided by, so that a busy machine slows both. The model is ViT-B/32 at
+random weights unless another is named: its speed does not depend on what it has learned.
 """
 
 import io
@@ -28,6 +28,7 @@ import numpy as np
 import typer
 from PIL import Image
 
+from bench import device_limits
 from bench.random_model import random_vit
 from petsearch import images
 from petsearch.adapters import http_embedder
@@ -38,7 +39,7 @@ from petsearch.process_tuning import tune_process
 if TYPE_CHECKING:
     from petsearch.adapters.open_clip_model import OpenClipModel
 
-_BATCH_SIZES = (8, 16, 32, 64)
+_BATCH_SIZES = {"cpu": (8, 16, 32, 64), "cuda": (64, 128, 256)}
 _IMAGE_CLIENTS = 8
 _TEXT_CLIENTS = 16
 _PER_REQUEST = 16
@@ -53,7 +54,10 @@ _WORDS = (
 class Pair:
     """Rates per second and times in milliseconds, of bare loops and of the service."""
 
-    bare_images_per_s: float
+    bare_batch_size: int
+    bare_before_pixels_per_s: float
+    bare_before_jpegs_per_s: float
+    wire_images_per_s: float
     http_pixels_per_s: float
     http_jpegs_per_s: float
     open_clip_texts_per_s: float
@@ -71,9 +75,13 @@ class Report:
 
     model: str
     device: str
+    device_name: str
     precision: str
     pairs: list[Pair]
+    arithmetic_images_per_s: float
     pixels_ratio: float
+    pixels_share_of_wire: float
+    bare_share_of_arithmetic: float
     jpegs_ratio: float
     texts_ratio: float
     lone_query_over_bar: float
@@ -98,7 +106,8 @@ def main(
         clip = load_model(spec)
         plain = _plain_text_encoder(spec)
         files = read_photos(photos)
-        measured = [_pair(clip, plain, spec, files, seconds) for _ in range(pairs)]
+        with service(spec) as running:
+            measured = [_pair(clip, plain, running.address, files, seconds) for _ in range(pairs)]
     report = _report(model or "ViT-B/32, random weights", clip, measured)
     sys.stdout.write(json.dumps(asdict(report), indent=2) if as_json else _to_text(report))
     sys.stdout.write("\n")
@@ -107,34 +116,42 @@ def main(
 def _pair(
     clip: "OpenClipModel",
     plain: Callable[[str], object],
-    spec: str,
+    address: str,
     files: list[bytes],
     seconds: float,
 ) -> Pair:
+    """Each figure of the service right after the bare one that it is divided by."""
     pixels = _pixels(files, clip.info.pixel_spec)
-    bare = max(_bare_images(clip, pixels, size, seconds / 2) for size in _BATCH_SIZES)
+    embedders = [http_embedder.connect(address) for _ in range(_TEXT_CLIENTS)]
+    refused = [_refused_sender(address, pixels) for _ in range(_IMAGE_CLIENTS)]
+    wire = _PER_REQUEST * _rate_of_many(refused, seconds / 2)
+    sizes = _BATCH_SIZES[clip.info.device.partition(":")[0]]
+    best = max(sizes, key=lambda size: _bare_images(clip, pixels, size, seconds / 4))
+    bare_pixels = _bare_images(clip, pixels, best, seconds)
+    send_pixels = [_pixel_sender(e, pixels, Priority.QUERY) for e in embedders[:_IMAGE_CLIENTS]]
+    http_pixels = _PER_REQUEST * _rate_of_many(send_pixels, seconds)
+    bare_jpegs = _bare_images(clip, pixels, best, seconds)
+    send_jpegs = [_jpeg_sender(address, files) for _ in range(_IMAGE_CLIENTS)]
+    http_jpegs = _PER_REQUEST * _rate_of_many(send_jpegs, seconds)
     open_clip_texts = _rate(lambda: plain(_query()), seconds / 2)
-    encode_ms = _median_ms(lambda: clip.encode_tokens(clip.tokenise([_query()])), seconds / 2)
-    with service(spec) as running:
-        address = running.address
-        embedders = [http_embedder.connect(address) for _ in range(_TEXT_CLIENTS)]
-        send_pixels = [_pixel_sender(e, pixels, Priority.QUERY) for e in embedders[:8]]
-        http_pixels = _PER_REQUEST * _rate_of_many(send_pixels, seconds)
-        send_jpegs = [_jpeg_sender(address, files) for _ in range(_IMAGE_CLIENTS)]
-        http_jpegs = _PER_REQUEST * _rate_of_many(send_jpegs, seconds)
-        send_texts = [lambda e=e: e.embed_texts([_query()]) for e in embedders]
-        http_texts = _rate_of_many(send_texts, seconds)
-        lone = _times_ms(send_texts[0], seconds)
-        under = _under_ingest(embedders, pixels, seconds)
-        for embedder in embedders:
-            embedder.close()
+    send_texts = [lambda e=e: e.embed_texts([_query()]) for e in embedders]
+    http_texts = _rate_of_many(send_texts, seconds)
+    encode_ms, lone = _times_in_turns_ms(
+        lambda: clip.encode_tokens(clip.tokenise([_query()])), send_texts[0], seconds
+    )
+    under = _under_ingest(embedders, pixels, seconds)
+    for embedder in embedders:
+        embedder.close()
     return Pair(
-        bare_images_per_s=bare,
+        bare_batch_size=best,
+        bare_before_pixels_per_s=bare_pixels,
+        bare_before_jpegs_per_s=bare_jpegs,
+        wire_images_per_s=wire,
         http_pixels_per_s=http_pixels,
         http_jpegs_per_s=http_jpegs,
         open_clip_texts_per_s=open_clip_texts,
         http_texts_per_s=http_texts,
-        trimmed_encode_ms=encode_ms,
+        trimmed_encode_ms=statistics.median(encode_ms),
         lone_query_p50_ms=statistics.median(lone),
         idle_query_p95_ms=float(np.percentile(lone, 95)),
         query_p95_under_ingest_ms=under[0],
@@ -222,6 +239,19 @@ def _pixel_sender(
     return lambda: embedder.embed_pixels(batch, priority=priority)
 
 
+def _refused_sender(address: str, pixels: Pixels) -> Callable[[], object]:
+    """The service reads the pixels and does nothing with them: what the wire alone allows."""
+    client = httpx.Client(base_url=address, timeout=120)
+    content = np.concatenate([pixels] * (_PER_REQUEST // len(pixels) + 1))[:_PER_REQUEST].tobytes()
+    headers = {"X-Shape": "0", "X-Model-Id": "none", "Content-Type": http_embedder.BINARY}
+
+    def send() -> None:
+        answer = client.post("/v1/embed/pixels", content=content, headers=headers)
+        assert answer.status_code == httpx.codes.CONFLICT, answer.text
+
+    return send
+
+
 def _jpeg_sender(address: str, files: list[bytes]) -> Callable[[], object]:
     client = httpx.Client(base_url=address, timeout=120)
     chosen = [files[n % len(files)] for n in range(_PER_REQUEST)]
@@ -261,23 +291,44 @@ def _rate(call: Callable[[], object], seconds: float) -> float:
 
 
 def _rate_of_many(calls: Sequence[Callable[[], object]], seconds: float) -> float:
-    """Calls per second of all clients together, after a warm-up; each client is a thread."""
+    """Calls per second of all clients together, after a warm-up; each client is a thread.
+
+    The slope of the calls done over time: a batch answers several callers at once, so that a
+    count of what ends within some seconds would depend on where they begin.
+    """
     begins = time.perf_counter() + _WARM_UP_S
     ends = begins + seconds
-    done = [0] * len(calls)
+    done: list[float] = []
 
-    def work(number: int) -> None:
+    def work(call: Callable[[], object]) -> None:
         while time.perf_counter() < ends:
-            calls[number]()
-            if begins <= time.perf_counter() < ends:
-                done[number] += 1
+            call()
+            done.append(time.perf_counter())
 
-    threads = [threading.Thread(target=work, args=(n,)) for n in range(len(calls))]
+    threads = [threading.Thread(target=work, args=(call,)) for call in calls]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return sum(done) / seconds
+    counted = sorted(moment for moment in done if begins <= moment < ends)
+    return float(np.polyfit(counted, np.arange(len(counted)), 1)[0])
+
+
+def _times_in_turns_ms(
+    one: Callable[[], object], other: Callable[[], object], seconds: float
+) -> tuple[list[float], list[float]]:
+    """How long each takes, called one after the other so that both meet the same machine."""
+    ends = time.perf_counter() + 2 * seconds
+    ones, others = [], []
+    one()
+    other()
+    while time.perf_counter() < ends:
+        for call, times in ((one, ones), (other, others)):
+            started = time.perf_counter()
+            call()
+            times.append((time.perf_counter() - started) * 1e3)
+            time.sleep(0.02)
+    return ones, others
 
 
 def _times_ms(call: Callable[[], object], seconds: float) -> list[float]:
@@ -290,10 +341,6 @@ def _times_ms(call: Callable[[], object], seconds: float) -> list[float]:
         times.append((time.perf_counter() - started) * 1e3)
         time.sleep(0.02)
     return times
-
-
-def _median_ms(call: Callable[[], object], seconds: float) -> float:
-    return statistics.median(_times_ms(call, seconds))
 
 
 # --- what is sent ---------------------------------------------------------------------------
@@ -330,16 +377,23 @@ def _report(name: str, clip: "OpenClipModel", pairs: list[Pair]) -> Report:
     def median(ratio: Callable[[Pair], float]) -> float:
         return statistics.median(ratio(pair) for pair in pairs)
 
+    most = device_limits.most_flops_per_s(clip.info.device, clip.info.precision)
+    arithmetic = most / device_limits.flops_per_image(clip)
+
     def ingest_bar_ms(pair: Pair) -> float:
         return 2.5 * pair.idle_query_p95_ms + 200.0
 
     return Report(
         model=name,
         device=clip.info.device,
+        device_name=device_limits.device_name(clip.info.device),
         precision=clip.info.precision,
         pairs=pairs,
-        pixels_ratio=median(lambda p: p.http_pixels_per_s / p.bare_images_per_s),
-        jpegs_ratio=median(lambda p: p.http_jpegs_per_s / p.bare_images_per_s),
+        arithmetic_images_per_s=arithmetic,
+        pixels_ratio=median(lambda p: p.http_pixels_per_s / p.bare_before_pixels_per_s),
+        pixels_share_of_wire=median(lambda p: p.http_pixels_per_s / p.wire_images_per_s),
+        bare_share_of_arithmetic=median(lambda p: p.bare_before_pixels_per_s / arithmetic),
+        jpegs_ratio=median(lambda p: p.http_jpegs_per_s / p.bare_before_jpegs_per_s),
         texts_ratio=median(lambda p: p.http_texts_per_s / p.open_clip_texts_per_s),
         lone_query_over_bar=median(
             lambda p: p.lone_query_p50_ms / (1.3 * p.trimmed_encode_ms + 2.0)
@@ -349,10 +403,11 @@ def _report(name: str, clip: "OpenClipModel", pairs: list[Pair]) -> Report:
 
 
 def _to_text(report: Report) -> str:
-    lines = [f"{report.model} on {report.device}, {report.precision}"]
+    lines = [f"{report.model} on {report.device_name}, {report.precision}"]
     for p in report.pairs:
         lines.append(
-            f"  images/s: bare {p.bare_images_per_s:.1f}, pixels {p.http_pixels_per_s:.1f}, JPEGs "
+            f"  images/s: bare {p.bare_before_pixels_per_s:.1f} (batch {p.bare_batch_size}), "
+            f"pixels {p.http_pixels_per_s:.1f}, bare {p.bare_before_jpegs_per_s:.1f}, JPEGs "
             f"{p.http_jpegs_per_s:.1f} | texts/s: open_clip {p.open_clip_texts_per_s:.1f}, HTTP "
             f"{p.http_texts_per_s:.1f} | query ms: encode {p.trimmed_encode_ms:.1f}, p50 "
             f"{p.lone_query_p50_ms:.1f}, p95 {p.idle_query_p95_ms:.1f}, p95 under ingest "
@@ -367,6 +422,12 @@ def _to_text(report: Report) -> str:
         f"query p95 under ingest: {report.ingest_p95_over_bar:.2f} of its bar "
         "(2.5 x idle p95 + 200 ms)",
     ]
+    lines.append(
+        f"limits: the pixels' rate is {report.pixels_share_of_wire:.2f} of the wire's (the service "
+        f"reads and refuses), the bare loop's {report.bare_share_of_arithmetic:.2f} of the "
+        f"device's arithmetic ({report.arithmetic_images_per_s:.0f} images/s at the rate of a "
+        "large matrix product)"
+    )
     if report.device == "cpu":
         lines.append("CUDA: not measured")
     return "\n".join(lines)

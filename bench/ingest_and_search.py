@@ -128,7 +128,8 @@ def _pair(model: str, photos: list[Photo], loop: list[str]) -> Pair:
 
 def _bare_loop(arguments: list[str], way: str) -> float:
     # Without what this process set for itself: PyTorch as it comes.
-    untuned = {k: v for k, v in os.environ.items() if k != "GOMP_SPINCOUNT"}
+    tuned = {"GOMP_SPINCOUNT", "ONEDNN_PRIMITIVE_CACHE_CAPACITY"}
+    untuned = {k: v for k, v in os.environ.items() if k not in tuned}
     command = [sys.executable, "-m", "bench.bare_loop", *arguments, "--as", way]
     done = subprocess.run(command, env=untuned, check=True, stdout=subprocess.PIPE, text=True)
     return float(done.stdout)

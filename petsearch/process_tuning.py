@@ -17,6 +17,7 @@ _M_ARENA_MAX = -8
 _KEEP_BYTES = 1 << 30
 _GIVE_BACK_BYTES = 4 << 20
 _SPINS = "10000"
+_KEPT_PRIMITIVES = "128"
 
 
 def tune_process() -> None:
@@ -25,6 +26,7 @@ def tune_process() -> None:
     What the environment says already is left alone.
     """
     _spin_briefly()
+    _keep_few_primitives()
     _keep_freed_memory()
 
 
@@ -35,6 +37,16 @@ def _spin_briefly() -> None:
     """
     if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"} & os.environ.keys():
         os.environ["GOMP_SPINCOUNT"] = _SPINS
+
+
+def _keep_few_primitives() -> None:
+    """Bound what oneDNN keeps compiled for each shape it has met; batches have every size.
+
+    Its default of 1024 takes long to fill, and lies between the activations on the heap, which
+    then cannot be used again: encoding batches of 1 to 64 three times over took 264 MB more
+    resident memory, with 64 kept 138 MB, and the same processor time.
+    """
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", _KEPT_PRIMITIVES)
 
 
 def _keep_freed_memory() -> None:

@@ -1,0 +1,64 @@
+"""What bounds an embedder besides the model's own loop: the device's arithmetic, and the wire."""
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from petsearch.adapters.open_clip_model import OpenClipModel
+
+_TRIES = 5
+_SIDE = {"cpu": 2048, "cuda": 8192}
+"""Of the square matrices: large enough to keep the device busy, small enough for its caches."""
+
+
+def device_name(device: str) -> str:
+    """The GPU's own name, or `cpu` with the number of its cores."""
+    import torch
+
+    if device == "cpu":
+        return f"cpu, {torch.get_num_threads()} threads"
+    return torch.cuda.get_device_name(device)
+
+
+def flops_per_image(clip: "OpenClipModel") -> int:
+    """Floating-point operations (a multiply-add counts two) of encoding one image."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    spec = clip.info.pixel_spec
+    pixels = np.zeros((1, 3, spec.height, spec.width), np.uint8)
+    # Fused attention is one operation that the counter does not know.
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with FlopCounterMode(display=False) as counter:
+            clip.encode_pixels(pixels)
+    finally:
+        torch.backends.mha.set_fastpath_enabled(True)
+    return int(counter.get_total_flops())
+
+
+def most_flops_per_s(device: str, precision: str) -> float:
+    """What a large matrix product reaches here in this precision: the limit that can be had."""
+    import torch
+
+    from petsearch.adapters.inference_tuning import dtype_of
+
+    side = _SIDE[torch.device(device).type]
+    some = torch.rand((side, side), device=device).to(dtype_of(precision))
+
+    def multiply() -> None:
+        torch.mm(some, some)
+        if torch.device(device).type == "cuda":
+            torch.cuda.synchronize(device)
+
+    multiply()
+    return 2.0 * side**3 / min(_seconds(multiply) for _ in range(_TRIES))
+
+
+def _seconds(call: Callable[[], None]) -> float:
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
