@@ -138,9 +138,8 @@ def decode(data: Encoded, limits: ImageLimits, *, at_least: int = DISPLAY_SIDE) 
         TooLarge, NotAnImage: see `open_checked`; `NotAnImage` also for a truncated file, `TooLarge`
             for one that would take too much memory.
     """
-    with decoded_within(
-        Budget(limits.max_decode_bytes), data, limits, at_least=at_least
-    ) as decoded:
+    alone = Budget(limits.max_decode_bytes)
+    with decoded_within(alone, data, limits, at_least=at_least) as decoded:
         return decoded
 
 
@@ -155,8 +154,11 @@ def decoded_within(
     """
     picture = open_checked(data, limits)
     declared = picture.size
-    picture.draft(None, (at_least, at_least))
-    needed = bytes_to_decode(picture, declared, at_least)
+    try:
+        picture.draft(None, (at_least, at_least))
+        needed = bytes_to_decode(picture, declared, at_least)
+    except _DECODE_ERRORS as error:
+        raise NotAnImage(f"The header of the {picture.format} file is broken.") from error
     if needed > limits.max_decode_bytes:
         raise TooLarge(
             f"Decoding this {picture.format} of {declared[0]} x {declared[1]} pixels takes "

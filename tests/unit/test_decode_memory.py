@@ -100,12 +100,32 @@ def test_a_sequential_jpeg_of_several_scans_is_charged_for_its_coefficients() ->
     assert _charged(several) == _charged(whole) + 640 * 480 * 3 * 2
 
 
+def test_a_jpeg_that_says_nothing_is_sampled_does_not_break_the_estimate() -> None:
+    data = pictures.encoded(pictures.noise(64, 64), "JPEG", progressive=True)
+    start = data.index(b"\xff\xc2") + 10
+    header = bytearray(data)
+    for component in range(3):
+        header[start + 3 * component + 1] = 0
+    assert _charged(bytes(header)) > 0
+
+
 def test_a_budget_makes_big_things_take_turns() -> None:
     budget = Budget(10)
     with budget.spend(8):
         waiting = _in_thread(budget, 5)
         assert not waiting.wait(0.05)
     assert waiting.wait(5)
+
+
+def test_small_things_do_not_overtake_a_big_one() -> None:
+    budget = Budget(10)
+    with budget.spend(5):
+        big = _in_thread(budget, 8)
+        assert not big.wait(0.1)
+        small = _in_thread(budget, 1)
+        assert not small.wait(0.1)
+    assert big.wait(5)
+    assert small.wait(5)
 
 
 def test_what_is_over_the_whole_budget_still_passes_alone() -> None:
