@@ -68,14 +68,18 @@ class Budget:
             self._changed.notify_all()
 
 
-def shrink_factor(size: tuple[int, int], at_least: int) -> int:
-    """By how much a picture of `size` (width, height) is divided before it is copied.
+def smallest_size(size: tuple[int, int], at_least: int) -> tuple[int, int]:
+    """What must be left of a picture of `size`: `at_least`, and `SHORTEST_SIDE` across."""
+    across = min(at_least, SHORTEST_SIDE)
+    return (at_least, across) if size[0] >= size[1] else (across, at_least)
 
-    The longer side keeps `at_least` pixels, the shorter one `SHORTEST_SIDE`.
-    """
+
+def shrink_factor(size: tuple[int, int], at_least: int) -> int:
+    """By how much a picture of `size` (width, height) is divided before it is copied."""
     if math.prod(size) <= SHRINK_ABOVE_PIXELS:
         return 1
-    return max(1, min(max(size) // at_least, min(size) // SHORTEST_SIDE))
+    left = smallest_size(size, at_least)
+    return max(1, min(size[0] // left[0], size[1] // left[1]))
 
 
 def bytes_to_decode(picture: Image.Image, declared: tuple[int, int], at_least: int) -> int:

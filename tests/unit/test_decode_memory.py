@@ -13,7 +13,7 @@ import pillow_heif
 import pytest
 from PIL import Image
 
-from petsearch.decode_memory import Budget, bytes_to_decode
+from petsearch.decode_memory import Budget, bytes_to_decode, smallest_size
 from petsearch.images import DISPLAY_SIDE, ImageLimits, open_checked
 from tests import pictures
 
@@ -87,7 +87,7 @@ def test_decoding_takes_no_more_than_is_charged(make: Callable[[], bytes], tmp_p
 def _charged(data: bytes) -> int:
     header = open_checked(data, LIMITS)
     declared = header.size
-    header.draft(None, (DISPLAY_SIDE, DISPLAY_SIDE))
+    header.draft(None, smallest_size(declared, DISPLAY_SIDE))
     return bytes_to_decode(header, declared, DISPLAY_SIDE)
 
 
