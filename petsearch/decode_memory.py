@@ -7,6 +7,7 @@ keep whole frames of their own beside Pillow's.
 
 import math
 import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, cast
@@ -28,7 +29,8 @@ _ROWS_PER_STRIP, _BITS_PER_SAMPLE, _TILE_LENGTH = 278, 258, 323
 class Budget:
     """Lets threads pass as long as what they hold together stays under a limit.
 
-    Something larger than the whole budget passes alone.
+    First come, first served: small things do not overtake a big one for ever. Something larger
+    than the whole budget passes alone.
 
     Args:
         limit: in any unit, the one that `spend` is given.
@@ -37,31 +39,47 @@ class Budget:
     def __init__(self, limit: float) -> None:
         self._limit = limit
         self._used = 0.0
-        self._freed = threading.Condition()
+        self._changed = threading.Condition()
+        self._waiting: deque[object] = deque()
 
     @contextmanager
     def spend(self, amount: float) -> Iterator[None]:
         """Wait for room for `amount`, and give it back at the end."""
         cost = min(amount, self._limit)
-        with self._freed:
-            self._freed.wait_for(lambda: self._used + cost <= self._limit)
-            self._used += cost
+        with self._changed:
+            self._take(cost)
         try:
             yield
         finally:
-            with self._freed:
+            with self._changed:
                 self._used -= cost
-                self._freed.notify_all()
+                self._changed.notify_all()
+
+    def _take(self, cost: float) -> None:
+        turn = object()
+        self._waiting.append(turn)
+        try:
+            self._changed.wait_for(
+                lambda: self._waiting[0] is turn and self._used + cost <= self._limit
+            )
+            self._used += cost
+        finally:
+            self._waiting.remove(turn)
+            self._changed.notify_all()
+
+
+def smallest_size(size: tuple[int, int], at_least: int) -> tuple[int, int]:
+    """What must be left of a picture of `size`: `at_least`, and `SHORTEST_SIDE` across."""
+    across = min(at_least, SHORTEST_SIDE)
+    return (at_least, across) if size[0] >= size[1] else (across, at_least)
 
 
 def shrink_factor(size: tuple[int, int], at_least: int) -> int:
-    """By how much a picture of `size` (width, height) is divided before it is copied.
-
-    The longer side keeps `at_least` pixels, the shorter one `SHORTEST_SIDE`.
-    """
+    """By how much a picture of `size` (width, height) is divided before it is copied."""
     if math.prod(size) <= SHRINK_ABOVE_PIXELS:
         return 1
-    return max(1, min(max(size) // at_least, min(size) // SHORTEST_SIDE))
+    left = smallest_size(size, at_least)
+    return max(1, min(size[0] // left[0], size[1] // left[1]))
 
 
 def bytes_to_decode(picture: Image.Image, declared: tuple[int, int], at_least: int) -> int:
@@ -99,7 +117,8 @@ def _coefficient_bytes(picture: JpegImagePlugin.JpegImageFile, declared: tuple[i
     if not (picture.info.get("progressive") or _has_several_scans(picture)):
         return 0
     sampling = [(layer[1], layer[2]) for layer in picture.layer]
-    whole = max(h for h, _ in sampling) * max(v for _, v in sampling)
+    # A broken header may say 0.
+    whole = max(1, max(h for h, _ in sampling) * max(v for _, v in sampling))
     return 2 * math.prod(declared) * sum(h * v for h, v in sampling) / whole
 
 

@@ -13,7 +13,7 @@ import pillow_heif
 import pytest
 from PIL import Image
 
-from petsearch.decode_memory import Budget, bytes_to_decode
+from petsearch.decode_memory import Budget, bytes_to_decode, smallest_size
 from petsearch.images import DISPLAY_SIDE, ImageLimits, open_checked
 from tests import pictures
 
@@ -87,7 +87,7 @@ def test_decoding_takes_no_more_than_is_charged(make: Callable[[], bytes], tmp_p
 def _charged(data: bytes) -> int:
     header = open_checked(data, LIMITS)
     declared = header.size
-    header.draft(None, (DISPLAY_SIDE, DISPLAY_SIDE))
+    header.draft(None, smallest_size(declared, DISPLAY_SIDE))
     return bytes_to_decode(header, declared, DISPLAY_SIDE)
 
 
@@ -100,12 +100,32 @@ def test_a_sequential_jpeg_of_several_scans_is_charged_for_its_coefficients() ->
     assert _charged(several) == _charged(whole) + 640 * 480 * 3 * 2
 
 
+def test_a_jpeg_that_says_nothing_is_sampled_does_not_break_the_estimate() -> None:
+    data = pictures.encoded(pictures.noise(64, 64), "JPEG", progressive=True)
+    start = data.index(b"\xff\xc2") + 10
+    header = bytearray(data)
+    for component in range(3):
+        header[start + 3 * component + 1] = 0
+    assert _charged(bytes(header)) > 0
+
+
 def test_a_budget_makes_big_things_take_turns() -> None:
     budget = Budget(10)
     with budget.spend(8):
         waiting = _in_thread(budget, 5)
         assert not waiting.wait(0.05)
     assert waiting.wait(5)
+
+
+def test_small_things_do_not_overtake_a_big_one() -> None:
+    budget = Budget(10)
+    with budget.spend(5):
+        big = _in_thread(budget, 8)
+        assert not big.wait(0.1)
+        small = _in_thread(budget, 1)
+        assert not small.wait(0.1)
+    assert big.wait(5)
+    assert small.wait(5)
 
 
 def test_what_is_over_the_whole_budget_still_passes_alone() -> None:

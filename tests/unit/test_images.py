@@ -187,6 +187,19 @@ def test_big_jpegs_are_decoded_smaller_but_report_their_size() -> None:
     assert decoded.picture.size == (2400, 1800)
 
 
+@pytest.mark.parametrize("size", [(4032, 3024), (3024, 4032)], ids=["across", "upright"])
+def test_a_phones_photo_is_decoded_at_half_and_gives_nearly_the_same_pixels(
+    size: tuple[int, int],
+) -> None:
+    data, spec = pictures.encoded(pictures.noise(*size), quality=90), PixelSpec(224, 224)
+    half = images.decode(data, ImageLimits()).picture
+    whole = images.decode(data, ImageLimits(), at_least=10_000).picture
+    assert half.size == (size[0] // 2, size[1] // 2)
+    assert whole.size == size
+    apart = images.to_pixels(half, spec).astype(int) - images.to_pixels(whole, spec)
+    assert np.abs(apart).max() <= 2
+
+
 def test_a_huge_picture_is_averaged_down_and_reports_its_size() -> None:
     picture = pictures.noise(6000, 4000).convert("P")
     decoded = images.decode(pictures.encoded(picture, "PNG"), ImageLimits())
