@@ -9,7 +9,7 @@ PORT ?= 8000
 SOURCE ?=
 MODEL ?=
 
-.PHONY: help setup check format test test-real soak demo lock bench bench-embedder screenshots clean
+.PHONY: help setup check format test test-real soak demo lock bench bench-embedder bench-ingest bench-memory bench-redis screenshots clean
 
 help: ## List these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -54,6 +54,15 @@ lock: setup ## Resolve the newest versions that work together into constraints.t
 
 bench: setup ## Measure ingest and search against bare loops (MODEL=, DATASET=)
 	$(BIN)/python -m bench.ingest_and_search $(if $(MODEL),--model $(MODEL)) $(if $(DATASET),--dataset $(DATASET))
+
+bench-ingest: setup ## Measure ingest against bare loops and the ancestor's way (PHOTOS=, MODEL=)
+	$(BIN)/python -m bench.ingest $(if $(PHOTOS),--photos $(PHOTOS)) $(if $(MODEL),--model $(MODEL))
+
+bench-memory: setup ## Measure what a worker's memory is spent on
+	$(BIN)/python -m bench.worker_memory all
+
+bench-redis: setup ## Measure Redis' memory for a job of a million items
+	$(BIN)/python -m bench.redis_memory
 
 bench-embedder: setup ## Measure the embedder service against bare loops (MODEL=)
 	$(BIN)/python -m bench.embedder $(if $(MODEL),--model $(MODEL))

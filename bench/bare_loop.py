@@ -39,7 +39,8 @@ def main(
     if way is Way.PETSEARCH:
         tune_process()
     configure_logging(level="ERROR")
-    from petsearch.photo_sources import DatasetOptions, from_dataset
+    from petsearch.photo_sources import from_dataset
+    from petsearch.sources.dataset_rows import DatasetOptions
 
     options = DatasetOptions(split, label_column=None, limit=limit)
     photos = [photo.data for photo in from_dataset(dataset, options).photos]

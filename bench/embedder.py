@@ -28,6 +28,7 @@ import numpy as np
 import typer
 from PIL import Image
 
+from bench.random_model import random_vit
 from petsearch import images
 from petsearch.adapters import http_embedder
 from petsearch.model import Pixels, PixelSpec, Priority
@@ -93,7 +94,7 @@ def main(
     from petsearch.adapters.open_clip_model import load_model
 
     with tempfile.TemporaryDirectory() as folder:
-        spec = model or _random_vit(Path(folder))
+        spec = model or random_vit(Path(folder))
         clip = load_model(spec)
         plain = _plain_text_encoder(spec)
         files = read_photos(photos)
@@ -320,23 +321,6 @@ def _pixels(files: list[bytes], spec: PixelSpec) -> Pixels:
     limits = images.ImageLimits()
     decoded = [images.decode(data, limits).picture for data in files[:_PER_REQUEST]]
     return np.stack([images.to_pixels(picture, spec) for picture in decoded])
-
-
-def _random_vit(folder: Path) -> str:
-    """ViT-B/32 at random weights as an open_clip folder."""
-    import open_clip
-    import torch
-    from safetensors.torch import save_file
-
-    torch.manual_seed(0)
-    model = open_clip.create_model("ViT-B-32")
-    save_file(model.state_dict(), folder / "open_clip_model.safetensors")
-    config = {
-        "model_cfg": open_clip.get_model_config("ViT-B-32"),
-        "preprocess_cfg": open_clip.get_model_preprocess_cfg(model),
-    }
-    (folder / "open_clip_config.json").write_text(json.dumps(config))
-    return f"dir:{folder}"
 
 
 # --- the report -----------------------------------------------------------------------------

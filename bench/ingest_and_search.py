@@ -25,9 +25,10 @@ import typer
 
 from petsearch.client import Client
 from petsearch.observability import configure_logging
-from petsearch.photo_sources import DatasetOptions, Photo, PhotoSource, from_dataset
+from petsearch.photo_sources import Photo, PhotoSource, from_dataset
 from petsearch.process_tuning import tune_process
 from petsearch.prompts import OXFORD_LABELS, apply_templates
+from petsearch.sources.dataset_rows import DatasetOptions
 from petsearch.uploading import upload
 
 if TYPE_CHECKING:

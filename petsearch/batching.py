@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,11 @@ class BatchingOptions:
     """Device time an ingest batch may take: what a query may have to wait for."""
     query_batches_per_ingest: int = 8
     """After so many query batches in a row, one ingest batch runs."""
+
+    @classmethod
+    def of_device(cls, device: str) -> Self:
+        """Bounds that fit `cpu`, or a GPU (`cuda…`): there batches are larger and much shorter."""
+        return cls() if device == "cpu" else cls(max_batch_size=256, ingest_batch_s=0.05)
 
 
 class BatchObserver(Protocol):

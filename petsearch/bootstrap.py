@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -20,18 +21,29 @@ from petsearch.adapters.filesystem_store import FilesystemStore
 from petsearch.adapters.model_sources import ModelSource, resolve_model
 from petsearch.adapters.private_redis import PrivateRedis
 from petsearch.adapters.redis_ledger import RedisLedger
+from petsearch.adapters.url_fetcher import UrlFetcher
 from petsearch.batching import BatchingOptions, BatchObserver
 from petsearch.batching_embedder import BatchingEmbedder
 from petsearch.catalogue import Catalogue, Target, model_id_of
+from petsearch.chunk_worker import ChunkWorker
+from petsearch.dependency_gate import DependencyGate
+from petsearch.dispatching import Dispatcher, DispatchOptions
+from petsearch.duplicates import Duplicates
+from petsearch.enumeration import Enumerator
 from petsearch.errors import ConfigurationError, NotFound
 from petsearch.images import ImageLimits
 from petsearch.ingest import IngestOptions, Ingestor
+from petsearch.ingest_stages import IngestObserver, NobodyWatches
+from petsearch.job_control import JobControl
 from petsearch.jobs import Jobs
+from petsearch.leases import LeaseKeeper
 from petsearch.observability import get_logger
-from petsearch.ports import ClipModel, Embedder, Index, JobLedger, ObjectStore
+from petsearch.ports import ClipModel, Embedder, Index, JobLedger, ObjectStore, TaskQueue
 from petsearch.process_tuning import tune_process
 from petsearch.search import Searcher
 from petsearch.settings import Settings
+from petsearch.sources.spec import SourceContext, make_fetcher, open_source, parse_spec
+from petsearch.working import Work
 
 log = get_logger(__name__)
 
@@ -47,16 +59,64 @@ class Services:
     ledger: JobLedger
     celery_app: celery.Celery
     catalogue: Catalogue
+    dispatcher: Dispatcher
     jobs: Jobs
+    job_control: JobControl
     searcher: Searcher
+    duplicates: Duplicates
+    sources: SourceContext
+    """What jobs may read by themselves, and with what."""
     image_limits: ImageLimits
     clock: Callable[[], datetime]
     _closing: ExitStack
 
-    def make_ingestor(self) -> Ingestor:
-        """What a worker runs. Closed with the services."""
+    def make_work(self, observer: IngestObserver | None = None) -> Work:
+        """What a worker process runs. Closed with the services."""
+        observer = observer or NobodyWatches()
+        stopping = threading.Event()
+        gate = DependencyGate(self.probe, stopping=stopping, observer=observer)
+        leases = LeaseKeeper(self.settings.lease_s)
+        ingestor = self._make_ingestor(observer)
+        work = Work(
+            chunks=ChunkWorker(
+                ingestor=ingestor,
+                ledger=self.ledger,
+                dispatcher=self.dispatcher,
+                gate=gate,
+                leases=leases,
+                stopping=stopping,
+                clock=self.clock,
+            ),
+            enumerator=Enumerator(
+                open_source=lambda spec: open_source(parse_spec(spec), self.sources),
+                store=self.store,
+                ledger=self.ledger,
+                dispatcher=self.dispatcher,
+                gate=gate,
+                leases=leases,
+                stopping=stopping,
+                clock=self.clock,
+            ),
+            control=self.job_control,
+            dispatcher=self.dispatcher,
+            ingestor=ingestor,
+            leases=leases,
+            gate=gate,
+            stopping=stopping,
+        )
+        self._closing.callback(work.close)
+        return work
+
+    def probe(self) -> None:
+        """Ask every dependency; raises an error of ours if one does not answer."""
+        self.ledger.ping()
+        self.store.ping()
+        self.index.ping()
+        self.embedder.models()
+
+    def _make_ingestor(self, observer: IngestObserver) -> Ingestor:
         settings = self.settings
-        ingestor = Ingestor(
+        return Ingestor(
             embedder=self.embedder,
             index=self.index,
             store=self.store,
@@ -65,13 +125,12 @@ class Services:
             options=IngestOptions(
                 batch_size=settings.ingest_batch_size,
                 decode_threads=settings.decode_threads or os.cpu_count() or 1,
-                decode_megapixels=settings.limits.decode_megapixels,
                 limits=self.image_limits,
             ),
             clock=self.clock,
+            fetcher=make_fetcher(self.sources),
+            observer=observer,
         )
-        self._closing.callback(ingestor.close)
-        return ingestor
 
     def initialise(self) -> Target:
         """Create the first collection if there is none, and remember where its model came from."""
@@ -85,8 +144,47 @@ class Services:
         self._closing.close()
 
 
-def build_services(settings: Settings) -> Services:
+@dataclass(frozen=True)
+class Storage:
+    """What is kept, without a model: for work that looks at it as a whole."""
+
+    settings: Settings
+    index: Index
+    store: ObjectStore
+    ledger: JobLedger
+    dispatcher: Dispatcher
+    clock: Callable[[], datetime]
+
+
+@contextmanager
+def open_storage(settings: Settings) -> Iterator[Storage]:
+    """Open what the addresses of index, store and Redis name.
+
+    Raises:
+        ConfigurationError: an address is missing or cannot be used.
+        Unavailable: a server does not answer.
+    """
+    settings.require("index_url", "store_url", "redis_url")
+    with ExitStack() as opened:
+        store = _open_store(settings)
+        index = _open_index(settings)
+        opened.callback(index.close)
+        broker_url, client = _open_redis(settings.redis_url, opened)
+        celery_app = make_celery(broker_url)
+        opened.callback(celery_app.close)
+        ledger = RedisLedger(client)
+        dispatcher = _make_dispatcher(settings, ledger, CeleryQueue(celery_app))
+        yield Storage(settings, index, store, ledger, dispatcher, _now)
+
+
+def build_services(
+    settings: Settings, *, embedder: Embedder | None = None, index: Index | None = None
+) -> Services:
     """Open what the addresses name.
+
+    Args:
+        embedder: used instead of the one that the settings name; closed with the services.
+        index: likewise.
 
     Raises:
         ConfigurationError: an address is missing or cannot be used.
@@ -95,9 +193,9 @@ def build_services(settings: Settings) -> Services:
     settings.require("embedder_url", "index_url", "store_url", "redis_url")
     with ExitStack() as opened:
         store = _open_store(settings)
-        index = _open_index(settings)
+        index = index or _open_index(settings)
         opened.callback(index.close)
-        embedder = _open_embedder(settings, index, store)
+        embedder = embedder or _open_embedder(settings, index, store)
         opened.callback(embedder.close)
         broker_url, client = _open_redis(settings.redis_url, opened)
         ledger = RedisLedger(client)
@@ -105,6 +203,18 @@ def build_services(settings: Settings) -> Services:
         opened.callback(celery_app.close)
         catalogue = Catalogue(index, embedder)
         limits = image_limits(settings)
+        queue = CeleryQueue(celery_app)
+        dispatcher = _make_dispatcher(settings, ledger, queue)
+        sources = source_context(settings, store)
+        jobs = Jobs(
+            store=store,
+            ledger=ledger,
+            dispatcher=dispatcher,
+            index=index,
+            catalogue=catalogue,
+            sources=sources,
+            clock=_now,
+        )
         return Services(
             settings=settings,
             embedder=embedder,
@@ -113,12 +223,14 @@ def build_services(settings: Settings) -> Services:
             ledger=ledger,
             celery_app=celery_app,
             catalogue=catalogue,
-            jobs=Jobs(
+            dispatcher=dispatcher,
+            jobs=jobs,
+            job_control=JobControl(
+                jobs=jobs,
                 store=store,
                 ledger=ledger,
-                queue=CeleryQueue(celery_app),
-                index=index,
-                catalogue=catalogue,
+                queue=queue,
+                dispatcher=dispatcher,
                 clock=_now,
             ),
             searcher=Searcher(
@@ -128,10 +240,16 @@ def build_services(settings: Settings) -> Services:
                 image_limits=limits,
                 max_query_characters=settings.limits.query_characters,
             ),
+            duplicates=Duplicates(index=index, catalogue=catalogue),
+            sources=sources,
             image_limits=limits,
             clock=_now,
             _closing=opened.pop_all(),
         )
+
+
+def _make_dispatcher(settings: Settings, ledger: JobLedger, queue: TaskQueue) -> Dispatcher:
+    return Dispatcher(ledger, queue, DispatchOptions(settings.job_chunks, settings.lease_s), _now)
 
 
 def _now() -> datetime:
@@ -140,7 +258,36 @@ def _now() -> datetime:
 
 def image_limits(settings: Settings) -> ImageLimits:
     """What is refused before a pixel is decoded."""
-    return ImageLimits(settings.limits.image_bytes, settings.limits.image_megapixels)
+    limits = settings.limits
+    return ImageLimits(limits.image_bytes, limits.image_megapixels, limits.decode_bytes)
+
+
+def source_context(settings: Settings, store: ObjectStore) -> SourceContext:
+    """What sources of jobs are read with: what the settings allow, and nothing else.
+
+    Raises:
+        ConfigurationError: the S3 server's address or one of its keys is missing or wrong.
+    """
+    s3 = urls = None
+    if settings.store_url.startswith(("s3+http:", "s3+https:")):
+        settings.require("s3_access_key", "s3_secret_key")
+        with _extra("storage"):
+            from petsearch.adapters import s3_reader
+        s3 = s3_reader.open_reader(
+            settings.store_url,
+            access_key=settings.s3_access_key,
+            secret_key=settings.s3_secret_key.get_secret_value(),
+        )
+    if settings.url_ingest:
+        urls = UrlFetcher()
+    return SourceContext(
+        store=store,
+        import_dirs=settings.import_dirs,
+        import_buckets=settings.import_buckets,
+        s3=s3,
+        urls=urls,
+        max_bytes=settings.limits.image_bytes,
+    )
 
 
 def load_embedder(settings: Settings, observer: BatchObserver | None = None) -> BatchingEmbedder:
@@ -183,9 +330,15 @@ def _open_index(settings: Settings) -> Index:
     if kind in ("http", "https"):
         with _extra("storage"):
             from petsearch.adapters import qdrant_index
+            from petsearch.adapters.qdrant_collection import CollectionOptions
         key = settings.qdrant_api_key.get_secret_value()
         client = qdrant_index.connect(url, api_key=key or None, use_grpc=settings.qdrant_grpc)
-        return qdrant_index.QdrantIndex(client)
+        options = CollectionOptions(
+            shards=settings.qdrant_shards,
+            replicas=settings.qdrant_replicas,
+            quantization=settings.qdrant_quantization,
+        )
+        return qdrant_index.QdrantIndex(client, options)
     raise _unknown_address("INDEX_URL", url, "http://<host>:<port>, edge:<dir>")
 
 
@@ -231,9 +384,9 @@ def _load_embedder(spec: str, observer: BatchObserver | None = None) -> Batching
         with ThreadPoolExecutor(1, thread_name_prefix="load") as passing:
             return passing.submit(load_model, wanted).result()
 
-    return BatchingEmbedder(
-        load_apart(source), BatchingOptions(), load=load_apart, observer=observer
-    )
+    model = load_apart(source)
+    options = BatchingOptions.of_device(model.info.device)
+    return BatchingEmbedder(model, options, load=load_apart, observer=observer)
 
 
 def _model_to_serve(wanted: str, index: Index, store: ObjectStore) -> str:

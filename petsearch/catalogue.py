@@ -35,12 +35,19 @@ class Catalogue:
         self._embedder = embedder
 
     def initialise(self) -> Target:
-        """Create the first collection for the embedder's default model, if there is none yet."""
+        """Create the first collection for the embedder's default model, if there is none yet.
+
+        Raises:
+            Conflict: see `current`.
+        """
         if self._index.current() is None:
             model = self._embedder.models()[0]
             self._index.create_collection(collection_of(model.model_id), model.dim)
             self._index.point_alias_to(collection_of(model.model_id))
-        return self.current()
+        target = self.current()
+        # Again, because a collection of an older version may lack a payload index.
+        self._index.create_collection(target.collection, target.model.dim)
+        return target
 
     def current(self) -> Target:
         """The collection that is searched and written now, with its model.

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pydantic import TypeAdapter
 
 from petsearch import object_keys
+from petsearch.errors import NotFound
 from petsearch.model import Item, Outcome
 from petsearch.ports import ObjectStore
 
@@ -33,6 +34,18 @@ def write_outcomes(
     store.put(object_keys.outcomes(job_id, chunk_no), _OUTCOMES.dump_json(tuple(outcomes)))
 
 
-def read_outcomes(store: ObjectStore, key: str) -> tuple[Outcome, ...]:
-    """The outcomes under one of the keys of `object_keys.outcomes_prefix`."""
-    return _OUTCOMES.validate_json(store.get(key))
+def find_outcomes(store: ObjectStore, job_id: str, chunk_no: int) -> tuple[Outcome, ...] | None:
+    """What became of a chunk's items, or None if that is not written yet."""
+    try:
+        return read_outcomes(store, job_id, chunk_no)
+    except NotFound:
+        return None
+
+
+def read_outcomes(store: ObjectStore, job_id: str, chunk_no: int) -> tuple[Outcome, ...]:
+    """What became of a chunk's items.
+
+    Raises:
+        NotFound: it was never written.
+    """
+    return _OUTCOMES.validate_json(store.get(object_keys.outcomes(job_id, chunk_no)))

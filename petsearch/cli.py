@@ -15,9 +15,10 @@ from petsearch.client import Client
 from petsearch.errors import PetsearchError
 from petsearch.model import JsonDict
 from petsearch.observability import configure_logging
-from petsearch.photo_sources import DatasetOptions, PhotoSource, from_dataset, from_paths
+from petsearch.photo_sources import PhotoSource, from_dataset, from_paths
 from petsearch.process_tuning import tune_process
 from petsearch.settings import Limits, Settings
+from petsearch.sources.dataset_rows import DatasetOptions
 from petsearch.uploading import Progress as UploadProgress
 from petsearch.uploading import upload
 
@@ -179,6 +180,23 @@ def jobs(
         for job in found
     ]
     _print_table(("job", "state", "done", "source"), rows, empty="There are no jobs yet.")
+
+
+@app.command()
+def reconcile(
+    *,
+    fix: Annotated[bool, typer.Option("--fix", help="Mend what is found.")] = False,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Of a stopped `serve`; else PETSEARCH_…_URL say where.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Compare the index with the stored objects, and mend what a crash left between them."""
+    from petsearch.cli_reconcile import reconcile as run
+
+    _configure_logging(default_level="WARNING")
+    if not run(data_dir, fix=fix, as_json=as_json):
+        raise typer.Exit(EXIT_PARTLY)
 
 
 def _configure_logging(default_level: str | None = None) -> None:

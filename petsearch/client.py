@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -103,9 +104,12 @@ class Client:
         """Counts."""
         return self._call("GET", "/v1/stats")
 
-    def open_job(self, source: str, *, expected: int | None = None) -> JsonDict:
+    def open_job(
+        self, source: str, *, expected: int | None = None, on_duplicate: str = "merge"
+    ) -> JsonDict:
         """Open a job that photos are added to."""
-        return self._call("POST", "/v1/jobs", json={"source": source, "expected": expected})
+        body = {"source": source, "expected": expected, "on_duplicate": on_duplicate}
+        return self._call("POST", "/v1/jobs", json=body)
 
     def add_photos(
         self, job_id: str, photos: Sequence[Photo], *, key: str | None = None
@@ -142,6 +146,37 @@ class Client:
         """No more photos for this job."""
         return self._call("POST", f"/v1/jobs/{job_id}/seal")
 
+    def control_job(self, job_id: str, action: str) -> JsonDict:
+        """Change the course of a job: `pause`, `resume`, `cancel` or `retry`."""
+        return self._call("POST", f"/v1/jobs/{job_id}/{action}")
+
+    def delete_job(self, job_id: str) -> None:
+        """Forget an ended job; its images stay."""
+        self._send("DELETE", f"/v1/jobs/{job_id}")
+
+    def watch_job(self, job_id: str) -> Iterator[JsonDict]:
+        """The job with every change, until it has ended; comes back by itself when cut off.
+
+        Raises:
+            Unavailable: the server does not answer at all.
+        """
+        last_id = ""
+        while True:
+            headers = {"Last-Event-ID": last_id} if last_id else {}
+            path = f"/v1/jobs/{job_id}/events"
+            with self._answering(), self._http.stream("GET", path, headers=headers) as answer:
+                if not answer.is_success:
+                    answer.read()
+                    raise _error_of(answer)
+                try:
+                    for event_id, body in _events(answer.iter_lines()):
+                        last_id = event_id or last_id
+                        yield body
+                        if body["finished_at"] is not None:
+                            return
+                except httpx.TransportError:
+                    continue  # cut off in the middle: ask again from the last event
+
     def job(self, job_id: str) -> JsonDict:
         """Where a job stands."""
         return self._call("GET", f"/v1/jobs/{job_id}")
@@ -163,17 +198,39 @@ class Client:
                 return
 
     def _call(self, method: str, path: str, **arguments: Any) -> JsonDict:
-        try:
+        body: JsonDict = self._send(method, path, **arguments).json()
+        return body
+
+    def _send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        with self._answering():
             response = self._http.request(method, path, **arguments)
+        if not response.is_success:
+            raise _error_of(response)
+        return response
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        try:
+            yield
         except httpx.HTTPError as error:
             raise Unavailable(
                 f"No petsearch server answers at {self._base_url} ({error}). "
                 "Start one with: petsearch serve"
             ) from error
-        if response.is_success:
-            body: JsonDict = response.json()
-            return body
-        raise _error_of(response)
+
+
+def _events(lines: Iterator[str]) -> Iterator[tuple[str, JsonDict]]:
+    """Id and data of server-sent events; comments are left out."""
+    event_id, data = "", ""
+    for line in lines:
+        name, _, value = line.partition(": ")
+        if name == "id":
+            event_id = value
+        elif name == "data":
+            data += value
+        elif not line and data:
+            yield event_id, json.loads(data)
+            event_id, data = "", ""
 
 
 def _given(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,8 +10,9 @@ from petsearch.client import Client, Photo
 from petsearch.errors import ConfigurationError, PetsearchError
 from petsearch.images import ImageLimits
 from petsearch.model import Filters, sha256_of
-from petsearch.photo_sources import DatasetOptions, PhotoSource, from_dataset, from_paths
+from petsearch.photo_sources import PhotoSource, from_dataset, from_paths
 from petsearch.sample.catalogue import DEMO_SEED, MODEL_DIR, catalogue
+from petsearch.sources.dataset_rows import DatasetOptions
 from petsearch.standalone import StandaloneOptions, serve
 from petsearch.uploading import Progress, upload
 

@@ -5,24 +5,39 @@ It equals open_clip's own evaluation transform up to normalisation (tests/unit/t
 """
 
 import io
-import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import BinaryIO, cast
 
 import numpy as np
 import pillow_heif
-from PIL import Image, ImageOps
+from numpy.typing import NDArray
+from PIL import Image
 
+from petsearch.decode_memory import Budget, bytes_to_decode, shrink_factor
 from petsearch.errors import NotAnImage, TooLarge
 from petsearch.model import Pixels, PixelSpec
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "HEIF", "BMP", "TIFF")
 DISPLAY_SIDE = 1600
 THUMBNAIL_SIDE = 320
+_HASH_SIDE = 32
+_HASH_FREQUENCIES = 8
 _ORIENTATION_TAG = 0x0112
 _MAX_ASPECT = 16
+_STRIP_PIXELS = 250_000
+# What undoes each EXIF orientation, as PIL.ImageOps.exif_transpose.
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 _RESAMPLING = {
     "bicubic": Image.Resampling.BICUBIC,
     "bilinear": Image.Resampling.BILINEAR,
@@ -41,12 +56,18 @@ _DECODE_ERRORS = (
 )
 
 
+Encoded = bytes | BinaryIO
+"""A picture as it was received: its bytes, or a seekable file, which takes no memory."""
+
+
 @dataclass(frozen=True)
 class ImageLimits:
     """What is refused before a pixel is decoded."""
 
     max_bytes: int = 50 * 1024 * 1024
     max_megapixels: float = 120.0
+    max_decode_bytes: int = 420_000_000
+    """What decoding may hold in memory: by its format, a picture needs 0.3 to 17 bytes a pixel."""
 
 
 @dataclass(frozen=True)
@@ -60,49 +81,28 @@ class DecodedImage:
     content_type: str
 
 
-class PixelBudget:
-    """Lets decoders pass as long as the megapixels in memory stay under a budget.
-
-    An image larger than the whole budget passes alone.
-    """
-
-    def __init__(self, megapixels: float) -> None:
-        self._limit = megapixels
-        self._used = 0.0
-        self._freed = threading.Condition()
-
-    @contextmanager
-    def spend(self, megapixels: float) -> Iterator[None]:
-        """Wait for room for `megapixels`, and give it back at the end."""
-        cost = min(megapixels, self._limit)
-        with self._freed:
-            self._freed.wait_for(lambda: self._used + cost <= self._limit)
-            self._used += cost
-        try:
-            yield
-        finally:
-            with self._freed:
-                self._used -= cost
-                self._freed.notify_all()
-
-
 def register_formats() -> None:
     """Teach Pillow HEIC, what phones send. Doing it twice is doing it once."""
     pillow_heif.register_heif_opener()
 
 
-def open_checked(data: bytes, limits: ImageLimits) -> Image.Image:
+def open_checked(data: Encoded, limits: ImageLimits) -> Image.Image:
     """Read the header of an encoded picture and check it against `limits`; decodes nothing.
+
+    A file is not closed, and must stay open until the picture is decoded.
 
     Raises:
         TooLarge: more bytes or declared pixels than allowed.
         NotAnImage: empty, not a picture, or a format outside `FORMATS`.
     """
-    if not data:
+    stream = io.BytesIO(data) if isinstance(data, bytes) else data
+    size = stream.seek(0, io.SEEK_END)
+    stream.seek(0)
+    if not size:
         raise NotAnImage("The file is empty (0 bytes).")
-    if len(data) > limits.max_bytes:
+    if size > limits.max_bytes:
         raise TooLarge(
-            f"The file has {len(data) / 1e6:.1f} MB; "
+            f"The file has {size / 1e6:.1f} MB; "
             f"at most {limits.max_bytes / 1e6:.0f} MB are accepted."
         )
     register_formats()
@@ -110,7 +110,7 @@ def open_checked(data: bytes, limits: ImageLimits) -> Image.Image:
         # Pillow warns about large pictures and odd metadata; the limits below decide.
         warnings.simplefilter("ignore")
         try:
-            picture = Image.open(io.BytesIO(data), formats=FORMATS)
+            picture = Image.open(stream, formats=FORMATS)
         except Image.DecompressionBombError as error:
             raise TooLarge(
                 "The picture declares too many pixels; "
@@ -130,25 +130,58 @@ def open_checked(data: bytes, limits: ImageLimits) -> Image.Image:
     return picture
 
 
-def decode(data: bytes, limits: ImageLimits, *, at_least: int = DISPLAY_SIDE) -> DecodedImage:
+def decode(data: Encoded, limits: ImageLimits, *, at_least: int = DISPLAY_SIDE) -> DecodedImage:
     """Decode an encoded picture whole: upright by EXIF, RGB, first frame, metadata dropped.
 
     JPEGs much larger than `at_least` (pixels of the longer side) are decoded at 1/2, 1/4 or 1/8
-    of their size, which their format allows at a fraction of the cost.
+    of their size, which their format allows at a fraction of the cost. Other pictures of more than
+    20 megapixels are averaged down as soon as they are decoded.
 
     Raises:
-        TooLarge, NotAnImage: see `open_checked`; `NotAnImage` also for a truncated file.
+        TooLarge, NotAnImage: see `open_checked`; `NotAnImage` also for a truncated file, `TooLarge`
+            for one that would take too much memory.
+    """
+    with decoded_within(
+        Budget(limits.max_decode_bytes), data, limits, at_least=at_least
+    ) as decoded:
+        return decoded
+
+
+@contextmanager
+def decoded_within(
+    budget: Budget, data: Encoded, limits: ImageLimits, *, at_least: int = DISPLAY_SIDE
+) -> Iterator[DecodedImage]:
+    """As `decode`, once `budget` has room for the bytes it takes, which are held to the end.
+
+    Raises:
+        TooLarge, NotAnImage: see `decode`.
     """
     picture = open_checked(data, limits)
+    declared = picture.size
+    picture.draft(None, (at_least, at_least))
+    needed = bytes_to_decode(picture, declared, at_least)
+    if needed > limits.max_decode_bytes:
+        raise TooLarge(
+            f"Decoding this {picture.format} of {declared[0]} x {declared[1]} pixels takes "
+            f"{needed / 1e6:.0f} MB; at most {limits.max_decode_bytes / 1e6:.0f} MB are allowed."
+        )
+    with budget.spend(needed):
+        yield _decode(picture, declared, at_least)
+
+
+def _decode(picture: Image.Image, declared: tuple[int, int], at_least: int) -> DecodedImage:
     content_type = Image.MIME.get(picture.format or "", "application/octet-stream")
-    width, height = picture.size
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            picture.draft(None, (at_least, at_least))
             orientation = picture.getexif().get(_ORIENTATION_TAG, 1)
             picture.load()
-            upright = to_rgb(ImageOps.exif_transpose(picture) if orientation != 1 else picture)
+            upright = to_rgb(picture, shrink_factor(picture.size, at_least))
+            if upright is not picture:
+                # The caller still knows it: without this the whole picture would stay in memory.
+                picture.close()
+            if orientation in _UPRIGHT:
+                upright = upright.transpose(_UPRIGHT[orientation])
         except _DECODE_ERRORS as error:
             raise NotAnImage(
                 f"The {picture.format} file cannot be decoded to its end; "
@@ -156,31 +189,48 @@ def decode(data: bytes, limits: ImageLimits, *, at_least: int = DISPLAY_SIDE) ->
             ) from error
     # Pillow's encoders copy comments and profiles from `info`; the copies must hold none.
     upright.info.clear()
-    if orientation in (5, 6, 7, 8):
-        width, height = height, width
+    width, height = declared[::-1] if orientation in (5, 6, 7, 8) else declared
     return DecodedImage(upright, width, height, content_type)
 
 
-def to_rgb(picture: Image.Image) -> Image.Image:
-    """RGB, 8 bits a channel: transparency goes on white, 16-bit grey is scaled, CMYK converted."""
-    if picture.mode == "RGB":
+def to_rgb(picture: Image.Image, factor: int = 1) -> Image.Image:
+    """RGB, 8 bits a channel: transparency goes on white, 16-bit grey is scaled, CMYK converted.
+
+    Args:
+        factor: squares of so many pixels a side are averaged into one.
+    """
+    if picture.mode == "RGB" and factor == 1:
         return picture
-    if picture.mode in ("I", "F") or picture.mode.startswith("I;16"):
-        return _scale_to_8_bits(picture).convert("RGB")
-    if "transparency" in picture.info or picture.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
-        rgba = picture.convert("RGBA")
+    # Strip by strip: a whole picture in another mode, or its floats, may not fit into memory.
+    brightest = _brightest(picture)
+    width, height = picture.size
+    rows = factor * max(1, _STRIP_PIXELS // (width * factor))
+    result = Image.new("RGB", (-(-width // factor), -(-height // factor)))
+    for top in range(0, height, rows):
+        strip = picture.crop((0, top, width, min(height, top + rows)))
+        result.paste(_strip_to_rgb(strip, brightest).reduce(factor), (0, top // factor))
+    return result
+
+
+def _strip_to_rgb(strip: Image.Image, brightest: float) -> Image.Image:
+    if strip.mode in ("I", "F") or strip.mode.startswith("I;16"):
+        values = np.asarray(strip, dtype=np.float32).clip(0.0) * (255.0 / brightest)
+        return Image.fromarray(values.round().astype(np.uint8)).convert("RGB")
+    if "transparency" in strip.info or strip.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
+        rgba = strip.convert("RGBA")
         white = Image.new("RGBA", rgba.size, "white")
         return Image.alpha_composite(white, rgba).convert("RGB")
-    return picture.convert("RGB")
+    return strip.convert("RGB")
 
 
-def _scale_to_8_bits(picture: Image.Image) -> Image.Image:
-    values = np.asarray(picture, dtype=np.float32)
+def _brightest(picture: Image.Image) -> float:
+    """The value that becomes white."""
+    if picture.mode not in ("I", "F"):
+        return 65535.0
     # 16-bit files use their whole range; floats and 32-bit integers say no range, so the
     # brightest value is white.
-    top = 65535.0 if picture.mode.startswith("I") else 1.0
-    top = max(top, float(values.max(initial=0.0)))
-    return Image.fromarray((values.clip(0.0) * (255.0 / top)).round().astype(np.uint8))
+    _, top = picture.getextrema()
+    return max(65535.0 if picture.mode == "I" else 1.0, float(cast(float, top)))
 
 
 def to_pixels(picture: Image.Image, spec: PixelSpec) -> Pixels:
@@ -257,6 +307,30 @@ def display_copy(picture: Image.Image) -> bytes:
 def thumbnail(picture: Image.Image) -> bytes:
     """JPEG of at most `THUMBNAIL_SIDE` pixels a side, without any metadata."""
     return _encode(_shrink(picture, THUMBNAIL_SIDE), quality=80)
+
+
+def perceptual_hash(picture: Image.Image) -> str:
+    """64 bits as 16 hex digits that hardly change when a picture is resized or compressed again.
+
+    pHash: the lowest 8 x 8 frequencies of the cosine transform of 32 x 32 grey pixels, each
+    above (1) or below (0) their median. Why this one: docs/adr/0011.
+    """
+    size = (_HASH_SIDE, _HASH_SIDE)
+    # A smooth reduction first: without it, fine patterns alias into the low frequencies.
+    grey = picture.convert("L").resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
+    waves = _cosine_waves()
+    # Rounded, so that nothing is exactly nothing in a flat picture on every machine.
+    low = (waves @ np.asarray(grey, dtype=np.float64) @ waves.T).ravel().round(2)
+    # The first is the mean brightness, which would pull the median of a flat picture.
+    bits = low > np.median(low[1:])
+    return np.packbits(bits).tobytes().hex()
+
+
+def _cosine_waves() -> NDArray[np.float64]:
+    """The first rows of the DCT-II matrix: `(8, 32)`."""
+    frequencies = np.arange(_HASH_FREQUENCIES)[:, None]
+    positions = 2 * np.arange(_HASH_SIDE)[None, :] + 1
+    return np.cos(np.pi * frequencies * positions / (2 * _HASH_SIDE))
 
 
 def _shrink(picture: Image.Image, side: int) -> Image.Image:

@@ -1,48 +1,50 @@
-"""Ingest of one chunk: fetch, decode, store, embed, tag, insert, account.
+"""Ingest of one chunk: prepare its items in threads, embed in batches, index, account.
 
-Every step may be repeated: a chunk that was cut off anywhere is simply run again. Decoding runs
-in a pool of threads while this thread embeds what is ready, so the slower of the two sets the pace.
+Every step may be repeated: a chunk that was cut off anywhere is simply run again. Threads prepare
+the next items while this thread embeds what is ready, so the slower of the two sets the pace.
 """
 
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
 
 import numpy as np
 
-from petsearch import chunks, images, object_keys
+from petsearch import chunks
 from petsearch.catalogue import Catalogue, Target
-from petsearch.errors import InvalidInput, NotFound, PetsearchError, Unavailable
-from petsearch.images import ImageLimits, PixelBudget
+from petsearch.errors import Overloaded, PetsearchError, StorageFull, Unavailable
+from petsearch.images import ImageLimits
+from petsearch.ingest_stages import IngestObserver, NobodyWatches, Stage, timed
 from petsearch.model import (
-    ImageMetadata,
     ImageRecord,
     Item,
     ItemRef,
     ItemStatus,
-    ModelInfo,
+    Job,
     Outcome,
-    Pixels,
     Point,
     Prediction,
     Priority,
     image_id_of,
-    normalise_name,
 )
 from petsearch.observability import get_logger
 from petsearch.ports import Embedder, Index, JobLedger, ObjectStore
+from petsearch.preparing import Known, Prepared, Preparer, failed, outcome_of
 from petsearch.process_tuning import yield_to_the_model
-from petsearch.prompts import species_of
+from petsearch.settling import completed, settled
+from petsearch.sources.source import Fetcher
 from petsearch.zero_shot import BreedTagger
 
 log = get_logger(__name__)
 
-MAX_SOURCES = 20
-"""How many items that brought the same image are remembered with it."""
+MAX_MARKS = 3
+"""An item that ended its worker so often is put into quarantine."""
+
+Ready = Prepared | Known | Outcome
 
 
 @dataclass(frozen=True)
@@ -52,21 +54,26 @@ class IngestOptions:
     batch_size: int
     """Photos embedded in one call."""
     decode_threads: int
-    decode_megapixels: float
-    """Decoded at one time, all threads together."""
     limits: ImageLimits
 
 
 @dataclass(frozen=True)
-class _Prepared:
-    """A decoded item whose bytes and copies are stored already."""
+class ChunkRun:
+    """One run of a chunk: what it works on, and how."""
 
-    item: Item
-    pixels: Pixels
-    width: int
-    height: int
-    content_type: str
-    size_bytes: int
+    job: Job
+    chunk_no: int
+    target: Target
+    should_stop: Callable[[], bool]
+    """Asked between batches: whether to leave the rest to a later run."""
+    one_by_one: bool = False
+    """Carefully, each item marked before it starts: an earlier run ended its worker."""
+    tries: Counter[int] = field(default_factory=Counter)
+    """Item numbers the embedder failed on while they were alone; kept from run to run."""
+
+    def ref(self, item: Item) -> ItemRef:
+        """The item as images remember it."""
+        return ItemRef(self.job.job_id, item.item_no)
 
 
 class Ingestor:
@@ -86,147 +93,197 @@ class Ingestor:
         catalogue: Catalogue,
         options: IngestOptions,
         clock: Callable[[], datetime],
+        fetcher: Fetcher,
+        observer: IngestObserver | None = None,
     ) -> None:
         self._embedder = embedder
         self._index = index
         self._store = store
         self._ledger = ledger
         self._catalogue = catalogue
-        self._options = options
+        self._batch_size = options.batch_size
         self._clock = clock
+        self._observer = observer or NobodyWatches()
         self._tagger = BreedTagger(embedder)
-        self._budget = PixelBudget(options.decode_megapixels)
+        self._preparer = Preparer(
+            store=store,
+            index=index,
+            limits=options.limits,
+            fetcher=fetcher,
+            observer=self._observer,
+        )
         self._merging = threading.Lock()
-        self._decoders = ThreadPoolExecutor(
+        self._ahead = options.batch_size + options.decode_threads
+        self._threads = ThreadPoolExecutor(
             options.decode_threads, thread_name_prefix="decode", initializer=yield_to_the_model
         )
 
     def close(self) -> None:
         """Stop the decoding threads."""
-        self._decoders.shutdown(wait=True, cancel_futures=True)
+        self._threads.shutdown(wait=True, cancel_futures=True)
 
-    def ingest_chunk(self, job_id: str, chunk_no: int) -> None:
+    def ingest_chunk(
+        self,
+        job: Job,
+        chunk_no: int,
+        *,
+        should_stop: Callable[[], bool] = lambda: False,
+        one_by_one: bool = False,
+        tries: Counter[int] | None = None,
+    ) -> bool:
         """Bring every item of a chunk to an outcome and account them once.
+
+        Returns:
+            False if it was told to stop before all items had one; nothing is accounted then.
 
         Raises:
             Unavailable: a dependency does not answer; the same call finishes the work later.
-            NotFound: the job or the chunk does not exist.
+            NotFound: what the chunk holds is not there.
         """
-        if self._ledger.is_accounted(job_id, chunk_no):
-            return
-        items = chunks.read_chunk(self._store, job_id, chunk_no)
-        target = self._catalogue.current()
-        outcomes = sorted(self._bring_in(job_id, items, target), key=lambda o: o.item_no)
-        chunks.write_outcomes(self._store, job_id, chunk_no, outcomes)
+        items = chunks.read_chunk(self._store, job.job_id, chunk_no)
+        outcomes = chunks.find_outcomes(self._store, job.job_id, chunk_no)
+        if outcomes is None:
+            target = self._catalogue.current()
+            tries = Counter[int]() if tries is None else tries
+            run = ChunkRun(job, chunk_no, target, should_stop, one_by_one, tries)
+            outcomes = tuple(sorted(self._bring_in(run, items), key=lambda o: o.item_no))
+            if len(outcomes) < len(items) and not self._is_cancelled(job):
+                return False
+            # Before it is counted, so that whatever is counted can be read; a run that is cut
+            # off after this does not do it all again.
+            chunks.write_outcomes(self._store, job.job_id, chunk_no, outcomes)
+        self._discard_staged(items, outcomes)
+        self._account(job.job_id, chunk_no, outcomes)
+        return True
+
+    def _is_cancelled(self, job: Job) -> bool:
+        """A cancelled job accounts what it has."""
+        return self._ledger.get(job.job_id).cancelled
+
+    def _account(self, job_id: str, chunk_no: int, outcomes: Sequence[Outcome]) -> None:
         counts = Counter(outcome.status for outcome in outcomes)
         counted = self._ledger.account_chunk(job_id, chunk_no, counts, self._clock())
-        self._discard_staged(items)
-        log.info(
-            "chunk ingested",
-            counted=counted,
-            **{status.value: count for status, count in counts.items()},
-        )
+        if counted:
+            self._observer.items_ended(counts)
+        log.info("chunk accounted", counted=counted, **{s.value: n for s, n in counts.items()})
 
-    def _bring_in(self, job_id: str, items: Sequence[Item], target: Target) -> Iterator[Outcome]:
-        refused = [item for item in items if item.refusal]
-        yield from (_outcome(item, ItemStatus.REFUSED, item.refusal) for item in refused)
-        wanted = [item for item in items if not item.refusal]
-        known = self._index.get(target.collection, [image_id_of(item.sha256) for item in wanted])
-        firsts: dict[str, Item] = {}
-        repeats: list[Item] = []
-        for item in wanted:
-            image_id = image_id_of(item.sha256)
-            if image_id in known or image_id in firsts:
-                repeats.append(item)
+    def _bring_in(self, run: ChunkRun, items: Sequence[Item]) -> Iterator[Outcome]:
+        """An outcome for each item; fewer if the run is told to stop."""
+        for item in items:
+            if item.refusal:
+                yield outcome_of(item, ItemStatus.REFUSED, item.refusal)
+        new, repeats = self._split(run, [item for item in items if not item.refusal])
+        bring_in = self._one_by_one if run.one_by_one else self._in_batches
+        for result in bring_in(run, new):
+            if isinstance(result, Known):
+                repeats.append(result.item)
             else:
-                firsts[image_id] = item
-        yield from self._embed_new(job_id, list(firsts.values()), target)
+                yield result
         # After the new ones: a repeat may be a repeat of one of them.
-        yield from self._settle_repeats(job_id, repeats, target)
+        if not run.should_stop():
+            yield from self._settle_repeats(run, repeats)
+
+    def _split(self, run: ChunkRun, items: Sequence[Item]) -> tuple[list[Item], list[Item]]:
+        """Items to embed, and items whose image is indexed or comes earlier in this chunk."""
+        ids = [image_id_of(item.sha256) for item in items if item.sha256]
+        seen = set(self._index.get(run.target.collection, ids))
+        new: list[Item] = []
+        repeats: list[Item] = []
+        for item in items:
+            image_id = image_id_of(item.sha256) if item.sha256 else None
+            (repeats if image_id in seen else new).append(item)
+            if image_id:
+                seen.add(image_id)
+        return new, repeats
 
     # --- images that are not indexed yet ---------------------------------------------------
 
-    def _embed_new(self, job_id: str, items: Sequence[Item], target: Target) -> Iterator[Outcome]:
-        decoding = [(item, self._decoders.submit(self._prepare, item, target)) for item in items]
+    def _in_batches(self, run: ChunkRun, items: Sequence[Item]) -> Iterator[Known | Outcome]:
+        waiting = iter(items)
+        futures: deque[Future[Ready]] = deque()
         try:
-            pending = iter(decoding)
-            while batch := list(islice(pending, self._options.batch_size)):
-                ready: list[_Prepared] = []
-                for item, future in batch:
-                    outcome = _refusal_of(item, future)
-                    if outcome is None:
-                        ready.append(future.result())
-                    else:
-                        yield outcome
-                yield from self._index_batch(job_id, ready, target)
+            while True:
+                for item in islice(waiting, self._ahead - len(futures)):
+                    futures.append(self._threads.submit(self._preparer.prepare, item, run.target))
+                if not futures or run.should_stop():
+                    return
+                count = min(self._batch_size, len(futures))
+                ready = [futures.popleft().result() for _ in range(count)]
+                yield from (one for one in ready if not isinstance(one, Prepared))
+                yield from self._index_batch(run, [r for r in ready if isinstance(r, Prepared)])
         finally:
-            for _, future in decoding:
+            for future in futures:
                 future.cancel()
 
-    def _prepare(self, item: Item, target: Target) -> _Prepared:
-        data = self._fetch(item)
-        header = images.open_checked(data, self._options.limits)
-        with self._budget.spend(header.width * header.height / 1e6):
-            decoded = images.decode(data, self._options.limits)
-            pixels = images.to_pixels(decoded.picture, target.model.pixel_spec)
-            display = images.display_copy(decoded.picture)
-            thumbnail = images.thumbnail(decoded.picture)
-        image_id = image_id_of(item.sha256)
-        self._keep_original(item, image_id)
-        self._store.put(object_keys.display(image_id), display)
-        self._store.put(object_keys.thumbnail(image_id), thumbnail)
-        return _Prepared(
-            item, pixels, decoded.width, decoded.height, decoded.content_type, len(data)
-        )
+    def _one_by_one(self, run: ChunkRun, items: Sequence[Item]) -> Iterator[Known | Outcome]:
+        for item in items:
+            if run.should_stop():
+                return
+            marks = self._ledger.mark_item(run.job.job_id, item.item_no)
+            if marks > MAX_MARKS:
+                yield _quarantined(item, MAX_MARKS)
+            else:
+                yield from self._alone(run, item)
+            self._ledger.clear_mark(run.job.job_id, item.item_no)
 
-    def _fetch(self, item: Item) -> bytes:
-        """The bytes: staged, or kept already by a run of this chunk that was cut off."""
-        if item.staging_key is not None:
-            try:
-                return self._store.get(item.staging_key)
-            except NotFound:
-                log.debug("staged bytes were moved before", item_no=item.item_no)
+    def _alone(self, run: ChunkRun, item: Item) -> list[Known | Outcome]:
+        """One item; an error of ours in it is its failure, and an outage is not."""
         try:
-            return self._store.get(object_keys.original(image_id_of(item.sha256)))
-        except NotFound as error:
-            raise InvalidInput("Its bytes are not here any more; upload it again.") from error
+            ready = self._threads.submit(self._preparer.prepare, item, run.target).result()
+            return self._alone_embedded(run, ready) if isinstance(ready, Prepared) else [ready]
+        except PetsearchError:
+            self._ledger.clear_mark(run.job.job_id, item.item_no)
+            raise
+        except Exception as error:  # the item fails, the others go on
+            return [failed(item, Stage.EMBED, error)]
 
-    def _keep_original(self, item: Item, image_id: str) -> None:
-        if item.staging_key is None:
-            return
+    def _alone_embedded(self, run: ChunkRun, ready: Prepared) -> list[Known | Outcome]:
         try:
-            self._store.move(item.staging_key, object_keys.original(image_id))
-        except NotFound:
-            self._store.stat(object_keys.original(image_id))
+            return [*self._index_batch(run, [ready])]
+        except (Overloaded, StorageFull):
+            raise
+        except Unavailable as error:
+            # The embedder answers in between, so in the end it is this photo that it fails on.
+            run.tries[ready.item.item_no] += 1
+            if run.tries[ready.item.item_no] < MAX_MARKS:
+                raise
+            return [failed(ready.item, Stage.EMBED, error, attempts=MAX_MARKS)]
 
-    def _index_batch(
-        self, job_id: str, ready: Sequence[_Prepared], target: Target
-    ) -> list[Outcome]:
+    def _index_batch(self, run: ChunkRun, ready: Sequence[Prepared]) -> list[Outcome]:
         if not ready:
             return []
-        embeddings = self._embedder.embed_pixels(
-            np.stack([prepared.pixels for prepared in ready]),
-            model_id=target.model.model_id,
-            priority=Priority.INGEST,
-        )
-        predictions = self._tagger.predict(target.model, embeddings)
-        records = [
-            self._record(job_id, prepared, prediction, target)
-            for prepared, prediction in zip(ready, predictions, strict=True)
-        ]
-        points = [Point(r, e) for r, e in zip(records, embeddings, strict=True)]
-        self._index.insert(target.collection, points)
-        return self._read_back(job_id, [prepared.item for prepared in ready], target)
+        model, collection = run.target.model, run.target.collection
+        with timed(self._observer, Stage.EMBED):
+            embeddings = self._embedder.embed_pixels(
+                np.stack([prepared.pixels for prepared in ready]),
+                model_id=model.model_id,
+                priority=Priority.INGEST,
+            )
+            predictions = self._tagger.predict(model, embeddings)
+        with timed(self._observer, Stage.INDEX):
+            points = [
+                Point(self._record(run, prepared, prediction), embedding)
+                for prepared, prediction, embedding in zip(
+                    ready, predictions, embeddings, strict=True
+                )
+            ]
+            self._index.insert(collection, points)
+            # Insert leaves a point alone that another chunk inserted in the meantime.
+            ids = [point.record.image_id for point in points]
+            found = self._index.get(collection, ids)
+            return self._settle(
+                run, [(p.item, found.get(i)) for p, i in zip(ready, ids, strict=True)]
+            )
 
     def _record(
-        self, job_id: str, prepared: _Prepared, prediction: Prediction, target: Target
+        self, run: ChunkRun, prepared: Prepared, prediction: Prediction | None
     ) -> ImageRecord:
         now = self._clock()
-        ref = ItemRef(job_id, prepared.item.item_no)
+        ref = run.ref(prepared.item)
         return ImageRecord(
             image_id=image_id_of(prepared.item.sha256),
             sha256=prepared.item.sha256,
-            metadata=completed(prepared.item.metadata, target.model),
+            metadata=completed(prepared.item.metadata, run.target.model),
             prediction=prediction,
             width=prepared.width,
             height=prepared.height,
@@ -234,104 +291,69 @@ class Ingestor:
             size_bytes=prepared.size_bytes,
             created_at=now,
             updated_at=now,
-            model_id=target.model.model_id,
+            model_id=run.target.model.model_id,
             first_seen=ref,
             sources=(ref,),
+            phash=prepared.phash,
         )
-
-    def _read_back(self, job_id: str, items: Sequence[Item], target: Target) -> list[Outcome]:
-        # Insert leaves a point alone that another chunk inserted in the meantime.
-        found = self._index.get(target.collection, [image_id_of(item.sha256) for item in items])
-        return [
-            self._settle(job_id, item, found[image_id_of(item.sha256)], target) for item in items
-        ]
 
     # --- images that are indexed already ---------------------------------------------------
 
-    def _settle_repeats(
-        self, job_id: str, items: Sequence[Item], target: Target
-    ) -> Iterator[Outcome]:
-        for item in items:
-            image_id = image_id_of(item.sha256)
-            with self._merging:
-                record = self._index.get(target.collection, [image_id]).get(image_id)
-                if record is None:
-                    yield _outcome(
-                        item, ItemStatus.REFUSED, "The same file in this chunk was refused."
-                    )
-                else:
-                    yield self._settle(job_id, item, record, target)
+    def _settle_repeats(self, run: ChunkRun, items: Sequence[Item]) -> list[Outcome]:
+        if not items:
+            return []
+        with self._merging:
+            ids = [image_id_of(item.sha256) for item in items]
+            found = self._index.get(run.target.collection, ids)
+            return self._settle(
+                run, [(item, found.get(i)) for item, i in zip(items, ids, strict=True)]
+            )
 
-    def _settle(self, job_id: str, item: Item, record: ImageRecord, target: Target) -> Outcome:
-        """Ingested iff this item brought the image first, also when it is run twice."""
-        ref = ItemRef(job_id, item.item_no)
-        if record.first_seen == ref:
-            return _outcome(item, ItemStatus.INGESTED)
-        merged = merge(record, completed(item.metadata, target.model), ref)
-        if merged != record:
-            now = self._clock()
-            self._index.replace_record(target.collection, replace(merged, updated_at=now))
-        return _outcome(item, ItemStatus.DUPLICATE, "This photo was ingested before.")
+    def _settle(
+        self, run: ChunkRun, found: Sequence[tuple[Item, ImageRecord | None]]
+    ) -> list[Outcome]:
+        """Ingested iff an item brought its image first, also when it is run twice."""
+        latest: dict[str, ImageRecord] = {}
+        outcomes = []
+        for item, stored in found:
+            if stored is None:
+                reason = "The same file in this chunk was refused."
+                outcomes.append(outcome_of(item, ItemStatus.REFUSED, reason))
+                continue
+            if stored.first_seen == run.ref(item):
+                outcomes.append(outcome_of(item, ItemStatus.INGESTED))
+                continue
+            before = latest.get(stored.image_id, stored)
+            latest[stored.image_id] = self._merged(run, item, before)
+            reason = "This photo was ingested before."
+            outcomes.append(outcome_of(item, ItemStatus.DUPLICATE, reason))
+        stored_of = {record.image_id: record for _, record in found if record is not None}
+        changed = [record for i, record in latest.items() if record != stored_of[i]]
+        now = self._clock()
+        self._index.replace_records(
+            run.target.collection, [replace(record, updated_at=now) for record in changed]
+        )
+        return outcomes
 
-    def _discard_staged(self, items: Sequence[Item]) -> None:
-        """Delete what is still staged: refused files and repeats."""
+    def _merged(self, run: ChunkRun, item: Item, record: ImageRecord) -> ImageRecord:
+        said = completed(item.metadata, run.target.model)
+        return settled(record, said, run.ref(item), run.job.on_duplicate)
+
+    def _discard_staged(self, items: Sequence[Item], outcomes: Sequence[Outcome]) -> None:
+        """Delete what is still staged: refused files and repeats. Failed ones can be retried."""
+        ended = {o.item_no for o in outcomes if o.status is not ItemStatus.FAILED}
+        moved = {o.item_no for o in outcomes if o.status is ItemStatus.INGESTED}
         for item in items:
-            if item.staging_key is not None:
+            if item.staging_key is not None and item.item_no in ended - moved:
                 self._store.delete(item.staging_key)
 
 
-def completed(said: ImageMetadata, model: ModelInfo) -> ImageMetadata:
-    """Names as they are stored, and the species of a known breed where only the breed was said."""
-    breed = normalise_name(said.breed) if said.breed else None
-    species = normalise_name(said.species) if said.species else None
-    if breed and not species:
-        of_model = {label.breed: label.species for label in model.labels}
-        species = of_model.get(breed) or species_of(breed)
-    status = normalise_name(said.status) if said.status else None
-    return replace(said, breed=breed or None, species=species or None, status=status or None)
-
-
-def merge(record: ImageRecord, said: ImageMetadata, source: ItemRef) -> ImageRecord:
-    """Fill what the record does not say yet, add new tags and remember where they came from."""
-    before = record.metadata
-    metadata = ImageMetadata(
-        filename=before.filename or said.filename,
-        breed=before.breed or said.breed,
-        species=before.species or said.species,
-        animal_id=before.animal_id or said.animal_id,
-        status=before.status or said.status,
-        tags=tuple(dict.fromkeys((*before.tags, *said.tags))),
-        taken_at=before.taken_at or said.taken_at,
-        attributes={**said.attributes, **before.attributes},
+def _quarantined(item: Item, attempts: int) -> Outcome:
+    log.error("item put into quarantine", item_no=item.item_no, attempts=attempts)
+    reason = f"Its worker ended {attempts} times while it worked on this file."
+    return replace(
+        outcome_of(item, ItemStatus.FAILED, reason),
+        stage=Stage.QUARANTINE.value,
+        error="WorkerLost",
+        attempts=attempts,
     )
-    if metadata == before:
-        return record
-    sources = tuple(dict.fromkeys((*record.sources, source)))[:MAX_SOURCES]
-    return replace(record, metadata=metadata, sources=sources)
-
-
-def _outcome(item: Item, status: ItemStatus, reason: str | None = None) -> Outcome:
-    has_image = status in (ItemStatus.INGESTED, ItemStatus.DUPLICATE)
-    return Outcome(
-        item_no=item.item_no,
-        filename=item.metadata.filename,
-        status=status,
-        image_id=image_id_of(item.sha256) if has_image else None,
-        reason=reason,
-    )
-
-
-def _refusal_of(item: Item, future: Future[_Prepared]) -> Outcome | None:
-    """None if the item was prepared. A dependency that is down is not the item's fault."""
-    error = future.exception()
-    if error is None:
-        return None
-    if isinstance(error, InvalidInput):
-        return _outcome(item, ItemStatus.REFUSED, error.detail)
-    if isinstance(error, Unavailable) or not isinstance(error, Exception):
-        raise error
-    log.error("item failed", item_no=item.item_no, exc_info=error)
-    reason = (
-        error.detail if isinstance(error, PetsearchError) else f"{type(error).__name__}: {error}"
-    )
-    return _outcome(item, ItemStatus.FAILED, reason)

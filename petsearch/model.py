@@ -36,6 +36,19 @@ def normalise_name(name: str) -> str:
     return " ".join(name.replace("_", " ").lower().split())
 
 
+def hash_distance(one: str, other: str) -> int:
+    """How many of the 64 bits of two perceptual hashes differ, 0..64."""
+    return (int(one, 16) ^ int(other, 16)).bit_count()
+
+
+def hash_bands(phash: str) -> tuple[str, ...]:
+    """The four 16-bit quarters of a perceptual hash with their places: `("0:ab12", "1:…", …)`.
+
+    Hashes that differ in at most three bits have at least one band in common.
+    """
+    return tuple(f"{place}:{phash[4 * place : 4 * place + 4]}" for place in range(4))
+
+
 # --- models ---------------------------------------------------------------------------------
 
 
@@ -154,6 +167,8 @@ class ImageRecord:
     model_id: str
     first_seen: ItemRef
     sources: tuple[ItemRef, ...] = ()
+    phash: str | None = None
+    """`images.perceptual_hash`: 16 hex digits. None for images indexed before there was one."""
 
     @property
     def breed(self) -> str | None:
@@ -191,6 +206,10 @@ class Filters:
     species: str | None = None
     breed: str | None = None
     filename: str | None = None
+    min_sources: int | None = None
+    """At least so many items brought the image."""
+    phash_bands: tuple[str, ...] = ()
+    """At least one of these (`hash_bands`) is a band of the image's perceptual hash."""
     exclude_ids: tuple[str, ...] = ()
 
 
@@ -279,6 +298,39 @@ class Outcome:
     attempts: int = 1
 
 
+class QueueName(StrEnum):
+    """Where work waits. The first is served first: an upload never waits behind a big job."""
+
+    INTERACTIVE = "ingest.interactive"
+    BULK = "ingest.bulk"
+
+
+class OnDuplicate(StrEnum):
+    """What is done with what is said about a photo that is here already."""
+
+    KEEP = "keep"
+    """Nothing: the record stays as it is."""
+    MERGE = "merge"
+    """Empty fields are filled, tags are added, the source is remembered."""
+    REPLACE = "replace"
+    """What is said now counts, the source is remembered."""
+
+
+@dataclass(frozen=True)
+class NewJob:
+    """A job as it is opened."""
+
+    job_id: str
+    source: str
+    """What people read: where the items come from."""
+    created_at: datetime
+    queue: QueueName = QueueName.BULK
+    expected: int | None = None
+    spec: str | None = None
+    """JSON of a source that the server reads itself; None if a client adds the items."""
+    on_duplicate: OnDuplicate = OnDuplicate.MERGE
+
+
 @dataclass(frozen=True)
 class Job:
     """A job as the ledger knows it. `counts` has a value for every `ItemStatus`."""
@@ -293,9 +345,21 @@ class Job:
     counts: Mapping[ItemStatus, int]
     finished_at: datetime | None = None
     reason: str | None = None
-    """Why nothing moves at the moment, if that is so."""
+    """Why nothing moves at the moment, or why the job failed as a whole."""
     expected: int | None = None
-    """How many items the client said it would send."""
+    """How many items the client or the source said there would be."""
+    queue: QueueName = QueueName.BULK
+    on_duplicate: OnDuplicate = OnDuplicate.MERGE
+    paused: bool = False
+    cancelled: bool = False
+    source_failed: bool = False
+    """Whether the source could not be read to its end."""
+    rate_per_s: float | None = None
+    """Items accounted per second over the last minute, while the job moves."""
+    version: int = 0
+    """Grows with every change: what a listener has seen."""
+    first_retry: int | None = None
+    """The first chunk that tries failed items again; those after it do so, too."""
 
     @property
     def done(self) -> int:
@@ -303,14 +367,24 @@ class Job:
         return sum(self.counts.values())
 
     @property
+    def eta_s(self) -> float | None:
+        """Seconds until the job ends at this rate, if its size is known."""
+        size = self.total if self.sealed else self.expected
+        if size is None or not self.rate_per_s or self.state.is_final:
+            return None
+        return max(0, size - self.done) / self.rate_per_s
+
+    @property
     def state(self) -> JobState:
-        """Derived, never stored: the counters are the only truth."""
-        if not (self.sealed and self.done >= self.total):
-            if self.reason:
+        """Derived, never stored: counters and flags are the only truth."""
+        if self.cancelled:
+            return JobState.CANCELLED
+        if not self.finished_at:
+            if self.paused or self.reason:
                 return JobState.PAUSED
             return JobState.RUNNING if self.done else JobState.QUEUED
         bad = self.counts[ItemStatus.REFUSED] + self.counts[ItemStatus.FAILED]
-        if bad == 0:
+        if bad == 0 and not self.source_failed:
             return JobState.SUCCEEDED
         return JobState.FAILED if bad == self.total else JobState.PARTLY_FAILED
 

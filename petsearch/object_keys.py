@@ -2,6 +2,14 @@
 
 from petsearch.errors import InvalidInput
 
+IMPORTS = "imports/"
+"""Below it lie the files that were uploaded to be read by jobs."""
+ORIGINALS = "originals/"
+DISPLAYS = "display/"
+THUMBNAILS = "thumbs/"
+TOMBSTONES = "tombstones/"
+STAGING = "staging/"
+
 
 def check(key: str) -> None:
     """Refuse what is no key: empty parts, `.`, `..` and NUL.
@@ -15,22 +23,62 @@ def check(key: str) -> None:
 
 def original(image_id: str) -> str:
     """Bytes as they were received. Never public."""
-    return f"originals/{image_id[:2]}/{image_id}"
+    return f"{ORIGINALS}{image_id[:2]}/{image_id}"
 
 
 def display(image_id: str) -> str:
     """JPEG of at most 1600 pixels a side, upright, without metadata."""
-    return f"display/{image_id[:2]}/{image_id}.jpg"
+    return f"{DISPLAYS}{image_id[:2]}/{image_id}.jpg"
 
 
 def thumbnail(image_id: str) -> str:
     """JPEG of at most 320 pixels a side, without metadata."""
-    return f"thumbs/{image_id[:2]}/{image_id}.jpg"
+    return f"{THUMBNAILS}{image_id[:2]}/{image_id}.jpg"
+
+
+def tombstone(image_id: str) -> str:
+    """Is there while an image is being deleted."""
+    return f"{TOMBSTONES}{image_id}"
 
 
 def staging(job_id: str, item_no: int) -> str:
     """An upload that is not checked yet."""
-    return f"staging/{job_id}/{item_no}"
+    return f"{STAGING}{job_id}/{item_no}"
+
+
+def job_of_staging(key: str) -> str:
+    """The job whose upload lies under a staging key."""
+    return key.removeprefix(STAGING).partition("/")[0]
+
+
+def staging_prefix(job_id: str) -> str:
+    """All staged uploads of a job."""
+    return f"staging/{job_id}/"
+
+
+def import_file(job_id: str, name: str) -> str:
+    """An archive or manifest that was uploaded to be read by a job."""
+    return f"{imports_prefix(job_id)}{name}"
+
+
+def imports_prefix(job_id: str) -> str:
+    """All uploaded sources of a job."""
+    return f"{IMPORTS}{job_id}/"
+
+
+def job_prefix(job_id: str) -> str:
+    """Everything that tells of a job: chunks and outcomes."""
+    return f"jobs/{job_id}/"
+
+
+def chunks_prefix(job_id: str) -> str:
+    """All chunks of a job; the keys sort by chunk number."""
+    return f"jobs/{job_id}/chunks/"
+
+
+def chunk_no_of(key: str) -> int:
+    """The chunk number in a key of `chunk` or `outcomes`."""
+    return int(key.rpartition("/")[2].removesuffix(".json"))
 
 
 def chunk(job_id: str, chunk_no: int) -> str:

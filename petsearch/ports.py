@@ -7,6 +7,7 @@ suite per port (tests/contract) runs over every adapter.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -23,9 +24,11 @@ from petsearch.model import (
     Job,
     ModelInfo,
     ModelUsage,
+    NewJob,
     Pixels,
     Point,
     Priority,
+    QueueName,
 )
 
 Tokens = NDArray[np.int64]
@@ -107,8 +110,8 @@ class Index(Protocol):
     def insert(self, collection: str, points: Sequence[Point]) -> None:
         """Insert points whose ids are absent, leave the others untouched; durable on return."""
 
-    def replace_record(self, collection: str, record: ImageRecord) -> None:
-        """Replace the payload of an existing point; its embedding stays."""
+    def replace_records(self, collection: str, records: Sequence[ImageRecord]) -> None:
+        """Replace the payloads of existing points; their embeddings stay. Durable on return."""
 
     def get(self, collection: str, image_ids: Sequence[str]) -> dict[str, ImageRecord]:
         """The records of those of `image_ids` that exist."""
@@ -140,11 +143,17 @@ class Index(Protocol):
     ) -> tuple[list[ImageRecord], str | None]:
         """Records by creation time, newest first, and the cursor of the next page."""
 
+    def list_ids(self, collection: str, *, after: str | None, limit: int) -> list[str]:
+        """At most `limit` ids in order, those greater than `after`: a walk over everything.
+
+        Fewer than `limit` are the end. A point inserted or deleted meanwhile may be missed.
+        """
+
     def count(self, collection: str, filters: Filters) -> int:
         """How many points satisfy `filters`."""
 
     def facet(self, collection: str, field: str, filters: Filters) -> dict[str, int]:
-        """Points per value of a keyword field (`breed`, `species`), most frequent first."""
+        """Points per value of a keyword field (`breed`, `phash_bands`), most frequent first."""
 
     def delete(self, collection: str, image_ids: Sequence[str]) -> None:
         """Delete points; absent ones are ignored."""
@@ -175,6 +184,17 @@ class ObjectStore(Protocol):
             StorageFull: there is no space left.
         """
 
+    def put_stream(self, key: str, file: BinaryIO, size_bytes: int | None) -> None:
+        """Store what `file` still holds, whole or not at all, with little of it in memory.
+
+        Args:
+            size_bytes: how much that is; None where it is not known.
+
+        Raises:
+            InvalidInput: the stream is shorter or longer than `size_bytes`.
+            StorageFull: there is no space left.
+        """
+
     def get(self, key: str) -> bytes:
         """The bytes under `key`.
 
@@ -182,8 +202,10 @@ class ObjectStore(Protocol):
             NotFound: there is no such object.
         """
 
-    def open(self, key: str) -> BinaryIO:
-        """A stream of the bytes under `key`; the caller closes it.
+    def open(self, key: str, *, offset: int = 0) -> BinaryIO:
+        """A stream of the bytes under `key` from byte `offset` on; the caller closes it.
+
+        `offset` is less than the object's size, or 0. Reading may raise `Unavailable`.
 
         Raises:
             NotFound: there is no such object.
@@ -207,7 +229,10 @@ class ObjectStore(Protocol):
         """Delete an object; an absent one is ignored."""
 
     def list_keys(self, prefix: str) -> Iterator[str]:
-        """The keys that start with `prefix`, sorted."""
+        """The keys that start with `prefix`, sorted; read as the caller goes on."""
+
+    def list_objects(self, prefix: str) -> Iterator[StoredObject]:
+        """The objects whose keys start with `prefix`, by key; read as the caller goes on."""
 
     def local_path(self, key: str) -> Path | None:
         """Where the object lies on this machine's disk, if the store has it there."""
@@ -223,15 +248,56 @@ class ChunkSlot:
     chunk_no: int
     first_item_no: int
     is_added: bool = False
-    """The chunk was counted before: this is a repeated call."""
+    """Whether a call with the same key reserved and added it before."""
+
+
+class Claim(StrEnum):
+    """What a worker that was given a chunk does with it."""
+
+    RUN = "run"
+    """It is yours until the lease ends; extend it while you work."""
+    BUSY = "busy"
+    """Another worker has it; drop the message."""
+    GONE = "gone"
+    """Accounted, cancelled, paused or deleted; drop the message."""
+
+
+@dataclass(frozen=True)
+class ClaimedChunk:
+    """The answer to a claim."""
+
+    claim: Claim
+    deaths: int = 0
+    """How many workers had this chunk before and neither accounted it nor gave it back."""
+
+
+@dataclass(frozen=True)
+class OverdueChunks:
+    """Chunks that were handed to the queue and did not come to an end in time."""
+
+    lost: tuple[int, ...]
+    """Their worker died, or nobody claimed them for very long."""
+    unclaimed: tuple[int, ...]
+    """They wait in the queue, or its message is lost: its depth tells."""
+
+
+@dataclass(frozen=True)
+class Enumeration:
+    """Where the enumeration of a job's source goes on."""
+
+    spec: str
+    cursor: str | None
+    next: ChunkSlot
 
 
 class JobLedger(Protocol):
-    """Jobs, their chunks and their counters. Survives a restart of everything."""
+    """Jobs, their chunks and their counters. Survives a restart of everything.
 
-    def create(
-        self, job_id: str, *, source: str, created_at: datetime, expected: int | None
-    ) -> None:
+    A chunk is reserved (it has a number), pending (work to do), then queued: handed to the task
+    queue, and held by a worker that extends its lease. Accounting ends it, exactly once.
+    """
+
+    def create(self, job: NewJob) -> None:
         """Open a job without items."""
 
     def get(self, job_id: str) -> Job:
@@ -244,44 +310,152 @@ class JobLedger(Protocol):
     def newest(self, limit: int) -> list[Job]:
         """Jobs, newest first."""
 
-    def reserve_chunk(self, job_id: str, item_count: int, key: str | None = None) -> ChunkSlot:
+    def active(self) -> list[str]:
+        """The ids of all jobs that are not final."""
+
+    def reserve_chunk(self, job_id: str, item_count: int, *, key: str | None = None) -> ChunkSlot:
         """Take the next chunk number and item numbers; nothing is counted yet.
 
         Args:
-            key: of the call; the same key again is answered with the same slot, also once the
-                job is sealed (unless another number of items was not added yet).
+            key: the same key gets the same slot again, so that a call can be repeated, also when
+                the job was sealed meanwhile. Of another size it is another slot until one is added.
 
         Raises:
             NotFound: there is no such job.
             Conflict: the job is sealed.
         """
 
-    def add_chunk(self, job_id: str, chunk_no: int, item_count: int) -> None:
-        """Count a reserved chunk as work to do. Doing it twice is doing it once."""
+    def add_chunk(
+        self, job_id: str, chunk_no: int, item_count: int, *, cursor: str | None = None
+    ) -> bool:
+        """Count a reserved chunk as pending work; False if it was added before.
+
+        Args:
+            cursor: where the enumeration of the job's source goes on after this chunk.
+        """
 
     def seal(self, job_id: str, now: datetime) -> None:
         """No more chunks: the job ends when all are accounted."""
 
+    def fail(self, job_id: str, reason: str, now: datetime) -> None:
+        """The job's source cannot be read (further): it ends as failed when all is accounted."""
+
+    def set_expected(self, job_id: str, expected: int) -> None:
+        """How many items there will be."""
+
+    def take_chunks(self, job_id: str, most_queued: int, patience_s: float) -> list[int]:
+        """Make pending chunks queued, until `most_queued` are; the caller hands them to the queue.
+
+        Args:
+            patience_s: one that no worker has claimed by then counts as overdue.
+        """
+
+    def claim_chunk(self, job_id: str, chunk_no: int, holder: str, lease_s: float) -> ClaimedChunk:
+        """Try to hold a queued chunk for `lease_s` seconds."""
+
+    def extend_chunk(self, job_id: str, chunk_no: int, holder: str, lease_s: float) -> bool:
+        """Hold it longer; False if `holder` does not hold it any more."""
+
+    def hand_back_chunk(self, job_id: str, chunk_no: int, holder: str) -> None:
+        """Make a held chunk pending again, the next one of its job."""
+
+    def is_stopped(self, job_id: str) -> bool:
+        """Whether the job was paused, cancelled or deleted: its chunks stop at the next batch."""
+
+    def mark_item(self, job_id: str, item_no: int) -> int:
+        """Note that an item is tried now; how many tries of it were noted and never cleared."""
+
+    def clear_mark(self, job_id: str, item_no: int) -> None:
+        """The item came to an end, or its failure was not its own."""
+
     def account_chunk(
         self, job_id: str, chunk_no: int, counts: Mapping[ItemStatus, int], now: datetime
     ) -> bool:
-        """Count a finished chunk exactly once; False if it was counted before."""
+        """Count a queued chunk as finished, exactly once; False if it was not queued (any more)."""
 
-    def is_accounted(self, job_id: str, chunk_no: int) -> bool:
-        """Whether the chunk was counted as finished."""
+    def overdue_chunks(self, job_id: str, long_wait_s: float) -> OverdueChunks:
+        """Queued chunks whose lease or patience has ended."""
+
+    def requeue_chunk(self, job_id: str, chunk_no: int, patience_s: float, now: datetime) -> bool:
+        """Take an overdue chunk from its dead worker; False if it is not to be queued again."""
+
+    def end_leases(self, job_id: str) -> None:
+        """Let all that is held of a job be overdue now: its holders are known to be gone."""
+
+    def chunk_size(self, job_id: str, chunk_no: int) -> int:
+        """How many items were added with a chunk; 0 if it is not known."""
+
+    def problem_chunks(self, job_id: str) -> list[int]:
+        """The chunks in which items were refused or failed."""
+
+    def begin_enumeration(
+        self, job_id: str, holder: str, lease_s: float, most_open: int
+    ) -> Enumeration | None:
+        """Hold the enumeration of a job's source; None if it is held, done, stopped or ahead.
+
+        Args:
+            most_open: it is far enough ahead with so many chunks pending or queued.
+        """
+
+    def extend_enumeration(self, job_id: str, holder: str, lease_s: float) -> bool:
+        """Hold it longer; False if `holder` does not hold it any more."""
+
+    def end_enumeration(self, job_id: str, holder: str) -> None:
+        """Let go of it."""
+
+    def wants_enumeration(self, job_id: str, most_open: int) -> bool:
+        """Whether the source should be read on, and nobody does."""
+
+    def has_room(self, job_id: str, most_open: int) -> bool:
+        """Whether fewer chunks than that are pending or queued."""
+
+    def pause(self, job_id: str) -> None:
+        """Stop a job until it is resumed. A final one raises `Conflict`."""
+
+    def resume(self, job_id: str) -> None:
+        """Go on with a paused job. A final one raises `Conflict`."""
+
+    def cancel(self, job_id: str, now: datetime) -> None:
+        """End a job; what was accounted stays. A final one raises `Conflict`."""
+
+    def reserve_retry(self, job_id: str) -> int:
+        """A chunk number for items of a final job that are to be tried again."""
+
+    def reopen(self, job_id: str, chunk_sizes: Mapping[int, int]) -> None:
+        """Uncount failed items of a final job and add the chunks that try them again.
+
+        Args:
+            chunk_sizes: the number of items by chunk number.
+
+        Raises:
+            NotFound: there is no such job.
+            Conflict: it is not final, or cancelled.
+        """
+
+    def delete(self, job_id: str) -> None:
+        """Forget a job."""
 
     def set_reason(self, job_id: str, reason: str | None) -> None:
         """Say why a job does not move, or that it moves again."""
 
-    def unfinished_chunks(self) -> list[tuple[str, int]]:
-        """(job_id, chunk_no) of all work that was added and not accounted."""
+    def is_first(self, what: str, for_s: float) -> bool:
+        """Whether nobody else asked for `what` in the last `for_s` seconds: one does the chore."""
 
     def ping(self) -> None:
         """Return if the ledger answers, raise `Unavailable` otherwise."""
 
 
 class TaskQueue(Protocol):
-    """Hands chunks to workers, at least once each."""
+    """Hands work to workers, at least once each."""
 
-    def enqueue_chunk(self, job_id: str, chunk_no: int) -> None:
+    def enqueue_chunk(self, job_id: str, chunk_no: int, queue: QueueName) -> None:
         """Queue a chunk for ingest."""
+
+    def enqueue_enumeration(self, job_id: str) -> None:
+        """Queue the reading of a job's source."""
+
+    def enqueue_discard(self, job_id: str) -> None:
+        """Queue the deletion of what a job left in the store."""
+
+    def depth(self, queue: QueueName) -> int:
+        """How many messages wait there."""

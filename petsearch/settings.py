@@ -1,6 +1,7 @@
 """Settings from `PETSEARCH_…` environment variables. The addresses choose the shape."""
 
-from typing import Self
+from pathlib import Path
+from typing import Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -25,7 +26,7 @@ class Limits(BaseSettings):
 
     image_bytes: int = Field(50 * 1024 * 1024, gt=0)
     image_megapixels: float = Field(120.0, gt=0)
-    decode_megapixels: float = Field(120.0, gt=0, description="decoded at one time, all threads")
+    decode_bytes: int = Field(420_000_000, gt=0, description="held by decoding, all threads")
     photos_per_request: int = Field(64, gt=0, le=64)
     request_bytes: int = Field(512 * 1024 * 1024, gt=0)
     query_characters: int = Field(1000, gt=0)
@@ -45,9 +46,20 @@ class Settings(BaseSettings):
     s3_access_key: str = ""
     s3_secret_key: SecretStr = SecretStr("")
     qdrant_api_key: SecretStr = SecretStr("")
+    qdrant_shards: int = Field(1, gt=0, description="of a new collection")
+    qdrant_replicas: int = Field(1, gt=0, description="copies of every shard")
+    qdrant_quantization: Literal["none", "int8"] = "none"
     qdrant_grpc: bool = Field(default=True, description="off: over HTTP alone, for proxies")
     allow_no_keys: bool = False
     allowed_hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[::1]")
+    import_dirs: tuple[Path, ...] = ()
+    """Folders of this machine that jobs may read; no other path is read."""
+    import_buckets: tuple[str, ...] = ()
+    """Buckets of the object store's server that jobs may read."""
+    url_ingest: bool = False
+    """Whether jobs may fetch photos from public web addresses."""
+    lease_s: float = Field(30.0, gt=0, description="a worker silent for so long is dead")
+    job_chunks: int = Field(16, gt=0, description="of one job in the queue at a time")
     worker_threads: int = Field(2, gt=0, description="chunks worked on at a time")
     decode_threads: int = Field(0, ge=0, description="0: one per core")
     ingest_batch_size: int = Field(16, gt=0, description="photos embedded at a time")

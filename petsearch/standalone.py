@@ -76,12 +76,14 @@ def serve(
     _check_bind(options.host, settings)
     with ExitStack() as opened:
         listener = opened.enter_context(_bound_socket(options.host, options.port))
-        opened.enter_context(_locked(options.data_dir))
+        opened.enter_context(locked(options.data_dir))
         services = build_services(settings)
         opened.callback(services.close)
-        worker = WorkerThread(create_app(services), threads=settings.worker_threads)
+        work = services.make_work()
+        worker = WorkerThread(create_app(services, work), work, threads=settings.worker_threads)
+        # Nobody else works here: what the last process left is taken up from the ledger.
         services.celery_app.control.purge()
-        services.jobs.requeue_unfinished()
+        services.dispatcher.recover()
         worker.start()
         opened.callback(worker.stop)
         address = _address(options.host, listener)
@@ -154,7 +156,7 @@ def _bound_socket(host: str, port: int) -> Iterator[socket.socket]:
 
 
 @contextmanager
-def _locked(data_dir: Path) -> Iterator[None]:
+def locked(data_dir: Path) -> Iterator[None]:
     """Hold the data folder for this process; the lock ends with the process, however it ends."""
     try:
         data_dir.mkdir(parents=True, exist_ok=True)

@@ -41,15 +41,25 @@ def jpeg_with_gps(seed: int = 0) -> bytes:
 
 def huge_png_header(side: int = 50_000) -> bytes:
     """A few hundred bytes that declare a picture of `side` x `side` pixels."""
+    return _png(side, side, 2, zlib.compress(bytes(1000)))
 
+
+def clear_png(width: int, height: int) -> bytes:
+    """A transparent black RGBA picture, made without holding its pixels."""
+    packer = zlib.compressobj(1)
+    row = bytes(1 + 4 * width)
+    packed = b"".join(packer.compress(row) for _ in range(height)) + packer.flush()
+    return _png(width, height, 6, packed)
+
+
+def _png(width: int, height: int, colour_type: int, packed: bytes) -> bytes:
     def chunk(kind: bytes, data: bytes) -> bytes:
         checksum = zlib.crc32(kind + data)
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", checksum)
 
-    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-    pixels = zlib.compress(bytes(1000))
+    header = struct.pack(">IIBBBBB", width, height, 8, colour_type, 0, 0, 0)
     return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
     )
 
 

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from petsearch.errors import StorageFull, Unavailable
 
@@ -34,22 +35,33 @@ def write_atomically(path: Path, data: bytes) -> None:
     Raises:
         StorageFull: no space left; nothing is left behind.
     """
+    with replacing(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file that takes the place of `path` at the end, unless an error came before.
+
+    Raises:
+        StorageFull: no space left; nothing is left behind.
+    """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     with translated_disk_errors():
         try:
-            _write(temporary, data)
+            with _create(temporary) as file:
+                yield file
             temporary.rename(path)
-        except OSError:
+        except BaseException:
             temporary.unlink(missing_ok=True)
             raise
 
 
-def _write(path: Path, data: bytes) -> None:
+def _create(path: Path) -> BinaryIO:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
     try:
         descriptor = os.open(path, flags, 0o640)
     except FileNotFoundError:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, flags, 0o640)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
+    return os.fdopen(descriptor, "wb")

@@ -1,14 +1,21 @@
 """The work queue: Celery on Redis, tasks by name with JSON arguments."""
 
+from typing import Any
+
 import celery
 import kombu.exceptions
+from kombu.entity import Queue
 
 from petsearch.adapters import redis_transport
 from petsearch.errors import Unavailable
+from petsearch.model import QueueName
 
 INGEST_CHUNK = "petsearch.ingest_chunk.v1"
-"""Task (job_id, chunk_no): ingest one chunk. Idempotent, so at-least-once delivery is enough."""
-QUEUE = "ingest"
+"""Task (job_id, chunk_no): ingest one chunk."""
+READ_SOURCE = "petsearch.read_source.v1"
+"""Task (job_id): read the source of a job on."""
+DISCARD_JOB = "petsearch.discard_job.v1"
+"""Task (job_id): delete what a cancelled or deleted job left in the store."""
 
 
 def make_celery(broker_url: str) -> celery.Celery:
@@ -23,25 +30,32 @@ def make_celery(broker_url: str) -> celery.Celery:
         accept_content=["json"],
         task_serializer="json",
         task_ignore_result=True,
-        task_default_queue=QUEUE,
+        task_queues=[_queue(name) for name in QueueName],
+        task_default_queue=QueueName.BULK.value,
         task_acks_late=True,
         task_reject_on_worker_lost=True,
         worker_prefetch_multiplier=1,
         worker_hijack_root_logger=False,
         worker_redirect_stdouts=False,
         worker_cancel_long_running_tasks_on_connection_loss=False,
+        worker_soft_shutdown_timeout=20,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
-        # The defaults let an hour pass before a killed worker's task is handed out again.
+        # The ledger's leases find lost work sooner; this is the net below them.
         broker_transport_options={
             "visibility_timeout": 180,
             "unacked_restore_interval": 5,
             "unacked_restore_throttle": 1,
+            "queue_order_strategy": "priority",
             "socket_timeout": 10,
             "socket_connect_timeout": 5,
         },
     )
     return app
+
+
+def _queue(name: QueueName) -> Queue:
+    return Queue(name.value)  # type: ignore[no-untyped-call]  # kombu has no type information
 
 
 class CeleryQueue:
@@ -50,12 +64,35 @@ class CeleryQueue:
     def __init__(self, app: celery.Celery) -> None:
         self._app = app
 
-    def enqueue_chunk(self, job_id: str, chunk_no: int) -> None:
+    def enqueue_chunk(self, job_id: str, chunk_no: int, queue: QueueName) -> None:
         """See `TaskQueue.enqueue_chunk`."""
+        self._send(INGEST_CHUNK, [job_id, chunk_no], queue)
+
+    def enqueue_enumeration(self, job_id: str) -> None:
+        """See `TaskQueue.enqueue_enumeration`."""
+        self._send(READ_SOURCE, [job_id], QueueName.BULK)
+
+    def enqueue_discard(self, job_id: str) -> None:
+        """See `TaskQueue.enqueue_discard`."""
+        self._send(DISCARD_JOB, [job_id], QueueName.BULK)
+
+    def depth(self, queue: QueueName) -> int:
+        """See `TaskQueue.depth`."""
+        try:
+            with self._app.connection_for_read() as connection:
+                declared = connection.default_channel.queue_declare(queue.value, passive=True)
+        except kombu.exceptions.OperationalError as error:
+            raise Unavailable(f"The work queue (Redis) does not answer: {error}") from error
+        except connection.channel_errors:  # nothing was ever queued there
+            return 0
+        return int(declared.message_count)
+
+    def _send(self, task: str, arguments: list[Any], queue: QueueName) -> None:
         try:
             self._app.send_task(
-                INGEST_CHUNK,
-                args=[job_id, chunk_no],
+                task,
+                args=arguments,
+                queue=queue.value,
                 retry=True,
                 retry_policy={"max_retries": 2, "interval_start": 0.1, "interval_max": 0.5},
             )

@@ -1,15 +1,20 @@
 """The object store as a folder: one file per object, written whole or not at all."""
 
+import os
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
 from petsearch import object_keys
-from petsearch.adapters.atomic_file import translated_disk_errors, write_atomically
+from petsearch.adapters.atomic_file import replacing, translated_disk_errors, write_atomically
+from petsearch.adapters.sized_stream import SizedStream
 from petsearch.errors import NotFound, Unavailable
 from petsearch.ports import StoredObject
+
+_BLOCK_BYTES = 1024 * 1024
 
 
 class FilesystemStore:
@@ -24,16 +29,25 @@ class FilesystemStore:
         """See `ObjectStore.put`."""
         write_atomically(self._path(key), data)
 
+    def put_stream(self, key: str, file: BinaryIO, size_bytes: int | None) -> None:
+        """See `ObjectStore.put_stream`."""
+        stream = SizedStream(file, size_bytes)
+        with replacing(self._path(key)) as target:
+            while block := stream.read(_BLOCK_BYTES):
+                target.write(block)
+
     def get(self, key: str) -> bytes:
         """See `ObjectStore.get`."""
         with self.open(key) as file:
             return file.read()
 
-    def open(self, key: str) -> BinaryIO:
+    def open(self, key: str, *, offset: int = 0) -> BinaryIO:
         """See `ObjectStore.open`."""
         with translated_disk_errors():
             try:
-                return self._path(key).open("rb")
+                file = self._path(key).open("rb")
+                file.seek(offset)
+                return file
             except (FileNotFoundError, IsADirectoryError) as error:
                 raise NotFound(f"There is no object {key!r}.") from error
 
@@ -41,10 +55,9 @@ class FilesystemStore:
         """See `ObjectStore.stat`."""
         with translated_disk_errors():
             try:
-                found = self._path(key).stat()
+                return _stored(key, self._path(key).stat())
             except FileNotFoundError as error:
                 raise NotFound(f"There is no object {key!r}.") from error
-        return StoredObject(key, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
 
     def move(self, source: str, target: str) -> None:
         """See `ObjectStore.move`."""
@@ -62,11 +75,12 @@ class FilesystemStore:
 
     def list_keys(self, prefix: str) -> Iterator[str]:
         """See `ObjectStore.list_keys`."""
-        start = self._path(prefix.rpartition("/")[0]) if "/" in prefix else self._folder
-        for path in sorted(start.rglob("*")):
-            key = path.relative_to(self._folder).as_posix()
-            if path.is_file() and key.startswith(prefix) and not path.name.startswith("."):
-                yield key
+        return (found.key for found in self.list_objects(prefix))
+
+    def list_objects(self, prefix: str) -> Iterator[StoredObject]:
+        """See `ObjectStore.list_objects`. One folder is in memory at a time, and those above it."""
+        with translated_disk_errors():
+            yield from _walk(self._folder, "", prefix)
 
     def local_path(self, key: str) -> Path | None:
         """The file itself: it can be served without reading it here."""
@@ -92,3 +106,34 @@ def _rename(source: Path, target: Path) -> None:
     except FileNotFoundError:
         target.parent.mkdir(parents=True, exist_ok=True)
         source.rename(target)
+
+
+def _walk(folder: Path, above: str, prefix: str) -> Iterator[StoredObject]:
+    """The objects of a folder whose own key is `above`, in the order of their whole keys."""
+    for name in _names_in_key_order(folder):
+        key = above + name
+        if not (key.startswith(prefix) or prefix.startswith(key)):
+            continue
+        if name.endswith("/"):
+            yield from _walk(folder / name, key, prefix)
+        elif key.startswith(prefix):
+            # A file that was moved away since the folder was read is not there any more.
+            with suppress(FileNotFoundError):
+                yield _stored(key, (folder / name).stat())
+
+
+def _names_in_key_order(folder: Path) -> list[str]:
+    """Folders end in a slash, which comes after `-` and before letters: `a-b`, `a/`, `ab`."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(
+                f"{entry.name}/" if entry.is_dir() else entry.name
+                for entry in entries
+                if not entry.name.startswith(".")  # a file that is still being written
+            )
+    except FileNotFoundError:
+        return []
+
+
+def _stored(key: str, found: os.stat_result) -> StoredObject:
+    return StoredObject(key, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))

@@ -10,14 +10,17 @@ from urllib.parse import urlsplit
 import urllib3
 from minio import Minio
 from minio.commonconfig import CopySource
+from minio.datatypes import Object
 from minio.error import MinioException, S3Error
 
 from petsearch import object_keys
+from petsearch.adapters.sized_stream import SizedStream
 from petsearch.errors import ConfigurationError, NotFound, StorageFull, Unavailable
 from petsearch.ports import StoredObject
 
 _CONNECT_S = 3.0
 _READ_S = 30.0
+_PART_BYTES = 16 * 1024 * 1024
 _ABSENT = frozenset({"NoSuchKey", "NoSuchBucket", "NoSuchObject", "ResourceNotFound"})
 _FULL = frozenset({"XMinioStorageFull", "QuotaExceeded", "XMinioAdminBucketQuotaExceeded"})
 _DENIED = frozenset({"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"})
@@ -25,6 +28,16 @@ _DENIED = frozenset({"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatc
 
 def open_bucket(url: str, *, access_key: str, secret_key: str) -> "MinioStore":
     """The store at `s3+http://host:port/bucket` (or `s3+https`). Sends nothing yet.
+
+    Raises:
+        ConfigurationError: the address names no host or no bucket.
+    """
+    client, bucket = make_client(url, access_key=access_key, secret_key=secret_key)
+    return MinioStore(client, bucket)
+
+
+def make_client(url: str, *, access_key: str, secret_key: str) -> tuple[Minio, str]:
+    """A client of the server in such an address, and the bucket in it. Sends nothing yet.
 
     Raises:
         ConfigurationError: the address names no host or no bucket.
@@ -45,7 +58,7 @@ def open_bucket(url: str, *, access_key: str, secret_key: str) -> "MinioStore":
     client = Minio(
         parts.netloc, access_key=access_key, secret_key=secret_key, secure=secure, http_client=pool
     )
-    return MinioStore(client, bucket)
+    return client, bucket
 
 
 class MinioStore:
@@ -58,7 +71,7 @@ class MinioStore:
     def put(self, key: str, data: bytes) -> None:
         """See `ObjectStore.put`."""
         object_keys.check(key)
-        with _translated(key):
+        with translated_s3_errors(key):
             try:
                 self._put(key, data)
             except S3Error as error:
@@ -67,10 +80,23 @@ class MinioStore:
                 self._make_bucket()
                 self._put(key, data)
 
+    def put_stream(self, key: str, file: BinaryIO, size_bytes: int | None) -> None:
+        """See `ObjectStore.put_stream`. One part is in memory at a time."""
+        object_keys.check(key)
+        stream = cast(BinaryIO, SizedStream(file, size_bytes))
+        with translated_s3_errors(key):
+            # A stream cannot be sent again when it turns out that there is no bucket.
+            if not self._client.bucket_exists(self._bucket):
+                self._make_bucket()
+            # Parts sent in parallel wait in a queue without a bound, and memory with them.
+            self._client.put_object(
+                self._bucket, key, stream, -1, part_size=_PART_BYTES, num_parallel_uploads=1
+            )
+
     def get(self, key: str) -> bytes:
         """See `ObjectStore.get`."""
         object_keys.check(key)
-        with _translated(key):
+        with translated_s3_errors(key):
             response = self._client.get_object(self._bucket, key)
             try:
                 return response.read()
@@ -78,29 +104,24 @@ class MinioStore:
                 response.close()
                 response.release_conn()
 
-    def open(self, key: str) -> BinaryIO:
+    def open(self, key: str, *, offset: int = 0) -> BinaryIO:
         """See `ObjectStore.open`."""
         object_keys.check(key)
-        with _translated(key):
-            response = self._client.get_object(self._bucket, key)
-        # Otherwise urllib3 closes it at its end, and one more read is an error.
-        response.auto_close = False  # type: ignore[attr-defined]  # it is urllib3.HTTPResponse
-        return cast(BinaryIO, io.BufferedReader(response))
+        with translated_s3_errors(key):
+            response = self._client.get_object(self._bucket, key, offset=offset)
+        return cast(BinaryIO, io.BufferedReader(_Body(response, key)))
 
     def stat(self, key: str) -> StoredObject:
         """See `ObjectStore.stat`."""
         object_keys.check(key)
-        with _translated(key):
-            found = self._client.stat_object(self._bucket, key)
-        assert found.size is not None
-        assert found.last_modified is not None
-        return StoredObject(key, found.size, found.last_modified)
+        with translated_s3_errors(key):
+            return _stored(self._client.stat_object(self._bucket, key))
 
     def move(self, source: str, target: str) -> None:
         """See `ObjectStore.move`. S3 has no rename: a copy on the server, then a delete."""
         object_keys.check(source)
         object_keys.check(target)
-        with _translated(source):
+        with translated_s3_errors(source):
             self._client.copy_object(self._bucket, target, CopySource(self._bucket, source))
             self._client.remove_object(self._bucket, source)
 
@@ -108,18 +129,21 @@ class MinioStore:
         """See `ObjectStore.delete`."""
         object_keys.check(key)
         try:
-            with _translated(key):
+            with translated_s3_errors(key):
                 self._client.remove_object(self._bucket, key)
         except NotFound:
             return  # no bucket yet, so no object either
 
     def list_keys(self, prefix: str) -> Iterator[str]:
         """See `ObjectStore.list_keys`."""
+        return (found.key for found in self.list_objects(prefix))
+
+    def list_objects(self, prefix: str) -> Iterator[StoredObject]:
+        """See `ObjectStore.list_objects`."""
         try:
-            with _translated(prefix):
+            with translated_s3_errors(prefix):
                 for entry in self._client.list_objects(self._bucket, prefix, recursive=True):
-                    assert entry.object_name is not None
-                    yield entry.object_name
+                    yield _stored(entry)
         except NotFound:
             return
 
@@ -129,7 +153,7 @@ class MinioStore:
 
     def ping(self) -> None:
         """See `ObjectStore.ping`."""
-        with _translated(self._bucket):
+        with translated_s3_errors(self._bucket):
             self._client.bucket_exists(self._bucket)
 
     def _put(self, key: str, data: bytes) -> None:
@@ -143,8 +167,39 @@ class MinioStore:
                 raise  # otherwise another process was faster
 
 
+def _stored(found: Object) -> StoredObject:
+    assert found.object_name is not None
+    assert found.size is not None
+    assert found.last_modified is not None
+    return StoredObject(found.object_name, found.size, found.last_modified)
+
+
+class _Body(io.RawIOBase):
+    """An answer's body as a stream whose errors are our own."""
+
+    def __init__(self, response: urllib3.BaseHTTPResponse, key: str) -> None:
+        self._response = response
+        self._key = key
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        with translated_s3_errors(self._key):
+            part = self._response.read(len(buffer))
+        buffer[: len(part)] = part
+        return len(part)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._response.close()
+            self._response.release_conn()
+        super().close()
+
+
 @contextmanager
-def _translated(key: str) -> Iterator[None]:
+def translated_s3_errors(key: str) -> Iterator[None]:
+    """Turn what the S3 client raises about `key` into errors of our own."""
     try:
         yield
     except S3Error as error:

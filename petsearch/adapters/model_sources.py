@@ -47,8 +47,11 @@ def resolve_model(spec: str) -> ModelSource:
     if spec == "sample":
         return _folder_source(spec, MODEL_DIR, name="sample")
     if kind == "dir" and rest:
-        path = Path(rest).expanduser().resolve()
-        return _folder_source(f"dir:{path}", path, name=path.name)
+        try:
+            path = Path(rest).expanduser().resolve()
+            return _folder_source(f"dir:{path}", path, name=path.name)
+        except (OSError, RuntimeError, ValueError) as error:  # no home, too long, a zero byte
+            raise ConfigurationError(f"{rest!r} is no folder to read: {error}") from error
     if kind == "hub" and rest:
         return _hub_source(spec, rest)
     raise ConfigurationError(

@@ -16,8 +16,10 @@ import qdrant_edge as edge
 
 from petsearch.adapters.atomic_file import write_atomically
 from petsearch.adapters.newest_cursor import read_cursor, write_cursor
+from petsearch.adapters.qdrant_conditions import conditions_of
 from petsearch.adapters.qdrant_payload import (
     DATETIME_FIELDS,
+    INTEGER_FIELDS,
     KEYWORD_FIELDS,
     from_payload,
     to_payload,
@@ -56,7 +58,7 @@ class QdrantEdgeIndex:
                     vectors=edge.EdgeVectorParams(size=dim, distance=edge.Distance.Cosine)
                 )
                 shard = edge.EdgeShard.create(str(building), config)
-                _create_payload_indexes(shard)
+                _add_missing_indexes(shard)
                 shard.flush()
                 shard.close()
             self._path(collection).parent.mkdir(exist_ok=True)
@@ -85,12 +87,14 @@ class QdrantEdgeIndex:
                 edge.UpdateOperation.upsert_points(rows, update_mode=edge.UpdateMode.InsertOnly)
             )
 
-    def replace_record(self, collection: str, record: ImageRecord) -> None:
-        """See `Index.replace_record`."""
+    def replace_records(self, collection: str, records: Sequence[ImageRecord]) -> None:
+        """See `Index.replace_records`."""
         with _translated():
-            self._shard(collection).update(
-                edge.UpdateOperation.overwrite_payload([record.image_id], to_payload(record))
-            )
+            shard = self._shard(collection)
+            for record in records:
+                shard.update(
+                    edge.UpdateOperation.overwrite_payload([record.image_id], to_payload(record))
+                )
 
     def get(self, collection: str, image_ids: Sequence[str]) -> dict[str, ImageRecord]:
         """See `Index.get`."""
@@ -147,6 +151,14 @@ class QdrantEdgeIndex:
         records = [from_payload(str(r.id), r.payload or {}) for r in found]
         return records, write_cursor(records, start, seen) if len(records) == limit else None
 
+    def list_ids(self, collection: str, *, after: str | None, limit: int) -> list[str]:
+        """See `Index.list_ids`."""
+        # One more than asked for, because the scroll begins with `after` itself.
+        request = edge.ScrollRequest(offset=after, limit=limit + 1, with_payload=False)
+        with _translated():
+            found, _ = self._shard(collection).scroll(request)
+        return [str(r.id) for r in found if str(r.id) != after][:limit]
+
     def count(self, collection: str, filters: Filters) -> int:
         """See `Index.count`."""
         with _translated():
@@ -197,33 +209,41 @@ class QdrantEdgeIndex:
             if not path.exists():
                 raise NotFound(f"There is no collection {collection!r}.")
             with _translated():
-                self._shards[collection] = edge.EdgeShard.load(str(path))
-            return self._shards[collection]
+                shard = edge.EdgeShard.load(str(path))
+                _add_missing_indexes(shard)
+            self._shards[collection] = shard
+            return shard
 
 
-def _create_payload_indexes(shard: edge.EdgeShard) -> None:
+def _add_missing_indexes(shard: edge.EdgeShard) -> None:
+    """Payload indexes on every field that can be filtered; a folder of before may lack some."""
     fields = dict.fromkeys(KEYWORD_FIELDS, edge.PayloadSchemaType.Keyword)
+    fields |= dict.fromkeys(INTEGER_FIELDS, edge.PayloadSchemaType.Integer)
     fields |= dict.fromkeys(DATETIME_FIELDS, edge.PayloadSchemaType.Datetime)
+    present = shard.info().payload_schema
     for name, kind in fields.items():
-        shard.update(edge.UpdateOperation.create_field_index(name, kind))
+        if name not in present:
+            shard.update(edge.UpdateOperation.create_field_index(name, kind))
 
 
 def _to_filter(filters: Filters, *, also_exclude: Sequence[str] = ()) -> edge.Filter | None:
-    wanted = {
-        "species": filters.species,
-        "breed": filters.breed,
-        "filename": filters.filename,
-    }
-    must = [
-        edge.FieldCondition(key, match=edge.MatchValue(value))
-        for key, value in wanted.items()
-        if value is not None
-    ]
-    excluded: set[int | uuid.UUID | str] = {*filters.exclude_ids, *also_exclude}
-    must_not = [edge.HasIdCondition(excluded)] if excluded else []
-    if not must and not must_not:
+    wanted = conditions_of(filters, also_exclude=also_exclude)
+    if not wanted:
         return None
-    return edge.Filter(must=[*must], must_not=[*must_not])
+    must = [
+        edge.FieldCondition(field, match=edge.MatchValue(value))
+        for field, value in wanted.equal.items()
+    ]
+    must += [
+        edge.FieldCondition(field, match=edge.MatchAny([*values]))
+        for field, values in wanted.any_of.items()
+    ]
+    must += [
+        edge.FieldCondition(field, range=edge.RangeFloat(gte=least))
+        for field, least in wanted.at_least.items()
+    ]
+    excluded: set[int | uuid.UUID | str] = {*wanted.excluded_ids}
+    return edge.Filter(must=[*must], must_not=[edge.HasIdCondition(excluded)] if excluded else [])
 
 
 def _remove_tree(path: Path) -> None:

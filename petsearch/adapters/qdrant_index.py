@@ -1,23 +1,17 @@
 """The index on a Qdrant server: a collection per model, and an alias that names the current one."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-import grpc
 import numpy as np
 from qdrant_client import QdrantClient, models
-from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
-from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
 from petsearch.adapters.newest_cursor import read_cursor, write_cursor
-from petsearch.adapters.qdrant_payload import (
-    DATETIME_FIELDS,
-    KEYWORD_FIELDS,
-    from_payload,
-    to_payload,
-)
-from petsearch.errors import InvalidInput, NotFound, PetsearchError, StorageFull, Unavailable
+from petsearch.adapters.qdrant_collection import CollectionOptions, create_collection
+from petsearch.adapters.qdrant_conditions import conditions_of
+from petsearch.adapters.qdrant_errors import translated
+from petsearch.adapters.qdrant_payload import from_payload, to_payload
+from petsearch.errors import NotFound
 from petsearch.model import Embedding, Filters, Hit, ImageRecord, Point
 
 _ALIAS = "pets"
@@ -47,35 +41,18 @@ def connect(url: str, *, api_key: str | None = None, use_grpc: bool = True) -> Q
 class QdrantIndex:
     """The `Index` port over a Qdrant client."""
 
-    def __init__(self, client: QdrantClient) -> None:
+    def __init__(self, client: QdrantClient, options: CollectionOptions | None = None) -> None:
         self._client = client
+        self._options = options or CollectionOptions()
 
     def create_collection(self, collection: str, dim: int) -> None:
         """See `Index.create_collection`."""
-        with _translated():
-            if not self._client.collection_exists(collection):
-                self._create(collection, dim)
-            # Also where the collection exists: whoever made it may have been cut off here.
-            for name, kind in _payload_indexes().items():
-                self._client.create_payload_index(collection, name, field_schema=kind, wait=True)
-
-    def _create(self, collection: str, dim: int) -> None:
-        try:
-            self._client.create_collection(
-                collection,
-                vectors_config=models.VectorParams(size=dim, distance=models.Distance.COSINE),
-                # A filter without a payload index would read every point.
-                strict_mode_config=models.StrictModeConfig(
-                    enabled=True, unindexed_filtering_retrieve=False
-                ),
-            )
-        except (UnexpectedResponse, grpc.RpcError):
-            if not self._client.collection_exists(collection):
-                raise  # otherwise another worker was faster
+        with translated():
+            create_collection(self._client, collection, dim, self._options)
 
     def current(self) -> str | None:
         """See `Index.current`."""
-        with _translated():
+        with translated():
             aliases = self._client.get_aliases().aliases
         return next((a.collection_name for a in aliases if a.alias_name == _ALIAS), None)
 
@@ -91,7 +68,7 @@ class QdrantIndex:
         if self.current() is not None:
             drop = models.DeleteAlias(alias_name=_ALIAS)
             change.insert(0, models.DeleteAliasOperation(delete_alias=drop))
-        with _translated():
+        with translated():
             self._client.update_collection_aliases(change)
 
     def insert(self, collection: str, points: Sequence[Point]) -> None:
@@ -104,27 +81,46 @@ class QdrantIndex:
             )
             for p in points
         ]
-        with _translated():
+        with translated():
             self._client.upsert(
-                collection, rows, wait=True, update_mode=models.UpdateMode.INSERT_ONLY
+                collection,
+                rows,
+                wait=True,
+                ordering=self._options.ordering,
+                update_mode=models.UpdateMode.INSERT_ONLY,
             )
 
-    def replace_record(self, collection: str, record: ImageRecord) -> None:
-        """See `Index.replace_record`."""
-        with _translated():
-            self._client.overwrite_payload(
-                collection, to_payload(record), points=[record.image_id], wait=True
+    def replace_records(self, collection: str, records: Sequence[ImageRecord]) -> None:
+        """See `Index.replace_records`."""
+        if not records:
+            return
+        operations: list[models.UpdateOperation] = [
+            models.OverwritePayloadOperation(
+                overwrite_payload=models.SetPayload(
+                    payload=to_payload(record), points=[record.image_id]
+                )
+            )
+            for record in records
+        ]
+        with translated():
+            self._client.batch_update_points(
+                collection, operations, wait=True, ordering=self._options.ordering
             )
 
     def get(self, collection: str, image_ids: Sequence[str]) -> dict[str, ImageRecord]:
         """See `Index.get`."""
-        with _translated():
-            found = self._client.retrieve(collection, list(image_ids), with_payload=True)
+        with translated():
+            found = self._client.retrieve(
+                collection,
+                list(image_ids),
+                with_payload=True,
+                consistency=self._options.consistency,
+            )
         return {str(r.id): from_payload(str(r.id), r.payload or {}) for r in found}
 
     def get_embedding(self, collection: str, image_id: str) -> Embedding:
         """See `Index.get_embedding`."""
-        with _translated():
+        with translated():
             found = self._client.retrieve(
                 collection, [image_id], with_payload=False, with_vectors=True
             )
@@ -142,12 +138,13 @@ class QdrantIndex:
         min_score: float | None = None,
     ) -> list[Hit]:
         """See `Index.search`."""
-        with _translated():
+        with translated():
             found = self._client.query_points(
                 collection,
                 query=embedding.tolist(),
                 limit=limit,
                 query_filter=_to_filter(filters),
+                search_params=self._options.search_params,
                 score_threshold=min_score,
                 with_payload=True,
             ).points
@@ -158,7 +155,7 @@ class QdrantIndex:
     ) -> tuple[list[ImageRecord], str | None]:
         """See `Index.list_newest`."""
         start, seen = read_cursor(before)
-        with _translated():
+        with translated():
             found, _ = self._client.scroll(
                 collection,
                 scroll_filter=_to_filter(filters, also_exclude=seen),
@@ -172,15 +169,28 @@ class QdrantIndex:
         records = [from_payload(str(r.id), r.payload or {}) for r in found]
         return records, write_cursor(records, start, seen) if len(records) == limit else None
 
+    def list_ids(self, collection: str, *, after: str | None, limit: int) -> list[str]:
+        """See `Index.list_ids`."""
+        with translated():
+            # One more than asked for, because the scroll begins with `after` itself.
+            found, _ = self._client.scroll(
+                collection,
+                offset=after,
+                limit=limit + 1,
+                with_payload=False,
+                consistency=self._options.consistency,
+            )
+        return [str(r.id) for r in found if str(r.id) != after][:limit]
+
     def count(self, collection: str, filters: Filters) -> int:
         """See `Index.count`."""
-        with _translated():
+        with translated():
             counted = self._client.count(collection, count_filter=_to_filter(filters), exact=True)
         return counted.count
 
     def facet(self, collection: str, field: str, filters: Filters) -> dict[str, int]:
         """See `Index.facet`."""
-        with _translated():
+        with translated():
             found = self._client.facet(
                 collection,
                 field,
@@ -192,12 +202,14 @@ class QdrantIndex:
 
     def delete(self, collection: str, image_ids: Sequence[str]) -> None:
         """See `Index.delete`."""
-        with _translated():
-            self._client.delete(collection, list(image_ids), wait=True)
+        with translated():
+            self._client.delete(
+                collection, list(image_ids), wait=True, ordering=self._options.ordering
+            )
 
     def ping(self) -> None:
         """See `Index.ping`."""
-        with _translated():
+        with translated():
             self._client.get_collections()
 
     def close(self) -> None:
@@ -205,76 +217,24 @@ class QdrantIndex:
         self._client.close()
 
     def _exists(self, collection: str) -> bool:
-        with _translated():
+        with translated():
             return self._client.collection_exists(collection)
 
 
-def _payload_indexes() -> dict[str, models.PayloadSchemaType]:
-    fields = dict.fromkeys(KEYWORD_FIELDS, models.PayloadSchemaType.KEYWORD)
-    return fields | dict.fromkeys(DATETIME_FIELDS, models.PayloadSchemaType.DATETIME)
-
-
 def _to_filter(filters: Filters, *, also_exclude: Sequence[str] = ()) -> models.Filter | None:
-    wanted = {"species": filters.species, "breed": filters.breed, "filename": filters.filename}
-    must: list[models.Condition] = [
-        models.FieldCondition(key=key, match=models.MatchValue(value=value))
-        for key, value in wanted.items()
-        if value is not None
-    ]
-    excluded = [*filters.exclude_ids, *also_exclude]
-    if not must and not excluded:
+    wanted = conditions_of(filters, also_exclude=also_exclude)
+    if not wanted:
         return None
-    must_not: list[models.Condition] = [models.HasIdCondition(has_id=[*excluded])]
-    return models.Filter(must=must, must_not=must_not if excluded else None)
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """The client's exceptions differ by transport; say which of ours they are."""
-    try:
-        yield
-    except PetsearchError:
-        raise
-    except UnexpectedResponse as error:
-        raise _of_status(error.status_code or 500, str(error)) from error
-    except grpc.RpcError as error:
-        raise _of_grpc(error) from error
-    except ResourceExhaustedResponse as error:
-        raise Unavailable(
-            "The index (Qdrant) is overloaded.", retry_after_s=error.retry_after_s
-        ) from error
-    except ResponseHandlingException as error:
-        raise Unavailable(f"The index (Qdrant) does not answer: {error}") from error
-    except ValueError as error:  # the client's local mode, for a collection that is absent
-        if "not found" in str(error):
-            raise NotFound(str(error)) from error
-        raise
-
-
-def _of_status(status: int, message: str) -> PetsearchError:
-    if status == 404:
-        return NotFound(f"The index has no such thing: {message}")
-    if status == 507 or "no space left" in message.lower():
-        return StorageFull("The disk of the index (Qdrant) is full; free some space.")
-    if status in (401, 403):
-        # Waited for like a server that is away: the work is kept until the key is put right.
-        return Unavailable("The index (Qdrant) refuses our key; check PETSEARCH_QDRANT_API_KEY.")
-    if status in (408, 429) or status >= 500:
-        return Unavailable(f"The index (Qdrant) failed: {message}")
-    return InvalidInput(f"The index (Qdrant) refused a request: {message}")
-
-
-_STATUS_OF_GRPC = {
-    grpc.StatusCode.NOT_FOUND: 404,
-    grpc.StatusCode.INVALID_ARGUMENT: 422,
-    grpc.StatusCode.ALREADY_EXISTS: 409,
-    grpc.StatusCode.UNAUTHENTICATED: 401,
-    grpc.StatusCode.PERMISSION_DENIED: 403,
-}
-
-
-def _of_grpc(error: grpc.RpcError) -> PetsearchError:
-    # What is raised is also a grpc.Call, which has a code and details.
-    code = error.code() if isinstance(error, grpc.Call) else grpc.StatusCode.UNKNOWN
-    details = (error.details() if isinstance(error, grpc.Call) else None) or str(error)
-    return _of_status(_STATUS_OF_GRPC.get(code, 503), details)
+    matches: dict[str, models.Match] = {
+        **{field: models.MatchValue(value=value) for field, value in wanted.equal.items()},
+        **{field: models.MatchAny(any=values) for field, values in wanted.any_of.items()},
+    }
+    must: list[models.Condition] = [
+        models.FieldCondition(key=field, match=match) for field, match in matches.items()
+    ]
+    must += [
+        models.FieldCondition(key=field, range=models.Range(gte=least))
+        for field, least in wanted.at_least.items()
+    ]
+    excluded: list[models.Condition] = [models.HasIdCondition(has_id=[*wanted.excluded_ids])]
+    return models.Filter(must=must, must_not=excluded if wanted.excluded_ids else None)

@@ -3,7 +3,14 @@
 from datetime import datetime
 from typing import Any
 
-from petsearch.model import ImageMetadata, ImageRecord, ItemRef, JsonDict, Prediction
+from petsearch.model import (
+    ImageMetadata,
+    ImageRecord,
+    ItemRef,
+    JsonDict,
+    Prediction,
+    hash_bands,
+)
 
 KEYWORD_FIELDS = (
     "species",
@@ -15,8 +22,11 @@ KEYWORD_FIELDS = (
     "attributes_list",
     "sha256",
     "job_id",
+    "phash_bands",
 )
 """Payload fields with a keyword index: everything that can be filtered by equality."""
+INTEGER_FIELDS = ("source_count",)
+"""Payload fields with an integer index."""
 DATETIME_FIELDS = ("created_at", "taken_at")
 """Payload fields with a datetime index: what can be sorted and cut by range."""
 
@@ -47,6 +57,9 @@ def to_payload(record: ImageRecord) -> JsonDict:
         "job_id": record.first_seen.job_id,
         "first_seen": _ref_to_json(record.first_seen),
         "sources": [_ref_to_json(ref) for ref in record.sources],
+        "source_count": len(record.sources),
+        "phash": record.phash,
+        "phash_bands": list(hash_bands(record.phash)) if record.phash else [],
     }
 
 
@@ -66,6 +79,7 @@ def from_payload(image_id: str, payload: JsonDict) -> ImageRecord:
         model_id=payload["model_id"],
         first_seen=_ref_from(payload["first_seen"]),
         sources=tuple(_ref_from(entry) for entry in payload["sources"]),
+        phash=payload.get("phash"),
     )
 
 

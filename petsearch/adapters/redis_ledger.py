@@ -1,72 +1,26 @@
-"""The job ledger in Redis: a hash per job, sets of chunks; counted exactly once by Lua scripts."""
+"""The job ledger in Redis: a hash per job and a few small keys beside it, changed by scripts."""
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, cast
 
 import redis
 
+from petsearch.adapters import ledger_scripts
 from petsearch.errors import Conflict, NotFound, StorageFull, Unavailable
-from petsearch.model import ItemStatus, Job
-from petsearch.ports import ChunkSlot
+from petsearch.model import ItemStatus, Job, NewJob, OnDuplicate, QueueName
+from petsearch.ports import ChunkSlot, Claim, ClaimedChunk, Enumeration, OverdueChunks
 
 _PREFIX = "petsearch:"
 _JOBS = f"{_PREFIX}jobs"
 _ACTIVE = f"{_PREFIX}jobs:active"
-_KEEP_CHUNKS_S = 7 * 24 * 3600
-"""How long a finished job's chunk numbers are kept: longer than any message can be redelivered."""
-
-# KEYS: job, chunks, slots by the key of their call. ARGV: number of items, key or ''.
-_RESERVE = """
-if redis.call('EXISTS', KEYS[1]) == 0 then return {-1, 0, 0} end
-local count, key = ARGV[1], ARGV[2]
-local slot = key ~= '' and redis.call('HGET', KEYS[3], key)
-if slot then
-  local chunk, item, before = string.match(slot, '(%d+):(%d+):(%d+)')
-  local added = redis.call('SISMEMBER', KEYS[2], chunk)
-  if added == 1 or before == count then return {chunk, item, added} end
-end
-if redis.call('HGET', KEYS[1], 'sealed') == '1' then return {-2, 0, 0} end
-local chunk = redis.call('HINCRBY', KEYS[1], 'next_chunk', 1) - 1
-local item = redis.call('HINCRBY', KEYS[1], 'next_item', count) - count
-if key ~= '' then redis.call('HSET', KEYS[3], key, chunk .. ':' .. item .. ':' .. count) end
-return {chunk, item, 0}
-"""
-_ADD = """
-if redis.call('SADD', KEYS[2], ARGV[1]) == 1 then
-  redis.call('HINCRBY', KEYS[1], 'total', ARGV[2])
-end
-redis.call('SADD', KEYS[3], ARGV[3])
-"""
-# Ends the job if all is accounted. KEYS: job, chunks, done, active, slots; `now`, `job_id` set.
-_FINISH = """
-local job = redis.call('HMGET', KEYS[1], 'sealed', 'total', 'done')
-if job[1] == '1' and tonumber(job[3]) >= tonumber(job[2]) then
-  redis.call('HSET', KEYS[1], 'finished_at', now)
-  redis.call('HDEL', KEYS[1], 'reason')
-  redis.call('SREM', KEYS[4], job_id)
-  redis.call('EXPIRE', KEYS[2], keep_s)
-  redis.call('EXPIRE', KEYS[3], keep_s)
-  redis.call('EXPIRE', KEYS[5], keep_s)
-end
-"""
-_SEAL = f"""
-local now, job_id, keep_s = ARGV[1], ARGV[2], ARGV[3]
-redis.call('HSET', KEYS[1], 'sealed', '1')
-{_FINISH}
-"""
-_ACCOUNT = f"""
-local now, job_id, keep_s, chunk = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-if redis.call('SADD', KEYS[3], chunk) == 0 then return 0 end
-for i = 5, #ARGV, 2 do
-  redis.call('HINCRBY', KEYS[1], 'count:' .. ARGV[i], ARGV[i + 1])
-  redis.call('HINCRBY', KEYS[1], 'done', ARGV[i + 1])
-end
-redis.call('HDEL', KEYS[1], 'reason')
-{_FINISH}
-return 1
-"""
+_PARTS = (
+    *("pending", "queued", "holders", "since", "starts", "chunks", "reserved", "marks"),
+    *("samples", "problems", "reading"),
+)
+_RATE_WINDOW_S = 60.0
 
 
 class RedisLedger:
@@ -74,140 +28,277 @@ class RedisLedger:
 
     def __init__(self, client: redis.Redis) -> None:
         self._redis = client
-        self._reserve = client.register_script(_RESERVE)
-        self._add = client.register_script(_ADD)
-        self._seal = client.register_script(_SEAL)
-        self._account = client.register_script(_ACCOUNT)
+        self._scripts = {
+            name: client.register_script(source)
+            for name, source in vars(ledger_scripts).items()
+            if name.isupper() and isinstance(source, str) and not name.startswith("_")
+        }
 
-    def create(
-        self, job_id: str, *, source: str, created_at: datetime, expected: int | None
-    ) -> None:
+    def create(self, job: NewJob) -> None:
         """See `JobLedger.create`."""
         fields: dict[str, str | int] = {
-            "source": source,
-            "created_at": created_at.isoformat(),
+            "id": job.job_id,
+            "source": job.source,
+            "created_at": job.created_at.isoformat(),
+            "queue": job.queue.value,
+            "on_duplicate": job.on_duplicate.value,
             "sealed": "0",
             "total": 0,
             "done": 0,
         }
-        if expected is not None:
-            fields["expected"] = expected
+        if job.expected is not None:
+            fields["expected"] = job.expected
+        if job.spec is not None:
+            fields["spec"] = job.spec
         with _translated(), self._redis.pipeline() as pipe:
-            pipe.hset(_job(job_id), mapping=cast(Mapping[Any, Any], fields))
-            pipe.zadd(_JOBS, {job_id: created_at.timestamp()})
-            pipe.sadd(_ACTIVE, job_id)
+            pipe.hset(_job(job.job_id), mapping=cast(Mapping[Any, Any], fields))
+            pipe.zadd(_JOBS, {job.job_id: job.created_at.timestamp()})
+            pipe.sadd(_ACTIVE, job.job_id)
             pipe.execute()
 
     def get(self, job_id: str) -> Job:
         """See `JobLedger.get`."""
-        with _translated():
-            fields = cast(dict[str, str], self._redis.hgetall(_job(job_id)))
-        if not fields:
+        found = self._read([job_id])
+        if not found:
             raise NotFound(f"There is no job {job_id!r}.")
-        return _to_job(job_id, fields)
+        return found[0]
 
     def newest(self, limit: int) -> list[Job]:
         """See `JobLedger.newest`."""
-        with _translated(), self._redis.pipeline() as pipe:
-            ids = cast(list[str], self._redis.zrevrange(_JOBS, 0, limit - 1))
-            for job_id in ids:
-                pipe.hgetall(_job(job_id))
-            found = cast(list[dict[str, str]], pipe.execute())
-        return [_to_job(job_id, fields) for job_id, fields in zip(ids, found, strict=True)]
-
-    def reserve_chunk(self, job_id: str, item_count: int, key: str | None = None) -> ChunkSlot:
-        """See `JobLedger.reserve_chunk`."""
         with _translated():
-            chunk_no, item_no, is_added = map(
-                int,
-                self._reserve(
-                    keys=[_job(job_id), _chunks(job_id), _slots(job_id)],
-                    args=[item_count, key or ""],
-                ),
-            )
+            ids = cast(list[str], self._redis.zrevrange(_JOBS, 0, limit - 1))
+        return self._read(ids)
+
+    def active(self) -> list[str]:
+        """See `JobLedger.active`."""
+        with _translated():
+            return sorted(cast(set[str], self._redis.smembers(_ACTIVE)))
+
+    def reserve_chunk(self, job_id: str, item_count: int, *, key: str | None = None) -> ChunkSlot:
+        """See `JobLedger.reserve_chunk`."""
+        chunk_no, item_no, is_added = self._run("RESERVE", job_id, item_count, key or "")
         if chunk_no == -1:
             raise NotFound(f"There is no job {job_id!r}.")
         if chunk_no == -2:
             raise Conflict(f"The job {job_id!r} takes no more items; start another one.")
-        return ChunkSlot(chunk_no, item_no, is_added=bool(is_added))
+        return ChunkSlot(int(chunk_no), int(item_no), is_added=bool(is_added))
 
-    def add_chunk(self, job_id: str, chunk_no: int, item_count: int) -> None:
+    def add_chunk(
+        self, job_id: str, chunk_no: int, item_count: int, *, cursor: str | None = None
+    ) -> bool:
         """See `JobLedger.add_chunk`."""
-        with _translated():
-            self._add(
-                keys=[_job(job_id), _chunks(job_id), _ACTIVE], args=[chunk_no, item_count, job_id]
-            )
+        return bool(self._run("ADD", job_id, chunk_no, item_count, cursor or ""))
 
     def seal(self, job_id: str, now: datetime) -> None:
         """See `JobLedger.seal`."""
         self.get(job_id)
+        self._run("SEAL", job_id, now.isoformat(), "")
+
+    def fail(self, job_id: str, reason: str, now: datetime) -> None:
+        """See `JobLedger.fail`."""
+        self._run("SEAL", job_id, now.isoformat(), reason)
+
+    def set_expected(self, job_id: str, expected: int) -> None:
+        """See `JobLedger.set_expected`."""
         with _translated():
-            self._seal(keys=_keys(job_id), args=[now.isoformat(), job_id, _KEEP_CHUNKS_S])
+            self._redis.hset(_job(job_id), "expected", str(expected))
+
+    def take_chunks(self, job_id: str, most_queued: int, patience_s: float) -> list[int]:
+        """See `JobLedger.take_chunks`."""
+        return [int(chunk) for chunk in self._run("TAKE", job_id, most_queued, _ms(patience_s))]
+
+    def claim_chunk(self, job_id: str, chunk_no: int, holder: str, lease_s: float) -> ClaimedChunk:
+        """See `JobLedger.claim_chunk`."""
+        claim, deaths = self._run("CLAIM", job_id, chunk_no, holder, _ms(lease_s))
+        return ClaimedChunk(Claim(claim), int(deaths))
+
+    def extend_chunk(self, job_id: str, chunk_no: int, holder: str, lease_s: float) -> bool:
+        """See `JobLedger.extend_chunk`."""
+        return bool(self._run("EXTEND", job_id, chunk_no, holder, _ms(lease_s)))
+
+    def hand_back_chunk(self, job_id: str, chunk_no: int, holder: str) -> None:
+        """See `JobLedger.hand_back_chunk`."""
+        self._run("HAND_BACK", job_id, chunk_no, holder)
+
+    def is_stopped(self, job_id: str) -> bool:
+        """See `JobLedger.is_stopped`."""
+        with _translated():
+            fields = cast(
+                list[str | None],
+                self._redis.hmget(_job(job_id), ["source", "paused", "cancelled"]),
+            )
+        return fields[0] is None or "1" in fields[1:]
+
+    def mark_item(self, job_id: str, item_no: int) -> int:
+        """See `JobLedger.mark_item`."""
+        with _translated():
+            return self._redis.hincrby(_part(job_id, "marks"), str(item_no), 1)
+
+    def clear_mark(self, job_id: str, item_no: int) -> None:
+        """See `JobLedger.clear_mark`."""
+        with _translated():
+            self._redis.hdel(_part(job_id, "marks"), str(item_no))
 
     def account_chunk(
         self, job_id: str, chunk_no: int, counts: Mapping[ItemStatus, int], now: datetime
     ) -> bool:
         """See `JobLedger.account_chunk`."""
         pairs = [word for status, count in counts.items() for word in (status.value, count)]
-        with _translated():
-            counted = self._account(
-                keys=_keys(job_id),
-                args=[now.isoformat(), job_id, _KEEP_CHUNKS_S, chunk_no, *pairs],
-            )
-        return bool(counted)
+        problems = counts.get(ItemStatus.REFUSED, 0) + counts.get(ItemStatus.FAILED, 0)
+        return bool(self._run("ACCOUNT", job_id, now.isoformat(), chunk_no, problems, *pairs))
 
-    def is_accounted(self, job_id: str, chunk_no: int) -> bool:
-        """See `JobLedger.is_accounted`."""
+    def overdue_chunks(self, job_id: str, long_wait_s: float) -> OverdueChunks:
+        """See `JobLedger.overdue_chunks`."""
+        lost, unclaimed = self._run("OVERDUE", job_id, _ms(long_wait_s))
+        return OverdueChunks(tuple(map(int, lost)), tuple(map(int, unclaimed)))
+
+    def requeue_chunk(self, job_id: str, chunk_no: int, patience_s: float, now: datetime) -> bool:
+        """See `JobLedger.requeue_chunk`."""
+        return bool(self._run("REQUEUE", job_id, chunk_no, _ms(patience_s), now.isoformat()))
+
+    def end_leases(self, job_id: str) -> None:
+        """See `JobLedger.end_leases`."""
+        self._run("END_LEASES", job_id)
+
+    def chunk_size(self, job_id: str, chunk_no: int) -> int:
+        """See `JobLedger.chunk_size`."""
         with _translated():
-            return bool(self._redis.sismember(_done(job_id), str(chunk_no)))
+            found = self._redis.hget(_part(job_id, "chunks"), str(chunk_no))
+        return int(cast(str | None, found) or 0)
+
+    def problem_chunks(self, job_id: str) -> list[int]:
+        """See `JobLedger.problem_chunks`."""
+        with _translated():
+            found = cast(set[str], self._redis.smembers(_part(job_id, "problems")))
+        return sorted(map(int, found))
+
+    def begin_enumeration(
+        self, job_id: str, holder: str, lease_s: float, most_open: int
+    ) -> Enumeration | None:
+        """See `JobLedger.begin_enumeration`."""
+        found = self._run("READ", job_id, holder, _ms(lease_s), most_open)
+        if found is None:
+            return None
+        spec, cursor, chunk_no, item_no = found
+        return Enumeration(spec, cursor or None, ChunkSlot(int(chunk_no), int(item_no)))
+
+    def extend_enumeration(self, job_id: str, holder: str, lease_s: float) -> bool:
+        """See `JobLedger.extend_enumeration`."""
+        return bool(self._run("EXTEND_READING", job_id, holder, _ms(lease_s)))
+
+    def end_enumeration(self, job_id: str, holder: str) -> None:
+        """See `JobLedger.end_enumeration`."""
+        self._run("END_READING", job_id, holder)
+
+    def wants_enumeration(self, job_id: str, most_open: int) -> bool:
+        """See `JobLedger.wants_enumeration`."""
+        with _translated(), self._redis.pipeline() as pipe:
+            pipe.hmget(_job(job_id), ["spec", "sealed", "paused", "cancelled"])
+            pipe.llen(_part(job_id, "pending"))
+            pipe.zcard(_part(job_id, "queued"))
+            pipe.exists(_part(job_id, "reading"))
+            (spec, *flags), pending, queued, is_read = pipe.execute()
+        return bool(spec) and "1" not in flags and pending + queued < most_open and not is_read
+
+    def has_room(self, job_id: str, most_open: int) -> bool:
+        """See `JobLedger.has_room`."""
+        with _translated(), self._redis.pipeline() as pipe:
+            pipe.llen(_part(job_id, "pending"))
+            pipe.zcard(_part(job_id, "queued"))
+            return sum(cast(list[int], pipe.execute())) < most_open
+
+    def pause(self, job_id: str) -> None:
+        """See `JobLedger.pause`."""
+        self._control(job_id, "pause")
+
+    def resume(self, job_id: str) -> None:
+        """See `JobLedger.resume`."""
+        self._control(job_id, "resume")
+
+    def cancel(self, job_id: str, now: datetime) -> None:
+        """See `JobLedger.cancel`."""
+        self._control(job_id, "cancel", now.isoformat())
+
+    def reserve_retry(self, job_id: str) -> int:
+        """See `JobLedger.reserve_retry`."""
+        with _translated():
+            return self._redis.hincrby(_job(job_id), "next_chunk", 1) - 1
+
+    def reopen(self, job_id: str, chunk_sizes: Mapping[int, int]) -> None:
+        """See `JobLedger.reopen`."""
+        pairs = [number for pair in chunk_sizes.items() for number in pair]
+        self._check(job_id, self._run("REOPEN", job_id, *pairs), "is not final")
+
+    def delete(self, job_id: str) -> None:
+        """See `JobLedger.delete`."""
+        with _translated(), self._redis.pipeline() as pipe:
+            pipe.delete(_job(job_id), *(_part(job_id, name) for name in _PARTS))
+            pipe.zrem(_JOBS, job_id)
+            pipe.srem(_ACTIVE, job_id)
+            pipe.execute()
 
     def set_reason(self, job_id: str, reason: str | None) -> None:
         """See `JobLedger.set_reason`."""
         with _translated():
+            key = _job(job_id)
+            if cast(str | None, self._redis.hget(key, "reason")) == reason:
+                return
             if reason is None:
-                self._redis.hdel(_job(job_id), "reason")
-            else:
-                self._redis.hset(_job(job_id), "reason", reason)
+                self._redis.hdel(key, "reason")
+            elif self._redis.exists(key):
+                self._redis.hset(key, "reason", reason)
+            self._redis.hincrby(key, "version", 1)
 
-    def unfinished_chunks(self) -> list[tuple[str, int]]:
-        """See `JobLedger.unfinished_chunks`."""
+    def is_first(self, what: str, for_s: float) -> bool:
+        """See `JobLedger.is_first`."""
         with _translated():
-            active = sorted(cast(set[str], self._redis.smembers(_ACTIVE)))
-            return [
-                (job_id, int(chunk))
-                for job_id in active
-                for chunk in sorted(
-                    cast(set[str], self._redis.sdiff([_chunks(job_id), _done(job_id)])), key=int
-                )
-            ]
+            key = f"{_PREFIX}once:{what}"
+            return bool(self._redis.set(key, "1", nx=True, px=_ms(for_s)))
 
     def ping(self) -> None:
         """See `JobLedger.ping`."""
         with _translated():
             self._redis.ping()
 
+    def _run(self, script: str, job_id: str, *arguments: str | int) -> Any:
+        with _translated():
+            return self._scripts[script](keys=[_job(job_id), _ACTIVE], args=list(arguments))
+
+    def _control(self, job_id: str, what: str, now: str = "") -> None:
+        self._check(job_id, self._run("CONTROL", job_id, what, now), "has ended")
+
+    def _check(self, job_id: str, answer: int, obstacle: str) -> None:
+        if answer == -1:
+            raise NotFound(f"There is no job {job_id!r}.")
+        if answer == -2:
+            raise Conflict(f"The job {job_id!r} {obstacle}.")
+
+    def _read(self, ids: Sequence[str]) -> list[Job]:
+        with _translated(), self._redis.pipeline() as pipe:
+            for job_id in ids:
+                pipe.hgetall(_job(job_id))
+                pipe.lrange(_part(job_id, "samples"), 0, -1)
+            found = pipe.execute()
+        return [
+            _to_job(job_id, fields, samples)
+            for job_id, fields, samples in zip(ids, found[::2], found[1::2], strict=True)
+            if fields
+        ]
+
 
 def _job(job_id: str) -> str:
     return f"{_PREFIX}job:{job_id}"
 
 
-def _chunks(job_id: str) -> str:
-    return f"{_PREFIX}job:{job_id}:chunks"
+def _part(job_id: str, name: str) -> str:
+    return f"{_job(job_id)}:{name}"
 
 
-def _done(job_id: str) -> str:
-    return f"{_PREFIX}job:{job_id}:done"
+def _ms(seconds: float) -> int:
+    return int(seconds * 1000)
 
 
-def _slots(job_id: str) -> str:
-    return f"{_PREFIX}job:{job_id}:slots"
-
-
-def _keys(job_id: str) -> list[str]:
-    return [_job(job_id), _chunks(job_id), _done(job_id), _ACTIVE, _slots(job_id)]
-
-
-def _to_job(job_id: str, fields: Mapping[str, str]) -> Job:
+def _to_job(job_id: str, fields: Mapping[str, str], samples: Sequence[str]) -> Job:
     finished_at, expected = fields.get("finished_at"), fields.get("expected")
     return Job(
         job_id=job_id,
@@ -217,9 +308,27 @@ def _to_job(job_id: str, fields: Mapping[str, str]) -> Job:
         total=int(fields["total"]),
         counts={status: int(fields.get(f"count:{status.value}", 0)) for status in ItemStatus},
         finished_at=datetime.fromisoformat(finished_at) if finished_at else None,
-        reason=fields.get("reason"),
+        reason=fields.get("failure") or fields.get("reason"),
         expected=int(expected) if expected else None,
+        queue=QueueName(fields["queue"]),
+        on_duplicate=OnDuplicate(fields["on_duplicate"]),
+        paused=fields.get("paused") == "1",
+        cancelled=fields.get("cancelled") == "1",
+        source_failed="failure" in fields,
+        rate_per_s=None if finished_at else _rate(samples),
+        version=int(fields.get("version", 0)),
+        first_retry=int(fields["first_retry"]) if "first_retry" in fields else None,
     )
+
+
+def _rate(samples: Sequence[str]) -> float | None:
+    """Items per second from `ms:done` samples, the newest first; None if nothing moves."""
+    points = [(int(ms) / 1000, int(done)) for ms, _, done in (s.partition(":") for s in samples)]
+    recent = [point for point in points if point[0] > time.time() - _RATE_WINDOW_S]
+    if len(recent) < 2 or recent[0][0] <= recent[-1][0]:
+        return None
+    (newest_s, newest), (oldest_s, oldest) = recent[0], recent[-1]
+    return round((newest - oldest) / (newest_s - oldest_s), 3)
 
 
 @contextmanager

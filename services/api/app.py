@@ -7,7 +7,7 @@ from fastapi.staticfiles import StaticFiles
 
 import petsearch
 from petsearch.bootstrap import Services
-from services.api.routes import ancestor, images, jobs, search, status
+from services.api.routes import ancestor, duplicates, images, job_events, jobs, search, status
 from services.http.middleware import BodyLimit, HostAndOriginGuard, RequestContext
 from services.http.problems import add_problem_handlers
 
@@ -26,7 +26,7 @@ def build_app(services: Services, *, web_dir: Path | None = None) -> FastAPI:
         redoc_url=None,
     )
     app.state.services = services
-    for module in (search, images, jobs, status, ancestor):
+    for module in (search, images, duplicates, jobs, job_events, status, ancestor):
         app.include_router(module.router)
     add_problem_handlers(app)
     # The last one added is the outermost.

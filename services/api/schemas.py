@@ -1,53 +1,13 @@
 """What goes over the wire, as pydantic models, and how it is made from the domain's own types."""
 
-from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from petsearch.errors import InvalidInput
-from petsearch.model import (
-    ImageMetadata,
-    ImageRecord,
-    ItemStatus,
-    Job,
-    JobState,
-    Outcome,
-    SearchResult,
-)
-
-ShortText = Annotated[str, StringConstraints(max_length=200, strip_whitespace=True)]
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-
-
-class PhotoMetadata(BaseModel):
-    """What a client may say about a photo. Everything is optional."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    filename: ShortText | None = None
-    breed: ShortText | None = None
-    species: ShortText | None = None
-    animal_id: ShortText | None = None
-    status: ShortText | None = None
-    tags: Annotated[list[ShortText], Field(max_length=50)] = []
-    taken_at: datetime | None = None
-    attributes: Annotated[dict[ShortText, ShortText], Field(max_length=50)] = {}
-
-    def to_domain(self, filename: str) -> ImageMetadata:
-        """The domain's metadata; `filename` is used where the client named none."""
-        return ImageMetadata(
-            filename=safe_filename(self.filename or filename),
-            breed=self.breed or None,
-            species=self.species or None,
-            animal_id=self.animal_id or None,
-            status=self.status or None,
-            tags=tuple(tag for tag in self.tags if tag),
-            taken_at=self.taken_at,
-            attributes=self.attributes,
-        )
-
+from petsearch.model import ImageRecord, SearchResult
+from petsearch.photo_metadata import PhotoMetadata
 
 _METADATA = TypeAdapter(list[PhotoMetadata])
 _ONE_METADATA = TypeAdapter(PhotoMetadata)
@@ -73,12 +33,6 @@ def parse_metadata(text: str | None, count: int) -> list[PhotoMetadata]:
     if len(entries) != count:
         raise InvalidInput(f"metadata has {len(entries)} entries for {count} photos.")
     return entries
-
-
-def safe_filename(name: str) -> str:
-    """The last part of a path, without control characters, at most 200 characters."""
-    last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
-    return "".join(character for character in last if character.isprintable())[:200]
 
 
 class ImageUrls(BaseModel):
@@ -158,118 +112,6 @@ class ImagePage(BaseModel):
 
     items: list[ImageBody]
     next_cursor: str | None
-
-
-class ItemCounts(BaseModel):
-    """Items by what became of them."""
-
-    ingested: int = 0
-    duplicate: int = 0
-    refused: int = 0
-    failed: int = 0
-
-
-class JobBody(BaseModel):
-    """A job. `done` counts items that were accounted, whatever became of them."""
-
-    job_id: str
-    source: str
-    state: JobState
-    created_at: datetime
-    finished_at: datetime | None
-    sealed: bool
-    expected: int | None
-    total: int
-    done: int
-    counts: ItemCounts
-    reason: str | None
-
-    @classmethod
-    def of(cls, job: Job) -> Self:
-        """From a job."""
-        return cls(
-            job_id=job.job_id,
-            source=job.source,
-            state=job.state,
-            created_at=job.created_at,
-            finished_at=job.finished_at,
-            sealed=job.sealed,
-            expected=job.expected,
-            total=job.total,
-            done=job.done,
-            counts=ItemCounts(**{status.value: count for status, count in job.counts.items()}),
-            reason=job.reason,
-        )
-
-
-class JobPage(BaseModel):
-    """Jobs, newest first."""
-
-    items: list[JobBody]
-
-
-class OutcomeBody(BaseModel):
-    """What became of one item."""
-
-    item_no: int
-    filename: str
-    status: ItemStatus
-    image_id: str | None
-    reason: str | None
-
-
-class OutcomePage(BaseModel):
-    """Outcomes in order; `next_cursor` asks for the rest."""
-
-    items: list[OutcomeBody]
-    next_cursor: str | None
-
-    @classmethod
-    def of(cls, outcomes: Sequence[Outcome], next_cursor: str | None) -> Self:
-        """From outcomes."""
-        items = [
-            OutcomeBody(
-                item_no=o.item_no,
-                filename=o.filename,
-                status=o.status,
-                image_id=o.image_id,
-                reason=o.reason,
-            )
-            for o in outcomes
-        ]
-        return cls(items=items, next_cursor=next_cursor)
-
-
-class OpenJob(BaseModel):
-    """Opens a job that photos are added to, until it is sealed."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    source: ShortText = "upload"
-    expected: Annotated[int, Field(ge=0)] | None = None
-
-
-class KnownPhoto(BaseModel):
-    """A photo that the client has, by the SHA-256 of its bytes."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    sha256: Sha256
-    metadata: PhotoMetadata = PhotoMetadata()
-
-
-class KnownPhotos(BaseModel):
-    """Which of these are here already?"""
-
-    model_config = ConfigDict(extra="forbid")
-
-    items: Annotated[list[KnownPhoto], Field(max_length=64)]
-
-
-class MissingPhotos(BaseModel):
-    """Positions in the request of the photos that have to be uploaded."""
-
-    missing: list[int]
 
 
 class Seeding(BaseModel):

@@ -1,10 +1,11 @@
-"""Decoding beside the device: threads of their own, and a bound on the pixels in memory."""
+"""Decoding beside the device: threads of their own, and a bound on the memory it takes."""
 
 import os
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from petsearch import images
-from petsearch.images import ImageLimits, PixelBudget
+from petsearch.decode_memory import Budget
+from petsearch.images import ImageLimits
 from petsearch.model import Pixels, PixelSpec
 from petsearch.process_tuning import yield_to_the_model
 
@@ -15,9 +16,9 @@ _AT_LEAST = 640
 class Decoder:
     """Turns encoded pictures into pixels, in as many threads as there are cores."""
 
-    def __init__(self, limits: ImageLimits, megapixels: float) -> None:
+    def __init__(self, limits: ImageLimits) -> None:
         self._limits = limits
-        self._budget = PixelBudget(megapixels)
+        self._budget = Budget(limits.max_decode_bytes)
         self._threads = ThreadPoolExecutor(
             os.cpu_count() or 1, thread_name_prefix="decode", initializer=yield_to_the_model
         )
@@ -31,7 +32,6 @@ class Decoder:
         self._threads.shutdown(wait=True, cancel_futures=True)
 
     def _decode(self, data: bytes, spec: PixelSpec) -> Pixels:
-        header = images.open_checked(data, self._limits)
-        with self._budget.spend(header.width * header.height / 1e6):
-            picture = images.decode(data, self._limits, at_least=_AT_LEAST).picture
-            return images.to_pixels(picture, spec)
+        decoding = images.decoded_within(self._budget, data, self._limits, at_least=_AT_LEAST)
+        with decoding as decoded:
+            return images.to_pixels(decoded.picture, spec)

@@ -24,7 +24,7 @@ def create_app() -> FastAPI:
     configure_logging(level=settings.log_level, json=settings.log_json)
     metrics = EmbedderMetrics()
     embedder = load_embedder(settings, metrics)
-    decoder = Decoder(image_limits(settings), settings.limits.decode_megapixels)
+    decoder = Decoder(image_limits(settings))
 
     @asynccontextmanager
     async def close_at_end(_: FastAPI) -> AsyncIterator[None]:

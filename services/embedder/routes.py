@@ -157,7 +157,10 @@ def _to_pixels(data: bytes, shape: tuple[int, ...]) -> Pixels:
         wanted *= size
     if wanted != len(data):
         raise InvalidInput(f"X-Shape says {wanted} bytes, the body has {len(data)}.")
-    return np.frombuffer(data, np.uint8).reshape(shape)
+    try:
+        return np.frombuffer(data, np.uint8).reshape(shape)
+    except ValueError as error:  # no rows, of a size that cannot be
+        raise InvalidInput(f"X-Shape is {shape}, which no array can have.") from error
 
 
 async def _decode(

@@ -1,69 +1,130 @@
 """Entry point of the worker: `python -m services.worker.main`; a thread in standalone."""
 
+import signal
 import threading
 from typing import Any
 
 import celery
 
 from petsearch.bootstrap import Services, build_services
+from petsearch.errors import Unavailable
 from petsearch.observability import configure_logging, get_logger
+from petsearch.process_tuning import give_back_freed_memory
 from petsearch.settings import Settings
+from petsearch.working import Work
 from services.worker.tasks import register_tasks
 
 log = get_logger(__name__)
 
+_RESTART_PAUSE_S = 1.0
 
-def create_app(services: Services | None = None) -> celery.Celery:
-    """The Celery application with its tasks; services from the environment unless given."""
-    services = services or build_services(Settings.from_environment())
+
+def create_app(services: Services, work: Work) -> celery.Celery:
+    """The Celery application with its tasks, and the first collection for them to write to.
+
+    Raises:
+        Unavailable: a dependency does not answer.
+    """
     services.initialise()
-    register_tasks(services.celery_app, services.make_ingestor(), services.ledger)
+    register_tasks(services.celery_app, work)
     return services.celery_app
 
 
 class WorkerThread:
-    """A Celery worker in a thread of this process, for the standalone shape."""
+    """A Celery worker in a thread of this process.
 
-    def __init__(self, app: celery.Celery, *, threads: int) -> None:
-        from celery.worker import WorkController
+    It is started again when it ends by itself: when Redis goes away at a bad moment, Celery 5.7
+    takes that for an unrecoverable error.
+    """
 
+    def __init__(self, app: celery.Celery, work: Work, *, threads: int) -> None:
         # The pool's threads look their task up in the default application.
         app.set_default()
-        # Without signal handlers, unlike app.Worker, which wants the main thread.
-        self._controller: Any = WorkController(
-            app=app, pool="threads", concurrency=threads, without_gossip=True, without_mingle=True
-        )
+        self._app = app
+        self._work = work
+        self._threads = threads
+        self._changing = threading.Lock()
+        self._controller: Any = self._make_controller()
         self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
 
     def start(self) -> None:
         """Begin to consume."""
+        self._work.begin()
         self._thread.start()
 
     def stop(self) -> None:
-        """Finish the chunks in hand, then stop."""
+        """End the chunks in hand at their next batch, then stop."""
+        with self._changing:
+            self._work.stop()
         self._controller.stop()
         self._thread.join()
 
-    @property
-    def is_alive(self) -> bool:
-        """Whether the worker still consumes."""
-        return self._thread.is_alive()
+    def _make_controller(self) -> Any:
+        from celery.worker import WorkController
+
+        # Without signal handlers, unlike app.Worker, which wants the main thread.
+        return WorkController(
+            app=self._app,
+            pool="threads",
+            concurrency=self._threads,
+            without_gossip=True,
+            without_mingle=True,
+        )
 
     def _run(self) -> None:
-        try:
-            self._controller.start()
-        except Exception:  # the thread's edge; /readyz sees that it is gone
-            log.exception("the worker ended")
+        stopping = self._work.stopping
+        while not stopping.is_set():
+            try:
+                self._controller.start()
+            except Exception:  # the thread's edge: it is started again
+                log.exception("the worker failed")
+            if stopping.wait(_RESTART_PAUSE_S):
+                return
+            log.error("the worker ended by itself; starting it again")
+            with self._changing:
+                if stopping.is_set():
+                    return
+                self._controller = self._make_controller()
 
 
 def main() -> None:
-    """Run a worker until it is told to stop."""
+    """Run a worker until SIGTERM or SIGINT."""
+    give_back_freed_memory()
     settings = Settings.from_environment()
     configure_logging(level=settings.log_level, json=settings.log_json)
-    app = create_app()
-    app.worker_main(
-        ["worker", "--pool=threads", f"--concurrency={settings.worker_threads}", "--loglevel=INFO"]
-    )
+    services = build_services(settings)
+    work = services.make_work()
+    asked_to_stop = threading.Event()
+
+    def stop(_number: int, _frame: object) -> None:
+        asked_to_stop.set()
+        work.stop()  # whoever waits for a dependency goes on
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    app = _create_patiently(services, work, asked_to_stop)
+    if app is not None:
+        worker = WorkerThread(app, work, threads=settings.worker_threads)
+        worker.start()
+        log.info("ready")
+        asked_to_stop.wait()
+        worker.stop()
+    services.close()
+
+
+def _create_patiently(
+    services: Services, work: Work, asked_to_stop: threading.Event
+) -> celery.Celery | None:
+    """The application, once everything answers that it needs; None if it is to stop before."""
+    while not asked_to_stop.is_set():
+        try:
+            app = create_app(services, work)
+        except Unavailable as error:
+            work.gate.wait(error, give_up=lambda: False)
+        else:
+            work.gate.succeeded()
+            return app
+    return None
 
 
 if __name__ == "__main__":

@@ -52,6 +52,7 @@ def record(number: int, *, species: str | None = "cat", breed: str | None = None
         model_id="model-0",
         first_seen=ref,
         sources=(ref,),
+        phash=digest[:16],
     )
 
 

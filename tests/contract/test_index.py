@@ -10,14 +10,16 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
+import qdrant_edge as edge
 from qdrant_client import QdrantClient
 from qdrant_client.http.exceptions import UnexpectedResponse
 
 from petsearch.adapters import qdrant_index
 from petsearch.adapters.qdrant_edge_index import QdrantEdgeIndex
+from petsearch.adapters.qdrant_errors import translated
 from petsearch.adapters.qdrant_index import QdrantIndex
 from petsearch.errors import InvalidInput, NotFound, Unavailable
-from petsearch.model import Filters
+from petsearch.model import Filters, ItemRef
 from petsearch.ports import Index
 from tests.contract.real_servers import where_set
 from tests.contract.records import DIM, embedding, point, record
@@ -134,9 +136,63 @@ def test_nothing_to_insert_is_fine(index: Index) -> None:
 def test_replacing_a_record_keeps_its_embedding(index: Index) -> None:
     index.insert(PETS, [point(1, angle=0.2)])
     changed = replace(record(1), metadata=replace(record(1).metadata, breed="ragdoll", tags=()))
-    index.replace_record(PETS, changed)
+    index.replace_records(PETS, [changed])
     assert index.get(PETS, [changed.image_id]) == {changed.image_id: changed}
     assert np.allclose(index.get_embedding(PETS, changed.image_id), embedding(0.2), atol=1e-6)
+
+
+def test_many_records_are_replaced_in_one_call(index: Index) -> None:
+    index.insert(PETS, [point(number) for number in range(4)])
+    changed = [replace(record(number), width=number) for number in (1, 3)]
+    index.replace_records(PETS, changed)
+    found = index.get(PETS, [record(number).image_id for number in range(4)])
+    assert sorted(one.width for one in found.values()) == [1, 3, 640, 640]
+    index.replace_records(PETS, [])
+
+
+@pytest.mark.parametrize("count", [0, 1, 6, 7])
+def test_all_ids_are_walked_in_order(index: Index, count: int) -> None:
+    index.insert(PETS, [point(number) for number in range(count)])
+    walked: list[str] = []
+    while page := index.list_ids(PETS, after=walked[-1] if walked else None, limit=3):
+        assert len(page) <= 3
+        walked += page
+    assert walked == sorted(record(number).image_id for number in range(count))
+
+
+def test_a_walk_goes_on_after_an_id_that_is_gone(index: Index) -> None:
+    index.insert(PETS, [point(number) for number in range(5)])
+    ids = sorted(record(number).image_id for number in range(5))
+    index.delete(PETS, [ids[1]])
+    assert index.list_ids(PETS, after=ids[1], limit=2) == ids[2:4]
+
+
+def test_images_that_came_more_than_once_are_found(index: Index) -> None:
+    sources = tuple(ItemRef("job", number) for number in range(3))
+    points = [
+        replace(point(n), record=replace(record(n), sources=sources[: n + 1])) for n in range(3)
+    ]
+    index.insert(PETS, points)
+    assert [index.count(PETS, Filters(min_sources=least)) for least in (1, 2, 3, 4)] == [3, 2, 1, 0]
+    index.replace_records(PETS, [replace(record(0), sources=sources)])
+    assert index.count(PETS, Filters(min_sources=3)) == 2
+
+
+def test_images_that_share_a_part_of_their_hash_are_found(index: Index) -> None:
+    hashes = ["aaaabbbbccccdddd", "0000bbbb00000000", "bbbb000011112222", None]
+    index.insert(
+        PETS,
+        [
+            replace(point(n), record=replace(record(n), phash=digits))
+            for n, digits in enumerate(hashes)
+        ],
+    )
+    wanted = Filters(phash_bands=("1:bbbb", "3:2222"))
+    hits = index.search(PETS, embedding(0.0), limit=9, filters=wanted)
+    assert [hit.record.phash for hit in hits] == hashes[:3]
+    assert index.count(PETS, Filters(phash_bands=("0:0000",), species="cat")) == 1
+    assert index.count(PETS, Filters(phash_bands=("0:0000",), species="dog")) == 0
+    assert index.facet(PETS, "phash_bands", ALL)["1:bbbb"] == 2
 
 
 def test_the_newest_are_listed_page_by_page_without_a_gap(index: Index) -> None:
@@ -214,6 +270,17 @@ def test_a_collection_that_does_not_exist_is_said(index: Index) -> None:
         index.point_alias_to("pets-none")
 
 
+def test_a_folder_of_before_gets_the_indexes_it_lacks(tmp_path: Path) -> None:
+    folder = tmp_path / "collections" / PETS
+    folder.mkdir(parents=True)
+    vectors = edge.EdgeVectorParams(size=DIM, distance=edge.Distance.Cosine)
+    edge.EdgeShard.create(str(folder), edge.EdgeConfig(vectors=vectors)).close()
+    index = QdrantEdgeIndex(tmp_path)
+    index.insert(PETS, [point(1)])
+    assert index.facet(PETS, "phash_bands", ALL)
+    index.close()
+
+
 def test_it_answers(index: Index) -> None:
     index.ping()
 
@@ -230,5 +297,5 @@ def test_a_server_that_is_not_there_is_unavailable(use_grpc: bool) -> None:  # n
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_refused_key_is_waited_for_and_named(status: int) -> None:
     refused = UnexpectedResponse(status, "refused", b"", httpx.Headers())
-    with pytest.raises(Unavailable, match="PETSEARCH_QDRANT_API_KEY"), qdrant_index._translated():
+    with pytest.raises(Unavailable, match="PETSEARCH_QDRANT_API_KEY"), translated():
         raise refused

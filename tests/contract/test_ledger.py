@@ -1,6 +1,7 @@
 """What the job ledger promises, on a real Redis."""
 
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -12,8 +13,8 @@ import redis
 from petsearch.adapters.private_redis import PrivateRedis
 from petsearch.adapters.redis_ledger import RedisLedger
 from petsearch.errors import Conflict, NotFound, Unavailable
-from petsearch.model import ItemStatus, JobState
-from petsearch.ports import JobLedger
+from petsearch.model import ItemStatus, JobState, NewJob
+from petsearch.ports import ChunkSlot, Claim, ClaimedChunk, Enumeration, JobLedger
 from tests.contract.real_servers import where_set
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -46,7 +47,7 @@ def ledger(request: pytest.FixtureRequest) -> Iterator[JobLedger]:
 
 
 def _open(ledger: JobLedger, job_id: str = JOB, *, created_at: datetime = NOW) -> None:
-    ledger.create(job_id, source="upload", created_at=created_at, expected=3)
+    ledger.create(NewJob(job_id, "upload", created_at, expected=3))
 
 
 def _add(ledger: JobLedger, count: int, job_id: str = JOB) -> int:
@@ -55,11 +56,28 @@ def _add(ledger: JobLedger, count: int, job_id: str = JOB) -> int:
     return slot.chunk_no
 
 
+def _queue(ledger: JobLedger, count: int, patience_s: float = 60.0) -> int:
+    chunk = _add(ledger, count)
+    assert ledger.take_chunks(JOB, 100, patience_s) == [chunk]
+    return chunk
+
+
+def _wait_until_overdue(ledger: JobLedger, chunk: int) -> None:
+    deadline = time.monotonic() + 10
+    while chunk not in (*ledger.overdue_chunks(JOB, 60).lost, *_unclaimed(ledger)):
+        assert time.monotonic() < deadline
+
+
+def _unclaimed(ledger: JobLedger) -> tuple[int, ...]:
+    return ledger.overdue_chunks(JOB, 60).unclaimed
+
+
 def test_a_new_job_is_queued_and_empty(ledger: JobLedger) -> None:
     _open(ledger)
     job = ledger.get(JOB)
     assert (job.state, job.total, job.done, job.expected) == (JobState.QUEUED, 0, 0, 3)
     assert (job.source, job.created_at, job.sealed) == ("upload", NOW, False)
+    assert ledger.active() == [JOB]
 
 
 def test_a_job_that_does_not_exist_is_said(ledger: JobLedger) -> None:
@@ -67,9 +85,14 @@ def test_a_job_that_does_not_exist_is_said(ledger: JobLedger) -> None:
         lambda: ledger.get("none"),
         lambda: ledger.reserve_chunk("none", 1),
         lambda: ledger.seal("none", NOW),
+        lambda: ledger.pause("none"),
+        lambda: ledger.reopen("none", {0: 1}),
     ):
         with pytest.raises(NotFound):
             call()
+    assert ledger.add_chunk("none", 0, 1) is False
+    assert ledger.is_stopped("none")
+    assert ledger.claim_chunk("none", 0, "me", 60).claim is Claim.GONE
 
 
 def test_chunks_and_items_are_numbered_on(ledger: JobLedger) -> None:
@@ -80,62 +103,116 @@ def test_chunks_and_items_are_numbered_on(ledger: JobLedger) -> None:
     assert ledger.get(JOB).total == 0, "a reserved chunk is no work yet"
 
 
-def test_a_repeated_call_gets_the_slot_of_the_first(ledger: JobLedger) -> None:
+def test_the_same_key_reserves_the_same_chunk(ledger: JobLedger) -> None:
     _open(ledger)
-    first = ledger.reserve_chunk(JOB, 5, "call-1")
-    assert ledger.reserve_chunk(JOB, 2, "call-2").chunk_no == 1
-    assert ledger.reserve_chunk(JOB, 5, "call-1") == first
-    assert not first.is_added
-    ledger.add_chunk(JOB, first.chunk_no, 5)
+    first = ledger.reserve_chunk(JOB, 5, key="batch 0")
+    ledger.reserve_chunk(JOB, 1)
+    assert ledger.reserve_chunk(JOB, 5, key="batch 0") == first
+    assert ledger.reserve_chunk(JOB, 4, key="batch 0") != first, "of another size"
+    slot = ledger.reserve_chunk(JOB, 2, key="batch 1")
+    ledger.add_chunk(JOB, slot.chunk_no, 2)
     ledger.seal(JOB, NOW)
-    assert ledger.reserve_chunk(JOB, 5, "call-1") == replace(first, is_added=True)
-    with pytest.raises(Conflict):
-        ledger.reserve_chunk(JOB, 5, "call-3")
-
-
-def test_a_repeated_call_with_other_items_gets_another_slot_unless_it_counted(
-    ledger: JobLedger,
-) -> None:
-    _open(ledger)
-    first = ledger.reserve_chunk(JOB, 2, "call-1")
-    second = ledger.reserve_chunk(JOB, 3, "call-1")
-    assert second.chunk_no != first.chunk_no
-    ledger.add_chunk(JOB, second.chunk_no, 3)
-    assert ledger.reserve_chunk(JOB, 4, "call-1") == replace(second, is_added=True)
+    for count in (2, 3):
+        again = ledger.reserve_chunk(JOB, count, key="batch 1")
+        assert again == replace(slot, is_added=True), "what counts already does not count again"
 
 
 def test_adding_a_chunk_twice_counts_it_once(ledger: JobLedger) -> None:
     _open(ledger)
     slot = ledger.reserve_chunk(JOB, 4)
-    for _ in range(2):
-        ledger.add_chunk(JOB, slot.chunk_no, 4)
+    assert [ledger.add_chunk(JOB, slot.chunk_no, 4) for _ in range(2)] == [True, False]
     assert ledger.get(JOB).total == 4
+    assert ledger.take_chunks(JOB, 10, 60) == [slot.chunk_no]
+
+
+def test_only_so_many_chunks_of_a_job_are_queued(ledger: JobLedger) -> None:
+    _open(ledger)
+    chunks = [_add(ledger, 1) for _ in range(5)]
+    assert ledger.take_chunks(JOB, 2, 60) == chunks[:2]
+    assert ledger.take_chunks(JOB, 2, 60) == []
+    ledger.account_chunk(JOB, chunks[0], {ItemStatus.INGESTED: 1}, NOW)
+    assert ledger.take_chunks(JOB, 2, 60) == [chunks[2]]
+
+
+def test_a_chunk_is_held_by_one_worker(ledger: JobLedger) -> None:
+    _open(ledger)
+    chunk = _queue(ledger, 1)
+    assert ledger.claim_chunk(JOB, chunk, "me", 60) == ClaimedChunk(Claim.RUN, 0)
+    assert ledger.claim_chunk(JOB, chunk, "you", 60).claim is Claim.BUSY
+    assert ledger.extend_chunk(JOB, chunk, "me", 60) is True
+    assert ledger.extend_chunk(JOB, chunk, "you", 60) is False
+    ledger.account_chunk(JOB, chunk, {ItemStatus.INGESTED: 1}, NOW)
+    assert ledger.claim_chunk(JOB, chunk, "you", 60).claim is Claim.GONE
+    assert ledger.extend_chunk(JOB, chunk, "me", 60) is False
+
+
+def test_the_chunk_of_a_dead_worker_is_lost_and_queued_again(ledger: JobLedger) -> None:
+    _open(ledger)
+    chunk = _queue(ledger, 1)
+    assert ledger.requeue_chunk(JOB, chunk, 60, NOW) is False, "it is not overdue yet"
+    ledger.claim_chunk(JOB, chunk, "dead", 0.01)
+    _wait_until_overdue(ledger, chunk)
+    assert ledger.overdue_chunks(JOB, 60).lost == (chunk,)
+    assert ledger.requeue_chunk(JOB, chunk, 60, NOW) is True
+    assert ledger.extend_chunk(JOB, chunk, "dead", 60) is False
+    assert ledger.claim_chunk(JOB, chunk, "next", 60) == ClaimedChunk(Claim.RUN, deaths=1)
+
+
+def test_a_chunk_that_nobody_claims_is_told_apart(ledger: JobLedger) -> None:
+    _open(ledger)
+    chunk = _queue(ledger, 1, patience_s=0.01)
+    _wait_until_overdue(ledger, chunk)
+    assert ledger.overdue_chunks(JOB, 60).unclaimed == (chunk,)
+    assert ledger.overdue_chunks(JOB, 0.0).lost == (chunk,), "it waits for too long"
+
+
+def test_all_leases_can_be_ended(ledger: JobLedger) -> None:
+    _open(ledger)
+    held, waiting = _queue(ledger, 1), _queue(ledger, 2)
+    ledger.claim_chunk(JOB, held, "gone", 60)
+    ledger.end_leases(JOB)
+    overdue = ledger.overdue_chunks(JOB, 60)
+    assert (overdue.lost, overdue.unclaimed) == ((held,), (waiting,))
+    assert (ledger.chunk_size(JOB, waiting), ledger.chunk_size(JOB, 99)) == (2, 0)
+
+
+def test_a_chunk_that_is_handed_back_is_the_next_one(ledger: JobLedger) -> None:
+    _open(ledger)
+    first, second = _add(ledger, 1), _add(ledger, 1)
+    assert ledger.take_chunks(JOB, 1, 60) == [first]
+    ledger.claim_chunk(JOB, first, "me", 60)
+    ledger.hand_back_chunk(JOB, first, "you")
+    assert ledger.take_chunks(JOB, 1, 60) == [], "only its holder can hand it back"
+    ledger.hand_back_chunk(JOB, first, "me")
+    assert ledger.take_chunks(JOB, 2, 60) == [first, second]
+    assert ledger.claim_chunk(JOB, first, "me", 60).deaths == 0
 
 
 def test_a_redelivered_chunk_is_counted_once(ledger: JobLedger) -> None:
     _open(ledger)
-    chunk = _add(ledger, 3)
+    chunk = _queue(ledger, 3)
     counts = {ItemStatus.INGESTED: 2, ItemStatus.REFUSED: 1}
     assert ledger.account_chunk(JOB, chunk, counts, NOW) is True
     assert ledger.account_chunk(JOB, chunk, counts, NOW) is False
-    assert ledger.is_accounted(JOB, chunk)
     job = ledger.get(JOB)
     assert (job.done, job.counts[ItemStatus.INGESTED], job.counts[ItemStatus.REFUSED]) == (3, 2, 1)
+    assert ledger.problem_chunks(JOB) == [chunk]
 
 
 def test_a_job_ends_when_it_is_sealed_and_all_is_accounted(ledger: JobLedger) -> None:
     _open(ledger)
-    chunk = _add(ledger, 1)
+    chunk = _queue(ledger, 1)
     ledger.account_chunk(JOB, chunk, {ItemStatus.INGESTED: 1}, NOW)
     assert ledger.get(JOB).state is JobState.RUNNING, "more may come"
     ledger.seal(JOB, LATER)
     job = ledger.get(JOB)
     assert (job.state, job.finished_at) == (JobState.SUCCEEDED, LATER)
+    assert ledger.active() == []
 
 
 def test_a_sealed_job_ends_with_its_last_chunk(ledger: JobLedger) -> None:
     _open(ledger)
-    chunks = [_add(ledger, 1), _add(ledger, 1)]
+    chunks = [_queue(ledger, 1), _queue(ledger, 1)]
     ledger.seal(JOB, NOW)
     ledger.account_chunk(JOB, chunks[0], {ItemStatus.INGESTED: 1}, NOW)
     assert ledger.get(JOB).state is JobState.RUNNING
@@ -146,7 +223,7 @@ def test_a_sealed_job_ends_with_its_last_chunk(ledger: JobLedger) -> None:
 
 def test_a_job_of_refusals_failed(ledger: JobLedger) -> None:
     _open(ledger)
-    chunk = _add(ledger, 2)
+    chunk = _queue(ledger, 2)
     ledger.seal(JOB, NOW)
     ledger.account_chunk(JOB, chunk, {ItemStatus.REFUSED: 2}, NOW)
     assert ledger.get(JOB).state is JobState.FAILED
@@ -161,7 +238,7 @@ def test_a_sealed_job_takes_no_more(ledger: JobLedger) -> None:
 
 def test_a_reason_pauses_and_progress_clears_it(ledger: JobLedger) -> None:
     _open(ledger)
-    chunk = _add(ledger, 2)
+    chunk = _queue(ledger, 2)
     ledger.set_reason(JOB, "The embedder does not answer.")
     job = ledger.get(JOB)
     assert (job.state, job.reason) == (JobState.PAUSED, "The embedder does not answer.")
@@ -169,14 +246,146 @@ def test_a_reason_pauses_and_progress_clears_it(ledger: JobLedger) -> None:
     assert ledger.get(JOB).reason is None
 
 
-def test_unfinished_chunks_are_those_added_and_not_accounted(ledger: JobLedger) -> None:
+def test_a_paused_job_stands_still_until_it_is_resumed(ledger: JobLedger) -> None:
     _open(ledger)
-    done, left = _add(ledger, 1), _add(ledger, 1)
-    ledger.reserve_chunk(JOB, 1)
-    ledger.account_chunk(JOB, done, {ItemStatus.INGESTED: 1}, NOW)
-    assert ledger.unfinished_chunks() == [(JOB, left)]
-    ledger.account_chunk(JOB, left, {ItemStatus.INGESTED: 1}, NOW)
-    assert ledger.unfinished_chunks() == []
+    held, queued, pending = _queue(ledger, 1), _queue(ledger, 1), _add(ledger, 1)
+    ledger.claim_chunk(JOB, held, "me", 60)
+    ledger.pause(JOB)
+    assert ledger.get(JOB).state is JobState.PAUSED
+    assert ledger.is_stopped(JOB)
+    assert ledger.take_chunks(JOB, 10, 60) == []
+    assert ledger.claim_chunk(JOB, queued, "you", 60).claim is Claim.GONE
+    ledger.hand_back_chunk(JOB, held, "me")
+    ledger.resume(JOB)
+    assert not ledger.is_stopped(JOB)
+    assert sorted(ledger.take_chunks(JOB, 10, 60)) == [held, queued, pending]
+
+
+def test_a_cancelled_job_keeps_what_was_accounted(ledger: JobLedger) -> None:
+    _open(ledger)
+    held, queued = _queue(ledger, 2), _queue(ledger, 1)
+    _add(ledger, 1)
+    ledger.claim_chunk(JOB, held, "me", 60)
+    ledger.cancel(JOB, NOW)
+    job = ledger.get(JOB)
+    assert (job.state, job.finished_at) == (JobState.CANCELLED, None), "one chunk is held"
+    assert ledger.claim_chunk(JOB, queued, "you", 60).claim is Claim.GONE
+    assert ledger.account_chunk(JOB, held, {ItemStatus.INGESTED: 1}, LATER) is True
+    job = ledger.get(JOB)
+    assert (job.state, job.finished_at, job.done) == (JobState.CANCELLED, LATER, 1)
+    assert ledger.active() == []
+    for call in (lambda: ledger.pause(JOB), lambda: ledger.resume(JOB)):
+        with pytest.raises(Conflict, match="ended"):
+            call()
+
+
+def test_failed_items_are_tried_again_in_a_chunk_of_their_own(ledger: JobLedger) -> None:
+    _open(ledger)
+    chunk = _queue(ledger, 3)
+    with pytest.raises(Conflict, match="final"):
+        ledger.reopen(JOB, {ledger.reserve_retry(JOB): 1})
+    ledger.seal(JOB, NOW)
+    counts = {ItemStatus.INGESTED: 2, ItemStatus.FAILED: 1}
+    ledger.account_chunk(JOB, chunk, counts, NOW)
+    retry = ledger.reserve_retry(JOB)
+    ledger.reopen(JOB, {retry: 1})
+    job = ledger.get(JOB)
+    assert (job.state, job.total, job.done) == (JobState.RUNNING, 3, 2)
+    assert ledger.active() == [JOB]
+    assert ledger.take_chunks(JOB, 10, 60) == [retry]
+    ledger.account_chunk(JOB, retry, {ItemStatus.INGESTED: 1}, LATER)
+    job = ledger.get(JOB)
+    assert (job.state, job.counts[ItemStatus.INGESTED]) == (JobState.SUCCEEDED, 3)
+
+
+def test_marks_count_tries_until_they_are_cleared(ledger: JobLedger) -> None:
+    _open(ledger)
+    assert [ledger.mark_item(JOB, 7) for _ in range(3)] == [1, 2, 3]
+    assert ledger.mark_item(JOB, 8) == 1
+    ledger.clear_mark(JOB, 7)
+    assert ledger.mark_item(JOB, 7) == 1
+
+
+def test_an_enumeration_is_held_by_one_and_goes_on_at_its_cursor(ledger: JobLedger) -> None:
+    ledger.create(NewJob(JOB, "archive", NOW, spec="{}"))
+    assert ledger.wants_enumeration(JOB, 2)
+    begun = ledger.begin_enumeration(JOB, "me", 60, most_open=2)
+    assert begun == Enumeration("{}", None, ChunkSlot(0, 0))
+    assert ledger.begin_enumeration(JOB, "you", 60, most_open=2) is None
+    assert not ledger.wants_enumeration(JOB, 2)
+    assert ledger.add_chunk(JOB, 0, 64, cursor="64") is True
+    assert ledger.add_chunk(JOB, 0, 64, cursor="64") is False, "whoever was cut off repeats itself"
+    assert ledger.extend_enumeration(JOB, "me", 60)
+    ledger.end_enumeration(JOB, "you")
+    assert ledger.extend_enumeration(JOB, "me", 60), "only its holder can end it"
+    ledger.end_enumeration(JOB, "me")
+    assert not ledger.extend_enumeration(JOB, "me", 60)
+    begun = ledger.begin_enumeration(JOB, "you", 60, most_open=2)
+    assert begun == Enumeration("{}", "64", ChunkSlot(1, 64))
+
+
+def test_an_enumeration_stops_when_it_is_ahead_or_done(ledger: JobLedger) -> None:
+    ledger.create(NewJob(JOB, "archive", NOW, spec="{}"))
+    ledger.add_chunk(JOB, 0, 1, cursor="1")
+    assert not ledger.wants_enumeration(JOB, 1)
+    assert (ledger.has_room(JOB, 1), ledger.has_room(JOB, 2)) == (False, True)
+    assert ledger.begin_enumeration(JOB, "me", 60, most_open=1) is None
+    ledger.seal(JOB, NOW)
+    assert not ledger.wants_enumeration(JOB, 5)
+    assert ledger.begin_enumeration(JOB, "me", 60, most_open=5) is None
+
+
+def test_a_source_that_cannot_be_read_fails_the_job(ledger: JobLedger) -> None:
+    ledger.create(NewJob(JOB, "archive", NOW, spec="{}"))
+    ledger.fail(JOB, "This is no archive.", NOW)
+    job = ledger.get(JOB)
+    assert (job.state, job.reason) == (JobState.FAILED, "This is no archive.")
+
+
+def test_a_deleted_job_is_forgotten(ledger: JobLedger) -> None:
+    _open(ledger)
+    chunk = _queue(ledger, 1)
+    ledger.delete(JOB)
+    assert ledger.newest(5) == []
+    assert ledger.active() == []
+    assert ledger.account_chunk(JOB, chunk, {ItemStatus.INGESTED: 1}, NOW) is False
+    with pytest.raises(NotFound):
+        ledger.get(JOB)
+
+
+def test_a_change_is_a_new_version(ledger: JobLedger) -> None:
+    _open(ledger)
+    versions = [ledger.get(JOB).version]
+    chunk = _queue(ledger, 1)
+    for change in (
+        lambda: ledger.set_reason(JOB, "why"),
+        lambda: ledger.account_chunk(JOB, chunk, {ItemStatus.INGESTED: 1}, NOW),
+        lambda: ledger.pause(JOB),
+        lambda: ledger.resume(JOB),
+        lambda: ledger.seal(JOB, NOW),
+    ):
+        change()
+        versions.append(ledger.get(JOB).version)
+    assert versions == sorted(set(versions))
+
+
+def test_the_rate_is_known_while_it_moves(ledger: JobLedger) -> None:
+    _open(ledger)
+    for _ in range(3):
+        ledger.account_chunk(JOB, _queue(ledger, 10), {ItemStatus.INGESTED: 10}, NOW)
+        time.sleep(0.01)  # the rate is over time: there must be some
+    job = ledger.get(JOB)
+    assert job.rate_per_s is not None
+    assert job.rate_per_s > 0
+    ledger.set_expected(JOB, 90)
+    eta_s = ledger.get(JOB).eta_s
+    assert eta_s is not None
+    assert eta_s == pytest.approx(60 / job.rate_per_s, rel=0.01)
+
+
+def test_one_of_many_does_a_chore(ledger: JobLedger) -> None:
+    assert [ledger.is_first("sweep", 60) for _ in range(3)] == [True, False, False]
+    assert ledger.is_first("another", 60)
 
 
 def test_the_newest_jobs_come_first(ledger: JobLedger) -> None:

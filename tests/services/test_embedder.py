@@ -84,11 +84,17 @@ def test_a_broken_image_is_named_and_the_others_are_served(http: httpx.Client) -
 
 
 @pytest.mark.parametrize(
-    "shape", ["", "1,3", "1,3,4,x", "-1,3,4,4", "9999999,3,4,4", "1,1,1,1,48", "1,3,8,2"]
+    "shape",
+    [
+        *("", "1,3", "1,3,4,x", "-1,3,4,4", "9999999,3,4,4", "1,1,1,1,48", "1,3,8,2"),
+        *("0,999999999,999999999,999999999", "0" * 5000, "0" + ",0" * 99, "0," + "9" * 30),
+    ],
+    ids=lambda shape: shape[:20],
 )
 def test_a_shape_that_does_not_fit_is_refused(http: httpx.Client, shape: str) -> None:
     headers = {"X-Shape": shape, "Content-Type": BINARY}
-    answer = http.post("/v1/embed/pixels", content=pixels(1).tobytes(), headers=headers)
+    content = b"" if shape.startswith("0") else pixels(1).tobytes()
+    answer = http.post("/v1/embed/pixels", content=content, headers=headers)
     assert answer.status_code == 422
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert answer.json()["request_id"] == answer.headers["X-Request-Id"]

@@ -1,154 +1,28 @@
 """Ingest of a chunk over real parts: Qdrant Edge, files, Redis and a tiny CLIP."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
-
 import pytest
-import redis
 
-from petsearch import object_keys
-from petsearch.adapters.celery_queue import make_celery
-from petsearch.adapters.filesystem_store import FilesystemStore
-from petsearch.adapters.private_redis import PrivateRedis
-from petsearch.adapters.qdrant_edge_index import QdrantEdgeIndex
-from petsearch.adapters.redis_ledger import RedisLedger
-from petsearch.batching import BatchingOptions
-from petsearch.batching_embedder import BatchingEmbedder
-from petsearch.catalogue import Catalogue
-from petsearch.errors import Conflict, NotFound, Unavailable
+from petsearch import images, object_keys
+from petsearch.errors import Conflict, Unavailable
 from petsearch.images import ImageLimits
-from petsearch.ingest import IngestOptions, Ingestor
-from petsearch.jobs import Jobs, KnownImage, Upload
+from petsearch.jobs import KnownImage, Upload
 from petsearch.model import (
-    Filters,
     ImageMetadata,
-    ImageRecord,
     ItemStatus,
     JobState,
-    image_id_of,
+    OnDuplicate,
     sha256_of,
 )
-from petsearch.ports import JobLedger
-from services.worker.tasks import register_tasks
 from tests import pictures
-from tests.contract.tiny_clip import TinyClip
-
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-class RecordingQueue:
-    """Keeps what is queued, so that a test delivers it when and as often as it likes."""
-
-    def __init__(self) -> None:
-        self.chunks: list[tuple[str, int]] = []
-
-    def enqueue_chunk(self, job_id: str, chunk_no: int) -> None:
-        """See `TaskQueue.enqueue_chunk`."""
-        self.chunks.append((job_id, chunk_no))
-
-
-class LedgerThatDoesNotCount:
-    """The real ledger, until a chunk is to be counted."""
-
-    def __init__(self, ledger: RedisLedger) -> None:
-        self._ledger = ledger
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._ledger, name)
-
-    def account_chunk(self, *_: object) -> bool:
-        """See `JobLedger.account_chunk`."""
-        raise Unavailable("cut off")
-
-
-@dataclass
-class House:
-    """Everything that ingest touches."""
-
-    jobs: Jobs
-    ingestor: Ingestor
-    make_ingestor: Callable[[JobLedger], Ingestor]
-    queue: RecordingQueue
-    index: QdrantEdgeIndex
-    store: FilesystemStore
-    ledger: RedisLedger
-    catalogue: Catalogue
-    clip: TinyClip
-
-    def open_job(self, *uploads: Upload) -> str:
-        """A sealed job of one chunk."""
-        job_id = self.jobs.open("test").job_id
-        self.jobs.add_photos(job_id, uploads, len(uploads))
-        self.jobs.seal(job_id)
-        return job_id
-
-    def deliver(self) -> None:
-        """Give every queued chunk to the worker, once more if it was given before."""
-        for chunk in self.queue.chunks:
-            self.ingestor.ingest_chunk(*chunk)
-
-    def counts(self, job_id: str) -> dict[str, int]:
-        """The job's counters that are not 0."""
-        return {s.value: n for s, n in self.jobs.get(job_id).counts.items() if n}
-
-    def record(self, data: bytes) -> ImageRecord:
-        """The indexed record of a photo."""
-        image_id = image_id_of(sha256_of(data))
-        return self.index.get(self.catalogue.current().collection, [image_id])[image_id]
-
-    def images(self) -> int:
-        """How many photos are indexed."""
-        return self.index.count(self.catalogue.current().collection, Filters())
-
-
-@pytest.fixture(scope="module")
-def private_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[redis.Redis]:
-    server = PrivateRedis(tmp_path_factory.mktemp("redis"))
-    client = redis.Redis(unix_socket_path=str(server.socket_path), decode_responses=True)
-    yield client
-    client.close()
-    server.close()
-
-
-@pytest.fixture
-def house(tmp_path: Path, private_redis: redis.Redis) -> Iterator[House]:
-    private_redis.flushall()
-    clip, queue = TinyClip(), RecordingQueue()
-    store, index = FilesystemStore(tmp_path / "objects"), QdrantEdgeIndex(tmp_path / "index")
-    embedder, ledger = BatchingEmbedder(clip, BatchingOptions()), RedisLedger(private_redis)
-    catalogue = Catalogue(index, embedder)
-    catalogue.initialise()
-
-    def make_ingestor(counting: JobLedger) -> Ingestor:
-        return Ingestor(
-            embedder=embedder,
-            index=index,
-            store=store,
-            ledger=counting,
-            catalogue=catalogue,
-            options=IngestOptions(4, 2, 120.0, ImageLimits()),
-            clock=lambda: NOW,
-        )
-
-    ingestor = make_ingestor(ledger)
-    jobs = Jobs(
-        store=store,
-        ledger=ledger,
-        queue=queue,
-        index=index,
-        catalogue=catalogue,
-        clock=lambda: NOW,
-    )
-    yield House(jobs, ingestor, make_ingestor, queue, index, store, ledger, catalogue, clip)
-    ingestor.close()
-    embedder.close()
-    index.close()
-
-
-def photo(seed: int, **said: str) -> Upload:
-    return Upload(pictures.jpeg(seed), ImageMetadata(filename=f"{seed}.jpg", **said))
+from tests.services.ingest_house import (
+    LEASE_S,
+    NOW,
+    House,
+    LedgerThatDoesNotCount,
+    in_thread,
+    photo,
+    wait_until,
+)
 
 
 def test_every_photo_of_a_chunk_is_stored_and_indexed(house: House) -> None:
@@ -181,7 +55,7 @@ def test_a_chunk_cut_off_before_it_was_counted_counts_its_photos_as_ingested(
     (chunk,) = house.queue.chunks
     cut_off = house.make_ingestor(LedgerThatDoesNotCount(house.ledger))
     with pytest.raises(Unavailable):
-        cut_off.ingest_chunk(*chunk)
+        cut_off.ingest_chunk(house.jobs.get(job_id), chunk[1])
     cut_off.close()
     assert house.images() == 2
     house.deliver()
@@ -198,7 +72,7 @@ def test_the_same_photo_twice_in_a_chunk_and_once_more_later(house: House) -> No
     record = house.record(pictures.jpeg(1))
     assert record.metadata.animal_id == "A-17", "a repeat fills what was not said before"
     assert (record.breed, record.species) == ("maine coon", "cat")
-    assert len(record.sources) == 3, "an item that says nothing new is not remembered"
+    assert len(record.sources) == 4, "every item that brought it is remembered"
     assert record.first_seen.job_id == job_id
 
 
@@ -223,7 +97,7 @@ def test_bad_files_are_refused_with_a_reason_and_the_rest_goes_in(house: House) 
     house.deliver()
     assert house.counts(job_id) == {"ingested": 2, "refused": 5}
     assert house.jobs.get(job_id).state is JobState.PARTLY_FAILED
-    reasons = {o.filename: o.reason or "" for o in house.jobs.outcomes(job_id, ItemStatus.REFUSED)}
+    reasons = {o.filename: o.reason or "" for o in house.outcomes(job_id, ItemStatus.REFUSED)}
     assert "empty" in reasons["empty.jpg"]
     assert "not a picture" in reasons["page.jpg"]
     assert "truncated" in reasons["broken.jpg"]
@@ -246,34 +120,6 @@ def test_what_is_known_is_accounted_without_its_bytes(house: House) -> None:
     assert house.counts(job_id) == {"duplicate": 1}
 
 
-def test_a_repeated_call_counts_its_photos_once(house: House) -> None:
-    house.open_job(photo(1))
-    house.deliver()
-    job_id = house.jobs.open("test").job_id
-    wanted = [KnownImage(sha256_of(pictures.jpeg(n)), ImageMetadata()) for n in (1, 2, 3)]
-    assert house.jobs.add_known(job_id, wanted, key="known") == [1, 2]
-    for _ in range(2):
-        house.jobs.add_photos(job_id, [photo(2), photo(3)], 2, key="photos")
-    house.deliver()
-    assert house.jobs.add_known(job_id, wanted, key="known") == [1, 2], "as it was then"
-    house.jobs.seal(job_id)
-    house.deliver()
-    assert house.counts(job_id) == {"ingested": 2, "duplicate": 1}
-    assert house.jobs.get(job_id).total == 3
-    assert list(house.store.list_keys("staging/")) == []
-
-
-def test_an_embedder_that_fails_leaves_the_chunk_to_be_run_again(house: House) -> None:
-    job_id = house.open_job(photo(1), photo(2))
-    house.clip.failure = RuntimeError("out of tuna")
-    with pytest.raises(Unavailable):
-        house.deliver()
-    assert house.counts(job_id) == {}
-    house.clip.failure = None
-    house.deliver()
-    assert house.counts(job_id) == {"ingested": 2}
-
-
 def test_photos_without_labels_get_a_prediction(house: House) -> None:
     house.open_job(photo(1), photo(2, breed="pug"))
     house.deliver()
@@ -284,47 +130,195 @@ def test_photos_without_labels_get_a_prediction(house: House) -> None:
     assert (told.breed, told.species, told.breed_source) == ("pug", "dog", "label")
 
 
-def test_what_was_never_accounted_is_queued_again(house: House) -> None:
-    first, second = house.open_job(photo(1)), house.open_job(photo(2))
-    house.ingestor.ingest_chunk(first, 0)
+def test_an_embedder_that_is_down_is_waited_for_and_the_job_says_why(house: House) -> None:
+    job_id = house.open_job(photo(1), photo(2))
+    house.clip.failure = RuntimeError("out of tuna")
+    worker = in_thread(house.deliver)
+    wait_until(lambda: "out of tuna" in (house.jobs.get(job_id).reason or ""))
+    assert house.jobs.get(job_id).state is JobState.PAUSED
+    house.clip.failure = None
+    worker.join()
+    assert house.counts(job_id) == {"ingested": 2}
+    assert (house.jobs.get(job_id).state, house.jobs.get(job_id).reason) == ("succeeded", None)
+
+
+def test_a_worker_that_is_to_stop_hands_its_chunk_back(house: House) -> None:
+    job_id = house.open_job(photo(1))
+    house.clip.failure = RuntimeError("out of tuna")
+    worker = in_thread(house.deliver)
+    wait_until(lambda: house.jobs.get(job_id).reason is not None)
+    house.stopping.set()
+    worker.join()
+    house.stopping.clear()
+    house.clip.failure = None
     house.queue.chunks.clear()
-    assert house.jobs.requeue_unfinished() == 1
+    house.dispatcher.dispatch(job_id)
+    assert house.queue.chunks == [(job_id, 0)]
+    house.deliver()
+    assert house.counts(job_id) == {"ingested": 1}
+
+
+def test_a_photo_the_embedder_always_fails_on_fails_alone(house: House) -> None:
+    job_id = house.open_job(photo(1), photo(2), photo(3))
+    picture = images.decode(pictures.jpeg(2), ImageLimits()).picture
+    house.clip.poison = images.to_pixels(picture, house.clip.info.pixel_spec)
+    house.deliver()
+    assert house.counts(job_id) == {"ingested": 2, "failed": 1}
+    (outcome,) = house.outcomes(job_id, ItemStatus.FAILED)
+    assert (outcome.filename, outcome.stage, outcome.attempts) == ("2.jpg", "embed", 3)
+
+
+def test_an_item_that_ends_its_worker_three_times_is_put_into_quarantine(house: House) -> None:
+    job_id = house.open_job(photo(1), photo(2))
+    # What three workers leave that were killed while they worked on the second photo.
+    for _ in range(3):
+        house.ledger.claim_chunk(job_id, 0, "dead", 0.001)
+        house.ledger.mark_item(job_id, 1)
+        wait_until(lambda: bool(house.ledger.overdue_chunks(job_id, 60).lost))
+        house.ledger.requeue_chunk(job_id, 0, LEASE_S, NOW)
+    house.deliver()
+    assert house.counts(job_id) == {"ingested": 1, "failed": 1}
+    (outcome,) = house.outcomes(job_id, ItemStatus.FAILED)
+    assert (outcome.filename, outcome.stage, outcome.error) == ("2.jpg", "quarantine", "WorkerLost")
+    assert outcome.attempts == 3
+    house.control.retry(job_id)
+    house.deliver()
+    assert house.counts(job_id) == {"ingested": 2}, "its bytes were kept"
+    assert [o.status for o in house.outcomes(job_id)] == [ItemStatus.INGESTED] * 2
+    assert house.jobs.get(job_id).state is JobState.SUCCEEDED
+
+
+def test_the_chunk_of_a_dead_worker_is_swept_up(house: House) -> None:
+    job_id = house.open_job(photo(1))
+    house.ledger.claim_chunk(job_id, 0, "dead", 0.001)
+    house.queue.chunks.clear()
+    wait_until(lambda: house.dispatcher.sweep() == 1)
+    assert house.queue.chunks == [(job_id, 0)]
+    house.deliver()
+    assert house.counts(job_id) == {"ingested": 1}
+
+
+def test_a_chunk_whose_message_was_lost_is_swept_up(house: House) -> None:
+    job_id = house.open_job(photo(1))
+    house.queue.chunks.clear()
+    wait_until(lambda: house.dispatcher.sweep() == 1)
+    assert house.queue.chunks == [(job_id, 0)]
+
+
+def test_a_new_process_takes_up_what_the_last_one_left(house: House) -> None:
+    first, second = house.open_job(photo(1)), house.open_job(photo(2))
+    house.worker.work(first, 0)
+    house.ledger.claim_chunk(second, 0, "dead", 3600)
+    house.queue.chunks.clear()
+    assert house.dispatcher.recover() == 1
     assert house.queue.chunks == [(second, 0)]
 
 
-def test_a_task_waits_for_a_dependency_and_the_job_says_why(house: House) -> None:
-    app = make_celery("memory://")
-    register_tasks(app, house.ingestor, house.ledger)
+def test_only_a_few_chunks_of_a_job_are_in_the_queue(house: House) -> None:
+    job_id = house.jobs.open("test").job_id
+    for seed in range(6):
+        house.jobs.add_photos(job_id, [photo(seed)], 1)
+    assert len(house.queue.chunks) == 4
+    house.worker.work(job_id, 0)
+    assert len(house.queue.chunks) == 5, "one ended, the next one follows"
+
+
+def test_a_paused_job_stands_still_and_goes_on(house: House) -> None:
+    job_id = house.open_job(photo(1), photo(2))
+    assert house.control.pause(job_id).state is JobState.PAUSED
+    house.deliver()
+    assert house.counts(job_id) == {}
+    house.queue.chunks.clear()
+    house.control.resume(job_id)
+    house.deliver()
+    assert house.counts(job_id) == {"ingested": 2}
+
+
+def test_a_cancelled_job_ends_and_its_staged_photos_go(house: House) -> None:
+    job_id = house.jobs.open("test").job_id
+    for seed in (1, 2):
+        house.jobs.add_photos(job_id, [photo(seed)], 1)
+    house.worker.work(job_id, 0)
+    assert house.control.cancel(job_id).state is JobState.CANCELLED
+    house.deliver()
+    assert house.counts(job_id) == {"ingested": 1}
+    with pytest.raises(Conflict, match="no more"):
+        house.jobs.add_photos(job_id, [photo(3)], 1)
+    assert house.queue.discards == [job_id]
+    house.control.discard(job_id)
+    assert list(house.store.list_keys("staging/")) == []
+    assert house.images() == 1
+
+
+def test_a_deleted_job_leaves_its_images_only(house: House) -> None:
     job_id = house.open_job(photo(1))
-    house.clip.failure = RuntimeError("out of tuna")
-    with pytest.raises(Unavailable):
-        app.tasks["petsearch.ingest_chunk.v1"](job_id, 0)
-    job = house.jobs.get(job_id)
-    assert job.state is JobState.PAUSED
-    assert "out of tuna" in (job.reason or "")
-    house.clip.failure = None
-    app.tasks["petsearch.ingest_chunk.v1"](job_id, 0)
-    assert house.jobs.get(job_id).state is JobState.SUCCEEDED
-    app.close()
+    with pytest.raises(Conflict, match="cancel it first"):
+        house.control.delete(job_id)
+    house.deliver()
+    house.control.delete(job_id)
+    house.control.discard(job_id)
+    assert list(house.store.list_keys("jobs/")) == []
+    assert house.images() == 1
+
+
+def test_a_repeated_upload_with_the_same_key_adds_nothing(house: House) -> None:
+    job_id = house.jobs.open("test").job_id
+    for _ in range(2):
+        house.jobs.add_photos(job_id, [photo(1)], 1, key="first")
+    house.jobs.add_photos(job_id, [photo(2)], 1, key="second")
+    house.jobs.seal(job_id)
+    house.deliver()
+    assert house.counts(job_id) == {"ingested": 2}
+
+
+def test_a_repeated_question_counts_what_it_counted_before(house: House) -> None:
+    house.open_job(photo(1))
+    house.deliver()
+    job_id = house.jobs.open("test").job_id
+    wanted = [
+        KnownImage(sha256_of(pictures.jpeg(seed)), ImageMetadata(filename=f"{seed}.jpg"))
+        for seed in (1, 2)
+    ]
+    assert house.jobs.add_known(job_id, wanted, key="first") == [1]
+    house.open_job(photo(2))
+    house.deliver()
+    assert house.jobs.add_known(job_id, wanted, key="first") == [1], "its upload is still expected"
+    assert house.jobs.get(job_id).total == 1
+
+
+def test_keep_leaves_a_record_and_replace_says_it_anew(house: House) -> None:
+    house.open_job(photo(1, breed="birman"))
+    house.open_job(photo(1, breed="pug"), on_duplicate=OnDuplicate.KEEP)
+    house.deliver()
+    assert (house.record(pictures.jpeg(1)).breed, len(house.record(pictures.jpeg(1)).sources)) == (
+        "birman",
+        1,
+    )
+    house.open_job(photo(1, breed="pug"), on_duplicate=OnDuplicate.REPLACE)
+    house.deliver()
+    record = house.record(pictures.jpeg(1))
+    assert (record.breed, record.species, len(record.sources)) == ("pug", "dog", 2)
 
 
 def test_a_model_that_is_not_loaded_is_waited_for(house: House) -> None:
-    app = make_celery("memory://")
-    register_tasks(app, house.ingestor, house.ledger)
     job_id = house.open_job(photo(1))
     loaded = house.catalogue.current().collection
     house.index.create_collection("pets-another", 4)
     house.index.point_alias_to("pets-another")
-    with pytest.raises(Conflict):
-        app.tasks["petsearch.ingest_chunk.v1"](job_id, 0)
-    assert house.jobs.get(job_id).state is JobState.PAUSED
-    assert "another" in (house.jobs.get(job_id).reason or "")
+    worker = in_thread(house.deliver)
+    wait_until(lambda: "another" in (house.jobs.get(job_id).reason or ""))
     house.index.point_alias_to(loaded)
-    app.tasks["petsearch.ingest_chunk.v1"](job_id, 0)
+    worker.join()
     assert house.counts(job_id) == {"ingested": 1}
-    app.close()
 
 
-def test_a_job_that_is_gone_ends_its_task(house: House) -> None:
-    with pytest.raises(NotFound):
-        house.ingestor.ingest_chunk("no-such-job", 0)
+def test_a_chunk_whose_list_is_gone_fails_its_items(house: House) -> None:
+    job_id = house.open_job(photo(1), photo(2))
+    house.store.delete(object_keys.chunk(job_id, 0))
+    house.deliver()
+    assert house.counts(job_id) == {"failed": 2}
+    assert house.jobs.get(job_id).state is JobState.FAILED
+
+
+def test_a_job_that_is_gone_is_dropped(house: House) -> None:
+    house.worker.work("no-such-job", 0)

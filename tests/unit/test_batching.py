@@ -31,6 +31,12 @@ def _hold(clip: TinyClip, batcher: Batcher) -> Future[Embeddings]:
     return future
 
 
+def test_a_gpu_gets_larger_batches_and_bulk_work_holds_it_for_less_time() -> None:
+    cpu, gpu = BatchingOptions.of_device("cpu"), BatchingOptions.of_device("cuda:0")
+    assert gpu.max_batch_size > cpu.max_batch_size
+    assert gpu.ingest_batch_s < cpu.ingest_batch_s
+
+
 def test_what_waits_while_the_device_is_busy_is_one_batch(clip: TinyClip) -> None:
     batcher = _start(clip)
     _hold(clip, batcher)

@@ -1,14 +1,13 @@
 """Decoding, preprocessing and derivatives: right on odd input, and open_clip's own transform."""
 
 import io
-import threading
 from pathlib import Path
 
 import numpy as np
 import open_clip
 import pillow_heif
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from petsearch import images
 from petsearch.errors import NotAnImage, TooLarge
@@ -61,6 +60,18 @@ def test_every_accepted_format_decodes(kind: str) -> None:
     decoded = images.decode(pictures.encoded(pictures.noise(80, 60), kind), LIMITS)
     assert decoded.picture.mode == "RGB"
     assert (decoded.width, decoded.height) == (80, 60)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_a_file_decodes_like_its_bytes_and_stays_open(kind: str, tmp_path: Path) -> None:
+    data = pictures.encoded(pictures.noise(80, 60), kind)
+    path = tmp_path / "picture"
+    path.write_bytes(data)
+    with path.open("rb") as file:
+        decoded = images.decode(file, LIMITS)
+        assert not file.closed
+    pixels = np.asarray(decoded.picture)
+    assert np.array_equal(pixels, np.asarray(images.decode(data, LIMITS).picture))
 
 
 def test_heic_decodes() -> None:
@@ -176,25 +187,47 @@ def test_big_jpegs_are_decoded_smaller_but_report_their_size() -> None:
     assert decoded.picture.size == (2400, 1800)
 
 
-def test_the_pixel_budget_makes_big_pictures_take_turns() -> None:
-    budget = images.PixelBudget(10)
-    with budget.spend(8):
-        waiting = _in_thread(budget, 5)
-        assert not waiting.wait(0.05)
-    assert waiting.wait(5)
+def test_a_huge_picture_is_averaged_down_and_reports_its_size() -> None:
+    picture = pictures.noise(6000, 4000).convert("P")
+    decoded = images.decode(pictures.encoded(picture, "PNG"), ImageLimits())
+    assert (decoded.width, decoded.height) == (6000, 4000)
+    assert decoded.picture.size == (2000, 1334)
+    whole = picture.convert("RGB").reduce(3)
+    assert np.array_equal(np.asarray(decoded.picture), np.asarray(whole))
 
 
-def test_a_picture_over_the_whole_budget_still_passes() -> None:
-    with images.PixelBudget(10).spend(1000):
-        pass
+def test_a_long_strip_keeps_its_shorter_side() -> None:
+    data = pictures.encoded(Image.new("L", (40_000, 600)), "PNG")
+    assert images.decode(data, LIMITS).picture.size == (40_000, 600)
 
 
-def _in_thread(budget: images.PixelBudget, megapixels: float) -> threading.Event:
-    passed = threading.Event()
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_orientation_is_what_pillow_makes_of_it(orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = pictures.encoded(pictures.noise(60, 40), "PNG", exif=exif)
+    with Image.open(io.BytesIO(data)) as picture:
+        upright = np.asarray(ImageOps.exif_transpose(picture))
+    assert np.array_equal(np.asarray(images.decode(data, LIMITS).picture), upright)
 
-    def spend() -> None:
-        with budget.spend(megapixels):
-            passed.set()
 
-    threading.Thread(target=spend, daemon=True).start()
-    return passed
+@pytest.mark.parametrize("mode", ["P", "LA", "RGBA", "CMYK", "1"])
+def test_strips_give_what_a_whole_conversion_gives(mode: str) -> None:
+    picture = pictures.noise(700, 900)
+    if mode in ("LA", "RGBA"):
+        picture.putalpha(Image.linear_gradient("L").resize(picture.size))
+    picture = picture.convert(mode)
+    white = Image.new("RGBA", picture.size, "white")
+    whole = (
+        Image.alpha_composite(white, picture.convert("RGBA")).convert("RGB")
+        if mode in ("LA", "RGBA")
+        else picture.convert("RGB")
+    )
+    assert np.array_equal(np.asarray(images.to_rgb(picture)), np.asarray(whole))
+
+
+def test_a_picture_that_would_take_too_much_memory_is_refused_before_it_is_decoded() -> None:
+    limits = ImageLimits(max_decode_bytes=1_000_000)
+    data = pictures.encoded(pictures.noise(500, 500), "WEBP")
+    with pytest.raises(TooLarge, match=r"takes \d+ MB; at most 1 MB"):
+        images.decode(data, limits)

@@ -43,10 +43,14 @@ def test_other_weights_are_another_model(tmp_path: Path) -> None:
         ("clip", "hub:<arch>/<tag>"),
         ("dir:", "dir:<open_clip folder>"),
         ("dir:/nowhere", "open_clip_config.json is missing"),
+        ("dir:a\0b", "no folder to read"),
+        ("dir:" + "a" * 600, "no folder to read"),
+        ("dir:~nobody-of-this-name/model", "no folder to read"),
         ("hub:ViT-B-32/nonsense", "Accepted: .*openai"),
         ("hub:ViT-B-32", "Accepted: .*openai"),
         ("hub:no-such-model/openai", "Unknown model architecture"),
     ],
+    ids=lambda value: ascii(value)[:30],
 )
 def test_what_is_no_model_is_said_with_what_is_accepted(spec: str, words: str) -> None:
     with pytest.raises(ConfigurationError, match=words):

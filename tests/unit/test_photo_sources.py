@@ -8,7 +8,8 @@ import datasets
 import pytest
 
 from petsearch.errors import ConfigurationError, InvalidInput, NotFound
-from petsearch.photo_sources import DatasetOptions, from_dataset, from_paths
+from petsearch.photo_sources import from_dataset, from_paths
+from petsearch.sources.dataset_rows import DatasetOptions
 from tests import pictures
 
 LIMIT = 10_000_000

@@ -8,10 +8,13 @@ from fastapi.responses import FileResponse, StreamingResponse
 
 from petsearch import object_keys
 from petsearch.errors import InvalidInput
-from petsearch.jobs import Upload
+from petsearch.jobs import JobOptions, Upload
+from petsearch.model import QueueName
+from petsearch.photo_metadata import PhotoMetadata
 from petsearch.ports import ObjectStore
 from services.api.dependencies import MAX_RESULTS, FiltersDep, ImageIdDep, ServicesDep
-from services.api.schemas import ImageBody, ImagePage, JobBody, PhotoMetadata, parse_metadata
+from services.api.schemas import ImageBody, ImagePage, parse_metadata
+from services.api.schemas_jobs import JobBody
 
 router = APIRouter(prefix="/v1/images", tags=["images"])
 
@@ -31,7 +34,7 @@ def upload_images(
     """Take in 1 to 64 photos. The answer is the job that says what becomes of each."""
     entries = parse_metadata(metadata, len(photos))
     check_count(photos, services.settings.limits.photos_per_request)
-    job_id = services.jobs.open("upload", expected=len(photos)).job_id
+    job_id = services.jobs.open("upload", JobOptions(QueueName.INTERACTIVE, len(photos))).job_id
     uploads = read_uploads(photos, entries, services.image_limits.max_bytes)
     services.jobs.add_photos(job_id, uploads, len(photos))
     job = services.jobs.seal(job_id)

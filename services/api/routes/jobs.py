@@ -1,23 +1,21 @@
-"""Jobs: open one, add photos, seal it, and see what became of every item."""
+"""Jobs: open one, add photos, see what became of every item, and change its course."""
 
-from itertools import islice
-from typing import Annotated
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, File, Form, Query, Response, UploadFile
 
-from petsearch.errors import InvalidInput
-from petsearch.jobs import KnownImage
-from petsearch.model import ItemStatus
+from petsearch.jobs import JobOptions, KnownImage
+from petsearch.model import ItemStatus, OnDuplicate
 from services.api.dependencies import MAX_RESULTS, IdempotencyKey, ServicesDep
 from services.api.routes.images import MetadataField, Photos, check_count, read_uploads
-from services.api.schemas import (
+from services.api.schemas import parse_metadata
+from services.api.schemas_jobs import (
     JobBody,
     JobPage,
     KnownPhotos,
     MissingPhotos,
     OpenJob,
     OutcomePage,
-    parse_metadata,
 )
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
@@ -27,8 +25,31 @@ _MAX_OUTCOMES = 1000
 
 @router.post("", status_code=202, summary="Open a job")
 def open_job(services: ServicesDep, response: Response, body: OpenJob) -> JobBody:
-    """A job that photos are added to in as many requests as it takes, until it is sealed."""
-    job = services.jobs.open(body.source, expected=body.expected)
+    """A job that photos are added to until it is sealed, or one that reads a source by itself.
+
+    What a server may read is set by whoever runs it; a source that it may not is refused here.
+    """
+    options = JobOptions(expected=body.expected, on_duplicate=body.on_duplicate)
+    if isinstance(body.source, str):
+        job = services.jobs.open(body.source, options)
+    else:
+        job = services.jobs.read(body.source, options)
+    response.headers["Location"] = f"/v1/jobs/{job.job_id}"
+    return JobBody.of(job)
+
+
+@router.post("/upload", status_code=202, summary="Upload an archive or a manifest")
+def upload_source(
+    services: ServicesDep,
+    response: Response,
+    file: Annotated[UploadFile, File(description="A zip or tar of photos, or a CSV or JSONL.")],
+    kind: Annotated[Literal["archive", "manifest"], Form()] = "archive",
+    on_duplicate: Annotated[OnDuplicate, Form()] = OnDuplicate.MERGE,
+) -> JobBody:
+    """A job that reads the file; what it names or holds is ingested."""
+    options = JobOptions(on_duplicate=on_duplicate)
+    name = file.filename or kind
+    job = services.jobs.read_upload(kind, name, file.file, file.size, options)
     response.headers["Location"] = f"/v1/jobs/{job.job_id}"
     return JobBody.of(job)
 
@@ -45,6 +66,12 @@ def list_jobs(
 def get_job(services: ServicesDep, job_id: str) -> JobBody:
     """Where a job stands."""
     return JobBody.of(services.jobs.get(job_id))
+
+
+@router.delete("/{job_id}", status_code=204, summary="Forget an ended job")
+def delete_job(services: ServicesDep, job_id: str) -> None:
+    """Its images stay. A job that has not ended is a conflict: cancel it first."""
+    services.job_control.delete(job_id)
 
 
 @router.post("/{job_id}/photos", status_code=202, summary="Add photos to a job")
@@ -80,24 +107,38 @@ def seal_job(services: ServicesDep, job_id: str) -> JobBody:
     return JobBody.of(services.jobs.seal(job_id))
 
 
+@router.post("/{job_id}/pause", summary="Stop a job for a while")
+def pause_job(services: ServicesDep, job_id: str) -> JobBody:
+    """Nothing more is ingested until it is resumed."""
+    return JobBody.of(services.job_control.pause(job_id))
+
+
+@router.post("/{job_id}/resume", summary="Go on with a paused job")
+def resume_job(services: ServicesDep, job_id: str) -> JobBody:
+    """It goes on where it stood."""
+    return JobBody.of(services.job_control.resume(job_id))
+
+
+@router.post("/{job_id}/cancel", summary="End a job")
+def cancel_job(services: ServicesDep, job_id: str) -> JobBody:
+    """What was ingested stays; the rest is dropped."""
+    return JobBody.of(services.job_control.cancel(job_id))
+
+
+@router.post("/{job_id}/retry", status_code=202, summary="Try failed photos again")
+def retry_job(services: ServicesDep, job_id: str) -> JobBody:
+    """The failed photos of an ended job; refused ones would be refused again."""
+    return JobBody.of(services.job_control.retry(job_id))
+
+
 @router.get("/{job_id}/items", summary="What became of every photo")
 def list_items(
     services: ServicesDep,
     job_id: str,
     status: ItemStatus | None = None,
     limit: Annotated[int, Query(ge=1, le=_MAX_OUTCOMES)] = 100,
-    cursor: Annotated[str | None, Query(max_length=20)] = None,
+    cursor: Annotated[str | None, Query(max_length=40)] = None,
 ) -> OutcomePage:
     """Outcomes in order of their chunks, of one status if asked."""
-    start = _read_cursor(cursor)
-    page = list(islice(services.jobs.outcomes(job_id, status), start, start + limit + 1))
-    more = str(start + limit) if len(page) > limit else None
-    return OutcomePage.of(page[:limit], more)
-
-
-def _read_cursor(cursor: str | None) -> int:
-    if cursor is None:
-        return 0
-    if not (cursor.isascii() and cursor.isdigit()):
-        raise InvalidInput("The cursor is not one this server gave out; start without a cursor.")
-    return int(cursor)
+    page = services.jobs.outcomes(job_id, status, cursor=cursor, limit=limit)
+    return OutcomePage.of(page.outcomes, page.next_cursor)

@@ -1,0 +1,72 @@
+"""An embedder that stands in for a GPU: it takes its time and no core."""
+
+import threading
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from petsearch.model import Embeddings, Label, ModelInfo, Pixels, PixelSpec, Priority
+
+_DIM = 512
+
+
+class PacedEmbedder:
+    """The `Embedder` port at a steady pace, one batch at a time, as a device works.
+
+    Args:
+        images_per_s: None answers at once.
+    """
+
+    def __init__(self, images_per_s: float | None) -> None:
+        self._pace = images_per_s
+        self._device = threading.Lock()
+        self._free_at = 0.0
+        self._random = np.random.default_rng(0)
+        self._info = ModelInfo(
+            model_id="paced-000000000000",
+            spec="sample",
+            dim=_DIM,
+            pixel_spec=PixelSpec(224, 224),
+            logit_scale=100.0,
+            labels=(Label("siamese", "cat"), Label("pug", "dog")),
+            prompt_templates=("{}",),
+            label_templates=("{}",),
+        )
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        """See `Embedder.models`."""
+        return (self._info,)
+
+    def embed_texts(
+        self,
+        texts: Sequence[str],
+        *,
+        model_id: str | None = None,  # noqa: ARG002  # the port's signature
+        priority: Priority = Priority.QUERY,  # noqa: ARG002
+    ) -> Embeddings:
+        """Random embeddings, at once."""
+        return self._any(len(texts))
+
+    def embed_pixels(
+        self,
+        pixels: Pixels,
+        *,
+        model_id: str | None = None,  # noqa: ARG002
+        priority: Priority = Priority.QUERY,  # noqa: ARG002
+    ) -> Embeddings:
+        """Random embeddings, as soon as the device would be done with them."""
+        if self._pace is not None:
+            with self._device:
+                self._free_at = max(self._free_at, time.monotonic()) + len(pixels) / self._pace
+                time.sleep(max(0.0, self._free_at - time.monotonic()))
+        return self._any(len(pixels))
+
+    def close(self) -> None:
+        """See `Embedder.close`."""
+
+    def _any(self, count: int) -> Embeddings:
+        with self._device:
+            rows = self._random.standard_normal((count, _DIM), dtype=np.float32)
+        embeddings: Embeddings = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        return embeddings

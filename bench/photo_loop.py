@@ -1,0 +1,98 @@
+"""Loops over a folder of photos that ingest is measured against, each in a process of its own.
+
+`--as codec` does what ingest must do with the bytes of a photo and nothing else, in as many threads
+as ingest decodes with. `--as ancestor` is the way this project's ancestor embedded: one photo at a
+time, PyTorch as it comes. Prints photos per second.
+"""
+
+import hashlib
+import os
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from petsearch.process_tuning import yield_to_the_model
+
+
+class Way(StrEnum):
+    """Which loop."""
+
+    CODEC = "codec"
+    ANCESTOR = "ancestor"
+
+
+def main(
+    *,
+    photos: Annotated[Path, typer.Option(help="A folder of photos.")],
+    limit: Annotated[int | None, typer.Option(min=16)] = None,
+    way: Annotated[Way, typer.Option("--as")],
+    model: Annotated[str, typer.Option()] = "",
+) -> None:
+    """Run the loop and print its rate."""
+    paths = sorted(photos.iterdir())[:limit]
+    with tempfile.TemporaryDirectory() as folder:
+        if way is Way.CODEC:
+            rate = _codec(paths, Path(folder))
+        else:
+            rate = _ancestor(paths, Path(folder), model)
+    sys.stdout.write(f"{rate}\n")
+
+
+def _codec(paths: list[Path], folder: Path) -> float:
+    from petsearch import images
+    from petsearch.model import PixelSpec
+
+    spec, limits = PixelSpec(224, 224), images.ImageLimits()
+
+    def work(path: Path) -> None:
+        data = path.read_bytes()
+        name = hashlib.sha256(data).hexdigest()
+        picture = images.decode(data, limits).picture
+        images.to_pixels(picture, spec)
+        (folder / f"{name}.original").write_bytes(data)
+        (folder / f"{name}.display").write_bytes(images.display_copy(picture))
+        (folder / f"{name}.thumb").write_bytes(images.thumbnail(picture))
+
+    # At ingest's priority: on a machine that does other things, too, both must give way alike.
+    with ThreadPoolExecutor(os.cpu_count() or 1, initializer=yield_to_the_model) as threads:
+        list(threads.map(work, paths[:8]))
+        started = time.perf_counter()
+        list(threads.map(work, paths[8:]))
+        return (len(paths) - 8) / (time.perf_counter() - started)
+
+
+def _ancestor(paths: list[Path], folder: Path, model: str) -> float:
+    import open_clip
+    import torch
+    from PIL import Image
+
+    from petsearch.adapters.model_sources import resolve_model
+
+    source = resolve_model(model)
+    clip, _, preprocess = open_clip.create_model_and_transforms(
+        source.architecture, pretrained=source.pretrained
+    )
+    clip.eval()
+
+    def embed(some: list[Path]) -> None:
+        embeddings = []
+        with torch.no_grad():
+            for path in some:
+                pixels = preprocess(Image.open(path).convert("RGB")).unsqueeze(0)
+                embeddings.append(clip.encode_image(pixels, normalize=True))
+        torch.save(torch.cat(embeddings), folder / "embeddings.pt")
+
+    embed(paths[:8])
+    started = time.perf_counter()
+    embed(paths[8:])
+    return (len(paths) - 8) / (time.perf_counter() - started)
+
+
+if __name__ == "__main__":
+    typer.run(main)

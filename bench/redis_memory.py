@@ -1,0 +1,71 @@
+"""Redis' memory for a job of many items, through the ledger port: `make bench-redis`.
+
+Simulates the enumeration of a source: chunks are added, at most so many outstanding, and accounted.
+"""
+
+import sys
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, cast
+
+import redis
+import typer
+
+from petsearch.adapters.private_redis import PrivateRedis
+from petsearch.adapters.redis_ledger import RedisLedger
+from petsearch.model import ItemStatus
+
+_PER_CHUNK = 64
+_BAR_MB = 50
+
+
+def main(
+    *,
+    items: Annotated[int, typer.Option(min=_PER_CHUNK)] = 1_000_000,
+    outstanding: Annotated[int, typer.Option(help="Chunks added and not accounted.")] = 64,
+) -> None:
+    """Run the job; print what Redis used more than before, at the peak and at the end."""
+    with tempfile.TemporaryDirectory() as folder:
+        server = PrivateRedis(Path(folder))
+        client = redis.Redis(unix_socket_path=str(server.socket_path), decode_responses=True)
+        try:
+            before = _used_mb(client)
+            peak = _run_job(client, items // _PER_CHUNK, outstanding)
+            end = _used_mb(client)
+        finally:
+            client.close()
+            server.close()
+    sys.stdout.write(
+        f"{items} items in chunks of {_PER_CHUNK}: Redis {peak - before:.1f} MB at the peak, "
+        f"{end - before:.1f} at the end (bar: {_BAR_MB})\n"
+    )
+
+
+def _run_job(client: redis.Redis, chunks: int, outstanding: int) -> float:
+    """Used memory in MB, at the peak."""
+    ledger, now = RedisLedger(client), datetime.now(UTC)
+    ledger.create("bench", source="bench", created_at=now, expected=None)
+    peak = 0.0
+    for number in range(chunks + outstanding):
+        if number < chunks:
+            slot = ledger.reserve_chunk("bench", _PER_CHUNK)
+            ledger.add_chunk("bench", slot.chunk_no, _PER_CHUNK)
+        if number == chunks:
+            ledger.seal("bench", now)
+        if number >= outstanding:
+            failed = number % 3
+            counts = {ItemStatus.INGESTED: _PER_CHUNK - failed, ItemStatus.FAILED: failed}
+            ledger.account_chunk("bench", number - outstanding, counts, now)
+        if number % 500 == 0 or number == chunks:
+            peak = max(peak, _used_mb(client))
+    assert ledger.get("bench").done == chunks * _PER_CHUNK
+    return peak
+
+
+def _used_mb(client: redis.Redis) -> float:
+    return float(cast(dict[str, int], client.info("memory"))["used_memory"]) / 1e6
+
+
+if __name__ == "__main__":
+    typer.run(main)

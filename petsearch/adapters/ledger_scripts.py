@@ -1,0 +1,267 @@
+"""The ledger's changes as Lua scripts: each happens whole or not at all, by the server's clock.
+
+KEYS[1] is the hash of a job, KEYS[2] the set of jobs that are not final; the other keys of a job
+are made from the first. Deadlines are in milliseconds.
+"""
+
+KEEP_S = 7 * 24 * 3600
+"""How long a finished job's chunk keys are kept: longer than any message can be delivered again."""
+
+_COMMON = f"""
+local job, active = KEYS[1], KEYS[2]
+local pending, queued = job .. ':pending', job .. ':queued'
+local holders, since, starts = job .. ':holders', job .. ':since', job .. ':starts'
+local chunks, reserved, marks = job .. ':chunks', job .. ':reserved', job .. ':marks'
+local samples, problems, reading = job .. ':samples', job .. ':problems', job .. ':reading'
+local function now_ms()
+  local t = redis.call('TIME')
+  return t[1] * 1000 + math.floor(t[2] / 1000)
+end
+local function changed()
+  redis.call('HINCRBY', job, 'version', 1)
+end
+local function let_go(chunk)
+  redis.call('HDEL', holders, chunk)
+  redis.call('HDEL', since, chunk)
+end
+local function is_stopped()
+  local flags = redis.call('HMGET', job, 'source', 'paused', 'cancelled')
+  return not flags[1] or flags[2] == '1' or flags[3] == '1'
+end
+local function open_chunks()
+  return redis.call('LLEN', pending) + redis.call('ZCARD', queued)
+end
+local function finish(now)
+  local flags = redis.call('HMGET', job, 'sealed', 'cancelled', 'finished_at')
+  if flags[3] or (flags[1] ~= '1' and flags[2] ~= '1') or open_chunks() > 0 then return end
+  redis.call('HSET', job, 'finished_at', now)
+  redis.call('HDEL', job, 'reason')
+  redis.call('SREM', active, redis.call('HGET', job, 'id'))
+  for _, key in ipairs({{holders, since, starts, chunks, reserved, marks, samples, reading}}) do
+    redis.call('EXPIRE', key, {KEEP_S})
+  end
+end
+"""
+
+RESERVE = f"""{_COMMON}
+-- ARGV: item_count, key or ''
+if redis.call('EXISTS', job) == 0 then return {{-1, 0, 0}} end
+if ARGV[2] ~= '' then
+  local slot = redis.call('HGET', reserved, ARGV[2])
+  if slot then
+    local chunk, item, count = string.match(slot, '(%d+):(%d+):(%d+)')
+    local added = redis.call('HEXISTS', chunks, chunk)
+    -- Of another size it is another chunk, unless the first one counts already.
+    if added == 1 or count == ARGV[1] then return {{tonumber(chunk), tonumber(item), added}} end
+  end
+end
+local flags = redis.call('HMGET', job, 'sealed', 'cancelled')
+if flags[1] == '1' or flags[2] == '1' then return {{-2, 0, 0}} end
+local chunk = redis.call('HINCRBY', job, 'next_chunk', 1) - 1
+local item = redis.call('HINCRBY', job, 'next_item', ARGV[1]) - ARGV[1]
+if ARGV[2] ~= '' then
+  redis.call('HSET', reserved, ARGV[2], chunk .. ':' .. item .. ':' .. ARGV[1])
+end
+return {{chunk, item, 0}}
+"""
+
+ADD = f"""{_COMMON}
+-- ARGV: chunk, item_count, cursor or ''
+if redis.call('HGET', job, 'cancelled') == '1' then return 0 end
+if redis.call('EXISTS', job) == 0 then return 0 end
+if redis.call('HSETNX', chunks, ARGV[1], ARGV[2]) == 0 then return 0 end
+redis.call('HINCRBY', job, 'total', ARGV[2])
+redis.call('RPUSH', pending, ARGV[1])
+if ARGV[3] ~= '' then
+  redis.call('HSET', job, 'cursor', ARGV[3])
+  -- An enumeration numbers its chunks itself, so that one that was cut off repeats its numbers.
+  redis.call('HINCRBY', job, 'next_chunk', 1)
+  redis.call('HINCRBY', job, 'next_item', ARGV[2])
+end
+changed()
+return 1
+"""
+
+SEAL = f"""{_COMMON}
+-- ARGV: now, failure or ''
+redis.call('HSET', job, 'sealed', '1')
+if ARGV[2] ~= '' then redis.call('HSET', job, 'failure', ARGV[2]) end
+finish(ARGV[1])
+changed()
+"""
+
+TAKE = f"""{_COMMON}
+-- ARGV: most_queued, patience_ms
+local taken = {{}}
+if is_stopped() then return taken end
+local now = now_ms()
+for _ = 1, ARGV[1] - redis.call('ZCARD', queued) do
+  local chunk = redis.call('LPOP', pending)
+  if not chunk then break end
+  redis.call('ZADD', queued, now + ARGV[2], chunk)
+  redis.call('HSET', since, chunk, now)
+  taken[#taken + 1] = tonumber(chunk)
+end
+return taken
+"""
+
+CLAIM = f"""{_COMMON}
+-- ARGV: chunk, holder, lease_ms
+if is_stopped() then
+  if redis.call('HGET', job, 'paused') == '1' and not redis.call('HGET', holders, ARGV[1])
+     and redis.call('ZREM', queued, ARGV[1]) == 1 then
+    let_go(ARGV[1])
+    redis.call('LPUSH', pending, ARGV[1])
+  end
+  return {{'gone', 0}}
+end
+local deadline = redis.call('ZSCORE', queued, ARGV[1])
+if not deadline then return {{'gone', 0}} end
+local now = now_ms()
+if redis.call('HGET', holders, ARGV[1]) and tonumber(deadline) > now then return {{'busy', 0}} end
+redis.call('HSET', holders, ARGV[1], ARGV[2])
+redis.call('ZADD', queued, now + ARGV[3], ARGV[1])
+return {{'run', redis.call('HINCRBY', starts, ARGV[1], 1) - 1}}
+"""
+
+EXTEND = f"""{_COMMON}
+-- ARGV: chunk, holder, lease_ms
+if redis.call('HGET', holders, ARGV[1]) ~= ARGV[2] then return 0 end
+redis.call('ZADD', queued, 'XX', now_ms() + ARGV[3], ARGV[1])
+return 1
+"""
+
+HAND_BACK = f"""{_COMMON}
+-- ARGV: chunk, holder
+if redis.call('HGET', holders, ARGV[1]) ~= ARGV[2] then return 0 end
+let_go(ARGV[1])
+redis.call('HINCRBY', starts, ARGV[1], -1)
+if redis.call('ZREM', queued, ARGV[1]) == 1 and redis.call('HGET', job, 'cancelled') ~= '1' then
+  redis.call('LPUSH', pending, ARGV[1])
+end
+return 1
+"""
+
+ACCOUNT = f"""{_COMMON}
+-- ARGV: now, chunk, problems, then pairs of status and count
+if redis.call('ZREM', queued, ARGV[2]) == 0 then return 0 end
+let_go(ARGV[2])
+redis.call('HDEL', starts, ARGV[2])
+local done = 0
+for i = 4, #ARGV, 2 do
+  redis.call('HINCRBY', job, 'count:' .. ARGV[i], ARGV[i + 1])
+  done = redis.call('HINCRBY', job, 'done', ARGV[i + 1])
+end
+if ARGV[3] ~= '0' then redis.call('SADD', problems, ARGV[2]) end
+redis.call('LPUSH', samples, now_ms() .. ':' .. done)
+redis.call('LTRIM', samples, 0, 63)
+redis.call('HDEL', job, 'reason')
+finish(ARGV[1])
+changed()
+return 1
+"""
+
+REQUEUE = f"""{_COMMON}
+-- ARGV: chunk, patience_ms, now
+local deadline = redis.call('ZSCORE', queued, ARGV[1])
+local now = now_ms()
+if not deadline or tonumber(deadline) > now then return 0 end
+redis.call('HDEL', holders, ARGV[1])
+if is_stopped() then
+  redis.call('ZREM', queued, ARGV[1])
+  redis.call('HDEL', since, ARGV[1])
+  if redis.call('HGET', job, 'paused') == '1' then redis.call('LPUSH', pending, ARGV[1]) end
+  if redis.call('EXISTS', job) == 1 then finish(ARGV[3]) end
+  return 0
+end
+redis.call('ZADD', queued, now + ARGV[2], ARGV[1])
+redis.call('HSET', since, ARGV[1], now)
+return 1
+"""
+
+READ = f"""{_COMMON}
+-- ARGV: holder, lease_ms, most_open
+local f = redis.call('HMGET', job, 'sealed', 'spec', 'cursor', 'next_chunk', 'next_item')
+if f[1] == '1' or not f[2] or is_stopped() or open_chunks() >= tonumber(ARGV[3]) then return nil end
+if not redis.call('SET', reading, ARGV[1], 'NX', 'PX', ARGV[2]) then return nil end
+return {{f[2], f[3] or '', tonumber(f[4] or 0), tonumber(f[5] or 0)}}
+"""
+
+CONTROL = f"""{_COMMON}
+-- ARGV: pause | resume | cancel, now
+if redis.call('EXISTS', job) == 0 then return -1 end
+if redis.call('HGET', job, 'finished_at') or redis.call('HGET', job, 'cancelled') == '1' then
+  return -2
+end
+if ARGV[1] == 'pause' then redis.call('HSET', job, 'paused', '1') end
+if ARGV[1] == 'resume' then redis.call('HDEL', job, 'paused', 'reason') end
+if ARGV[1] == 'cancel' then
+  redis.call('HSET', job, 'cancelled', '1')
+  redis.call('HDEL', job, 'paused', 'reason')
+  redis.call('DEL', pending)
+  -- A chunk that is held accounts what it has; nobody will claim the others.
+  for _, chunk in ipairs(redis.call('ZRANGE', queued, 0, -1)) do
+    if not redis.call('HGET', holders, chunk) then
+      redis.call('ZREM', queued, chunk)
+      redis.call('HDEL', since, chunk)
+    end
+  end
+  finish(ARGV[2])
+end
+changed()
+return 1
+"""
+
+REOPEN = f"""{_COMMON}
+-- ARGV: pairs of chunk and failed_count
+if redis.call('EXISTS', job) == 0 then return -1 end
+if not redis.call('HGET', job, 'finished_at') or redis.call('HGET', job, 'cancelled') == '1' then
+  return -2
+end
+for i = 1, #ARGV, 2 do
+  redis.call('HSET', chunks, ARGV[i], ARGV[i + 1])
+  redis.call('HINCRBY', job, 'count:failed', -ARGV[i + 1])
+  redis.call('HINCRBY', job, 'done', -ARGV[i + 1])
+  redis.call('RPUSH', pending, ARGV[i])
+end
+redis.call('HDEL', job, 'finished_at')
+redis.call('HSETNX', job, 'first_retry', ARGV[1])
+redis.call('SADD', active, redis.call('HGET', job, 'id'))
+for _, key in ipairs({{chunks, reserved, marks}}) do redis.call('PERSIST', key) end
+redis.call('DEL', samples)
+changed()
+return 1
+"""
+
+OVERDUE = f"""{_COMMON}
+-- ARGV: long_wait_ms
+local now = now_ms()
+local lost, unclaimed = {{}}, {{}}
+for _, chunk in ipairs(redis.call('ZRANGEBYSCORE', queued, '-inf', now)) do
+  local waited = now - (redis.call('HGET', since, chunk) or 0)
+  if redis.call('HGET', holders, chunk) or waited > tonumber(ARGV[1]) then
+    lost[#lost + 1] = tonumber(chunk)
+  else
+    unclaimed[#unclaimed + 1] = tonumber(chunk)
+  end
+end
+return {{lost, unclaimed}}
+"""
+
+END_LEASES = f"""{_COMMON}
+for _, chunk in ipairs(redis.call('ZRANGE', queued, 0, -1)) do
+  redis.call('ZADD', queued, 0, chunk)
+end
+redis.call('DEL', reading)
+"""
+
+EXTEND_READING = f"""{_COMMON}
+-- ARGV: holder, lease_ms
+if redis.call('GET', reading) ~= ARGV[1] then return 0 end
+return redis.call('PEXPIRE', reading, ARGV[2])
+"""
+
+END_READING = f"""{_COMMON}
+-- ARGV: holder
+if redis.call('GET', reading) == ARGV[1] then redis.call('DEL', reading) end
+"""

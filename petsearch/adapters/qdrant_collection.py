@@ -1,0 +1,102 @@
+"""How a collection is made on a Qdrant server: shards, replicas, quantization, indexes."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import grpc
+from qdrant_client import QdrantClient, models
+from qdrant_client.http.exceptions import UnexpectedResponse
+
+from petsearch.adapters.qdrant_payload import DATETIME_FIELDS, INTEGER_FIELDS, KEYWORD_FIELDS
+
+_OVERSAMPLING = 2.0
+
+
+@dataclass(frozen=True)
+class CollectionOptions:
+    """How collections are spread and kept; it counts when a collection is made."""
+
+    shards: int = 1
+    replicas: int = 1
+    """Copies of every shard, on different nodes."""
+    quantization: Literal["none", "int8"] = "none"
+    """`int8` keeps a byte per dimension in memory and the full vectors on disk."""
+
+    @property
+    def is_replicated(self) -> bool:
+        """Whether a write may reach some copies before others."""
+        return self.replicas > 1
+
+    @property
+    def write_consistency(self) -> int:
+        """How many replicas must have a write before it is acknowledged: most of them."""
+        return self.replicas // 2 + 1
+
+    @property
+    def ordering(self) -> models.WriteOrdering | None:
+        """Writes to one point take turns: of two inserts the same one is first everywhere."""
+        return models.WriteOrdering.STRONG if self.is_replicated else None
+
+    @property
+    def consistency(self) -> models.ReadConsistencyType | None:
+        """Reads that decide something see what most replicas have."""
+        return models.ReadConsistencyType.MAJORITY if self.is_replicated else None
+
+    @property
+    def search_params(self) -> models.SearchParams | None:
+        """Rank twice as many by their bytes, then those by their full vectors."""
+        if self.quantization == "none":
+            return None
+        return models.SearchParams(
+            quantization=models.QuantizationSearchParams(rescore=True, oversampling=_OVERSAMPLING)
+        )
+
+
+def create_collection(
+    client: QdrantClient, collection: str, dim: int, options: CollectionOptions
+) -> None:
+    """Create a collection with its payload indexes; add the indexes that one of before lacks."""
+    if not client.collection_exists(collection):
+        _create(client, collection, dim, options)
+    # Also where the collection exists: whoever made it may have been cut off here.
+    for name, kind in _payload_indexes().items():
+        client.create_payload_index(collection, name, field_schema=kind, wait=True)
+
+
+def _create(client: QdrantClient, collection: str, dim: int, options: CollectionOptions) -> None:
+    try:
+        client.create_collection(
+            collection,
+            vectors_config=models.VectorParams(
+                size=dim,
+                distance=models.Distance.COSINE,
+                on_disk=options.quantization != "none",
+            ),
+            shard_number=options.shards,
+            replication_factor=options.replicas,
+            write_consistency_factor=options.write_consistency,
+            # Only what is shown is read; what is filtered by is in the indexes.
+            on_disk_payload=True,
+            quantization_config=_quantization(options),
+            # A filter without a payload index would read every point.
+            strict_mode_config=models.StrictModeConfig(
+                enabled=True, unindexed_filtering_retrieve=False
+            ),
+        )
+    except (UnexpectedResponse, grpc.RpcError):
+        if not client.collection_exists(collection):
+            raise  # otherwise another worker was faster
+
+
+def _quantization(options: CollectionOptions) -> models.ScalarQuantization | None:
+    if options.quantization == "none":
+        return None
+    return models.ScalarQuantization(
+        scalar=models.ScalarQuantizationConfig(type=models.ScalarType.INT8, always_ram=True)
+    )
+
+
+def _payload_indexes() -> dict[str, models.PayloadSchemaType]:
+    fields = dict.fromkeys(KEYWORD_FIELDS, models.PayloadSchemaType.KEYWORD)
+    fields |= dict.fromkeys(INTEGER_FIELDS, models.PayloadSchemaType.INTEGER)
+    return fields | dict.fromkeys(DATETIME_FIELDS, models.PayloadSchemaType.DATETIME)

@@ -1,0 +1,62 @@
+"""The errors of a Qdrant client, which differ by transport, as ours."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import grpc
+from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
+from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
+
+from petsearch.errors import InvalidInput, NotFound, PetsearchError, StorageFull, Unavailable
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise what the client raises as an error of ours."""
+    try:
+        yield
+    except PetsearchError:
+        raise
+    except UnexpectedResponse as error:
+        raise _of_status(error.status_code or 500, str(error)) from error
+    except grpc.RpcError as error:
+        raise _of_grpc(error) from error
+    except ResourceExhaustedResponse as error:
+        raise Unavailable(
+            "The index (Qdrant) is overloaded.", retry_after_s=error.retry_after_s
+        ) from error
+    except ResponseHandlingException as error:
+        raise Unavailable(f"The index (Qdrant) does not answer: {error}") from error
+    except ValueError as error:  # the client's local mode, for a collection that is absent
+        if "not found" in str(error):
+            raise NotFound(str(error)) from error
+        raise
+
+
+def _of_status(status: int, message: str) -> PetsearchError:
+    if status == 404:
+        return NotFound(f"The index has no such thing: {message}")
+    if status == 507 or "no space left" in message.lower():
+        return StorageFull("The disk of the index (Qdrant) is full; free some space.")
+    if status in (401, 403):
+        # Waited for like a server that is away: the work is kept until the key is put right.
+        return Unavailable("The index (Qdrant) refuses our key; check PETSEARCH_QDRANT_API_KEY.")
+    if status in (408, 429) or status >= 500:
+        return Unavailable(f"The index (Qdrant) failed: {message}")
+    return InvalidInput(f"The index (Qdrant) refused a request: {message}")
+
+
+_STATUS_OF_GRPC = {
+    grpc.StatusCode.NOT_FOUND: 404,
+    grpc.StatusCode.INVALID_ARGUMENT: 422,
+    grpc.StatusCode.ALREADY_EXISTS: 409,
+    grpc.StatusCode.UNAUTHENTICATED: 401,
+    grpc.StatusCode.PERMISSION_DENIED: 403,
+}
+
+
+def _of_grpc(error: grpc.RpcError) -> PetsearchError:
+    # What is raised is also a grpc.Call, which has a code and details.
+    code = error.code() if isinstance(error, grpc.Call) else grpc.StatusCode.UNKNOWN
+    details = (error.details() if isinstance(error, grpc.Call) else None) or str(error)
+    return _of_status(_STATUS_OF_GRPC.get(code, 503), details)

@@ -1,0 +1,71 @@
+"""Reads buckets of the S3 server other than our own, for jobs that take photos from them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from minio import Minio
+from minio.error import S3Error
+
+from petsearch.adapters.minio_store import make_client, translated_s3_errors
+from petsearch.errors import InvalidInput, NotFound, TooLarge
+from petsearch.sources.s3_prefix import BucketObject
+
+
+def open_reader(store_url: str, *, access_key: str, secret_key: str) -> "S3Reader":
+    """A reader of the server in the object store's address. Sends nothing yet.
+
+    Raises:
+        ConfigurationError: the address names no host or no bucket.
+    """
+    client, _ = make_client(store_url, access_key=access_key, secret_key=secret_key)
+    return S3Reader(client)
+
+
+class S3Reader:
+    """The `BucketReader` port."""
+
+    def __init__(self, client: Minio) -> None:
+        self._client = client
+
+    def list_objects(
+        self, bucket: str, prefix: str, *, start_after: str | None
+    ) -> Iterator[BucketObject]:
+        """See `BucketReader.list_objects`. Asks for a thousand keys at a time."""
+        with _translated(bucket, prefix):
+            found = self._client.list_objects(
+                bucket, prefix, recursive=True, start_after=start_after
+            )
+            for entry in found:
+                assert entry.object_name is not None
+                yield BucketObject(entry.object_name, entry.size or 0)
+
+    def get(self, bucket: str, key: str, *, max_bytes: int) -> bytes:
+        """See `BucketReader.get`."""
+        with _translated(bucket, key):
+            response = self._client.get_object(bucket, key)
+            try:
+                data = response.read(max_bytes + 1)
+            finally:
+                response.close()
+                response.release_conn()
+        if len(data) > max_bytes:
+            raise TooLarge(f"The object is larger than {max_bytes / 1e6:.0f} MB.")
+        return data
+
+
+@contextmanager
+def _translated(bucket: str, key: str) -> Iterator[None]:
+    with translated_s3_errors(key):
+        try:
+            yield
+        except S3Error as error:
+            if error.code == "NoSuchBucket":
+                raise NotFound(f"There is no bucket {bucket!r}.") from error
+            if error.code == "AccessDenied":
+                raise InvalidInput(
+                    f"The S3 server does not let petsearch read {key!r} in {bucket!r}; "
+                    "whoever runs it must allow the account of PETSEARCH_S3_ACCESS_KEY to."
+                ) from error
+            raise
+        except ValueError as error:  # what the client says about names that no S3 server has
+            raise InvalidInput(f"{bucket}/{key} cannot be read: {error}.") from error

@@ -1,0 +1,36 @@
+"""A stream that refuses to end before its size, or to go on after it."""
+
+from typing import BinaryIO
+
+from petsearch.errors import InvalidInput, Unavailable
+
+
+class SizedStream:
+    """Reads a file that was said to have `size_bytes`; None where nobody knows.
+
+    Raises:
+        InvalidInput: from `read`, where the stream turns out shorter or longer.
+        Unavailable: from `read`, where the stream breaks off.
+    """
+
+    def __init__(self, file: BinaryIO, size_bytes: int | None) -> None:
+        self._file = file
+        self._size_bytes = size_bytes
+        self._read_bytes = 0
+
+    def read(self, count: int) -> bytes:
+        """At most `count` bytes; none at the end."""
+        try:
+            data = self._file.read(count)
+        except OSError as error:
+            raise Unavailable(f"The stream broke off: {error}.") from error
+        self._read_bytes += len(data)
+        wanted = self._size_bytes
+        if wanted is None:
+            return data
+        if self._read_bytes > wanted or (not data and self._read_bytes < wanted):
+            raise InvalidInput(
+                f"The stream has {'more' if data else 'fewer'} bytes than the {wanted} it was "
+                "said to have."
+            )
+        return data

@@ -1,0 +1,150 @@
+"""Fetches photos from web addresses that somebody sent, without becoming their way into our net.
+
+Only http and https, no name or password in the address, only public hosts (guarded_network), at
+most three redirects, each checked like the first; bounded in bytes and in time.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import httpcore
+import httpx
+
+from petsearch.adapters.guarded_network import GuardedNetwork, Resolver, remaining, system_resolver
+from petsearch.adapters.public_addresses import IpAddress, is_public
+from petsearch.errors import InvalidInput, NotFound, Overloaded, TooLarge, Unavailable
+from petsearch.sources.url_list import SCHEME
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_GONE = frozenset({404, 410})
+_TRY_LATER = frozenset({408, 425, 429})
+_HEADERS = {
+    "Accept": "image/*, */*;q=0.1",
+    # A packed body could unpack to anything.
+    "Accept-Encoding": "identity",
+    "Connection": "close",
+    "User-Agent": "petsearch",
+}
+_LONGEST_WAIT_S = 3600.0
+
+
+@dataclass(frozen=True)
+class UrlFetcherOptions:
+    """Bounds of one fetch, redirects included."""
+
+    timeout_s: float = 30.0
+    max_redirects: int = 3
+
+
+class UrlFetcher:
+    """The `Fetcher` for `url:<address>`.
+
+    Args:
+        resolve: host and port to addresses.
+        is_allowed: which addresses may be connected to.
+    """
+
+    def __init__(
+        self,
+        options: UrlFetcherOptions | None = None,
+        *,
+        resolve: Resolver = system_resolver,
+        is_allowed: Callable[[IpAddress], bool] = is_public,
+    ) -> None:
+        self._options = options or UrlFetcherOptions()
+        self._resolve = resolve
+        self._is_allowed = is_allowed
+        self._tls = httpx.create_ssl_context()
+
+    def fetch(self, origin: str, *, max_bytes: int) -> bytes:
+        """See `Fetcher.fetch`."""
+        url = _checked(origin.removeprefix(f"{SCHEME}:"))
+        deadline = time.monotonic() + self._options.timeout_s
+        network = GuardedNetwork(self._resolve, self._is_allowed, deadline)
+        try:
+            # A pool for this fetch alone: its connections know its deadline.
+            with httpcore.ConnectionPool(self._tls, network_backend=network) as pool:
+                for _ in range(self._options.max_redirects + 1):
+                    found = _get(pool, url, max_bytes, deadline)
+                    if isinstance(found, bytes):
+                        return found
+                    url = found
+        except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError) as error:
+            raise Unavailable(f"{url.host} does not answer as it should: {error}") from error
+        raise InvalidInput(f"The address redirects more than {self._options.max_redirects} times.")
+
+
+def _get(
+    pool: httpcore.ConnectionPool, url: httpx.URL, max_bytes: int, deadline: float
+) -> bytes | httpx.URL:
+    """The bytes, or where they are said to be instead."""
+    address = httpcore.URL(
+        scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
+    )
+    headers = [("Host", url.netloc.decode("ascii")), *_HEADERS.items()]
+    with pool.stream("GET", address, headers=headers) as response:
+        answered = httpx.Headers(response.headers)
+        if response.status in _REDIRECTS:
+            return _target(url, answered.get("location"))
+        _check_status(response.status, url.host, answered)
+        return _read(response, answered, max_bytes, deadline)
+
+
+def _checked(text: str) -> httpx.URL:
+    try:
+        url = httpx.URL(text)
+    except (httpx.InvalidURL, UnicodeError) as error:
+        raise InvalidInput(f"{text[:200]!r} is no web address.") from error
+    if url.scheme not in ("http", "https") or not url.host:
+        raise InvalidInput("Only addresses that begin with http:// or https:// are fetched.")
+    if url.userinfo:
+        raise InvalidInput("An address with a name or password in it is not fetched.")
+    return url
+
+
+def _target(url: httpx.URL, location: str | None) -> httpx.URL:
+    if not location:
+        raise InvalidInput(f"{url.host} redirects to nowhere.")
+    try:
+        return _checked(str(url.join(location)))
+    except httpx.InvalidURL as error:
+        raise InvalidInput(f"{url.host} redirects to what is no web address.") from error
+
+
+def _check_status(status: int, host: str, headers: httpx.Headers) -> None:
+    if status == 200:
+        return
+    if status in _GONE:
+        raise NotFound(f"{host} has nothing at this address ({status}).")
+    if status == 429:
+        raise Overloaded(f"{host} wants fewer requests.", retry_after_s=_retry_after_s(headers))
+    if status in _TRY_LATER or status >= 500:
+        raise Unavailable(
+            f"{host} cannot answer now ({status}).", retry_after_s=_retry_after_s(headers)
+        )
+    raise InvalidInput(f"{host} does not give the photo: it answers {status}.")
+
+
+def _retry_after_s(headers: httpx.Headers) -> float:
+    # It may also be a date, which hardly anybody sends.
+    said = headers.get("retry-after", "")
+    return min(float(said), _LONGEST_WAIT_S) if said.isascii() and said.isdigit() else 5.0
+
+
+def _read(
+    response: httpcore.Response, headers: httpx.Headers, max_bytes: int, deadline: float
+) -> bytes:
+    if headers.get("content-encoding", "identity").strip().lower() not in ("identity", ""):
+        raise InvalidInput("The photo comes packed, though it was asked for as it is.")
+    too_large = TooLarge(f"The photo is larger than {max_bytes / 1e6:.0f} MB.")
+    declared = headers.get("content-length", "0")
+    if declared.isdigit() and int(declared) > max_bytes:
+        raise too_large
+    data = bytearray()
+    for part in response.iter_stream():
+        data += part
+        if len(data) > max_bytes:
+            raise too_large
+        remaining(deadline)
+    return bytes(data)

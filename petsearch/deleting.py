@@ -1,0 +1,28 @@
+"""Deleting images so that a delete which is cut off is known and can be finished."""
+
+from collections.abc import Sequence
+
+from petsearch import object_keys
+from petsearch.ports import Index, ObjectStore
+
+
+def delete_images(
+    index: Index, store: ObjectStore, collection: str, image_ids: Sequence[str]
+) -> None:
+    """Delete points and objects; images that are not there are ignored.
+
+    A tombstone is there from before the first change until after the last, so whatever cuts this
+    off, `petsearch.reconcile` finds it and finishes. It holds when the record was last changed, to
+    tell the image from the same one brought again later.
+    """
+    records = index.get(collection, image_ids)
+    for image_id in image_ids:
+        record = records.get(image_id)
+        version = record.updated_at.isoformat() if record else ""
+        store.put(object_keys.tombstone(image_id), version.encode())
+    # The point first: from then on no search shows an image whose copies are going.
+    index.delete(collection, image_ids)
+    for image_id in image_ids:
+        for key_of in (object_keys.display, object_keys.thumbnail, object_keys.original):
+            store.delete(key_of(image_id))
+        store.delete(object_keys.tombstone(image_id))

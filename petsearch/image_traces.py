@@ -1,0 +1,123 @@
+"""What the index and the object store hold of each image, walked side by side in id order."""
+
+import heapq
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from itertools import groupby
+from operator import itemgetter
+from uuid import UUID
+
+from petsearch import object_keys
+from petsearch.errors import NotFound
+from petsearch.model import ImageRecord
+from petsearch.observability import get_logger
+from petsearch.ports import Index, ObjectStore, StoredObject
+
+log = get_logger(__name__)
+
+_IDS_AT_A_TIME = 1000
+
+
+class Part(StrEnum):
+    """Of an image."""
+
+    POINT = "point"
+    ORIGINAL = "original"
+    DISPLAY = "display"
+    THUMBNAIL = "thumbnail"
+    TOMBSTONE = "tombstone"
+    """Not a part of the image: says that it is being deleted."""
+
+
+WHOLE = frozenset({Part.POINT, Part.ORIGINAL, Part.DISPLAY, Part.THUMBNAIL})
+"""What there is of an image that nothing happened to."""
+
+_KEY_OF: dict[Part, tuple[str, Callable[[str], str]]] = {
+    Part.ORIGINAL: (object_keys.ORIGINALS, object_keys.original),
+    Part.DISPLAY: (object_keys.DISPLAYS, object_keys.display),
+    Part.THUMBNAIL: (object_keys.THUMBNAILS, object_keys.thumbnail),
+    Part.TOMBSTONE: (object_keys.TOMBSTONES, object_keys.tombstone),
+}
+
+
+@dataclass(frozen=True)
+class Traces:
+    """What there is of one image at one moment."""
+
+    image_id: str
+    record: ImageRecord | None
+    original: StoredObject | None
+    display: StoredObject | None
+    thumbnail: StoredObject | None
+    tombstone: StoredObject | None
+
+    @property
+    def changed_at(self) -> datetime | None:
+        """When the newest of them came; None if there is nothing."""
+        objects = (self.original, self.display, self.thumbnail, self.tombstone)
+        times = [found.modified_at for found in objects if found is not None]
+        if self.record is not None:
+            times.append(self.record.created_at)
+        return max(times, default=None)
+
+
+def walk(
+    index: Index, store: ObjectStore, collection: str
+) -> Iterator[tuple[str, frozenset[Part]]]:
+    """Every image that left any trace, with its parts; a page of ids is in memory at a time.
+
+    Index and store are read a little apart: `look` again before anything is done about it.
+    """
+    streams = [_points(index, collection)]
+    streams += [_objects(store, part, prefix, key) for part, (prefix, key) in _KEY_OF.items()]
+    merged = heapq.merge(*streams)
+    for image_id, traces in groupby(merged, key=itemgetter(0)):
+        yield image_id, frozenset(part for _, part in traces)
+
+
+def look(index: Index, store: ObjectStore, collection: str, image_id: str) -> Traces:
+    """What there is of one image now."""
+    found = {part: _stat(store, key_of(image_id)) for part, (_, key_of) in _KEY_OF.items()}
+    return Traces(
+        image_id=image_id,
+        record=index.get(collection, [image_id]).get(image_id),
+        original=found[Part.ORIGINAL],
+        display=found[Part.DISPLAY],
+        thumbnail=found[Part.THUMBNAIL],
+        tombstone=found[Part.TOMBSTONE],
+    )
+
+
+def _points(index: Index, collection: str) -> Iterator[tuple[str, Part]]:
+    after = None
+    while page := index.list_ids(collection, after=after, limit=_IDS_AT_A_TIME):
+        yield from ((image_id, Part.POINT) for image_id in page)
+        after = page[-1]
+
+
+def _objects(
+    store: ObjectStore, part: Part, prefix: str, key_of: Callable[[str], str]
+) -> Iterator[tuple[str, Part]]:
+    # All ids have one length, so the order of the keys is the order of the ids.
+    for key in store.list_keys(prefix):
+        image_id = key.rpartition("/")[2].removesuffix(".jpg")
+        if _is_image_id(image_id) and key_of(image_id) == key:
+            yield image_id, part
+        else:
+            log.warning("an object that is not ours is left alone", key=key)
+
+
+def _is_image_id(text: str) -> bool:
+    try:
+        return str(UUID(text)) == text
+    except ValueError:
+        return False
+
+
+def _stat(store: ObjectStore, key: str) -> StoredObject | None:
+    try:
+        return store.stat(key)
+    except NotFound:
+        return None

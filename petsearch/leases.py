@@ -1,0 +1,72 @@
+"""Leases that are extended while work goes on: a worker that died lets go of it by itself."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from petsearch.errors import PetsearchError
+from petsearch.observability import get_logger
+
+log = get_logger(__name__)
+
+_EXTENSIONS_PER_LEASE = 3
+
+Extend = Callable[[], bool]
+"""Asks for another lease; False if it was lost."""
+
+
+class Lease:
+    """Something that is held."""
+
+    def __init__(self, extend: Extend) -> None:
+        self._extend = extend
+        self._lost = threading.Event()
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether somebody else may have it by now."""
+        return self._lost.is_set()
+
+    def extend(self) -> None:
+        """Ask for another lease. A ledger that does not answer is asked again at the next beat."""
+        try:
+            if not self._extend():
+                self._lost.set()
+        except PetsearchError as error:
+            log.debug("a lease could not be extended", reason=error.detail)
+
+
+class LeaseKeeper:
+    """One thread that extends everything this process holds, until it is closed."""
+
+    def __init__(self, lease_s: float) -> None:
+        self.lease_s = lease_s
+        self._held: set[Lease] = set()
+        self._changing = threading.Lock()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="leases", daemon=True)
+        self._thread.start()
+
+    @contextmanager
+    def keep(self, extend: Extend) -> Iterator[Lease]:
+        """Extend a lease for as long as the block runs."""
+        lease = Lease(extend)
+        with self._changing:
+            self._held.add(lease)
+        try:
+            yield lease
+        finally:
+            with self._changing:
+                self._held.discard(lease)
+
+    def close(self) -> None:
+        """Stop extending."""
+        self._closing.set()
+        self._thread.join()
+
+    def _beat(self) -> None:
+        while not self._closing.wait(self.lease_s / _EXTENSIONS_PER_LEASE):
+            with self._changing:
+                held = list(self._held)
+            for lease in held:
+                lease.extend()

@@ -1,0 +1,62 @@
+"""What may be said about a photo, checked where it comes in: over HTTP or in a manifest."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from petsearch.errors import InvalidInput
+from petsearch.model import ImageMetadata
+
+ShortText = Annotated[str, StringConstraints(max_length=200, strip_whitespace=True)]
+
+
+class PhotoMetadata(BaseModel):
+    """What a client may say about a photo. Everything is optional."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    filename: ShortText | None = None
+    breed: ShortText | None = None
+    species: ShortText | None = None
+    animal_id: ShortText | None = None
+    status: ShortText | None = None
+    tags: Annotated[list[ShortText], Field(max_length=50)] = []
+    taken_at: datetime | None = None
+    attributes: Annotated[dict[ShortText, ShortText], Field(max_length=50)] = {}
+
+    def to_domain(self, filename: str) -> ImageMetadata:
+        """The domain's metadata; `filename` is used where the client named none."""
+        return ImageMetadata(
+            filename=safe_filename(self.filename or filename),
+            breed=self.breed or None,
+            species=self.species or None,
+            animal_id=self.animal_id or None,
+            status=self.status or None,
+            tags=tuple(tag for tag in self.tags if tag),
+            taken_at=self.taken_at,
+            attributes=self.attributes,
+        )
+
+
+def checked_metadata(fields: Mapping[str, object], filename: str) -> ImageMetadata:
+    """Metadata from the fields of a `PhotoMetadata`; `filename` is used where they name none.
+
+    Raises:
+        InvalidInput: a field has a value that it cannot have; it is named.
+    """
+    try:
+        return PhotoMetadata.model_validate(fields).to_domain(filename)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InvalidInput(f"{where}: {first['msg']}.") from error
+
+
+def safe_filename(name: str) -> str:
+    """The last part of a path, without control characters, at most 200 characters."""
+    last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
+    if last.isprintable():
+        return last[:200]
+    return "".join(character for character in last if character.isprintable())[:200]

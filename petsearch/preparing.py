@@ -1,0 +1,200 @@
+"""The steps of one item before it is embedded: fetch, identify, decode, store its copies.
+
+Runs in a pool of threads, several items at a time. Every step may be repeated.
+"""
+
+from dataclasses import dataclass, replace
+
+from petsearch import images, object_keys
+from petsearch.catalogue import Target
+from petsearch.decode_memory import Budget
+from petsearch.errors import InvalidInput, NotFound, Unavailable
+from petsearch.images import ImageLimits
+from petsearch.ingest_stages import IngestObserver, Stage, timed
+from petsearch.model import Item, ItemStatus, Outcome, Pixels, image_id_of, sha256_of
+from petsearch.observability import get_logger
+from petsearch.ports import Index, ObjectStore
+from petsearch.sources import url_list
+from petsearch.sources.source import Fetcher
+
+log = get_logger(__name__)
+
+ENCODED_BYTES = 64_000_000
+"""What all decoding threads together hold of files as they came."""
+_UNKNOWN_BYTES = 8_000_000
+"""What an item of unknown size counts for."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A decoded item whose bytes and copies are stored already."""
+
+    item: Item
+    pixels: Pixels
+    width: int
+    height: int
+    content_type: str
+    size_bytes: int
+    phash: str
+
+
+@dataclass(frozen=True)
+class Known:
+    """An item whose bytes turned out to be indexed already."""
+
+    item: Item
+
+
+@dataclass(frozen=True)
+class _Copies:
+    pixels: Pixels
+    display: bytes
+    thumbnail: bytes
+    phash: str
+    width: int
+    height: int
+    content_type: str
+
+
+class Preparer:
+    """Prepares items. Safe to call from several threads at once.
+
+    Args:
+        fetcher: brings the bytes of items that only have an origin.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: ObjectStore,
+        index: Index,
+        limits: ImageLimits,
+        fetcher: Fetcher,
+        observer: IngestObserver,
+    ) -> None:
+        self._store = store
+        self._index = index
+        self._limits = limits
+        self._fetcher = fetcher
+        self._observer = observer
+        self._decoded = Budget(limits.max_decode_bytes)
+        self._encoded = Budget(ENCODED_BYTES)
+
+    def prepare(self, item: Item, target: Target) -> Prepared | Known | Outcome:
+        """Take an item to the point where it can be embedded, or to its end.
+
+        Raises:
+            Unavailable: a dependency does not answer; that is not the item's fault.
+        """
+        stage = Stage.FETCH
+        try:
+            with self._encoded.spend(item.size_bytes or _UNKNOWN_BYTES):
+                with timed(self._observer, stage):
+                    data = self._fetch(item)
+                if not item.sha256:
+                    item = replace(item, sha256=sha256_of(data), size_bytes=len(data))
+                    if self._is_known(item, target):
+                        return Known(item)
+                stage = Stage.DECODE
+                copies = self._decode(data, target)
+                stage = Stage.STORE
+                with timed(self._observer, stage):
+                    self._keep(item, data, copies)
+        except InvalidInput as error:
+            return outcome_of(item, ItemStatus.REFUSED, error.detail)
+        except Unavailable as error:
+            if stage is Stage.FETCH and _is_elsewhere(item):
+                return failed(item, stage, error)
+            raise
+        except Exception as error:  # a thread's edge: the item fails, the others go on
+            return failed(item, stage, error)
+        return Prepared(
+            item,
+            copies.pixels,
+            copies.width,
+            copies.height,
+            copies.content_type,
+            len(data),
+            copies.phash,
+        )
+
+    def _fetch(self, item: Item) -> bytes:
+        """The bytes: staged, at their origin, or kept by a run of this chunk that was cut off."""
+        if item.staging_key is not None:
+            try:
+                return self._store.get(item.staging_key)
+            except NotFound:
+                log.debug("staged bytes were moved before", item_no=item.item_no)
+        elif item.origin is not None:
+            return self._fetch_from(item.origin)
+        try:
+            return self._store.get(object_keys.original(image_id_of(item.sha256)))
+        except NotFound as error:
+            raise InvalidInput("Its bytes are not here any more; upload it again.") from error
+
+    def _fetch_from(self, origin: str) -> bytes:
+        try:
+            return self._fetcher.fetch(origin, max_bytes=self._limits.max_bytes)
+        except NotFound as error:
+            raise InvalidInput(error.detail) from error
+
+    def _is_known(self, item: Item, target: Target) -> bool:
+        return bool(self._index.get(target.collection, [image_id_of(item.sha256)]))
+
+    def _decode(self, data: bytes, target: Target) -> _Copies:
+        with (
+            timed(self._observer, Stage.DECODE),
+            images.decoded_within(self._decoded, data, self._limits) as decoded,
+        ):
+            return _Copies(
+                images.to_pixels(decoded.picture, target.model.pixel_spec),
+                images.display_copy(decoded.picture),
+                images.thumbnail(decoded.picture),
+                images.perceptual_hash(decoded.picture),
+                decoded.width,
+                decoded.height,
+                decoded.content_type,
+            )
+
+    def _keep(self, item: Item, data: bytes, copies: _Copies) -> None:
+        image_id = image_id_of(item.sha256)
+        self._keep_original(item, data, image_id)
+        self._store.put(object_keys.display(image_id), copies.display)
+        self._store.put(object_keys.thumbnail(image_id), copies.thumbnail)
+
+    def _keep_original(self, item: Item, data: bytes, image_id: str) -> None:
+        if item.origin is not None:
+            self._store.put(object_keys.original(image_id), data)
+        elif item.staging_key is not None:
+            try:
+                self._store.move(item.staging_key, object_keys.original(image_id))
+            except NotFound:
+                self._store.stat(object_keys.original(image_id))
+
+
+def _is_elsewhere(item: Item) -> bool:
+    """Whether the bytes lie on a server of somebody else, whose outage is not ours to wait for."""
+    return item.origin is not None and item.origin.startswith(f"{url_list.SCHEME}:")
+
+
+def outcome_of(item: Item, status: ItemStatus, reason: str | None = None) -> Outcome:
+    """What became of an item."""
+    has_image = status in (ItemStatus.INGESTED, ItemStatus.DUPLICATE)
+    return Outcome(
+        item_no=item.item_no,
+        filename=item.metadata.filename,
+        status=status,
+        image_id=image_id_of(item.sha256) if has_image else None,
+        reason=reason,
+    )
+
+
+def failed(item: Item, stage: Stage, error: Exception, *, attempts: int = 1) -> Outcome:
+    """An item that failed though it may be good: it can be tried again."""
+    log.error("item failed", item_no=item.item_no, stage=stage.value, exc_info=error)
+    return replace(
+        outcome_of(item, ItemStatus.FAILED, str(error) or type(error).__name__),
+        stage=stage.value,
+        error=type(error).__name__,
+        attempts=attempts,
+    )

@@ -1,0 +1,75 @@
+"""Ingests again what the store has and the index lost: a job like any other."""
+
+import hashlib
+import uuid
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from petsearch import chunks, object_keys
+from petsearch.dispatching import Dispatcher
+from petsearch.errors import NotFound
+from petsearch.model import ImageMetadata, Item, NewJob, image_id_of
+from petsearch.ports import JobLedger, ObjectStore
+
+_SOURCE = "reconcile"
+_DAMAGED = "The original in the object store is damaged: it is not the photo that was ingested."
+
+
+class Reingesting:
+    """Takes image ids in batches; the job is opened with the first one. Seal it at the end.
+
+    What was said about these images went with their points, so they come without metadata.
+
+    Args:
+        clock: the time now, with a time zone.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: ObjectStore,
+        ledger: JobLedger,
+        dispatcher: Dispatcher,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._store = store
+        self._ledger = ledger
+        self._dispatcher = dispatcher
+        self._clock = clock
+        self.job_id: str | None = None
+        """None as long as there was nothing to ingest."""
+
+    def add(self, image_ids: Sequence[str]) -> None:
+        """Queue images whose originals are in the store, as one chunk."""
+        if self.job_id is None:
+            self.job_id = uuid.uuid4().hex
+            self._ledger.create(NewJob(self.job_id, _SOURCE, self._clock()))
+        slot = self._ledger.reserve_chunk(self.job_id, len(image_ids))
+        items = [
+            self._item(slot.first_item_no + offset, image_id)
+            for offset, image_id in enumerate(image_ids)
+        ]
+        chunks.write_chunk(self._store, self.job_id, slot.chunk_no, items)
+        self._ledger.add_chunk(self.job_id, slot.chunk_no, len(items))
+        self._dispatcher.dispatch(self.job_id)
+
+    def seal(self) -> None:
+        """No more images."""
+        if self.job_id is not None:
+            self._ledger.seal(self.job_id, self._clock())
+
+    def _item(self, item_no: int, image_id: str) -> Item:
+        try:
+            with self._store.open(object_keys.original(image_id)) as file:
+                sha256 = _sha256(file.read)
+        except NotFound as error:
+            return Item(item_no, "", ImageMetadata(), staging_key=None, refusal=error.detail)
+        refusal = None if image_id_of(sha256) == image_id else _DAMAGED
+        return Item(item_no, sha256, ImageMetadata(), staging_key=None, refusal=refusal)
+
+
+def _sha256(read: Callable[[int], bytes]) -> str:
+    digest = hashlib.sha256()
+    while block := read(1024 * 1024):
+        digest.update(block)
+    return digest.hexdigest()

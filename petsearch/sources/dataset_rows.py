@@ -1,0 +1,167 @@
+"""The rows of a Hugging Face data set of photos, streamed from the hub or a local folder."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from petsearch.errors import ConfigurationError, InvalidInput, NotFound, Unavailable
+from petsearch.model_hub import hub_answers
+
+
+@dataclass(frozen=True)
+class DatasetOptions:
+    """Which part of a data set to read, and what of it."""
+
+    split: str = "train"
+    label_column: str | None = "label"
+    """Column whose value becomes the breed; None for photos without labels."""
+    limit: int | None = None
+
+
+@dataclass(frozen=True)
+class DatasetRow:
+    """A photo of a data set: its bytes, or the file that has them."""
+
+    filename: str
+    data: bytes | None
+    path: str
+    """Of a file beside the data set's own; empty if `data` is there. Whoever made the data set
+    chose it, so it may lead anywhere."""
+    breed: str | None
+
+
+class DatasetRows:
+    """An open data set."""
+
+    def __init__(self, name: str, rows: Any, options: DatasetOptions) -> None:
+        self._name = name
+        self._options = options
+        self._features = rows.features or {}
+        self._image_column = _image_column(name, self._features)
+        label = options.label_column
+        if label and label not in self._features:
+            raise InvalidInput(
+                f"The data set {name} has no column {label!r}. "
+                f"It has: {', '.join(self._features)}. "
+                "Choose another label column or none (--label-column, --no-labels)."
+            )
+        self.count = _count(rows, options)
+        """How many rows there are to read, if the data set says so."""
+        self._rows = _undecoded(rows, self._image_column)
+
+    def read(self, start: int) -> Iterator[DatasetRow]:
+        """The rows from row `start` (from 0) to the end or the limit.
+
+        Raises:
+            InvalidInput: the data set is broken.
+            Unavailable: the hub does not answer any more.
+        """
+        rows = self._rows.skip(start) if start else self._rows
+        if self._options.limit is not None:
+            rows = rows.take(max(0, self._options.limit - start))
+        with _translated(self._name):
+            for number, row in enumerate(rows, start):
+                yield self._row(row, number)
+
+    def _row(self, row: Any, number: int) -> DatasetRow:
+        image = row[self._image_column] or {"bytes": b"", "path": None}
+        path = image["path"] or ""
+        return DatasetRow(
+            filename=str(row.get("image_id") or Path(path or f"{number:06d}.jpg").name),
+            data=image["bytes"],
+            path="" if image["bytes"] is not None else path,
+            breed=self._breed(row),
+        )
+
+    def _breed(self, row: Any) -> str | None:
+        column = self._options.label_column
+        label = row[column] if column else None
+        if label is None:
+            return None
+        feature = self._features[column]
+        if not hasattr(feature, "int2str"):
+            return str(label)
+        # -1 is how data sets mark a photo whose label is not published.
+        return str(feature.int2str(label)) if label >= 0 else None
+
+
+def open_rows(name: str, options: DatasetOptions) -> DatasetRows:
+    """Open a data set, by hub name or local folder.
+
+    Raises:
+        ConfigurationError: the `datasets` library is missing.
+        InvalidInput: there is no such split or column, or no column with images.
+        NotFound: `name` is a path, and nothing is there.
+        Unavailable: the hub does not answer.
+    """
+    return DatasetRows(name, _load(name, options.split), options)
+
+
+def _load(name: str, split: str) -> Any:
+    try:
+        import datasets
+    except ImportError as error:
+        raise ConfigurationError(
+            "Reading data sets needs the library 'datasets'. "
+            "Install it with: pip install 'petsearch[worker]'"
+        ) from error
+    _check_place(name)
+    try:
+        # Streaming reads local files in place; otherwise they are copied into a cache first.
+        return datasets.load_dataset(name, split=split, streaming=True)
+    except (ValueError, FileNotFoundError, datasets.exceptions.DatasetsError) as error:
+        raise InvalidInput(f"The data set {name} (split {split}) does not load: {error}") from error
+    except OSError as error:
+        raise Unavailable(
+            f"The data set {name} cannot be fetched from the hub ({error})."
+        ) from error
+
+
+def _check_place(name: str) -> None:
+    """A local folder must exist, and the hub must answer: its client would try for half a minute.
+
+    Raises:
+        NotFound: `name` is a path, and nothing is there.
+        Unavailable: `name` is on the hub, which does not answer.
+    """
+    if Path(name).exists():
+        return
+    if name.startswith((".", "/", "~")) or name.count("/") > 1:
+        raise NotFound(f"There is no folder {name}.")
+    if not hub_answers():
+        raise Unavailable(f"The data set {name} is no local folder, and the hub does not answer.")
+
+
+@contextmanager
+def _translated(name: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, httpx.HTTPError) as error:
+        raise Unavailable(f"The data set {name} cannot be read on: {error}") from error
+    except ValueError as error:  # pyarrow's errors about broken files are such
+        raise InvalidInput(f"The data set {name} is broken: {error}") from error
+
+
+def _image_column(name: str, features: Any) -> str:
+    for column, feature in features.items():
+        if type(feature).__name__ == "Image":
+            return str(column)
+    raise InvalidInput(f"The data set {name} has no column with images; it has: {list(features)}.")
+
+
+def _undecoded(rows: Any, column: str) -> Any:
+    import datasets
+
+    return rows.cast_column(column, datasets.Image(decode=False))
+
+
+def _count(rows: Any, options: DatasetOptions) -> int | None:
+    splits = rows.info.splits or {}
+    known = splits[options.split].num_examples if options.split in splits else 0
+    if not known:
+        return options.limit
+    return min(known, options.limit) if options.limit is not None else known

@@ -1,0 +1,76 @@
+"""An object of a store as a file that can be sought in, without a copy on this machine's disk."""
+
+import io
+from collections.abc import Callable
+from typing import BinaryIO, cast
+
+from petsearch.ports import ObjectStore
+
+_READ_ON_BYTES = 1024 * 1024
+"""So far ahead, reading on is cheaper than another request."""
+_BUFFER_BYTES = 256 * 1024
+
+
+def open_object(store: ObjectStore, key: str) -> BinaryIO:
+    """A seekable stream of the bytes under `key`.
+
+    Raises:
+        NotFound: there is no such object.
+    """
+    path = store.local_path(key)
+    if path is not None:
+        return path.open("rb")
+    size = store.stat(key).size_bytes
+    file = _ObjectFile(lambda offset: store.open(key, offset=offset), size)
+    return cast(BinaryIO, io.BufferedReader(file, _BUFFER_BYTES))
+
+
+class _ObjectFile(io.RawIOBase):
+    """Reads from one request as long as it goes forward, and opens another one otherwise."""
+
+    def __init__(self, open_at: Callable[[int], BinaryIO], size: int) -> None:
+        self._open_at = open_at
+        self._size = size
+        self._position = 0
+        self._stream: BinaryIO | None = None
+        self._stream_position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        self._position = max(0, base + offset)
+        return self._position
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        if self._position >= self._size:
+            return 0
+        part = self._stream_here().read(len(buffer))
+        buffer[: len(part)] = part
+        self._position += len(part)
+        self._stream_position = self._position
+        return len(part)
+
+    def close(self) -> None:
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+        super().close()
+
+    def _stream_here(self) -> BinaryIO:
+        ahead = self._position - self._stream_position
+        if self._stream is not None and 0 <= ahead <= _READ_ON_BYTES:
+            self._stream.read(ahead)
+        else:
+            if self._stream is not None:
+                self._stream.close()
+            self._stream = self._open_at(self._position)
+        self._stream_position = self._position
+        return self._stream

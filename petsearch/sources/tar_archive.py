@@ -1,0 +1,233 @@
+"""The photos of a tar file, plain or packed by gzip, bzip2 or xz, read from front to back."""
+
+import bz2
+import gzip
+import io
+import lzma
+import tarfile
+import zlib
+from collections.abc import Iterator
+from typing import IO, BinaryIO, cast
+
+from petsearch.errors import InvalidInput
+from petsearch.model import ImageMetadata
+from petsearch.photo_metadata import safe_filename
+from petsearch.sources import cursor
+from petsearch.sources.archive_limits import SUSPICIOUS, ArchiveLimits, rest_refused
+from petsearch.sources.names import NameKind, kind_of
+from petsearch.sources.source import SourceItem
+
+_BLOCK = 512
+_STEP_BYTES = 1024 * 1024
+_UNPACKED_BYTES = 4096
+_XZ_MEMORY_BYTES = 128 * 1024 * 1024
+"""Of xz's dictionary; `xz -9` needs 65 MB."""
+# What broken bytes raise. RecursionError: tarfile follows headers that announce headers.
+_BROKEN = (
+    tarfile.TarError,
+    EOFError,
+    lzma.LZMAError,
+    zlib.error,
+    ValueError,
+    OverflowError,
+    RecursionError,
+)
+_NO_TAR = (tarfile.TarError, EOFError, lzma.LZMAError, zlib.error)
+
+
+class _Bomb(Exception):
+    """More comes out than goes in by so much that reading stops. Does not leave this module."""
+
+
+def is_tar(head: bytes) -> bool:
+    """Whether a file that begins with `head` (512 bytes or more) is a tar file, packed or not."""
+    if head.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00")):
+        return True
+    try:
+        tarfile.TarInfo.frombuf(head[:_BLOCK], "utf-8", "replace")
+    except tarfile.HeaderError:
+        return len(head) >= _BLOCK and not any(head[:_BLOCK])
+    return True
+
+
+def read_tar(file: BinaryIO, limits: ArchiveLimits, after: str) -> Iterator[SourceItem | None]:
+    """Items after the cursor `after` ("" for all); None for each entry that is passed over.
+
+    The cursor holds entries read and the place among the unpacked bytes: going on in a plain
+    file costs nothing, in a packed one it unpacks again what lies before.
+
+    Raises:
+        InvalidInput: the packed file holds no tar file.
+    """
+    index, offset = cursor.unpack(after, 2) if after else (0, 0)
+    try:
+        archive = _open_at(_TarStream(file, limits), offset)
+        while (entry := _next_entry(archive)) is not None:
+            if index >= limits.entries:
+                yield rest_refused(f"it holds more than {limits.entries} entries.", index)
+                return
+            yield _item(archive, entry, limits, index)
+            index += 1
+    except _Bomb as error:
+        yield rest_refused(str(error), index)
+    except _BROKEN as error:
+        if index == 0 and offset == 0 and isinstance(error, _NO_TAR):
+            raise InvalidInput("The file holds no tar archive that can be read.") from error
+        yield rest_refused("it is broken or cut off there.", index)
+
+
+def _open_at(stream: "_TarStream", offset: int) -> tarfile.TarFile:
+    # One less: `_next_entry` looks whether the byte before the next header is there.
+    stream.advance(max(0, offset - 1))
+    # Opened on nothing: the constructor reads a header, and takes a broken one for the end.
+    archive = tarfile.TarFile(fileobj=io.BytesIO(bytes(2 * _BLOCK)), encoding="utf-8")
+    archive.errors = "replace"
+    archive.fileobj = cast(IO[bytes], stream)
+    archive.offset = offset
+    return archive
+
+
+def _next_entry(archive: tarfile.TarFile) -> tarfile.TarInfo | None:
+    """The next entry, or None at the end.
+
+    `TarFile.next` would keep all entries in memory, and take a broken header for the end.
+
+    Raises:
+        tarfile.TarError: the header is broken, or the file is cut off.
+    """
+    stream = cast(_TarStream, archive.fileobj)
+    start = archive.offset
+    if start > 0 and stream.tell() < start:
+        stream.advance(start - 1)
+        if not stream.read(1):
+            raise tarfile.ReadError("cut off")
+    try:
+        entry = tarfile.TarInfo.fromtarfile(archive)
+    except (tarfile.EOFHeaderError, tarfile.EmptyHeaderError):  # type: ignore[attr-defined]
+        return None  # typeshed does not know these two
+    if archive.offset <= start:
+        raise tarfile.ReadError("an entry that ends before it begins")
+    return entry
+
+
+def _item(
+    archive: tarfile.TarFile, entry: tarfile.TarInfo, limits: ArchiveLimits, index: int
+) -> SourceItem | None:
+    kind = kind_of(entry.name)
+    if kind is NameKind.PASSED_OVER or (entry.isdir() and not kind.refusal):
+        return None
+    refusal = kind.refusal or _refusal(entry, limits)
+    data = None
+    if refusal is None:
+        opened = archive.extractfile(entry)
+        assert opened is not None, "it is a regular file"
+        data = opened.read(limits.entry_bytes + 1)
+    return SourceItem(
+        ImageMetadata(filename=safe_filename(entry.name)),
+        cursor.pack(index + 1, archive.offset),
+        data=data,
+        size_bytes=entry.size,
+        refusal=refusal,
+    )
+
+
+def _refusal(entry: tarfile.TarInfo, limits: ArchiveLimits) -> str | None:
+    if not entry.isreg() or entry.issparse():
+        return "It is a link, a device or a sparse file, not a photo."
+    if entry.size > limits.entry_bytes:
+        return limits.entry_too_large
+    return None
+
+
+class _TarStream:
+    """What `tarfile` reads from: forwards only, in bounded pieces, with an eye on bombs."""
+
+    def __init__(self, file: BinaryIO, limits: ArchiveLimits) -> None:
+        self._packed = file
+        self._limits = limits
+        self._position = 0
+        file.seek(0)
+        head = file.read(6)
+        file.seek(0)
+        self._unpacked = _unpacker(file, head)
+        self._block = memoryview(b"")
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, position: int) -> None:
+        """As files have it; only forwards."""
+        self.advance(position)
+
+    def read(self, size: int) -> bytes:
+        # A header may announce gigabytes of names, which tarfile would read in one piece.
+        if not 0 <= size <= self._limits.entry_bytes + _STEP_BYTES:
+            raise tarfile.ReadError("a header that is too large")
+        self._check()
+        data = self._read(size)
+        self._position += len(data)
+        return data
+
+    def _read(self, size: int) -> bytes:
+        if self._unpacked is self._packed:
+            return self._packed.read(size)
+        data = bytearray()
+        while len(data) < size:
+            if not self._block:
+                self._block = memoryview(self._unpack_block())
+            if not self._block:
+                break
+            taken = self._block[: size - len(data)]
+            data += taken
+            self._block = self._block[len(taken) :]
+        return bytes(data)
+
+    def _unpack_block(self) -> bytes:
+        """The next block. Always as large, so that what is damaged is found at the same place
+        whether reading began before it or went on from a cursor."""
+        try:
+            return self._unpacked.read(_UNPACKED_BYTES)
+        except OSError as error:
+            if error.errno is not None:
+                raise  # the disk's
+            raise tarfile.ReadError(str(error)) from error  # bzip2's and gzip's
+
+    def advance(self, position: int) -> None:
+        """Go on to `position`, or to the end of the file if that comes before.
+
+        Raises:
+            _Bomb: too much would be unpacked.
+        """
+        if position < self._position:
+            raise tarfile.ReadError("an entry that points back")
+        self._check(position)
+        if self._unpacked is self._packed:
+            self._position = self._packed.seek(position)
+        while self._position < position:
+            if not self.read(min(_STEP_BYTES, position - self._position)):
+                return
+
+    def _check(self, position: int | None = None) -> None:
+        wanted = self._position if position is None else position
+        if wanted > self._limits.total_bytes:
+            raise _Bomb(f"it unpacks to more than {self._limits.total_bytes / 1e9:g} GB.")
+        if self._limits.is_suspicious(self._position, self._packed.tell()):
+            raise _Bomb(SUSPICIOUS)
+
+
+def _unpacker(file: BinaryIO, head: bytes) -> BinaryIO:
+    if head.startswith(b"\x1f\x8b"):
+        return cast(BinaryIO, gzip.GzipFile(fileobj=file))
+    if head.startswith(b"BZh"):
+        return cast(BinaryIO, bz2.BZ2File(file))
+    if head.startswith(b"\xfd7zXZ"):
+        return cast(BinaryIO, _open_xz(file))
+    return file
+
+
+def _open_xz(file: BinaryIO) -> lzma.LZMAFile:
+    """An xz file whose dictionary is bounded: it may declare gigabytes."""
+    probe = lzma.LZMADecompressor(memlimit=_XZ_MEMORY_BYTES)
+    probe.decompress(file.read(_BLOCK), max_length=1)
+    file.seek(0)
+    return lzma.LZMAFile(file)

@@ -1,0 +1,171 @@
+"""The directory of a zip file, read an entry at a time.
+
+`zipfile` reads the whole directory before the first entry: 20 s and 480 MB for a million entries,
+and again for every window of a job (docs/adr/0010). Fields: PKWARE's APPNOTE 6.3, section 4.3.
+"""
+
+import io
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from petsearch.errors import InvalidInput
+
+_END = struct.Struct("<4s4H2LH")
+_END_64 = struct.Struct("<4sQ2H2L4Q")
+_LOCATOR_64 = struct.Struct("<4sLQL")
+_ENTRY = struct.Struct("<4s6H3L5H2L")
+_LOCAL = struct.Struct("<4s5H3L2H")
+_LONGEST_COMMENT = 0xFFFF
+_IN_EXTRA_32 = 0xFFFFFFFF
+_ZIP64_EXTRA = 1
+_UTF_8 = 0x800
+_UNIX_SYSTEMS = (3, 19)  # Unix, macOS
+
+
+class BrokenDirectory(Exception):
+    """The directory cannot be read on from here. Stays among the zip files' modules."""
+
+
+@dataclass(frozen=True)
+class ZipEntry:
+    """An entry as the directory declares it; what the file holds may be something else."""
+
+    name: str
+    flags: int
+    method: int
+    unix_mode: int
+    """0 where the file was not made on Unix."""
+    crc: int
+    packed_bytes: int
+    unpacked_bytes: int
+    header_offset: int
+    next_offset: int
+    """Where the directory goes on after this entry."""
+
+
+@dataclass(frozen=True)
+class ZipDirectory:
+    """Where the directory lies in its file."""
+
+    start: int
+    end: int
+    shift: int
+    """Bytes in front of the zip file proper, which its offsets do not count."""
+
+    def entries(self, file: BinaryIO, offset: int) -> Iterator[ZipEntry]:
+        """The entries from `offset` on.
+
+        Raises:
+            BrokenDirectory: what lies at an offset is no entry.
+        """
+        while offset < self.end:
+            file.seek(offset)
+            entry = self._entry(file, offset)
+            yield entry
+            offset = entry.next_offset
+
+    def _entry(self, file: BinaryIO, offset: int) -> ZipEntry:
+        fixed = file.read(_ENTRY.size)
+        if len(fixed) < _ENTRY.size or fixed[:4] != b"PK\x01\x02":
+            raise BrokenDirectory
+        fields = _ENTRY.unpack(fixed)
+        flags, method = fields[3], fields[4]
+        crc, packed, unpacked = fields[7:10]
+        name_size, extra_size, comment_size = fields[10:13]
+        attributes, header_offset = fields[15:17]
+        rest = file.read(name_size + extra_size)
+        if len(rest) < name_size + extra_size:
+            raise BrokenDirectory
+        unpacked, packed, header_offset = _widen(
+            rest[name_size:], (unpacked, packed, header_offset)
+        )
+        return ZipEntry(
+            name=rest[:name_size].decode("utf-8" if flags & _UTF_8 else "cp437", "replace"),
+            flags=flags,
+            method=method,
+            unix_mode=attributes >> 16 if fields[1] >> 8 in _UNIX_SYSTEMS else 0,
+            crc=crc,
+            packed_bytes=packed,
+            unpacked_bytes=unpacked,
+            header_offset=header_offset + self.shift,
+            next_offset=offset + _ENTRY.size + name_size + extra_size + comment_size,
+        )
+
+
+def find_directory(file: BinaryIO) -> ZipDirectory | None:
+    """Where the directory is; None if this is no zip file.
+
+    Raises:
+        InvalidInput: it is one part of a zip file in several parts, or cut off.
+    """
+    size = file.seek(0, io.SEEK_END)
+    tail_start = max(0, size - _LONGEST_COMMENT - _END.size)
+    file.seek(tail_start)
+    tail = file.read()
+    at = tail.rfind(b"PK\x05\x06")
+    if at < 0 or len(tail) - at < _END.size:
+        return None
+    _, disk, _, _, _, length, offset, _ = _END.unpack(tail[at : at + _END.size])
+    end = tail_start + at
+    wide = _find_wide(file, end)
+    if wide:
+        end, disk, length, offset = wide
+    start = end - length
+    if disk or start < offset:
+        raise InvalidInput(
+            "The zip file is cut off, or one part of several; send it whole, in one file."
+        )
+    return ZipDirectory(start, end, shift=start - offset)
+
+
+def _find_wide(file: BinaryIO, end: int) -> tuple[int, int, int, int] | None:
+    """(end, disk, length, offset) of the directory from the records of a zip file over 4 GB."""
+    wide_at = end - _LOCATOR_64.size - _END_64.size
+    if wide_at < 0:
+        return None
+    file.seek(wide_at)
+    records = file.read(_END_64.size + 4)
+    if records[:4] != b"PK\x06\x06" or records[-4:] != b"PK\x06\x07":
+        return None
+    _, _, _, _, disk, _, _, _, length, offset = _END_64.unpack(records[:-4])
+    return wide_at, disk, length, offset
+
+
+def data_offset(file: BinaryIO, entry: ZipEntry) -> int:
+    """Where the packed bytes of `entry` begin.
+
+    Raises:
+        InvalidInput: what the directory points to is no entry.
+    """
+    file.seek(entry.header_offset)
+    header = file.read(_LOCAL.size)
+    if len(header) < _LOCAL.size or header[:4] != b"PK\x03\x04":
+        raise InvalidInput("It is damaged: the archive points to something else.")
+    name_size, extra_size = _LOCAL.unpack(header)[9:11]
+    return entry.header_offset + _LOCAL.size + int(name_size) + int(extra_size)
+
+
+def _widen(extra: bytes, values: tuple[int, int, int]) -> tuple[int, int, int]:
+    """(unpacked, packed, header offset), those too large for 32 bits taken from `extra`."""
+    if _IN_EXTRA_32 not in values:
+        return values
+    found = _zip64_field(extra)
+    wide = []
+    for value in values:
+        if value == _IN_EXTRA_32:
+            if len(found) < 8:
+                raise BrokenDirectory
+            value, found = int.from_bytes(found[:8], "little"), found[8:]
+        wide.append(value)
+    return wide[0], wide[1], wide[2]
+
+
+def _zip64_field(extra: bytes) -> bytes:
+    while len(extra) >= 4:
+        kind, size = struct.unpack("<HH", extra[:4])
+        if kind == _ZIP64_EXTRA:
+            return extra[4 : 4 + size]
+        extra = extra[4 + size :]
+    return b""

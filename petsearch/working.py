@@ -1,0 +1,61 @@
+"""Everything a worker process runs, and the chores it does beside the queue."""
+
+import threading
+from dataclasses import dataclass
+
+from petsearch.chunk_worker import ChunkWorker
+from petsearch.dependency_gate import DependencyGate
+from petsearch.dispatching import Dispatcher
+from petsearch.enumeration import Enumerator
+from petsearch.errors import PetsearchError
+from petsearch.ingest import Ingestor
+from petsearch.job_control import JobControl
+from petsearch.leases import LeaseKeeper
+from petsearch.observability import get_logger
+
+log = get_logger(__name__)
+
+_SWEEPS_PER_LEASE = 3
+
+
+@dataclass
+class Work:
+    """What the tasks call. `begin` starts the chores, `stop` hands back, `close` releases."""
+
+    chunks: ChunkWorker
+    enumerator: Enumerator
+    control: JobControl
+    dispatcher: Dispatcher
+    ingestor: Ingestor
+    leases: LeaseKeeper
+    gate: DependencyGate
+    stopping: threading.Event
+    _sweeper: threading.Thread | None = None
+
+    def discard(self, job_id: str) -> None:
+        """Delete what a job left in the store."""
+        self.control.discard(job_id)
+
+    def begin(self) -> None:
+        """Look for lost work every now and then, in a thread, until `stop`."""
+        self._sweeper = threading.Thread(target=self._sweep, name="sweep", daemon=True)
+        self._sweeper.start()
+
+    def stop(self) -> None:
+        """Let running chunks end at their next batch; what is left is handed back."""
+        self.stopping.set()
+
+    def close(self) -> None:
+        """Wait for the threads, then release them."""
+        self.stop()
+        if self._sweeper is not None:
+            self._sweeper.join()
+        self.ingestor.close()
+        self.leases.close()
+
+    def _sweep(self) -> None:
+        while not self.stopping.wait(self.leases.lease_s / _SWEEPS_PER_LEASE):
+            try:
+                self.dispatcher.sweep()
+            except PetsearchError as error:
+                log.debug("lost work cannot be looked for now", reason=error.detail)

@@ -1,0 +1,32 @@
+"""Duplicates: the same file, the same photo, similar photos."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from petsearch.duplicates import SIMILAR_SCORE, Tier
+from services.api.dependencies import MAX_RESULTS, ServicesDep
+from services.api.schemas_duplicates import DuplicatePage
+
+router = APIRouter(prefix="/v1/duplicates", tags=["images"])
+
+
+@router.get("", summary="Find duplicates")
+def list_duplicates(
+    services: ServicesDep,
+    tier: Annotated[
+        Tier,
+        Query(
+            description="exact: the same bytes came more than once. same_photo: resized or "
+            "recompressed. similar: near for the model, and not the same photo."
+        ),
+    ],
+    limit: Annotated[int, Query(ge=1, le=MAX_RESULTS)] = 20,
+    cursor: Annotated[str | None, Query(max_length=20_000)] = None,
+    min_score: Annotated[
+        float, Query(ge=0.0, le=1.0, description="Least cosine, in the tier similar.")
+    ] = SIMILAR_SCORE,
+) -> DuplicatePage:
+    """Groups of images that are alike; each is told once, where its newest image is met."""
+    page = services.duplicates.page(tier, limit=limit, cursor=cursor, min_score=min_score)
+    return DuplicatePage.of(page)

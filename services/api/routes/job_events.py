@@ -1,0 +1,56 @@
+"""The progress of a job as server-sent events."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from starlette.concurrency import run_in_threadpool
+
+from petsearch.errors import NotFound, Unavailable
+from petsearch.model import Job
+from services.api.dependencies import ServicesDep
+from services.api.schemas_jobs import JobBody
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+
+_POLL_S = 0.5
+_RETRY_MS = 2000
+
+
+def _existing_job(services: ServicesDep, job_id: str) -> Job:
+    """Before the stream begins: afterwards there is no status to say it with."""
+    return services.jobs.get(job_id)
+
+
+@router.get(
+    "/{job_id}/events",
+    summary="Watch a job",
+    response_class=EventSourceResponse,
+    response_model=None,
+)
+async def watch_job(
+    services: ServicesDep,
+    job: Annotated[Job, Depends(_existing_job)],
+    last_event_id: Annotated[str | None, Header(max_length=40)] = None,
+) -> AsyncIterator[ServerSentEvent]:
+    """The whole job with every change; the last event is its final state.
+
+    An event's id is the job's version: whoever comes back with `Last-Event-ID` misses nothing,
+    because each event says all there is to say.
+    """
+    seen = int(last_event_id) if last_event_id and last_event_id.isdigit() else -1
+    while True:
+        if job.version != seen:
+            seen = job.version
+            yield ServerSentEvent(data=JobBody.of(job), event="job", id=str(seen), retry=_RETRY_MS)
+        if job.finished_at is not None:
+            return
+        await asyncio.sleep(_POLL_S)
+        try:
+            job = await run_in_threadpool(services.jobs.get, job.job_id)
+        except NotFound:  # deleted: nothing more will come
+            return
+        except Unavailable as error:
+            yield ServerSentEvent(comment=error.detail)

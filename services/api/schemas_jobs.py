@@ -1,0 +1,141 @@
+"""What goes over the wire about jobs, and how it is made from the domain's own types."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from petsearch.model import ItemStatus, Job, JobState, OnDuplicate, Outcome
+from petsearch.photo_metadata import PhotoMetadata, ShortText
+from petsearch.sources.spec import SourceSpec
+
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+class ItemCounts(BaseModel):
+    """Items by what became of them."""
+
+    ingested: int = 0
+    duplicate: int = 0
+    refused: int = 0
+    failed: int = 0
+
+
+class JobBody(BaseModel):
+    """A job. `done` counts items that were accounted, whatever became of them."""
+
+    job_id: str
+    source: str
+    state: JobState
+    created_at: datetime
+    finished_at: datetime | None
+    sealed: bool
+    expected: int | None
+    total: int
+    done: int
+    counts: ItemCounts
+    reason: str | None = Field(description="Why it stands still, or failed as a whole.")
+    on_duplicate: OnDuplicate
+    rate_per_s: float | None = Field(description="Items per second over the last minute.")
+    eta_s: float | None = Field(description="Seconds until it ends at this rate.")
+
+    @classmethod
+    def of(cls, job: Job) -> Self:
+        """From a job."""
+        return cls(
+            job_id=job.job_id,
+            source=job.source,
+            state=job.state,
+            created_at=job.created_at,
+            finished_at=job.finished_at,
+            sealed=job.sealed,
+            expected=job.expected,
+            total=job.total,
+            done=job.done,
+            counts=ItemCounts(**{status.value: count for status, count in job.counts.items()}),
+            reason=job.reason,
+            on_duplicate=job.on_duplicate,
+            rate_per_s=job.rate_per_s,
+            eta_s=job.eta_s,
+        )
+
+
+class JobPage(BaseModel):
+    """Jobs, newest first."""
+
+    items: list[JobBody]
+
+
+class OutcomeBody(BaseModel):
+    """What became of one item."""
+
+    item_no: int
+    filename: str
+    status: ItemStatus
+    image_id: str | None
+    reason: str | None
+    stage: str | None = Field(description="Of a failed item: the step that failed.")
+    error: str | None = Field(description="Of a failed item: the class of the error.")
+    attempts: int
+
+
+class OutcomePage(BaseModel):
+    """Outcomes in order; `next_cursor` asks for the rest."""
+
+    items: list[OutcomeBody]
+    next_cursor: str | None
+
+    @classmethod
+    def of(cls, outcomes: Sequence[Outcome], next_cursor: str | None) -> Self:
+        """From outcomes."""
+        items = [
+            OutcomeBody(
+                item_no=o.item_no,
+                filename=o.filename,
+                status=o.status,
+                image_id=o.image_id,
+                reason=o.reason,
+                stage=o.stage,
+                error=o.error,
+                attempts=o.attempts,
+            )
+            for o in outcomes
+        ]
+        return cls(items=items, next_cursor=next_cursor)
+
+
+class OpenJob(BaseModel):
+    """Opens a job: for photos that are added to it, or for a source that the server reads."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    source: Annotated[
+        ShortText | SourceSpec,
+        Field(description="A name for photos that you add, or what the server is to read."),
+    ] = "upload"
+    expected: Annotated[int, Field(ge=0)] | None = None
+    on_duplicate: OnDuplicate = OnDuplicate.MERGE
+
+
+class KnownPhoto(BaseModel):
+    """A photo that the client has, by the SHA-256 of its bytes."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    sha256: Sha256
+    metadata: PhotoMetadata = PhotoMetadata()
+
+
+class KnownPhotos(BaseModel):
+    """Which of these are here already?"""
+
+    model_config = ConfigDict(extra="forbid")
+
+    items: Annotated[list[KnownPhoto], Field(max_length=64)]
+
+
+class MissingPhotos(BaseModel):
+    """Positions in the request of the photos that have to be uploaded."""
+
+    missing: list[int]

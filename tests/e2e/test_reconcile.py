@@ -1,0 +1,109 @@
+"""`petsearch reconcile` from outside: over the folder of a server, stopped and running."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from petsearch.adapters.qdrant_edge_index import QdrantEdgeIndex
+from petsearch.client import Client, Photo
+from petsearch.model import JsonDict, image_id_of, sha256_of
+from petsearch.object_keys import original, staging
+from petsearch.photo_sources import PhotoSource
+from petsearch.uploading import upload
+from tests import pictures
+from tests.server import ServerProcess
+
+PHOTOS = [pictures.jpeg(seed) for seed in range(5)]
+IDS = [image_id_of(sha256_of(data)) for data in PHOTOS]
+
+
+def _reconcile(data_dir: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "petsearch", "reconcile", "--data-dir", str(data_dir)]
+    return subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=60)
+
+
+def _age(folder: Path, hours: float) -> None:
+    then = time.time() - hours * 3600
+    for path in folder.rglob("*"):
+        os.utime(path, (then, then))
+
+
+def _damage(data_dir: Path) -> None:
+    """Lose two points, and leave an upload of a job that nobody knows."""
+    index = QdrantEdgeIndex(data_dir / "index")
+    collection = index.current()
+    assert collection is not None
+    index.delete(collection, IDS[:2])
+    index.close()
+    left_over = data_dir / "objects" / staging("0" * 32, 0)
+    left_over.parent.mkdir(parents=True, exist_ok=True)
+    left_over.write_bytes(b"x")
+    _age(data_dir / "objects", hours=24 * 8)
+
+
+@pytest.mark.timeout(300)  # two servers and four commands, one after the other
+def test_lost_points_come_back_with_the_next_serve(tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    server = ServerProcess(data_dir)
+    with Client(server.address) as client:
+        photos = [Photo(f"{n}.jpg", data, {}) for n, data in enumerate(PHOTOS)]
+        upload(client, PhotoSource(iter(photos), len(photos)), name="test")
+    running = _reconcile(data_dir)
+    assert running.returncode == 1
+    assert "is in use by process" in running.stderr
+    server.stop()
+    _damage(data_dir)
+
+    looked = _reconcile(data_dir)
+    assert looked.returncode == 3, looked.stderr
+    assert "2 originals that are not indexed" in looked.stdout
+    assert "--fix" in looked.stdout
+    fixed = _reconcile(data_dir, "--fix", "--json")
+    assert fixed.returncode == 0, fixed.stderr
+    report: JsonDict = json.loads(fixed.stdout)
+    assert {name: count for name, count in report["counts"].items() if count} == {
+        "missing_point": 2,
+        "stale_staging": 1,
+    }
+    assert (report["images"], report["fixed"]) == (5, 3)
+
+    server = ServerProcess(data_dir)
+    with Client(server.address) as client:
+        job = _wait_for(client, report["job_id"])
+        assert job["counts"]["ingested"] == 2, job
+        assert client.stats()["images"] == 5
+        assert client.image(IDS[0])["image_id"] == IDS[0]
+    server.stop()
+    again = _reconcile(data_dir)
+    assert again.returncode == 0, again.stdout
+    assert "Nothing is wrong" in again.stdout
+    assert (data_dir / "objects" / original(IDS[0])).read_bytes() == PHOTOS[0]
+
+
+def _wait_for(client: Client, job_id: str) -> JsonDict:
+    ends_at = time.monotonic() + 60
+    while not (job := client.job(job_id))["finished_at"]:
+        assert time.monotonic() < ends_at, job
+        time.sleep(0.05)
+    return job
+
+
+def test_no_data_folder_is_said_and_none_is_made(tmp_path: Path) -> None:
+    done = _reconcile(tmp_path / "nowhere")
+    assert done.returncode == 1
+    assert "is no data folder of petsearch" in done.stderr
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_without_addresses_it_says_what_to_give() -> None:
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PETSEARCH_")}
+    command = [sys.executable, "-m", "petsearch", "reconcile"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=env)
+    assert done.returncode == 1
+    assert "--data-dir" in done.stderr
+    assert len(done.stderr.splitlines()) == 1

@@ -1,0 +1,262 @@
+"""Everything that ingest touches over real parts: Qdrant Edge, files, Redis and a tiny CLIP."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import redis
+
+from petsearch.adapters.filesystem_store import FilesystemStore
+from petsearch.adapters.qdrant_edge_index import QdrantEdgeIndex
+from petsearch.adapters.redis_ledger import RedisLedger
+from petsearch.batching import BatchingOptions
+from petsearch.batching_embedder import BatchingEmbedder
+from petsearch.catalogue import Catalogue
+from petsearch.chunk_worker import ChunkWorker
+from petsearch.dependency_gate import DependencyGate
+from petsearch.dispatching import Dispatcher, DispatchOptions
+from petsearch.enumeration import Enumerator
+from petsearch.errors import Unavailable
+from petsearch.images import ImageLimits
+from petsearch.ingest import IngestOptions, Ingestor
+from petsearch.ingest_stages import NobodyWatches
+from petsearch.job_control import JobControl
+from petsearch.jobs import JobOptions, Jobs, Upload
+from petsearch.leases import LeaseKeeper
+from petsearch.model import (
+    Filters,
+    ImageMetadata,
+    ImageRecord,
+    ItemStatus,
+    JobState,
+    OnDuplicate,
+    Outcome,
+    QueueName,
+    image_id_of,
+    sha256_of,
+)
+from petsearch.ports import JobLedger
+from petsearch.sources.spec import SourceContext, make_fetcher, open_source, parse_spec
+from tests import pictures
+from tests.contract.tiny_clip import TinyClip
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+LEASE_S = 0.3
+
+
+class RecordingQueue:
+    """Keeps what is queued, so that a test delivers it when and as often as it likes."""
+
+    def __init__(self) -> None:
+        self.chunks: list[tuple[str, int]] = []
+        self.discards: list[str] = []
+        self.readings: list[str] = []
+        self.names: list[QueueName] = []
+
+    def enqueue_chunk(self, job_id: str, chunk_no: int, queue: QueueName) -> None:
+        """See `TaskQueue.enqueue_chunk`."""
+        self.chunks.append((job_id, chunk_no))
+        self.names.append(queue)
+
+    def enqueue_enumeration(self, job_id: str) -> None:
+        """See `TaskQueue.enqueue_enumeration`."""
+        self.readings.append(job_id)
+
+    def enqueue_discard(self, job_id: str) -> None:
+        """See `TaskQueue.enqueue_discard`."""
+        self.discards.append(job_id)
+
+    def depth(self, queue: QueueName) -> int:
+        """See `TaskQueue.depth`: a lost message is not in it."""
+        return 0 if queue in self.names else -1
+
+
+class LedgerThatDoesNotCount:
+    """The real ledger, until a chunk is to be counted."""
+
+    def __init__(self, ledger: RedisLedger) -> None:
+        self._ledger = ledger
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._ledger, name)
+
+    def account_chunk(self, *_: object) -> bool:
+        """See `JobLedger.account_chunk`."""
+        raise Unavailable("cut off")
+
+
+@dataclass
+class House:
+    """Everything that ingest touches."""
+
+    jobs: Jobs
+    control: JobControl
+    make_ingestor: Callable[[JobLedger], Ingestor]
+    ingestor: Ingestor
+    worker: ChunkWorker
+    enumerator: Enumerator
+    dispatcher: Dispatcher
+    queue: RecordingQueue
+    index: QdrantEdgeIndex
+    store: FilesystemStore
+    ledger: RedisLedger
+    catalogue: Catalogue
+    clip: TinyClip
+    stopping: threading.Event
+
+    def open_job(self, *uploads: Upload, on_duplicate: OnDuplicate = OnDuplicate.MERGE) -> str:
+        """A sealed job of one chunk."""
+        job_id = self.jobs.open("test", JobOptions(on_duplicate=on_duplicate)).job_id
+        self.jobs.add_photos(job_id, uploads, len(uploads))
+        self.jobs.seal(job_id)
+        return job_id
+
+    def deliver(self) -> None:
+        """Give every queued chunk to the worker, once more if it was given before."""
+        for chunk in list(self.queue.chunks):
+            self.worker.work(*chunk)
+
+    def deliver_all(self, job_id: str) -> None:
+        """Read the source and ingest its chunks until nothing more is queued."""
+        while self.queue.readings or self.queue.chunks:
+            readings, self.queue.readings = self.queue.readings, []
+            found, self.queue.chunks = self.queue.chunks, []
+            for reading in readings:
+                self.enumerator.work(reading)
+            for chunk in found:
+                self.worker.work(*chunk)
+            assert self.jobs.get(job_id).state is not JobState.PAUSED
+
+    def counts(self, job_id: str) -> dict[str, int]:
+        """The job's counters that are not 0."""
+        return {s.value: n for s, n in self.jobs.get(job_id).counts.items() if n}
+
+    def outcomes(self, job_id: str, status: ItemStatus | None = None) -> list[Outcome]:
+        """What became of every item, page by page."""
+        found: list[Outcome] = []
+        cursor = None
+        while True:
+            page = self.jobs.outcomes(job_id, status, cursor=cursor, limit=2)
+            found += page.outcomes
+            cursor = page.next_cursor
+            if cursor is None:
+                return found
+
+    def record(self, data: bytes) -> ImageRecord:
+        """The indexed record of a photo."""
+        image_id = image_id_of(sha256_of(data))
+        return self.index.get(self.catalogue.current().collection, [image_id])[image_id]
+
+    def images(self) -> int:
+        """How many photos are indexed."""
+        return self.index.count(self.catalogue.current().collection, Filters())
+
+
+@contextmanager
+def ingest_house(folder: Path, client: redis.Redis) -> Iterator[House]:
+    """A house over an empty Redis; everything in it is closed at the end."""
+    client.flushall()
+    clip, queue, stopping = TinyClip(), RecordingQueue(), threading.Event()
+    store, index = FilesystemStore(folder / "objects"), QdrantEdgeIndex(folder / "index")
+    embedder, ledger = BatchingEmbedder(clip, BatchingOptions()), RedisLedger(client)
+    catalogue = Catalogue(index, embedder)
+    catalogue.initialise()
+
+    def make_ingestor(counting: JobLedger) -> Ingestor:
+        return Ingestor(
+            embedder=embedder,
+            index=index,
+            store=store,
+            ledger=counting,
+            catalogue=catalogue,
+            options=IngestOptions(4, 2, ImageLimits()),
+            clock=lambda: NOW,
+            fetcher=make_fetcher(SourceContext(store, import_dirs=(folder,))),
+        )
+
+    def probe() -> None:
+        catalogue.current()
+
+    ingestor, leases = make_ingestor(ledger), LeaseKeeper(LEASE_S)
+    dispatcher = Dispatcher(ledger, queue, DispatchOptions(4, LEASE_S), lambda: NOW)
+    gate = DependencyGate(probe, stopping=stopping, observer=NobodyWatches())
+    worker = ChunkWorker(
+        ingestor=ingestor,
+        ledger=ledger,
+        dispatcher=dispatcher,
+        gate=gate,
+        leases=leases,
+        stopping=stopping,
+        clock=lambda: NOW,
+    )
+    sources = SourceContext(store, import_dirs=(folder,))
+    enumerator = Enumerator(
+        open_source=lambda spec: open_source(parse_spec(spec), sources),
+        store=store,
+        ledger=ledger,
+        dispatcher=dispatcher,
+        gate=gate,
+        leases=leases,
+        stopping=stopping,
+        clock=lambda: NOW,
+    )
+    jobs = Jobs(
+        store=store,
+        ledger=ledger,
+        dispatcher=dispatcher,
+        index=index,
+        catalogue=catalogue,
+        sources=sources,
+        clock=lambda: NOW,
+    )
+    control = JobControl(
+        jobs=jobs,
+        store=store,
+        ledger=ledger,
+        queue=queue,
+        dispatcher=dispatcher,
+        clock=lambda: NOW,
+    )
+    yield House(
+        jobs,
+        control,
+        make_ingestor,
+        ingestor,
+        worker,
+        enumerator,
+        dispatcher,
+        queue,
+        index,
+        store,
+        ledger,
+        catalogue,
+        clip,
+        stopping,
+    )
+    ingestor.close()
+    leases.close()
+    embedder.close()
+    index.close()
+
+
+def photo(seed: int, **said: str) -> Upload:
+    return Upload(pictures.jpeg(seed), ImageMetadata(filename=f"{seed}.jpg", **said))
+
+
+def in_thread(call: Callable[[], None]) -> threading.Thread:
+    """Run `call` beside the test; it is joined by the test."""
+    thread = threading.Thread(target=call)
+    thread.start()
+    return thread
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Ask until something holds that another thread brings about."""
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.01)

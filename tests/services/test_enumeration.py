@@ -1,0 +1,137 @@
+"""Sources that the workers read: archives, manifests, data sets; a window at a time."""
+
+import io
+import json
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from petsearch.errors import InvalidInput
+from petsearch.jobs import JobOptions
+from petsearch.model import ItemStatus, JobState
+from petsearch.sources.spec import parse_spec
+from tests import pictures
+from tests.services.ingest_house import House
+
+
+def zipped(names: dict[str, bytes]) -> io.BytesIO:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, data in names.items():
+            archive.writestr(name, data)
+    file.seek(0)
+    return file
+
+
+def upload(house: House, kind: str, file: io.BytesIO) -> str:
+    assert kind in ("archive", "manifest")
+    size = len(file.getvalue())
+    return house.jobs.read_upload(kind, f"my.{kind}", file, size, JobOptions()).job_id  # type: ignore[arg-type]
+
+
+def test_the_photos_of_an_archive_go_in_and_the_rest_is_accounted(house: House) -> None:
+    names = {f"cats/{seed}.jpg": pictures.jpeg(seed) for seed in range(5)}
+    names |= {"again.jpg": pictures.jpeg(0), "page.jpg": pictures.HTML, "../escape.jpg": b"x"}
+    job_id = upload(house, "archive", zipped(names))
+    house.deliver_all(job_id)
+    job = house.jobs.get(job_id)
+    assert house.counts(job_id) == {"ingested": 5, "duplicate": 1, "refused": 2}
+    assert (job.state, job.total, job.source) == (JobState.PARTLY_FAILED, 8, "archive my.archive")
+    assert house.images() == 5
+    assert list(house.store.list_keys("staging/")) == []
+
+
+def test_a_long_archive_is_read_a_window_at_a_time(house: House) -> None:
+    photos = [pictures.jpeg(seed, 16, 12) for seed in range(10)]
+    names = {f"{number:04}.jpg": photos[number % 10] for number in range(900)}
+    job_id = upload(house, "archive", zipped(names))
+    house.enumerator.work(job_id)
+    job = house.jobs.get(job_id)
+    most = house.dispatcher.options.most_open
+    assert (job.total, len(house.queue.chunks)) == (64 * most, 4)
+    assert not job.sealed
+    house.queue.readings.clear()
+    house.enumerator.work(job_id)
+    assert house.jobs.get(job_id).total == 64 * most, "it is far enough ahead"
+    house.deliver_all(job_id)
+    job = house.jobs.get(job_id)
+    assert (job.total, job.done, job.sealed) == (900, 900, True)
+    assert house.counts(job_id) == {"ingested": 10, "duplicate": 890}
+
+
+def test_a_reading_that_was_cut_off_goes_on_without_counting_twice(house: House) -> None:
+    names = {f"{seed:02}.jpg": pictures.jpeg(seed, 16, 12) for seed in range(70)}
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w:gz") as archive:
+        for name, data in names.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+    file.seek(0)
+    job_id = upload(house, "archive", file)
+    # A process that took the reading and staged some photos, and was killed.
+    begun = house.ledger.begin_enumeration(job_id, "dead", 0.001, 8)
+    assert begun is not None
+    house.store.put("staging/" + job_id + "/0", b"half")
+    house.queue.readings = [job_id]
+    while house.jobs.get(job_id).total == 0:
+        house.enumerator.work(job_id)
+    house.deliver_all(job_id)
+    assert house.counts(job_id) == {"ingested": 70}
+
+
+def test_a_manifest_names_files_and_says_things_about_them(house: House, tmp_path: Path) -> None:
+    for seed in range(2):
+        (tmp_path / f"{seed}.jpg").write_bytes(pictures.jpeg(seed))
+    rows = [
+        {"path": str(tmp_path / "0.jpg"), "breed": "Maine_Coon", "animal_id": "A-1"},
+        {"path": str(tmp_path / "1.jpg"), "tags": ["shy"]},
+        {"path": str(tmp_path / "0.jpg")},
+        {"path": str(tmp_path / "absent.jpg")},
+        {"path": "/etc/passwd"},
+        {"breed": "pug"},
+    ]
+    lines = "\n".join([*(json.dumps(row) for row in rows), "{broken"])
+    job_id = upload(house, "manifest", io.BytesIO(lines.encode()))
+    house.deliver_all(job_id)
+    assert house.counts(job_id) == {"ingested": 2, "duplicate": 1, "refused": 4}
+    record = house.record(pictures.jpeg(0))
+    assert (record.breed, record.metadata.animal_id) == ("maine coon", "A-1")
+    assert house.store.get("originals/" + record.image_id[:2] + "/" + record.image_id)
+    reasons = [o.reason or "" for o in house.outcomes(job_id, ItemStatus.REFUSED)]
+    assert all(reasons), reasons
+
+
+def test_a_file_that_is_no_archive_is_refused_at_once(house: House) -> None:
+    job_id = upload(house, "archive", io.BytesIO(b"this is no archive"))
+    house.deliver_all(job_id)
+    job = house.jobs.get(job_id)
+    assert (job.state, job.total) == (JobState.FAILED, 0)
+    assert "archive" in (job.reason or "")
+
+
+def test_what_may_not_be_read_is_said_before_a_job_is_opened(house: House) -> None:
+    for spec, setting in (
+        ({"type": "archive", "path": "/etc/passwd"}, "PETSEARCH_IMPORT_DIRS"),
+        ({"type": "urls", "urls": ["http://example.org/cat.jpg"]}, "PETSEARCH_URL_INGEST"),
+        ({"type": "s3", "bucket": "photos"}, "PETSEARCH_STORE_URL"),
+    ):
+        with pytest.raises(InvalidInput, match=setting):
+            house.jobs.read(parse_spec(spec), JobOptions())
+    assert house.jobs.newest(5) == []
+
+
+def test_a_cancelled_job_is_not_read_on(house: House) -> None:
+    names = {f"{number:04}.jpg": pictures.jpeg(number % 3, 16, 12) for number in range(900)}
+    job_id = upload(house, "archive", zipped(names))
+    house.enumerator.work(job_id)
+    house.control.cancel(job_id)
+    total = house.jobs.get(job_id).total
+    house.queue.readings = [job_id]
+    house.deliver_all(job_id)
+    assert house.jobs.get(job_id).total == total
+    house.control.discard(job_id)
+    assert list(house.store.list_keys("staging/")) == []
+    assert list(house.store.list_keys("imports/")) == []

@@ -1,0 +1,365 @@
+"""Reconcile over real parts: every kind of damage is found, mended and then gone."""
+
+import uuid
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import redis
+from moto.server import ThreadedMotoServer
+from qdrant_client import QdrantClient
+
+from petsearch import images, object_keys, reconcile
+from petsearch.adapters import minio_store
+from petsearch.adapters.filesystem_store import FilesystemStore
+from petsearch.adapters.private_redis import PrivateRedis
+from petsearch.adapters.qdrant_edge_index import QdrantEdgeIndex
+from petsearch.adapters.qdrant_index import QdrantIndex
+from petsearch.adapters.redis_ledger import RedisLedger
+from petsearch.deleting import delete_images
+from petsearch.errors import Conflict, NotFound, Unavailable
+from petsearch.images import ImageLimits
+from petsearch.model import ImageRecord, NewJob, Point, image_id_of, sha256_of
+from petsearch.ports import Index, ObjectStore
+from petsearch.reconcile import Damage, Reconciler, Report
+from tests import pictures
+from tests.contract.records import DIM, embedding, record
+
+PETS = "pets-model-0"
+HOURS = timedelta(hours=1)
+DAYS = timedelta(days=1)
+
+
+@dataclass
+class House:
+    """Index, store and ledger, with whole images in them, and ways to break them."""
+
+    index: Index
+    store: ObjectStore
+    ledger: RedisLedger
+
+    def bring(self, seed: int) -> str:
+        """An image as ingest leaves it; its id."""
+        data = pictures.jpeg(seed)
+        image_id = image_id_of(sha256_of(data))
+        self.store.put(object_keys.original(image_id), data)
+        self.index_again([image_id])
+        return image_id
+
+    def index_again(self, image_ids: Sequence[str]) -> None:
+        """What the worker does with an original."""
+        for image_id in image_ids:
+            data = self.store.get(object_keys.original(image_id))
+            picture = images.decode(data, ImageLimits()).picture
+            self.store.put(object_keys.display(image_id), images.display_copy(picture))
+            self.store.put(object_keys.thumbnail(image_id), images.thumbnail(picture))
+            now = datetime.now(UTC)
+            kept = replace(record(0), image_id=image_id, created_at=now, updated_at=now)
+            self.index.insert(PETS, [Point(kept, embedding(0.1))])
+
+    def reconciler(self, later: timedelta) -> Reconciler:
+        """One that runs so much later."""
+        return Reconciler(
+            index=self.index,
+            store=self.store,
+            ledger=self.ledger,
+            collection=PETS,
+            limits=ImageLimits(),
+            clock=lambda: datetime.now(UTC) + later,
+        )
+
+    def report(self, later: timedelta = 2 * HOURS) -> Report:
+        """What is wrong."""
+        return self.reconciler(later).report()
+
+    def fix(self, later: timedelta = 2 * HOURS) -> Report:
+        """Mend it, with a worker at hand."""
+        return self.reconciler(later).fix(self.index_again)
+
+    def has_point(self, image_id: str) -> bool:
+        """Whether it is indexed."""
+        return bool(self.index.get(PETS, [image_id]))
+
+    def objects(self) -> list[str]:
+        """Everything in the store."""
+        return list(self.store.list_keys(""))
+
+
+@pytest.fixture(scope="module")
+def s3_url() -> Iterator[str]:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"s3+http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def private_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[redis.Redis]:
+    server = PrivateRedis(tmp_path_factory.mktemp("redis"))
+    client = redis.Redis(unix_socket_path=str(server.socket_path), decode_responses=True)
+    yield client
+    client.close()
+    server.close()
+
+
+@pytest.fixture(params=["folders", "servers"])
+def house(
+    request: pytest.FixtureRequest, tmp_path: Path, private_redis: redis.Redis, s3_url: str
+) -> Iterator[House]:
+    private_redis.flushall()
+    if request.param == "folders":
+        index: Index = QdrantEdgeIndex(tmp_path / "index")
+        store: ObjectStore = FilesystemStore(tmp_path / "objects")
+    else:
+        # It keeps no payload indexes, and says so.
+        warnings.filterwarnings("ignore", message="Payload indexes have no effect")
+        index = QdrantIndex(QdrantClient(":memory:"))
+        store = minio_store.open_bucket(
+            f"{s3_url}/b-{uuid.uuid4().hex[:8]}", access_key="testing", secret_key="testing-secret"
+        )
+    index.create_collection(PETS, DIM)
+    yield House(index, store, RedisLedger(private_redis))
+    index.close()
+
+
+def _counts(report: Report) -> dict[Damage, int]:
+    return {damage: count for damage, count in report.counts.items() if count}
+
+
+def _lose_point(house: House, image_id: str) -> None:
+    house.index.delete(PETS, [image_id])
+
+
+def _lose(*key_of: Callable[[str], str]) -> Callable[[House, str], None]:
+    def lose(house: House, image_id: str) -> None:
+        for key in key_of:
+            house.store.delete(key(image_id))
+
+    return lose
+
+
+def _lose_all_but_copies(house: House, image_id: str) -> None:
+    _lose_point(house, image_id)
+    house.store.delete(object_keys.original(image_id))
+
+
+def _begin_delete(house: House, image_id: str) -> None:
+    """All that a delete does which is cut off after its first step."""
+    breaking = _BreakingIndex(house.index)
+    with pytest.raises(Unavailable):
+        delete_images(breaking, house.store, PETS, [image_id])  # type: ignore[arg-type]
+
+
+class _BreakingIndex:
+    """The real index, which cannot delete."""
+
+    def __init__(self, index: Index) -> None:
+        self._index = index
+
+    def get(self, collection: str, image_ids: Sequence[str]) -> dict[str, ImageRecord]:
+        """See `Index.get`."""
+        return self._index.get(collection, image_ids)
+
+    def delete(self, *_: object) -> None:
+        """See `Index.delete`."""
+        raise Unavailable("cut off")
+
+
+def _delete_point_only(house: House, image_id: str) -> None:
+    _begin_delete(house, image_id)
+    _lose_point(house, image_id)
+
+
+def _leave_tombstone_only(house: House, image_id: str) -> None:
+    delete_images(house.index, house.store, PETS, [image_id])
+    _begin_delete(house, image_id)
+
+
+DAMAGES = [
+    (_lose_point, Damage.MISSING_POINT, True),
+    (_lose(object_keys.display), Damage.MISSING_COPY, True),
+    (_lose(object_keys.thumbnail), Damage.MISSING_COPY, True),
+    (_lose(object_keys.display, object_keys.thumbnail), Damage.MISSING_COPY, True),
+    (_lose(object_keys.original), Damage.LOST_ORIGINAL, False),
+    (
+        _lose(object_keys.original, object_keys.display, object_keys.thumbnail),
+        Damage.LOST_ORIGINAL,
+        False,
+    ),
+    (_lose_all_but_copies, Damage.ORPHAN_COPY, False),
+    (_begin_delete, Damage.HALF_DELETED, False),
+    (_delete_point_only, Damage.HALF_DELETED, False),
+    (_leave_tombstone_only, Damage.HALF_DELETED, False),
+]
+
+
+def test_where_all_is_whole_nothing_is_found(house: House) -> None:
+    for seed in range(3):
+        house.bring(seed)
+    report = house.report()
+    assert (report.images, report.found, report.left_alone) == (3, 0, 0)
+
+
+@pytest.mark.parametrize(("damage", "name", "survives"), DAMAGES)
+def test_damage_is_found_mended_and_gone(
+    house: House, damage: Callable[[House, str], None], name: Damage, *, survives: bool
+) -> None:
+    others = [house.bring(seed) for seed in range(1, 4)]
+    broken = house.bring(0)
+    whole = house.objects()
+    damage(house, broken)
+    left = house.objects()
+
+    report = house.report()
+    assert _counts(report) == {name: 1}
+    assert [(f.damage, f.name, f.fixed) for f in report.findings] == [(name, broken, False)]
+    assert house.objects() == left, "a report changed something"
+
+    fixed = house.fix()
+    assert (_counts(fixed), fixed.fixed) == ({name: 1}, 1)
+    again = house.report()
+    assert (again.found, again.images) == (0, 4 if survives else 3)
+    assert house.has_point(broken) is survives
+    assert house.objects() == [key for key in whole if survives or broken not in key]
+    assert all(house.has_point(other) for other in others)
+
+
+def test_all_damage_at_once_is_mended_in_one_run(house: House) -> None:
+    house.bring(100)
+    for seed, (damage, _, _) in enumerate(DAMAGES):
+        damage(house, house.bring(seed))
+    assert house.report().found == len(DAMAGES)
+    assert house.fix().fixed == len(DAMAGES)
+    assert house.report().found == 0
+
+
+def test_what_may_be_under_way_is_left_alone(house: House) -> None:
+    house.bring(100)
+    for seed, (damage, _, _) in enumerate(DAMAGES):
+        damage(house, house.bring(seed))
+    before = house.objects()
+    report = house.fix(later=timedelta(minutes=30))
+    assert (report.found, report.left_alone) == (0, len(DAMAGES))
+    assert house.objects() == before
+
+
+def test_an_image_that_came_again_after_its_delete_began_stays(house: House) -> None:
+    image_id = house.bring(0)
+    _begin_delete(house, image_id)
+    (kept,) = house.index.get(PETS, [image_id]).values()
+    later = datetime.now(UTC) + timedelta(minutes=5)
+    house.index.replace_records(PETS, [replace(kept, updated_at=later)])
+    house.store.delete(object_keys.thumbnail(image_id))
+    assert _counts(house.fix(later=3 * HOURS)) == {Damage.HALF_DELETED: 1}
+    assert house.has_point(image_id)
+    assert house.report(later=3 * HOURS).found == 0
+
+
+def test_an_original_that_is_no_picture_is_said(house: House) -> None:
+    broken, other = house.bring(0), house.bring(1)
+    house.store.put(object_keys.original(broken), b"no picture")
+    house.store.delete(object_keys.display(broken))
+    house.store.delete(object_keys.display(other))
+    report = house.fix()
+    problems = {finding.name: finding.problem for finding in report.findings}
+    assert report.fixed == 1
+    assert problems[other] is None
+    assert "not a picture" in str(problems[broken])
+
+
+def test_old_uploads_of_finished_or_lost_jobs_are_deleted(house: House) -> None:
+    house.bring(0)
+    now = datetime.now(UTC)
+    for job_id in ("running", "over"):
+        house.ledger.create(NewJob(job_id, "test", now))
+    house.ledger.seal("over", now)
+    for job_id in ("running", "over", "gone"):
+        for item_no in range(2):
+            house.store.put(object_keys.staging(job_id, item_no), b"x")
+    assert house.report(later=6 * DAYS).found == 0
+    report = house.fix(later=8 * DAYS)
+    assert (_counts(report), report.staged) == ({Damage.STALE_STAGING: 4}, 6)
+    assert list(house.store.list_keys("staging/")) == ["staging/running/0", "staging/running/1"]
+    assert house.report(later=8 * DAYS).found == 0
+
+
+def test_a_store_that_is_not_the_indexs_is_not_mended(house: House) -> None:
+    image_id = house.bring(0)
+    house.store.delete(object_keys.original(image_id))
+    with pytest.raises(Conflict, match="Nothing was changed"):
+        house.fix()
+    assert house.has_point(image_id)
+
+
+def test_objects_that_are_not_ours_are_left_alone(house: House) -> None:
+    house.bring(0)
+    for key in ("originals/aa/notes.txt", "display/00/.keep.jpg", "tombstones/x"):
+        house.store.put(key, b"x")
+    before = house.objects()
+    assert house.fix().found == 0
+    assert house.objects() == before
+
+
+def test_more_than_a_page_is_compared_and_named_up_to_a_bound(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("petsearch.image_traces._IDS_AT_A_TIME", 4)
+    monkeypatch.setattr(reconcile, "MOST_FINDINGS", 3)
+    for seed in range(11):
+        image_id = house.bring(seed)
+        if seed % 2:
+            _lose_point(house, image_id)
+    report = house.report()
+    assert (report.images, report.found, len(report.findings)) == (11, 5, 3)
+
+
+class BreakingStore:
+    """The real store, until so many changes were made."""
+
+    def __init__(self, store: ObjectStore, changes: int) -> None:
+        self._store = store
+        self._left = changes
+
+    def put(self, key: str, data: bytes) -> None:
+        """See `ObjectStore.put`."""
+        self._count()
+        self._store.put(key, data)
+
+    def delete(self, key: str) -> None:
+        """See `ObjectStore.delete`."""
+        self._count()
+        self._store.delete(key)
+
+    def _count(self) -> None:
+        if not self._left:
+            raise Unavailable("cut off")
+        self._left -= 1
+
+
+@pytest.mark.parametrize("changes", range(5))
+def test_a_delete_that_is_cut_off_anywhere_is_finished(house: House, changes: int) -> None:
+    house.bring(1)
+    image_id = house.bring(0)
+    breaking = BreakingStore(house.store, changes)
+    with pytest.raises(Unavailable):
+        delete_images(house.index, breaking, PETS, [image_id])  # type: ignore[arg-type]
+    house.fix()
+    assert house.report().found == 0
+    # Cut off before it left a trace, it did not happen.
+    assert house.has_point(image_id) is (changes == 0)
+    assert any(image_id in key for key in house.objects()) is (changes == 0)
+
+
+def test_deleting_leaves_nothing(house: House) -> None:
+    kept, *deleted = (house.bring(seed) for seed in range(3))
+    absent = image_id_of(sha256_of(b"absent"))
+    delete_images(house.index, house.store, PETS, [*deleted, absent])
+    assert [image_id for image_id in deleted if house.has_point(image_id)] == []
+    assert house.has_point(kept)
+    assert all(kept in key for key in house.objects())
+    with pytest.raises(NotFound):
+        house.store.get(object_keys.tombstone(absent))

@@ -1,0 +1,351 @@
+"""What is read from archives, and what hostile ones are told."""
+
+import bz2
+import gzip
+import io
+import itertools
+import lzma
+import struct
+import tarfile
+import tracemalloc
+import zipfile
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from petsearch.errors import InvalidInput
+from petsearch.sources import cursor
+from petsearch.sources.archive import ArchiveSource
+from petsearch.sources.archive_limits import ArchiveLimits
+from petsearch.sources.source import SourceItem
+from tests import pictures
+
+LIMITS = ArchiveLimits(entry_bytes=100_000, any_ratio_bytes=20_000)
+PACKERS: dict[str, Callable[[bytes], bytes]] = {
+    "tar": bytes,
+    "tar.gz": gzip.compress,
+    "tar.bz2": bz2.compress,
+    "tar.xz": lzma.compress,
+}
+KINDS = ["zip", "zip stored", *PACKERS]
+
+Entries = list[tuple[str, bytes]]
+
+
+def zipped(entries: Entries, method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as archive:
+        for name, data in entries:
+            archive.writestr(name, data)
+    return buffer.getvalue()
+
+
+def tarred(entries: Entries) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, data in entries:
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+def made(kind: str, entries: Entries) -> bytes:
+    if kind == "zip":
+        return zipped(entries)
+    if kind == "zip stored":
+        return zipped(entries, zipfile.ZIP_STORED)
+    return PACKERS[kind](tarred(entries))
+
+
+def source_of(data: bytes, limits: ArchiveLimits = LIMITS) -> ArchiveSource:
+    return ArchiveSource(lambda: io.BytesIO(data), limits)
+
+
+def read(data: bytes, limits: ArchiveLimits = LIMITS) -> list[SourceItem]:
+    return list(source_of(data, limits).read(None))
+
+
+def said(items: list[SourceItem]) -> list[tuple[str, str | None]]:
+    return [(item.metadata.filename, item.refusal) for item in items]
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+PHOTOS: Entries = [(f"shelter/{n}.jpg", pictures.jpeg(n)) for n in range(6)]
+
+
+def test_photos_come_whole_and_in_order(kind: str) -> None:
+    items = read(made(kind, PHOTOS))
+    assert [(i.metadata.filename, i.data) for i in items] == [
+        (f"{n}.jpg", pictures.jpeg(n)) for n in range(6)
+    ]
+    assert all(item.refusal is None for item in items)
+
+
+def test_reading_on_from_any_cursor_gives_the_rest(kind: str) -> None:
+    mixed = [*PHOTOS[:2], ("notes.txt", b"-"), ("in.zip", b"-"), *PHOTOS[2:], (".x.jpg", b"-")]
+    source = source_of(made(kind, mixed))
+    whole = list(source.read(None))
+    assert len(whole) == 7
+    for position, item in enumerate(whole):
+        assert list(source.read(item.cursor)) == whole[position + 1 :]
+
+
+def test_a_cursor_of_something_else_is_refused(kind: str) -> None:
+    for stranger in ("abc", "1:2:3:4", "-1:2", "photos/1.jpg"):
+        with pytest.raises(InvalidInput, match="no cursor"):
+            list(source_of(made(kind, PHOTOS)).read(stranger))
+
+
+def test_what_is_no_photo_by_its_name_is_passed_over_and_counted(kind: str) -> None:
+    others = [".hidden.jpg", "__MACOSX/._1.jpg", ".git/a.jpg", "read me.txt", "labels.csv"]
+    source = source_of(made(kind, [*((name, b"-") for name in others), *PHOTOS]))
+    assert len(list(source.read(None))) == 6
+    assert source.passed_over == len(others)
+
+
+def test_a_zip_file_knows_how_many_photos_it_has() -> None:
+    entries = [*PHOTOS, ("a/", b""), ("notes.txt", b""), ("../up.jpg", b"")]
+    assert source_of(zipped(entries)).count() == 7
+    assert source_of(tarred(entries)).count() is None
+
+
+@pytest.mark.parametrize(
+    "name", ["../up.jpg", "a/../../up.jpg", "/etc/cat.jpg", "..\\up.jpg", "C:\\cat.jpg", "../../x"]
+)
+def test_a_name_that_leads_out_is_refused(kind: str, name: str) -> None:
+    items = read(made(kind, [(name, b"-"), *PHOTOS[:1]]))
+    assert [item.refusal is not None for item in items] == [True, False]
+    assert "leads out" in str(items[0].refusal)
+    assert "/" not in items[0].metadata.filename
+
+
+@pytest.mark.parametrize("name", ["more.zip", "MORE.TAR", "more.tar.gz", "more.7z", "more.rar"])
+def test_an_archive_in_an_archive_is_refused(kind: str, name: str) -> None:
+    items = read(made(kind, [(name, zipped(PHOTOS)), *PHOTOS[:1]]))
+    assert len(items) == 2
+    assert "is an archive" in str(items[0].refusal)
+
+
+def test_a_large_entry_is_refused_by_itself(kind: str) -> None:
+    items = read(made(kind, [("big.jpg", bytes(range(256)) * 400), *PHOTOS[:1]]))
+    assert said(items) == [("big.jpg", "It is larger than 0 MB."), ("0.jpg", None)]
+
+
+def test_a_bomb_of_one_entry_is_refused_without_unpacking_it() -> None:
+    bomb = zipped([("bomb.jpg", bytes(90_000)), *PHOTOS[:1]])
+    items = read(bomb)
+    assert "zip bomb" in str(items[0].refusal)
+    assert items[1].data == PHOTOS[0][1]
+
+
+@pytest.mark.parametrize("packer", ["tar.gz", "tar.bz2", "tar.xz"])
+def test_a_packed_tar_bomb_stops_the_reading(packer: str) -> None:
+    bomb = PACKERS[packer](
+        tarred([*PHOTOS[:1], *[(f"{n}.jpg", bytes(9_000_000)) for n in range(5)]])
+    )
+    tracemalloc.start()
+    items = read(bomb, ArchiveLimits(entry_bytes=100_000, any_ratio_bytes=500_000))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert items[0].data == PHOTOS[0][1]
+    assert "zip bomb" in str(items[-1].refusal)
+    assert peak < 16_000_000, "the bomb was unpacked into memory"
+
+
+def test_all_that_unpacks_is_bounded(kind: str) -> None:
+    limits = ArchiveLimits(entry_bytes=100_000, total_bytes=4 * len(PHOTOS[0][1]))
+    many = made(kind, [(f"{n}.jpg", PHOTOS[0][1]) for n in range(18)])
+    items = read(many, limits)
+    assert 1 < len(items) < 18
+    assert items[-1].refusal is not None
+    assert "unpacks to more than" in items[-1].refusal
+    assert list(source_of(many, limits).read(items[-1].cursor)) == []
+
+
+def test_the_number_of_entries_is_bounded(kind: str) -> None:
+    items = read(made(kind, PHOTOS), ArchiveLimits(entries=4))
+    assert [item.refusal is None for item in items] == [True] * 4 + [False]
+    assert "more than 4 entries" in str(items[-1].refusal)
+
+
+def test_a_size_that_is_declared_too_small_is_found_out() -> None:
+    data = bytearray(zipped(PHOTOS[:2]))
+    at = data.index(b"PK\x01\x02")
+    data[at + 24 : at + 28] = struct.pack("<L", 10)
+    items = read(bytes(data))
+    assert "damaged" in str(items[0].refusal)
+    assert items[1].refusal is None
+
+
+def test_a_size_that_is_declared_too_large_is_refused_unread() -> None:
+    data = bytearray(zipped(PHOTOS[:2]))
+    at = data.index(b"PK\x01\x02")
+    data[at + 24 : at + 28] = struct.pack("<L", 2**31)
+    assert "larger than" in str(read(bytes(data))[0].refusal)
+
+
+def test_damaged_bytes_are_refused_by_themselves() -> None:
+    data = bytearray(zipped(PHOTOS[:3]))
+    for place in range(60, 100):
+        data[place] ^= 0xFF
+    items = read(bytes(data))
+    assert [item.refusal is None for item in items] == [False, True, True]
+    assert "damaged" in str(items[0].refusal)
+
+
+def test_an_encrypted_entry_is_refused() -> None:
+    data = bytearray(zipped(PHOTOS[:2]))
+    data[data.index(b"PK\x01\x02") + 8] |= 1
+    items = read(bytes(data))
+    assert "encrypted" in str(items[0].refusal)
+    assert items[1].refusal is None
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_method_that_cannot_be_bounded_is_refused(method: int) -> None:
+    (item,) = read(zipped(PHOTOS[:1], method))
+    assert "only stored and deflated" in str(item.refusal)
+
+
+def test_links_and_devices_are_refused() -> None:
+    zip_link = zipfile.ZipInfo("link.jpg")
+    zip_link.create_system = 3
+    zip_link.external_attr = 0o120777 << 16
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(zip_link, "/etc/passwd")
+    assert ["link" in str(i.refusal) for i in read(buffer.getvalue())] == [True]
+
+    buffer = io.BytesIO()
+    kinds = [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE, b"S"]
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as tar:
+        for number, kind in enumerate(kinds):
+            member = tarfile.TarInfo(f"{number}.jpg")
+            member.type = kind
+            member.linkname = "/etc/passwd"
+            tar.addfile(member)
+    assert ["link" in str(i.refusal) for i in read(buffer.getvalue())] == [True] * 5
+
+
+# bzip2 works in blocks of 900 kB: nothing of a small file can be read before its end.
+@pytest.mark.parametrize("kind", ["tar", "tar.gz", "tar.xz"])
+def test_a_tar_file_that_is_cut_off_says_so_after_what_it_has(kind: str) -> None:
+    data = made(kind, PHOTOS)
+    items = read(data[: len(data) * 2 // 3])
+    assert items[-1].refusal is not None
+    assert "cut off" in items[-1].refusal
+    assert [i.data for i in items[:-1]] == [data for _, data in PHOTOS[: len(items) - 1]]
+
+
+def test_a_broken_header_in_a_tar_file_is_not_taken_for_its_end() -> None:
+    data = bytearray(tarred(PHOTOS))
+    third = data.index(b"shelter/2.jpg")
+    data[third : third + 5] = b"xxxxx"
+    items = read(bytes(data))
+    assert [item.refusal is None for item in items] == [True, True, False]
+    resumed = list(source_of(bytes(data)).read(items[1].cursor))
+    assert resumed == items[2:]
+
+
+def test_headers_that_announce_headers_end_the_reading() -> None:
+    def announcing(kind: bytes, size: int) -> bytes:
+        member = tarfile.TarInfo("././@LongLink")
+        member.type = kind
+        member.size = size
+        return member.tobuf(tarfile.GNU_FORMAT)
+
+    chain = announcing(b"L", 1) + b"x" + bytes(511)
+    for hostile in (chain * 5000, announcing(b"x", 2**33), announcing(b"L", 2**62)):
+        whole = tarred(PHOTOS[:1]).rstrip(b"\0")
+        whole += bytes(-len(whole) % 512) + hostile
+        items = read(whole)
+        assert items[0].data == PHOTOS[0][1]
+        assert "broken" in str(items[-1].refusal)
+
+
+def test_a_directory_that_breaks_off_says_so() -> None:
+    data = bytearray(zipped(PHOTOS))
+    second = data.index(b"PK\x01\x02", data.index(b"PK\x01\x02") + 1)
+    data[second : second + 4] = b"junk"
+    items = read(bytes(data))
+    assert [item.refusal is None for item in items] == [True, False]
+    assert source_of(bytes(data)).count() == 2
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"x", pictures.jpeg(), b"\x1f\x8b" + b"x" * 99, gzip.compress(b"no tar" * 999)]
+)
+def test_what_is_no_archive_is_said(data: bytes) -> None:
+    with pytest.raises(InvalidInput, match="archive"):
+        read(data)
+
+
+def test_a_zip_file_that_is_cut_at_its_front_is_said() -> None:
+    data = zipped(PHOTOS)
+    with pytest.raises(InvalidInput, match="cut off"):
+        read(data[len(data) - 300 :])
+
+
+def test_bytes_in_front_of_a_zip_file_do_not_matter() -> None:
+    assert said(read(b"#!/bin/sh\n" * 99 + zipped(PHOTOS))) == said(read(zipped(PHOTOS)))
+
+
+def test_empty_archives_have_no_photos(kind: str) -> None:
+    assert read(made(kind, [])) == []
+
+
+def test_names_of_any_language_are_read(kind: str) -> None:
+    (item,) = read(made(kind, [("Fotos/Mäuschen 猫.jpg", b"-")]))
+    assert item.metadata.filename == "Mäuschen 猫.jpg"
+
+
+MILLION = 1_000_000
+_HEADER = struct.pack("<4s5H3L2H", b"PK\x03\x04", 20, 0, 0, 0, 0, 0, 0, 0, 11, 0)
+_ENTRY = struct.pack("<4s6H3L5H", b"PK\x01\x02", 20, 20, *[0] * 7, 11, 0, 0, 0, 0)
+_ENTRY_BYTES = len(_ENTRY) + 8 + 11
+_BODY_BYTES = len(_HEADER) + 11
+
+
+@pytest.fixture(scope="module")
+def million() -> bytes:
+    """A zip file of a million empty photos, with the records that large files have."""
+    names = [b"%07d.jpg" % number for number in range(MILLION)]
+    body = b"".join(_HEADER + name for name in names)
+    directory = b"".join(
+        _ENTRY + struct.pack("<2L", 0, number * _BODY_BYTES) + name
+        for number, name in enumerate(names)
+    )
+    ends = struct.pack(
+        "<4sQ2H2L4Q4sLQL4s4H2LH",
+        *(b"PK\x06\x06", 44, 45, 45, 0, 0, MILLION, MILLION, len(directory), len(body)),
+        *(b"PK\x06\x07", 0, len(body) + len(directory), 1),
+        *(b"PK\x05\x06", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0),
+    )
+    return body + directory + ends
+
+
+@pytest.fixture
+def traced() -> Iterator[None]:
+    tracemalloc.start()
+    yield
+    tracemalloc.stop()
+
+
+def test_a_million_entries_are_counted(million: bytes) -> None:
+    assert source_of(million).count() == MILLION
+
+
+@pytest.mark.usefixtures("traced")
+@pytest.mark.parametrize("first", [0, 500_000, 999_000])
+def test_a_window_of_a_million_entries_takes_little_memory(million: bytes, first: int) -> None:
+    source = source_of(million)
+    after = cursor.pack(first, MILLION * _BODY_BYTES + first * _ENTRY_BYTES, 0)
+    tracemalloc.reset_peak()
+    window = [i.metadata.filename for i in itertools.islice(source.read(after), 1000)]
+    assert window == [f"{first + n:07}.jpg" for n in range(1000)]
+    assert tracemalloc.get_traced_memory()[1] < 2_000_000

@@ -1,0 +1,239 @@
+"""What is read from manifests, and what happens to rows that cannot be used."""
+
+import io
+import json
+import tracemalloc
+from datetime import UTC, datetime
+
+import pytest
+
+from petsearch.errors import InvalidInput
+from petsearch.model import ImageMetadata
+from petsearch.sources.manifest import Columns, ManifestSource
+from petsearch.sources.source import SourceItem
+
+
+def source_of(data: str | bytes, columns: Columns | None = None) -> ManifestSource:
+    encoded = data.encode() if isinstance(data, str) else data
+    return ManifestSource(lambda: io.BytesIO(encoded), columns=columns, folder="/photos/a")
+
+
+def read(data: str | bytes, columns: Columns | None = None) -> list[SourceItem]:
+    return list(source_of(data, columns).read(None))
+
+
+def lines(*rows: object) -> str:
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+EVERYTHING = ImageMetadata(
+    filename="Rex.jpg",
+    breed="Pug",
+    species="dog",
+    animal_id="4711",
+    status="lost",
+    tags=("shy", "old dog"),
+    taken_at=datetime(2026, 5, 17, 12, 30, tzinfo=UTC),
+    attributes={"shelter": "Nord", "kennel": "7"},
+)
+
+
+def test_a_row_of_csv_says_everything_about_a_photo() -> None:
+    (item,) = read(
+        "path,filename,breed,species,animal_id,status,tags,taken_at,attributes.shelter,attributes.kennel\n"
+        "b/1.jpg,Rex.jpg,Pug,dog,4711,lost,shy; old dog;,2026-05-17T12:30:00Z,Nord,7\n"
+    )
+    assert (item.origin, item.metadata) == ("file:/photos/a/b/1.jpg", EVERYTHING)
+
+
+def test_a_line_of_json_says_everything_about_a_photo() -> None:
+    said = {
+        **{"path": "b/1.jpg", "filename": "Rex.jpg", "breed": "Pug", "species": "dog"},
+        **{"animal_id": 4711, "status": "lost", "tags": ["shy", "old dog"]},
+        **{"taken_at": "2026-05-17T12:30:00+00:00", "attributes": {"shelter": "Nord"}},
+        "attributes.kennel": 7,
+    }
+    (item,) = read(lines(said))
+    assert (item.origin, item.metadata) == ("file:/photos/a/b/1.jpg", EVERYTHING)
+
+
+@pytest.mark.parametrize(
+    ("row", "origin", "filename"),
+    [
+        ({"path": "/elsewhere/1.jpg"}, "file:/elsewhere/1.jpg", "1.jpg"),
+        ({"key": "bucket/a/2.jpg"}, "s3:bucket/a/2.jpg", "2.jpg"),
+        ({"key": "s3://bucket/a/2.jpg"}, "s3:bucket/a/2.jpg", "2.jpg"),
+        ({"url": "https://a.org/p/a%20b.jpg?x=1"}, "url:https://a.org/p/a%20b.jpg?x=1", "a b.jpg"),
+        ({"url": "https://a.org"}, "url:https://a.org", "a.org"),
+    ],
+)
+def test_a_photo_lies_at_a_path_a_key_or_a_url(
+    row: dict[str, str], origin: str, filename: str
+) -> None:
+    (item,) = read(lines(row))
+    assert (item.origin, item.metadata.filename) == (origin, filename)
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_csv_of_any_table_program_is_read(delimiter: str, mark: bytes, newline: str) -> None:
+    rows = [("path", "breed"), ("1.jpg", '"Pug, ""small"""'), ("2.jpg", '"two\nlines"')]
+    text = newline.join(delimiter.join(row) for row in rows)
+    items = read(mark + text.encode())
+    assert [item.origin for item in items] == ["file:/photos/a/1.jpg", "file:/photos/a/2.jpg"]
+    assert [item.metadata.breed for item in items] == ['Pug, "small"', "two\nlines"]
+
+
+def test_a_byte_order_mark_before_json_is_passed_over() -> None:
+    assert len(read(b"\xef\xbb\xbf" + lines({"path": "1.jpg"}).encode())) == 1
+
+
+BAD_CSV = (
+    "path;url;breed;taken_at\n"
+    "1.jpg;;Pug;2026-05-17\n"
+    "2.jpg;;Pug;17.05.2026\n"
+    "\n"
+    ";;Pug;\n"
+    "5.jpg;https://a.org/5.jpg;Pug;\n"
+    "6.jpg;;Pug\n"
+    '7.jpg;;"Pug;\n'
+    "8.jpg;;Pug;2026-05-17\n"
+    '9.jpg;;P"u"g;\n'
+    '10.jpg;;"P"u;\n'
+    f"11.jpg;;{'x' * 70_000};\n"
+    f"12.jpg;;{'x' * 201};\n"
+    "\xff.jpg;;;\n"
+    "14.jpg;;Pug;\n"
+).encode("latin-1")
+BAD_JSONL = (
+    lines({"path": "1.jpg"}).encode()
+    + b"{path: 2.jpg}\n\n[]\n"
+    + lines(
+        {"path": "5.jpg", "taken_at": "2026"},
+        {"breed": "Pug"},
+        {"path": "7.jpg", "url": "https://a.org/7.jpg"},
+        {"path": 8},
+        {"path": "9.jpg", "tags": {"a": 1}},
+        {"path": "10.jpg", "color": "red"},
+        {"path": "11.jpg", "breed": "x" * 70_000},
+        {"path": "12\ud800.jpg"},
+        {"path": "13\0.jpg"},
+    ).encode()
+    + b"[" * 50_000
+    + b'\n{"path": "\xff"}\n'
+    + lines({"path": "16.jpg"}).encode()
+)
+
+
+@pytest.mark.parametrize(
+    ("data", "rows", "good"),
+    [
+        (BAD_CSV, [2, 3, *range(5, 16)], {2, 9, 10, 15}),
+        (BAD_JSONL, [1, 2, *range(4, 17)], {1, 16}),
+    ],
+    ids=["csv", "jsonl"],
+)
+def test_a_bad_row_costs_itself_only_and_is_named(
+    data: bytes, rows: list[int], good: set[int]
+) -> None:
+    items = read(data)
+    numbers = [int(item.cursor.split(":")[0]) for item in items]
+    assert {n for n, item in zip(numbers, items, strict=True) if not item.refusal} == good
+    assert numbers == rows
+    for number, item in zip(numbers, items, strict=True):
+        if item.refusal:
+            assert item.refusal.startswith(f"Row {number}: ")
+            assert item.origin is None
+
+
+def test_a_quote_that_swallows_rows_gives_them_back() -> None:
+    items = read('path,breed\n1.jpg,"Pug\n2.jpg,Pug\n3.jpg,Pug",more\n4.jpg,Pug\n')
+    assert [item.refusal is None for item in items] == [False, True, False, True]
+
+
+def test_refusals_say_what_is_wrong() -> None:
+    said = [str(item.refusal) for item in read(BAD_JSONL)]
+    for reason in (
+        "no JSON",
+        "taken_at is '2026', which is no date as 2026-05-17",
+        "must have one of path, key and url, and has 0",
+        "must have one of path, key and url, and has 2",
+        "path is no text",
+        "tags: Input should be a valid list",
+        "Unknown column 'color'. Accepted: animal_id",
+        "longer than 64 kB",
+        "not in UTF-8",
+    ):
+        assert any(reason in text for text in said), reason
+
+
+@pytest.mark.parametrize(
+    "data", [BAD_CSV, b"\xef\xbb\xbf" + BAD_CSV, BAD_JSONL], ids=["csv", "bom", "jsonl"]
+)
+def test_reading_on_from_any_cursor_gives_the_rest(data: bytes) -> None:
+    source = source_of(data)
+    whole = list(source.read(None))
+    for position, item in enumerate(whole):
+        assert list(source.read(item.cursor)) == whole[position + 1 :]
+
+
+def test_the_same_photo_twice_is_two_items() -> None:
+    items = read("path\n1.jpg\n1.jpg\n")
+    assert [item.origin for item in items] == ["file:/photos/a/1.jpg"] * 2
+    assert items[0].cursor != items[1].cursor
+
+
+@pytest.mark.parametrize("data", ["path,colour\n1.jpg,red\n", '{"path": "1.jpg", "colour": 1}\n'])
+def test_an_unknown_column_refuses_the_manifest_and_lists_those_known(data: str) -> None:
+    with pytest.raises(InvalidInput, match=r"'colour'\. Accepted: .*attributes\.<name>.*breed"):
+        read(data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    ["Bild,Rasse,Notiz\n1.jpg,Pug,-\n", lines({"Bild": "1.jpg", "Rasse": "Pug", "Notiz": "-"})],
+)
+def test_columns_are_mapped_or_left_out(data: str) -> None:
+    (item,) = read(data, {"Bild": "path", "Rasse": "breed", "Notiz": None})
+    assert (item.origin, item.metadata.breed) == ("file:/photos/a/1.jpg", "Pug")
+
+
+def test_columns_are_mapped_to_known_ones_only() -> None:
+    with pytest.raises(InvalidInput, match="'colour'"):
+        source_of("", {"Farbe": "colour"})
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"", "no header"),
+        (b"\n1.jpg\n", "no header"),
+        ("path\n1.jpg\n".encode("utf-16"), "UTF-16"),
+        (b'"path\n1.jpg\n', "header row cannot be read"),
+        (b"path,path\n1,2\n", "twice"),
+        (b'[{"path": "1.jpg"}]', "one object a line"),
+        (b"\xff\xd8\xff\xe0 a photo\n", "header row cannot be read"),
+    ],
+)
+def test_what_is_no_manifest_is_said(data: bytes, said: str) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        read(data)
+
+
+def test_a_relative_path_in_an_uploaded_manifest_is_refused() -> None:
+    source = ManifestSource(lambda: io.BytesIO(b"path\n1.jpg\n/a/2.jpg\n"), folder=None)
+    items = list(source.read(None))
+    assert "must be absolute" in str(items[0].refusal)
+    assert items[1].origin == "file:/a/2.jpg"
+
+
+def test_a_line_without_end_is_not_held_in_memory() -> None:
+    data = b'{"path": "' + b"x" * 30_000_000 + b"\n" + lines({"path": "2.jpg"}).encode()
+    file = io.BytesIO(data)
+    tracemalloc.start()
+    items = list(ManifestSource(lambda: file, folder="/").read(None))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert [item.refusal is None for item in items] == [False, True]
+    assert peak < 2_000_000
