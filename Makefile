@@ -41,7 +41,7 @@ test: setup ## Set up and run every test
 test-real: setup ## The contract suites, also over real servers (PETSEARCH_TEST_…_URL)
 	PETSEARCH_TEST_REAL=1 $(BIN)/pytest tests/contract
 
-soak: setup ## Ingest 2,000 photos while everything fails once (15 minutes; PHOTOS=, KILLS=, SEED=)
+soak: setup ## Ingest 2,000 photos while everything fails [PHOTOS=…] [KILLS=…] [SEED=…]
 	$(BIN)/python -m tests.fault.soak $(if $(PHOTOS),--photos $(PHOTOS)) $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED))
 
 demo: setup ## Serve a catalogue to look at [SOURCE=oxford-pets | SOURCE=<folder>] [MODEL=…] [PORT=…]

@@ -13,7 +13,7 @@ from typing import Self
 
 import httpx
 
-START_S = 60.0
+START_S = 180.0
 STOP_S = 20.0
 _POLL_S = 0.05
 

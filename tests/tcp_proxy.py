@@ -71,6 +71,7 @@ class TcpProxy:
             _reset(writer)
 
     async def _freeze(self) -> None:
+        self._passing = True
         self._flowing.clear()
 
     async def _restore(self) -> None:

@@ -114,14 +114,19 @@ class Faults:
         self._note("redis up again")
 
     def _s3_cut(self) -> None:
-        self._stack.s3_proxy.cut()
-        self._outage("s3 cut off", self._plan.s3_cut_s)
-        self._stack.s3_proxy.restore()
+        proxy = self._stack.s3_proxy
+        proxy.cut()
+        # First it refuses, then it says nothing: programs notice these in different ways.
+        self._outage("s3 cut off", self._plan.s3_cut_s, midway=proxy.freeze)
+        proxy.restore()
         self._note("s3 there again")
 
-    def _outage(self, what: str, seconds: float) -> None:
+    def _outage(
+        self, what: str, seconds: float, *, midway: Callable[[], None] = lambda: None
+    ) -> None:
         self._note(what)
         self._ending.wait(seconds / 2)
+        midway()
         self._kill_worker()
         self._ending.wait(seconds / 2)
 

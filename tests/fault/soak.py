@@ -1,6 +1,8 @@
 """The fault test at length: `python -m tests.fault.soak`, or `make soak` (up to 15 minutes)."""
 
 import shutil
+import signal
+import sys
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -18,6 +20,8 @@ def main(
     logs: Annotated[Path | None, typer.Option(help="Keep logs and data in this folder.")] = None,
 ) -> None:
     """Ingest photos while workers are killed and each dependency is gone for a while."""
+    # A stop must reach the processes that run here, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     plan = Plan(kills=kills, embedder_down_s=20, redis_down_s=10, s3_cut_s=10, seed=seed)
     folder = logs or Path(tempfile.mkdtemp(prefix="petsearch-soak-"))
     report = ingest_under_faults(folder, photos, plan, {})

@@ -39,7 +39,7 @@ class Counts:
     strangers: int
     """Points and objects of images that were never sent."""
     staged: int
-    unfinished: int
+    active_jobs: int
 
     def problems(self) -> list[str]:
         """What does not add up; empty if all is well."""
@@ -52,7 +52,7 @@ class Counts:
             "names_twice": 0,
             "wrong_outcomes": 0,
             **dict.fromkeys(("points", "originals", "displays", "thumbs"), self.unique_good),
-            **dict.fromkeys(("strangers", "staged", "unfinished"), 0),
+            **dict.fromkeys(("strangers", "staged", "active_jobs"), 0),
         }
         return [
             f"{name} is {getattr(self, name)}, not {value}"
@@ -134,7 +134,7 @@ def _count(
     points = index.count(current, Filters())
     known_points = len(index.get(current, sorted(wanted)))
     connection = stack.redis_client()
-    unfinished = len(RedisLedger(connection).active())
+    active_jobs = len(RedisLedger(connection).active())
     connection.close()
     return Counts(
         sent=material.count,
@@ -151,7 +151,7 @@ def _count(
         thumbs=len(found["thumbs"]),
         strangers=points - known_points + sum(len(ids - wanted) for ids in found.values()),
         staged=store.count("staging/"),
-        unfinished=unfinished,
+        active_jobs=active_jobs,
     )
 
 
