@@ -84,6 +84,7 @@ class ChunkWorker:
                 self._ledger.hand_back_chunk(job_id, chunk_no, holder)
         if not self._stopping.is_set():
             self._dispatcher.dispatch(job_id)
+            self._dispatcher.discard_if_cancelled(job_id)
 
     def _run_until_ended(self, held: _Held) -> bool:
         """Whether it is accounted; False if it is to be handed back."""

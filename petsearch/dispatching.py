@@ -50,13 +50,28 @@ class Dispatcher:
 
     def dispatch(self, job_id: str) -> None:
         """Queue what may be queued of a job: its next chunks, and the reading of its source."""
+        self._queue_chunks(job_id)
+        self._queue_reading(job_id)
+
+    def discard_if_cancelled(self, job_id: str) -> None:
+        """Queue the deletion of what a cancelled job staged, once no worker holds any of it."""
+        try:
+            job = self._ledger.get(job_id)
+        except NotFound:
+            return
+        if job.cancelled and job.finished_at is not None:
+            self._queue.enqueue_discard(job_id)
+
+    def _queue_chunks(self, job_id: str) -> None:
         options = self.options
         taken = self._ledger.take_chunks(job_id, options.most_queued, options.lease_s)
         if taken:
             name = self._ledger.get(job_id).queue
             for chunk_no in taken:
                 self._queue.enqueue_chunk(job_id, chunk_no, name)
-        if self._ledger.wants_enumeration(job_id, options.most_open):
+
+    def _queue_reading(self, job_id: str) -> None:
+        if self._ledger.wants_enumeration(job_id, self.options.most_open):
             self._queue.enqueue_enumeration(job_id)
 
     def sweep(self) -> int:
@@ -78,7 +93,8 @@ class Dispatcher:
             lost = list(overdue.lost)
             name = self._ledger.get(job_id).queue
             # With nothing in the queue, its messages are lost (a worker died as it took them).
-            if overdue.unclaimed and self._queue.depth(name) == 0:
+            is_empty = self._queue.depth(name) == 0
+            if is_empty:
                 lost += overdue.unclaimed
             requeued = [
                 chunk_no
@@ -87,7 +103,9 @@ class Dispatcher:
             ]
             for chunk_no in requeued:
                 self._queue.enqueue_chunk(job_id, chunk_no, name)
-            self.dispatch(job_id)
+            self._queue_chunks(job_id)
+            if is_empty:
+                self._queue_reading(job_id)
         except NotFound:  # deleted meanwhile
             return 0
         if requeued:

@@ -81,6 +81,7 @@ class Enumerator:
             finally:
                 self._ledger.end_enumeration(job_id, holder)
         self._dispatcher.dispatch(job_id)
+        self._dispatcher.discard_if_cancelled(job_id)
 
     def _read(self, job_id: str, begun: Enumeration, lease: Lease) -> None:
         chunk_no, item_no = begun.next.chunk_no, begun.next.first_item_no

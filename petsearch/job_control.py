@@ -49,7 +49,7 @@ class JobControl:
     def cancel(self, job_id: str) -> Job:
         """End a job. What was ingested stays; `Conflict` if it has ended."""
         self._ledger.cancel(job_id, self._clock())
-        self._queue.enqueue_discard(job_id)
+        self._dispatcher.discard_if_cancelled(job_id)
         return self._ledger.get(job_id)
 
     def retry(self, job_id: str) -> Job:
@@ -78,7 +78,7 @@ class JobControl:
         Raises:
             Conflict: it has not ended; cancel it first.
         """
-        if not self._ledger.get(job_id).state.is_final:
+        if self._ledger.get(job_id).finished_at is None:
             raise Conflict(f"The job {job_id!r} has not ended; cancel it first.")
         self._ledger.delete(job_id)
         self._queue.enqueue_discard(job_id)

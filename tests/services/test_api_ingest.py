@@ -219,3 +219,19 @@ def test_an_interrupted_upload_goes_on_where_it_was(client: Client) -> None:
     job, _ = send(client, *photos)
     assert job["counts"]["duplicate"] >= 64
     assert job["counts"]["ingested"] + job["counts"]["duplicate"] == 130
+
+
+def test_a_deleted_image_is_gone_with_its_copies_and_can_come_again(http: httpx.Client) -> None:
+    photo = {"photos": ("gone.jpg", pictures.jpeg(7777))}
+    job_id = http.post("/v1/images", files=photo).json()["job_id"]
+    http.get(f"/v1/jobs/{job_id}/events")  # ends with the job
+    (item,) = http.get(f"/v1/jobs/{job_id}/items").json()["items"]
+    url = f"/v1/images/{item['image_id']}"
+    assert http.get(f"{url}/display").status_code == 200
+    assert http.delete(url).status_code == 204
+    for path in (url, f"{url}/display", f"{url}/thumbnail"):
+        assert http.get(path).status_code == 404
+    assert http.delete(url).status_code == 404
+    job_id = http.post("/v1/images", files=photo).json()["job_id"]
+    http.get(f"/v1/jobs/{job_id}/events")
+    assert http.get(f"/v1/jobs/{job_id}").json()["counts"]["ingested"] == 1

@@ -7,9 +7,10 @@ from fastapi import APIRouter, File, Form, Query, Request, Response, UploadFile
 from fastapi.responses import FileResponse, StreamingResponse
 
 from petsearch import object_keys
+from petsearch.deleting import delete_images
 from petsearch.errors import InvalidInput
 from petsearch.jobs import JobOptions, Upload
-from petsearch.model import QueueName
+from petsearch.model import OnDuplicate, QueueName
 from petsearch.photo_metadata import PhotoMetadata
 from petsearch.ports import ObjectStore
 from services.api.dependencies import MAX_RESULTS, FiltersDep, ImageIdDep, ServicesDep
@@ -29,12 +30,17 @@ _READ_BYTES = 256 * 1024
 
 @router.post("", status_code=202, summary="Upload photos")
 def upload_images(
-    services: ServicesDep, response: Response, photos: Photos, metadata: MetadataField = None
+    services: ServicesDep,
+    response: Response,
+    photos: Photos,
+    metadata: MetadataField = None,
+    on_duplicate: Annotated[OnDuplicate, Form()] = OnDuplicate.MERGE,
 ) -> JobBody:
     """Take in 1 to 64 photos. The answer is the job that says what becomes of each."""
     entries = parse_metadata(metadata, len(photos))
     check_count(photos, services.settings.limits.photos_per_request)
-    job_id = services.jobs.open("upload", JobOptions(QueueName.INTERACTIVE, len(photos))).job_id
+    options = JobOptions(QueueName.INTERACTIVE, len(photos), on_duplicate=on_duplicate)
+    job_id = services.jobs.open("upload", options).job_id
     uploads = read_uploads(photos, entries, services.image_limits.max_bytes)
     services.jobs.add_photos(job_id, uploads, len(photos))
     job = services.jobs.seal(job_id)
@@ -58,6 +64,14 @@ def list_images(
 def get_image(services: ServicesDep, image_id: ImageIdDep) -> ImageBody:
     """What is known about an image."""
     return ImageBody.of(services.searcher.get(image_id))
+
+
+@router.delete("/{image_id}", status_code=204, summary="Delete an image")
+def delete_image(services: ServicesDep, image_id: ImageIdDep) -> None:
+    """Its record, its embedding, its original and its copies. What is not there is not found."""
+    services.searcher.get(image_id)
+    collection = services.catalogue.current().collection
+    delete_images(services.index, services.store, collection, [image_id])
 
 
 @router.get("/{image_id}/display", summary="Display copy", response_class=Response)
