@@ -3,13 +3,18 @@
 Runs in a pool of threads, several items at a time. Every step may be repeated.
 """
 
+import shutil
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from tempfile import TemporaryFile
+from typing import BinaryIO, cast
 
 from petsearch import images, object_keys
 from petsearch.catalogue import Target
 from petsearch.decode_memory import Budget
 from petsearch.errors import InvalidInput, NotFound, Unavailable
-from petsearch.images import ImageLimits
+from petsearch.images import Encoded, ImageLimits
 from petsearch.ingest_stages import IngestObserver, Stage, timed
 from petsearch.model import Item, ItemStatus, Outcome, Pixels, image_id_of, sha256_of
 from petsearch.observability import get_logger
@@ -19,8 +24,10 @@ from petsearch.sources.source import Fetcher
 
 log = get_logger(__name__)
 
-ENCODED_BYTES = 64_000_000
+ENCODED_BYTES = 32_000_000
 """What all decoding threads together hold of files as they came."""
+LARGE_BYTES = 8_000_000
+"""A larger file is decoded from where it lies: with its pixels there is no room for it, too."""
 _UNKNOWN_BYTES = 8_000_000
 """What an item of unknown size counts for."""
 
@@ -56,6 +63,15 @@ class _Copies:
     content_type: str
 
 
+class _Failed(Exception):
+    """A step failed; `cause` says how."""
+
+    def __init__(self, stage: Stage, cause: Exception) -> None:
+        super().__init__(str(cause))
+        self.stage = stage
+        self.cause = cause
+
+
 class Preparer:
     """Prepares items. Safe to call from several threads at once.
 
@@ -86,37 +102,83 @@ class Preparer:
         Raises:
             Unavailable: a dependency does not answer; that is not the item's fault.
         """
-        stage = Stage.FETCH
         try:
-            with self._encoded.spend(item.size_bytes or _UNKNOWN_BYTES):
-                with timed(self._observer, stage):
-                    data = self._fetch(item)
-                if not item.sha256:
-                    item = replace(item, sha256=sha256_of(data), size_bytes=len(data))
+            if item.sha256 and (item.size_bytes or 0) > LARGE_BYTES:
+                return self._prepare_large(item, target)
+            return self._prepare_held(item, target)
+        except _Failed as failure:
+            stage, error = failure.stage, failure.cause
+        if isinstance(error, InvalidInput):
+            return outcome_of(item, ItemStatus.REFUSED, error.detail)
+        if isinstance(error, Unavailable) and not (stage is Stage.FETCH and _is_elsewhere(item)):
+            raise error
+        return failed(item, stage, error)
+
+    def _prepare_held(self, item: Item, target: Target) -> Prepared | Known:
+        """With the whole file in memory."""
+        with self._encoded.spend(item.size_bytes or _UNKNOWN_BYTES):
+            with self._step(Stage.FETCH):
+                data = self._fetch(item)
+            if not item.sha256:
+                item = replace(item, sha256=sha256_of(data), size_bytes=len(data))
+                with self._step(Stage.INDEX):
                     if self._is_known(item, target):
                         return Known(item)
-                stage = Stage.DECODE
-                copies = self._decode(data, target)
-                stage = Stage.STORE
-                with timed(self._observer, stage):
-                    self._keep(item, data, copies)
-        except InvalidInput as error:
-            return outcome_of(item, ItemStatus.REFUSED, error.detail)
-        except Unavailable as error:
-            if stage is Stage.FETCH and _is_elsewhere(item):
-                return failed(item, stage, error)
-            raise
-        except Exception as error:  # a thread's edge: the item fails, the others go on
-            return failed(item, stage, error)
+            return self._decode_and_keep(item, data, data, target)
+
+    def _prepare_large(self, item: Item, target: Target) -> Prepared:
+        """From the file where it lies."""
+        with ExitStack() as opened:
+            with self._step(Stage.FETCH):
+                file = opened.enter_context(self._open(item))
+            return self._decode_and_keep(item, file, None, target)
+
+    def _decode_and_keep(
+        self, item: Item, encoded: Encoded, data: bytes | None, target: Target
+    ) -> Prepared:
+        with self._step(Stage.DECODE):
+            copies = self._decode(encoded, target)
+        with self._step(Stage.STORE):
+            self._keep(item, data, copies)
         return Prepared(
             item,
             copies.pixels,
             copies.width,
             copies.height,
             copies.content_type,
-            len(data),
+            item.size_bytes or 0,
             copies.phash,
         )
+
+    @contextmanager
+    def _step(self, stage: Stage) -> Iterator[None]:
+        """Time a step, and say which one it was that failed: a thread's edge."""
+        try:
+            with timed(self._observer, stage):
+                yield
+        except Exception as error:
+            raise _Failed(stage, error) from error
+
+    def _open(self, item: Item) -> AbstractContextManager[BinaryIO]:
+        """A file of staged bytes, or of the original that a run that was cut off kept."""
+        keys = [object_keys.original(image_id_of(item.sha256))]
+        if item.staging_key is not None:
+            keys.insert(0, item.staging_key)
+        for key in keys:
+            try:
+                return self._local_file(key)
+            except NotFound:
+                log.debug("bytes were moved before", item_no=item.item_no)
+        raise InvalidInput("Its bytes are not here any more; upload it again.")
+
+    def _local_file(self, key: str) -> AbstractContextManager[BinaryIO]:
+        """The object as a file that can be read at any place."""
+        if self._store.local_path(key) is not None:
+            return self._store.open(key)
+        with self._store.open(key) as stream:
+            file = TemporaryFile()  # noqa: SIM115  # the caller closes it
+            shutil.copyfileobj(stream, file)
+        return cast(AbstractContextManager[BinaryIO], file)
 
     def _fetch(self, item: Item) -> bytes:
         """The bytes: staged, at their origin, or kept by a run of this chunk that was cut off."""
@@ -141,11 +203,8 @@ class Preparer:
     def _is_known(self, item: Item, target: Target) -> bool:
         return bool(self._index.get(target.collection, [image_id_of(item.sha256)]))
 
-    def _decode(self, data: bytes, target: Target) -> _Copies:
-        with (
-            timed(self._observer, Stage.DECODE),
-            images.decoded_within(self._decoded, data, self._limits) as decoded,
-        ):
+    def _decode(self, encoded: Encoded, target: Target) -> _Copies:
+        with images.decoded_within(self._decoded, encoded, self._limits) as decoded:
             return _Copies(
                 images.to_pixels(decoded.picture, target.model.pixel_spec),
                 images.display_copy(decoded.picture),
@@ -156,14 +215,14 @@ class Preparer:
                 decoded.content_type,
             )
 
-    def _keep(self, item: Item, data: bytes, copies: _Copies) -> None:
+    def _keep(self, item: Item, data: bytes | None, copies: _Copies) -> None:
         image_id = image_id_of(item.sha256)
         self._keep_original(item, data, image_id)
         self._store.put(object_keys.display(image_id), copies.display)
         self._store.put(object_keys.thumbnail(image_id), copies.thumbnail)
 
-    def _keep_original(self, item: Item, data: bytes, image_id: str) -> None:
-        if item.origin is not None:
+    def _keep_original(self, item: Item, data: bytes | None, image_id: str) -> None:
+        if item.origin is not None and data is not None:
             self._store.put(object_keys.original(image_id), data)
         elif item.staging_key is not None:
             try:

@@ -13,6 +13,7 @@ from petsearch.model import (
     OnDuplicate,
     sha256_of,
 )
+from petsearch.preparing import LARGE_BYTES
 from tests import pictures
 from tests.services.ingest_house import (
     LEASE_S,
@@ -118,6 +119,18 @@ def test_what_is_known_is_accounted_without_its_bytes(house: House) -> None:
     house.jobs.seal(job_id)
     house.deliver()
     assert house.counts(job_id) == {"duplicate": 1}
+
+
+def test_a_large_file_is_decoded_from_where_it_lies(house: House) -> None:
+    large = pictures.encoded(pictures.noise(2400, 1400), "BMP")
+    assert len(large) > LARGE_BYTES
+    job_id = house.open_job(Upload(large, ImageMetadata(filename="large.bmp")), photo(1))
+    house.deliver()
+    assert house.counts(job_id) == {"ingested": 2}
+    record = house.record(large)
+    assert (record.width, record.height, record.size_bytes) == (2400, 1400, len(large))
+    assert house.store.get(object_keys.original(record.image_id)) == large
+    assert list(house.store.list_keys("staging/")) == []
 
 
 def test_photos_without_labels_get_a_prediction(house: House) -> None:
