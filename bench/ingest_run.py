@@ -19,7 +19,7 @@ from pydantic import SecretStr
 
 from bench.paced_embedder import PacedEmbedder
 from petsearch.bootstrap import Services, build_services
-from petsearch.ingest import Ingestor
+from petsearch.chunk_worker import ChunkWorker
 from petsearch.jobs import Upload
 from petsearch.model import ImageMetadata, ItemStatus
 from petsearch.observability import configure_logging
@@ -59,16 +59,18 @@ def _open(folder: Path, model: str, pace: float, s3: str) -> Services:
         s3_access_key="bench",
         s3_secret_key=SecretStr("bench-secret"),
     )
+    # No worker listens: every chunk is handed out at once, and run here.
+    settings = settings.model_copy(update={"job_chunks": 1_000_000})
     return build_services(settings, embedder=None if model else PacedEmbedder(pace or None))
 
 
 def _ingest(services: Services, paths: list[Path]) -> float:
-    ingestor = services.make_ingestor()
+    worker = services.make_work().chunks
     # The model's labels, the index's folders and the store's connections are there from now on.
-    work_off(services, ingestor, *_stage(services, paths[:8]))
+    work_off(services, worker, *_stage(services, paths[:8]))
     job_id, chunks = _stage(services, paths[8:])
     started = time.perf_counter()
-    work_off(services, ingestor, job_id, chunks)
+    work_off(services, worker, job_id, chunks)
     seconds = time.perf_counter() - started
     counts = services.jobs.get(job_id).counts
     assert counts[ItemStatus.INGESTED] + counts[ItemStatus.DUPLICATE] == len(paths) - 8, counts
@@ -87,7 +89,7 @@ def _stage(services: Services, paths: list[Path]) -> tuple[str, range]:
     return job_id, range(len(starts))
 
 
-def work_off(services: Services, ingestor: Ingestor, job_id: str, chunks: Iterable[int]) -> None:
+def work_off(services: Services, worker: ChunkWorker, job_id: str, chunks: Iterable[int]) -> None:
     """Ingest chunks, as many at a time as a worker has threads."""
     waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
     for chunk_no in chunks:
@@ -99,7 +101,7 @@ def work_off(services: Services, ingestor: Ingestor, job_id: str, chunks: Iterab
                 chunk_no = waiting.get_nowait()
             except queue.Empty:
                 return
-            ingestor.ingest_chunk(job_id, chunk_no)
+            worker.work(job_id, chunk_no)
 
     threads = [threading.Thread(target=work) for _ in range(services.settings.worker_threads)]
     for thread in threads:

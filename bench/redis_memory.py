@@ -14,7 +14,7 @@ import typer
 
 from petsearch.adapters.private_redis import PrivateRedis
 from petsearch.adapters.redis_ledger import RedisLedger
-from petsearch.model import ItemStatus
+from petsearch.model import ItemStatus, NewJob
 
 _PER_CHUNK = 64
 _BAR_MB = 50
@@ -45,17 +45,19 @@ def main(
 def _run_job(client: redis.Redis, chunks: int, outstanding: int) -> float:
     """Used memory in MB, at the peak."""
     ledger, now = RedisLedger(client), datetime.now(UTC)
-    ledger.create("bench", source="bench", created_at=now, expected=None)
+    ledger.create(NewJob("bench", "bench", now, spec="{}"))
     peak = 0.0
     for number in range(chunks + outstanding):
         if number < chunks:
-            slot = ledger.reserve_chunk("bench", _PER_CHUNK)
-            ledger.add_chunk("bench", slot.chunk_no, _PER_CHUNK)
+            # As an enumeration adds them: with the cursor to go on from.
+            ledger.add_chunk("bench", number, _PER_CHUNK, cursor=f"{number}")
+        ledger.take_chunks("bench", outstanding, 60)
         if number == chunks:
             ledger.seal("bench", now)
         if number >= outstanding:
             failed = number % 3
             counts = {ItemStatus.INGESTED: _PER_CHUNK - failed, ItemStatus.FAILED: failed}
+            ledger.claim_chunk("bench", number - outstanding, "bench", 60)
             ledger.account_chunk("bench", number - outstanding, counts, now)
         if number % 500 == 0 or number == chunks:
             peak = max(peak, _used_mb(client))

@@ -80,7 +80,7 @@ def base() -> None:
     _say(f"with the worker and the adapters of the distributed shape: {memory().now:.0f}")
     with tempfile.TemporaryDirectory() as folder:
         services = _open(Path(folder))
-        services.make_ingestor()
+        services.make_work()
         _say(f"with open services: {memory().now:.0f}")
         services.close()
 
@@ -136,7 +136,7 @@ class _Worker:
         self._folder = tempfile.TemporaryDirectory()
         self._services = _open(Path(self._folder.name))
         self._services.initialise()
-        self._ingestor = self._services.make_ingestor()
+        self._worker = self._services.make_work().chunks
         self._job_id = self._services.jobs.open("bench").job_id
         self._chunks: list[int] = []
         self._next = 0
@@ -156,7 +156,7 @@ class _Worker:
 
     def work(self) -> None:
         """Ingest what was staged."""
-        work_off(self._services, self._ingestor, self._job_id, self._chunks)
+        work_off(self._services, self._worker, self._job_id, self._chunks)
         self._chunks.clear()
 
     def ingest(self, chunks: Sequence[Sequence[bytes]]) -> None:
@@ -168,7 +168,8 @@ class _Worker:
         """What became of the items."""
         counts = self._services.jobs.get(self._job_id).counts
         found = ", ".join(f"{n} {status.value}" for status, n in counts.items() if n)
-        reasons = {o.reason for o in self._services.jobs.outcomes(self._job_id, ItemStatus.REFUSED)}
+        page = self._services.jobs.outcomes(self._job_id, ItemStatus.REFUSED, limit=100)
+        reasons = {outcome.reason for outcome in page.outcomes}
         return f"{found} ({'; '.join(str(r) for r in reasons)})" if reasons else found
 
 
@@ -179,6 +180,7 @@ def _open(folder: Path) -> Services:
         store_url=f"file:{folder / 'objects'}",
         redis_url=f"local:{folder / 'redis'}",
         decode_threads=4,
+        job_chunks=1_000_000,
     )
     return build_services(settings, embedder=PacedEmbedder(None), index=ForgetfulIndex())
 
