@@ -329,10 +329,11 @@ class Ingestor:
             outcomes.append(outcome_of(item, ItemStatus.DUPLICATE, reason))
         stored_of = {record.image_id: record for _, record in found if record is not None}
         changed = [record for i, record in latest.items() if record != stored_of[i]]
-        now = self._clock()
-        self._index.replace_records(
-            run.target.collection, [replace(record, updated_at=now) for record in changed]
-        )
+        if changed:
+            now = self._clock()
+            self._index.replace_records(
+                run.target.collection, [replace(record, updated_at=now) for record in changed]
+            )
         return outcomes
 
     def _merged(self, run: ChunkRun, item: Item, record: ImageRecord) -> ImageRecord:

@@ -15,7 +15,6 @@ from qdrant_client import QdrantClient
 from petsearch import images, object_keys, reconcile
 from petsearch.adapters import minio_store
 from petsearch.adapters.filesystem_store import FilesystemStore
-from petsearch.adapters.private_redis import PrivateRedis
 from petsearch.adapters.qdrant_edge_index import QdrantEdgeIndex
 from petsearch.adapters.qdrant_index import QdrantIndex
 from petsearch.adapters.redis_ledger import RedisLedger
@@ -95,15 +94,6 @@ def s3_url() -> Iterator[str]:
     host, port = server.get_host_and_port()
     yield f"s3+http://{host}:{port}"
     server.stop()
-
-
-@pytest.fixture(scope="module")
-def private_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[redis.Redis]:
-    server = PrivateRedis(tmp_path_factory.mktemp("redis"))
-    client = redis.Redis(unix_socket_path=str(server.socket_path), decode_responses=True)
-    yield client
-    client.close()
-    server.close()
 
 
 @pytest.fixture(params=["folders", "servers"])
