@@ -4,25 +4,24 @@ Every step may be repeated: a chunk that was cut off anywhere is simply run agai
 the next items while this thread embeds what is ready, so the slower of the two sets the pace.
 """
 
-import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 
 import numpy as np
 
 from petsearch import chunks
-from petsearch.catalogue import Catalogue, Target
+from petsearch.catalogue import Catalogue
+from petsearch.chunk_run import ChunkRun
 from petsearch.errors import Overloaded, PetsearchError, StorageFull, Unavailable
 from petsearch.images import ImageLimits
 from petsearch.ingest_stages import IngestObserver, NobodyWatches, Stage, timed
 from petsearch.model import (
     ImageRecord,
     Item,
-    ItemRef,
     ItemStatus,
     Job,
     Outcome,
@@ -32,10 +31,11 @@ from petsearch.model import (
     image_id_of,
 )
 from petsearch.observability import get_logger
+from petsearch.outcomes import failed, outcome_of, quarantined
 from petsearch.ports import Embedder, Index, JobLedger, ObjectStore
-from petsearch.preparing import Known, Prepared, Preparer, failed, outcome_of
+from petsearch.preparing import Known, Prepared, Preparer
 from petsearch.process_tuning import yield_to_the_model
-from petsearch.settling import completed, settled
+from petsearch.settling import Settler, completed
 from petsearch.sources.source import Fetcher
 from petsearch.zero_shot import BreedTagger
 
@@ -55,25 +55,6 @@ class IngestOptions:
     """Photos embedded in one call."""
     decode_threads: int
     limits: ImageLimits
-
-
-@dataclass(frozen=True)
-class ChunkRun:
-    """One run of a chunk: what it works on, and how."""
-
-    job: Job
-    chunk_no: int
-    target: Target
-    should_stop: Callable[[], bool]
-    """Asked between batches: whether to leave the rest to a later run."""
-    one_by_one: bool = False
-    """Carefully, each item marked before it starts: an earlier run ended its worker."""
-    tries: Counter[int] = field(default_factory=Counter)
-    """Item numbers the embedder failed on while they were alone; kept from run to run."""
-
-    def ref(self, item: Item) -> ItemRef:
-        """The item as images remember it."""
-        return ItemRef(self.job.job_id, item.item_no)
 
 
 class Ingestor:
@@ -112,7 +93,7 @@ class Ingestor:
             fetcher=fetcher,
             observer=self._observer,
         )
-        self._merging = threading.Lock()
+        self._settler = Settler(index, clock)
         self._ahead = options.batch_size + options.decode_threads
         self._threads = ThreadPoolExecutor(
             options.decode_threads, thread_name_prefix="decode", initializer=yield_to_the_model
@@ -181,7 +162,7 @@ class Ingestor:
                 yield result
         # After the new ones: a repeat may be a repeat of one of them.
         if not run.should_stop():
-            yield from self._settle_repeats(run, repeats)
+            yield from self._settler.settle_repeats(run, repeats)
 
     def _split(self, run: ChunkRun, items: Sequence[Item]) -> tuple[list[Item], list[Item]]:
         """Items to embed, and items whose image is indexed or comes earlier in this chunk."""
@@ -221,7 +202,7 @@ class Ingestor:
                 return
             marks = self._ledger.mark_item(run.job.job_id, item.item_no)
             if marks > MAX_MARKS:
-                yield _quarantined(item, MAX_MARKS)
+                yield quarantined(item, MAX_MARKS)
             else:
                 yield from self._alone(run, item)
             self._ledger.clear_mark(run.job.job_id, item.item_no)
@@ -271,7 +252,7 @@ class Ingestor:
             # Insert leaves a point alone that another chunk inserted in the meantime.
             ids = [point.record.image_id for point in points]
             found = self._index.get(collection, ids)
-            return self._settle(
+            return self._settler.settle(
                 run, [(p.item, found.get(i)) for p, i in zip(ready, ids, strict=True)]
             )
 
@@ -297,49 +278,6 @@ class Ingestor:
             phash=prepared.phash,
         )
 
-    # --- images that are indexed already ---------------------------------------------------
-
-    def _settle_repeats(self, run: ChunkRun, items: Sequence[Item]) -> list[Outcome]:
-        if not items:
-            return []
-        with self._merging:
-            ids = [image_id_of(item.sha256) for item in items]
-            found = self._index.get(run.target.collection, ids)
-            return self._settle(
-                run, [(item, found.get(i)) for item, i in zip(items, ids, strict=True)]
-            )
-
-    def _settle(
-        self, run: ChunkRun, found: Sequence[tuple[Item, ImageRecord | None]]
-    ) -> list[Outcome]:
-        """Ingested iff an item brought its image first, also when it is run twice."""
-        latest: dict[str, ImageRecord] = {}
-        outcomes = []
-        for item, stored in found:
-            if stored is None:
-                reason = "The same file in this chunk was refused."
-                outcomes.append(outcome_of(item, ItemStatus.REFUSED, reason))
-                continue
-            if stored.first_seen == run.ref(item):
-                outcomes.append(outcome_of(item, ItemStatus.INGESTED))
-                continue
-            before = latest.get(stored.image_id, stored)
-            latest[stored.image_id] = self._merged(run, item, before)
-            reason = "This photo was ingested before."
-            outcomes.append(outcome_of(item, ItemStatus.DUPLICATE, reason))
-        stored_of = {record.image_id: record for _, record in found if record is not None}
-        changed = [record for i, record in latest.items() if record != stored_of[i]]
-        if changed:
-            now = self._clock()
-            self._index.replace_records(
-                run.target.collection, [replace(record, updated_at=now) for record in changed]
-            )
-        return outcomes
-
-    def _merged(self, run: ChunkRun, item: Item, record: ImageRecord) -> ImageRecord:
-        said = completed(item.metadata, run.target.model)
-        return settled(record, said, run.ref(item), run.job.on_duplicate)
-
     def _discard_staged(self, items: Sequence[Item], outcomes: Sequence[Outcome]) -> None:
         """Delete what is still staged: refused files and repeats. Failed ones can be retried."""
         ended = {o.item_no for o in outcomes if o.status is not ItemStatus.FAILED}
@@ -347,14 +285,3 @@ class Ingestor:
         for item in items:
             if item.staging_key is not None and item.item_no in ended - moved:
                 self._store.delete(item.staging_key)
-
-
-def _quarantined(item: Item, attempts: int) -> Outcome:
-    log.error("item put into quarantine", item_no=item.item_no, attempts=attempts)
-    reason = f"Its worker ended {attempts} times while it worked on this file."
-    return replace(
-        outcome_of(item, ItemStatus.FAILED, reason),
-        stage=Stage.QUARANTINE.value,
-        error="WorkerLost",
-        attempts=attempts,
-    )

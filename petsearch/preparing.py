@@ -18,6 +18,7 @@ from petsearch.images import Encoded, ImageLimits
 from petsearch.ingest_stages import IngestObserver, Stage, timed
 from petsearch.model import Item, ItemStatus, Outcome, Pixels, image_id_of, sha256_of
 from petsearch.observability import get_logger
+from petsearch.outcomes import failed, outcome_of
 from petsearch.ports import Index, ObjectStore
 from petsearch.sources import url_list
 from petsearch.sources.source import Fetcher
@@ -234,26 +235,3 @@ class Preparer:
 def _is_elsewhere(item: Item) -> bool:
     """Whether the bytes lie on a server of somebody else, whose outage is not ours to wait for."""
     return item.origin is not None and item.origin.startswith(f"{url_list.SCHEME}:")
-
-
-def outcome_of(item: Item, status: ItemStatus, reason: str | None = None) -> Outcome:
-    """What became of an item."""
-    has_image = status in (ItemStatus.INGESTED, ItemStatus.DUPLICATE)
-    return Outcome(
-        item_no=item.item_no,
-        filename=item.metadata.filename,
-        status=status,
-        image_id=image_id_of(item.sha256) if has_image else None,
-        reason=reason,
-    )
-
-
-def failed(item: Item, stage: Stage, error: Exception, *, attempts: int = 1) -> Outcome:
-    """An item that failed though it may be good: it can be tried again."""
-    log.error("item failed", item_no=item.item_no, stage=stage.value, exc_info=error)
-    return replace(
-        outcome_of(item, ItemStatus.FAILED, str(error) or type(error).__name__),
-        stage=stage.value,
-        error=type(error).__name__,
-        attempts=attempts,
-    )

@@ -1,15 +1,25 @@
 """What is kept of what clients say about an image: the first time, and when it comes again."""
 
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import datetime
 
+from petsearch.chunk_run import ChunkRun
 from petsearch.model import (
     ImageMetadata,
     ImageRecord,
+    Item,
     ItemRef,
+    ItemStatus,
     ModelInfo,
     OnDuplicate,
+    Outcome,
+    image_id_of,
     normalise_name,
 )
+from petsearch.outcomes import outcome_of
+from petsearch.ports import Index
 from petsearch.prompts import species_of
 
 MAX_SOURCES = 20
@@ -50,3 +60,50 @@ def filled(before: ImageMetadata, said: ImageMetadata) -> ImageMetadata:
         taken_at=before.taken_at or said.taken_at,
         attributes={**said.attributes, **before.attributes},
     )
+
+
+class Settler:
+    """Decides what became of items whose image is indexed. Safe to call from several threads."""
+
+    def __init__(self, index: Index, clock: Callable[[], datetime]) -> None:
+        self._index = index
+        self._clock = clock
+        self._merging = threading.Lock()
+
+    def settle_repeats(self, run: ChunkRun, items: Sequence[Item]) -> list[Outcome]:
+        """Items whose image was indexed before they came, or comes earlier in their chunk."""
+        if not items:
+            return []
+        with self._merging:
+            ids = [image_id_of(item.sha256) for item in items]
+            found = self._index.get(run.target.collection, ids)
+            return self.settle(
+                run, [(item, found.get(i)) for item, i in zip(items, ids, strict=True)]
+            )
+
+    def settle(
+        self, run: ChunkRun, found: Sequence[tuple[Item, ImageRecord | None]]
+    ) -> list[Outcome]:
+        """Ingested iff an item brought its image first, also when it is run twice."""
+        before = {record.image_id: record for _, record in found if record is not None}
+        latest = dict(before)
+        outcomes = []
+        for item, record in found:
+            if record is None:
+                reason = "The same file in this chunk was refused."
+                outcomes.append(outcome_of(item, ItemStatus.REFUSED, reason))
+            elif record.first_seen == run.ref(item):
+                outcomes.append(outcome_of(item, ItemStatus.INGESTED))
+            else:
+                reason = "This photo was ingested before."
+                outcomes.append(outcome_of(item, ItemStatus.DUPLICATE, reason))
+                said = completed(item.metadata, run.target.model)
+                merged = latest[record.image_id]
+                latest[record.image_id] = settled(merged, said, run.ref(item), run.job.on_duplicate)
+        changed = [record for image_id, record in latest.items() if record != before[image_id]]
+        if changed:
+            now = self._clock()
+            self._index.replace_records(
+                run.target.collection, [replace(record, updated_at=now) for record in changed]
+            )
+        return outcomes
