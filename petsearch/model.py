@@ -117,6 +117,8 @@ class ImageMetadata:
     tags: tuple[str, ...] = ()
     taken_at: datetime | None = None
     attributes: Mapping[str, str] = field(default_factory=dict)
+    location: tuple[float, float] | None = None
+    """Latitude and longitude in degrees (WGS 84)."""
 
 
 @dataclass(frozen=True)
@@ -185,13 +187,44 @@ class Point:
 
 
 @dataclass(frozen=True)
+class Near:
+    """Not farther than `km` kilometres from a place in degrees."""
+
+    lat: float
+    lon: float
+    km: float
+
+
+@dataclass(frozen=True)
+class TimeRange:
+    """From `since` to before `until`; None is no bound."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True)
 class Filters:
     """What a hit must satisfy; only what the caller sent."""
 
     species: str | None = None
     breed: str | None = None
     filename: str | None = None
+    status: str | None = None
+    animal_id: str | None = None
+    tags: tuple[str, ...] = ()
+    """All of them."""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    """All of them, by equality."""
+    near: Near | None = None
+    created: TimeRange | None = None
+    taken: TimeRange | None = None
+    """Photos that do not say when they were taken are in no such range."""
     exclude_ids: tuple[str, ...] = ()
+
+
+SortBy = Literal["created_at", "taken_at"]
+"""What a list without a query is sorted by, the newest first."""
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from petsearch.model import (
     Pixels,
     Point,
     Priority,
+    SortBy,
 )
 
 Tokens = NDArray[np.int64]
@@ -136,15 +137,24 @@ class Index(Protocol):
         """
 
     def list_newest(
-        self, collection: str, *, limit: int, filters: Filters, before: str | None = None
+        self,
+        collection: str,
+        *,
+        limit: int,
+        filters: Filters,
+        before: str | None = None,
+        sort: SortBy = "created_at",
     ) -> tuple[list[ImageRecord], str | None]:
-        """Records by creation time, newest first, and the cursor of the next page."""
+        """Records by a time, newest first, and the cursor of the next page.
+
+        By `taken_at`, records that do not say it are left out.
+        """
 
     def count(self, collection: str, filters: Filters) -> int:
         """How many points satisfy `filters`."""
 
     def facet(self, collection: str, field: str, filters: Filters) -> dict[str, int]:
-        """Points per value of a keyword field (`breed`, `species`), most frequent first."""
+        """Points per value of a keyword field (`breed`, `tags`), most frequent first."""
 
     def delete(self, collection: str, image_ids: Sequence[str]) -> None:
         """Delete points; absent ones are ignored."""

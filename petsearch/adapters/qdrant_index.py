@@ -11,14 +11,16 @@ from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
 from petsearch.adapters.newest_cursor import read_cursor, write_cursor
+from petsearch.adapters.qdrant_filters import to_filter
 from petsearch.adapters.qdrant_payload import (
     DATETIME_FIELDS,
     KEYWORD_FIELDS,
+    LOCATION_FIELD,
     from_payload,
     to_payload,
 )
 from petsearch.errors import InvalidInput, NotFound, PetsearchError, StorageFull, Unavailable
-from petsearch.model import Embedding, Filters, Hit, ImageRecord, Point
+from petsearch.model import Embedding, Filters, Hit, ImageRecord, Point, SortBy
 
 _ALIAS = "pets"
 _GRPC_PORT = 6334
@@ -143,35 +145,41 @@ class QdrantIndex:
                 collection,
                 query=embedding.tolist(),
                 limit=limit,
-                query_filter=_to_filter(filters),
+                query_filter=to_filter(filters),
                 score_threshold=min_score,
                 with_payload=True,
             ).points
         return [Hit(from_payload(str(p.id), p.payload or {}), p.score) for p in found]
 
     def list_newest(
-        self, collection: str, *, limit: int, filters: Filters, before: str | None = None
+        self,
+        collection: str,
+        *,
+        limit: int,
+        filters: Filters,
+        before: str | None = None,
+        sort: SortBy = "created_at",
     ) -> tuple[list[ImageRecord], str | None]:
         """See `Index.list_newest`."""
         start, seen = read_cursor(before)
         with _translated():
             found, _ = self._client.scroll(
                 collection,
-                scroll_filter=_to_filter(filters, also_exclude=seen),
+                scroll_filter=to_filter(filters, also_exclude=seen),
                 limit=limit,
                 order_by=models.OrderBy(
-                    key="created_at",
+                    key=sort,
                     direction=models.Direction.DESC,
                     start_from=start,
                 ),
             )
         records = [from_payload(str(r.id), r.payload or {}) for r in found]
-        return records, write_cursor(records, start, seen) if len(records) == limit else None
+        return records, write_cursor(records, start, seen, sort) if len(records) == limit else None
 
     def count(self, collection: str, filters: Filters) -> int:
         """See `Index.count`."""
         with _translated():
-            counted = self._client.count(collection, count_filter=_to_filter(filters), exact=True)
+            counted = self._client.count(collection, count_filter=to_filter(filters), exact=True)
         return counted.count
 
     def facet(self, collection: str, field: str, filters: Filters) -> dict[str, int]:
@@ -180,7 +188,7 @@ class QdrantIndex:
             found = self._client.facet(
                 collection,
                 field,
-                facet_filter=_to_filter(filters),
+                facet_filter=to_filter(filters),
                 limit=_FACET_VALUES,
                 exact=True,
             )
@@ -207,21 +215,8 @@ class QdrantIndex:
 
 def _payload_indexes() -> dict[str, models.PayloadSchemaType]:
     fields = dict.fromkeys(KEYWORD_FIELDS, models.PayloadSchemaType.KEYWORD)
+    fields[LOCATION_FIELD] = models.PayloadSchemaType.GEO
     return fields | dict.fromkeys(DATETIME_FIELDS, models.PayloadSchemaType.DATETIME)
-
-
-def _to_filter(filters: Filters, *, also_exclude: Sequence[str] = ()) -> models.Filter | None:
-    wanted = {"species": filters.species, "breed": filters.breed, "filename": filters.filename}
-    must: list[models.Condition] = [
-        models.FieldCondition(key=key, match=models.MatchValue(value=value))
-        for key, value in wanted.items()
-        if value is not None
-    ]
-    excluded = [*filters.exclude_ids, *also_exclude]
-    if not must and not excluded:
-        return None
-    must_not: list[models.Condition] = [models.HasIdCondition(has_id=[*excluded])]
-    return models.Filter(must=must, must_not=must_not if excluded else None)
 
 
 @contextmanager

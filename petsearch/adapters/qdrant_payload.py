@@ -1,9 +1,18 @@
 """How an `ImageRecord` is written as the payload of a Qdrant point, and read back."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from petsearch.model import ImageMetadata, ImageRecord, ItemRef, JsonDict, Prediction
+from petsearch.model import (
+    Filters,
+    ImageMetadata,
+    ImageRecord,
+    ItemRef,
+    JsonDict,
+    Prediction,
+    TimeRange,
+)
 
 KEYWORD_FIELDS = (
     "species",
@@ -21,6 +30,10 @@ DATETIME_FIELDS = ("created_at", "taken_at")
 """Payload fields with a datetime index: what can be sorted and cut by range."""
 
 
+LOCATION_FIELD = "location"
+"""The payload field with a geo index: `{lat, lon}` or null."""
+
+
 def to_payload(record: ImageRecord) -> JsonDict:
     """A JSON object; `breed` and `species` hold what is shown, label or prediction."""
     said = record.metadata
@@ -35,7 +48,8 @@ def to_payload(record: ImageRecord) -> JsonDict:
         "tags": list(said.tags),
         "taken_at": said.taken_at.isoformat() if said.taken_at else None,
         "attributes": dict(said.attributes),
-        "attributes_list": [f"{key}={value}" for key, value in sorted(said.attributes.items())],
+        "attributes_list": attribute_words(said.attributes),
+        LOCATION_FIELD: _location_to_json(said.location),
         "sha256": record.sha256,
         "width": record.width,
         "height": record.height,
@@ -48,6 +62,31 @@ def to_payload(record: ImageRecord) -> JsonDict:
         "first_seen": _ref_to_json(record.first_seen),
         "sources": [_ref_to_json(ref) for ref in record.sources],
     }
+
+
+def attribute_words(attributes: Mapping[str, str]) -> list[str]:
+    """Attributes as the keywords they are filtered by: `colour=red`."""
+    return [f"{key}={value}" for key, value in sorted(attributes.items())]
+
+
+def keyword_conditions(filters: Filters) -> list[tuple[str, str]]:
+    """Payload fields and the values they must hold."""
+    single = {
+        "species": filters.species,
+        "breed": filters.breed,
+        "filename": filters.filename,
+        "status": filters.status,
+        "animal_id": filters.animal_id,
+    }
+    wanted = [(field, value) for field, value in single.items() if value is not None]
+    wanted += [("tags", tag) for tag in filters.tags]
+    return wanted + [("attributes_list", words) for words in attribute_words(filters.attributes)]
+
+
+def time_conditions(filters: Filters) -> list[tuple[str, TimeRange]]:
+    """Payload fields and the ranges they must lie in."""
+    ranges = {"created_at": filters.created, "taken_at": filters.taken}
+    return [(field, times) for field, times in ranges.items() if times is not None]
 
 
 def from_payload(image_id: str, payload: JsonDict) -> ImageRecord:
@@ -80,7 +119,17 @@ def _metadata_from(payload: JsonDict) -> ImageMetadata:
         tags=tuple(payload["tags"]),
         taken_at=datetime.fromisoformat(taken_at) if taken_at else None,
         attributes=payload["attributes"],
+        # Points of earlier versions have no such field.
+        location=_location_from(payload.get(LOCATION_FIELD)),
     )
+
+
+def _location_to_json(location: tuple[float, float] | None) -> JsonDict | None:
+    return {"lat": location[0], "lon": location[1]} if location else None
+
+
+def _location_from(value: Any) -> tuple[float, float] | None:
+    return (value["lat"], value["lon"]) if value else None
 
 
 def _prediction_to_json(prediction: Prediction | None) -> JsonDict | None:
