@@ -11,6 +11,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from petsearch.calibration import Calibration
+
 Embedding = NDArray[np.float32]
 """float32, L2-normalised: `(dim,)`."""
 Embeddings = NDArray[np.float32]
@@ -76,6 +78,8 @@ class ModelInfo:
     """How a breed's name becomes prompts when a photo's breed is predicted."""
     device: str = "cpu"
     precision: str = "fp32"
+    calibration: Calibration | None = None
+    """What its scores are worth, where that was fitted."""
 
     @property
     def is_sample(self) -> bool:
@@ -233,6 +237,8 @@ class Hit:
 
     record: ImageRecord
     score: float
+    confidence: float | None = None
+    """Which share of such results is right, where the model is calibrated for such queries."""
 
 
 @dataclass(frozen=True)
@@ -241,6 +247,11 @@ class SearchResult:
 
     hits: tuple[Hit, ...]
     model_id: str
+    no_good_match: bool = False
+    """There are no hits, or the query seems to be about something else than these photos."""
+    searched_for: str | None = None
+    """The corrected text, where a name in it was corrected."""
+    next_cursor: str | None = None
 
 
 # --- jobs -----------------------------------------------------------------------------------

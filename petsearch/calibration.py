@@ -1,0 +1,155 @@
+"""What a score is worth: calibrated confidence, and whether a query is about something else.
+
+Both look at how far a score stands out from what the query scores with photos in general: the
+standard score z = (score - mean) / deviation, where mean and deviation follow from the query's
+embedding and from the mean and covariance of held-out photos' embeddings (ADR 0014).
+`training/calibrate.py` fits what is applied here and writes it as calibration.json.
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
+
+from petsearch.errors import ConfigurationError
+
+QueryKind = Literal["breed_text", "species_text", "photo"]
+"""A text that names a breed, one that names a species, a photo."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean and covariance of photos' embeddings; the covariance as factors and a rest."""
+
+    mean: tuple[float, ...]
+    """`(dim,)`"""
+    factors: tuple[tuple[float, ...], ...]
+    """`(rank, dim)`: the covariance is `factors.T @ factors + rest * identity`."""
+    rest: float
+
+    def of_scores(self, embedding: NDArray[np.float32]) -> tuple[float, float]:
+        """Mean and standard deviation of the scores of a query's embedding `(dim,)`."""
+        mean, factors = self._arrays
+        variance = float(np.square(factors @ embedding).sum()) + self.rest
+        return float(mean @ embedding), math.sqrt(variance)
+
+    @cached_property
+    def _arrays(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        return np.asarray(self.mean, np.float32), np.asarray(self.factors, np.float32)
+
+
+@dataclass(frozen=True)
+class Logistic:
+    """`1 / (1 + exp(-(slope z + intercept)))`, rising (Platt 1999)."""
+
+    slope: float
+    intercept: float
+
+    def at(self, z: float) -> float:
+        """0..1."""
+        return 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, self.slope * z + self.intercept))))
+
+    def inverse(self, share: float) -> float:
+        """The z at which the curve reaches `share`; infinite at 0 and 1."""
+        if not 0.0 < share < 1.0:
+            return math.inf if share >= 1.0 else -math.inf
+        return (math.log(share / (1.0 - share)) - self.intercept) / self.slope
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Of one model."""
+
+    spread: Spread
+    breed_text: Logistic
+    species_text: Logistic
+    photo: Logistic
+    off_topic_below: float
+    """A text whose best photo has a z below this is about something else."""
+
+    def __post_init__(self) -> None:
+        curves = (self.breed_text, self.species_text, self.photo)
+        if min(curve.slope for curve in curves) <= 0 or self.spread.rest <= 0:
+            raise ValueError("the slopes and the rest of the variance must be above 0")
+
+    def query(self, embedding: NDArray[np.float32]) -> "QueryCalibration":
+        """For the scores of one query."""
+        return QueryCalibration(self, *self.spread.of_scores(embedding))
+
+
+@dataclass(frozen=True)
+class QueryCalibration:
+    """Reads the scores of one query."""
+
+    calibration: Calibration
+    mean: float
+    deviation: float
+
+    def z(self, score: float) -> float:
+        """How many deviations above the mean a score is."""
+        return (score - self.mean) / self.deviation
+
+    def confidence(self, kind: QueryKind, score: float) -> float:
+        """Which share of results with such a score is right, 0..1."""
+        curve: Logistic = getattr(self.calibration, kind)
+        return curve.at(self.z(score))
+
+    def score_at(self, kind: QueryKind, confidence: float) -> float:
+        """The score from which on results have this confidence; infinite where none has."""
+        curve: Logistic = getattr(self.calibration, kind)
+        return self.mean + self.deviation * curve.inverse(confidence)
+
+    def is_off_topic(self, best_score: float) -> bool:
+        """Whether even the best photo does not stand out as it does for texts about pets."""
+        return self.z(best_score) < self.calibration.off_topic_below
+
+
+_CALIBRATION = TypeAdapter(Calibration)
+
+
+def read_calibration(data: bytes) -> Calibration:
+    """What is in a calibration.json.
+
+    Raises:
+        ConfigurationError: it is none.
+    """
+    try:
+        return calibration_from(json.loads(data))
+    except json.JSONDecodeError as error:
+        raise ConfigurationError(f"calibration.json is no JSON: {error}.") from error
+
+
+def calibration_from(content: Any) -> Calibration:
+    """From decoded JSON; errors as `read_calibration`."""
+    try:
+        return _CALIBRATION.validate_python(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ConfigurationError(
+            f"calibration.json cannot be used: {where}: {first['msg']}. "
+            "Write it again with: python -m training.calibrate"
+        ) from error
+
+
+def kind_of_text(text: str, breeds: Sequence[str], species: Sequence[str]) -> QueryKind | None:
+    """What a text names, if it names that alone: `siamese`, `a Siamese cat`, `dogs`, `the pug`."""
+    words = text.lower().split()
+    if words and words[0] in _ARTICLES:
+        words = words[1:]
+    name = " ".join(words)
+    singular = name.removesuffix("s")
+    if name in species or singular in species:
+        return "species_text"
+    forms = {name, singular}
+    forms |= {form.removesuffix(f" {word}") for form in (name, singular) for word in species}
+    return "breed_text" if forms & set(breeds) else None
+
+
+_ARTICLES = ("a", "an", "the")
