@@ -23,6 +23,7 @@ from petsearch.adapters.redis_ledger import RedisLedger
 from petsearch.batching import BatchingOptions, BatchObserver
 from petsearch.batching_embedder import BatchingEmbedder
 from petsearch.catalogue import Catalogue, Target, model_id_of
+from petsearch.embedding_cache import CachingEmbedder
 from petsearch.errors import ConfigurationError, NotFound
 from petsearch.images import ImageLimits
 from petsearch.ingest import IngestOptions, Ingestor
@@ -105,6 +106,7 @@ def build_services(settings: Settings) -> Services:
         opened.callback(celery_app.close)
         catalogue = Catalogue(index, embedder)
         limits = image_limits(settings)
+        asked_before = CachingEmbedder(embedder, most_texts=settings.cached_query_texts)
         return Services(
             settings=settings,
             embedder=embedder,
@@ -122,9 +124,9 @@ def build_services(settings: Settings) -> Services:
                 clock=_now,
             ),
             searcher=Searcher(
-                embedder=embedder,
+                embedder=asked_before,
                 index=index,
-                catalogue=catalogue,
+                catalogue=Catalogue(index, asked_before),
                 image_limits=limits,
                 max_query_characters=settings.limits.query_characters,
             ),

@@ -14,11 +14,28 @@ from petsearch.model import (
     Job,
     JobState,
     Outcome,
-    SearchResult,
 )
 
 ShortText = Annotated[str, StringConstraints(max_length=200, strip_whitespace=True)]
+AttributeName = Annotated[
+    str, StringConstraints(max_length=200, strip_whitespace=True, pattern=r"^[^=]+$")
+]
+"""Without "=", which parts name and value in a filter."""
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+class LocationBody(BaseModel):
+    """A place in degrees (WGS 84). EXIF is never read for it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    lat: Annotated[float, Field(ge=-90, le=90)]
+    lon: Annotated[float, Field(ge=-180, le=180)]
+
+    @classmethod
+    def of(cls, location: tuple[float, float] | None) -> Self | None:
+        """From latitude and longitude."""
+        return cls(lat=location[0], lon=location[1]) if location else None
 
 
 class PhotoMetadata(BaseModel):
@@ -33,7 +50,8 @@ class PhotoMetadata(BaseModel):
     status: ShortText | None = None
     tags: Annotated[list[ShortText], Field(max_length=50)] = []
     taken_at: datetime | None = None
-    attributes: Annotated[dict[ShortText, ShortText], Field(max_length=50)] = {}
+    attributes: Annotated[dict[AttributeName, ShortText], Field(max_length=50)] = {}
+    location: LocationBody | None = None
 
     def to_domain(self, filename: str) -> ImageMetadata:
         """The domain's metadata; `filename` is used where the client named none."""
@@ -46,6 +64,7 @@ class PhotoMetadata(BaseModel):
             tags=tuple(tag for tag in self.tags if tag),
             taken_at=self.taken_at,
             attributes=self.attributes,
+            location=(self.location.lat, self.location.lon) if self.location else None,
         )
 
 
@@ -110,6 +129,7 @@ class ImageBody(BaseModel):
     tags: list[str]
     attributes: dict[str, str]
     taken_at: datetime | None
+    location: LocationBody | None
     created_at: datetime
     width: int
     height: int
@@ -118,39 +138,7 @@ class ImageBody(BaseModel):
     @classmethod
     def of(cls, record: ImageRecord) -> Self:
         """From a record."""
-        return cls(**_image_fields(record))
-
-
-class HitBody(ImageBody):
-    """A search result. `score` is cosine similarity; higher is better."""
-
-    score: float
-    confidence: float | None = Field(
-        None, description="Calibrated share of such results that are right; null where not known."
-    )
-
-
-class SearchAnswer(BaseModel):
-    """Results, best first."""
-
-    items: list[HitBody]
-    no_good_match: bool
-    next_cursor: str | None = None
-    model_id: str
-    took_ms: float
-
-    @classmethod
-    def of(cls, result: SearchResult, took_ms: float) -> Self:
-        """From a search result."""
-        return cls(
-            items=[
-                HitBody(**_image_fields(hit.record), score=round(hit.score, 6), confidence=None)
-                for hit in result.hits
-            ],
-            no_good_match=not result.hits,
-            model_id=result.model_id,
-            took_ms=round(took_ms, 2),
-        )
+        return cls(**image_fields(record))
 
 
 class ImagePage(BaseModel):
@@ -313,7 +301,8 @@ class AncestorAnswer(BaseModel):
     results: list[AncestorHit]
 
 
-def _image_fields(record: ImageRecord) -> dict[str, object]:
+def image_fields(record: ImageRecord) -> dict[str, object]:
+    """The fields of an `ImageBody`."""
     said = record.metadata
     base = f"/v1/images/{record.image_id}"
     prediction = record.prediction
@@ -333,6 +322,7 @@ def _image_fields(record: ImageRecord) -> dict[str, object]:
         "tags": list(said.tags),
         "attributes": dict(said.attributes),
         "taken_at": said.taken_at,
+        "location": LocationBody.of(said.location),
         "created_at": record.created_at,
         "width": record.width,
         "height": record.height,
