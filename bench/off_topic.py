@@ -24,6 +24,7 @@ from training.metrics import auc
 
 if TYPE_CHECKING:
     from petsearch.adapters.open_clip_model import OpenClipModel
+    from training.config import DataConfig
 
 _DRAWINGS = 600
 
@@ -39,12 +40,10 @@ def main(
     configure_logging(level="ERROR")
     # Imported here: OpenMP must be told how to wait before torch is there.
     from petsearch.adapters.open_clip_model import load_model
-    from training.config import read_config
-    from training.evaluate import SAMPLE_CONFIG
 
     clip = load_model(model)
     calibration, gallery = _calibrated(clip, dataset, cache)
-    off_topic = list(read_config(SAMPLE_CONFIG).data.off_topic_held_out)
+    off_topic = list(_data().off_topic_held_out)
     templates = clip.info.prompt_templates
     asked = {"breed names": [label.breed for label in clip.info.labels]}
     asked["breed phrases"] = [f"a lost {breed} near the station" for breed in asked["breed names"]]
@@ -63,6 +62,13 @@ def main(
     Console().print(table)
 
 
+def _data() -> "DataConfig":
+    from training.config import read_config
+    from training.evaluate import SAMPLE_CONFIG
+
+    return read_config(SAMPLE_CONFIG).data
+
+
 def _calibrated(
     clip: "OpenClipModel", dataset: str, cache: Path | None
 ) -> tuple[Calibration, Embeddings]:
@@ -75,25 +81,25 @@ def _calibrated(
     else:
         real = load_photos(clip, dataset=dataset, cache=cache)
         photos = Gallery(real.embeddings, real.breeds, real.species)
-    fitted = clip.info.calibration or fit(photos.half(0), prepare_texts(clip))
+    fitted = clip.info.calibration or fit(photos.half(0), prepare_texts(clip, _data()))
     return fitted, photos.half(1).embeddings
 
 
 def _figures(
     calibration: Calibration, asked: Embeddings, away: Embeddings, gallery: Embeddings
 ) -> list[str]:
-    from training.calibrate import best_z
+    from training.calibrate import best_photos
 
-    on, off = (best_z(rows, gallery, calibration.spread) for rows in (asked, away))
-    score_on, score_off = ((rows @ gallery.T).max(axis=1) for rows in (asked, away))
-    bound = calibration.off_topic_below
+    line = calibration.off_topic
+    best, best_away = (best_photos(rows, gallery, calibration.spread) for rows in (asked, away))
+    on, off = best.on_topic(line), best_away.on_topic(line)
     return [
         f"{auc(on, off):.3f}",
         f"{_flagged_at_5_percent(on, off):.2f}",
-        f"{(off < bound).mean():.2f}",
-        f"{(on < bound).mean():.2f}",
-        f"{auc(score_on, score_off):.3f}",
-        f"{_flagged_at_5_percent(score_on, score_off):.2f}",
+        f"{best_away.are_off_topic(line).mean():.2f}",
+        f"{best.are_off_topic(line).mean():.2f}",
+        f"{auc(best.score, best_away.score):.3f}",
+        f"{_flagged_at_5_percent(best.score, best_away.score):.2f}",
     ]
 
 

@@ -63,6 +63,23 @@ class Logistic:
 
 
 @dataclass(frozen=True)
+class OffTopic:
+    """A line between texts about pets and others, by the score and the z of their best photo.
+
+    Which of the two tells more depends on the model: one that was trained to keep other texts away
+    from every photo gives them low scores, any other gives them a best photo like all photos.
+    """
+
+    score_weight: float
+    z_weight: float
+    below: float
+
+    def holds(self, score: float, z: float) -> bool:
+        """Whether a text with such a best photo is about something else."""
+        return self.score_weight * score + self.z_weight * z < self.below
+
+
+@dataclass(frozen=True)
 class Calibration:
     """Of one model."""
 
@@ -70,8 +87,7 @@ class Calibration:
     breed_text: Logistic
     species_text: Logistic
     photo: Logistic
-    off_topic_below: float
-    """A text whose best photo has a z below this is about something else."""
+    off_topic: OffTopic
 
     def __post_init__(self) -> None:
         curves = (self.breed_text, self.species_text, self.photo)
@@ -106,8 +122,8 @@ class QueryCalibration:
         return self.mean + self.deviation * curve.inverse(confidence)
 
     def is_off_topic(self, best_score: float) -> bool:
-        """Whether even the best photo does not stand out as it does for texts about pets."""
-        return self.z(best_score) < self.calibration.off_topic_below
+        """Whether even the best photo does not match as it does for texts about pets."""
+        return self.calibration.off_topic.holds(best_score, self.z(best_score))
 
 
 _CALIBRATION = TypeAdapter(Calibration)

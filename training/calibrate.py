@@ -2,12 +2,13 @@
 
 Protocol: photos that no training saw are halved. One half gives mean and covariance of embeddings
 and the curves; the other half measures them, as gallery and as query photos. A query's results are
-its best 2R photos, R being how many are right, so that rights and wrongs are about as many. Texts
-about something else set no curve: the bound is where a share of texts about pets falls below it.
+its best 2R photos, R being how many are right, so that rights and wrongs balance. Texts about
+something else are the listed ones and random words; those held out for evaluation are not used.
 Logistic curves: Platt, "Probabilistic outputs for support vector machines", 1999.
 """
 
 import json
+import random
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,27 +17,32 @@ from typing import Annotated
 import numpy as np
 import typer
 from numpy.typing import NDArray
+from open_clip.tokenizer import SimpleTokenizer
 
 from petsearch.adapters.open_clip_model import OpenClipModel, load_model
-from petsearch.calibration import Calibration, Logistic, QueryKind, Spread
+from petsearch.calibration import Calibration, Logistic, OffTopic, QueryKind, Spread
 from petsearch.errors import ConfigurationError, InvalidInput
 from petsearch.model import Embeddings, Label
 from petsearch.observability import configure_logging
 from petsearch.photo_sources import DatasetOptions, from_dataset
 from training.calibration_metrics import brier_score, expected_calibration_error
-from training.evaluate import embed_texts
-from training.gallery import Gallery, drawn_gallery, photo_gallery
+from training.config import DataConfig, read_config
+from training.data import background_words
+from training.evaluate import SAMPLE_CONFIG, embed_texts
+from training.gallery import SEED, Gallery, drawn_gallery, photo_gallery
+from training.logistic_regression import fit_weights
 from training.model_folder import write_json
 
 CALIBRATION = "calibration.json"
 FLAGGED_SHARE = 0.05
 """Of texts about pets that are called off topic, in exchange for those that are."""
 DRAWINGS = 1200
+_RANDOM_TEXTS = 300
 _RANK = 16
 """Of the covariance: more changes no figure (ADR 0014)."""
 _DIGITS = 5
 _KINDS: tuple[QueryKind, ...] = ("breed_text", "species_text", "photo")
-_PHRASES = ("{}", "a {}", "my {}", "lost {}", "fluffy {}", "{} on a sofa", "two {}s")
+_PHRASES = ("{}", "a {}", "my {}", "lost {}", "fluffy {}", "{} on a sofa")
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,9 @@ class Texts:
     species: Embeddings
     """`(species, dim)`, in the order of `species_names`."""
     about_pets: Embeddings
-    """`(n, dim)`: breeds as people write them; they set the bound of what is off topic."""
+    """`(n, dim)`: breeds as people write them."""
+    about_else: Embeddings
+    """`(m, dim)`: listed texts and random words of the tokenizer's vocabulary."""
 
     @property
     def species_names(self) -> list[str]:
@@ -76,8 +84,31 @@ class KindReport:
     brier_of_a_constant: float
 
 
-def prepare_texts(model: OpenClipModel) -> Texts:
-    """Embed the texts as searches do."""
+@dataclass(frozen=True)
+class BestPhotos:
+    """Score and z of the best photo of each text, `(n,)`."""
+
+    score: NDArray[np.float64]
+    z: NDArray[np.float64]
+
+    @property
+    def features(self) -> NDArray[np.float64]:
+        """`(n, 2)`"""
+        return np.stack([self.score, self.z], axis=1)
+
+    def are_off_topic(self, line: OffTopic) -> NDArray[np.bool_]:
+        """What a calibration says of each."""
+        pairs = zip(self.score, self.z, strict=True)
+        return np.array([line.holds(float(score), float(z)) for score, z in pairs])
+
+    def on_topic(self, line: OffTopic) -> NDArray[np.float64]:
+        """The higher, the more a text is about pets."""
+        ranked: NDArray[np.float64] = self.features @ np.array([line.score_weight, line.z_weight])
+        return ranked
+
+
+def prepare_texts(model: OpenClipModel, data: DataConfig) -> Texts:
+    """Embed the texts as searches do; `data` names texts about something else."""
     labels = model.info.labels
     templates = model.info.prompt_templates
     species = sorted({label.species for label in labels})
@@ -87,19 +118,26 @@ def prepare_texts(model: OpenClipModel) -> Texts:
         breeds=embed_texts(model, [label.breed for label in labels], templates),
         species=embed_texts(model, species, templates),
         about_pets=embed_texts(model, phrases, templates),
+        about_else=embed_texts(model, _texts_about_else(data), templates),
     )
+
+
+def _texts_about_else(data: DataConfig) -> list[str]:
+    rng = random.Random(SEED)
+    words = background_words(SimpleTokenizer().encoder, data.off_topic_held_out)
+    some = [" ".join(rng.choices(words, k=rng.randint(1, 3))) for _ in range(_RANDOM_TEXTS)]
+    return [*data.off_topic, *some]
 
 
 def fit(gallery: Gallery, texts: Texts) -> Calibration:
     """From one half of the photos."""
     spread = _spread(gallery.embeddings)
-    curves = {kind: _logistic(results_of(kind, gallery, texts, spread)) for kind in _KINDS}
-    best = best_z(texts.about_pets, gallery.embeddings, spread)
-    return Calibration(
-        spread=spread,
-        off_topic_below=_rounded(float(np.quantile(best, FLAGGED_SHARE))),
-        **curves,
+    curves = {kind: fit_logistic(results_of(kind, gallery, texts, spread)) for kind in _KINDS}
+    about_pets, about_else = (
+        best_photos(rows, gallery.embeddings, spread)
+        for rows in (texts.about_pets, texts.about_else)
     )
+    return Calibration(spread=spread, off_topic=fit_off_topic(about_pets, about_else), **curves)
 
 
 def check(calibration: Calibration, gallery: Gallery, texts: Texts) -> dict[QueryKind, KindReport]:
@@ -138,10 +176,10 @@ def standard_scores(
     return scores
 
 
-def best_z(queries: Embeddings, gallery: Embeddings, spread: Spread) -> NDArray[np.float64]:
-    """z of each query's best photo, `(queries,)`: low for texts about something else."""
-    best: NDArray[np.float64] = standard_scores(queries, gallery, spread).max(axis=1)
-    return best
+def best_photos(queries: Embeddings, gallery: Embeddings, spread: Spread) -> BestPhotos:
+    """Of each query."""
+    best = (queries @ gallery.T).max(axis=1).astype(np.float64)
+    return BestPhotos(best, standard_scores(queries, gallery, spread).max(axis=1))
 
 
 def _best_2r(z: NDArray[np.float64], right: NDArray[np.bool_]) -> Results:
@@ -167,17 +205,29 @@ def _spread(embeddings: Embeddings) -> Spread:
     )
 
 
-def _logistic(results: Results, steps: int = 50) -> Logistic:
-    """By Newton's method; a small ridge keeps it finite where z parts right from wrong."""
-    x = np.stack([results.z, np.ones_like(results.z)], axis=1)
-    weights = np.zeros(2)
-    ridge = np.array([1e-2, 1e-6])
-    for _ in range(steps):
-        shares = 1 / (1 + np.exp(-np.clip(x @ weights, -60, 60)))
-        slope = x.T @ (results.is_right - shares) - ridge * weights
-        curvature = (x * (shares * (1 - shares))[:, None]).T @ x + np.diag(ridge)
-        weights += np.linalg.solve(curvature, slope)
-    return Logistic(_rounded(float(weights[0])), _rounded(float(weights[1])))
+def fit_logistic(results: Results) -> Logistic:
+    """The share that is right, as a curve of z."""
+    slope, intercept = fit_weights(results.z[:, None], results.is_right)
+    return Logistic(_rounded(slope), _rounded(intercept))
+
+
+def fit_off_topic(about_pets: BestPhotos, about_else: BestPhotos) -> OffTopic:
+    """The line by logistic regression, both sides weighing alike.
+
+    It lies halfway, or lower, where fewer than `FLAGGED_SHARE` of texts about pets are below it.
+    """
+    features = np.concatenate([about_pets.features, about_else.features])
+    scale = features.std(axis=0)
+    is_pet = np.repeat([True, False], [len(about_pets.score), len(about_else.score)])
+    shares = np.where(is_pet, 0.5 / is_pet.mean(), 0.5 / (1 - is_pet.mean()))
+    mean = features.mean(axis=0)
+    centred = (features - mean) / scale
+    *weights, intercept = fit_weights(centred, is_pet, shares=shares, ridge=1.0)
+    score_weight, z_weight = (_rounded(float(w / s)) for w, s in zip(weights, scale, strict=True))
+    direction = np.array([score_weight, z_weight])
+    halfway = float(mean @ direction) - intercept
+    lowest = float(np.quantile(about_pets.features @ direction, FLAGGED_SHARE))
+    return OffTopic(score_weight, z_weight, _rounded(min(halfway, lowest)))
 
 
 def _report(curve: Logistic, results: Results) -> KindReport:
@@ -203,11 +253,13 @@ def main(
     ] = "",
     split: Annotated[str, typer.Option()] = "test",
     label_column: Annotated[str, typer.Option()] = "label",
+    config: Annotated[Path, typer.Option(help="Names texts about something else.")] = SAMPLE_CONFIG,
     out: Annotated[Path | None, typer.Option(help="Write into this folder instead.")] = None,
 ) -> None:
     """Fit on one half of the photos, check on the other, and write what fits."""
     configure_logging(level="WARNING")
     try:
+        data = read_config(config).data
         loaded = load_model(f"dir:{model}")
         if dataset:
             options = DatasetOptions(split, label_column, limit=None)
@@ -217,7 +269,7 @@ def main(
     except (ConfigurationError, InvalidInput) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from error
-    texts = prepare_texts(loaded)
+    texts = prepare_texts(loaded, data)
     calibration = fit(gallery.half(0), texts)
     report = check(calibration, gallery.half(1), texts)
     write_json((out or model) / CALIBRATION, asdict(calibration))

@@ -38,9 +38,9 @@ class Gallery:
         return Gallery(self.embeddings[chosen], self.breeds[chosen], self.species[chosen])
 
 
-def drawn_gallery(model: OpenClipModel, count: int) -> Gallery:
-    """Drawings of a seed that nothing else uses."""
-    drawings = list(catalogue(count, SEED))
+def drawn_gallery(model: OpenClipModel, count: int, seed: int = SEED) -> Gallery:
+    """The first `count` drawings of a seed; by default of one that nothing else uses."""
+    drawings = list(catalogue(count, seed))
     return Gallery(
         embed_drawings(model, drawings),
         np.array([drawing.kind for drawing in drawings]),

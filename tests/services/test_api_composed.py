@@ -225,3 +225,41 @@ def test_a_misspelt_breed_is_searched_for_by_its_name_and_said(client: Client) -
 def test_a_correction_filters_nothing(client: Client) -> None:
     corrected = client.search("siamease", limit=100)
     assert len(set(breeds(corrected))) == 19
+
+
+def test_confidence_is_said_for_breeds_species_and_photos_only(client: Client) -> None:
+    siamese = client.search("a Siamese cat", limit=2)["items"]
+    assert all(hit["confidence"] > 0.8 for hit in siamese)
+    assert client.search("dog", limit=1)["items"][0]["confidence"] > 0.8
+    similar = client.similar(siamese[0]["image_id"], limit=1)["items"][0]
+    assert 0 < similar["confidence"] < 1
+    for other in ("husky in the snow", "red sports car"):
+        assert client.search(other, limit=1)["items"][0]["confidence"] is None
+    raw = client.search("siamese", limit=1, prompt="raw")["items"][0]
+    assert raw["confidence"] is None
+
+
+def test_a_least_confidence_cuts_where_it_says(client: Client) -> None:
+    sure = client.search("dalmatian", limit=100, min_confidence=0.5)["items"]
+    every = client.search("dalmatian", limit=100)["items"]
+    expected = [hit["image_id"] for hit in every if hit["confidence"] >= 0.5]
+    assert [hit["image_id"] for hit in sure] == expected
+    assert 0 < len(sure) < len(every)
+
+
+def test_a_least_confidence_where_none_is_known_is_refused(http: httpx.Client) -> None:
+    answer = http.get("/v1/search", params={"q": "husky in snow", "min_confidence": 0.5})
+    assert answer.status_code == 422
+    assert "min_confidence" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("query", ["red sports car", "slice of pizza", "helicopter", "tax invoice"])
+def test_a_query_about_something_else_is_said_to_be_one(client: Client, query: str) -> None:
+    answer = client.search(query, limit=3)
+    assert answer["no_good_match"] is True
+    assert len(answer["items"]) == 3
+
+
+@pytest.mark.parametrize("query", ["siamese", "black dog", "husky in the snow", "kitten"])
+def test_a_query_about_pets_is_not(client: Client, query: str) -> None:
+    assert client.search(query, limit=3)["no_good_match"] is False
