@@ -1,7 +1,7 @@
 """What a score is worth: calibrated confidence, and whether a query is about something else.
 
-Both look at how far a score stands out from what the query scores with photos in general: the
-standard score z = (score - mean) / deviation, where mean and deviation follow from the query's
+Both look at a score and at how far it stands out from what the query scores with photos in general:
+the standard score z = (score - mean) / deviation, where mean and deviation follow from the query's
 embedding and from the mean and covariance of held-out photos' embeddings (ADR 0014).
 `training/calibrate.py` fits what is applied here and writes it as calibration.json.
 """
@@ -46,20 +46,14 @@ class Spread:
 
 @dataclass(frozen=True)
 class Logistic:
-    """`1 / (1 + exp(-(slope z + intercept)))`, rising (Platt 1999)."""
+    """`1 / (1 + exp(-(score_weight score + z_weight z + intercept)))` (Platt 1999).
 
-    slope: float
+    Neither weight is below 0, so for any one query it rises with the score.
+    """
+
+    score_weight: float
+    z_weight: float
     intercept: float
-
-    def at(self, z: float) -> float:
-        """0..1."""
-        return 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, self.slope * z + self.intercept))))
-
-    def inverse(self, share: float) -> float:
-        """The z at which the curve reaches `share`; infinite at 0 and 1."""
-        if not 0.0 < share < 1.0:
-            return math.inf if share >= 1.0 else -math.inf
-        return (math.log(share / (1.0 - share)) - self.intercept) / self.slope
 
 
 @dataclass(frozen=True)
@@ -90,9 +84,12 @@ class Calibration:
     off_topic: OffTopic
 
     def __post_init__(self) -> None:
-        curves = (self.breed_text, self.species_text, self.photo)
-        if min(curve.slope for curve in curves) <= 0 or self.spread.rest <= 0:
-            raise ValueError("the slopes and the rest of the variance must be above 0")
+        for curve in (self.breed_text, self.species_text, self.photo):
+            weights = (curve.score_weight, curve.z_weight)
+            if min(weights) < 0 or max(weights) <= 0:
+                raise ValueError("a curve must rise: no weight below 0, one above")
+        if self.spread.rest <= 0:
+            raise ValueError("the rest of the variance must be above 0")
 
     def query(self, embedding: NDArray[np.float32]) -> "QueryCalibration":
         """For the scores of one query."""
@@ -113,13 +110,21 @@ class QueryCalibration:
 
     def confidence(self, kind: QueryKind, score: float) -> float:
         """Which share of results with such a score is right, 0..1."""
-        curve: Logistic = getattr(self.calibration, kind)
-        return curve.at(self.z(score))
+        slope, intercept = self._line(kind)
+        return 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, slope * score + intercept))))
 
     def score_at(self, kind: QueryKind, confidence: float) -> float:
         """The score from which on results have this confidence; infinite where none has."""
+        if not 0.0 < confidence < 1.0:
+            return math.inf if confidence >= 1.0 else -math.inf
+        slope, intercept = self._line(kind)
+        return (math.log(confidence / (1.0 - confidence)) - intercept) / slope
+
+    def _line(self, kind: QueryKind) -> tuple[float, float]:
+        """Slope and intercept of the curve's exponent, as a line over this query's scores."""
         curve: Logistic = getattr(self.calibration, kind)
-        return self.mean + self.deviation * curve.inverse(confidence)
+        slope = curve.score_weight + curve.z_weight / self.deviation
+        return slope, curve.intercept - curve.z_weight * self.mean / self.deviation
 
     def is_off_topic(self, best_score: float) -> bool:
         """Whether even the best photo does not match as it does for texts about pets."""

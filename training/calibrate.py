@@ -69,6 +69,7 @@ class Texts:
 class Results:
     """Results of all queries of one kind."""
 
+    score: NDArray[np.float64]
     z: NDArray[np.float64]
     is_right: NDArray[np.bool_]
 
@@ -161,10 +162,11 @@ def results_of(kind: QueryKind, gallery: Gallery, texts: Texts, spread: Spread) 
     else:
         queries, right = gallery.embeddings, gallery.breeds[:, None] == gallery.breeds
     z = standard_scores(queries, gallery.embeddings, spread)
+    score = queries @ gallery.embeddings.T
     if kind == "photo":
         np.fill_diagonal(z, -np.inf)  # a photo is no result of its own
         np.fill_diagonal(right, val=False)
-    return _best_2r(z, right)
+    return _best_2r(score, z, right)
 
 
 def standard_scores(
@@ -182,14 +184,14 @@ def best_photos(queries: Embeddings, gallery: Embeddings, spread: Spread) -> Bes
     return BestPhotos(best, standard_scores(queries, gallery, spread).max(axis=1))
 
 
-def _best_2r(z: NDArray[np.float64], right: NDArray[np.bool_]) -> Results:
-    all_z, all_right = [], []
-    for row, row_right in zip(z, right, strict=True):
-        best = np.argsort(-row, kind="stable")[: 2 * int(row_right.sum())]
-        best = best[np.isfinite(row[best])]
-        all_z.append(row[best])
-        all_right.append(row_right[best])
-    return Results(np.concatenate(all_z), np.concatenate(all_right))
+def _best_2r(score: Embeddings, z: NDArray[np.float64], right: NDArray[np.bool_]) -> Results:
+    rows = []
+    for row, row_right in enumerate(right):
+        best = np.argsort(-z[row], kind="stable")[: 2 * int(row_right.sum())]
+        best = best[np.isfinite(z[row, best])]
+        rows.append((score[row, best], z[row, best], row_right[best]))
+    scores, standard, is_right = (np.concatenate(column) for column in zip(*rows, strict=True))
+    return Results(scores.astype(np.float64), standard, is_right)
 
 
 def _spread(embeddings: Embeddings) -> Spread:
@@ -206,9 +208,20 @@ def _spread(embeddings: Embeddings) -> Spread:
 
 
 def fit_logistic(results: Results) -> Logistic:
-    """The share that is right, as a curve of z."""
-    slope, intercept = fit_weights(results.z[:, None], results.is_right)
-    return Logistic(_rounded(slope), _rounded(intercept))
+    """The share that is right, as a curve of score and z; of one of them if the other falls."""
+    both = np.stack([results.score, results.z], axis=1)
+    for used in ([True, True], [False, True], [True, False]):
+        features = both * used
+        scale = np.maximum(features.std(axis=0), 1e-9)
+        mean = features.mean(axis=0)
+        *weights, intercept = fit_weights((features - mean) / scale, results.is_right)
+        raw = np.array(weights) / scale
+        if (raw >= 0).all() and (raw > 0).any():
+            break
+    else:
+        raise ConfigurationError("Scores do not rise with what is right: nothing to calibrate.")
+    score_weight, z_weight = (_rounded(float(weight)) for weight in raw)
+    return Logistic(score_weight, z_weight, _rounded(intercept - float(raw @ mean)))
 
 
 def fit_off_topic(about_pets: BestPhotos, about_else: BestPhotos) -> OffTopic:
@@ -231,7 +244,8 @@ def fit_off_topic(about_pets: BestPhotos, about_else: BestPhotos) -> OffTopic:
 
 
 def _report(curve: Logistic, results: Results) -> KindReport:
-    shares = np.array([curve.at(float(z)) for z in results.z])
+    line = curve.score_weight * results.score + curve.z_weight * results.z + curve.intercept
+    shares = 1 / (1 + np.exp(-np.clip(line, -60, 60)))
     right = results.is_right.astype(float)
     return KindReport(
         results=len(right),

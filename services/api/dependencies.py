@@ -29,7 +29,13 @@ def _search_options(
     group_by: Annotated[
         GroupBy | None, Query(description="animal: the best photo of each animal_id")
     ] = None,
-    cursor: Annotated[str | None, Query(max_length=MAX_CURSOR)] = None,
+    cursor: Annotated[
+        str | None,
+        Query(
+            max_length=MAX_CURSOR,
+            description="next_cursor of the page before; a walk ends after 1,000 results",
+        ),
+    ] = None,
 ) -> SearchOptions:
     return SearchOptions(
         limit=limit,

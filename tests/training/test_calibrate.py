@@ -103,15 +103,26 @@ def test_a_calibration_of_real_photos_holds_on_the_other_half(shared: Path) -> N
 
 def test_a_curve_is_found_again() -> None:
     rng = np.random.default_rng(0)
-    z = rng.uniform(-1, 5, 20_000)
-    shares = 1 / (1 + np.exp(-(1.7 * z - 3.0)))
-    found = fit_logistic(Results(z, rng.random(len(z)) < shares))
-    assert (found.slope, found.intercept) == pytest.approx((1.7, -3.0), rel=0.05)
+    score, z = rng.uniform(0, 1, 40_000), rng.uniform(-1, 5, 40_000)
+    shares = 1 / (1 + np.exp(-(2.0 * score + 1.7 * z - 3.0)))
+    found = fit_logistic(Results(score, z, rng.random(len(z)) < shares))
+    weights = (found.score_weight, found.z_weight, found.intercept)
+    assert weights == pytest.approx((2.0, 1.7, -3.0), rel=0.06)
+
+
+def test_what_falls_is_left_out_of_a_curve() -> None:
+    rng = np.random.default_rng(0)
+    score, z = rng.uniform(0, 1, 10_000), rng.uniform(-1, 5, 10_000)
+    shares = 1 / (1 + np.exp(-(1.7 * z - 2.0 * score - 3.0)))
+    found = fit_logistic(Results(score, z, rng.random(len(z)) < shares))
+    assert found.score_weight == 0.0
+    assert found.z_weight > 1.0
 
 
 def test_rights_and_wrongs_that_z_parts_still_give_a_finite_curve() -> None:
-    found = fit_logistic(Results(np.arange(-5.0, 5.0), np.arange(-5.0, 5.0) > 0))
-    assert 0 < found.slope < 100
+    z = np.arange(-5.0, 5.0)
+    found = fit_logistic(Results(np.zeros_like(z), z, z > 0))
+    assert 0 < found.z_weight < 100
 
 
 def test_the_calibration_error_is_that_of_its_bins() -> None:

@@ -39,8 +39,8 @@ def spread_of(photos: Embeddings) -> Spread:
 
 @pytest.fixture
 def calibration() -> Calibration:
-    curve = Logistic(2.0, -3.0)
-    return Calibration(spread_of(embeddings(200)), curve, curve, Logistic(1.0, -1.0), LINE)
+    curve = Logistic(1.0, 2.0, -3.0)
+    return Calibration(spread_of(embeddings(200)), curve, curve, Logistic(0.0, 1.0, -1.0), LINE)
 
 
 def test_mean_and_deviation_are_those_of_the_scores(calibration: Calibration) -> None:
@@ -119,9 +119,9 @@ def test_a_broken_file_is_named(
         read_calibration(data)
 
 
-def test_a_curve_that_falls_is_refused(calibration: Calibration) -> None:
-    falling = asdict(calibration) | {"photo": {"slope": -1.0, "intercept": 0.0}}
-    with pytest.raises(ConfigurationError, match="slopes"):
-        read_calibration(json.dumps(falling).encode())
-    with pytest.raises(ValueError, match="slopes"):
-        replace(calibration, photo=Logistic(0.0, 0.0))
+def test_a_curve_that_does_not_rise_is_refused(calibration: Calibration) -> None:
+    falling = {"score_weight": 1.0, "z_weight": -1.0, "intercept": 0.0}
+    with pytest.raises(ConfigurationError, match="must rise"):
+        read_calibration(json.dumps(asdict(calibration) | {"photo": falling}).encode())
+    with pytest.raises(ValueError, match="must rise"):
+        replace(calibration, photo=Logistic(0.0, 0.0, 0.0))
