@@ -29,6 +29,7 @@ from petsearch.chunk_worker import ChunkWorker
 from petsearch.dependency_gate import DependencyGate
 from petsearch.dispatching import Dispatcher, DispatchOptions
 from petsearch.duplicates import Duplicates
+from petsearch.embedding_cache import CachingEmbedder
 from petsearch.enumeration import Enumerator
 from petsearch.errors import ConfigurationError, NotFound
 from petsearch.images import ImageLimits
@@ -216,6 +217,7 @@ def build_services(
             sources=sources,
             clock=_now,
         )
+        asked_before = CachingEmbedder(embedder, most_texts=settings.cached_query_texts)
         return Services(
             settings=settings,
             embedder=embedder,
@@ -236,9 +238,9 @@ def build_services(
                 clock=_now,
             ),
             searcher=Searcher(
-                embedder=embedder,
+                embedder=asked_before,
                 index=index,
-                catalogue=catalogue,
+                catalogue=Catalogue(index, asked_before),
                 image_limits=limits,
                 max_query_characters=settings.limits.query_characters,
             ),

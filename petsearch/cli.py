@@ -149,11 +149,7 @@ def search(
     if as_json:
         print_json(answer)
         return
-    rows = [
-        (f"{hit['score']:.3f}", _breed(hit), hit["filename"], hit["image_id"])
-        for hit in answer["items"]
-    ]
-    print_table(("score", "breed", "file", "image_id"), rows, empty="Nothing was found.")
+    _print_found(answer)
 
 
 @app.command()
@@ -171,6 +167,24 @@ def reconcile(
     _configure_logging(default_level="WARNING")
     if not run(data_dir, fix=fix, as_json=as_json):
         raise typer.Exit(EXIT_PARTLY)
+
+
+def _print_found(answer: JsonDict) -> None:
+    if answer["searched_for"]:
+        say(f"Searched for: {answer['searched_for']}")
+    if answer["no_good_match"] and answer["items"]:
+        say("Nothing matches well; these come nearest.")
+    rows = [
+        (f"{hit['score']:.3f}", _share(hit), _breed(hit), hit["filename"], hit["image_id"])
+        for hit in answer["items"]
+    ]
+    headers = ("score", "right", "breed", "file", "image_id")
+    print_table(headers, rows, empty="Nothing was found.")
+
+
+def _share(hit: JsonDict) -> str:
+    """The calibrated confidence, where it is known."""
+    return "" if hit["confidence"] is None else f"{hit['confidence']:.0%}"
 
 
 def _configure_logging(default_level: str | None = None) -> None:

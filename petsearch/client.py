@@ -84,8 +84,20 @@ class Client:
         self._http.close()
 
     def search(self, query: str, **options: Any) -> JsonDict:
-        """Search by words; `options` as in `GET /v1/search` (limit, species, breed, min_score)."""
+        """Search by words; `options` as in `GET /v1/search` (limit, species, tag, min_score …)."""
         return self._call("GET", "/v1/search", params={"q": query, **_given(options)})
+
+    def search_composed(self, query: JsonDict, photo: bytes | None = None) -> JsonDict:
+        """Search by several parts; `query` as in `POST /v1/search`, beside a photo or not."""
+        if photo is None:
+            return self._call("POST", "/v1/search", json=query)
+        data = {"query": json.dumps(query)}
+        return self._call("POST", "/v1/search/image", files={"photo": ("photo", photo)}, data=data)
+
+    def facets(self, by: str, **filters: Any) -> dict[str, int]:
+        """Images per value of `breed`, `species`, `status` or `tag`, the most frequent first."""
+        answer = self._call("GET", "/v1/facets", params={"by": by, **_given(filters)})
+        return {entry["value"]: entry["count"] for entry in answer["values"]}
 
     def search_photo(self, data: bytes, **options: Any) -> JsonDict:
         """Search by an encoded photo."""

@@ -11,6 +11,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from petsearch.calibration import Calibration
+
 Embedding = NDArray[np.float32]
 """float32, L2-normalised: `(dim,)`."""
 Embeddings = NDArray[np.float32]
@@ -89,6 +91,8 @@ class ModelInfo:
     """How a breed's name becomes prompts when a photo's breed is predicted."""
     device: str = "cpu"
     precision: str = "fp32"
+    calibration: Calibration | None = None
+    """What its scores are worth, where that was fitted."""
 
     @property
     def is_sample(self) -> bool:
@@ -130,6 +134,8 @@ class ImageMetadata:
     tags: tuple[str, ...] = ()
     taken_at: datetime | None = None
     attributes: Mapping[str, str] = field(default_factory=dict)
+    location: tuple[float, float] | None = None
+    """Latitude and longitude in degrees (WGS 84)."""
 
 
 @dataclass(frozen=True)
@@ -200,6 +206,23 @@ class Point:
 
 
 @dataclass(frozen=True)
+class Near:
+    """Not farther than `km` kilometres from a place in degrees."""
+
+    lat: float
+    lon: float
+    km: float
+
+
+@dataclass(frozen=True)
+class TimeRange:
+    """From `since` to before `until`; None is no bound."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True)
 class Filters:
     """What a hit must satisfy; only what the caller sent."""
 
@@ -210,7 +233,21 @@ class Filters:
     """At least so many items brought the image."""
     phash_bands: tuple[str, ...] = ()
     """At least one of these (`hash_bands`) is a band of the image's perceptual hash."""
+    status: str | None = None
+    animal_id: str | None = None
+    tags: tuple[str, ...] = ()
+    """All of them."""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    """All of them, by equality."""
+    near: Near | None = None
+    created: TimeRange | None = None
+    taken: TimeRange | None = None
+    """Photos that do not say when they were taken are in no such range."""
     exclude_ids: tuple[str, ...] = ()
+
+
+SortBy = Literal["created_at", "taken_at"]
+"""What a list without a query is sorted by, the newest first."""
 
 
 @dataclass(frozen=True)
@@ -219,6 +256,8 @@ class Hit:
 
     record: ImageRecord
     score: float
+    confidence: float | None = None
+    """Which share of such results is right, where the model is calibrated for such queries."""
 
 
 @dataclass(frozen=True)
@@ -227,6 +266,11 @@ class SearchResult:
 
     hits: tuple[Hit, ...]
     model_id: str
+    no_good_match: bool = False
+    """There are no hits, or the query seems to be about something else than these photos."""
+    searched_for: str | None = None
+    """The corrected text, where a name in it was corrected."""
+    next_cursor: str | None = None
 
 
 # --- jobs -----------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
@@ -10,6 +10,26 @@ from petsearch.errors import InvalidInput
 from petsearch.model import ImageMetadata
 
 ShortText = Annotated[str, StringConstraints(max_length=200, strip_whitespace=True)]
+
+
+AttributeName = Annotated[
+    str, StringConstraints(max_length=200, strip_whitespace=True, pattern=r"^[^=]+$")
+]
+"""Without "=", which parts name and value in a filter."""
+
+
+class LocationBody(BaseModel):
+    """A place in degrees (WGS 84). EXIF is never read for it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    lat: Annotated[float, Field(ge=-90, le=90)]
+    lon: Annotated[float, Field(ge=-180, le=180)]
+
+    @classmethod
+    def of(cls, location: tuple[float, float] | None) -> Self | None:
+        """From latitude and longitude."""
+        return cls(lat=location[0], lon=location[1]) if location else None
 
 
 class PhotoMetadata(BaseModel):
@@ -24,7 +44,8 @@ class PhotoMetadata(BaseModel):
     status: ShortText | None = None
     tags: Annotated[list[ShortText], Field(max_length=50)] = []
     taken_at: datetime | None = None
-    attributes: Annotated[dict[ShortText, ShortText], Field(max_length=50)] = {}
+    attributes: Annotated[dict[AttributeName, ShortText], Field(max_length=50)] = {}
+    location: LocationBody | None = None
 
     def to_domain(self, filename: str) -> ImageMetadata:
         """The domain's metadata; `filename` is used where the client named none."""
@@ -37,6 +58,7 @@ class PhotoMetadata(BaseModel):
             tags=tuple(tag for tag in self.tags if tag),
             taken_at=self.taken_at,
             attributes=self.attributes,
+            location=(self.location.lat, self.location.lon) if self.location else None,
         )
 
 

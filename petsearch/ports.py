@@ -29,6 +29,7 @@ from petsearch.model import (
     Point,
     Priority,
     QueueName,
+    SortBy,
 )
 
 Tokens = NDArray[np.int64]
@@ -139,9 +140,18 @@ class Index(Protocol):
         """
 
     def list_newest(
-        self, collection: str, *, limit: int, filters: Filters, before: str | None = None
+        self,
+        collection: str,
+        *,
+        limit: int,
+        filters: Filters,
+        before: str | None = None,
+        sort: SortBy = "created_at",
     ) -> tuple[list[ImageRecord], str | None]:
-        """Records by creation time, newest first, and the cursor of the next page."""
+        """Records by a time, newest first, and the cursor of the next page.
+
+        By `taken_at`, records that do not say it are left out.
+        """
 
     def list_ids(self, collection: str, *, after: str | None, limit: int) -> list[str]:
         """At most `limit` ids in order, those greater than `after`: a walk over everything.

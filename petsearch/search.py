@@ -1,34 +1,36 @@
-"""Search by words, by photo and by an indexed photo. It ranks pixels, nothing else."""
+"""Search by words, by photo, by an indexed photo, and by all of them at once. It ranks pixels."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import Literal, cast
+from dataclasses import replace
+from typing import Literal
 
-from petsearch import images
+from petsearch import ranked_pages
 from petsearch.catalogue import Catalogue, Target
 from petsearch.errors import InvalidInput, NotFound, TooLarge, unknown_choice
 from petsearch.images import ImageLimits
 from petsearch.model import (
-    Embedding,
     Filters,
+    Hit,
     ImageRecord,
     SearchResult,
+    SortBy,
     normalise_name,
 )
 from petsearch.ports import Embedder, Index
-from petsearch.zero_shot import embed_prompted
+from petsearch.queries import (
+    ImagePart,
+    PhotoPart,
+    PromptMode,
+    Query,
+    SearchOptions,
+    TextPart,
+    Weighted,
+    digest_of,
+)
+from petsearch.query_embedding import QueryEmbedder
+from petsearch.score_worth import ScoreWorth
+from petsearch.spelling import searched_for, spelled
 
-PromptMode = Literal["auto", "raw"]
-_NO_TEMPLATE = ("{}",)
-
-
-@dataclass(frozen=True)
-class SearchOptions:
-    """What every kind of search takes."""
-
-    limit: int = 20
-    filters: Filters = field(default_factory=Filters)
-    min_score: float | None = None
+FacetField = Literal["breed", "species", "status", "tag"]
 
 
 class Searcher:
@@ -43,60 +45,66 @@ class Searcher:
         image_limits: ImageLimits,
         max_query_characters: int,
     ) -> None:
-        self._embedder = embedder
+        self._query_embedder = QueryEmbedder(
+            embedder=embedder, index=index, image_limits=image_limits
+        )
         self._index = index
         self._catalogue = catalogue
-        self._image_limits = image_limits
         self._max_query_characters = max_query_characters
 
     def by_text(
         self, query: str, options: SearchOptions, *, prompt: PromptMode = "auto"
     ) -> SearchResult:
-        """Photos that show what `query` says.
-
-        Args:
-            prompt: `auto` puts the query into the model's templates, `raw` takes it as it is.
-
-        Raises:
-            InvalidInput: the query is empty, or a filter names a breed or species nobody knows.
-            TooLarge: the query is too long.
-        """
-        text = self._checked_query(query)
-
-        def embed(target: Target) -> Embedding:
-            templates = target.model.prompt_templates if prompt == "auto" else _NO_TEMPLATE
-            rows = embed_prompted(self._embedder, target.model, [text], templates)
-            return cast(Embedding, rows[0])
-
-        return self._search(embed, options)
+        """Photos that show what `query` says; see `search`."""
+        return self.search(Query((Weighted(TextPart(query)),), prompt=prompt), options)
 
     def by_photo(self, data: bytes, options: SearchOptions) -> SearchResult:
-        """Photos that look like an encoded one.
-
-        Raises:
-            NotAnImage, TooLarge: the photo cannot be used.
-        """
-        picture = images.decode(data, self._image_limits, at_least=640).picture
-
-        def embed(target: Target) -> Embedding:
-            pixels = images.to_pixels(picture, target.model.pixel_spec)
-            rows = self._embedder.embed_pixels(pixels[None], model_id=target.model.model_id)
-            return cast(Embedding, rows[0])
-
-        return self._search(embed, options)
+        """Photos that look like an encoded one; see `search`."""
+        return self.search(Query((Weighted(PhotoPart(data)),)), options)
 
     def similar(self, image_id: str, options: SearchOptions) -> SearchResult:
-        """Photos that look like an indexed one, which is left out.
+        """Photos that look like an indexed one, which is left out; see `search`."""
+        return self.search(Query((Weighted(ImagePart(image_id)),)), options)
+
+    def search(self, query: Query, options: SearchOptions) -> SearchResult:
+        """Photos that look like what is asked for, best first.
 
         Raises:
+            InvalidInput: a text is empty, a filter names a breed or species nobody knows, the
+                cursor is of another search, or `min_confidence` is asked where none is known.
+            TooLarge: a text or photo is too large.
+            NotAnImage: a photo cannot be used.
             NotFound: there is no such image.
+            Conflict: the cursor is of another model.
         """
-        filters = replace(options.filters, exclude_ids=(*options.filters.exclude_ids, image_id))
+        target = self._catalogue.current()
+        asked = self._with_checked_texts(query)
+        walk = ranked_pages.resume(options.cursor, target.model.model_id, digest_of(asked, options))
+        searched = spelled(asked, target.model.labels)
+        embedding = self._query_embedder.embed(searched, target)
+        worth = ScoreWorth.of(searched, target.model, embedding)
+        filters = self._checked_filters(options.filters, target)
+        filters = replace(filters, exclude_ids=(*filters.exclude_ids, *searched.image_ids))
+        min_score = worth.lowest_score(options)
+        best: list[Hit] = []
 
-        def embedding_of(target: Target) -> Embedding:
-            return self._index.get_embedding(target.collection, image_id)
+        def rank(count: int) -> list[Hit]:
+            hits = self._index.search(
+                target.collection, embedding, limit=count, filters=filters, min_score=min_score
+            )
+            best[:] = hits[:1]
+            return hits
 
-        return self._search(embedding_of, replace(options, filters=filters))
+        hits, next_cursor = ranked_pages.next_page(
+            rank, walk, limit=options.limit, by_animal=options.group_by == "animal"
+        )
+        return SearchResult(
+            hits=tuple(worth.judged(hit) for hit in hits),
+            model_id=target.model.model_id,
+            no_good_match=not best or worth.is_off_topic(best[0].score),
+            searched_for=searched_for(asked, searched),
+            next_cursor=next_cursor,
+        )
 
     def get(self, image_id: str) -> ImageRecord:
         """One image.
@@ -110,13 +118,13 @@ class Searcher:
         return found[image_id]
 
     def newest(
-        self, limit: int, filters: Filters, cursor: str | None
+        self, limit: int, filters: Filters, cursor: str | None, sort: SortBy = "created_at"
     ) -> tuple[list[ImageRecord], str | None]:
         """Images without a query, newest first, and the cursor of the next page."""
         target = self._catalogue.current()
         filters = self._checked_filters(filters, target)
         return self._index.list_newest(
-            target.collection, limit=limit, filters=filters, before=cursor
+            target.collection, limit=limit, filters=filters, before=cursor, sort=sort
         )
 
     def find_file(self, filename: str) -> ImageRecord:
@@ -139,17 +147,19 @@ class Searcher:
             self._index.facet(collection, "breed", Filters()),
         )
 
-    def _search(self, embed: Callable[[Target], Embedding], options: SearchOptions) -> SearchResult:
+    def facets(self, by: FacetField, filters: Filters) -> dict[str, int]:
+        """Images per value under `filters`, the most frequent first."""
         target = self._catalogue.current()
-        filters = self._checked_filters(options.filters, target)
-        hits = self._index.search(
-            target.collection,
-            embed(target),
-            limit=options.limit,
-            filters=filters,
-            min_score=options.min_score,
-        )
-        return SearchResult(tuple(hits), target.model.model_id)
+        field = "tags" if by == "tag" else by
+        return self._index.facet(target.collection, field, self._checked_filters(filters, target))
+
+    def _with_checked_texts(self, query: Query) -> Query:
+        def checked(entry: Weighted) -> Weighted:
+            if isinstance(entry.part, TextPart):
+                return replace(entry, part=TextPart(self._checked_query(entry.part.text)))
+            return entry
+
+        return query.with_parts(checked)
 
     def _checked_query(self, query: str) -> str:
         text = " ".join(query.split())
@@ -165,6 +175,7 @@ class Searcher:
     def _checked_filters(self, filters: Filters, target: Target) -> Filters:
         return replace(
             filters,
+            status=normalise_name(filters.status) if filters.status else None,
             species=self._known_name("species", filters.species, target),
             breed=self._known_name("breed", filters.breed, target),
         )

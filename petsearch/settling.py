@@ -59,6 +59,7 @@ def filled(before: ImageMetadata, said: ImageMetadata) -> ImageMetadata:
         tags=tuple(dict.fromkeys((*before.tags, *said.tags))),
         taken_at=before.taken_at or said.taken_at,
         attributes={**said.attributes, **before.attributes},
+        location=before.location or said.location,
     )
 
 

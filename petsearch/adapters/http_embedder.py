@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import httpx
 import numpy as np
 
+from petsearch.calibration import calibration_from
 from petsearch.errors import Conflict, InvalidInput, Overloaded, TooLarge, Unavailable
 from petsearch.model import (
     Embeddings,
@@ -190,4 +191,15 @@ def _model_from(entry: JsonDict) -> ModelInfo:
     labels = tuple(Label(**label) for label in entry["labels"])
     spec = PixelSpec(**entry["pixel_spec"])
     templates = {key: tuple(entry[key]) for key in ("prompt_templates", "label_templates")}
-    return ModelInfo(**{**entry, **templates, "labels": labels, "pixel_spec": spec})
+    # An embedder of an earlier version names no calibration.
+    given = entry.get("calibration")
+    calibration = calibration_from(given) if given else None
+    return ModelInfo(
+        **{
+            **entry,
+            **templates,
+            "labels": labels,
+            "pixel_spec": spec,
+            "calibration": calibration,
+        }
+    )

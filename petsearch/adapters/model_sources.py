@@ -15,6 +15,7 @@ from petsearch.sample.catalogue import MODEL_DIR
 _WEIGHTS = "open_clip_model.safetensors"
 _CONFIG = "open_clip_config.json"
 _LABELS = "labels.json"
+_CALIBRATION = "calibration.json"
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class ModelSource:
     pretrained: str | None
     hashed_files: tuple[Path, ...]
     labels_file: Path | None
+    calibration_file: Path | None = None
 
     def model_id(self) -> str:
         """The name and the first 12 hex digits of SHA-256 over weights and configuration."""
@@ -67,7 +69,7 @@ def _folder_source(spec: str, path: Path, *, name: str) -> ModelSource:
                 f"{path} is no open_clip model folder: {needed} is missing. "
                 "A model folder holds open_clip_config.json and open_clip_model.safetensors."
             )
-    labels = path / _LABELS
+    labels, calibration = path / _LABELS, path / _CALIBRATION
     return ModelSource(
         spec=spec,
         name=name,
@@ -75,6 +77,7 @@ def _folder_source(spec: str, path: Path, *, name: str) -> ModelSource:
         pretrained=None,
         hashed_files=(path / _WEIGHTS, path / _CONFIG),
         labels_file=labels if labels.is_file() else None,
+        calibration_file=calibration if calibration.is_file() else None,
     )
 
 

@@ -1,15 +1,15 @@
-"""The cursor of a walk by creation time: the last time, and the ids that share it."""
+"""The cursor of a walk by time: the last time, and the ids that share it."""
 
 import uuid
 from collections.abc import Sequence
 from datetime import datetime
 
 from petsearch.errors import InvalidInput
-from petsearch.model import ImageRecord
+from petsearch.model import ImageRecord, SortBy
 
 
 def read_cursor(cursor: str | None) -> tuple[str | None, list[str]]:
-    """The creation time to go on from, and the ids of that time that were shown already.
+    """The time to go on from, and the ids of that time that were shown already.
 
     Raises:
         InvalidInput: `write_cursor` did not write this.
@@ -26,10 +26,19 @@ def read_cursor(cursor: str | None) -> tuple[str | None, list[str]]:
         ) from error
 
 
-def write_cursor(records: Sequence[ImageRecord], start: str | None, seen: Sequence[str]) -> str:
+def write_cursor(
+    records: Sequence[ImageRecord], start: str | None, seen: Sequence[str], sort: SortBy
+) -> str:
     """The cursor after `records`, which were read with `start` and `seen`."""
-    last = records[-1].created_at
-    ids = [record.image_id for record in records if record.created_at == last]
+    times = [_time_of(record, sort) for record in records]
+    last = times[-1]
+    ids = [r.image_id for r, time in zip(records, times, strict=True) if time == last]
     if start == last.isoformat():
         ids = [*seen, *ids]
     return f"{last.isoformat()}|{','.join(ids)}"
+
+
+def _time_of(record: ImageRecord, sort: SortBy) -> datetime:
+    time = record.created_at if sort == "created_at" else record.metadata.taken_at
+    assert time is not None, "sorting by a time lists only records that have it"
+    return time

@@ -19,6 +19,7 @@ from torch import nn
 from petsearch.adapters.inference_tuning import dtype_of, tune_for_inference
 from petsearch.adapters.model_sources import ModelSource, resolve_model
 from petsearch.adapters.trimmed_text import encode_trimmed, length_groups, trimmable_text_tower
+from petsearch.calibration import read_calibration
 from petsearch.errors import ConfigurationError, DeviceLost, DeviceMemoryFull, unknown_choice
 from petsearch.model import (
     Embeddings,
@@ -194,7 +195,9 @@ def _describe(
         Label(normalise_name(entry["breed"]), normalise_name(entry["species"]))
         for entry in words.get("labels", ())
     )
+    file = source.calibration_file
     return ModelInfo(
+        calibration=read_calibration(file.read_bytes()) if file else None,
         model_id=source.model_id(),
         spec=source.spec,
         dim=_embedding_dim(module, spec),

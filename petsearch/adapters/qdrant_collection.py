@@ -7,7 +7,12 @@ import grpc
 from qdrant_client import QdrantClient, models
 from qdrant_client.http.exceptions import UnexpectedResponse
 
-from petsearch.adapters.qdrant_payload import DATETIME_FIELDS, INTEGER_FIELDS, KEYWORD_FIELDS
+from petsearch.adapters.qdrant_payload import (
+    DATETIME_FIELDS,
+    INTEGER_FIELDS,
+    KEYWORD_FIELDS,
+    LOCATION_FIELD,
+)
 
 _OVERSAMPLING = 2.0
 
@@ -99,4 +104,5 @@ def _quantization(options: CollectionOptions) -> models.ScalarQuantization | Non
 def _payload_indexes() -> dict[str, models.PayloadSchemaType]:
     fields = dict.fromkeys(KEYWORD_FIELDS, models.PayloadSchemaType.KEYWORD)
     fields |= dict.fromkeys(INTEGER_FIELDS, models.PayloadSchemaType.INTEGER)
+    fields[LOCATION_FIELD] = models.PayloadSchemaType.GEO
     return fields | dict.fromkeys(DATETIME_FIELDS, models.PayloadSchemaType.DATETIME)

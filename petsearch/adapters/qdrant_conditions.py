@@ -3,29 +3,47 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from petsearch.model import Filters
+from petsearch.adapters.qdrant_payload import attribute_words
+from petsearch.model import Filters, Near, TimeRange
+
+METRES_PER_KM = 1000.0
 
 
 @dataclass(frozen=True)
 class Conditions:
     """What the payload of a point must hold, by field; everything in it has to be true."""
 
-    equal: dict[str, str]
+    equal: list[tuple[str, str]]
     any_of: dict[str, list[str]]
     """Lists that must hold at least one of these."""
     at_least: dict[str, int]
+    times: dict[str, TimeRange]
+    near: Near | None
     excluded_ids: list[str]
 
     def __bool__(self) -> bool:
-        return bool(self.equal or self.any_of or self.at_least or self.excluded_ids)
+        asked = (self.equal, self.any_of, self.at_least, self.times, self.near, self.excluded_ids)
+        return any(asked)
 
 
 def conditions_of(filters: Filters, *, also_exclude: Sequence[str] = ()) -> Conditions:
     """`filters`, and ids to leave out beside those that it names."""
-    named = {"species": filters.species, "breed": filters.breed, "filename": filters.filename}
+    single = {
+        "species": filters.species,
+        "breed": filters.breed,
+        "filename": filters.filename,
+        "status": filters.status,
+        "animal_id": filters.animal_id,
+    }
+    equal = [(field, value) for field, value in single.items() if value is not None]
+    equal += [("tags", tag) for tag in filters.tags]
+    equal += [("attributes_list", word) for word in attribute_words(filters.attributes)]
+    ranges = {"created_at": filters.created, "taken_at": filters.taken}
     return Conditions(
-        equal={field: value for field, value in named.items() if value is not None},
+        equal=equal,
         any_of={"phash_bands": list(filters.phash_bands)} if filters.phash_bands else {},
         at_least={} if filters.min_sources is None else {"source_count": filters.min_sources},
+        times={field: times for field, times in ranges.items() if times is not None},
+        near=filters.near,
         excluded_ids=[*filters.exclude_ids, *also_exclude],
     )

@@ -6,7 +6,6 @@ end and must never be called in a serving process.
 """
 
 import threading
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,17 +14,18 @@ import numpy as np
 import qdrant_edge as edge
 
 from petsearch.adapters.atomic_file import write_atomically
+from petsearch.adapters.edge_filters import to_filter
 from petsearch.adapters.newest_cursor import read_cursor, write_cursor
-from petsearch.adapters.qdrant_conditions import conditions_of
 from petsearch.adapters.qdrant_payload import (
     DATETIME_FIELDS,
     INTEGER_FIELDS,
     KEYWORD_FIELDS,
+    LOCATION_FIELD,
     from_payload,
     to_payload,
 )
 from petsearch.errors import ConfigurationError, InvalidInput, NotFound, StorageFull, Unavailable
-from petsearch.model import Embedding, Filters, Hit, ImageRecord, Point
+from petsearch.model import Embedding, Filters, Hit, ImageRecord, Point, SortBy
 
 _POINTER = "current"
 _FACET_VALUES = 10_000
@@ -127,7 +127,7 @@ class QdrantEdgeIndex:
         request = edge.QueryRequest(
             limit=limit,
             query=edge.Query.Nearest(embedding.tolist()),
-            filter=_to_filter(filters),
+            filter=to_filter(filters),
             score_threshold=min_score,
             with_payload=True,
         )
@@ -136,20 +136,26 @@ class QdrantEdgeIndex:
         return [Hit(from_payload(str(p.id), p.payload or {}), p.score) for p in found]
 
     def list_newest(
-        self, collection: str, *, limit: int, filters: Filters, before: str | None = None
+        self,
+        collection: str,
+        *,
+        limit: int,
+        filters: Filters,
+        before: str | None = None,
+        sort: SortBy = "created_at",
     ) -> tuple[list[ImageRecord], str | None]:
-        """See `Index.list_newest`. A cursor is the last creation time and the ids that share it."""
+        """See `Index.list_newest`. A cursor is the last time and the ids that share it."""
         start, seen = read_cursor(before)
         request = edge.ScrollRequest(
             limit=limit,
-            filter=_to_filter(filters, also_exclude=seen),
-            order_by=edge.OrderBy("created_at", edge.Direction.Desc, start_from=start),
+            filter=to_filter(filters, also_exclude=seen),
+            order_by=edge.OrderBy(sort, edge.Direction.Desc, start_from=start),
             with_payload=True,
         )
         with _translated():
             found, _ = self._shard(collection).scroll(request)
         records = [from_payload(str(r.id), r.payload or {}) for r in found]
-        return records, write_cursor(records, start, seen) if len(records) == limit else None
+        return records, write_cursor(records, start, seen, sort) if len(records) == limit else None
 
     def list_ids(self, collection: str, *, after: str | None, limit: int) -> list[str]:
         """See `Index.list_ids`."""
@@ -163,13 +169,13 @@ class QdrantEdgeIndex:
         """See `Index.count`."""
         with _translated():
             return self._shard(collection).count(
-                edge.CountRequest(exact=True, filter=_to_filter(filters))
+                edge.CountRequest(exact=True, filter=to_filter(filters))
             )
 
     def facet(self, collection: str, field: str, filters: Filters) -> dict[str, int]:
         """See `Index.facet`."""
         request = edge.FacetRequest(
-            field, limit=_FACET_VALUES, exact=True, filter=_to_filter(filters)
+            field, limit=_FACET_VALUES, exact=True, filter=to_filter(filters)
         )
         with _translated():
             return {str(hit.value): hit.count for hit in self._shard(collection).facet(request)}
@@ -220,30 +226,11 @@ def _add_missing_indexes(shard: edge.EdgeShard) -> None:
     fields = dict.fromkeys(KEYWORD_FIELDS, edge.PayloadSchemaType.Keyword)
     fields |= dict.fromkeys(INTEGER_FIELDS, edge.PayloadSchemaType.Integer)
     fields |= dict.fromkeys(DATETIME_FIELDS, edge.PayloadSchemaType.Datetime)
+    fields[LOCATION_FIELD] = edge.PayloadSchemaType.Geo
     present = shard.info().payload_schema
     for name, kind in fields.items():
         if name not in present:
             shard.update(edge.UpdateOperation.create_field_index(name, kind))
-
-
-def _to_filter(filters: Filters, *, also_exclude: Sequence[str] = ()) -> edge.Filter | None:
-    wanted = conditions_of(filters, also_exclude=also_exclude)
-    if not wanted:
-        return None
-    must = [
-        edge.FieldCondition(field, match=edge.MatchValue(value))
-        for field, value in wanted.equal.items()
-    ]
-    must += [
-        edge.FieldCondition(field, match=edge.MatchAny([*values]))
-        for field, values in wanted.any_of.items()
-    ]
-    must += [
-        edge.FieldCondition(field, range=edge.RangeFloat(gte=least))
-        for field, least in wanted.at_least.items()
-    ]
-    excluded: set[int | uuid.UUID | str] = {*wanted.excluded_ids}
-    return edge.Filter(must=[*must], must_not=[edge.HasIdCondition(excluded)] if excluded else [])
 
 
 def _remove_tree(path: Path) -> None:

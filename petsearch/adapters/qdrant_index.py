@@ -8,11 +8,11 @@ from qdrant_client import QdrantClient, models
 
 from petsearch.adapters.newest_cursor import read_cursor, write_cursor
 from petsearch.adapters.qdrant_collection import CollectionOptions, create_collection
-from petsearch.adapters.qdrant_conditions import conditions_of
 from petsearch.adapters.qdrant_errors import translated
+from petsearch.adapters.qdrant_filters import to_filter
 from petsearch.adapters.qdrant_payload import from_payload, to_payload
 from petsearch.errors import NotFound
-from petsearch.model import Embedding, Filters, Hit, ImageRecord, Point
+from petsearch.model import Embedding, Filters, Hit, ImageRecord, Point, SortBy
 
 _ALIAS = "pets"
 _GRPC_PORT = 6334
@@ -143,7 +143,7 @@ class QdrantIndex:
                 collection,
                 query=embedding.tolist(),
                 limit=limit,
-                query_filter=_to_filter(filters),
+                query_filter=to_filter(filters),
                 search_params=self._options.search_params,
                 score_threshold=min_score,
                 with_payload=True,
@@ -151,23 +151,29 @@ class QdrantIndex:
         return [Hit(from_payload(str(p.id), p.payload or {}), p.score) for p in found]
 
     def list_newest(
-        self, collection: str, *, limit: int, filters: Filters, before: str | None = None
+        self,
+        collection: str,
+        *,
+        limit: int,
+        filters: Filters,
+        before: str | None = None,
+        sort: SortBy = "created_at",
     ) -> tuple[list[ImageRecord], str | None]:
         """See `Index.list_newest`."""
         start, seen = read_cursor(before)
         with translated():
             found, _ = self._client.scroll(
                 collection,
-                scroll_filter=_to_filter(filters, also_exclude=seen),
+                scroll_filter=to_filter(filters, also_exclude=seen),
                 limit=limit,
                 order_by=models.OrderBy(
-                    key="created_at",
+                    key=sort,
                     direction=models.Direction.DESC,
                     start_from=start,
                 ),
             )
         records = [from_payload(str(r.id), r.payload or {}) for r in found]
-        return records, write_cursor(records, start, seen) if len(records) == limit else None
+        return records, write_cursor(records, start, seen, sort) if len(records) == limit else None
 
     def list_ids(self, collection: str, *, after: str | None, limit: int) -> list[str]:
         """See `Index.list_ids`."""
@@ -185,7 +191,7 @@ class QdrantIndex:
     def count(self, collection: str, filters: Filters) -> int:
         """See `Index.count`."""
         with translated():
-            counted = self._client.count(collection, count_filter=_to_filter(filters), exact=True)
+            counted = self._client.count(collection, count_filter=to_filter(filters), exact=True)
         return counted.count
 
     def facet(self, collection: str, field: str, filters: Filters) -> dict[str, int]:
@@ -194,7 +200,7 @@ class QdrantIndex:
             found = self._client.facet(
                 collection,
                 field,
-                facet_filter=_to_filter(filters),
+                facet_filter=to_filter(filters),
                 limit=_FACET_VALUES,
                 exact=True,
             )
@@ -219,22 +225,3 @@ class QdrantIndex:
     def _exists(self, collection: str) -> bool:
         with translated():
             return self._client.collection_exists(collection)
-
-
-def _to_filter(filters: Filters, *, also_exclude: Sequence[str] = ()) -> models.Filter | None:
-    wanted = conditions_of(filters, also_exclude=also_exclude)
-    if not wanted:
-        return None
-    matches: dict[str, models.Match] = {
-        **{field: models.MatchValue(value=value) for field, value in wanted.equal.items()},
-        **{field: models.MatchAny(any=values) for field, values in wanted.any_of.items()},
-    }
-    must: list[models.Condition] = [
-        models.FieldCondition(key=field, match=match) for field, match in matches.items()
-    ]
-    must += [
-        models.FieldCondition(key=field, range=models.Range(gte=least))
-        for field, least in wanted.at_least.items()
-    ]
-    excluded: list[models.Condition] = [models.HasIdCondition(has_id=[*wanted.excluded_ids])]
-    return models.Filter(must=must, must_not=excluded if wanted.excluded_ids else None)

@@ -1,5 +1,6 @@
 """How an `ImageRecord` is written as the payload of a Qdrant point, and read back."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -31,6 +32,10 @@ DATETIME_FIELDS = ("created_at", "taken_at")
 """Payload fields with a datetime index: what can be sorted and cut by range."""
 
 
+LOCATION_FIELD = "location"
+"""The payload field with a geo index: `{lat, lon}` or null."""
+
+
 def to_payload(record: ImageRecord) -> JsonDict:
     """A JSON object; `breed` and `species` hold what is shown, label or prediction."""
     said = record.metadata
@@ -45,7 +50,8 @@ def to_payload(record: ImageRecord) -> JsonDict:
         "tags": list(said.tags),
         "taken_at": said.taken_at.isoformat() if said.taken_at else None,
         "attributes": dict(said.attributes),
-        "attributes_list": [f"{key}={value}" for key, value in sorted(said.attributes.items())],
+        "attributes_list": attribute_words(said.attributes),
+        LOCATION_FIELD: _location_to_json(said.location),
         "sha256": record.sha256,
         "width": record.width,
         "height": record.height,
@@ -61,6 +67,11 @@ def to_payload(record: ImageRecord) -> JsonDict:
         "phash": record.phash,
         "phash_bands": list(hash_bands(record.phash)) if record.phash else [],
     }
+
+
+def attribute_words(attributes: Mapping[str, str]) -> list[str]:
+    """Attributes as the keywords they are filtered by: `colour=red`."""
+    return [f"{key}={value}" for key, value in sorted(attributes.items())]
 
 
 def from_payload(image_id: str, payload: JsonDict) -> ImageRecord:
@@ -94,7 +105,17 @@ def _metadata_from(payload: JsonDict) -> ImageMetadata:
         tags=tuple(payload["tags"]),
         taken_at=datetime.fromisoformat(taken_at) if taken_at else None,
         attributes=payload["attributes"],
+        # Points of earlier versions have no such field.
+        location=_location_from(payload.get(LOCATION_FIELD)),
     )
+
+
+def _location_to_json(location: tuple[float, float] | None) -> JsonDict | None:
+    return {"lat": location[0], "lon": location[1]} if location else None
+
+
+def _location_from(value: Any) -> tuple[float, float] | None:
+    return (value["lat"], value["lon"]) if value else None
 
 
 def _prediction_to_json(prediction: Prediction | None) -> JsonDict | None:

@@ -6,10 +6,11 @@ from uuid import UUID
 from fastapi import Depends, Header, Query, Request
 
 from petsearch.bootstrap import Services
-from petsearch.model import Filters
-from petsearch.search import SearchOptions
+from petsearch.queries import GroupBy, SearchOptions
+from services.api.filter_parameters import FiltersDep
 
 MAX_RESULTS = 100
+MAX_CURSOR = 20_000
 
 
 def _services(request: Request) -> Services:
@@ -18,19 +19,32 @@ def _services(request: Request) -> Services:
     return services
 
 
-def _filters(
-    species: Annotated[str | None, Query(max_length=200, examples=["cat"])] = None,
-    breed: Annotated[str | None, Query(max_length=200, examples=["siamese"])] = None,
-) -> Filters:
-    return Filters(species=species or None, breed=breed or None)
-
-
 def _search_options(
-    filters: Annotated[Filters, Depends(_filters)],
+    filters: FiltersDep,
     limit: Annotated[int, Query(ge=1, le=MAX_RESULTS)] = 20,
     min_score: Annotated[float | None, Query(ge=-1.0, le=1.0)] = None,
+    min_confidence: Annotated[
+        float | None, Query(ge=0.0, le=1.0, description="Breeds, species and photos only.")
+    ] = None,
+    group_by: Annotated[
+        GroupBy | None, Query(description="animal: the best photo of each animal_id")
+    ] = None,
+    cursor: Annotated[
+        str | None,
+        Query(
+            max_length=MAX_CURSOR,
+            description="next_cursor of the page before; a walk ends after 1,000 results",
+        ),
+    ] = None,
 ) -> SearchOptions:
-    return SearchOptions(limit=limit, filters=filters, min_score=min_score)
+    return SearchOptions(
+        limit=limit,
+        filters=filters,
+        min_score=min_score,
+        min_confidence=min_confidence,
+        group_by=group_by,
+        cursor=cursor or None,
+    )
 
 
 def _image_id(image_id: UUID) -> str:
@@ -46,6 +60,5 @@ IdempotencyKey = Annotated[
     ),
 ]
 ServicesDep = Annotated[Services, Depends(_services)]
-FiltersDep = Annotated[Filters, Depends(_filters)]
 SearchOptionsDep = Annotated[SearchOptions, Depends(_search_options)]
 ImageIdDep = Annotated[str, Depends(_image_id)]

@@ -6,8 +6,8 @@ from typing import Literal, Self
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from petsearch.errors import InvalidInput
-from petsearch.model import ImageRecord, SearchResult
-from petsearch.photo_metadata import PhotoMetadata
+from petsearch.model import ImageRecord
+from petsearch.photo_metadata import LocationBody, PhotoMetadata
 
 _METADATA = TypeAdapter(list[PhotoMetadata])
 _ONE_METADATA = TypeAdapter(PhotoMetadata)
@@ -64,6 +64,7 @@ class ImageBody(BaseModel):
     tags: list[str]
     attributes: dict[str, str]
     taken_at: datetime | None
+    location: LocationBody | None
     created_at: datetime
     width: int
     height: int
@@ -72,39 +73,7 @@ class ImageBody(BaseModel):
     @classmethod
     def of(cls, record: ImageRecord) -> Self:
         """From a record."""
-        return cls(**_image_fields(record))
-
-
-class HitBody(ImageBody):
-    """A search result. `score` is cosine similarity; higher is better."""
-
-    score: float
-    confidence: float | None = Field(
-        None, description="Calibrated share of such results that are right; null where not known."
-    )
-
-
-class SearchAnswer(BaseModel):
-    """Results, best first."""
-
-    items: list[HitBody]
-    no_good_match: bool
-    next_cursor: str | None = None
-    model_id: str
-    took_ms: float
-
-    @classmethod
-    def of(cls, result: SearchResult, took_ms: float) -> Self:
-        """From a search result."""
-        return cls(
-            items=[
-                HitBody(**_image_fields(hit.record), score=round(hit.score, 6), confidence=None)
-                for hit in result.hits
-            ],
-            no_good_match=not result.hits,
-            model_id=result.model_id,
-            took_ms=round(took_ms, 2),
-        )
+        return cls(**image_fields(record))
 
 
 class ImagePage(BaseModel):
@@ -155,7 +124,8 @@ class AncestorAnswer(BaseModel):
     results: list[AncestorHit]
 
 
-def _image_fields(record: ImageRecord) -> dict[str, object]:
+def image_fields(record: ImageRecord) -> dict[str, object]:
+    """The fields of an `ImageBody`."""
     said = record.metadata
     base = f"/v1/images/{record.image_id}"
     prediction = record.prediction
@@ -175,6 +145,7 @@ def _image_fields(record: ImageRecord) -> dict[str, object]:
         "tags": list(said.tags),
         "attributes": dict(said.attributes),
         "taken_at": said.taken_at,
+        "location": LocationBody.of(said.location),
         "created_at": record.created_at,
         "width": record.width,
         "height": record.height,

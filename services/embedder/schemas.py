@@ -5,6 +5,7 @@ from typing import Self
 
 from pydantic import BaseModel, Field
 
+from petsearch.calibration import Calibration
 from petsearch.model import ModelInfo
 
 
@@ -76,6 +77,7 @@ class ModelBody(BaseModel):
     label_templates: list[str]
     device: str
     precision: str
+    calibration: Calibration | None = Field(None, description="As in calibration.json.")
 
     @classmethod
     def of(cls, model: ModelInfo) -> Self:

@@ -5,6 +5,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -19,7 +20,7 @@ from petsearch.adapters.qdrant_edge_index import QdrantEdgeIndex
 from petsearch.adapters.qdrant_errors import translated
 from petsearch.adapters.qdrant_index import QdrantIndex
 from petsearch.errors import InvalidInput, NotFound, Unavailable
-from petsearch.model import Filters, ItemRef
+from petsearch.model import Filters, ItemRef, Near, Point, TimeRange
 from petsearch.ports import Index
 from tests.contract.real_servers import where_set
 from tests.contract.records import DIM, embedding, point, record
@@ -118,6 +119,68 @@ def test_only_what_was_asked_for_is_found(index: Index) -> None:
     assert index.count(PETS, pugs) == 1
     assert index.count(PETS, Filters(filename="0.jpg")) == 1
     assert index.count(PETS, Filters(exclude_ids=(record(0).image_id,))) == 2
+
+
+_SAID: list[tuple[Filters, list[str]]] = [
+    (Filters(status="lost"), ["0.jpg"]),
+    (Filters(animal_id="rex"), ["0.jpg", "1.jpg"]),
+    (Filters(tags=("indoors",)), ["0.jpg", "1.jpg", "2.jpg"]),
+    (Filters(tags=("indoors", "shy")), ["1.jpg"]),
+    (Filters(attributes={"collar": "red"}), ["2.jpg"]),
+    (Filters(attributes={"collar": "blue", "chip": "yes"}), ["0.jpg"]),
+    (Filters(near=Near(52.52, 13.40, 5.0)), ["0.jpg"]),
+    (Filters(near=Near(52.52, 13.40, 50.0)), ["0.jpg", "1.jpg"]),
+    (Filters(created=TimeRange(since=record(1).created_at)), ["1.jpg", "2.jpg"]),
+    (Filters(created=TimeRange(record(1).created_at, record(2).created_at)), ["1.jpg"]),
+    (Filters(taken=TimeRange(until=record(1).created_at)), ["0.jpg"]),
+    (Filters(status="lost", near=Near(0.0, 0.0, 10.0)), []),
+]
+
+
+@pytest.mark.parametrize(("filters", "names"), _SAID, ids=lambda value: str(value)[:60])
+def test_every_filter_holds(index: Index, filters: Filters, names: list[str]) -> None:
+    index.insert(PETS, _described_points())
+    hits = index.search(PETS, embedding(0.0), limit=9, filters=filters)
+    assert [hit.record.metadata.filename for hit in hits] == names
+    assert index.count(PETS, filters) == len(names)
+
+
+def _described_points() -> list[Point]:
+    """Two near Berlin, 20 km apart, and one that says neither where nor when it was taken."""
+    berlin, potsdam = (52.521, 13.402), (52.396, 13.058)
+    said = [record(number).metadata for number in range(3)]
+    described = [
+        replace(
+            said[0],
+            status="lost",
+            animal_id="rex",
+            location=berlin,
+            attributes={"collar": "blue", "chip": "yes"},
+        ),
+        replace(said[1], animal_id="rex", tags=("indoors", "shy"), location=potsdam, attributes={}),
+        replace(said[2], taken_at=None),
+    ]
+    points = [point(number) for number in range(3)]
+    return [
+        replace(one, record=replace(one.record, metadata=metadata))
+        for one, metadata in zip(points, described, strict=True)
+    ]
+
+
+def test_a_location_comes_back(index: Index) -> None:
+    wanted = _described_points()[0].record
+    index.insert(PETS, _described_points())
+    assert index.get(PETS, [wanted.image_id])[wanted.image_id] == wanted
+
+
+def test_a_list_by_time_taken_leaves_out_what_does_not_say_it(index: Index) -> None:
+    points = _described_points()
+    earlier = replace(points[1].record.metadata, taken_at=datetime(2020, 5, 1, tzinfo=UTC))
+    points[1] = replace(points[1], record=replace(points[1].record, metadata=earlier))
+    index.insert(PETS, points)
+    first, cursor = index.list_newest(PETS, limit=1, filters=ALL, sort="taken_at")
+    rest, _ = index.list_newest(PETS, limit=5, filters=ALL, before=cursor, sort="taken_at")
+    assert [found.metadata.filename for found in [*first, *rest]] == ["0.jpg", "1.jpg"]
 
 
 def test_inserting_again_changes_nothing(index: Index) -> None:

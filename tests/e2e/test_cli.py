@@ -64,7 +64,7 @@ def test_words_find_photos(server_url: str) -> None:
     done = petsearch("search", "a siamese cat", "--limit", "3", "--api", server_url)
     assert done.returncode == 0, done.stderr
     header, *rows = done.stdout.splitlines()
-    assert header.split() == ["score", "breed", "file", "image_id"]
+    assert header.split() == ["score", "right", "breed", "file", "image_id"]
     assert len(rows) == 3
     assert "siamese" in rows[0]
 

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from petsearch import object_keys
-from petsearch.search import SearchOptions
+from petsearch.queries import SearchOptions
 from services.api.dependencies import ServicesDep
 from services.api.routes.images import picture
 from services.api.schemas import AncestorAnswer, AncestorHit

@@ -10,10 +10,11 @@ from petsearch import object_keys
 from petsearch.deleting import delete_images
 from petsearch.errors import InvalidInput
 from petsearch.jobs import JobOptions, Upload
-from petsearch.model import OnDuplicate, QueueName
+from petsearch.model import OnDuplicate, QueueName, SortBy
 from petsearch.photo_metadata import PhotoMetadata
 from petsearch.ports import ObjectStore
-from services.api.dependencies import MAX_RESULTS, FiltersDep, ImageIdDep, ServicesDep
+from services.api.dependencies import MAX_CURSOR, MAX_RESULTS, ImageIdDep, ServicesDep
+from services.api.filter_parameters import FiltersDep
 from services.api.schemas import ImageBody, ImagePage, parse_metadata
 from services.api.schemas_jobs import JobBody
 
@@ -53,10 +54,13 @@ def list_images(
     services: ServicesDep,
     filters: FiltersDep,
     limit: Annotated[int, Query(ge=1, le=MAX_RESULTS)] = 20,
-    cursor: Annotated[str | None, Query(max_length=20_000)] = None,
+    cursor: Annotated[str | None, Query(max_length=MAX_CURSOR)] = None,
+    sort: Annotated[
+        SortBy, Query(description="taken_at leaves out photos that do not say it")
+    ] = "created_at",
 ) -> ImagePage:
     """Images without a query, newest first."""
-    records, next_cursor = services.searcher.newest(limit, filters, cursor)
+    records, next_cursor = services.searcher.newest(limit, filters, cursor, sort)
     return ImagePage(items=[ImageBody.of(record) for record in records], next_cursor=next_cursor)
 
 

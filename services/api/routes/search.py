@@ -1,16 +1,28 @@
-"""Search: by words, by photo, by an indexed photo."""
+"""Search: by words, by photo, by an indexed photo, by all of them at once; and facets."""
 
 import time
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, File, Form, Query, UploadFile
 
+from petsearch import queries
+from petsearch.errors import InvalidInput
 from petsearch.model import Filters
-from petsearch.search import SearchOptions
+from petsearch.queries import PromptMode, SearchOptions, SpellingMode, TextPart, Weighted
+from petsearch.search import FacetField
 from services.api.dependencies import MAX_RESULTS, ImageIdDep, SearchOptionsDep, ServicesDep
-from services.api.schemas import SearchAnswer
+from services.api.filter_parameters import FiltersDep
+from services.api.search_schemas import (
+    Facets,
+    FacetValue,
+    SearchAnswer,
+    SearchRequest,
+    parse_request,
+)
 
 router = APIRouter(prefix="/v1", tags=["search"])
+
+_DEFAULT_LIMIT = 20
 
 
 @router.get("/search", summary="Search by words")
@@ -20,31 +32,44 @@ def search_by_text(
     q: Annotated[
         str, Query(description="What the photo shows.", examples=["grey long-haired cat"])
     ],
-    prompt: Annotated[
-        Literal["auto", "raw"], Query(description="raw: no prompt template")
+    prompt: Annotated[PromptMode, Query(description="raw: no prompt template")] = "auto",
+    spelling: Annotated[
+        SpellingMode, Query(description="off: names of breeds are not corrected")
     ] = "auto",
 ) -> SearchAnswer:
     """Photos that show what `q` says, best first."""
-    started = time.perf_counter()
-    result = services.searcher.by_text(q, options, prompt=prompt)
-    return SearchAnswer.of(result, _since_ms(started))
+    query = queries.Query((Weighted(TextPart(q)),), prompt=prompt, spelling=spelling)
+    return _answer(services, query, options)
+
+
+@router.post("/search", summary="Search by words, an indexed image, or both")
+def search_composed(services: ServicesDep, request: SearchRequest) -> SearchAnswer:
+    """Photos that look like all that is named and less like the negative examples."""
+    return _answer(services, request.to_query(), request.to_options())
 
 
 @router.post("/search/image", summary="Search by photo")
 def search_by_photo(
     services: ServicesDep,
     photo: Annotated[UploadFile, File(description="A picture, at most 50 MB.")],
-    limit: Annotated[int, Form(ge=1, le=MAX_RESULTS)] = 20,
+    query: Annotated[
+        str | None, Form(description="JSON as of POST /v1/search; then no other field.")
+    ] = None,
+    limit: Annotated[int, Form(ge=1, le=MAX_RESULTS)] = _DEFAULT_LIMIT,
     species: Annotated[str | None, Form(max_length=200)] = None,
     breed: Annotated[str | None, Form(max_length=200)] = None,
     min_score: Annotated[float | None, Form(ge=-1.0, le=1.0)] = None,
 ) -> SearchAnswer:
     """Photos that look like the one sent. It is not kept."""
-    started = time.perf_counter()
-    filters = Filters(species=species or None, breed=breed or None)
     data = photo.file.read(services.image_limits.max_bytes + 1)
-    result = services.searcher.by_photo(data, SearchOptions(limit, filters, min_score))
-    return SearchAnswer.of(result, _since_ms(started))
+    filters = Filters(species=species or None, breed=breed or None)
+    options = SearchOptions(limit, filters, min_score)
+    if not query:
+        return _answer(services, SearchRequest().to_query(data), options)
+    if options != SearchOptions(_DEFAULT_LIMIT):
+        raise InvalidInput("Give limit, filters and min_score inside query, or leave query out.")
+    request = parse_request(query)
+    return _answer(services, request.to_query(data), request.to_options())
 
 
 @router.get("/images/{image_id}/similar", summary="More like this")
@@ -54,6 +79,24 @@ def similar_images(
     """Photos that look like an indexed one, which is left out."""
     started = time.perf_counter()
     result = services.searcher.similar(image_id, options)
+    return SearchAnswer.of(result, _since_ms(started))
+
+
+@router.get("/facets", summary="Counts by value")
+def get_facets(
+    services: ServicesDep,
+    filters: FiltersDep,
+    by: Annotated[FacetField, Query(description="Which field to count by.")],
+) -> Facets:
+    """How many images there are of each value, under the filters."""
+    counts = services.searcher.facets(by, filters)
+    values = [FacetValue(value=value, count=count) for value, count in counts.items()]
+    return Facets(by=by, values=values)
+
+
+def _answer(services: ServicesDep, query: queries.Query, options: SearchOptions) -> SearchAnswer:
+    started = time.perf_counter()
+    result = services.searcher.search(query, options)
     return SearchAnswer.of(result, _since_ms(started))
 
 

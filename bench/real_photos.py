@@ -1,0 +1,100 @@
+"""The Oxford-IIIT Pet photos as embeddings with their breeds: what the quality benchmarks rank."""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from datasets import Image as ImageColumn
+from datasets import load_dataset
+from numpy.typing import NDArray
+from PIL import Image
+
+from petsearch.images import to_pixels
+from petsearch.model import Embeddings, ModelInfo, normalise_name
+from petsearch.prompts import apply_templates, species_of
+
+if TYPE_CHECKING:
+    from petsearch.adapters.open_clip_model import OpenClipModel
+
+SHARED = Path("../shared")
+MODEL = f"dir:{SHARED / 'models/pets-base'}"
+DATASET = str(SHARED / "data/oxford-iiit-pet")
+_BATCH_SIZE = 32
+
+
+@dataclass(frozen=True)
+class RealPhotos:
+    """Photos of one split, in its order."""
+
+    embeddings: Embeddings
+    """float32 `(n, dim)`."""
+    breeds: NDArray[np.str_]
+    """`(n,)`, as `normalise_name` writes them."""
+    coats: NDArray[np.float32]
+    """`(n, 3)`: mean colour of the middle of each photo, RGB 0..1; a stand-in for coat colour."""
+
+    @property
+    def species(self) -> NDArray[np.str_]:
+        """`cat` or `dog`, `(n,)`."""
+        return np.array([species_of(str(breed)) or "" for breed in self.breeds])
+
+    def part(self, chosen: NDArray[np.intp] | NDArray[np.bool_]) -> "RealPhotos":
+        """Some of them."""
+        return RealPhotos(self.embeddings[chosen], self.breeds[chosen], self.coats[chosen])
+
+
+def load_photos(
+    model: "OpenClipModel", *, dataset: str = DATASET, split: str = "test", cache: Path | None
+) -> RealPhotos:
+    """Embed a split, or read what an earlier run left in the folder `cache`."""
+    kept = cache / f"{model.info.model_id}-{split}.npz" if cache else None
+    if kept is not None and kept.exists():
+        with np.load(kept) as arrays:
+            return RealPhotos(arrays["embeddings"], arrays["breeds"], arrays["coats"])
+    photos = _embed(model, dataset, split)
+    if kept is not None:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        np.savez(kept, embeddings=photos.embeddings, breeds=photos.breeds, coats=photos.coats)
+    return photos
+
+
+def embed_texts(
+    model: "OpenClipModel", texts: Sequence[str], templates: Sequence[str]
+) -> Embeddings:
+    """Embeddings `(n, dim)`: each the normalised mean over the prompts of a text."""
+    prompts = [prompt for text in texts for prompt in apply_templates(text, templates)]
+    rows = model.encode_tokens(model.tokenise(prompts))
+    means = rows.reshape(len(texts), len(templates), -1).mean(axis=1)
+    normalised: Embeddings = means / np.linalg.norm(means, axis=1, keepdims=True)
+    return normalised
+
+
+def breeds_of(info: ModelInfo) -> list[str]:
+    """The breeds that a model can name."""
+    return [label.breed for label in info.labels]
+
+
+def _embed(model: "OpenClipModel", dataset: str, split: str) -> RealPhotos:
+    rows = load_dataset(dataset, split=split).cast_column("image", ImageColumn(decode=False))
+    names = rows.features["label"].names
+    embeddings: list[Embeddings] = []
+    coats: list[NDArray[np.float32]] = []
+    for start in range(0, len(rows), _BATCH_SIZE):
+        encoded = rows[start : start + _BATCH_SIZE]["image"]
+        pictures = [Image.open(io.BytesIO(entry["bytes"])).convert("RGB") for entry in encoded]
+        pixels = np.stack([to_pixels(picture, model.info.pixel_spec) for picture in pictures])
+        embeddings.append(model.encode_pixels(pixels))
+        coats.append(_middle_colours(pixels))
+    breeds = np.array([normalise_name(names[label]) for label in rows["label"]])
+    return RealPhotos(np.concatenate(embeddings), breeds, np.concatenate(coats))
+
+
+def _middle_colours(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Mean RGB of the middle third of uint8 `(n, 3, h, w)`, 0..1."""
+    height, width = pixels.shape[2:]
+    middle = pixels[:, :, height // 3 : -(height // 3), width // 3 : -(width // 3)]
+    colours: NDArray[np.float32] = middle.mean(axis=(2, 3), dtype=np.float32) / 255
+    return colours

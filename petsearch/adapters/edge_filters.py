@@ -1,0 +1,44 @@
+"""`Filters` as a filter of Qdrant Edge."""
+
+import uuid
+from collections.abc import Sequence
+
+import qdrant_edge as edge
+
+from petsearch.adapters.qdrant_conditions import METRES_PER_KM, conditions_of
+from petsearch.adapters.qdrant_payload import LOCATION_FIELD
+from petsearch.model import Filters, Near, TimeRange
+
+
+def to_filter(filters: Filters, *, also_exclude: Sequence[str] = ()) -> edge.Filter | None:
+    """None where nothing is asked for."""
+    wanted = conditions_of(filters, also_exclude=also_exclude)
+    if not wanted:
+        return None
+    must = [
+        edge.FieldCondition(field, match=edge.MatchValue(value)) for field, value in wanted.equal
+    ]
+    must += [
+        edge.FieldCondition(field, match=edge.MatchAny([*values]))
+        for field, values in wanted.any_of.items()
+    ]
+    must += [
+        edge.FieldCondition(field, range=edge.RangeFloat(gte=least))
+        for field, least in wanted.at_least.items()
+    ]
+    must += [
+        edge.FieldCondition(field, range=_range(times)) for field, times in wanted.times.items()
+    ]
+    if wanted.near is not None:
+        must.append(edge.FieldCondition(LOCATION_FIELD, geo_radius=_circle(wanted.near)))
+    excluded: set[int | uuid.UUID | str] = {*wanted.excluded_ids}
+    return edge.Filter(must=[*must], must_not=[edge.HasIdCondition(excluded)] if excluded else [])
+
+
+def _range(times: TimeRange) -> edge.RangeDateTime:
+    since, until = (time.isoformat() if time else None for time in (times.since, times.until))
+    return edge.RangeDateTime(gte=since, lt=until)
+
+
+def _circle(near: Near) -> edge.GeoRadius:
+    return edge.GeoRadius(edge.GeoPoint(near.lon, near.lat), near.km * METRES_PER_KM)

@@ -1,0 +1,43 @@
+"""`Filters` as a filter of the Qdrant client."""
+
+from collections.abc import Sequence
+
+from qdrant_client import models
+
+from petsearch.adapters.qdrant_conditions import METRES_PER_KM, conditions_of
+from petsearch.adapters.qdrant_payload import LOCATION_FIELD
+from petsearch.model import Filters, Near
+
+
+def to_filter(filters: Filters, *, also_exclude: Sequence[str] = ()) -> models.Filter | None:
+    """None where nothing is asked for."""
+    wanted = conditions_of(filters, also_exclude=also_exclude)
+    if not wanted:
+        return None
+    must = [
+        models.FieldCondition(key=field, match=models.MatchValue(value=value))
+        for field, value in wanted.equal
+    ]
+    must += [
+        models.FieldCondition(key=field, match=models.MatchAny(any=values))
+        for field, values in wanted.any_of.items()
+    ]
+    must += [
+        models.FieldCondition(key=field, range=models.Range(gte=least))
+        for field, least in wanted.at_least.items()
+    ]
+    must += [
+        models.FieldCondition(
+            key=field, range=models.DatetimeRange(gte=times.since, lt=times.until)
+        )
+        for field, times in wanted.times.items()
+    ]
+    if wanted.near is not None:
+        must.append(models.FieldCondition(key=LOCATION_FIELD, geo_radius=_circle(wanted.near)))
+    excluded: list[models.Condition] = [models.HasIdCondition(has_id=[*wanted.excluded_ids])]
+    return models.Filter(must=[*must], must_not=excluded if wanted.excluded_ids else None)
+
+
+def _circle(near: Near) -> models.GeoRadius:
+    centre = models.GeoPoint(lon=near.lon, lat=near.lat)
+    return models.GeoRadius(center=centre, radius=near.km * METRES_PER_KM)

@@ -1,0 +1,35 @@
+"""How the parts of a query become one embedding: a weighted sum, normalised (docs/adr/0012)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from petsearch.errors import InvalidInput
+from petsearch.model import Embedding
+
+_SMALLEST_NORM = 1e-3
+"""Of a sum of unit vectors: below it, the direction is rounding."""
+
+WeightedEmbedding = tuple[Embedding, float]
+
+
+def combine(
+    positive: Sequence[WeightedEmbedding], negative: Sequence[WeightedEmbedding] = ()
+) -> Embedding:
+    """`sum(w e) - sum(w n)`, L2-normalised: float32 `(dim,)`.
+
+    Args:
+        positive: at least one; weights above 0.
+        negative: what the results should look less like; weights above 0.
+
+    Raises:
+        InvalidInput: the parts cancel each other out.
+    """
+    total = sum(weight * row for row, weight in positive) - sum(
+        (weight * row for row, weight in negative), start=np.zeros_like(positive[0][0])
+    )
+    norm = float(np.linalg.norm(total))
+    if norm < _SMALLEST_NORM:
+        raise InvalidInput("The parts of the query cancel each other out; change their weights.")
+    result: Embedding = (total / norm).astype(np.float32)
+    return result

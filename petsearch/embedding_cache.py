@@ -1,0 +1,114 @@
+"""A bounded cache of text embeddings: what was asked before needs no embedder."""
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from petsearch.errors import Unavailable
+from petsearch.model import Embedding, Embeddings, ModelInfo, Pixels, Priority
+from petsearch.observability import get_logger
+from petsearch.ports import Embedder
+
+log = get_logger(__name__)
+
+_ASK_AGAIN_S = 5.0
+"""After an embedder that did not answer: asking may take seconds, and every query would."""
+_Key = tuple[str, str]
+"""The model and the final text, after its prompt template."""
+
+
+class CachingEmbedder:
+    """The `Embedder` port over another one; keeps the texts asked for last.
+
+    While the other one does not answer, the models it had last are still named, so that what is
+    kept can be used. Photos always need the embedder.
+
+    Args:
+        embedder: is asked for what is not kept; not closed with this.
+        most_texts: of 512 float32 each, 10,000 take 20 MB.
+        clock: seconds, only ever forward.
+    """
+
+    def __init__(
+        self,
+        embedder: Embedder,
+        *,
+        most_texts: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._embedder = embedder
+        self._most_texts = most_texts
+        self._kept: OrderedDict[_Key, Embedding] = OrderedDict()
+        self._last_models: tuple[ModelInfo, ...] = ()
+        self._changing = threading.Lock()
+        self._clock = clock
+        self._ask_at = clock()
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        """See `Embedder.models`."""
+        if self._last_models and self._clock() < self._ask_at:
+            return self._last_models
+        try:
+            self._last_models = self._embedder.models()
+        except Unavailable as error:
+            if not self._last_models:
+                raise
+            self._ask_at = self._clock() + _ASK_AGAIN_S
+            log.warning("embedder does not answer; known queries are still served", why=str(error))
+        return self._last_models
+
+    def embed_texts(
+        self,
+        texts: Sequence[str],
+        *,
+        model_id: str | None = None,
+        priority: Priority = Priority.QUERY,
+    ) -> Embeddings:
+        """See `Embedder.embed_texts`."""
+        name = model_id or self.models()[0].model_id
+        found = self._find(name, texts)
+        missing = [text for text in dict.fromkeys(texts) if text not in found]
+        if missing:
+            rows = self._embedder.embed_texts(missing, model_id=name, priority=priority)
+            fresh = dict(zip(missing, rows, strict=True))
+            self._keep(name, fresh)
+            found |= fresh
+        return np.stack([found[text] for text in texts]) if texts else self._none(name)
+
+    def embed_pixels(
+        self,
+        pixels: Pixels,
+        *,
+        model_id: str | None = None,
+        priority: Priority = Priority.QUERY,
+    ) -> Embeddings:
+        """See `Embedder.embed_pixels`."""
+        return self._embedder.embed_pixels(pixels, model_id=model_id, priority=priority)
+
+    def close(self) -> None:
+        """Forget everything."""
+        with self._changing:
+            self._kept.clear()
+
+    def _none(self, model_id: str) -> Embeddings:
+        return self._embedder.embed_texts([], model_id=model_id)
+
+    def _find(self, model_id: str, texts: Sequence[str]) -> dict[str, Embedding]:
+        found = {}
+        with self._changing:
+            for text in texts:
+                row = self._kept.get((model_id, text))
+                if row is not None:
+                    self._kept.move_to_end((model_id, text))
+                    found[text] = row
+        return found
+
+    def _keep(self, model_id: str, rows: dict[str, Embedding]) -> None:
+        with self._changing:
+            for text, row in rows.items():
+                self._kept[model_id, text] = row
+            while len(self._kept) > self._most_texts:
+                self._kept.popitem(last=False)

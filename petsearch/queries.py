@@ -1,0 +1,124 @@
+"""What is asked: the parts of a query, and what every kind of search takes."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from petsearch.model import Filters, sha256_of
+
+PromptMode = Literal["auto", "raw"]
+"""`auto` puts a text into the model's templates, `raw` takes it as it is."""
+SpellingMode = Literal["auto", "off"]
+"""`auto` corrects breed names in a text, and says so; `off` takes it as it is."""
+GroupBy = Literal["animal"]
+
+NEGATIVE_WEIGHT = 0.3
+"""Of what the results should look less like, where the caller names no weight (ADR 0012)."""
+_DIGEST_BYTES = 6
+
+
+@dataclass(frozen=True)
+class TextPart:
+    """Words that say what is looked for."""
+
+    text: str
+
+    def identity(self) -> str:
+        """Tells this part from any other."""
+        return f"text {self.text}"
+
+
+@dataclass(frozen=True)
+class ImagePart:
+    """An indexed image, which is left out of the results."""
+
+    image_id: str
+
+    def identity(self) -> str:
+        """Tells this part from any other."""
+        return f"image {self.image_id}"
+
+
+@dataclass(frozen=True)
+class PhotoPart:
+    """An encoded photo that is not indexed."""
+
+    data: bytes
+
+    def identity(self) -> str:
+        """Tells this part from any other."""
+        return f"photo {sha256_of(self.data)}"
+
+
+QueryPart = TextPart | ImagePart | PhotoPart
+
+
+@dataclass(frozen=True)
+class Weighted:
+    """A part and how much it counts, above 0."""
+
+    part: QueryPart
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Query:
+    """What the results should look like, and what they should look less like."""
+
+    positive: tuple[Weighted, ...]
+    negative: tuple[Weighted, ...] = ()
+    prompt: PromptMode = "auto"
+    spelling: SpellingMode = "auto"
+
+    @property
+    def only_part(self) -> QueryPart | None:
+        """The part, where there is but one."""
+        if len(self.positive) == 1 and not self.negative:
+            return self.positive[0].part
+        return None
+
+    def with_parts(self, change: Callable[[Weighted], Weighted]) -> "Query":
+        """With every part changed."""
+        return replace(
+            self,
+            positive=tuple(change(entry) for entry in self.positive),
+            negative=tuple(change(entry) for entry in self.negative),
+        )
+
+    @property
+    def image_ids(self) -> tuple[str, ...]:
+        """The indexed images that it names."""
+        parts = [entry.part for entry in (*self.positive, *self.negative)]
+        return tuple(part.image_id for part in parts if isinstance(part, ImagePart))
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """What every kind of search takes."""
+
+    limit: int = 20
+    filters: Filters = field(default_factory=Filters)
+    min_score: float | None = None
+    min_confidence: float | None = None
+    group_by: GroupBy | None = None
+    """`animal`: the best photo of each `animal_id`; a photo without one stands for itself."""
+    cursor: str | None = None
+
+
+def digest_of(query: Query, options: SearchOptions) -> bytes:
+    """Six bytes that tell one walk from another; the page size may change on the way."""
+    entries = [
+        f"{sign} {entry.weight} {entry.part.identity()}"
+        for sign, side in (("+", query.positive), ("-", query.negative))
+        for entry in side
+    ]
+    filters = options.filters
+    rest = (query.prompt, query.spelling, options.min_score, options.min_confidence)
+    attributes = sorted(filters.attributes.items())
+    named = (*entries, *rest, options.group_by, attributes, _without_attributes(filters))
+    return hashlib.sha256(repr(named).encode()).digest()[:_DIGEST_BYTES]
+
+
+def _without_attributes(filters: Filters) -> tuple[object, ...]:
+    return tuple(value for key, value in sorted(vars(filters).items()) if key != "attributes")

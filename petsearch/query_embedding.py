@@ -1,0 +1,74 @@
+"""Turns the parts of a query into the one embedding that is searched with."""
+
+from collections.abc import Sequence
+from typing import cast
+
+from petsearch import images
+from petsearch.catalogue import Target
+from petsearch.combining import WeightedEmbedding, combine
+from petsearch.images import ImageLimits
+from petsearch.model import Embedding
+from petsearch.ports import Embedder, Index
+from petsearch.queries import ImagePart, PhotoPart, PromptMode, Query, QueryPart, TextPart, Weighted
+from petsearch.zero_shot import embed_prompted
+
+_NO_TEMPLATE = ("{}",)
+_DECODED_SIDE = 640
+
+
+class QueryEmbedder:
+    """Embeds with the model of the collection that is searched."""
+
+    def __init__(self, *, embedder: Embedder, index: Index, image_limits: ImageLimits) -> None:
+        self._embedder = embedder
+        self._index = index
+        self._image_limits = image_limits
+
+    def embed(self, query: Query, target: Target) -> Embedding:
+        """One embedding `(dim,)`.
+
+        Raises:
+            NotFound: an image that the query names does not exist.
+            NotAnImage, TooLarge: its photo cannot be used.
+            InvalidInput: its parts cancel each other out.
+        """
+        texts = self._texts(query, target)
+        if query.only_part is not None:
+            return self._embed_part(query.only_part, target, texts)
+        return combine(
+            self._rows(query.positive, target, texts), self._rows(query.negative, target, texts)
+        )
+
+    def _rows(
+        self, entries: Sequence[Weighted], target: Target, texts: dict[str, Embedding]
+    ) -> list[WeightedEmbedding]:
+        return [(self._embed_part(e.part, target, texts), e.weight) for e in entries]
+
+    def _texts(self, query: Query, target: Target) -> dict[str, Embedding]:
+        """All texts in one call."""
+        parts = [entry.part for entry in (*query.positive, *query.negative)]
+        words = list(dict.fromkeys(p.text for p in parts if isinstance(p, TextPart)))
+        if not words:
+            return {}
+        templates = _templates(query.prompt, target)
+        rows = embed_prompted(self._embedder, target.model, words, templates)
+        return dict(zip(words, rows, strict=True))
+
+    def _embed_part(
+        self, part: QueryPart, target: Target, texts: dict[str, Embedding]
+    ) -> Embedding:
+        if isinstance(part, TextPart):
+            return texts[part.text]
+        if isinstance(part, ImagePart):
+            return self._index.get_embedding(target.collection, part.image_id)
+        return self._embed_photo(part, target)
+
+    def _embed_photo(self, part: PhotoPart, target: Target) -> Embedding:
+        decoded = images.decode(part.data, self._image_limits, at_least=_DECODED_SIDE)
+        pixels = images.to_pixels(decoded.picture, target.model.pixel_spec)
+        rows = self._embedder.embed_pixels(pixels[None], model_id=target.model.model_id)
+        return cast(Embedding, rows[0])
+
+
+def _templates(prompt: PromptMode, target: Target) -> Sequence[str]:
+    return target.model.prompt_templates if prompt == "auto" else _NO_TEMPLATE

@@ -1,0 +1,63 @@
+"""What the scores of one query are worth: confidence, a least score, off topic or not."""
+
+from dataclasses import dataclass, replace
+
+from petsearch.calibration import QueryCalibration, QueryKind, kind_of_text
+from petsearch.errors import InvalidInput
+from petsearch.model import Embedding, Hit, ModelInfo
+from petsearch.queries import Query, QueryPart, SearchOptions, TextPart
+
+_ABOVE_ALL_SCORES = 1.01
+
+
+@dataclass(frozen=True)
+class ScoreWorth:
+    """What the scores of one query are worth, as far as its model is calibrated."""
+
+    kind: QueryKind | None
+    calibration: QueryCalibration | None
+    is_text: bool
+
+    @classmethod
+    def of(cls, query: Query, model: ModelInfo, embedding: Embedding) -> "ScoreWorth":
+        """Only one text as prompted, or one photo, is what models are calibrated for."""
+        part = query.only_part
+        is_text = isinstance(part, TextPart)
+        calibration = model.calibration
+        if calibration is None or part is None or (is_text and query.prompt == "raw"):
+            return cls(None, None, is_text=False)
+        return cls(_kind_of(part, model), calibration.query(embedding), is_text=is_text)
+
+    def lowest_score(self, options: SearchOptions) -> float | None:
+        """Where to cut; a least confidence is a least score for each query."""
+        if options.min_confidence is None:
+            return options.min_score
+        if self.kind is None or self.calibration is None:
+            raise InvalidInput(
+                "min_confidence needs a calibrated model and a query that is one photo, or that "
+                "names a breed or a species and nothing else; leave it out or use min_score."
+            )
+        score = self.calibration.score_at(self.kind, options.min_confidence)
+        # A score is a cosine; the index takes no infinity.
+        score = max(-1.0, min(_ABOVE_ALL_SCORES, score))
+        return score if options.min_score is None else max(score, options.min_score)
+
+    def judged(self, hit: Hit) -> Hit:
+        """With its confidence, where that is known."""
+        if self.kind is None or self.calibration is None:
+            return hit
+        return replace(hit, confidence=self.calibration.confidence(self.kind, hit.score))
+
+    def is_off_topic(self, best_score: float) -> bool:
+        """Whether the text seems to be about something else; False where that is not known."""
+        if self.calibration is None or not self.is_text:
+            return False
+        return self.calibration.is_off_topic(best_score)
+
+
+def _kind_of(part: QueryPart, model: ModelInfo) -> QueryKind | None:
+    if not isinstance(part, TextPart):
+        return "photo"
+    labels = model.labels
+    species = {label.species for label in labels}
+    return kind_of_text(part.text, [label.breed for label in labels], sorted(species))

@@ -1,0 +1,31 @@
+"""Corrects the names of breeds in the texts of a query, and says so."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from petsearch import breed_names
+from petsearch.model import Label
+from petsearch.queries import Query, TextPart, Weighted
+
+
+def spelled(query: Query, labels: Sequence[Label]) -> Query:
+    """With the names of breeds in its texts corrected, unless that is turned off."""
+    if query.spelling == "off":
+        return query
+    known = tuple(dict.fromkeys(name for label in labels for name in (label.breed, label.species)))
+
+    def corrected(entry: Weighted) -> Weighted:
+        if isinstance(entry.part, TextPart):
+            return replace(entry, part=TextPart(breed_names.correct(entry.part.text, known)))
+        return entry
+
+    return query.with_parts(corrected)
+
+
+def searched_for(asked: Query, searched: Query) -> str | None:
+    """The texts as they were searched for, if a correction was made."""
+    if asked == searched:
+        return None
+    texts = [entry.part.text for entry in searched.positive if isinstance(entry.part, TextPart)]
+    less = [entry.part.text for entry in searched.negative if isinstance(entry.part, TextPart)]
+    return ", ".join([*texts, *(f"not {text}" for text in less)])

@@ -1,0 +1,122 @@
+"""Filters as query parameters, and as JSON; both become the domain's `Filters`."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import Depends, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from petsearch.errors import InvalidInput
+from petsearch.model import Filters, Near, TimeRange
+from petsearch.photo_metadata import AttributeName, ShortText
+
+_MOST_VALUES = 20
+_HALF_ROUND_THE_EARTH_KM = 20_038.0
+
+
+class NearBody(BaseModel):
+    """A circle on the earth."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    lat: Annotated[float, Field(ge=-90, le=90)]
+    lon: Annotated[float, Field(ge=-180, le=180)]
+    km: Annotated[float, Field(gt=0, le=_HALF_ROUND_THE_EARTH_KM)]
+
+
+class FiltersBody(BaseModel):
+    """What every result must satisfy; all that is given must hold."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    species: ShortText | None = None
+    breed: ShortText | None = None
+    status: ShortText | None = None
+    animal_id: ShortText | None = None
+    tags: Annotated[list[ShortText], Field(max_length=_MOST_VALUES)] = []
+    attributes: Annotated[dict[AttributeName, ShortText], Field(max_length=_MOST_VALUES)] = {}
+    near: NearBody | None = None
+    since: Annotated[datetime | None, Field(description="Added at or after.")] = None
+    until: Annotated[datetime | None, Field(description="Added before.")] = None
+    taken_since: datetime | None = None
+    taken_until: datetime | None = None
+
+    def to_domain(self) -> Filters:
+        """The domain's filters."""
+        return Filters(
+            species=self.species or None,
+            breed=self.breed or None,
+            status=self.status or None,
+            animal_id=self.animal_id or None,
+            tags=tuple(tag for tag in self.tags if tag),
+            attributes=self.attributes,
+            near=Near(self.near.lat, self.near.lon, self.near.km) if self.near else None,
+            created=_range(self.since, self.until),
+            taken=_range(self.taken_since, self.taken_until),
+        )
+
+
+def _filters(
+    species: Annotated[str | None, Query(max_length=200, examples=["cat"])] = None,
+    breed: Annotated[str | None, Query(max_length=200, examples=["siamese"])] = None,
+    status: Annotated[str | None, Query(max_length=200, examples=["lost"])] = None,
+    animal_id: Annotated[str | None, Query(max_length=200)] = None,
+    tag: Annotated[
+        list[str] | None,
+        Query(max_length=_MOST_VALUES, description="All of them, where it is repeated."),
+    ] = None,
+    attr: Annotated[
+        list[str] | None,
+        Query(max_length=_MOST_VALUES, description="name=value; may be repeated."),
+    ] = None,
+    near: Annotated[
+        str | None, Query(max_length=100, description="lat,lon,km", examples=["52.52,13.40,5"])
+    ] = None,
+    since: Annotated[datetime | None, Query(description="Added at or after.")] = None,
+    until: Annotated[datetime | None, Query(description="Added before.")] = None,
+    taken_since: Annotated[datetime | None, Query()] = None,
+    taken_until: Annotated[datetime | None, Query()] = None,
+) -> Filters:
+    return Filters(
+        species=species or None,
+        breed=breed or None,
+        status=status or None,
+        animal_id=animal_id or None,
+        tags=tuple(value for value in tag or () if value),
+        attributes=dict(_attribute(value) for value in attr or ()),
+        near=_near(near) if near else None,
+        created=_range(since, until),
+        taken=_range(taken_since, taken_until),
+    )
+
+
+FiltersDep = Annotated[Filters, Depends(_filters)]
+
+
+def _attribute(words: str) -> tuple[str, str]:
+    name, equals, value = (part.strip() for part in words.partition("="))
+    if not (name and equals):
+        raise InvalidInput(f"attr: {words[:100]!r} is no name=value, such as attr=collar=red.")
+    return name, value
+
+
+def _near(words: str) -> Near:
+    try:
+        lat, lon, km = (float(part) for part in words.split(","))
+        body = NearBody(lat=lat, lon=lon, km=km)
+    except ValueError as error:  # pydantic's errors are ValueErrors too
+        raise InvalidInput(
+            f"near: {words!r} is not lat,lon,km in degrees and kilometres, such as 52.52,13.40,5."
+        ) from error
+    return Near(body.lat, body.lon, body.km)
+
+
+def _range(since: datetime | None, until: datetime | None) -> TimeRange | None:
+    if since is None and until is None:
+        return None
+    return TimeRange(_in_utc(since), _in_utc(until))
+
+
+def _in_utc(time: datetime | None) -> datetime | None:
+    """A time that names no zone is taken for UTC."""
+    return time.replace(tzinfo=UTC) if time is not None and time.tzinfo is None else time

@@ -1,0 +1,192 @@
+"""What a composed search asks, and what searches answer, as pydantic models."""
+
+from typing import Annotated, Self
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from petsearch.errors import InvalidInput
+from petsearch.model import SearchResult
+from petsearch.queries import (
+    NEGATIVE_WEIGHT,
+    GroupBy,
+    ImagePart,
+    PhotoPart,
+    PromptMode,
+    Query,
+    QueryPart,
+    SearchOptions,
+    SpellingMode,
+    TextPart,
+    Weighted,
+)
+from services.api.dependencies import MAX_CURSOR, MAX_RESULTS
+from services.api.filter_parameters import FiltersBody
+from services.api.schemas import ImageBody, image_fields
+
+_MOST_NEGATIVES = 10
+Weight = Annotated[float, Field(gt=0, le=100)]
+
+
+class Example(BaseModel):
+    """A text, or an indexed image."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    text: str | None = None
+    image_id: UUID | None = None
+
+    @model_validator(mode="after")
+    def _one_of_the_two(self) -> Self:
+        if (self.text is None) == (self.image_id is None):
+            raise ValueError("give either text or image_id")
+        return self
+
+    def to_part(self) -> QueryPart:
+        """The domain's part of a query."""
+        return TextPart(self.text or "") if self.image_id is None else ImagePart(str(self.image_id))
+
+
+class Weights(BaseModel):
+    """How much each part counts beside the others."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    text: Weight = 1.0
+    image: Annotated[Weight, Field(description="Of image_id.")] = 1.0
+    photo: Annotated[Weight, Field(description="Of the photo that was sent.")] = 1.0
+    negative: Annotated[Weight, Field(description="Of each negative example.")] = NEGATIVE_WEIGHT
+
+
+class SearchRequest(BaseModel):
+    """A search by words, by an indexed image, or by both, and by what it should look less like."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "text": "persian cat",
+                    "negative": [{"text": "white cat"}],
+                    "filters": {"status": "shelter"},
+                    "group_by": "animal",
+                    "limit": 10,
+                }
+            ]
+        },
+    )
+
+    text: str | None = None
+    image_id: UUID | None = None
+    negative: Annotated[list[Example], Field(max_length=_MOST_NEGATIVES)] = []
+    weights: Weights = Weights()
+    filters: FiltersBody = FiltersBody()
+    group_by: GroupBy | None = None
+    min_score: Annotated[float | None, Field(ge=-1.0, le=1.0)] = None
+    min_confidence: Annotated[float | None, Field(ge=0.0, le=1.0)] = None
+    limit: Annotated[int, Field(ge=1, le=MAX_RESULTS)] = 20
+    cursor: Annotated[str | None, Field(max_length=MAX_CURSOR)] = None
+    prompt: PromptMode = "auto"
+    spelling: SpellingMode = "auto"
+
+    def to_query(self, photo: bytes | None = None) -> Query:
+        """The domain's query.
+
+        Raises:
+            InvalidInput: it says nothing of what to look for.
+        """
+        positive = []
+        if self.text is not None:
+            positive.append(Weighted(TextPart(self.text), self.weights.text))
+        if self.image_id is not None:
+            positive.append(Weighted(ImagePart(str(self.image_id)), self.weights.image))
+        if photo is not None:
+            positive.append(Weighted(PhotoPart(photo), self.weights.photo))
+        if not positive:
+            raise InvalidInput("Say what to look for: text, image_id, or both.")
+        negative = [Weighted(entry.to_part(), self.weights.negative) for entry in self.negative]
+        return Query(tuple(positive), tuple(negative), self.prompt, self.spelling)
+
+    def to_options(self) -> SearchOptions:
+        """The domain's options."""
+        return SearchOptions(
+            limit=self.limit,
+            filters=self.filters.to_domain(),
+            min_score=self.min_score,
+            min_confidence=self.min_confidence,
+            group_by=self.group_by,
+            cursor=self.cursor or None,
+        )
+
+
+def parse_request(words: str) -> SearchRequest:
+    """The form field `query` beside a photo: the same JSON.
+
+    Raises:
+        InvalidInput: not JSON, or a field nobody knows.
+    """
+    try:
+        return SearchRequest.model_validate_json(words)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in ("query", *first["loc"]))
+        raise InvalidInput(f"{where}: {first['msg']}.") from error
+
+
+class HitBody(ImageBody):
+    """A search result. `score` is cosine similarity; higher is better."""
+
+    score: float
+    confidence: float | None = Field(
+        None, description="Calibrated share of such results that are right; null where not known."
+    )
+
+
+class SearchAnswer(BaseModel):
+    """Results, best first."""
+
+    items: list[HitBody]
+    no_good_match: bool = Field(
+        description="Nothing was found, or the query seems to be about something else: what is "
+        "listed does not stand out from photos in general."
+    )
+    searched_for: str | None = Field(
+        None, description="The text that was searched for, where a breed's name was corrected."
+    )
+    next_cursor: str | None = None
+    model_id: str
+    took_ms: float
+
+    @classmethod
+    def of(cls, result: SearchResult, took_ms: float) -> Self:
+        """From a search result."""
+        items = [
+            HitBody(
+                **image_fields(hit.record),
+                score=round(hit.score, 6),
+                confidence=None if hit.confidence is None else round(hit.confidence, 4),
+            )
+            for hit in result.hits
+        ]
+        return cls(
+            items=items,
+            no_good_match=result.no_good_match,
+            searched_for=result.searched_for,
+            next_cursor=result.next_cursor,
+            model_id=result.model_id,
+            took_ms=round(took_ms, 2),
+        )
+
+
+class FacetValue(BaseModel):
+    """A value and how many images have it."""
+
+    value: str
+    count: int
+
+
+class Facets(BaseModel):
+    """Values of a field, the most frequent first."""
+
+    by: str
+    values: list[FacetValue]

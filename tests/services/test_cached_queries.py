@@ -1,0 +1,62 @@
+"""With the embedder service gone, queries that were asked before are still answered."""
+
+from pathlib import Path
+
+import pytest
+
+from petsearch.adapters import http_embedder
+from petsearch.adapters.open_clip_model import load_model
+from petsearch.adapters.qdrant_edge_index import QdrantEdgeIndex
+from petsearch.batching import BatchingOptions
+from petsearch.batching_embedder import BatchingEmbedder
+from petsearch.catalogue import Catalogue
+from petsearch.embedding_cache import CachingEmbedder
+from petsearch.errors import Unavailable
+from petsearch.images import ImageLimits
+from petsearch.model import ImageRecord, Point
+from petsearch.queries import SearchOptions
+from petsearch.search import Searcher
+from tests.contract.records import record
+from tests.embedder_server import served
+
+
+@pytest.fixture(scope="module")
+def embedder() -> BatchingEmbedder:
+    return BatchingEmbedder(load_model("sample", device="cpu"), BatchingOptions())
+
+
+def test_known_queries_are_answered_without_the_embedder(
+    embedder: BatchingEmbedder, tmp_path: Path
+) -> None:
+    index = QdrantEdgeIndex(tmp_path)
+    with served(embedder) as url:
+        remote = http_embedder.connect(url)
+        cache = CachingEmbedder(remote, most_texts=100)
+        catalogue = Catalogue(index, cache)
+        target = catalogue.initialise()
+        rows = remote.embed_texts(["cat", "dog"])
+        records: list[ImageRecord] = [record(number) for number in range(2)]
+        points = [Point(one, row) for one, row in zip(records, rows, strict=True)]
+        index.insert(target.collection, points)
+        searcher = Searcher(
+            embedder=cache,
+            index=index,
+            catalogue=catalogue,
+            image_limits=ImageLimits(),
+            max_query_characters=1000,
+        )
+        before = searcher.by_text("dog", SearchOptions())
+    assert [hit.record.metadata.filename for hit in before.hits] == ["1.jpg", "0.jpg"]
+    assert searcher.by_text("dog", SearchOptions()) == before
+    with pytest.raises(Unavailable, match="embedder"):
+        searcher.by_text("never asked", SearchOptions())
+    remote.close()
+    index.close()
+
+
+def test_the_calibration_comes_with_the_model(embedder: BatchingEmbedder) -> None:
+    with served(embedder) as url:
+        remote = http_embedder.connect(url)
+        assert remote.models() == embedder.models()
+        assert remote.models()[0].calibration is not None
+        remote.close()

@@ -1,0 +1,132 @@
+"""Calibration holds on photos that it was not fitted on, and notices texts about something else."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from petsearch.adapters.open_clip_model import OpenClipModel, load_model
+from petsearch.calibration import Calibration
+from petsearch.photo_sources import DatasetOptions, from_dataset
+from petsearch.sample.catalogue import DEMO_SEED, HELD_OUT_SEED, TRAINING_SEED
+from petsearch.sample.queries import ATTRIBUTE_QUERIES
+from training.calibrate import (
+    KindReport,
+    Results,
+    Texts,
+    best_photos,
+    check,
+    fit,
+    fit_logistic,
+    prepare_texts,
+)
+from training.calibration_metrics import brier_score, expected_calibration_error
+from training.config import read_config
+from training.evaluate import SAMPLE_CONFIG, embed_texts
+from training.gallery import SEED, Gallery, drawn_gallery, photo_gallery
+from training.metrics import auc
+
+DATA = read_config(SAMPLE_CONFIG).data
+
+
+@pytest.fixture(scope="module")
+def sample() -> OpenClipModel:
+    return load_model("sample", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def texts(sample: OpenClipModel) -> Texts:
+    return prepare_texts(sample, DATA)
+
+
+@pytest.fixture(scope="module")
+def drawings(sample: OpenClipModel) -> Gallery:
+    """Of the evaluation's seed: the bundled calibration was fitted on another."""
+    return drawn_gallery(sample, 228, HELD_OUT_SEED)
+
+
+@pytest.fixture(scope="module")
+def bundled(sample: OpenClipModel) -> Calibration:
+    assert sample.info.calibration is not None
+    return sample.info.calibration
+
+
+def assert_holds(report: KindReport) -> None:
+    assert report.expected_calibration_error <= 0.05
+    assert report.brier < report.brier_of_a_constant
+
+
+def test_it_was_fitted_on_drawings_of_a_seed_of_its_own() -> None:
+    assert SEED not in (DEMO_SEED, TRAINING_SEED, HELD_OUT_SEED)
+
+
+def test_the_bundled_calibration_holds_on_other_drawings(
+    bundled: Calibration, drawings: Gallery, texts: Texts
+) -> None:
+    reports = check(bundled, drawings, texts)
+    assert set(reports) == {"breed_text", "species_text", "photo"}
+    for report in reports.values():
+        assert_holds(report)
+
+
+def test_the_bundled_calibration_notices_texts_about_something_else(
+    sample: OpenClipModel, bundled: Calibration, drawings: Gallery
+) -> None:
+    templates = sample.info.prompt_templates
+    asked = [query.words for query in ATTRIBUTE_QUERIES]
+    about_pets, about_else = (
+        best_photos(embed_texts(sample, words, templates), drawings.embeddings, bundled.spread)
+        for words in (asked, DATA.off_topic_held_out)
+    )
+    line = bundled.off_topic
+    assert auc(about_pets.on_topic(line), about_else.on_topic(line)) >= 0.95
+    assert about_else.are_off_topic(line).mean() >= 0.8
+    assert about_pets.are_off_topic(line).mean() <= 0.1
+
+
+@pytest.mark.timeout(400)  # 607 photos through a real model
+def test_a_calibration_of_real_photos_holds_on_the_other_half(shared: Path) -> None:
+    clip = load_model(f"dir:{shared / 'models/pets-base'}", device="cpu")
+    options = DatasetOptions("test", "label", limit=None)
+    photos = from_dataset(str(shared / "data/oxford-iiit-pet"), options).photos
+    gallery = photo_gallery(clip, (photo for number, photo in enumerate(photos) if number % 3 == 0))
+    words = prepare_texts(clip, DATA)
+    fitted = fit(gallery.half(0), words)
+    for report in check(fitted, gallery.half(1), words).values():
+        assert_holds(report)
+    others = gallery.half(1).embeddings
+    about_else = embed_texts(clip, DATA.off_topic_held_out, clip.info.prompt_templates)
+    best = [best_photos(rows, others, fitted.spread) for rows in (words.breeds, about_else)]
+    about_pets, away = (photos.on_topic(fitted.off_topic) for photos in best)
+    assert auc(about_pets, away) >= 0.8
+
+
+def test_a_curve_is_found_again() -> None:
+    rng = np.random.default_rng(0)
+    score, z = rng.uniform(0, 1, 40_000), rng.uniform(-1, 5, 40_000)
+    shares = 1 / (1 + np.exp(-(2.0 * score + 1.7 * z - 3.0)))
+    found = fit_logistic(Results(score, z, rng.random(len(z)) < shares))
+    weights = (found.score_weight, found.z_weight, found.intercept)
+    assert weights == pytest.approx((2.0, 1.7, -3.0), rel=0.06)
+
+
+def test_what_falls_is_left_out_of_a_curve() -> None:
+    rng = np.random.default_rng(0)
+    score, z = rng.uniform(0, 1, 10_000), rng.uniform(-1, 5, 10_000)
+    shares = 1 / (1 + np.exp(-(1.7 * z - 2.0 * score - 3.0)))
+    found = fit_logistic(Results(score, z, rng.random(len(z)) < shares))
+    assert found.score_weight == 0.0
+    assert found.z_weight > 1.0
+
+
+def test_rights_and_wrongs_that_z_parts_still_give_a_finite_curve() -> None:
+    z = np.arange(-5.0, 5.0)
+    found = fit_logistic(Results(np.zeros_like(z), z, z > 0))
+    assert 0 < found.z_weight < 100
+
+
+def test_the_calibration_error_is_that_of_its_bins() -> None:
+    shares = np.repeat([0.2, 0.7], 50)
+    right = np.concatenate([np.repeat([1.0, 0.0], [10, 40]), np.repeat([1.0, 0.0], [40, 10])])
+    assert expected_calibration_error(shares, right, bins=2) == pytest.approx(0.05)
+    assert brier_score(np.array([0.5, 1.0]), np.array([1.0, 1.0])) == pytest.approx(0.125)

@@ -1,0 +1,114 @@
+"""The cache of query embeddings over the real sample model, with an embedder that can be away."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pytest
+
+from petsearch.adapters.open_clip_model import load_model
+from petsearch.batching import BatchingOptions
+from petsearch.batching_embedder import BatchingEmbedder
+from petsearch.embedding_cache import CachingEmbedder
+from petsearch.errors import Unavailable
+from petsearch.model import Embeddings, ModelInfo, Pixels, Priority
+
+
+class Interruptible:
+    """An embedder that can be switched off, and that remembers what it was asked."""
+
+    def __init__(self, inner: BatchingEmbedder) -> None:
+        self.inner = inner
+        self.away = False
+        self.asked: list[str] = []
+        self.models_asked = 0
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        self.models_asked += 1
+        self._check()
+        return self.inner.models()
+
+    def embed_texts(
+        self,
+        texts: Sequence[str],
+        *,
+        model_id: str | None = None,
+        priority: Priority = Priority.QUERY,
+    ) -> Embeddings:
+        self._check()
+        self.asked += texts
+        return self.inner.embed_texts(texts, model_id=model_id, priority=priority)
+
+    def embed_pixels(
+        self,
+        pixels: Pixels,
+        *,
+        model_id: str | None = None,
+        priority: Priority = Priority.QUERY,
+    ) -> Embeddings:
+        self._check()
+        return self.inner.embed_pixels(pixels, model_id=model_id, priority=priority)
+
+    def close(self) -> None:
+        self.inner.close()
+
+    def _check(self) -> None:
+        if self.away:
+            raise Unavailable("The embedder is switched off.")
+
+
+@pytest.fixture(scope="module")
+def model() -> Iterator[BatchingEmbedder]:
+    embedder = BatchingEmbedder(load_model("sample", device="cpu"), BatchingOptions())
+    yield embedder
+    embedder.close()
+
+
+@pytest.fixture
+def embedder(model: BatchingEmbedder) -> Interruptible:
+    return Interruptible(model)
+
+
+def test_a_text_is_embedded_once(embedder: Interruptible) -> None:
+    cache = CachingEmbedder(embedder, most_texts=10)
+    first = cache.embed_texts(["cat", "dog", "cat"])
+    again = cache.embed_texts(["dog", "cat", "dog"])
+    assert embedder.asked == ["cat", "dog"]
+    assert np.array_equal(first[[1, 0, 1]], again)
+
+
+def test_what_was_used_longest_ago_is_forgotten(embedder: Interruptible) -> None:
+    cache = CachingEmbedder(embedder, most_texts=2)
+    for text in ("cat", "dog", "cat", "pug", "cat", "dog"):
+        cache.embed_texts([text])
+    assert embedder.asked == ["cat", "dog", "pug", "dog"]
+
+
+def test_known_texts_need_no_embedder(embedder: Interruptible) -> None:
+    cache = CachingEmbedder(embedder, most_texts=10)
+    model_id = cache.models()[0].model_id
+    before = cache.embed_texts(["cat"], model_id=model_id)
+    embedder.away = True
+    assert cache.models()[0].model_id == model_id
+    assert np.array_equal(cache.embed_texts(["cat"], model_id=model_id), before)
+    with pytest.raises(Unavailable):
+        cache.embed_texts(["never asked"], model_id=model_id)
+
+
+def test_an_embedder_that_is_away_is_not_asked_by_every_query(embedder: Interruptible) -> None:
+    now = 0.0
+    cache = CachingEmbedder(embedder, most_texts=10, clock=lambda: now)
+    cache.models()
+    embedder.away = True
+    for _ in range(5):
+        cache.models()
+    assert embedder.models_asked == 2
+    embedder.away = False
+    now = 60.0
+    cache.models()
+    assert embedder.models_asked == 3
+
+
+def test_an_embedder_that_never_answered_is_unavailable(embedder: Interruptible) -> None:
+    embedder.away = True
+    with pytest.raises(Unavailable):
+        CachingEmbedder(embedder, most_texts=10).models()

@@ -1,0 +1,33 @@
+"""Logistic regression by Newton's method, in numpy."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def fit_weights(
+    features: NDArray[np.float64],
+    outcomes: NDArray[np.bool_],
+    *,
+    shares: NDArray[np.float64] | None = None,
+    ridge: float = 1e-2,
+    steps: int = 50,
+) -> list[float]:
+    """One weight per feature, then the intercept.
+
+    Args:
+        features: `(n, k)`.
+        outcomes: `(n,)`.
+        shares: how much each row counts; all alike if not given.
+        ridge: keeps the weights finite where a feature parts the outcomes.
+    """
+    x = np.concatenate([features, np.ones((len(features), 1))], axis=1)
+    weights = np.zeros(x.shape[1])
+    counts = np.ones(len(x)) if shares is None else shares
+    held = np.full(x.shape[1], ridge)
+    held[-1] = 1e-6
+    for _ in range(steps):
+        expected = 1 / (1 + np.exp(-np.clip(x @ weights, -60, 60)))
+        slope = x.T @ (counts * (outcomes - expected)) - held * weights
+        curvature = (x * (counts * expected * (1 - expected))[:, None]).T @ x + np.diag(held)
+        weights += np.linalg.solve(curvature, slope)
+    return [float(weight) for weight in weights]
