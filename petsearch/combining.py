@@ -8,7 +8,7 @@ from petsearch.errors import InvalidInput
 from petsearch.model import Embedding
 
 _SMALLEST_NORM = 1e-3
-"""Of a sum of unit vectors: below it, the direction is rounding."""
+"""Of a sum of unit vectors, by the sum of their weights: below it, the direction is rounding."""
 
 WeightedEmbedding = tuple[Embedding, float]
 
@@ -25,11 +25,12 @@ def combine(
     Raises:
         InvalidInput: the parts cancel each other out.
     """
-    total = sum(weight * row for row, weight in positive) - sum(
-        (weight * row for row, weight in negative), start=np.zeros_like(positive[0][0])
-    )
+    signed = [*positive, *((row, -weight) for row, weight in negative)]
+    rows = np.stack([row for row, _ in signed]).astype(np.float64)
+    weights = np.array([weight for _, weight in signed])
+    total = weights @ rows
     norm = float(np.linalg.norm(total))
-    if norm < _SMALLEST_NORM:
+    if norm <= _SMALLEST_NORM * float(np.abs(weights).sum()):
         raise InvalidInput("The parts of the query cancel each other out; change their weights.")
     result: Embedding = (total / norm).astype(np.float32)
     return result
