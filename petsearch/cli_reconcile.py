@@ -9,9 +9,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from petsearch.bootstrap import Storage, image_limits, open_storage
+from petsearch.bootstrap import Storage, open_storage
 from petsearch.errors import ConfigurationError
 from petsearch.model import JsonDict
+from petsearch.opening import image_limits
 from petsearch.reconcile import Damage, Finding, Reconciler, Report
 from petsearch.reingesting import Reingesting
 from petsearch.settings import Settings

@@ -5,8 +5,8 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from petsearch.bootstrap import image_limits, load_embedder
 from petsearch.observability import configure_logging
+from petsearch.opening import image_limits, load_embedder
 from petsearch.settings import Settings
 from services.embedder.app import build_app
 from services.embedder.decoding import Decoder

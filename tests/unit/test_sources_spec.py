@@ -9,8 +9,8 @@ import pytest
 from pydantic import SecretStr
 
 from petsearch.adapters.filesystem_store import FilesystemStore
-from petsearch.bootstrap import source_context
 from petsearch.errors import InvalidInput, NotFound, TooLarge
+from petsearch.opening import source_context
 from petsearch.settings import Settings
 from petsearch.sources.s3_prefix import BucketObject
 from petsearch.sources.source import SourceItem

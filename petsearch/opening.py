@@ -1,0 +1,209 @@
+"""Opens what the addresses of the settings name: each kind of address has its adapter."""
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Literal
+
+import redis
+
+from petsearch import object_keys
+from petsearch.adapters import http_embedder
+from petsearch.adapters.filesystem_store import FilesystemStore
+from petsearch.adapters.model_sources import ModelSource, resolve_model
+from petsearch.adapters.private_redis import PrivateRedis
+from petsearch.adapters.url_fetcher import UrlFetcher
+from petsearch.batching import BatchingOptions, BatchObserver
+from petsearch.batching_embedder import BatchingEmbedder
+from petsearch.catalogue import model_id_of
+from petsearch.errors import ConfigurationError, NotFound
+from petsearch.images import ImageLimits
+from petsearch.observability import get_logger
+from petsearch.ports import ClipModel, Embedder, Index, ObjectStore
+from petsearch.process_tuning import tune_process
+from petsearch.settings import Settings
+from petsearch.sources.spec import SourceContext
+
+log = get_logger(__name__)
+
+
+def image_limits(settings: Settings) -> ImageLimits:
+    """What is refused before a pixel is decoded."""
+    limits = settings.limits
+    return ImageLimits(limits.image_bytes, limits.image_megapixels, limits.decode_bytes)
+
+
+def source_context(settings: Settings, store: ObjectStore) -> SourceContext:
+    """What sources of jobs are read with: what the settings allow, and nothing else.
+
+    Raises:
+        ConfigurationError: the S3 server's address or one of its keys is missing or wrong.
+    """
+    s3 = urls = None
+    if settings.store_url.startswith(("s3+http:", "s3+https:")):
+        settings.require("s3_access_key", "s3_secret_key")
+        with _extra("storage"):
+            from petsearch.adapters import s3_reader
+        s3 = s3_reader.open_reader(
+            settings.store_url,
+            access_key=settings.s3_access_key,
+            secret_key=settings.s3_secret_key.get_secret_value(),
+        )
+    if settings.url_ingest:
+        urls = UrlFetcher()
+    return SourceContext(
+        store=store,
+        import_dirs=settings.import_dirs,
+        import_buckets=settings.import_buckets,
+        s3=s3,
+        urls=urls,
+        max_bytes=settings.limits.image_bytes,
+    )
+
+
+def load_embedder(settings: Settings, observer: BatchObserver | None = None) -> BatchingEmbedder:
+    """The model that the settings name, loaded and warm, behind a batcher in this process.
+
+    Args:
+        observer: is told of every batch.
+
+    Raises:
+        ConfigurationError: no model is named, or it cannot be had.
+    """
+    settings.require("model")
+    return _load_embedder(settings.model, observer)
+
+
+def open_store(settings: Settings) -> ObjectStore:
+    url = settings.store_url
+    kind, _, rest = url.partition(":")
+    if kind == "file" and rest:
+        return FilesystemStore(Path(rest))
+    if kind in ("s3+http", "s3+https"):
+        settings.require("s3_access_key", "s3_secret_key")
+        with _extra("storage"):
+            from petsearch.adapters import minio_store
+        return minio_store.open_bucket(
+            url,
+            access_key=settings.s3_access_key,
+            secret_key=settings.s3_secret_key.get_secret_value(),
+        )
+    raise _unknown_address("STORE_URL", url, "s3+http://<host>:<port>/<bucket>, file:<dir>")
+
+
+def open_index(settings: Settings) -> Index:
+    url = settings.index_url
+    kind, _, rest = url.partition(":")
+    if kind == "edge" and rest:
+        with _extra("standalone"):
+            from petsearch.adapters.qdrant_edge_index import QdrantEdgeIndex
+        return QdrantEdgeIndex(Path(rest))
+    if kind in ("http", "https"):
+        with _extra("storage"):
+            from petsearch.adapters import qdrant_index
+            from petsearch.adapters.qdrant_collection import CollectionOptions
+        key = settings.qdrant_api_key.get_secret_value()
+        client = qdrant_index.connect(url, api_key=key or None, use_grpc=settings.qdrant_grpc)
+        options = CollectionOptions(
+            shards=settings.qdrant_shards,
+            replicas=settings.qdrant_replicas,
+            quantization=settings.qdrant_quantization,
+        )
+        return qdrant_index.QdrantIndex(client, options)
+    raise _unknown_address("INDEX_URL", url, "http://<host>:<port>, edge:<dir>")
+
+
+def open_redis(url: str, opened: ExitStack) -> tuple[str, redis.Redis]:
+    """The broker's address and a client for the ledger."""
+    kind, _, rest = url.partition(":")
+    if kind == "local" and rest:
+        server = PrivateRedis(Path(rest))
+        opened.callback(server.close)
+        broker_url = f"redis+socket://{server.socket_path}"
+        client = redis.Redis(unix_socket_path=str(server.socket_path), decode_responses=True)
+    elif kind in ("redis", "rediss"):
+        broker_url = url
+        client = redis.Redis.from_url(
+            url, decode_responses=True, socket_timeout=10, socket_connect_timeout=5
+        )
+    else:
+        raise _unknown_address("REDIS_URL", url, "redis://<host>:<port>/<db>, local:<dir>")
+    opened.callback(client.close)
+    return broker_url, client
+
+
+def open_embedder(settings: Settings, index: Index, store: ObjectStore) -> Embedder:
+    url = settings.embedder_url
+    if url.startswith(("http://", "https://")):
+        return http_embedder.connect(url)
+    if url != "local:":
+        raise _unknown_address("EMBEDDER_URL", url, "http://<host>:<port>, local:")
+    settings.require("model")
+    return _load_embedder(_model_to_serve(settings.model, index, store))
+
+
+def _load_embedder(spec: str, observer: BatchObserver | None = None) -> BatchingEmbedder:
+    tune_process()
+    with _extra("embedder"):
+        # A wrong address is said before the libraries below are loaded, which takes seconds.
+        source = resolve_model(spec)
+        from petsearch.adapters.open_clip_model import load_model
+
+    def load_apart(wanted: ModelSource | str) -> ClipModel:
+        # In a thread that ends: each thread that runs torch keeps OpenMP threads of its own, and
+        # with more of them than cores all wait by sleeping: a query took 20 ms instead of 13.
+        with ThreadPoolExecutor(1, thread_name_prefix="load") as passing:
+            return passing.submit(load_model, wanted).result()
+
+    model = load_apart(source)
+    options = BatchingOptions.of_device(model.info.device)
+    return BatchingEmbedder(model, options, load=load_apart, observer=observer)
+
+
+def _model_to_serve(wanted: str, index: Index, store: ObjectStore) -> str:
+    """The model the photos are indexed with; `wanted` only decides the first one."""
+    collection = index.current()
+    if collection is None:
+        return wanted
+    try:
+        source = store.get(object_keys.model_source(model_id_of(collection)))
+    except NotFound:
+        return wanted
+    serving = str(json.loads(source)["spec"])
+    if _same_model(wanted, serving):
+        return serving
+    log.warning(
+        "this data was indexed with another model, which goes on serving; "
+        "to use the wanted one, start with a new --data-dir and ingest again",
+        serving=serving,
+        wanted=wanted,
+    )
+    return serving
+
+
+def _same_model(wanted: str, serving: str) -> bool:
+    kind, _, rest = wanted.partition(":")
+    if kind == "dir" and rest:
+        return f"dir:{Path(rest).expanduser().resolve()}" == serving
+    return wanted == serving
+
+
+def _unknown_address(variable: str, given: str, accepted: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"PETSEARCH_{variable} is {given!r}, which is no known kind of address. "
+        f"Accepted: {accepted}."
+    )
+
+
+@contextmanager
+def _extra(name: Literal["standalone", "embedder", "storage"]) -> Iterator[None]:
+    """Turn a missing library into an error that names the extra to install."""
+    try:
+        yield
+    except ImportError as error:
+        raise ConfigurationError(
+            f"The library {error.name!r} is not installed. "
+            f"Install it with: pip install 'petsearch[{name}]'"
+        ) from error
