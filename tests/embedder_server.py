@@ -33,7 +33,7 @@ class _Server(uvicorn.Server):
 def served(embedder: BatchingEmbedder, metrics: EmbedderMetrics | None = None) -> Iterator[str]:
     """The address of the service; `metrics` is what the embedder was made to tell."""
     listener = socket.create_server(("127.0.0.1", 0))
-    decoder = Decoder(ImageLimits(), 120.0)
+    decoder = Decoder(ImageLimits())
     app = build_app(Parts(embedder, decoder, metrics or EmbedderMetrics()))
     server = _Server(uvicorn.Config(app, log_config=None))
     thread = threading.Thread(target=server.run, args=([listener],))
