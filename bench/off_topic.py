@@ -81,7 +81,7 @@ def _calibrated(
     else:
         real = load_photos(clip, dataset=dataset, cache=cache)
         photos = Gallery(real.embeddings, real.breeds, real.species)
-    fitted = clip.info.calibration or fit(photos.half(0), prepare_texts(clip, _data()))
+    fitted = clip.info.calibration or fit(photos.half(0), prepare_texts(clip, _data()), clip.info)
     return fitted, photos.half(1).embeddings
 
 

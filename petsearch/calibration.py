@@ -77,6 +77,8 @@ class OffTopic:
 class Calibration:
     """Of one model."""
 
+    weights: str
+    """The hash in the id of the model it was fitted for: see `weights_of`."""
     spread: Spread
     breed_text: Logistic
     species_text: Logistic
@@ -129,6 +131,11 @@ class QueryCalibration:
     def is_off_topic(self, best_score: float) -> bool:
         """Whether even the best photo does not match as it does for texts about pets."""
         return self.calibration.off_topic.holds(best_score, self.z(best_score))
+
+
+def weights_of(model_id: str) -> str:
+    """The hash at the end of a model's id, whatever its folder is called."""
+    return model_id.rpartition("-")[2]
 
 
 _CALIBRATION = TypeAdapter(Calibration)

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from open_clip.tokenizer import SimpleTokenizer
 
 from petsearch.adapters.open_clip_model import OpenClipModel, load_model
-from petsearch.calibration import Calibration, Logistic, OffTopic, QueryKind, Spread
+from petsearch.calibration import Calibration, Logistic, OffTopic, QueryKind, Spread, weights_of
 from petsearch.errors import ConfigurationError, InvalidInput
-from petsearch.model import Embeddings, Label
+from petsearch.model import Embeddings, Label, ModelInfo
 from petsearch.observability import configure_logging
 from petsearch.photo_sources import from_dataset
 from petsearch.sources.dataset_rows import DatasetOptions
@@ -131,15 +131,22 @@ def _texts_about_else(data: DataConfig) -> list[str]:
     return [*data.off_topic, *some]
 
 
-def fit(gallery: Gallery, texts: Texts) -> Calibration:
-    """From one half of the photos."""
+def fit(gallery: Gallery, texts: Texts, model: ModelInfo) -> Calibration:
+    """From one half of the photos, for the model that embedded them."""
     spread = _spread(gallery.embeddings)
     curves = {kind: fit_logistic(results_of(kind, gallery, texts, spread)) for kind in _KINDS}
     about_pets, about_else = (
         best_photos(rows, gallery.embeddings, spread)
         for rows in (texts.about_pets, texts.about_else)
     )
-    return Calibration(spread=spread, off_topic=fit_off_topic(about_pets, about_else), **curves)
+    return Calibration(
+        weights=weights_of(model.model_id),
+        spread=spread,
+        breed_text=curves["breed_text"],
+        species_text=curves["species_text"],
+        photo=curves["photo"],
+        off_topic=fit_off_topic(about_pets, about_else),
+    )
 
 
 def check(calibration: Calibration, gallery: Gallery, texts: Texts) -> dict[QueryKind, KindReport]:
@@ -285,7 +292,7 @@ def main(
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from error
     texts = prepare_texts(loaded, data)
-    calibration = fit(gallery.half(0), texts)
+    calibration = fit(gallery.half(0), texts, loaded.info)
     report = check(calibration, gallery.half(1), texts)
     write_json((out or model) / CALIBRATION, asdict(calibration))
     typer.echo(json.dumps({kind: asdict(figures) for kind, figures in report.items()}, indent=1))

@@ -19,7 +19,7 @@ from torch import nn
 from petsearch.adapters.inference_tuning import dtype_of, tune_for_inference
 from petsearch.adapters.model_sources import ModelSource, resolve_model
 from petsearch.adapters.trimmed_text import encode_trimmed, length_groups, trimmable_text_tower
-from petsearch.calibration import read_calibration
+from petsearch.calibration import Calibration, read_calibration, weights_of
 from petsearch.errors import ConfigurationError, DeviceLost, DeviceMemoryFull, unknown_choice
 from petsearch.model import (
     Embeddings,
@@ -195,9 +195,8 @@ def _describe(
         Label(normalise_name(entry["breed"]), normalise_name(entry["species"]))
         for entry in words.get("labels", ())
     )
-    file = source.calibration_file
     return ModelInfo(
-        calibration=read_calibration(file.read_bytes()) if file else None,
+        calibration=_calibration(source),
         model_id=source.model_id(),
         spec=source.spec,
         dim=_embedding_dim(module, spec),
@@ -209,6 +208,20 @@ def _describe(
         device=device,
         precision=precision,
     )
+
+
+def _calibration(source: ModelSource) -> Calibration | None:
+    """What is in the folder, unless the weights were changed since."""
+    if source.calibration_file is None:
+        return None
+    found = read_calibration(source.calibration_file.read_bytes())
+    if found.weights == weights_of(source.model_id()):
+        return found
+    log.warning(
+        "calibration.json is of other weights and is not used; run training.calibrate again",
+        file=str(source.calibration_file),
+    )
+    return None
 
 
 @torch.inference_mode()

@@ -1,5 +1,6 @@
 """Calibration holds on photos that it was not fitted on, and notices texts about something else."""
 
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,10 @@ import pytest
 from petsearch.adapters.open_clip_model import OpenClipModel, load_model
 from petsearch.calibration import Calibration
 from petsearch.photo_sources import DatasetOptions, from_dataset
-from petsearch.sample.catalogue import DEMO_SEED, HELD_OUT_SEED, TRAINING_SEED
+from petsearch.sample.catalogue import DEMO_SEED, HELD_OUT_SEED, MODEL_DIR, TRAINING_SEED
 from petsearch.sample.queries import ATTRIBUTE_QUERIES
 from training.calibrate import (
+    CALIBRATION,
     KindReport,
     Results,
     Texts,
@@ -25,6 +27,7 @@ from training.config import read_config
 from training.evaluate import SAMPLE_CONFIG, embed_texts
 from training.gallery import SEED, Gallery, drawn_gallery, photo_gallery
 from training.metrics import auc
+from training.model_folder import write_json
 
 DATA = read_config(SAMPLE_CONFIG).data
 
@@ -91,7 +94,7 @@ def test_a_calibration_of_real_photos_holds_on_the_other_half(shared: Path) -> N
     photos = from_dataset(str(shared / "data/oxford-iiit-pet"), options).photos
     gallery = photo_gallery(clip, (photo for number, photo in enumerate(photos) if number % 3 == 0))
     words = prepare_texts(clip, DATA)
-    fitted = fit(gallery.half(0), words)
+    fitted = fit(gallery.half(0), words, clip.info)
     for report in check(fitted, gallery.half(1), words).values():
         assert_holds(report)
     others = gallery.half(1).embeddings
@@ -99,6 +102,15 @@ def test_a_calibration_of_real_photos_holds_on_the_other_half(shared: Path) -> N
     best = [best_photos(rows, others, fitted.spread) for rows in (words.breeds, about_else)]
     about_pets, away = (photos.on_topic(fitted.off_topic) for photos in best)
     assert auc(about_pets, away) >= 0.8
+
+
+def test_a_calibration_of_other_weights_is_not_used(bundled: Calibration, tmp_path: Path) -> None:
+    for name in ("open_clip_config.json", "open_clip_model.safetensors", "labels.json"):
+        (tmp_path / name).write_bytes((MODEL_DIR / name).read_bytes())
+    for weights, used in ((bundled.weights, True), ("0123456789ab", False)):
+        write_json(tmp_path / CALIBRATION, asdict(replace(bundled, weights=weights)))
+        loaded = load_model(f"dir:{tmp_path}", device="cpu")
+        assert (loaded.info.calibration is not None) == used
 
 
 def test_a_curve_is_found_again() -> None:

@@ -40,7 +40,9 @@ def spread_of(photos: Embeddings) -> Spread:
 @pytest.fixture
 def calibration() -> Calibration:
     curve = Logistic(1.0, 2.0, -3.0)
-    return Calibration(spread_of(embeddings(200)), curve, curve, Logistic(0.0, 1.0, -1.0), LINE)
+    return Calibration(
+        "0123456789ab", spread_of(embeddings(200)), curve, curve, Logistic(0.0, 1.0, -1.0), LINE
+    )
 
 
 def test_mean_and_deviation_are_those_of_the_scores(calibration: Calibration) -> None:
