@@ -203,12 +203,12 @@ def test_a_model_that_cannot_be_had_is_a_clear_error(
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 96 MB."""
+    """A disk of 600 MB."""
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = os.geteuid() == 0 and (
         subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=96m", "tmpfs", str(disk)],
+            ["mount", "-t", "tmpfs", "-o", "size=600m", "tmpfs", str(disk)],
             check=False,
             capture_output=True,
         ).returncode
