@@ -4,6 +4,7 @@
 It equals open_clip's own evaluation transform up to normalisation (tests/unit/test_images.py).
 """
 
+import functools
 import io
 import warnings
 from collections.abc import Iterator
@@ -81,6 +82,7 @@ class DecodedImage:
     content_type: str
 
 
+@functools.cache
 def register_formats() -> None:
     """Teach Pillow HEIC, what phones send. Doing it twice is doing it once."""
     pillow_heif.register_heif_opener()
@@ -304,12 +306,12 @@ def _pad_centre(picture: Image.Image, spec: PixelSpec) -> Image.Image:
 
 def display_copy(picture: Image.Image) -> bytes:
     """JPEG of at most `DISPLAY_SIDE` pixels a side, without any metadata."""
-    return _encode(_shrink(picture, DISPLAY_SIDE), quality=88)
+    return _encode(shrunk(picture, DISPLAY_SIDE), quality=88)
 
 
 def thumbnail(picture: Image.Image) -> bytes:
     """JPEG of at most `THUMBNAIL_SIDE` pixels a side, without any metadata."""
-    return _encode(_shrink(picture, THUMBNAIL_SIDE), quality=80)
+    return _encode(shrunk(picture, THUMBNAIL_SIDE), quality=80)
 
 
 def perceptual_hash(picture: Image.Image) -> str:
@@ -329,6 +331,7 @@ def perceptual_hash(picture: Image.Image) -> str:
     return np.packbits(bits).tobytes().hex()
 
 
+@functools.cache
 def _cosine_waves() -> NDArray[np.float64]:
     """The first rows of the DCT-II matrix: `(8, 32)`."""
     frequencies = np.arange(_HASH_FREQUENCIES)[:, None]
@@ -336,7 +339,8 @@ def _cosine_waves() -> NDArray[np.float64]:
     return np.cos(np.pi * frequencies * positions / (2 * _HASH_SIDE))
 
 
-def _shrink(picture: Image.Image, side: int) -> Image.Image:
+def shrunk(picture: Image.Image, side: int) -> Image.Image:
+    """A copy of at most `side` pixels a side; a picture that is as small is returned as it is."""
     if max(picture.size) <= side:
         return picture
     ratio = side / max(picture.size)

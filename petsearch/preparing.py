@@ -206,11 +206,12 @@ class Preparer:
 
     def _decode(self, encoded: Encoded, target: Target) -> _Copies:
         with images.decoded_within(self._decoded, encoded, self._limits) as decoded:
+            small = images.shrunk(decoded.picture, images.THUMBNAIL_SIDE)
             return _Copies(
                 images.to_pixels(decoded.picture, target.model.pixel_spec),
                 images.display_copy(decoded.picture),
-                images.thumbnail(decoded.picture),
-                images.perceptual_hash(decoded.picture),
+                images.thumbnail(small),
+                images.perceptual_hash(small),
                 decoded.width,
                 decoded.height,
                 decoded.content_type,
