@@ -11,6 +11,8 @@ from typing import Annotated
 import qdrant_edge as edge
 import typer
 
+from bench.galleries import DIM
+
 M = 16
 EF_CONSTRUCT = 100
 """Qdrant's own defaults."""
@@ -21,11 +23,13 @@ _INDEX_FROM_KB = 1000
 def main(
     shard: Annotated[Path, typer.Argument(help="The folder of a collection.")],
     *,
+    dim: Annotated[int, typer.Option()] = DIM,
     int8: Annotated[bool, typer.Option("--int8", help="Also quantize to int8.")] = False,
 ) -> None:
     """Optimise it, and say how long that took."""
-    quantization = edge.ScalarQuantizationConfig(edge.ScalarType.Int8, quantile=0.99)
+    quantization = edge.ScalarQuantizationConfig(edge.ScalarType.Int8, always_ram=True)
     config = edge.EdgeConfig(
+        vectors=edge.EdgeVectorParams(size=dim, distance=edge.Distance.Cosine),
         hnsw_config=edge.HnswIndexConfig(M, EF_CONSTRUCT, _FULL_SCAN_KB),
         quantization_config=quantization if int8 else None,
         optimizers=edge.EdgeOptimizersConfig(indexing_threshold=_INDEX_FROM_KB),
