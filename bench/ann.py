@@ -214,7 +214,7 @@ def _print(rows: list[Row], points: int) -> None:
     for row in rows:
         recalls = ", ".join(f"{kind} {value:.4f}" for kind, value in row.recall_at_10.items())
         table.add_row(row.data, row.search, row.filter, recalls, f"{row.p50_ms:.1f}")
-    Console().print(table)
+    Console(width=120).print(table)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ requests take beyond that is the API's own.
 """
 
 import json
+import pstats
 import shutil
 import statistics
 import subprocess
@@ -32,7 +33,8 @@ from bench.stand_in_embedder import MODEL_ID
 _MOST_CPU_MS = 2.5
 _AIM_CPU_MS = 1.5
 _BATCH = 100
-"""Requests of one round; a bare round of as many follows."""
+"""Requests of one round; a bare round of as many goes before it."""
+_PROFILED = 25
 
 
 @dataclass(frozen=True)
@@ -132,10 +134,12 @@ def main(
     with _folder(data_dir) as folder, _server(folder, points, optimise, profile) as server:
         _warm_up(server, points)
         calls = server.order("cpu")["embedder_calls"]
+        server.order("forget")
         figures = [_measure(server, name, points, requests, connections) for name in WORKLOADS]
         calls = server.order("cpu")["embedder_calls"] - calls
         if profile is not None:
             server.order("profile", profile.resolve())
+            _print_profile(profile, 2 * requests * len(WORKLOADS))
     report = Report(points, 512, optimise, connections, calls, figures)
     if as_json:
         sys.stdout.write(json.dumps(asdict(report), indent=1) + "\n")
@@ -213,6 +217,22 @@ def _measure(
     )
 
 
+def _print_profile(file: Path, requests: int) -> None:
+    """Own time of the functions that take most; threads that wait are left out."""
+    stats: dict[tuple[str, int, str], tuple[int, int, float, float, object]]
+    stats = vars(pstats.Stats(str(file)))["stats"]
+    waiting = {"<method 'acquire' of '_thread.lock' objects>", "run"}
+    rows = [(key, of) for key, of in stats.items() if key[2] not in waiting]
+    table = Table("function", "calls", "own us", "with what it calls, us", title="Of a request")
+    for (path, line, name), (_, calls, own_s, whole_s, _) in sorted(rows, key=lambda r: -r[1][2])[
+        :_PROFILED
+    ]:
+        where = f"{'/'.join(Path(path).parts[-2:])}:{line} " if line else ""
+        times = (f"{seconds / requests * 1e6:.0f}" for seconds in (own_s, whole_s))
+        table.add_row(f"{where}{name}", f"{calls / requests:.1f}", *times)
+    Console(width=120).print(table)
+
+
 def _percentiles(latencies_ms: list[float]) -> tuple[float, float, float]:
     p50, p95, p99 = (float(value) for value in np.quantile(latencies_ms, (0.5, 0.95, 0.99)))
     return p50, p95, p99
@@ -236,7 +256,7 @@ def _print(report: Report) -> None:
             " / ".join(f"{value:.1f}" for value in one.many_at_a_time_ms),
             f"{one.requests_per_s:.0f}",
         )
-    console = Console()
+    console = Console(width=130)
     console.print(table)
     console.print(
         f"bar: {_MOST_CPU_MS} ms of CPU over the bare call, aim {_AIM_CPU_MS}; calls of the "

@@ -2,7 +2,8 @@
 
 `python -m bench.api_server FOLDER POINTS` serves on a free port, says which, and then obeys lines
 on its standard input: `bare WORKLOAD START COUNT` asks the index the same questions in this
-process, `cpu` tells the processor time used so far, `profile FILE` writes what `--profile` saw.
+process, `cpu` tells the processor time used so far, `profile FILE` writes what `--profile` saw
+since `forget`.
 """
 
 import cProfile
@@ -106,6 +107,10 @@ def _obey(bare: BareIndex, embedder: StandInEmbedder, profiles: list[cProfile.Pr
         if order == "bare":
             workload, start, count = arguments
             _say(_measure_bare(bare, cast(Workload, workload), int(start), int(count)))
+        elif order == "forget":
+            for profile in profiles:
+                profile.clear()
+            _say({})
         elif order == "profile":
             _write_profile(profiles, Path(arguments[0]))
             _say({})

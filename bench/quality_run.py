@@ -146,7 +146,7 @@ def _is_good(report: Report) -> bool:
 
 
 def _print(report: Report) -> None:
-    console = Console()
+    console = Console(width=130)
     console.print(f"{report.model}, through HTTP")
     console.print(to_text(report.quality))
     for table in _tables(report):
