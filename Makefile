@@ -9,7 +9,7 @@ PORT ?= 8000
 SOURCE ?=
 MODEL ?=
 
-.PHONY: help setup check format test test-real soak demo lock bench bench-embedder bench-ingest bench-memory bench-redis screenshots clean
+.PHONY: help setup check format test test-real soak demo lock bench bench-embedder bench-ingest bench-memory bench-redis bench-api bench-ann bench-quality screenshots clean
 
 help: ## List these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -66,6 +66,15 @@ bench-redis: setup ## Measure Redis' memory for a job of a million items
 
 bench-embedder: setup ## Measure the embedder service against bare loops (MODEL=)
 	$(BIN)/python -m bench.embedder $(if $(MODEL),--model $(MODEL))
+
+bench-api: setup ## Measure the search API's load and its own CPU (POINTS=, JSON=1)
+	$(BIN)/python -m bench.api $(if $(POINTS),--points $(POINTS)) $(if $(JSON),--json)
+
+bench-ann: setup ## Measure recall of approximate search on photos (POINTS=, CACHE=, JSON=1)
+	$(BIN)/python -m bench.ann $(if $(POINTS),--points $(POINTS)) $(if $(CACHE),--cache $(CACHE)) $(if $(JSON),--json)
+
+bench-quality: setup ## Measure rankings, composed queries and confidences on photos (CACHE=, JSON=1)
+	$(BIN)/python -m bench.quality_run $(if $(CACHE),--cache $(CACHE)) $(if $(JSON),--json)
 
 screenshots: setup ## Take the pictures of docs/screenshots again
 	$(BIN)/python -m tests.screenshots

@@ -10,7 +10,6 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ import httpx
 import numpy as np
 import typer
 
+from bench.standalone_server import standalone_server
 from petsearch.client import Client
 from petsearch.observability import configure_logging
 from petsearch.photo_sources import Photo, PhotoSource, from_dataset
@@ -90,7 +90,7 @@ def main(
     loop += ["--limit", str(limit)] if limit else []
     measured = [_pair(model, photos, loop) for _ in range(pairs)]
     meanwhile = _ingest_under_watch(model, photos)
-    with _server(model) as address:
+    with standalone_server(model) as address:
         encode_ms, search_ms = _text_search(clip, address)
     report = Report(
         photos=len(photos),
@@ -136,7 +136,7 @@ def _bare_loop(arguments: list[str], way: str) -> float:
 
 
 def _ingest(model: str, photos: list[Photo]) -> float:
-    with _server(model) as address:
+    with standalone_server(model) as address:
         return _ingest_into(address, photos)
 
 
@@ -150,7 +150,7 @@ def _ingest_into(address: str, photos: list[Photo]) -> float:
 
 
 def _ingest_under_watch(model: str, photos: list[Photo]) -> Meanwhile:
-    with _server(model) as address:
+    with standalone_server(model) as address:
         with _watch(address) as watched:
             _ingest_into(address, photos)
         return Meanwhile(
@@ -159,28 +159,6 @@ def _ingest_under_watch(model: str, photos: list[Photo]) -> Meanwhile:
             search_p50_ms=statistics.median(watched.search_ms),
             search_p95_ms=float(np.percentile(watched.search_ms, 95)),
         )
-
-
-@contextmanager
-def _server(model: str) -> Iterator[str]:
-    """A standalone server as a process of its own; its address."""
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "petsearch", "serve", "--data-dir", folder]
-        process = subprocess.Popen(
-            [*command, "--model", model, "--port", "0"],
-            stderr=subprocess.PIPE,
-            text=True,
-            # Nobody reads what comes after the address: a full pipe would stop the server.
-            env={**os.environ, "PETSEARCH_LOG_LEVEL": "ERROR"},
-        )
-        assert process.stderr is not None
-        try:
-            yield next(
-                line.split()[-1] for line in process.stderr if line.startswith("petsearch is ready")
-            )
-        finally:
-            process.terminate()
-            process.wait()
 
 
 class _Watched:

@@ -44,7 +44,9 @@ class QdrantEdgeIndex:
         self._folder = folder
         self._shards: dict[str, edge.EdgeShard] = {}
         self._opening = threading.Lock()
+        self._pointing = threading.Lock()
         folder.mkdir(parents=True, exist_ok=True)
+        self._current = self._read_pointer()
 
     def create_collection(self, collection: str, dim: int) -> None:
         """See `Index.create_collection`."""
@@ -68,13 +70,15 @@ class QdrantEdgeIndex:
 
     def current(self) -> str | None:
         """See `Index.current`."""
-        pointer = self._folder / _POINTER
-        return pointer.read_text().strip() if pointer.exists() else None
+        # Every request asks. The folder is this process's alone, so nobody else moves the pointer.
+        return self._current
 
     def point_alias_to(self, collection: str) -> None:
         """See `Index.point_alias_to`."""
         self._shard(collection)
-        write_atomically(self._folder / _POINTER, collection.encode())
+        with self._pointing:
+            write_atomically(self._folder / _POINTER, collection.encode())
+            self._current = collection
 
     def insert(self, collection: str, points: Sequence[Point]) -> None:
         """See `Index.insert`."""
@@ -211,6 +215,10 @@ class QdrantEdgeIndex:
                 f"The disk of the index has less than {_ROOM_BYTES / 1e6:.0f} MB left; free some "
                 "space and the work goes on by itself."
             )
+
+    def _read_pointer(self) -> str | None:
+        pointer = self._folder / _POINTER
+        return pointer.read_text().strip() if pointer.exists() else None
 
     def _path(self, collection: str) -> Path:
         return self._folder / "collections" / collection

@@ -1,4 +1,7 @@
-"""What routes ask for: the services, and the parameters that several of them share."""
+"""What routes ask for: the services, and the parameters that several of them share.
+
+They are coroutines because FastAPI runs any other dependency in a worker thread, one after another.
+"""
 
 from typing import Annotated
 from uuid import UUID
@@ -13,13 +16,13 @@ MAX_RESULTS = 100
 MAX_CURSOR = 20_000
 
 
-def _services(request: Request) -> Services:
+async def _services(request: Request) -> Services:
     services = request.app.state.services
     assert isinstance(services, Services)
     return services
 
 
-def _search_options(
+async def _search_options(
     filters: FiltersDep,
     limit: Annotated[int, Query(ge=1, le=MAX_RESULTS)] = 20,
     min_score: Annotated[float | None, Query(ge=-1.0, le=1.0)] = None,
@@ -47,7 +50,7 @@ def _search_options(
     )
 
 
-def _image_id(image_id: UUID) -> str:
+async def _image_id(image_id: UUID) -> str:
     return str(image_id)
 
 

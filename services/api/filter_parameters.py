@@ -56,7 +56,7 @@ class FiltersBody(BaseModel):
         )
 
 
-def _filters(
+async def _filters(
     species: Annotated[str | None, Query(max_length=200, examples=["cat"])] = None,
     breed: Annotated[str | None, Query(max_length=200, examples=["siamese"])] = None,
     status: Annotated[str | None, Query(max_length=200, examples=["lost"])] = None,

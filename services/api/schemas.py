@@ -125,7 +125,7 @@ class AncestorAnswer(BaseModel):
 
 
 def image_fields(record: ImageRecord) -> dict[str, object]:
-    """The fields of an `ImageBody`."""
+    """The fields of an `ImageBody`, plain all the way down: checked once, where they are used."""
     said = record.metadata
     base = f"/v1/images/{record.image_id}"
     prediction = record.prediction
@@ -134,20 +134,18 @@ def image_fields(record: ImageRecord) -> dict[str, object]:
         "species": record.species,
         "breed": record.breed,
         "breed_source": record.breed_source,
-        "predicted": PredictionBody(
-            breed=prediction.breed, species=prediction.species, confidence=prediction.confidence
-        )
-        if prediction
-        else None,
+        "predicted": None if prediction is None else vars(prediction),
         "filename": said.filename,
         "animal_id": said.animal_id,
         "status": said.status,
         "tags": list(said.tags),
         "attributes": dict(said.attributes),
         "taken_at": said.taken_at,
-        "location": LocationBody.of(said.location),
+        "location": None
+        if said.location is None
+        else {"lat": said.location[0], "lon": said.location[1]},
         "created_at": record.created_at,
         "width": record.width,
         "height": record.height,
-        "urls": ImageUrls(display=f"{base}/display", thumbnail=f"{base}/thumbnail"),
+        "urls": {"display": f"{base}/display", "thumbnail": f"{base}/thumbnail"},
     }

@@ -3,10 +3,11 @@
 from typing import Annotated, Self
 from uuid import UUID
 
+from fastapi import Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from petsearch.errors import InvalidInput
-from petsearch.model import SearchResult
+from petsearch.model import Hit, SearchResult
 from petsearch.queries import (
     NEGATIVE_WEIGHT,
     GroupBy,
@@ -160,22 +161,29 @@ class SearchAnswer(BaseModel):
     @classmethod
     def of(cls, result: SearchResult, took_ms: float) -> Self:
         """From a search result."""
-        items = [
-            HitBody(
-                **image_fields(hit.record),
-                score=round(hit.score, 6),
-                confidence=None if hit.confidence is None else round(hit.confidence, 4),
-            )
-            for hit in result.hits
-        ]
-        return cls(
-            items=items,
-            no_good_match=result.no_good_match,
-            searched_for=result.searched_for,
-            next_cursor=result.next_cursor,
-            model_id=result.model_id,
-            took_ms=round(took_ms, 2),
+        # One call checks it all: a model for every part took several times as long.
+        return cls.model_validate(
+            {
+                "items": [_hit_fields(hit) for hit in result.hits],
+                "no_good_match": result.no_good_match,
+                "searched_for": result.searched_for,
+                "next_cursor": result.next_cursor,
+                "model_id": result.model_id,
+                "took_ms": round(took_ms, 2),
+            }
         )
+
+    def to_json(self) -> Response:
+        """As it goes over the wire; returned by a route, it spares FastAPI's own second check."""
+        return Response(self.__pydantic_serializer__.to_json(self), media_type="application/json")
+
+
+def _hit_fields(hit: Hit) -> dict[str, object]:
+    return {
+        **image_fields(hit.record),
+        "score": round(hit.score, 6),
+        "confidence": None if hit.confidence is None else round(hit.confidence, 4),
+    }
 
 
 class FacetValue(BaseModel):

@@ -320,6 +320,17 @@ def test_the_alias_moves(index: Index) -> None:
     assert index.count("pets-model-1", ALL) == 0
 
 
+def test_the_alias_of_a_folder_is_known_when_it_is_opened_again(tmp_path: Path) -> None:
+    first = QdrantEdgeIndex(tmp_path)
+    assert first.current() is None
+    first.create_collection(PETS, DIM)
+    first.point_alias_to(PETS)
+    first.close()
+    again = QdrantEdgeIndex(tmp_path)
+    assert again.current() == PETS
+    again.close()
+
+
 def test_creating_a_collection_again_keeps_what_is_in_it(index: Index) -> None:
     index.insert(PETS, [point(1)])
     index.create_collection(PETS, DIM)

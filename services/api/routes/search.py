@@ -3,7 +3,7 @@
 import time
 from typing import Annotated
 
-from fastapi import APIRouter, File, Form, Query, UploadFile
+from fastapi import APIRouter, File, Form, Query, Response, UploadFile
 
 from petsearch import queries
 from petsearch.errors import InvalidInput
@@ -25,7 +25,7 @@ router = APIRouter(prefix="/v1", tags=["search"])
 _DEFAULT_LIMIT = 20
 
 
-@router.get("/search", summary="Search by words")
+@router.get("/search", response_model=SearchAnswer, summary="Search by words")
 def search_by_text(
     services: ServicesDep,
     options: SearchOptionsDep,
@@ -36,19 +36,21 @@ def search_by_text(
     spelling: Annotated[
         SpellingMode, Query(description="off: names of breeds are not corrected")
     ] = "auto",
-) -> SearchAnswer:
+) -> Response:
     """Photos that show what `q` says, best first."""
     query = queries.Query((Weighted(TextPart(q)),), prompt=prompt, spelling=spelling)
     return _answer(services, query, options)
 
 
-@router.post("/search", summary="Search by words, an indexed image, or both")
-def search_composed(services: ServicesDep, request: SearchRequest) -> SearchAnswer:
+@router.post(
+    "/search", response_model=SearchAnswer, summary="Search by words, an indexed image, or both"
+)
+def search_composed(services: ServicesDep, request: SearchRequest) -> Response:
     """Photos that look like all that is named and less like the negative examples."""
     return _answer(services, request.to_query(), request.to_options())
 
 
-@router.post("/search/image", summary="Search by photo")
+@router.post("/search/image", response_model=SearchAnswer, summary="Search by photo")
 def search_by_photo(
     services: ServicesDep,
     photo: Annotated[UploadFile, File(description="A picture, at most 50 MB.")],
@@ -59,7 +61,7 @@ def search_by_photo(
     species: Annotated[str | None, Form(max_length=200)] = None,
     breed: Annotated[str | None, Form(max_length=200)] = None,
     min_score: Annotated[float | None, Form(ge=-1.0, le=1.0)] = None,
-) -> SearchAnswer:
+) -> Response:
     """Photos that look like the one sent. It is not kept."""
     data = photo.file.read(services.image_limits.max_bytes + 1)
     filters = Filters(species=species or None, breed=breed or None)
@@ -72,14 +74,14 @@ def search_by_photo(
     return _answer(services, request.to_query(data), request.to_options())
 
 
-@router.get("/images/{image_id}/similar", summary="More like this")
+@router.get("/images/{image_id}/similar", response_model=SearchAnswer, summary="More like this")
 def similar_images(
     services: ServicesDep, image_id: ImageIdDep, options: SearchOptionsDep
-) -> SearchAnswer:
+) -> Response:
     """Photos that look like an indexed one, which is left out."""
     started = time.perf_counter()
     result = services.searcher.similar(image_id, options)
-    return SearchAnswer.of(result, _since_ms(started))
+    return SearchAnswer.of(result, _since_ms(started)).to_json()
 
 
 @router.get("/facets", summary="Counts by value")
@@ -94,10 +96,10 @@ def get_facets(
     return Facets(by=by, values=values)
 
 
-def _answer(services: ServicesDep, query: queries.Query, options: SearchOptions) -> SearchAnswer:
+def _answer(services: ServicesDep, query: queries.Query, options: SearchOptions) -> Response:
     started = time.perf_counter()
     result = services.searcher.search(query, options)
-    return SearchAnswer.of(result, _since_ms(started))
+    return SearchAnswer.of(result, _since_ms(started)).to_json()
 
 
 def _since_ms(started: float) -> float:
