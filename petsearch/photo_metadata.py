@@ -9,11 +9,16 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from petsearch.errors import InvalidInput
 from petsearch.model import ImageMetadata
 
-ShortText = Annotated[str, StringConstraints(max_length=200, strip_whitespace=True)]
-
+ONE_LINE = r"^[^\x00-\x1f\x7f]*$"
+"""Without control characters: engines that store text trip over NUL, and people over the rest."""
+ShortText = Annotated[
+    str, StringConstraints(max_length=200, strip_whitespace=True, pattern=ONE_LINE)
+]
+FileName = Annotated[str, StringConstraints(max_length=200, strip_whitespace=True)]
+"""As clients have them; `safe_filename` makes them fit to be kept."""
 
 AttributeName = Annotated[
-    str, StringConstraints(max_length=200, strip_whitespace=True, pattern=r"^[^=]+$")
+    str, StringConstraints(max_length=200, strip_whitespace=True, pattern=r"^[^=\x00-\x1f\x7f]+$")
 ]
 """Without "=", which parts name and value in a filter."""
 
@@ -37,7 +42,7 @@ class PhotoMetadata(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    filename: ShortText | None = None
+    filename: FileName | None = None
     breed: ShortText | None = None
     species: ShortText | None = None
     animal_id: ShortText | None = None
@@ -46,6 +51,21 @@ class PhotoMetadata(BaseModel):
     taken_at: datetime | None = None
     attributes: Annotated[dict[AttributeName, ShortText], Field(max_length=50)] = {}
     location: LocationBody | None = None
+
+    @staticmethod
+    def of(said: ImageMetadata) -> "PhotoMetadata":
+        """From the domain's metadata; what was accepted once is not checked again."""
+        return PhotoMetadata.model_construct(
+            filename=said.filename or None,
+            breed=said.breed,
+            species=said.species,
+            animal_id=said.animal_id,
+            status=said.status,
+            tags=list(said.tags),
+            taken_at=said.taken_at,
+            attributes=dict(said.attributes),
+            location=LocationBody.of(said.location),
+        )
 
     def to_domain(self, filename: str) -> ImageMetadata:
         """The domain's metadata; `filename` is used where the client named none."""

@@ -4,14 +4,15 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import Depends, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from petsearch.errors import InvalidInput
 from petsearch.model import Filters, Near, TimeRange
-from petsearch.photo_metadata import AttributeName, ShortText
+from petsearch.photo_metadata import ONE_LINE, AttributeName, ShortText
 
 _MOST_VALUES = 20
 _HALF_ROUND_THE_EARTH_KM = 20_038.0
+_AttributeWords = Annotated[str, StringConstraints(max_length=401, pattern=ONE_LINE)]
 
 
 class NearBody(BaseModel):
@@ -57,16 +58,16 @@ class FiltersBody(BaseModel):
 
 
 def _filters(
-    species: Annotated[str | None, Query(max_length=200, examples=["cat"])] = None,
-    breed: Annotated[str | None, Query(max_length=200, examples=["siamese"])] = None,
-    status: Annotated[str | None, Query(max_length=200, examples=["lost"])] = None,
-    animal_id: Annotated[str | None, Query(max_length=200)] = None,
+    species: Annotated[ShortText | None, Query(examples=["cat"])] = None,
+    breed: Annotated[ShortText | None, Query(examples=["siamese"])] = None,
+    status: Annotated[ShortText | None, Query(examples=["lost"])] = None,
+    animal_id: Annotated[ShortText | None, Query()] = None,
     tag: Annotated[
-        list[str] | None,
+        list[ShortText] | None,
         Query(max_length=_MOST_VALUES, description="All of them, where it is repeated."),
     ] = None,
     attr: Annotated[
-        list[str] | None,
+        list[_AttributeWords] | None,
         Query(max_length=_MOST_VALUES, description="name=value; may be repeated."),
     ] = None,
     near: Annotated[
@@ -95,7 +96,7 @@ FiltersDep = Annotated[Filters, Depends(_filters)]
 
 def _attribute(words: str) -> tuple[str, str]:
     name, equals, value = (part.strip() for part in words.partition("="))
-    if not (name and equals):
+    if not (name and equals) or len(name) > 200 or len(value) > 200:
         raise InvalidInput(f"attr: {words[:100]!r} is no name=value, such as attr=collar=red.")
     return name, value
 

@@ -6,12 +6,13 @@ from fastapi import APIRouter, Query
 
 from petsearch.duplicates import SIMILAR_SCORE, Tier
 from services.api.dependencies import MAX_RESULTS, ServicesDep
+from services.api.responses import errors
 from services.api.schemas_duplicates import DuplicatePage
 
 router = APIRouter(prefix="/v1/duplicates", tags=["images"])
 
 
-@router.get("", summary="Find duplicates")
+@router.get("", summary="Find duplicates", responses=errors())
 def list_duplicates(
     services: ServicesDep,
     tier: Annotated[
