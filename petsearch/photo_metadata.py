@@ -1,10 +1,18 @@
 """What may be said about a photo, checked where it comes in: over HTTP or in a manifest."""
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
 
 from petsearch.errors import InvalidInput
 from petsearch.model import ImageMetadata
@@ -14,6 +22,25 @@ ONE_LINE = r"^[^\x00-\x1f\x7f]*$"
 ShortText = Annotated[
     str, StringConstraints(max_length=200, strip_whitespace=True, pattern=ONE_LINE)
 ]
+
+
+def _no_truth_value(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("a number is wanted, not true or false")
+    return value
+
+
+def _no_number(value: object) -> object:
+    if isinstance(value, int | float) or (isinstance(value, str) and not _DATE.match(value)):
+        raise ValueError("a date and time is wanted, such as 2026-05-01T12:30:00Z")
+    return value
+
+
+_DATE = re.compile(r"\s*[0-9]{4}-[0-9]{2}-[0-9]{2}")
+Number = Annotated[float, BeforeValidator(_no_truth_value)]
+Count = Annotated[int, BeforeValidator(_no_truth_value)]
+Moment = Annotated[datetime, BeforeValidator(_no_number)]
+"""In words of ISO 8601; a bare number may be seconds or milliseconds of anything."""
 FileName = Annotated[str, StringConstraints(max_length=200, strip_whitespace=True)]
 """As clients have them; `safe_filename` makes them fit to be kept."""
 
@@ -28,8 +55,8 @@ class LocationBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    lat: Annotated[float, Field(ge=-90, le=90)]
-    lon: Annotated[float, Field(ge=-180, le=180)]
+    lat: Annotated[Number, Field(ge=-90, le=90)]
+    lon: Annotated[Number, Field(ge=-180, le=180)]
 
     @classmethod
     def of(cls, location: tuple[float, float] | None) -> Self | None:
@@ -48,7 +75,7 @@ class PhotoMetadata(BaseModel):
     animal_id: ShortText | None = None
     status: ShortText | None = None
     tags: Annotated[list[ShortText], Field(max_length=50)] = []
-    taken_at: datetime | None = None
+    taken_at: Moment | None = None
     attributes: Annotated[dict[AttributeName, ShortText], Field(max_length=50)] = {}
     location: LocationBody | None = None
 

@@ -1,8 +1,9 @@
 """The API as a FastAPI application over services that are given to it."""
 
+from http import HTTPStatus
 from pathlib import Path
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
 
 import petsearch
 from petsearch.bootstrap import Services
@@ -23,7 +24,7 @@ from services.api.routes import (
 )
 from services.api.web_client import WebClient
 from services.http.middleware import BodyLimit, HostAndOriginGuard, RequestContext
-from services.http.problems import add_problem_handlers
+from services.http.problems import add_problem_handlers, problem, request_id_of
 
 _ROUTES = (search, images, uploads, image_files, duplicates, jobs, job_events, status, ancestor)
 
@@ -37,6 +38,17 @@ class Api(FastAPI):
         schemas = document["components"]["schemas"]
         schemas[PROBLEM] = Problem.model_json_schema()
         return document
+
+
+def _method_not_allowed(request: Request, error: Exception) -> Response:
+    """Every method of the path is named, also where they are routes of their own."""
+    path = getattr(request.scope.get("route"), "path_format", "")
+    methods = request.app.openapi()["paths"].get(path, {})
+    headers = dict(getattr(error, "headers", None) or {})
+    if methods:
+        headers["Allow"] = ", ".join(sorted(method.upper() for method in methods))
+    detail = f"{path or 'This address'} knows no {request.method}."
+    return problem(HTTPStatus.METHOD_NOT_ALLOWED, detail, request_id_of(request), headers)
 
 
 def build_app(
@@ -62,6 +74,7 @@ def build_app(
     for module in _ROUTES:
         app.include_router(module.router)
     add_problem_handlers(app)
+    app.add_exception_handler(HTTPStatus.METHOD_NOT_ALLOWED, _method_not_allowed)
     # The last one added is the outermost.
     app.add_middleware(BodyLimit, max_bytes=services.settings.limits.request_bytes)
     app.add_middleware(HostAndOriginGuard, allowed_hosts=services.settings.allowed_hosts)

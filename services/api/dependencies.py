@@ -5,6 +5,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import Depends, Header, Query, Request
+from pydantic import StringConstraints
 
 from petsearch.bootstrap import Services
 from petsearch.errors import NotFound
@@ -13,6 +14,10 @@ from services.api.filter_parameters import FiltersDep
 
 MAX_RESULTS = 100
 MAX_CURSOR = 20_000
+Cursor = Annotated[str, StringConstraints(max_length=MAX_CURSOR, pattern=r"^[A-Za-z0-9_|,:.+-]*$")]
+"""A place in a walk, in characters that keep addresses below what HTTP servers read."""
+QueryText = Annotated[str, StringConstraints(max_length=4000)]
+"""Words to search by; how many of them are accepted is a setting."""
 _JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -33,9 +38,8 @@ def _search_options(
         GroupBy | None, Query(description="animal: the best photo of each animal_id")
     ] = None,
     cursor: Annotated[
-        str | None,
+        Cursor | None,
         Query(
-            max_length=MAX_CURSOR,
             description="next_cursor of the page before; a walk ends after 1,000 results",
         ),
     ] = None,

@@ -8,11 +8,13 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from petsearch.errors import InvalidInput
 from petsearch.model import Filters, Near, TimeRange
-from petsearch.photo_metadata import ONE_LINE, AttributeName, ShortText
+from petsearch.photo_metadata import AttributeName, Moment, Number, ShortText
 
 _MOST_VALUES = 20
 _HALF_ROUND_THE_EARTH_KM = 20_038.0
-_AttributeWords = Annotated[str, StringConstraints(max_length=401, pattern=ONE_LINE)]
+_AttributeWords = Annotated[
+    str, StringConstraints(max_length=401, pattern=r"^[^=\x00-\x1f\x7f]+=[^\x00-\x1f\x7f]+$")
+]
 
 
 class NearBody(BaseModel):
@@ -20,9 +22,9 @@ class NearBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    lat: Annotated[float, Field(ge=-90, le=90)]
-    lon: Annotated[float, Field(ge=-180, le=180)]
-    km: Annotated[float, Field(gt=0, le=_HALF_ROUND_THE_EARTH_KM)]
+    lat: Annotated[Number, Field(ge=-90, le=90)]
+    lon: Annotated[Number, Field(ge=-180, le=180)]
+    km: Annotated[Number, Field(gt=0, le=_HALF_ROUND_THE_EARTH_KM)]
 
 
 class FiltersBody(BaseModel):
@@ -37,10 +39,10 @@ class FiltersBody(BaseModel):
     tags: Annotated[list[ShortText], Field(max_length=_MOST_VALUES)] = []
     attributes: Annotated[dict[AttributeName, ShortText], Field(max_length=_MOST_VALUES)] = {}
     near: NearBody | None = None
-    since: Annotated[datetime | None, Field(description="Added at or after.")] = None
-    until: Annotated[datetime | None, Field(description="Added before.")] = None
-    taken_since: datetime | None = None
-    taken_until: datetime | None = None
+    since: Annotated[Moment | None, Field(description="Added at or after.")] = None
+    until: Annotated[Moment | None, Field(description="Added before.")] = None
+    taken_since: Moment | None = None
+    taken_until: Moment | None = None
 
     def to_domain(self) -> Filters:
         """The domain's filters."""
@@ -73,10 +75,10 @@ def _filters(
     near: Annotated[
         str | None, Query(max_length=100, description="lat,lon,km", examples=["52.52,13.40,5"])
     ] = None,
-    since: Annotated[datetime | None, Query(description="Added at or after.")] = None,
-    until: Annotated[datetime | None, Query(description="Added before.")] = None,
-    taken_since: Annotated[datetime | None, Query()] = None,
-    taken_until: Annotated[datetime | None, Query()] = None,
+    since: Annotated[Moment | None, Query(description="Added at or after.")] = None,
+    until: Annotated[Moment | None, Query(description="Added before.")] = None,
+    taken_since: Annotated[Moment | None, Query()] = None,
+    taken_until: Annotated[Moment | None, Query()] = None,
 ) -> Filters:
     return Filters(
         species=species or None,

@@ -1,11 +1,10 @@
 """What may be changed about images over the wire, as pydantic models."""
 
-from datetime import datetime
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from petsearch.photo_metadata import AttributeName, FileName, LocationBody, ShortText
+from petsearch.photo_metadata import AttributeName, FileName, LocationBody, Moment, ShortText
 
 
 class ImagePatch(BaseModel):
@@ -28,7 +27,7 @@ class ImagePatch(BaseModel):
     animal_id: ShortText | None = None
     status: ShortText | None = None
     tags: Annotated[list[ShortText] | None, Field(max_length=50)] = None
-    taken_at: datetime | None = None
+    taken_at: Moment | None = None
     attributes: Annotated[
         dict[AttributeName, ShortText | None] | None,
         Field(max_length=50, description="Merged name by name; null removes one."),

@@ -7,7 +7,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from petsearch.model import ItemStatus, Job, JobState, OnDuplicate, Outcome
-from petsearch.photo_metadata import PhotoMetadata, ShortText
+from petsearch.photo_metadata import Count, PhotoMetadata, ShortText
 from petsearch.sources.spec import SourceSpec
 
 _MOST_ITEMS = 1_000_000_000
@@ -123,7 +123,7 @@ class OpenJob(BaseModel):
         ShortText | SourceSpec,
         Field(description="A name for photos that you add, or what the server is to read."),
     ] = "upload"
-    expected: Annotated[int, Field(ge=0, le=_MOST_ITEMS)] | None = None
+    expected: Annotated[Count, Field(ge=0, le=_MOST_ITEMS)] | None = None
     on_duplicate: OnDuplicate = OnDuplicate.MERGE
 
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from petsearch import object_keys
 from petsearch.queries import SearchOptions
-from services.api.dependencies import ServicesDep
+from services.api.dependencies import QueryText, ServicesDep
 from services.api.responses import errors
 from services.api.routes.image_files import PUBLIC_COPY, public_copy
 from services.api.schemas import AncestorAnswer, AncestorHit
@@ -18,7 +18,7 @@ _TOP = 5
 
 @router.get("/search", summary="The best five for a prompt", responses=errors(409, 413))
 def search_prompt(
-    services: ServicesDep, prompt: Annotated[str, Query(examples=["bulldog"])]
+    services: ServicesDep, prompt: Annotated[QueryText, Query(examples=["bulldog"])]
 ) -> AncestorAnswer:
     """Top 5, as in `/search?prompt=bulldog`. New clients use `/v1/search`."""
     result = services.searcher.by_text(prompt, SearchOptions(limit=_TOP))

@@ -9,7 +9,7 @@ from petsearch.deleting import delete_images, delete_images_of_animal
 from petsearch.model import Filters, ImageRecord, SortBy
 from petsearch.photo_metadata import ShortText
 from services.api.conditions import check_if_match, etag_of, is_named
-from services.api.dependencies import MAX_CURSOR, MAX_RESULTS, ImageIdDep, ServicesDep
+from services.api.dependencies import MAX_RESULTS, Cursor, ImageIdDep, ServicesDep
 from services.api.filter_parameters import FiltersDep
 from services.api.responses import Responses, errors
 from services.api.schemas import ImageBody, ImagePage
@@ -29,7 +29,7 @@ def list_images(
     services: ServicesDep,
     filters: FiltersDep,
     limit: Annotated[int, Query(ge=1, le=MAX_RESULTS)] = 20,
-    cursor: Annotated[str | None, Query(max_length=MAX_CURSOR)] = None,
+    cursor: Cursor | None = None,
     sort: Annotated[
         SortBy, Query(description="taken_at leaves out photos that do not say it")
     ] = "created_at",

@@ -183,7 +183,7 @@ def list_items(
     job_id: JobIdDep,
     status: ItemStatus | None = None,
     limit: Annotated[int, Query(ge=1, le=_MAX_OUTCOMES)] = 100,
-    cursor: Annotated[str | None, Query(max_length=40)] = None,
+    cursor: Annotated[str | None, Query(pattern=r"^[0-9]{1,12}\.[0-9]{1,6}$")] = None,
 ) -> OutcomePage:
     """Outcomes in order of their chunks, of one status if asked."""
     page = services.jobs.outcomes(job_id, status, cursor=cursor, limit=limit)

@@ -10,7 +10,13 @@ from petsearch.errors import InvalidInput
 from petsearch.model import Filters
 from petsearch.queries import PromptMode, SearchOptions, SpellingMode, TextPart, Weighted
 from petsearch.search import FacetField
-from services.api.dependencies import MAX_RESULTS, ImageIdDep, SearchOptionsDep, ServicesDep
+from services.api.dependencies import (
+    MAX_RESULTS,
+    ImageIdDep,
+    QueryText,
+    SearchOptionsDep,
+    ServicesDep,
+)
 from services.api.filter_parameters import FiltersDep
 from services.api.responses import errors
 from services.api.search_schemas import (
@@ -31,7 +37,7 @@ def search_by_text(
     services: ServicesDep,
     options: SearchOptionsDep,
     q: Annotated[
-        str, Query(description="What the photo shows.", examples=["grey long-haired cat"])
+        QueryText, Query(description="What the photo shows.", examples=["grey long-haired cat"])
     ],
     prompt: Annotated[PromptMode, Query(description="raw: no prompt template")] = "auto",
     spelling: Annotated[

@@ -17,7 +17,9 @@ from services.api.schemas_jobs import JobBody
 
 router = APIRouter(prefix="/v1/images", tags=["images"])
 
-Photos = Annotated[list[UploadFile], File(description="Pictures, at most 64 in a request.")]
+Photos = Annotated[
+    list[UploadFile], File(min_length=1, description="Pictures, at most 64 in a request.")
+]
 MetadataField = Annotated[
     str | None,
     Form(
