@@ -3,9 +3,13 @@
 A standalone server with the sample model and some drawings is asked; every check is on.
 """
 
+import argparse
+import json
 import subprocess
 import sys
+import tempfile
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
