@@ -24,6 +24,19 @@ ShortText = Annotated[
 ]
 
 
+def whole_characters(text: str) -> str:
+    """Refuse halves of characters (JSON's `"\\ud800"`): they cannot be sent on.
+
+    Raises:
+        ValueError: there is one.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("a character is cut in half") from error
+    return text
+
+
 def _no_truth_value(value: object) -> object:
     if isinstance(value, bool):
         raise ValueError("a number is wanted, not true or false")
