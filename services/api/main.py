@@ -10,6 +10,7 @@ from petsearch.errors import ConfigurationError
 from petsearch.observability import configure_logging
 from petsearch.settings import Settings
 from services.api.app import build_app
+from services.api.metrics import ApiMetrics
 
 
 def create_app() -> FastAPI:
@@ -26,12 +27,17 @@ def create_app() -> FastAPI:
             "with PETSEARCH_ALLOW_NO_KEYS=1."
         )
     services = build_services(settings)
+    metrics = ApiMetrics()
+    metrics.watch(services.query_cache)
+    if settings.metrics_port:
+        metrics.serve(settings.metrics_port)
 
     @asynccontextmanager
     async def close_at_end(_: FastAPI) -> AsyncIterator[None]:
         yield
         services.close()
+        metrics.close()
 
-    app = build_app(services)
+    app = build_app(services, metrics=metrics)
     app.router.lifespan_context = close_at_end
     return app

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from petsearch.errors import InvalidInput
 from petsearch.model import Hit, SearchResult
+from petsearch.photo_metadata import Count, Number
 from petsearch.queries import (
     NEGATIVE_WEIGHT,
     GroupBy,
@@ -21,12 +22,12 @@ from petsearch.queries import (
     TextPart,
     Weighted,
 )
-from services.api.dependencies import MAX_CURSOR, MAX_RESULTS
+from services.api.dependencies import MAX_RESULTS, Cursor, QueryText
 from services.api.filter_parameters import FiltersBody
 from services.api.schemas import ImageBody, image_fields
 
 _MOST_NEGATIVES = 10
-Weight = Annotated[float, Field(gt=0, le=100)]
+Weight = Annotated[Number, Field(gt=0, le=100)]
 
 
 class Example(BaseModel):
@@ -34,7 +35,7 @@ class Example(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    text: str | None = None
+    text: QueryText | None = None
     image_id: UUID | None = None
 
     @model_validator(mode="after")
@@ -77,16 +78,16 @@ class SearchRequest(BaseModel):
         },
     )
 
-    text: str | None = None
+    text: QueryText | None = None
     image_id: UUID | None = None
     negative: Annotated[list[Example], Field(max_length=_MOST_NEGATIVES)] = []
     weights: Weights = Weights()
     filters: FiltersBody = FiltersBody()
     group_by: GroupBy | None = None
-    min_score: Annotated[float | None, Field(ge=-1.0, le=1.0)] = None
-    min_confidence: Annotated[float | None, Field(ge=0.0, le=1.0)] = None
-    limit: Annotated[int, Field(ge=1, le=MAX_RESULTS)] = 20
-    cursor: Annotated[str | None, Field(max_length=MAX_CURSOR)] = None
+    min_score: Annotated[Number | None, Field(ge=-1.0, le=1.0)] = None
+    min_confidence: Annotated[Number | None, Field(ge=0.0, le=1.0)] = None
+    limit: Annotated[Count, Field(ge=1, le=MAX_RESULTS)] = 20
+    cursor: Cursor | None = None
     prompt: PromptMode = "auto"
     spelling: SpellingMode = "auto"
 

@@ -10,8 +10,15 @@ from petsearch.errors import InvalidInput
 from petsearch.model import Filters
 from petsearch.queries import PromptMode, SearchOptions, SpellingMode, TextPart, Weighted
 from petsearch.search import FacetField
-from services.api.dependencies import MAX_RESULTS, ImageIdDep, SearchOptionsDep, ServicesDep
+from services.api.dependencies import (
+    MAX_RESULTS,
+    ImageIdDep,
+    QueryText,
+    SearchOptionsDep,
+    ServicesDep,
+)
 from services.api.filter_parameters import FiltersDep
+from services.api.responses import errors
 from services.api.search_schemas import (
     Facets,
     FacetValue,
@@ -25,12 +32,17 @@ router = APIRouter(prefix="/v1", tags=["search"])
 _DEFAULT_LIMIT = 20
 
 
-@router.get("/search", response_model=SearchAnswer, summary="Search by words")
+@router.get(
+    "/search",
+    response_model=SearchAnswer,
+    summary="Search by words",
+    responses=errors(409, 413),
+)
 def search_by_text(
     services: ServicesDep,
     options: SearchOptionsDep,
     q: Annotated[
-        str, Query(description="What the photo shows.", examples=["grey long-haired cat"])
+        QueryText, Query(description="What the photo shows.", examples=["grey long-haired cat"])
     ],
     prompt: Annotated[PromptMode, Query(description="raw: no prompt template")] = "auto",
     spelling: Annotated[
@@ -43,14 +55,22 @@ def search_by_text(
 
 
 @router.post(
-    "/search", response_model=SearchAnswer, summary="Search by words, an indexed image, or both"
+    "/search",
+    response_model=SearchAnswer,
+    summary="Search by words, an indexed image, or both",
+    responses=errors(404, 409, writes=True, body=True),
 )
 def search_composed(services: ServicesDep, request: SearchRequest) -> Response:
     """Photos that look like all that is named and less like the negative examples."""
     return _answer(services, request.to_query(), request.to_options())
 
 
-@router.post("/search/image", response_model=SearchAnswer, summary="Search by photo")
+@router.post(
+    "/search/image",
+    response_model=SearchAnswer,
+    summary="Search by photo",
+    responses=errors(404, 409, writes=True, body=True),
+)
 def search_by_photo(
     services: ServicesDep,
     photo: Annotated[UploadFile, File(description="A picture, at most 50 MB.")],
@@ -74,7 +94,12 @@ def search_by_photo(
     return _answer(services, request.to_query(data), request.to_options())
 
 
-@router.get("/images/{image_id}/similar", response_model=SearchAnswer, summary="More like this")
+@router.get(
+    "/images/{image_id}/similar",
+    response_model=SearchAnswer,
+    summary="More like this",
+    responses=errors(404, 409),
+)
 def similar_images(
     services: ServicesDep, image_id: ImageIdDep, options: SearchOptionsDep
 ) -> Response:
@@ -84,7 +109,7 @@ def similar_images(
     return SearchAnswer.of(result, _since_ms(started)).to_json()
 
 
-@router.get("/facets", summary="Counts by value")
+@router.get("/facets", summary="Counts by value", responses=errors(409))
 def get_facets(
     services: ServicesDep,
     filters: FiltersDep,
