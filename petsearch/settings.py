@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, IPvAnyNetwork, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from petsearch.errors import ConfigurationError
@@ -51,6 +51,15 @@ class Settings(BaseSettings):
     qdrant_quantization: Literal["none", "int8"] = "none"
     qdrant_grpc: bool = Field(default=True, description="off: over HTTP alone, for proxies")
     allow_no_keys: bool = False
+    """Nobody needs a key, whoever reaches the server may do everything."""
+    anonymous_search: bool = False
+    """Searching and its pictures need no key; they are limited by address."""
+    key_requests_per_minute: int = Field(600, ge=0, description="of each key; 0: no limit")
+    anonymous_requests_per_minute: int = Field(120, ge=0, description="of each address; 0: none")
+    trusted_proxies: tuple[IPvAnyNetwork, ...] = ()
+    """Networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed."""
+    cors_origins: tuple[str, ...] = ()
+    """Pages of other origins that may call the API, such as https://app.example; * only reads."""
     allowed_hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[::1]")
     import_dirs: tuple[Path, ...] = ()
     """Folders of this machine that jobs may read; no other path is read."""

@@ -2,10 +2,13 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, File, Form, Query, Response, UploadFile
+from fastapi import APIRouter, File, Form, Query, Request, Response, UploadFile
 
 from petsearch.jobs import JobOptions, KnownImage
+from petsearch.keys import Scope
 from petsearch.model import ItemStatus, OnDuplicate
+from petsearch.sources.spec import reads_hub
+from services.api.authorisation import require_scope
 from services.api.dependencies import MAX_RESULTS, IdempotencyKey, ServicesDep
 from services.api.routes.images import MetadataField, Photos, check_count, read_uploads
 from services.api.schemas import parse_metadata
@@ -24,15 +27,18 @@ _MAX_OUTCOMES = 1000
 
 
 @router.post("", status_code=202, summary="Open a job")
-def open_job(services: ServicesDep, response: Response, body: OpenJob) -> JobBody:
+def open_job(services: ServicesDep, request: Request, response: Response, body: OpenJob) -> JobBody:
     """A job that photos are added to until it is sealed, or one that reads a source by itself.
 
     What a server may read is set by whoever runs it; a source that it may not is refused here.
+    Data sets of the hub, which a name alone brings in, take the scope admin.
     """
     options = JobOptions(expected=body.expected, on_duplicate=body.on_duplicate)
     if isinstance(body.source, str):
         job = services.jobs.open(body.source, options)
     else:
+        if reads_hub(body.source):
+            require_scope(request, Scope.ADMIN)
         job = services.jobs.read(body.source, options)
     response.headers["Location"] = f"/v1/jobs/{job.job_id}"
     return JobBody.of(job)
