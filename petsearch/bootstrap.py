@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import celery
+import redis
 
 from petsearch import object_keys
 from petsearch.adapters.celery_queue import CeleryQueue, make_celery
+from petsearch.adapters.impatient_redis import impatient
 from petsearch.adapters.redis_keys import RedisKeys
 from petsearch.adapters.redis_ledger import RedisLedger
 from petsearch.adapters.redis_limits import RedisLimiter
@@ -42,6 +44,10 @@ from petsearch.search import Searcher
 from petsearch.settings import Settings
 from petsearch.sources.spec import SourceContext, make_fetcher, open_source, parse_spec
 from petsearch.working import Work
+
+_KEYS_PATIENCE_S = 2.0
+_LIMITS_PATIENCE_S = 0.5
+"""Without an answer a request goes on uncounted, so this is what an outage costs one request."""
 
 
 @dataclass(frozen=True)
@@ -165,7 +171,7 @@ def open_keys(settings: Settings) -> Iterator[KeyRing]:
     settings.require("redis_url")
     with ExitStack() as opened:
         _, client = open_redis(settings.redis_url, opened)
-        yield KeyRing(RedisKeys(client), _now)
+        yield _open_ring(client, opened)
 
 
 @contextmanager
@@ -210,8 +216,7 @@ def build_services(
         embedder = embedder or open_embedder(settings, index, store)
         opened.callback(embedder.close)
         broker_url, client = open_redis(settings.redis_url, opened)
-        ledger, limiter = RedisLedger(client), RedisLimiter(client)
-        opened.callback(limiter.close)
+        ledger, limiter = RedisLedger(client), _open_limiter(client, opened)
         celery_app = make_celery(broker_url)
         opened.callback(celery_app.close)
         catalogue = Catalogue(index, embedder)
@@ -258,11 +263,23 @@ def build_services(
             duplicates=Duplicates(index=index, catalogue=catalogue),
             sources=sources,
             image_limits=limits,
-            keys=KeyRing(RedisKeys(client), _now),
+            keys=_open_ring(client, opened),
             limiter=limiter,
             clock=_now,
             _closing=opened.pop_all(),
         )
+
+
+def _open_ring(client: redis.Redis, opened: ExitStack) -> KeyRing:
+    own = impatient(client, _KEYS_PATIENCE_S)
+    opened.callback(own.close)
+    return KeyRing(RedisKeys(own), _now)
+
+
+def _open_limiter(client: redis.Redis, opened: ExitStack) -> RateLimiter:
+    own = impatient(client, _LIMITS_PATIENCE_S)
+    opened.callback(own.close)
+    return RedisLimiter(own)
 
 
 def _make_dispatcher(settings: Settings, ledger: JobLedger, queue: TaskQueue) -> Dispatcher:

@@ -228,7 +228,7 @@ class Client:
             if cursor is None:
                 return
 
-    def keys(self) -> list[JsonDict]:
+    def list_keys(self) -> list[JsonDict]:
         """All API keys, without their secrets; for the scope admin."""
         items: list[JsonDict] = self._call("GET", "/v1/keys")["items"]
         return items

@@ -4,6 +4,7 @@ A key that is revoked elsewhere is refused after `FRESH_S` at the latest.
 """
 
 import math
+import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -18,6 +19,7 @@ from petsearch.ports import KeyStore
 log = get_logger(__name__)
 
 FRESH_S = 2.0
+_MAX_SESSIONS = 1000
 NOTE_USE_AFTER = timedelta(hours=1)
 
 
@@ -49,7 +51,7 @@ class KeyRing:
     """Answers who a key belongs to. Safe to use from several threads.
 
     When the store does not answer, what was read last goes on being used: nobody can revoke a key
-    then either.
+    or sign out then either.
     """
 
     def __init__(self, store: KeyStore, clock: Callable[[], datetime]) -> None:
@@ -59,6 +61,9 @@ class KeyRing:
         self._read_at = -math.inf
         self._reading = threading.Lock()
         self._is_store_away = False
+        self._sessions: dict[str, str] = {}
+        """Key ids by the token's hash, for a store that is away; the one seen last is last."""
+        self._remembering = threading.Lock()
 
     def fresh(self) -> KnownKeys | None:
         """What was read within the last `FRESH_S`; None if it has to be read. Never waits."""
@@ -71,6 +76,9 @@ class KeyRing:
         Raises:
             Unavailable: the store does not answer, and nothing was read before.
         """
+        # While the store is away, one waits for it; the others go on with what is known.
+        if self._known is not None and self._is_store_away and self._reading.locked():
+            return self._known
         with self._reading:
             known = self.fresh()
             if known is not None:
@@ -115,14 +123,41 @@ class KeyRing:
             return  # it is noted with a later request
         self._forget()
 
+    def open_session(self, key: ApiKey, for_s: float) -> str:
+        """Begin a session of a key; its token, of which only a hash is kept."""
+        token = secrets.token_urlsafe(32)
+        self.store.open_session(hash_secret(token), key.key_id, for_s)
+        return token
+
     def key_of_session(self, token: str) -> ApiKey | None:
         """The valid key that a session was opened with; None if there is no such session.
 
         Raises:
-            Unavailable: the store does not answer.
+            Unavailable: the store does not answer, and the session was not seen here before.
         """
-        key_id = self.store.session_key_id(hash_secret(token))
+        token_hash = hash_secret(token)
+        try:
+            key_id = self.store.session_key_id(token_hash)
+        except Unavailable:
+            if token_hash not in self._sessions:
+                raise
+            key_id = self._sessions[token_hash]
+        else:
+            self._remember_session(token_hash, key_id)
         return None if key_id is None else self.read().valid(key_id, self._clock())
+
+    def close_session(self, token: str) -> None:
+        """End a session."""
+        self.store.close_session(hash_secret(token))
+        self._remember_session(hash_secret(token), None)
+
+    def _remember_session(self, token_hash: str, key_id: str | None) -> None:
+        with self._remembering:
+            self._sessions.pop(token_hash, None)
+            if key_id is not None:
+                self._sessions[token_hash] = key_id
+            if len(self._sessions) > _MAX_SESSIONS:
+                del self._sessions[next(iter(self._sessions))]
 
     def _forget(self) -> None:
         self._read_at = -math.inf

@@ -7,8 +7,6 @@ nothing is kept of a caller whose bucket is full.
 from typing import cast
 
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from petsearch.adapters.redis_errors import translated
 from petsearch.ports import Allowance
@@ -31,27 +29,11 @@ return {granted and 1 or 0, remaining, math.ceil(wait / 1000), math.ceil((full_a
 """
 
 
-_PATIENCE_S = 0.5
-
-
 class RedisLimiter:
-    """The `RateLimiter` port, with connections of its own to the server of a Redis client.
-
-    Every request waits for it, so it gives up soon and does not try again, as the client may.
-    """
+    """The `RateLimiter` port over a Redis client."""
 
     def __init__(self, client: redis.Redis) -> None:
-        of_client = client.connection_pool
-        impatient = {
-            "retry": Retry(NoBackoff(), 0),
-            "socket_timeout": _PATIENCE_S,
-            "socket_connect_timeout": _PATIENCE_S,
-        }
-        self._pool = redis.ConnectionPool(
-            connection_class=of_client.connection_class,
-            **{**of_client.connection_kwargs, **impatient},
-        )
-        self._take = redis.Redis(connection_pool=self._pool).register_script(_TAKE)
+        self._take = client.register_script(_TAKE)
 
     def take(self, who: str, per_minute: int) -> Allowance:
         """See `RateLimiter.take`."""
@@ -59,7 +41,3 @@ class RedisLimiter:
             answer = self._take(keys=[f"petsearch:rate:{who}"], args=[per_minute])
         granted, remaining, wait_ms, full_ms = cast(list[int], answer)
         return Allowance(bool(granted), remaining, wait_ms / 1000, full_ms / 1000)
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._pool.disconnect()

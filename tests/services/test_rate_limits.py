@@ -8,6 +8,7 @@ import redis
 from fastapi.testclient import TestClient
 from structlog.testing import capture_logs
 
+from petsearch.adapters.impatient_redis import impatient
 from petsearch.adapters.redis_keys import RedisKeys
 from petsearch.adapters.redis_limits import RedisLimiter
 from petsearch.keys import Scope
@@ -27,7 +28,7 @@ def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KeyedApp]:
 def nowhere(tmp_path: Path) -> Iterator[redis.Redis]:
     """A client of a Redis that is not there."""
     client = redis.Redis(unix_socket_path=str(tmp_path / "none.sock"), decode_responses=True)
-    yield client
+    yield impatient(client, 1)
     client.close()
 
 

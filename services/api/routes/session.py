@@ -1,11 +1,10 @@
 """The page's session: a key is traded for a cookie that scripts cannot read."""
 
-import secrets
 from http import HTTPStatus
 
 from fastapi import APIRouter, HTTPException, Request, Response
 
-from petsearch.keys import ApiKey, hash_secret
+from petsearch.keys import ApiKey
 from services.api.callers import SESSION_COOKIE, Caller, cookie_of
 from services.api.dependencies import ServicesDep
 from services.api.schemas_keys import SessionBody, SessionRequest
@@ -35,8 +34,7 @@ def open_session(
         raise HTTPException(
             HTTPStatus.UNAUTHORIZED, "The key is not valid: it is unknown, revoked or expired."
         )
-    token = secrets.token_urlsafe(32)
-    services.keys.store.open_session(hash_secret(token), key.key_id, SESSION_S)
+    token = services.keys.open_session(key, SESSION_S)
     response.set_cookie(
         SESSION_COOKIE,
         token,
@@ -53,7 +51,7 @@ def close_session(services: ServicesDep, request: Request, response: Response) -
     """End the session, on the server as in the browser."""
     token = cookie_of(request.headers)
     if token is not None:
-        services.keys.store.close_session(hash_secret(token))
+        services.keys.close_session(token)
     response.delete_cookie(SESSION_COOKIE, httponly=True, samesite="strict")
 
 
