@@ -26,7 +26,8 @@ from services.worker.main import WorkerThread, create_app
 log = get_logger(__name__)
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
-_MIN_FREE_BYTES = 64 * 1024 * 1024
+_MIN_FREE_BYTES = 256 * 1024 * 1024
+"""What a new index may take at once, where files cannot have holes."""
 
 
 @dataclass(frozen=True)

@@ -26,11 +26,11 @@ class TcpProxy:
         self._flowing.set()
         listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = listener.getsockname()[1]
-        self._server = self._loop.run_until_complete(
-            asyncio.start_server(self._serve, sock=listener)
-        )
+        # In its own thread: a browser test may have left a loop running in this one.
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
         self._thread.start()
+        started = asyncio.run_coroutine_threadsafe(self._start(listener), self._loop)
+        self._server = started.result(10)
 
     def __enter__(self) -> Self:
         return self
@@ -64,6 +64,9 @@ class TcpProxy:
 
     def _call(self, work: Coroutine[None, None, None]) -> None:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
+
+    async def _start(self, listener: socket.socket) -> asyncio.Server:
+        return await asyncio.start_server(self._serve, sock=listener)
 
     async def _cut(self) -> None:
         self._passing = False

@@ -82,26 +82,23 @@ def _folder_source(spec: str, path: Path, *, name: str) -> ModelSource:
 
 
 def _hub_source(spec: str, rest: str) -> ModelSource:
-    import open_clip
-    from open_clip.pretrained import (
-        download_pretrained,
-        get_pretrained_cfg,
-        list_pretrained_tags_by_model,
-    )
+    from petsearch.adapters.open_clip_library import open_clip
+
+    pretrained = open_clip.pretrained
 
     architecture, _, tag = rest.partition("/")
     known = open_clip.list_models()
     if architecture not in known:
         raise _choice_error("model architecture", architecture, known)
-    tags = list_pretrained_tags_by_model(architecture)
+    tags = pretrained.list_pretrained_tags_by_model(architecture)
     if tag not in tags:
         raise _choice_error(f"pretrained tag of {architecture}", tag, tags)
-    config = get_pretrained_cfg(architecture, tag)
+    config = pretrained.get_pretrained_cfg(architecture, tag)
     is_offline = bool(config.get("hf_hub")) and not hub_answers()
     if is_offline:
         use_only_the_cache()
     try:
-        weights = download_pretrained(config)
+        weights = pretrained.download_pretrained(config)
     except Exception as error:  # the hub client's own tree is wide: HTTP, DNS, TLS, disk
         raise ConfigurationError(
             f"The weights of {spec} cannot be fetched: "

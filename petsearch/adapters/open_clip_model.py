@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from typing import Any, cast
 
 import numpy as np
-import open_clip
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
@@ -18,6 +17,7 @@ from torch import nn
 
 from petsearch.adapters.inference_tuning import dtype_of, tune_for_inference
 from petsearch.adapters.model_sources import ModelSource, resolve_model
+from petsearch.adapters.open_clip_library import open_clip
 from petsearch.adapters.trimmed_text import encode_trimmed, length_groups, trimmable_text_tower
 from petsearch.calibration import Calibration, read_calibration, weights_of
 from petsearch.errors import ConfigurationError, DeviceLost, DeviceMemoryFull, unknown_choice

@@ -5,6 +5,7 @@ Search runs over unoptimised segments, which is exact; `EdgeShard.optimize` hold
 end and must never be called in a serving process.
 """
 
+import shutil
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -29,6 +30,7 @@ from petsearch.model import Embedding, Filters, Hit, ImageRecord, Point, SortBy
 
 _POINTER = "current"
 _FACET_VALUES = 10_000
+_ROOM_BYTES = 32 * 1024 * 1024
 
 
 class QdrantEdgeIndex:
@@ -82,6 +84,7 @@ class QdrantEdgeIndex:
             edge.Point(p.record.image_id, p.embedding.tolist(), to_payload(p.record))
             for p in points
         ]
+        self._check_room()
         with _translated():
             self._shard(collection).update(
                 edge.UpdateOperation.upsert_points(rows, update_mode=edge.UpdateMode.InsertOnly)
@@ -89,6 +92,7 @@ class QdrantEdgeIndex:
 
     def replace_records(self, collection: str, records: Sequence[ImageRecord]) -> None:
         """See `Index.replace_records`."""
+        self._check_room()
         with _translated():
             shard = self._shard(collection)
             for record in records:
@@ -199,6 +203,14 @@ class QdrantEdgeIndex:
                     shard.flush()
                     shard.close()
             self._shards.clear()
+
+    def _check_room(self) -> None:
+        # Edge writes into mapped files with holes: on a full disk the kernel ends the process.
+        if shutil.disk_usage(self._folder).free < _ROOM_BYTES:
+            raise StorageFull(
+                f"The disk of the index has less than {_ROOM_BYTES / 1e6:.0f} MB left; free some "
+                "space and the work goes on by itself."
+            )
 
     def _path(self, collection: str) -> Path:
         return self._folder / "collections" / collection
