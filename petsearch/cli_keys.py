@@ -12,7 +12,6 @@ from typing import Annotated
 
 import typer
 
-from petsearch.bootstrap import open_keys
 from petsearch.cli_output import Json, output, print_json, print_table, say
 from petsearch.errors import ConfigurationError, InvalidInput
 from petsearch.key_ring import KeyRing
@@ -79,6 +78,9 @@ def revoke(
 
 @contextmanager
 def _opened(data_dir: Path | None) -> Iterator[KeyRing]:
+    # Not above: a client's installation has no Redis library, and other commands start sooner.
+    from petsearch.bootstrap import open_keys
+
     if data_dir is None:
         settings = Settings.from_environment()
         if not settings.redis_url:
@@ -89,7 +91,7 @@ def _opened(data_dir: Path | None) -> Iterator[KeyRing]:
         with open_keys(settings) as keys:
             yield keys
         return
-    # Not above: a worker's image has no web server.
+    # Not above either: a worker's image has no web server.
     from petsearch.standalone import StandaloneOptions, locked, standalone_settings
 
     with locked(data_dir), open_keys(standalone_settings(StandaloneOptions(data_dir, ""))) as keys:

@@ -20,6 +20,7 @@ from starlette.types import Scope as Connection
 
 from petsearch.errors import PetsearchError
 from petsearch.keys import Scope
+from petsearch.observability import bind
 from services.api.callers import Caller, Callers
 from services.api.rate_limits import RateLimits, Verdict
 from services.http.problems import problem, problem_of
@@ -99,6 +100,7 @@ ROUTES: Mapping[str, Access] = {
 _UNCOUNTED = re.compile(r"/metrics|/v1/images/[^/]+/(display|thumbnail)")
 """Pictures are not counted: a page of results has dozens, and browsers keep them."""
 _SESSION_PATH = "/v1/session"
+_POLICY_VIOLATION = 1008
 _CHALLENGE = 'Bearer realm="petsearch"'
 
 
@@ -164,6 +166,9 @@ class Authorisation:
 
     async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
         """Handle one connection."""
+        if scope["type"] == "websocket":  # there are none; one that is added needs a place here
+            await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
+            return
         access = _access_of(self._table, scope)
         # Health and the page answer whatever becomes of Redis; signing in is counted.
         if access is None or (access is Access.PUBLIC and scope["path"] != _SESSION_PATH):
@@ -179,6 +184,9 @@ class Authorisation:
         if caller.is_free:
             await self._app(scope, receive, send)
             return
+        if caller.key is not None:
+            # For every line that is logged from here on; a request is a task of its own.
+            bind(key_id=caller.key.key_id)
         is_counted = not _UNCOUNTED.fullmatch(scope["path"])
         verdict = await self._limits.take(caller) if is_counted else None
         refusal = _refused_by(verdict, request_id) or self._refusal(access, caller, request_id)

@@ -54,6 +54,7 @@ def test_a_server_on_the_network_starts_once_an_admin_has_a_key(tmp_path: Path) 
     finally:
         assert server.stop() == 0
     for secret in secrets:
+        assert f"key_id={secret.split('_')[1]}" in server.log
         assert secret.split("_", 2)[2] not in server.log
     assert "petsearch_session" not in server.log
     assert "/v1/stats" in server.log

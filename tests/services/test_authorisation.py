@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fastapi import WebSocket
 from fastapi.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
 
 from petsearch.keys import Scope, make_key
 from services.api.authorisation import ROUTES, Access, AccessTable
@@ -183,3 +185,16 @@ def test_answers_that_took_a_key_are_not_for_shared_caches(keyed: KeyedApp) -> N
     assert {"Authorization", "Cookie"} <= set(closed["vary"].split(", "))
     open_to_all = keyed.client(keyed.app(anonymous_search=True), key).get("/v1/stats").headers
     assert "cache-control" not in open_to_all
+
+
+def test_a_web_socket_is_closed(keyed: KeyedApp) -> None:
+    app = keyed.app(is_on_loopback=True)
+
+    @app.websocket("/v1/socket")
+    async def socket(websocket: WebSocket) -> None:
+        await websocket.accept()
+
+    client = keyed.client(app, keyed.make_key(Scope.ADMIN))
+    with pytest.raises(WebSocketDisconnect) as closed, client.websocket_connect("/v1/socket"):
+        pass
+    assert closed.value.code == 1008
