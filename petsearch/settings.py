@@ -1,13 +1,15 @@
 """Settings from `PETSEARCH_…` environment variables. The addresses choose the shape."""
 
+import re
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, IPvAnyNetwork, SecretStr, ValidationError
+from pydantic import Field, IPvAnyNetwork, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from petsearch.errors import ConfigurationError
 
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d+)?|https?://\[[0-9a-f:]+\](:\d+)?")
 _HINTS = {
     "embedder_url": "http://embedder:8100, or local: for a model in this process",
     "index_url": "http://qdrant:6333, or edge:<dir> for Qdrant Edge in this process",
@@ -77,6 +79,15 @@ class Settings(BaseSettings):
     log_level: str = "INFO"
     log_json: bool = False
     limits: Limits = Field(default_factory=Limits)
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        """Browsers send an origin in this form alone; another would never match."""
+        for origin in origins:
+            if origin != "*" and not _ORIGIN.fullmatch(origin):
+                raise ValueError(f"{origin!r} is no origin; one is https://app.example, no slash")
+        return origins
 
     @classmethod
     def from_environment(cls) -> Self:

@@ -53,7 +53,6 @@ ROUTES: Mapping[str, Access] = {
     "GET /livez": _P,
     "GET /readyz": _P,
     "GET /openapi.json": _P,
-    "GET /metrics": _S,
     "GET /v1/session": _P,
     "POST /v1/session": _P,
     "DELETE /v1/session": _P,
@@ -97,7 +96,7 @@ ROUTES: Mapping[str, Access] = {
 }
 """By method and path template, as the routers have them."""
 
-_UNCOUNTED = re.compile(r"/metrics|/v1/images/[^/]+/(display|thumbnail)")
+_UNCOUNTED = re.compile(r"/v1/images/[^/]+/(display|thumbnail)")
 """Pictures are not counted: a page of results has dozens, and browsers keep them."""
 _SESSION_PATH = "/v1/session"
 _POLICY_VIOLATION = 1008

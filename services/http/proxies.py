@@ -1,7 +1,7 @@
 """Who is at the other end of a connection, and whether over TLS, as far as proxies are believed."""
 
 from collections.abc import Sequence
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from starlette.datastructures import Headers
 from starlette.types import Scope
@@ -37,20 +37,24 @@ def is_tls(scope: Scope, trusted: Networks) -> bool:
 
 
 def _is_trusted(address: str, trusted: Networks) -> bool:
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return False
-    return any(parsed in network for network in trusted)
+    parsed = _parse(address)
+    return parsed is not None and any(parsed in network for network in trusted)
 
 
 def _as_site(address: str) -> str:
+    parsed = _parse(address)
+    if parsed is None:
+        return "unknown"
+    if isinstance(parsed, IPv4Address):
+        return str(parsed)
+    return str(IPv6Network((int(parsed), _IPV6_SITE_BITS), strict=False))
+
+
+def _parse(address: str) -> IPv4Address | IPv6Address | None:
+    """A socket for both families tells IPv4 addresses inside IPv6 ones; they are IPv4 here."""
     try:
         parsed = ip_address(address)
     except ValueError:
-        return "unknown"
-    if not isinstance(parsed, IPv6Address):
-        return str(parsed)
-    if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    return str(IPv6Network((int(parsed), _IPV6_SITE_BITS), strict=False))
+        return None
+    mapped = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None
+    return parsed if mapped is None else mapped

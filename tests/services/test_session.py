@@ -1,11 +1,16 @@
 """The page's cookie, other sites' pages, and headers that depend on how the server is reached."""
 
+import json
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 
+from petsearch.errors import ConfigurationError
+from petsearch.key_ring import FRESH_S
 from petsearch.keys import Scope
+from petsearch.settings import Settings
 from tests.services.keyed_app import START, KeyedApp, keyed_app
 
 STATS = "/v1/stats"
@@ -137,3 +142,23 @@ def test_any_origin_may_read_and_none_may_write(keyed: KeyedApp) -> None:
     client = keyed.client(keyed.app(cors_origins=["*"]), keyed.make_key(Scope.ADMIN))
     assert client.get(STATS, headers={"Origin": PAGE}).headers["access-control-allow-origin"] == "*"
     assert client.post("/v1/jobs", json={}, headers={"Origin": PAGE}).status_code == 403
+
+
+@pytest.mark.parametrize("origin", ["app.example", f"{PAGE}/", f"{PAGE}/page", "https://*.example"])
+def test_what_is_no_origin_is_refused_at_the_start(
+    monkeypatch: pytest.MonkeyPatch, origin: str
+) -> None:
+    monkeypatch.setenv("PETSEARCH_CORS_ORIGINS", json.dumps([origin]))
+    with pytest.raises(ConfigurationError, match=r"PETSEARCH_CORS_ORIGINS.*no origin"):
+        Settings.from_environment()
+
+
+def test_a_key_revoked_by_another_process_is_refused_within_seconds(keyed: KeyedApp) -> None:
+    key = keyed.make_key(Scope.SEARCH)
+    client = keyed.client(keyed.app(), key)
+    assert client.get(STATS).status_code == 200
+    keyed.revoke(key)
+    deadline = time.monotonic() + FRESH_S + 10
+    while client.get(STATS).status_code == 200:
+        assert time.monotonic() < deadline
+    assert client.get(STATS).status_code == 401

@@ -28,6 +28,7 @@ def scope(peer: str | None, scheme: str = "http", **headers: str) -> dict[str, A
         ("10.0.0.1", "made up", "unknown"),
         ("fd00::1", "2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
         ("::ffff:192.0.2.1", "", "192.0.2.1"),
+        ("::ffff:10.0.0.1", "198.51.100.9", "198.51.100.9"),
     ],
 )
 def test_only_what_a_trusted_proxy_wrote_is_believed(
