@@ -9,10 +9,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import celery
+import redis
 
 from petsearch import object_keys
 from petsearch.adapters.celery_queue import CeleryQueue, make_celery
+from petsearch.adapters.impatient_redis import impatient
+from petsearch.adapters.redis_keys import RedisKeys
 from petsearch.adapters.redis_ledger import RedisLedger
+from petsearch.adapters.redis_limits import RedisLimiter
 from petsearch.catalogue import Catalogue, Target
 from petsearch.chunk_worker import ChunkWorker
 from petsearch.dependency_gate import DependencyGate
@@ -25,6 +29,7 @@ from petsearch.ingest import IngestOptions, Ingestor
 from petsearch.ingest_stages import IngestObserver, NobodyWatches
 from petsearch.job_control import JobControl
 from petsearch.jobs import Jobs
+from petsearch.key_ring import KeyRing
 from petsearch.leases import LeaseKeeper
 from petsearch.opening import (
     image_limits,
@@ -34,11 +39,15 @@ from petsearch.opening import (
     open_store,
     source_context,
 )
-from petsearch.ports import Embedder, Index, JobLedger, ObjectStore, TaskQueue
+from petsearch.ports import Embedder, Index, JobLedger, ObjectStore, RateLimiter, TaskQueue
 from petsearch.search import Searcher
 from petsearch.settings import Settings
 from petsearch.sources.spec import SourceContext, make_fetcher, open_source, parse_spec
 from petsearch.working import Work
+
+_KEYS_PATIENCE_S = 2.0
+_LIMITS_PATIENCE_S = 0.5
+"""Without an answer a request goes on uncounted, so this is what an outage costs one request."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +71,8 @@ class Services:
     sources: SourceContext
     """What jobs may read by themselves, and with what."""
     image_limits: ImageLimits
+    keys: KeyRing
+    limiter: RateLimiter
     clock: Callable[[], datetime]
     _closing: ExitStack
 
@@ -152,6 +163,19 @@ class Storage:
 
 
 @contextmanager
+def open_keys(settings: Settings) -> Iterator[KeyRing]:
+    """Open the API keys alone, for work without a server.
+
+    Raises:
+        ConfigurationError: the address of Redis is missing or cannot be used.
+    """
+    settings.require("redis_url")
+    with ExitStack() as opened:
+        _, client = open_redis(settings.redis_url, opened)
+        yield _open_ring(client, opened)
+
+
+@contextmanager
 def open_storage(settings: Settings) -> Iterator[Storage]:
     """Open what the addresses of index, store and Redis name.
 
@@ -193,7 +217,7 @@ def build_services(
         embedder = embedder or open_embedder(settings, index, store)
         opened.callback(embedder.close)
         broker_url, client = open_redis(settings.redis_url, opened)
-        ledger = RedisLedger(client)
+        ledger, limiter = RedisLedger(client), _open_limiter(client, opened)
         celery_app = make_celery(broker_url)
         opened.callback(celery_app.close)
         catalogue = Catalogue(index, embedder)
@@ -241,9 +265,23 @@ def build_services(
             duplicates=Duplicates(index=index, catalogue=catalogue),
             sources=sources,
             image_limits=limits,
+            keys=_open_ring(client, opened),
+            limiter=limiter,
             clock=_now,
             _closing=opened.pop_all(),
         )
+
+
+def _open_ring(client: redis.Redis, opened: ExitStack) -> KeyRing:
+    own = impatient(client, _KEYS_PATIENCE_S)
+    opened.callback(own.close)
+    return KeyRing(RedisKeys(own), _now)
+
+
+def _open_limiter(client: redis.Redis, opened: ExitStack) -> RateLimiter:
+    own = impatient(client, _LIMITS_PATIENCE_S)
+    opened.callback(own.close)
+    return RedisLimiter(own)
 
 
 def _make_dispatcher(settings: Settings, ledger: JobLedger, queue: TaskQueue) -> Dispatcher:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from petsearch import cli_jobs
+from petsearch import cli_jobs, cli_keys
 from petsearch.cli_ingest import IngestCommand, check_file
 from petsearch.cli_ingest import ingest as run_ingest
 from petsearch.cli_output import (
@@ -15,12 +15,12 @@ from petsearch.cli_output import (
     EXIT_PARTLY,
     Api,
     Json,
+    connect,
     messages,
     print_json,
     print_table,
     say,
 )
-from petsearch.client import Client
 from petsearch.errors import PetsearchError
 from petsearch.model import JsonDict
 from petsearch.observability import configure_logging
@@ -35,6 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(cli_jobs.app, name="jobs")
+app.add_typer(cli_keys.app, name="keys")
 
 
 def main() -> None:
@@ -141,7 +142,7 @@ def search(
     options = {"limit": limit, "species": species, "breed": breed, "min_score": min_score}
     if bool(words) == bool(image):
         raise typer.BadParameter("give words, or --image, and not both")
-    with Client(api) as client:
+    with connect(api) as client:
         if image is not None:
             answer = client.search_photo(_read_file(image), **options)
         else:

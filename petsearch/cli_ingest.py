@@ -6,7 +6,7 @@ from pathlib import Path
 import typer
 
 from petsearch.cli_jobs import follow
-from petsearch.cli_output import EXIT_PARTLY, print_job, problems_of, progress_bar
+from petsearch.cli_output import EXIT_PARTLY, connect, print_job, problems_of, progress_bar
 from petsearch.client import Client
 from petsearch.errors import InvalidInput
 from petsearch.model import JsonDict
@@ -44,7 +44,7 @@ def ingest(command: IngestCommand, api: str, *, as_json: bool) -> None:
         raise typer.BadParameter(
             "give photos or folders, or one of --dataset, --archive, --manifest, --s3, --urls"
         )
-    with Client(api) as client:
+    with connect(api) as client:
         if command.paths or (command.dataset and _is_here(command.dataset)):
             source, name = _local(command)
             job, skipped = _upload(client, source, name), source.skipped

@@ -9,6 +9,7 @@ from petsearch.cli_output import (
     EXIT_PARTLY,
     Api,
     Json,
+    connect,
     print_job,
     print_json,
     print_table,
@@ -35,7 +36,7 @@ def list_jobs(
     """Without a command: the newest jobs."""
     if context.invoked_subcommand is not None:
         return
-    with Client(api) as client:
+    with connect(api) as client:
         found = client.jobs(limit)
     if as_json:
         print_json({"items": found})
@@ -50,7 +51,7 @@ def list_jobs(
 @app.command()
 def show(job_id: JobId, *, api: Api = DEFAULT_API, as_json: Json = False) -> None:
     """One job, with its refused and failed photos."""
-    with Client(api) as client:
+    with connect(api) as client:
         job = client.job(job_id)
         print_job(job, problems_of(client, job), 0, as_json=as_json)
 
@@ -58,7 +59,7 @@ def show(job_id: JobId, *, api: Api = DEFAULT_API, as_json: Json = False) -> Non
 @app.command()
 def watch(job_id: JobId, *, api: Api = DEFAULT_API, as_json: Json = False) -> None:
     """Follow a job until it ends."""
-    with Client(api) as client:
+    with connect(api) as client:
         job = follow(client, job_id)
         problems = problems_of(client, job)
         print_job(job, problems, 0, as_json=as_json)
@@ -93,7 +94,7 @@ def retry(job_id: JobId, *, api: Api = DEFAULT_API) -> None:
 @app.command()
 def delete(job_id: JobId, *, api: Api = DEFAULT_API) -> None:
     """Forget an ended job. Its images stay."""
-    with Client(api) as client:
+    with connect(api) as client:
         client.delete_job(job_id)
     say(f"Job {job_id} is forgotten.")
 
@@ -112,6 +113,6 @@ def follow(client: Client, job_id: str) -> JsonDict:
 
 
 def _control(api: str, job_id: str, action: str) -> None:
-    with Client(api) as client:
+    with connect(api) as client:
         job = client.control_job(job_id, action)
     say(f"Job {job_id} is {job['state'].replace('_', ' ')}: {job['done']} of {job['total']}.")

@@ -1,6 +1,7 @@
 """What commands share: options, tables, JSON, progress bars, exit codes."""
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -23,6 +24,14 @@ DEFAULT_API = "http://127.0.0.1:8000"
 
 output = Console()
 messages = Console(stderr=True)
+
+
+def connect(api: str) -> Client:
+    """The client of a server, with the key of PETSEARCH_API_KEY if there is one.
+
+    Not an option: other users of this machine see the arguments of its processes.
+    """
+    return Client(api, api_key=os.environ.get("PETSEARCH_API_KEY") or None)
 
 
 def say(line: str) -> None:

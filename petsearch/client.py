@@ -52,6 +52,7 @@ class Client:
 
     Args:
         base_url: such as `http://127.0.0.1:8000`.
+        api_key: `ps_…`, for a server that asks for one.
         timeout_s: of one call.
         transport: an httpx transport, for other ways to reach a server.
     """
@@ -60,6 +61,7 @@ class Client:
         self,
         base_url: str,
         *,
+        api_key: str | None = None,
         timeout_s: float = 60.0,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
@@ -67,6 +69,7 @@ class Client:
         self._http = httpx.Client(
             base_url=base_url,
             timeout=timeout_s,
+            headers={"Authorization": f"Bearer {api_key}"} if api_key else None,
             transport=transport or httpx.HTTPTransport(retries=2),
         )
 
@@ -249,6 +252,22 @@ class Client:
             cursor = page["next_cursor"]
             if cursor is None:
                 return
+
+    def list_keys(self) -> list[JsonDict]:
+        """All API keys, without their secrets; for the scope admin."""
+        items: list[JsonDict] = self._call("GET", "/v1/keys")["items"]
+        return items
+
+    def create_key(
+        self, name: str, scopes: Sequence[str], *, expires_at: str | None = None
+    ) -> JsonDict:
+        """Make an API key: `{"key": …, "secret": "ps_…"}`. The secret is told this once."""
+        body = {"name": name, "scopes": list(scopes), "expires_at": expires_at}
+        return self._call("POST", "/v1/keys", json=body)
+
+    def revoke_key(self, key_id: str) -> None:
+        """Make an API key invalid for ever."""
+        self._send("DELETE", f"/v1/keys/{key_id}")
 
     def _call(self, method: str, path: str, **arguments: Any) -> JsonDict:
         body: JsonDict = self._send(method, path, **arguments).json()

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from petsearch.bootstrap import Services
-from petsearch.client import Client, Photo
+from petsearch.cli_output import connect
+from petsearch.client import Photo
 from petsearch.errors import ConfigurationError, PetsearchError
 from petsearch.images import ImageLimits
 from petsearch.model import Filters, sha256_of
@@ -104,7 +105,7 @@ def _fill(address: str, source: PhotoSource, services: Services, say: Say) -> No
             sys.stderr.flush()
 
     try:
-        with Client(address) as client:
+        with connect(address) as client:
             job = upload(client, source, name="seed", on_progress=show)
     except PetsearchError as error:
         say(f"The catalogue is not complete ({error.detail}). The next start goes on with it.")

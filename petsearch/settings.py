@@ -1,13 +1,15 @@
 """Settings from `PETSEARCH_…` environment variables. The addresses choose the shape."""
 
+import re
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, IPvAnyNetwork, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from petsearch.errors import ConfigurationError
 
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d+)?|https?://\[[0-9a-f:]+\](:\d+)?")
 _HINTS = {
     "embedder_url": "http://embedder:8100, or local: for a model in this process",
     "index_url": "http://qdrant:6333, or edge:<dir> for Qdrant Edge in this process",
@@ -51,6 +53,15 @@ class Settings(BaseSettings):
     qdrant_quantization: Literal["none", "int8"] = "none"
     qdrant_grpc: bool = Field(default=True, description="off: over HTTP alone, for proxies")
     allow_no_keys: bool = False
+    """Nobody needs a key, whoever reaches the server may do everything."""
+    anonymous_search: bool = False
+    """Searching and its pictures need no key; they are limited by address."""
+    key_requests_per_minute: int = Field(600, ge=0, description="of each key; 0: no limit")
+    anonymous_requests_per_minute: int = Field(120, ge=0, description="of each address; 0: none")
+    trusted_proxies: tuple[IPvAnyNetwork, ...] = ()
+    """Networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed."""
+    cors_origins: tuple[str, ...] = ()
+    """Pages of other origins that may call the API, such as https://app.example; * only reads."""
     allowed_hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[::1]")
     import_dirs: tuple[Path, ...] = ()
     """Folders of this machine that jobs may read; no other path is read."""
@@ -68,6 +79,15 @@ class Settings(BaseSettings):
     log_level: str = "INFO"
     log_json: bool = False
     limits: Limits = Field(default_factory=Limits)
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        """Browsers send an origin in this form alone; another would never match."""
+        for origin in origins:
+            if origin != "*" and not _ORIGIN.fullmatch(origin):
+                raise ValueError(f"{origin!r} is no origin; one is https://app.example, no slash")
+        return origins
 
     @classmethod
     def from_environment(cls) -> Self:

@@ -9,13 +9,14 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
 import uvicorn
 
 import petsearch
-from petsearch.bootstrap import Services, build_services
+from petsearch.bootstrap import Services, build_services, open_keys
 from petsearch.errors import ConfigurationError, StorageFull
 from petsearch.observability import get_logger
 from petsearch.settings import Settings
@@ -74,10 +75,10 @@ def serve(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _exit)
     settings = standalone_settings(options)
-    _check_bind(options.host, settings)
     with ExitStack() as opened:
         listener = opened.enter_context(_bound_socket(options.host, options.port))
         opened.enter_context(locked(options.data_dir))
+        _check_bind(options.host, settings)
         services = build_services(settings)
         opened.callback(services.close)
         work = services.make_work()
@@ -88,7 +89,8 @@ def serve(
         worker.start()
         opened.callback(worker.stop)
         address = _address(options.host, listener)
-        server = _Server(_uvicorn_config(services), lambda: _tell(on_ready, services, address))
+        config = _uvicorn_config(services, is_on_loopback=options.host in _LOOPBACK)
+        server = _Server(config, lambda: _tell(on_ready, services, address))
         server.run(sockets=[listener])
 
 
@@ -117,9 +119,10 @@ def _tell(
         on_ready(services, address)
 
 
-def _uvicorn_config(services: Services) -> uvicorn.Config:
+def _uvicorn_config(services: Services, *, is_on_loopback: bool) -> uvicorn.Config:
     return uvicorn.Config(
-        build_app(services, web_dir=web_dir()),
+        build_app(services, web_dir=web_dir(), is_on_loopback=is_on_loopback),
+        proxy_headers=False,  # services/http/proxies.py believes those that are named
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=5,
@@ -133,11 +136,17 @@ def web_dir() -> Path | None:
 
 
 def _check_bind(host: str, settings: Settings) -> None:
-    if host not in _LOOPBACK and not settings.allow_no_keys:
-        raise ConfigurationError(
-            f"--host {host} opens this server to the network, and it has no keys. Bind to "
-            "127.0.0.1, or set PETSEARCH_ALLOW_NO_KEYS=1 if the network is yours alone."
-        )
+    """Before the model is loaded, which takes a while."""
+    if host in _LOOPBACK or settings.allow_no_keys:
+        return
+    with open_keys(settings) as keys:
+        if keys.read().can_administer(datetime.now(UTC)):
+            return
+    raise ConfigurationError(
+        f"--host {host} opens this server to the network, and it has no key of the scope admin. "
+        "Make one with: petsearch keys create --name me --scope admin --data-dir … "
+        "Or bind to 127.0.0.1, or set PETSEARCH_ALLOW_NO_KEYS=1 if the network is yours alone."
+    )
 
 
 @contextmanager

@@ -211,9 +211,18 @@ def _opener(spec: _FileSpec, context: SourceContext) -> Callable[[], BinaryIO]:
     return lambda: open_object(store, key)
 
 
-def _dataset_name(name: str, context: SourceContext) -> str:
+def reads_hub(spec: SourceSpec) -> bool:
+    """Whether it is a data set of the Hugging Face hub, and none in a folder here."""
+    return isinstance(spec, DatasetSpec) and _is_hub_name(spec.name)
+
+
+def _is_hub_name(name: str) -> bool:
     # A name that is also a folder here would be read as that folder.
-    if _HUB_NAME.fullmatch(name) and not Path(name).exists():
+    return _HUB_NAME.fullmatch(name) is not None and not Path(name).exists()
+
+
+def _dataset_name(name: str, context: SourceContext) -> str:
+    if _is_hub_name(name):
         return name
     return str(context.folders.resolve(name))
 

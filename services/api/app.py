@@ -4,11 +4,15 @@ from http import HTTPStatus
 from pathlib import Path
 
 from fastapi import FastAPI, Request, Response
+from fastapi.middleware.cors import CORSMiddleware
 
 import petsearch
 from petsearch.bootstrap import Services
 from petsearch.model import JsonDict
+from services.api.authorisation import AccessTable, Authorisation
+from services.api.callers import Callers, KeyPolicy
 from services.api.metrics import ApiMetrics, Measure
+from services.api.rate_limits import RateLimits
 from services.api.readiness import Readiness, probes_of
 from services.api.responses import PROBLEM, Problem
 from services.api.routes import (
@@ -18,7 +22,9 @@ from services.api.routes import (
     images,
     job_events,
     jobs,
+    keys,
     search,
+    session,
     status,
     uploads,
 )
@@ -26,7 +32,14 @@ from services.api.web_client import WebClient
 from services.http.middleware import BodyLimit, HostAndOriginGuard, RequestContext
 from services.http.problems import add_problem_handlers, problem, request_id_of
 
-_ROUTES = (search, images, uploads, image_files, duplicates, jobs, job_events, status, ancestor)
+_ROUTES = (
+    *(search, images, uploads, image_files, duplicates, jobs, job_events),
+    *(keys, session, status, ancestor),
+)
+
+_CORS_METHODS = ("GET", "POST", "PATCH", "DELETE")
+_CORS_HEADERS = ("Authorization", "Content-Type", "Idempotency-Key", "Range", "X-Request-Id")
+_CORS_EXPOSED = ("ETag", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-Id")
 
 
 class Api(FastAPI):
@@ -52,11 +65,16 @@ def _method_not_allowed(request: Request, error: Exception) -> Response:
 
 
 def build_app(
-    services: Services, *, web_dir: Path | None = None, metrics: ApiMetrics | None = None
+    services: Services,
+    *,
+    web_dir: Path | None = None,
+    metrics: ApiMetrics | None = None,
+    is_on_loopback: bool = False,
 ) -> FastAPI:
     """The application.
 
     Args:
+        is_on_loopback: only this machine reaches it, so no key is asked for before one was made.
         web_dir: folder of the web client to serve at `/`; None where a proxy does that.
         metrics: what counts the requests, where somebody asks for them.
     """
@@ -75,12 +93,43 @@ def build_app(
         app.include_router(module.router)
     add_problem_handlers(app)
     app.add_exception_handler(HTTPStatus.METHOD_NOT_ALLOWED, _method_not_allowed)
-    # The last one added is the outermost.
-    app.add_middleware(BodyLimit, max_bytes=services.settings.limits.request_bytes)
-    app.add_middleware(HostAndOriginGuard, allowed_hosts=services.settings.allowed_hosts)
-    app.add_middleware(RequestContext)
+    policy = KeyPolicy(services.settings.allow_no_keys, is_on_loopback)
+    _add_middleware(app, services, web_dir, policy)
     if metrics is not None:
         app.add_middleware(Measure, metrics=metrics)
     if web_dir is not None:
         app.router.default = WebClient(web_dir)
     return app
+
+
+def _add_middleware(
+    app: FastAPI, services: Services, web_dir: Path | None, policy: KeyPolicy
+) -> None:
+    """The last one added is the outermost."""
+    settings = services.settings
+    origins, proxies = settings.cors_origins, settings.trusted_proxies
+    app.add_middleware(BodyLimit, max_bytes=settings.limits.request_bytes)
+    app.add_middleware(
+        Authorisation,
+        callers=Callers(services.keys, policy, trusted_proxies=proxies, clock=services.clock),
+        limits=RateLimits(
+            services.limiter,
+            of_key=settings.key_requests_per_minute,
+            of_address=settings.anonymous_requests_per_minute,
+        ),
+        table=AccessTable(web_dir=web_dir),
+        anonymous_search=settings.anonymous_search,
+    )
+    if origins:
+        # Without credentials: a page of another origin sends a key, never our cookie.
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_methods=_CORS_METHODS,
+            allow_headers=_CORS_HEADERS,
+            expose_headers=_CORS_EXPOSED,
+        )
+    app.add_middleware(
+        HostAndOriginGuard, allowed_hosts=settings.allowed_hosts, allowed_origins=origins
+    )
+    app.add_middleware(RequestContext, trusted_proxies=proxies, embeddable=bool(origins))

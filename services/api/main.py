@@ -2,10 +2,11 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 from fastapi import FastAPI
 
-from petsearch.bootstrap import build_services
+from petsearch.bootstrap import build_services, open_keys
 from petsearch.errors import ConfigurationError
 from petsearch.observability import configure_logging
 from petsearch.settings import Settings
@@ -17,15 +18,13 @@ def create_app() -> FastAPI:
     """The application with services from the environment, closed when it stops.
 
     Raises:
-        ConfigurationError: an address is missing, or keys are neither set up nor waived.
+        ConfigurationError: an address is missing, or keys are neither made nor waived.
+        Unavailable: Redis does not answer, so nobody can say whether there are keys.
     """
     settings = Settings.from_environment()
     configure_logging(level=settings.log_level, json=settings.log_json)
     if not settings.allow_no_keys:
-        raise ConfigurationError(
-            "This API has no keys yet. Bind it to loopback or a private network only, and say so "
-            "with PETSEARCH_ALLOW_NO_KEYS=1."
-        )
+        _check_keys(settings)
     services = build_services(settings)
     metrics = ApiMetrics()
     metrics.watch(services.query_cache)
@@ -41,3 +40,14 @@ def create_app() -> FastAPI:
     app = build_app(services, metrics=metrics)
     app.router.lifespan_context = close_at_end
     return app
+
+
+def _check_keys(settings: Settings) -> None:
+    with open_keys(settings) as keys:
+        if keys.read().can_administer(datetime.now(UTC)):
+            return
+    raise ConfigurationError(
+        "This API has no key of the scope admin. Make one where PETSEARCH_REDIS_URL is set, with: "
+        "petsearch keys create --name me --scope admin. Or, if only loopback or a private network "
+        "reaches it, say that nobody needs one with PETSEARCH_ALLOW_NO_KEYS=1."
+    )

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from petsearch.observability import bind, get_logger, unbind
 from services.http.problems import problem
+from services.http.proxies import Networks, is_tls
 
 log = get_logger(__name__)
 
@@ -24,16 +25,31 @@ _SECURITY_HEADERS = {
     "Referrer-Policy": "same-origin",
     "Content-Security-Policy": (
         "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; "
-        "base-uri 'none'; frame-ancestors 'none'"
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
 }
+_HSTS = "max-age=31536000"
+"""A year, this host alone: only its owner knows about the hosts below it."""
 
 
 class RequestContext:
-    """Gives each request an id (or takes the caller's), sets headers and logs one line."""
+    """Gives each request an id (or takes the caller's), sets headers and logs one line.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Args:
+        trusted_proxies: whose word is taken for that a request came over TLS.
+        embeddable: pages of other origins may show our pictures.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, trusted_proxies: Networks = (), embeddable: bool = False
+    ) -> None:
         self._app = app
+        self._trusted = trusted_proxies
+        self._headers = dict(_SECURITY_HEADERS)
+        if embeddable:
+            self._headers["Cross-Origin-Resource-Policy"] = "cross-origin"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
@@ -51,8 +67,10 @@ class RequestContext:
                 status = int(message["status"])
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-Id"] = request_id
-                for name, value in _SECURITY_HEADERS.items():
+                for name, value in self._headers.items():
                     headers.setdefault(name, value)
+                if is_tls(scope, self._trusted):
+                    headers["Strict-Transport-Security"] = _HSTS
             await send(message)
 
         started = time.perf_counter()
@@ -85,10 +103,21 @@ class HostAndOriginGuard:
     A service on loopback without keys is otherwise open to every page the user visits: by a
     form post across sites, or by DNS rebinding. Starlette's own host check cuts `[::1]` at its
     first colon, so this one parses.
+
+    Args:
+        allowed_hosts: names without a port; `*` is any.
+        allowed_origins: whose pages may write, beside our own; each by its name.
     """
 
-    def __init__(self, app: ASGIApp, *, allowed_hosts: Collection[str]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        allowed_hosts: Collection[str],
+        allowed_origins: Collection[str] = (),
+    ) -> None:
         self._app = app
+        self._origins = frozenset(allowed_origins)
         self._allowed = frozenset(host.lower() for host in allowed_hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -110,7 +139,7 @@ class HostAndOriginGuard:
                 f"This server does not serve the host {host!r}; add it to PETSEARCH_ALLOWED_HOSTS.",
             )
         origin = headers.get("origin")
-        if scope["method"] in _SAFE_METHODS or origin is None:
+        if scope["method"] in _SAFE_METHODS or origin is None or origin in self._origins:
             return None
         if urlsplit(origin).netloc.lower() != host.lower():
             return HTTPStatus.FORBIDDEN, "Pages of other sites may not change anything here."

@@ -68,12 +68,17 @@ def status_of(error: PetsearchError) -> HTTPStatus:
     return next(STATUS_OF[kind] for kind in type(error).__mro__ if kind in STATUS_OF)
 
 
-def _petsearch_error(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, PetsearchError)
+def problem_of(error: PetsearchError, request_id: str) -> JSONResponse:
+    """The problem document of an error of ours."""
     headers = {}
     if isinstance(error, Unavailable):
         headers["Retry-After"] = str(math.ceil(error.retry_after_s))
-    return problem(status_of(error), error.detail, request_id_of(request), headers)
+    return problem(status_of(error), error.detail, request_id, headers)
+
+
+def _petsearch_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, PetsearchError)
+    return problem_of(error, request_id_of(request))
 
 
 def _validation_error(request: Request, error: Exception) -> JSONResponse:

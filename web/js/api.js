@@ -6,6 +6,10 @@ export class Problem extends Error {
     this.retryAfterS = retryAfterS;
   }
 
+  get needsKey() {
+    return this.status === 401;
+  }
+
   get isOffline() {
     return this.status === 0;
   }
@@ -32,6 +36,12 @@ function parameters(values) {
   const given = Object.entries(values).filter(([, value]) => value);
   return new URLSearchParams(Object.fromEntries(given));
 }
+
+export const signIn = (key) =>
+  call("/v1/session", {
+    method: "POST",
+    body: new Blob([JSON.stringify({ api_key: key })], { type: "application/json" }),
+  });
 
 export const getStats = () => call("/v1/stats");
 

@@ -3,6 +3,7 @@ import * as api from "./api.js";
 import { byId, element } from "./dom.js";
 import { openPhoto } from "./photo.js";
 import { showItems, showMessage, showSkeletons, walkWithArrows } from "./results.js";
+import { signInForm } from "./signin.js";
 import * as state from "./state.js";
 import { strings } from "./strings.js";
 import { addPhotos } from "./upload.js";
@@ -53,7 +54,9 @@ const isStart = (wanted) => !(wanted.q || wanted.like || wanted.photo);
 
 function showProblem(problem) {
   const retry = button(strings.retry, () => refresh());
-  if (problem.isOffline) {
+  if (problem.needsKey) {
+    showMessage(strings.signInTitle, strings.signInText, signInForm(refresh));
+  } else if (problem.isOffline) {
     showMessage(strings.offlineTitle, strings.offlineText, retry);
   } else {
     const wait = problem.retryAfterS ? ` ${strings.retryAfter(problem.retryAfterS)}` : "";

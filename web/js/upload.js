@@ -1,6 +1,7 @@
 // Adding photos: sends them, follows the job, and says what was refused and why.
 import { getJob, getProblems, uploadPhotos } from "./api.js";
 import { byId, element } from "./dom.js";
+import { signInForm } from "./signin.js";
 import { strings } from "./strings.js";
 
 const POLL_MS = 400;
@@ -17,7 +18,11 @@ export async function addPhotos(files, onDone) {
     view.end(strings.uploadDone(ended.counts), bad ? await getProblems(ended.job_id) : []);
     onDone(ended);
   } catch (problem) {
-    view.fail(problem.isOffline ? strings.offlineText : problem.message);
+    if (problem.needsKey) {
+      view.askForKey(() => addPhotos(files, onDone));
+    } else {
+      view.fail(problem.isOffline ? strings.offlineText : problem.message);
+    }
   }
 }
 
@@ -68,6 +73,16 @@ function openDialog(total) {
         ...problems.map((item) =>
           element("li", {}, element("strong", {}, item.filename), item.reason || item.status),
         ),
+      );
+    },
+    askForKey(goOn) {
+      text.textContent = strings.signInText;
+      bar.hidden = true;
+      bar.after(
+        signInForm(() => {
+          dialog.close();
+          goOn();
+        }),
       );
     },
     fail(words) {

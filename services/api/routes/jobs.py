@@ -2,10 +2,13 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, File, Form, Query, Response, UploadFile
+from fastapi import APIRouter, File, Form, Query, Request, Response, UploadFile
 
 from petsearch.jobs import JobOptions, KnownImage
+from petsearch.keys import Scope
 from petsearch.model import ItemStatus, OnDuplicate
+from petsearch.sources.spec import reads_hub
+from services.api.authorisation import require_scope
 from services.api.dependencies import MAX_RESULTS, IdempotencyKey, JobIdDep, ServicesDep
 from services.api.idempotency import Call, digest_of, digest_of_uploads, once
 from services.api.responses import errors
@@ -29,11 +32,16 @@ _MAX_OUTCOMES = 1000
     "", status_code=202, summary="Open a job", responses=errors(404, 409, writes=True, body=True)
 )
 def open_job(
-    services: ServicesDep, response: Response, body: OpenJob, key: IdempotencyKey = None
+    services: ServicesDep,
+    request: Request,
+    response: Response,
+    body: OpenJob,
+    key: IdempotencyKey = None,
 ) -> JobBody:
     """A job that photos are added to until it is sealed, or one that reads a source by itself.
 
     What a server may read is set by whoever runs it; a source that it may not is refused here.
+    Data sets of the hub, which a name alone brings in, take the scope admin.
     """
     options = JobOptions(expected=body.expected, on_duplicate=body.on_duplicate)
 
@@ -42,6 +50,8 @@ def open_job(
             return JobBody.of(services.jobs.open(body.source, options))
         return JobBody.of(services.jobs.read(body.source, options))
 
+    if not isinstance(body.source, str) and reads_hub(body.source):
+        require_scope(request, Scope.ADMIN)
     digest = digest_of(body.model_dump_json())
     job = once(services.ledger, Call("POST /v1/jobs", key, digest), start)
     response.headers["Location"] = f"/v1/jobs/{job.job_id}"

@@ -1,0 +1,170 @@
+"""The keys as this process knows them: read again every few seconds, so that requests need not.
+
+A key that is revoked elsewhere is refused after `FRESH_S` at the latest.
+"""
+
+import math
+import secrets
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from petsearch.errors import Unavailable
+from petsearch.keys import ApiKey, Scope, hash_secret, is_secret_of, split_key
+from petsearch.observability import get_logger
+from petsearch.ports import KeyStore
+
+log = get_logger(__name__)
+
+FRESH_S = 2.0
+_MAX_SESSIONS = 1000
+NOTE_USE_AFTER = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class KnownKeys:
+    """All keys there are, the invalid ones too, by id."""
+
+    by_id: Mapping[str, ApiKey]
+
+    def find(self, presented: str, now: datetime) -> ApiKey | None:
+        """The valid key that was presented as `ps_<id>_<secret>`; None if it is none."""
+        parts = split_key(presented)
+        if parts is None:
+            return None
+        key = self.valid(parts[0], now)
+        return key if key is not None and is_secret_of(key, parts[1]) else None
+
+    def valid(self, key_id: str, now: datetime) -> ApiKey | None:
+        """The key of that id, if it is neither revoked nor expired."""
+        key = self.by_id.get(key_id)
+        return key if key is not None and key.is_valid(now) else None
+
+    def can_administer(self, now: datetime) -> bool:
+        """Whether somebody holds a valid key with the scope admin."""
+        return any(k.is_valid(now) and Scope.ADMIN in k.scopes for k in self.by_id.values())
+
+
+class KeyRing:
+    """Answers who a key belongs to. Safe to use from several threads.
+
+    When the store does not answer, what was read last goes on being used: nobody can revoke a key
+    or sign out then either.
+    """
+
+    def __init__(self, store: KeyStore, clock: Callable[[], datetime]) -> None:
+        self.store = store
+        self._clock = clock
+        self._known: KnownKeys | None = None
+        self._read_at = -math.inf
+        self._reading = threading.Lock()
+        self._is_store_away = False
+        self._sessions: dict[str, str] = {}
+        """Key ids by the token's hash, for a store that is away; the one seen last is last."""
+        self._remembering = threading.Lock()
+
+    def fresh(self) -> KnownKeys | None:
+        """What was read within the last `FRESH_S`; None if it has to be read. Never waits."""
+        is_fresh = time.monotonic() - self._read_at < FRESH_S
+        return self._known if is_fresh else None
+
+    def read(self) -> KnownKeys:
+        """What is known, read again where it is not fresh.
+
+        Raises:
+            Unavailable: the store does not answer, and nothing was read before.
+        """
+        # While the store is away, one waits for it; the others go on with what is known.
+        if self._known is not None and self._is_store_away and self._reading.locked():
+            return self._known
+        with self._reading:
+            known = self.fresh()
+            if known is not None:
+                return known
+            try:
+                known = KnownKeys({key.key_id: key for key in self.store.all()})
+            except Unavailable:
+                if self._known is None:
+                    raise
+                known = self._known
+                self._note_store(is_away=True)
+            else:
+                self._note_store(is_away=False)
+            self._known, self._read_at = known, time.monotonic()
+            return known
+
+    def add(self, key: ApiKey) -> None:
+        """Keep a new key; it is good here at once."""
+        self.store.add(key)
+        self._forget()
+
+    def revoke(self, key_id: str) -> None:
+        """Make a key invalid, here at once.
+
+        Raises:
+            NotFound: there is no such key.
+        """
+        self.store.revoke(key_id, self._clock())
+        self._forget()
+
+    def is_use_to_be_noted(self, key: ApiKey) -> bool:
+        """Whether the store has no use of this key within the last hour."""
+        last = key.last_used_at
+        return last is None or self._clock() - last >= NOTE_USE_AFTER
+
+    def note_use(self, key: ApiKey) -> None:
+        """Say in the store that the key is used; the hour is enough."""
+        now = self._clock().replace(minute=0, second=0, microsecond=0)
+        try:
+            self.store.note_use(key.key_id, now)
+        except Unavailable:
+            return  # it is noted with a later request
+        self._forget()
+
+    def open_session(self, key: ApiKey, for_s: float) -> str:
+        """Begin a session of a key; its token, of which only a hash is kept."""
+        token = secrets.token_urlsafe(32)
+        self.store.open_session(hash_secret(token), key.key_id, for_s)
+        return token
+
+    def key_of_session(self, token: str) -> ApiKey | None:
+        """The valid key that a session was opened with; None if there is no such session.
+
+        Raises:
+            Unavailable: the store does not answer, and the session was not seen here before.
+        """
+        token_hash = hash_secret(token)
+        try:
+            key_id = self.store.session_key_id(token_hash)
+        except Unavailable:
+            if token_hash not in self._sessions:
+                raise
+            key_id = self._sessions[token_hash]
+        else:
+            self._remember_session(token_hash, key_id)
+        return None if key_id is None else self.read().valid(key_id, self._clock())
+
+    def close_session(self, token: str) -> None:
+        """End a session."""
+        self.store.close_session(hash_secret(token))
+        self._remember_session(hash_secret(token), None)
+
+    def _remember_session(self, token_hash: str, key_id: str | None) -> None:
+        with self._remembering:
+            self._sessions.pop(token_hash, None)
+            if key_id is not None:
+                self._sessions[token_hash] = key_id
+            if len(self._sessions) > _MAX_SESSIONS:
+                del self._sessions[next(iter(self._sessions))]
+
+    def _forget(self) -> None:
+        self._read_at = -math.inf
+
+    def _note_store(self, *, is_away: bool) -> None:
+        if is_away and not self._is_store_away:
+            log.warning("keys cannot be read; those read last are used")
+        elif self._is_store_away and not is_away:
+            log.info("keys can be read again")
+        self._is_store_away = is_away

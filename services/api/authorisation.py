@@ -1,0 +1,265 @@
+"""Who may call what: one table of all routes, and the middleware that holds to it.
+
+A route that is not in the table is open to the scope `admin` alone, so that one that was
+forgotten is closed; tests/services/test_authorisation.py names it.
+"""
+
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+from functools import lru_cache
+from http import HTTPStatus
+from pathlib import Path
+
+from fastapi import HTTPException, Request
+from fastapi.responses import JSONResponse
+from starlette.datastructures import MutableHeaders
+from starlette.routing import compile_path
+from starlette.types import ASGIApp, Message, Receive, Send
+from starlette.types import Scope as Connection
+
+from petsearch.errors import PetsearchError
+from petsearch.keys import Scope
+from petsearch.observability import bind
+from services.api.callers import Caller, Callers
+from services.api.rate_limits import RateLimits, Verdict
+from services.http.problems import problem, problem_of
+
+
+class Access(StrEnum):
+    """What a route asks of its caller."""
+
+    PUBLIC = "public"
+    """Nothing: health, the page's files, signing in."""
+    OPEN_SEARCH = "open search"
+    """The scope search, or nothing where searching is open to everybody."""
+    SEARCH = "search"
+    INGEST = "ingest"
+    DELETE = "delete"
+    ADMIN = "admin"
+
+    @property
+    def scope(self) -> Scope | None:
+        """The scope it takes; None where it takes none."""
+        if self is Access.PUBLIC:
+            return None
+        return Scope.SEARCH if self is Access.OPEN_SEARCH else Scope(self.value)
+
+
+_P, _O, _S = Access.PUBLIC, Access.OPEN_SEARCH, Access.SEARCH
+_I, _D, _A = Access.INGEST, Access.DELETE, Access.ADMIN
+
+ROUTES: Mapping[str, Access] = {
+    "GET /livez": _P,
+    "GET /readyz": _P,
+    "GET /openapi.json": _P,
+    "GET /v1/session": _P,
+    "POST /v1/session": _P,
+    "DELETE /v1/session": _P,
+    "GET /v1/keys": _A,
+    "POST /v1/keys": _A,
+    "DELETE /v1/keys/{key_id}": _A,
+    "GET /search": _O,
+    "GET /images/{filename:path}": _O,
+    "GET /v1/search": _O,
+    "POST /v1/search": _O,
+    "POST /v1/search/image": _O,
+    "GET /v1/facets": _O,
+    "GET /v1/stats": _O,
+    "GET /v1/images": _O,
+    "GET /v1/images/{image_id}": _O,
+    "GET /v1/images/{image_id}/similar": _O,
+    "GET /v1/images/{image_id}/display": _O,
+    "GET /v1/images/{image_id}/thumbnail": _O,
+    # As it was sent, with the place where it was taken: never without a key.
+    "GET /v1/images/{image_id}/original": _S,
+    "GET /v1/duplicates": _S,
+    "POST /v1/images": _I,
+    "PATCH /v1/images/{image_id}": _I,
+    "DELETE /v1/images": _D,
+    "DELETE /v1/images/{image_id}": _D,
+    "GET /v1/jobs": _I,
+    "POST /v1/jobs": _I,
+    "POST /v1/jobs/upload": _I,
+    "GET /v1/jobs/{job_id}": _I,
+    # Forgets a job; the images stay.
+    "DELETE /v1/jobs/{job_id}": _I,
+    "GET /v1/jobs/{job_id}/events": _I,
+    "GET /v1/jobs/{job_id}/items": _I,
+    "POST /v1/jobs/{job_id}/photos": _I,
+    "POST /v1/jobs/{job_id}/known": _I,
+    "POST /v1/jobs/{job_id}/seal": _I,
+    "POST /v1/jobs/{job_id}/pause": _I,
+    "POST /v1/jobs/{job_id}/resume": _I,
+    "POST /v1/jobs/{job_id}/cancel": _I,
+    "POST /v1/jobs/{job_id}/retry": _I,
+}
+"""By method and path template, as the routers have them."""
+
+_UNCOUNTED = re.compile(r"/v1/images/[^/]+/(display|thumbnail)")
+"""Pictures are not counted: a page of results has dozens, and browsers keep them."""
+_SESSION_PATH = "/v1/session"
+_POLICY_VIOLATION = 1008
+_CHALLENGE = 'Bearer realm="petsearch"'
+
+
+class AccessTable:
+    """Looks a request up in the table, and among the files of the page."""
+
+    def __init__(self, routes: Mapping[str, Access] = ROUTES, web_dir: Path | None = None) -> None:
+        self._exact = {name: access for name, access in routes.items() if "{" not in name}
+        self._patterns = [
+            (name.split()[0], compile_path(name.split()[1])[0], access)
+            for name, access in routes.items()
+            if "{" in name
+        ]
+        self._page = _page_paths(web_dir)
+        self.access = lru_cache(maxsize=4096)(self._access)
+
+    def _access(self, method: str, path: str) -> Access:
+        method = "GET" if method == "HEAD" else method
+        exact = self._exact.get(f"{method} {path}")
+        if exact is not None:
+            return exact
+        for listed_method, pattern, access in self._patterns:
+            if listed_method == method and pattern.match(path):
+                return access
+        if method == "GET" and self._page.fullmatch(path):
+            return Access.PUBLIC
+        return Access.ADMIN
+
+
+def _page_paths(web_dir: Path | None) -> re.Pattern[str]:
+    """The addresses of the page's files: what lies in the folder when the server starts."""
+    if web_dir is None:
+        return re.compile(r"(?!)")
+    names = [
+        re.escape(entry.name) + (r"/[^.].*" if entry.is_dir() else "")
+        for entry in web_dir.iterdir()
+        if not entry.name.startswith(".")
+    ]
+    return re.compile(f"/|/({'|'.join(names)})")
+
+
+class Authorisation:
+    """Refuses who may not call a route, before a byte of the body is read, and who calls too often.
+
+    Args:
+        anonymous_search: routes of `Access.OPEN_SEARCH` take no key.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        callers: Callers,
+        limits: RateLimits,
+        table: AccessTable,
+        anonymous_search: bool,
+    ) -> None:
+        self._app = app
+        self._callers = callers
+        self._limits = limits
+        self._table = table
+        self._anonymous_search = anonymous_search
+
+    async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        if scope["type"] == "websocket":  # there are none; one that is added needs a place here
+            await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
+            return
+        access = _access_of(self._table, scope)
+        # Health and the page answer whatever becomes of Redis; signing in is counted.
+        if access is None or (access is Access.PUBLIC and scope["path"] != _SESSION_PATH):
+            await self._app(scope, receive, send)
+            return
+        request_id = scope.get("request_id", "")
+        try:
+            caller = await self._callers.identify(scope)
+        except PetsearchError as error:
+            await problem_of(error, request_id)(scope, receive, send)
+            return
+        scope["caller"] = caller
+        if caller.is_free:
+            await self._app(scope, receive, send)
+            return
+        if caller.key is not None:
+            # For every line that is logged from here on; a request is a task of its own.
+            bind(key_id=caller.key.key_id)
+        is_counted = caller.showed_wrong_key or not _UNCOUNTED.fullmatch(scope["path"])
+        verdict = await self._limits.take(caller) if is_counted else None
+        refusal = _refused_by(verdict, request_id) or self._refusal(access, caller, request_id)
+        headers = verdict.headers if verdict is not None else {}
+        is_private = access is Access.PUBLIC or not self._is_open(access)
+        await (refusal or self._app)(
+            scope, receive, _with_headers(send, headers, is_private=is_private)
+        )
+
+    def _is_open(self, access: Access) -> bool:
+        """Whether no key is needed."""
+        is_open_search = access is Access.OPEN_SEARCH and self._anonymous_search
+        return access is Access.PUBLIC or is_open_search
+
+    def _refusal(self, access: Access, caller: Caller, request_id: str) -> JSONResponse | None:
+        if access is Access.PUBLIC:
+            return None
+        if caller.showed_wrong_key:
+            challenge = {"WWW-Authenticate": f'{_CHALLENGE}, error="invalid_token"'}
+            detail = "The key is not valid: it is unknown, revoked or expired."
+            return problem(HTTPStatus.UNAUTHORIZED, detail, request_id, challenge)
+        if self._is_open(access):
+            return None
+        if caller.key is None:
+            challenge = {"WWW-Authenticate": _CHALLENGE}
+            detail = (
+                "This takes a key: send it as 'Authorization: Bearer ps_…', or sign in. "
+                "The command line has it from PETSEARCH_API_KEY."
+            )
+            return problem(HTTPStatus.UNAUTHORIZED, detail, request_id, challenge)
+        assert access.scope is not None
+        if not caller.key.allows(access.scope):
+            detail = f"This takes a key with the scope {access.scope}, which yours has not."
+            return problem(HTTPStatus.FORBIDDEN, detail, request_id)
+        return None
+
+
+def require_scope(request: Request, scope: Scope) -> None:
+    """Refuse a call that only turns out in its body to take more than its route does.
+
+    Raises:
+        HTTPException: 403, the caller's key has not that scope.
+    """
+    caller = request.scope["caller"]
+    assert isinstance(caller, Caller)
+    if not caller.is_free and (caller.key is None or not caller.key.allows(scope)):
+        detail = f"This takes a key with the scope {scope}, which yours has not."
+        raise HTTPException(HTTPStatus.FORBIDDEN, detail)
+
+
+def _access_of(table: AccessTable, scope: Connection) -> Access | None:
+    """None for what is no request."""
+    return table.access(scope["method"], scope["path"]) if scope["type"] == "http" else None
+
+
+def _refused_by(verdict: Verdict | None, request_id: str) -> JSONResponse | None:
+    if verdict is None or verdict.allowance.is_granted:
+        return None
+    detail = f"More than {verdict.per_minute} requests in a minute. Wait as Retry-After says."
+    return problem(HTTPStatus.TOO_MANY_REQUESTS, detail, request_id)
+
+
+def _with_headers(send: Send, headers: Mapping[str, str], *, is_private: bool) -> Send:
+    """Adds `headers` to the answer; one that took a key is not for shared caches."""
+
+    async def send_with_headers(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            own = MutableHeaders(scope=message)
+            own.update(headers)
+            if is_private:
+                asked = own.get("cache-control", "no-store")
+                own["Cache-Control"] = asked.replace("public", "private")
+                own.add_vary_header("Authorization")
+                own.add_vary_header("Cookie")
+        await send(message)
+
+    return send_with_headers

@@ -1,0 +1,79 @@
+"""Keys and sessions over HTTP, as pydantic models."""
+
+from datetime import datetime
+from typing import Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr
+
+from petsearch.keys import MAX_NAME, ApiKey, NewKey, Scope
+
+
+class KeyRequest(BaseModel):
+    """A key to make."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(min_length=1, max_length=MAX_NAME, examples=["the shelter's tablet"])
+    scopes: set[Scope] = Field(min_length=1, description="admin includes the others")
+    expires_at: AwareDatetime | None = None
+
+
+class KeyBody(BaseModel):
+    """What is known of a key; never its secret."""
+
+    key_id: str
+    name: str
+    scopes: list[Scope]
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None = Field(description="to the hour")
+    revoked_at: datetime | None
+
+    @classmethod
+    def of(cls, key: ApiKey) -> Self:
+        """From the domain's key."""
+        return cls(
+            key_id=key.key_id,
+            name=key.name,
+            scopes=sorted(key.scopes),
+            created_at=key.created_at,
+            expires_at=key.expires_at,
+            last_used_at=key.last_used_at,
+            revoked_at=key.revoked_at,
+        )
+
+
+class MadeKey(BaseModel):
+    """A key just made. Its secret is said here and never again."""
+
+    key: KeyBody
+    secret: str = Field(description="the whole key, ps_<id>_<secret>")
+
+    @classmethod
+    def of(cls, made: NewKey) -> Self:
+        """From the domain's new key."""
+        return cls(key=KeyBody.of(made.kept), secret=made.secret)
+
+
+class KeyList(BaseModel):
+    """All keys, the oldest first; revoked ones stay."""
+
+    items: list[KeyBody]
+
+
+class SessionRequest(BaseModel):
+    """A key to sign in with."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    api_key: SecretStr = Field(max_length=200)
+
+
+class SessionBody(BaseModel):
+    """Who the caller is."""
+
+    keys_needed: bool = Field(description="false: whoever reaches this server may do everything")
+    anonymous_search: bool = Field(description="searching takes no key")
+    key_id: str | None = None
+    name: str | None = None
+    scopes: list[Scope] = []

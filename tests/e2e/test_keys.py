@@ -1,0 +1,133 @@
+"""Keys as people use them: made offline, asked for by a server on the network, never in its log."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import httpx
+import pytest
+
+from petsearch.client import Client
+from petsearch.errors import PetsearchError
+from petsearch.photo_sources import PhotoSource
+from petsearch.uploading import upload
+from tests.server import ServerProcess
+
+
+def petsearch(
+    *arguments: str, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "petsearch", *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=90,
+        env={**os.environ, **(env or {})},
+    )
+
+
+def make_key(data_dir: Path, *scopes: str) -> str:
+    """The secret, which is all that is on stdout."""
+    options = [word for scope in scopes for word in ("--scope", scope)]
+    made = petsearch("keys", "create", "--name", "test", *options, "--data-dir", str(data_dir))
+    assert made.returncode == 0, made.stderr
+    assert "not shown again" in made.stderr
+    return made.stdout.strip()
+
+
+def test_a_server_on_the_network_starts_once_an_admin_has_a_key(tmp_path: Path) -> None:
+    search = make_key(tmp_path, "search")
+    refused = ServerProcess(tmp_path, "--host", "0.0.0.0")
+    assert refused.stop() == 1
+    assert "petsearch keys create" in refused.log
+
+    admin = make_key(tmp_path, "admin")
+    secrets = (admin, search)
+    server = ServerProcess(tmp_path, "--host", "0.0.0.0", env={"PETSEARCH_LOG_LEVEL": "DEBUG"})
+    assert server.address, server.log
+    try:
+        _use(server, *secrets)
+    finally:
+        assert server.stop() == 0
+    for secret in secrets:
+        assert f"key_id={secret.split('_')[1]}" in server.log
+        assert secret.split("_", 2)[2] not in server.log
+    assert "petsearch_session" not in server.log
+    assert "/v1/stats" in server.log
+
+    listed = petsearch("keys", "list", "--json", "--data-dir", str(tmp_path))
+    by_scope = {key["scopes"][0]: key for key in json.loads(listed.stdout)["items"]}
+    assert by_scope["search"]["revoked_at"] is not None
+    assert by_scope["admin"]["last_used_at"] is not None
+    assert "secret" not in listed.stdout
+    assert "revoked" in petsearch("keys", "list", "--data-dir", str(tmp_path)).stdout
+
+
+def _use(server: ServerProcess, admin: str, search: str) -> None:
+    """What the two holders do, by the command line, the Python client and plain HTTP."""
+    stats = server.address + "/v1/stats"
+    assert httpx.get(stats).status_code == 401
+    assert httpx.get(stats, headers={"Authorization": f"Bearer {search}x"}).status_code == 401
+    signed_in = httpx.post(server.address + "/v1/session", json={"api_key": admin})
+    assert signed_in.status_code == 200
+
+    without = petsearch("search", "cat", "--api", server.address)
+    assert without.returncode == 1
+    assert "PETSEARCH_API_KEY" in without.stderr
+    found = petsearch("search", "cat", "--api", server.address, env={"PETSEARCH_API_KEY": search})
+    assert found.returncode == 0, found.stderr
+    in_use = petsearch("keys", "list", "--data-dir", str(server.data_dir))
+    assert in_use.returncode == 1
+    assert "in use by process" in in_use.stderr
+
+    refused = pytest.raises(PetsearchError, match="scope ingest")
+    with Client(server.address, api_key=search) as client, refused:
+        upload(client, PhotoSource(iter(()), 0), name="test")
+    with Client(server.address, api_key=admin) as client:
+        made = client.create_key("a page", ["search"])
+        assert made["key"]["key_id"] in made["secret"]
+        assert [key["name"] for key in client.list_keys()] == ["test", "test", "a page"]
+        client.revoke_key(made["key"]["key_id"])
+        client.revoke_key(search.split("_")[1])
+    assert httpx.get(stats, headers={"Authorization": f"Bearer {search}"}).status_code == 401
+
+
+def test_keys_are_revoked_offline_and_what_is_wrong_is_said(tmp_path: Path) -> None:
+    where = ("--data-dir", str(tmp_path))
+    key_id = make_key(tmp_path, "search", "ingest").split("_")[1]
+    assert petsearch("keys", "revoke", key_id, *where).returncode == 0
+    unknown = petsearch("keys", "revoke", "0" * 12, *where)
+    assert (unknown.returncode, "There is no key" in unknown.stderr) == (1, True)
+    no_scope = petsearch("keys", "create", "--name", "x", "--scope", "everything", *where)
+    assert no_scope.returncode == 2
+    assert "admin" in no_scope.stderr
+    nowhere = petsearch("keys", "list", env={"PETSEARCH_REDIS_URL": ""})
+    assert nowhere.returncode == 1
+    assert "--data-dir" in nowhere.stderr
+
+
+def test_the_api_process_does_not_start_without_an_admin(tmp_path: Path) -> None:
+    env = {"PETSEARCH_REDIS_URL": f"local:{tmp_path / 'redis'}", "PETSEARCH_ALLOW_NO_KEYS": "0"}
+
+    def start() -> str:
+        code = "from services.api.main import create_app; create_app()"
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env={**os.environ, **env, "PETSEARCH_EMBEDDER_URL": ""},
+        )
+        assert done.returncode == 1
+        return done.stderr.splitlines()[-1]
+
+    assert "petsearch keys create" in start()
+    made = petsearch("keys", "create", "--name", "me", "--scope", "admin", env=env)
+    assert made.returncode == 0, made.stderr
+    # On to the next thing it needs.
+    assert "PETSEARCH_EMBEDDER_URL is not set" in start()

@@ -1,0 +1,200 @@
+"""Every route and every kind of caller, against the table. The app is asked which routes it has."""
+
+import re
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi import WebSocket
+from fastapi.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
+
+from petsearch.keys import Scope, make_key
+from services.api.authorisation import ROUTES, Access, AccessTable
+from tests.services.keyed_app import START, KeyedApp, keyed_app
+
+UNAUTHORIZED, FORBIDDEN = 401, 403
+BAD_KEYS = ("none", "revoked", "expired", "secret of another", "unknown", "no key at all")
+WEB_DIR = Path(__file__).parents[2] / "web"
+
+
+@pytest.fixture(scope="module")
+def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KeyedApp]:
+    with keyed_app(tmp_path_factory.mktemp("keyed")) as opened:
+        yield opened
+
+
+def routes_of(routes: list[object]) -> Iterator[str]:
+    """`METHOD /path/{template}` of every route, those of included routers too."""
+    for route in routes:
+        if hasattr(route, "effective_candidates"):
+            yield from routes_of(route.effective_candidates())
+            yield from routes_of(route.effective_low_priority_routes())
+            continue
+        for method in getattr(route, "methods", None) or ():
+            if method != "HEAD":
+                yield f"{method} {route.path}"  # type: ignore[attr-defined]
+
+
+def call(client: TestClient, route: str) -> int:
+    """The status of a request to `route`, whose names stand for things that do not exist."""
+    method, template = route.split()
+    path = re.sub(r"\{[^}]+\}", str(uuid.uuid4()), template)
+    return client.request(method, path).status_code
+
+
+def test_no_route_was_forgotten(keyed: KeyedApp) -> None:
+    found = set(routes_of(keyed.app().routes))
+    assert len(found) > 25
+    assert "POST /v1/jobs/{job_id}/photos" in found
+    assert found - set(ROUTES) == set(), "write them into services/api/authorisation.py"
+
+
+def test_a_route_that_is_not_in_the_table_is_for_admins(keyed: KeyedApp) -> None:
+    app = keyed.app()
+
+    @app.get("/v1/forgotten")
+    def forgotten() -> str:
+        return "here"
+
+    assert set(routes_of(app.routes)) - set(ROUTES) == {"GET /v1/forgotten"}
+    everything_else = keyed.make_key(Scope.SEARCH, Scope.INGEST, Scope.DELETE)
+    assert keyed.client(app).get("/v1/forgotten").status_code == UNAUTHORIZED
+    assert keyed.client(app, everything_else).get("/v1/forgotten").status_code == FORBIDDEN
+    admin = keyed.make_key(Scope.ADMIN)
+    assert keyed.client(app, admin).get("/v1/forgotten").json() == "here"
+
+
+@pytest.mark.parametrize("scope", Scope)
+def test_a_key_opens_what_its_scope_says_and_nothing_else(keyed: KeyedApp, scope: Scope) -> None:
+    app = keyed.app()
+    client = keyed.client(app, keyed.make_key(scope))
+    for route in routes_of(app.routes):
+        needed = ROUTES[route].scope
+        is_open = needed is None or scope in (needed, Scope.ADMIN)
+        status = call(client, route)
+        assert (status not in (UNAUTHORIZED, FORBIDDEN)) == is_open, (route, status)
+        assert is_open or status == FORBIDDEN, (route, status)
+
+
+def bad_keys(keyed: KeyedApp) -> dict[str, str]:
+    revoked, good = keyed.make_key(Scope.ADMIN), keyed.make_key(Scope.ADMIN)
+    keyed.revoke(revoked)
+    expired = make_key("old", [Scope.ADMIN], START.replace(year=2020), expires_at=START)
+    keyed.store.add(expired.kept)
+    return {
+        "none": "",
+        "revoked": revoked,
+        "expired": expired.secret,
+        "secret of another": good[:16] + make_key("x", [Scope.ADMIN], START).secret[16:],
+        "unknown": make_key("x", [Scope.ADMIN], START).secret,
+        "no key at all": "hunter2",
+    }
+
+
+@pytest.mark.parametrize("kind", BAD_KEYS)
+def test_without_a_valid_key_only_what_is_public_is_open(keyed: KeyedApp, kind: str) -> None:
+    client = keyed.client(app := keyed.app(), bad_keys(keyed)[kind])
+    for route in routes_of(app.routes):
+        is_refused = call(client, route) == UNAUTHORIZED
+        assert is_refused == (ROUTES[route] is not Access.PUBLIC), route
+
+
+def test_anonymous_search_opens_searching_and_its_pictures_alone(keyed: KeyedApp) -> None:
+    keyed.make_key(Scope.ADMIN)
+    client = keyed.client(app := keyed.app(anonymous_search=True))
+    for route in routes_of(app.routes):
+        is_open = ROUTES[route] in (Access.PUBLIC, Access.OPEN_SEARCH)
+        assert (call(client, route) != UNAUTHORIZED) == is_open, route
+    assert ROUTES["GET /v1/images/{image_id}/thumbnail"] is Access.OPEN_SEARCH
+    wrong = keyed.client(app, "ps_wrong")
+    assert wrong.get("/v1/stats").status_code == UNAUTHORIZED
+
+
+def test_no_keys_and_no_word_about_it_opens_nothing_but_loopback(
+    tmp_path: Path,
+) -> None:
+    with keyed_app(tmp_path) as keyed:
+        assert keyed.client(keyed.app()).get("/v1/stats").status_code == UNAUTHORIZED
+        waived = keyed.app(allow_no_keys=True)
+        on_loopback = keyed.app(is_on_loopback=True)
+        for app in (waived, on_loopback):
+            statuses = {route: call(keyed.client(app), route) for route in routes_of(app.routes)}
+            assert not {UNAUTHORIZED, FORBIDDEN} & set(statuses.values())
+        key = keyed.client(on_loopback).post("/v1/keys", json={"name": "a", "scopes": ["admin"]})
+        assert keyed.client(on_loopback).get("/v1/stats").status_code == UNAUTHORIZED
+        admin = keyed.client(on_loopback, key.json()["secret"])
+        assert admin.get("/v1/stats").status_code == 200
+        # The last key taken away does not open the door again.
+        assert admin.delete(f"/v1/keys/{key.json()['key']['key_id']}").status_code == 204
+        assert admin.get("/v1/stats").status_code == UNAUTHORIZED
+        assert keyed.client(on_loopback).get("/v1/stats").status_code == UNAUTHORIZED
+        assert keyed.client(waived).get("/v1/stats").status_code == 200
+
+
+def test_an_upload_without_a_key_is_refused_before_its_body_is_read(keyed: KeyedApp) -> None:
+    read: list[int] = []
+
+    def body() -> Iterator[bytes]:
+        read.append(1)
+        yield b"x"
+
+    app = keyed.app()
+    answer = keyed.client(app).post("/v1/images", content=body())
+    assert answer.status_code == UNAUTHORIZED
+    assert read == []
+    assert answer.headers["www-authenticate"].startswith("Bearer")
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_data_sets_of_the_hub_take_an_admin(keyed: KeyedApp) -> None:
+    app = keyed.app()
+    source = {"source": {"type": "dataset", "name": "someone/some-pets"}}
+    ingest = keyed.client(app, keyed.make_key(Scope.INGEST)).post("/v1/jobs", json=source)
+    assert ingest.status_code == FORBIDDEN
+    assert "admin" in ingest.json()["detail"]
+    folder = {"source": {"type": "dataset", "name": "/somewhere/pets"}}
+    other = keyed.client(app, keyed.make_key(Scope.INGEST)).post("/v1/jobs", json=folder)
+    assert other.status_code == 422
+
+
+def test_the_page_is_open_and_nothing_beside_its_files(keyed: KeyedApp, tmp_path: Path) -> None:
+    (tmp_path / "js").mkdir()
+    (tmp_path / "index.html").write_text("page")
+    (tmp_path / "js" / "main.js").write_text("code")
+    (tmp_path / ".secret").write_text("no")
+    client = keyed.client(keyed.app(web_dir=tmp_path))
+    for path in ("/", "/index.html", "/js/main.js"):
+        assert client.get(path).status_code == 200, path
+    for path in ("/.secret", "/js/.git", "/other", "/v1/other", "/jsx"):
+        assert client.get(path).status_code == UNAUTHORIZED, path
+
+
+def test_head_is_judged_as_get() -> None:
+    table = AccessTable(web_dir=WEB_DIR)
+    assert table.access("HEAD", "/v1/stats") is Access.OPEN_SEARCH
+    assert table.access("GET", "/v1/images/a/b/original") is Access.ADMIN
+    assert table.access("PUT", "/v1/stats") is Access.ADMIN
+
+
+def test_answers_that_took_a_key_are_not_for_shared_caches(keyed: KeyedApp) -> None:
+    key = keyed.make_key(Scope.SEARCH)
+    closed = keyed.client(keyed.app(), key).get("/v1/stats").headers
+    assert closed["cache-control"] == "no-store"
+    assert {"Authorization", "Cookie"} <= set(closed["vary"].split(", "))
+    open_to_all = keyed.client(keyed.app(anonymous_search=True), key).get("/v1/stats").headers
+    assert "cache-control" not in open_to_all
+
+
+def test_a_web_socket_is_closed(keyed: KeyedApp) -> None:
+    app = keyed.app(is_on_loopback=True)
+
+    @app.websocket("/v1/socket")
+    async def socket(websocket: WebSocket) -> None:
+        await websocket.accept()
+
+    client = keyed.client(app, keyed.make_key(Scope.ADMIN))
+    with pytest.raises(WebSocketDisconnect) as closed, client.websocket_connect("/v1/socket"):
+        pass
+    assert closed.value.code == 1008
