@@ -12,7 +12,8 @@ _REF = {"$ref": f"#/components/schemas/{PROBLEM}"}
 
 _MEANINGS = {
     400: "The body cannot be read.",
-    403: "A page of another site may not change anything here.",
+    401: "This takes a key, or the one that was sent is not valid.",
+    403: "The key has not the scope for it, or the page of another site asks.",
     404: "There is no such thing.",
     405: "The method is none of this path's.",
     409: "Its state forbids this now.",
@@ -29,9 +30,9 @@ _MEANINGS = {
 Responses = dict[int | str, dict[str, Any]]
 """As FastAPI takes them."""
 _RETRY_AFTER = {"Retry-After": {"schema": {"type": "integer"}, "description": "seconds"}}
-_ALWAYS = (421, 422, 429, 500, 503)
+_ALWAYS = (401, 403, 421, 422, 429, 500, 503)
 _BODIES = (400, 413)
-_WRITES = (403, 507)
+_WRITES = (507,)
 
 
 class Problem(BaseModel):
