@@ -37,7 +37,7 @@ class ImportFolders:
                 f"{path} is in none of the folders that jobs may read; "
                 "whoever runs this server names them in PETSEARCH_IMPORT_DIRS."
             )
-        if not found.exists():
+        if not _exists(found):
             raise NotFound(f"There is no file or folder {path}.")
         return found
 
@@ -65,6 +65,13 @@ class ImportFolders:
             file.close()
             raise InvalidInput(f"{path} is no file.")
         return file
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name that no file can have is the name of none
+        return False
 
 
 class FileFetcher:

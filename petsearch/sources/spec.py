@@ -32,7 +32,7 @@ from petsearch.sources.s3_prefix import AllowedBuckets, BucketReader, S3Fetcher,
 from petsearch.sources.source import Fetcher, Source
 from petsearch.sources.url_list import UrlListSource
 
-_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", re.ASCII)
+_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?", re.ASCII)
 _NO_S3 = (
     "This server keeps its objects in a folder and has no S3 server to read from; "
     "set PETSEARCH_STORE_URL to one."
