@@ -9,7 +9,7 @@ PORT ?= 8000
 SOURCE ?=
 MODEL ?=
 
-.PHONY: help setup check format test test-real soak demo lock bench bench-embedder bench-ingest bench-memory bench-redis screenshots clean
+.PHONY: help setup check format test test-real fuzz soak demo lock bench bench-embedder bench-ingest bench-memory bench-redis screenshots clean
 
 help: ## List these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -40,6 +40,9 @@ test: setup ## Set up and run every test
 
 test-real: setup ## The contract suites, also over real servers (PETSEARCH_TEST_…_URL)
 	PETSEARCH_TEST_REAL=1 $(BIN)/pytest tests/contract
+
+fuzz: setup ## Try the API against its OpenAPI document [CASES=…]
+	$(BIN)/python -m tests.fuzz $(if $(CASES),--cases $(CASES))
 
 soak: setup ## Ingest 2,000 photos while everything fails [PHOTOS=…] [KILLS=…] [SEED=…]
 	$(BIN)/python -m tests.fault.soak $(if $(PHOTOS),--photos $(PHOTOS)) $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED))

@@ -65,6 +65,7 @@ class Services:
     dispatcher: Dispatcher
     jobs: Jobs
     job_control: JobControl
+    query_cache: CachingEmbedder
     searcher: Searcher
     duplicates: Duplicates
     sources: SourceContext
@@ -253,6 +254,7 @@ def build_services(
                 dispatcher=dispatcher,
                 clock=_now,
             ),
+            query_cache=asked_before,
             searcher=Searcher(
                 embedder=asked_before,
                 index=index,

@@ -49,6 +49,17 @@ class Catalogue:
         self._index.create_collection(target.collection, target.model.dim)
         return target
 
+    def collection(self) -> str:
+        """The collection that is searched and written now. Asks the index only.
+
+        Raises:
+            Unavailable: nothing was initialised yet.
+        """
+        collection = self._index.current()
+        if collection is None:
+            raise Unavailable("The index has no collection yet; it is made when the worker starts.")
+        return collection
+
     def current(self) -> Target:
         """The collection that is searched and written now, with its model.
 
@@ -56,9 +67,7 @@ class Catalogue:
             Unavailable: nothing was initialised yet.
             Conflict: the embedder does not have the model the collection was made with.
         """
-        collection = self._index.current()
-        if collection is None:
-            raise Unavailable("The index has no collection yet; it is made when the worker starts.")
+        collection = self.collection()
         wanted = model_id_of(collection)
         loaded = self._embedder.models()
         for model in loaded:

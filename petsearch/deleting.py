@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from petsearch import object_keys
+from petsearch.model import Filters
 from petsearch.ports import Index, ObjectStore
 
 
@@ -26,3 +27,13 @@ def delete_images(
         for key_of in (object_keys.display, object_keys.thumbnail, object_keys.original):
             store.delete(key_of(image_id))
         store.delete(object_keys.tombstone(image_id))
+
+
+def delete_images_of_animal(
+    index: Index, store: ObjectStore, collection: str, animal_id: str, *, most: int
+) -> int:
+    """Delete the newest `most` images of an animal; how many that were. Repeat it for the rest."""
+    filters = Filters(animal_id=animal_id)
+    records, _ = index.list_newest(collection, limit=most, filters=filters)
+    delete_images(index, store, collection, [record.image_id for record in records])
+    return len(records)

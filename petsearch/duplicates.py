@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from petsearch.catalogue import Catalogue, Target
+from petsearch.catalogue import Catalogue
 from petsearch.errors import NotFound
 from petsearch.model import Filters, ImageRecord, hash_bands, hash_distance
 from petsearch.ports import Index
@@ -79,17 +79,17 @@ class Duplicates:
         Raises:
             InvalidInput: the cursor is not one of ours.
         """
-        target = self._catalogue.current()
+        collection = self._catalogue.collection()
         if tier is Tier.EXACT:
             records, following = self._index.list_newest(
-                target.collection, limit=limit, filters=Filters(min_sources=2), before=cursor
+                collection, limit=limit, filters=Filters(min_sources=2), before=cursor
             )
             return GroupPage(tuple(Group((record,)) for record in records), following)
-        looking = _Looking(self._index, target, tier, min_score)
+        looking = _Looking(self._index, collection, tier, min_score)
         groups: list[Group] = []
         while True:
             records, cursor = self._index.list_newest(
-                target.collection,
+                collection,
                 limit=min(_CHUNK, limit - len(groups)),
                 filters=Filters(),
                 before=cursor,
@@ -105,9 +105,9 @@ class Duplicates:
 class _Looking:
     """Finds the neighbours of images, and counts how often it was asked."""
 
-    def __init__(self, index: Index, target: Target, tier: Tier, min_score: float) -> None:
+    def __init__(self, index: Index, collection: str, tier: Tier, min_score: float) -> None:
         self._index = index
-        self._collection = target.collection
+        self._collection = collection
         self._tier = tier
         self._min_score = min_score
         self.looks = 0

@@ -46,6 +46,10 @@ class CachingEmbedder:
         self._changing = threading.Lock()
         self._clock = clock
         self._ask_at = clock()
+        self.hits = 0
+        """Texts that were kept."""
+        self.misses = 0
+        """Texts that the embedder was asked for."""
 
     def models(self) -> tuple[ModelInfo, ...]:
         """See `Embedder.models`."""
@@ -104,6 +108,8 @@ class CachingEmbedder:
                 if row is not None:
                     self._kept.move_to_end((model_id, text))
                     found[text] = row
+            self.hits += len(found)
+            self.misses += len(set(texts)) - len(found)
         return found
 
     def _keep(self, model_id: str, rows: dict[str, Embedding]) -> None:

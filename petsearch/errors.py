@@ -6,6 +6,7 @@ PetsearchError
 │   └── NotAnImage          the bytes are no picture that can be decoded
 ├── NotFound                the thing named does not exist
 ├── Conflict                the thing named is in a state that forbids this
+│   └── Outdated            the thing named was changed since the caller looked at it
 ├── Unavailable             a dependency does not answer; the same call may work later
 │   ├── Overloaded          too much is queued; try again after `retry_after_s`
 │   ├── StorageFull         no space left to write
@@ -47,6 +48,10 @@ class NotFound(PetsearchError):
 
 class Conflict(PetsearchError):
     """The thing named is in a state that forbids this."""
+
+
+class Outdated(Conflict):
+    """The thing named was changed since the caller looked at it."""
 
 
 class Unavailable(PetsearchError):

@@ -22,6 +22,7 @@ from petsearch.model import (
     image_id_of,
     sha256_of,
 )
+from petsearch.photo_metadata import safe_filename
 from petsearch.ports import ChunkSlot, Index, JobLedger, ObjectStore
 from petsearch.sources.spec import SourceContext, SourceSpec, describe, open_source, parse_spec
 
@@ -137,7 +138,7 @@ class Jobs:
             self._store.delete(key)
             raise
         options = replace(options, spec=spec.model_dump_json())
-        return self.open(f"{kind} {filename}"[:200], options, job_id=job_id)
+        return self.open(f"{kind} {safe_filename(filename)}"[:200], options, job_id=job_id)
 
     def get(self, job_id: str) -> Job:
         """The job; `NotFound` if there is none."""
@@ -177,7 +178,7 @@ class Jobs:
 
         What is said about a known image fills what its record does not say yet.
         """
-        collection = self._catalogue.current().collection
+        collection = self._catalogue.collection()
         found = set(self._index.get(collection, [image_id_of(i.sha256) for i in images]))
         known = [image for image in images if image_id_of(image.sha256) in found]
         if known:

@@ -12,13 +12,18 @@ STAGING = "staging/"
 
 
 def check(key: str) -> None:
-    """Refuse what is no key: empty parts, `.`, `..` and NUL.
+    """Refuse what is no key: empty parts, `.`, `..`, NUL, and parts too long for a file's name.
 
     Raises:
         InvalidInput: `key` is none.
     """
-    if not key or "\0" in key or any(part in ("", ".", "..") for part in key.split("/")):
+    parts = key.split("/")
+    if "\0" in key or any(part in ("", ".", "..") or _size(part) > 255 for part in parts):
         raise InvalidInput(f"{key!r} is no object key.")
+
+
+def _size(part: str) -> int:
+    return len(part.encode("utf-8", "surrogatepass"))
 
 
 def original(image_id: str) -> str:

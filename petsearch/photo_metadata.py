@@ -1,19 +1,51 @@
 """What may be said about a photo, checked where it comes in: over HTTP or in a manifest."""
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
 
 from petsearch.errors import InvalidInput
 from petsearch.model import ImageMetadata
 
-ShortText = Annotated[str, StringConstraints(max_length=200, strip_whitespace=True)]
+ONE_LINE = r"^[^\x00-\x1f\x7f]*$"
+"""Without control characters: engines that store text trip over NUL, and people over the rest."""
+ShortText = Annotated[
+    str, StringConstraints(max_length=200, strip_whitespace=True, pattern=ONE_LINE)
+]
 
+
+def _no_truth_value(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("a number is wanted, not true or false")
+    return value
+
+
+def _no_number(value: object) -> object:
+    if isinstance(value, int | float) or (isinstance(value, str) and not _DATE.match(value)):
+        raise ValueError("a date and time is wanted, such as 2026-05-01T12:30:00Z")
+    return value
+
+
+_DATE = re.compile(r"\s*[0-9]{4}-[0-9]{2}-[0-9]{2}")
+Number = Annotated[float, BeforeValidator(_no_truth_value)]
+Count = Annotated[int, BeforeValidator(_no_truth_value)]
+Moment = Annotated[datetime, BeforeValidator(_no_number)]
+"""In words of ISO 8601; a bare number may be seconds or milliseconds of anything."""
+FileName = Annotated[str, StringConstraints(max_length=200, strip_whitespace=True)]
+"""As clients have them; `safe_filename` makes them fit to be kept."""
 
 AttributeName = Annotated[
-    str, StringConstraints(max_length=200, strip_whitespace=True, pattern=r"^[^=]+$")
+    str, StringConstraints(max_length=200, strip_whitespace=True, pattern=r"^[^=\x00-\x1f\x7f]+$")
 ]
 """Without "=", which parts name and value in a filter."""
 
@@ -23,8 +55,8 @@ class LocationBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    lat: Annotated[float, Field(ge=-90, le=90)]
-    lon: Annotated[float, Field(ge=-180, le=180)]
+    lat: Annotated[Number, Field(ge=-90, le=90)]
+    lon: Annotated[Number, Field(ge=-180, le=180)]
 
     @classmethod
     def of(cls, location: tuple[float, float] | None) -> Self | None:
@@ -37,15 +69,30 @@ class PhotoMetadata(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    filename: ShortText | None = None
+    filename: FileName | None = None
     breed: ShortText | None = None
     species: ShortText | None = None
     animal_id: ShortText | None = None
     status: ShortText | None = None
     tags: Annotated[list[ShortText], Field(max_length=50)] = []
-    taken_at: datetime | None = None
+    taken_at: Moment | None = None
     attributes: Annotated[dict[AttributeName, ShortText], Field(max_length=50)] = {}
     location: LocationBody | None = None
+
+    @staticmethod
+    def of(said: ImageMetadata) -> "PhotoMetadata":
+        """From the domain's metadata; what was accepted once is not checked again."""
+        return PhotoMetadata.model_construct(
+            filename=said.filename or None,
+            breed=said.breed,
+            species=said.species,
+            animal_id=said.animal_id,
+            status=said.status,
+            tags=list(said.tags),
+            taken_at=said.taken_at,
+            attributes=dict(said.attributes),
+            location=LocationBody.of(said.location),
+        )
 
     def to_domain(self, filename: str) -> ImageMetadata:
         """The domain's metadata; `filename` is used where the client named none."""

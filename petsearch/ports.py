@@ -301,6 +301,14 @@ class Enumeration:
     next: ChunkSlot
 
 
+@dataclass(frozen=True)
+class KeptAnswer:
+    """What is remembered of a call: its digest, and its answer once there is one."""
+
+    digest: str
+    answer: str | None
+
+
 class JobLedger(Protocol):
     """Jobs, their chunks and their counters. Survives a restart of everything.
 
@@ -451,6 +459,15 @@ class JobLedger(Protocol):
 
     def is_first(self, what: str, for_s: float) -> bool:
         """Whether nobody else asked for `what` in the last `for_s` seconds: one does the chore."""
+
+    def claim_answer(self, name: str, digest: str, for_s: float) -> KeptAnswer | None:
+        """What is remembered of the call `name`; None if nothing was: it is yours for `for_s`."""
+
+    def keep_answer(self, name: str, digest: str, answer: str, for_s: float) -> None:
+        """Remember the answer of a claimed call for `for_s` seconds."""
+
+    def drop_answer(self, name: str) -> None:
+        """Forget a call, claimed or answered."""
 
     def ping(self) -> None:
         """Return if the ledger answers, raise `Unavailable` otherwise."""

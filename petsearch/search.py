@@ -106,13 +106,17 @@ class Searcher:
             next_cursor=next_cursor,
         )
 
+    def target(self) -> Target:
+        """What is searched; its model is also known for a while after the embedder went away."""
+        return self._catalogue.current()
+
     def get(self, image_id: str) -> ImageRecord:
         """One image.
 
         Raises:
             NotFound: there is no such image.
         """
-        found = self._index.get(self._catalogue.current().collection, [image_id])
+        found = self._index.get(self._catalogue.collection(), [image_id])
         if image_id not in found:
             raise NotFound(f"There is no image {image_id}.")
         return found[image_id]
@@ -121,10 +125,10 @@ class Searcher:
         self, limit: int, filters: Filters, cursor: str | None, sort: SortBy = "created_at"
     ) -> tuple[list[ImageRecord], str | None]:
         """Images without a query, newest first, and the cursor of the next page."""
-        target = self._catalogue.current()
-        filters = self._checked_filters(filters, target)
+        collection = self._catalogue.collection()
+        filters = self._checked_filters(filters)
         return self._index.list_newest(
-            target.collection, limit=limit, filters=filters, before=cursor, sort=sort
+            collection, limit=limit, filters=filters, before=cursor, sort=sort
         )
 
     def find_file(self, filename: str) -> ImageRecord:
@@ -140,7 +144,7 @@ class Searcher:
 
     def counts(self) -> tuple[int, dict[str, int], dict[str, int]]:
         """Images in all, by species and by breed."""
-        collection = self._catalogue.current().collection
+        collection = self._catalogue.collection()
         return (
             self._index.count(collection, Filters()),
             self._index.facet(collection, "species", Filters()),
@@ -149,9 +153,9 @@ class Searcher:
 
     def facets(self, by: FacetField, filters: Filters) -> dict[str, int]:
         """Images per value under `filters`, the most frequent first."""
-        target = self._catalogue.current()
         field = "tags" if by == "tag" else by
-        return self._index.facet(target.collection, field, self._checked_filters(filters, target))
+        filters = self._checked_filters(filters)
+        return self._index.facet(self._catalogue.collection(), field, filters)
 
     def _with_checked_texts(self, query: Query) -> Query:
         def checked(entry: Weighted) -> Weighted:
@@ -172,7 +176,10 @@ class Searcher:
             )
         return text
 
-    def _checked_filters(self, filters: Filters, target: Target) -> Filters:
+    def _checked_filters(self, filters: Filters, target: Target | None = None) -> Filters:
+        """`target` is looked up where a name needs it: a list needs no embedder."""
+        if target is None and (filters.species or filters.breed):
+            target = self._catalogue.current()
         return replace(
             filters,
             status=normalise_name(filters.status) if filters.status else None,
@@ -181,10 +188,10 @@ class Searcher:
         )
 
     def _known_name(
-        self, field: Literal["species", "breed"], name: str | None, target: Target
+        self, field: Literal["species", "breed"], name: str | None, target: Target | None
     ) -> str | None:
         """The name as it is stored. A name that neither the model nor any photo has is an error."""
-        if name is None:
+        if name is None or target is None:
             return None
         wanted = normalise_name(name)
         by_model = {getattr(label, field) for label in target.model.labels}

@@ -1,11 +1,7 @@
 """The embedder service under a real uvicorn in a thread of the test."""
 
-import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-
-import uvicorn
 
 from petsearch.batching_embedder import BatchingEmbedder
 from petsearch.images import ImageLimits
@@ -13,36 +9,16 @@ from services.embedder.app import build_app
 from services.embedder.decoding import Decoder
 from services.embedder.metrics import EmbedderMetrics
 from services.embedder.parts import Parts
-
-_START_S = 30.0
-
-
-class _Server(uvicorn.Server):
-    """A uvicorn server that says when it answers."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.answers = threading.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.answers.set()
+from tests.app_server import served_app
 
 
 @contextmanager
 def served(embedder: BatchingEmbedder, metrics: EmbedderMetrics | None = None) -> Iterator[str]:
     """The address of the service; `metrics` is what the embedder was made to tell."""
-    listener = socket.create_server(("127.0.0.1", 0))
     decoder = Decoder(ImageLimits())
     app = build_app(Parts(embedder, decoder, metrics or EmbedderMetrics()))
-    server = _Server(uvicorn.Config(app, log_config=None))
-    thread = threading.Thread(target=server.run, args=([listener],))
-    thread.start()
-    assert server.answers.wait(_START_S)
     try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        with served_app(app) as url:
+            yield url
     finally:
-        server.should_exit = True
-        thread.join(_START_S)
-        listener.close()
         decoder.close()

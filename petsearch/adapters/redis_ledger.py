@@ -11,7 +11,7 @@ import redis
 from petsearch.adapters import ledger_scripts
 from petsearch.errors import Conflict, NotFound, StorageFull, Unavailable
 from petsearch.model import ItemStatus, Job, NewJob, OnDuplicate, QueueName
-from petsearch.ports import ChunkSlot, Claim, ClaimedChunk, Enumeration, OverdueChunks
+from petsearch.ports import ChunkSlot, Claim, ClaimedChunk, Enumeration, KeptAnswer, OverdueChunks
 
 _PREFIX = "petsearch:"
 _JOBS = f"{_PREFIX}jobs"
@@ -255,6 +255,27 @@ class RedisLedger:
             key = f"{_PREFIX}once:{what}"
             return bool(self._redis.set(key, "1", nx=True, px=_ms(for_s)))
 
+    def claim_answer(self, name: str, digest: str, for_s: float) -> KeptAnswer | None:
+        """See `JobLedger.claim_answer`."""
+        with _translated():
+            if self._redis.set(_answer(name), digest, nx=True, px=_ms(for_s)):
+                return None
+            found = cast(str | None, self._redis.get(_answer(name)))
+        if found is None:  # its time ended between the two
+            return self.claim_answer(name, digest, for_s)
+        kept, _, answer = found.partition("\n")
+        return KeptAnswer(kept, answer or None)
+
+    def keep_answer(self, name: str, digest: str, answer: str, for_s: float) -> None:
+        """See `JobLedger.keep_answer`."""
+        with _translated():
+            self._redis.set(_answer(name), f"{digest}\n{answer}", px=_ms(for_s))
+
+    def drop_answer(self, name: str) -> None:
+        """See `JobLedger.drop_answer`."""
+        with _translated():
+            self._redis.delete(_answer(name))
+
     def ping(self) -> None:
         """See `JobLedger.ping`."""
         with _translated():
@@ -292,6 +313,10 @@ def _job(job_id: str) -> str:
 
 def _part(job_id: str, name: str) -> str:
     return f"{_job(job_id)}:{name}"
+
+
+def _answer(name: str) -> str:
+    return f"{_PREFIX}answer:{name}"
 
 
 def _ms(seconds: float) -> int:

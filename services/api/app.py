@@ -1,19 +1,24 @@
 """The API as a FastAPI application over services that are given to it."""
 
+from http import HTTPStatus
 from pathlib import Path
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
-from fastapi.staticfiles import StaticFiles
 
 import petsearch
 from petsearch.bootstrap import Services
+from petsearch.model import JsonDict
 from services.api.authorisation import AccessTable, Authorisation
 from services.api.callers import Callers, KeyPolicy
+from services.api.metrics import ApiMetrics, Measure
 from services.api.rate_limits import RateLimits
+from services.api.readiness import Readiness, probes_of
+from services.api.responses import PROBLEM, Problem
 from services.api.routes import (
     ancestor,
     duplicates,
+    image_files,
     images,
     job_events,
     jobs,
@@ -21,40 +26,82 @@ from services.api.routes import (
     search,
     session,
     status,
+    uploads,
 )
+from services.api.web_client import WebClient
 from services.http.middleware import BodyLimit, HostAndOriginGuard, RequestContext
-from services.http.problems import add_problem_handlers
+from services.http.problems import add_problem_handlers, problem, request_id_of
+
+_ROUTES = (
+    *(search, images, uploads, image_files, duplicates, jobs, job_events),
+    *(keys, session, status, ancestor),
+)
 
 _CORS_METHODS = ("GET", "POST", "PATCH", "DELETE")
 _CORS_HEADERS = ("Authorization", "Content-Type", "Idempotency-Key", "Range", "X-Request-Id")
 _CORS_EXPOSED = ("ETag", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-Id")
 
 
+class Api(FastAPI):
+    """A FastAPI whose document describes the errors as they are."""
+
+    def openapi(self) -> JsonDict:
+        """The OpenAPI 3.1 document."""
+        document = super().openapi()
+        schemas = document["components"]["schemas"]
+        schemas[PROBLEM] = Problem.model_json_schema()
+        # Not asked for by every route, and not by every server: services/api/authorisation.py.
+        document["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+        document["security"] = [{}, {"key": []}]
+        return document
+
+
+def _method_not_allowed(request: Request, error: Exception) -> Response:
+    """Every method of the path is named, also where they are routes of their own."""
+    path = getattr(request.scope.get("route"), "path_format", "")
+    methods = request.app.openapi()["paths"].get(path, {})
+    headers = dict(getattr(error, "headers", None) or {})
+    if methods:
+        headers["Allow"] = ", ".join(sorted(method.upper() for method in methods))
+    detail = f"{path or 'This address'} knows no {request.method}."
+    return problem(HTTPStatus.METHOD_NOT_ALLOWED, detail, request_id_of(request), headers)
+
+
 def build_app(
-    services: Services, *, web_dir: Path | None = None, is_on_loopback: bool = False
+    services: Services,
+    *,
+    web_dir: Path | None = None,
+    metrics: ApiMetrics | None = None,
+    is_on_loopback: bool = False,
 ) -> FastAPI:
     """The application.
 
     Args:
         is_on_loopback: only this machine reaches it, so no key is asked for before one was made.
         web_dir: folder of the web client to serve at `/`; None where a proxy does that.
+        metrics: what counts the requests, where somebody asks for them.
     """
-    app = FastAPI(
+    app = Api(
         title="petsearch",
         summary="Find pet photos by words or by photo.",
         version=petsearch.__version__,
         docs_url=None,
         redoc_url=None,
+        # A slash too many is another address; a redirect would be one more answer to document.
+        redirect_slashes=False,
     )
     app.state.services = services
-    for module in (search, images, duplicates, jobs, job_events, keys, session, status, ancestor):
+    app.state.readiness = Readiness(probes_of(services))
+    for module in _ROUTES:
         app.include_router(module.router)
     add_problem_handlers(app)
-    _add_middleware(
-        app, services, web_dir, KeyPolicy(services.settings.allow_no_keys, is_on_loopback)
-    )
+    app.add_exception_handler(HTTPStatus.METHOD_NOT_ALLOWED, _method_not_allowed)
+    policy = KeyPolicy(services.settings.allow_no_keys, not_before_the_first=is_on_loopback)
+    _add_middleware(app, services, web_dir, policy)
+    if metrics is not None:
+        app.add_middleware(Measure, metrics=metrics)
     if web_dir is not None:
-        app.mount("/", StaticFiles(directory=web_dir, html=True), name="web")
+        app.router.default = WebClient(web_dir)
     return app
 
 

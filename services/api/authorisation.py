@@ -186,11 +186,11 @@ class Authorisation:
         if caller.key is not None:
             # For every line that is logged from here on; a request is a task of its own.
             bind(key_id=caller.key.key_id)
-        is_counted = not _UNCOUNTED.fullmatch(scope["path"])
+        is_counted = caller.showed_wrong_key or not _UNCOUNTED.fullmatch(scope["path"])
         verdict = await self._limits.take(caller) if is_counted else None
         refusal = _refused_by(verdict, request_id) or self._refusal(access, caller, request_id)
         headers = verdict.headers if verdict is not None else {}
-        is_private = not self._is_open(access)
+        is_private = access is Access.PUBLIC or not self._is_open(access)
         await (refusal or self._app)(
             scope, receive, _with_headers(send, headers, is_private=is_private)
         )

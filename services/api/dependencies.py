@@ -1,16 +1,24 @@
 """What routes ask for: the services, and the parameters that several of them share."""
 
+import re
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import Depends, Header, Query, Request
+from pydantic import StringConstraints
 
 from petsearch.bootstrap import Services
+from petsearch.errors import NotFound
 from petsearch.queries import GroupBy, SearchOptions
 from services.api.filter_parameters import FiltersDep
 
 MAX_RESULTS = 100
 MAX_CURSOR = 20_000
+Cursor = Annotated[str, StringConstraints(max_length=MAX_CURSOR, pattern=r"^[A-Za-z0-9_|,:.+-]*$")]
+"""A place in a walk, in characters that keep addresses below what HTTP servers read."""
+QueryText = Annotated[str, StringConstraints(max_length=4000)]
+"""Words to search by; how many of them are accepted is a setting."""
+_JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 def _services(request: Request) -> Services:
@@ -30,9 +38,8 @@ def _search_options(
         GroupBy | None, Query(description="animal: the best photo of each animal_id")
     ] = None,
     cursor: Annotated[
-        str | None,
+        Cursor | None,
         Query(
-            max_length=MAX_CURSOR,
             description="next_cursor of the page before; a walk ends after 1,000 results",
         ),
     ] = None,
@@ -51,14 +58,22 @@ def _image_id(image_id: UUID) -> str:
     return str(image_id)
 
 
+def _job_id(job_id: str) -> str:
+    """Ids are words; with anything else in it there is no such job."""
+    if not _JOB_ID.fullmatch(job_id):
+        raise NotFound(f"There is no job {job_id!r}.")
+    return job_id
+
+
 IdempotencyKey = Annotated[
     str | None,
     Header(
         alias="Idempotency-Key",
         pattern=r"^[A-Za-z0-9._-]{1,64}$",
-        description="Of this call: repeated with the same one, its photos count once.",
+        description="Of this call: repeated within 24 h with the same one, it is done once.",
     ),
 ]
 ServicesDep = Annotated[Services, Depends(_services)]
 SearchOptionsDep = Annotated[SearchOptions, Depends(_search_options)]
+JobIdDep = Annotated[str, Depends(_job_id)]
 ImageIdDep = Annotated[str, Depends(_image_id)]

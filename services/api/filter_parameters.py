@@ -4,14 +4,17 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import Depends, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from petsearch.errors import InvalidInput
 from petsearch.model import Filters, Near, TimeRange
-from petsearch.photo_metadata import AttributeName, ShortText
+from petsearch.photo_metadata import AttributeName, Moment, Number, ShortText
 
 _MOST_VALUES = 20
 _HALF_ROUND_THE_EARTH_KM = 20_038.0
+_AttributeWords = Annotated[
+    str, StringConstraints(max_length=401, pattern=r"^[^=\x00-\x1f\x7f]+=[^\x00-\x1f\x7f]+$")
+]
 
 
 class NearBody(BaseModel):
@@ -19,9 +22,9 @@ class NearBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    lat: Annotated[float, Field(ge=-90, le=90)]
-    lon: Annotated[float, Field(ge=-180, le=180)]
-    km: Annotated[float, Field(gt=0, le=_HALF_ROUND_THE_EARTH_KM)]
+    lat: Annotated[Number, Field(ge=-90, le=90)]
+    lon: Annotated[Number, Field(ge=-180, le=180)]
+    km: Annotated[Number, Field(gt=0, le=_HALF_ROUND_THE_EARTH_KM)]
 
 
 class FiltersBody(BaseModel):
@@ -36,10 +39,10 @@ class FiltersBody(BaseModel):
     tags: Annotated[list[ShortText], Field(max_length=_MOST_VALUES)] = []
     attributes: Annotated[dict[AttributeName, ShortText], Field(max_length=_MOST_VALUES)] = {}
     near: NearBody | None = None
-    since: Annotated[datetime | None, Field(description="Added at or after.")] = None
-    until: Annotated[datetime | None, Field(description="Added before.")] = None
-    taken_since: datetime | None = None
-    taken_until: datetime | None = None
+    since: Annotated[Moment | None, Field(description="Added at or after.")] = None
+    until: Annotated[Moment | None, Field(description="Added before.")] = None
+    taken_since: Moment | None = None
+    taken_until: Moment | None = None
 
     def to_domain(self) -> Filters:
         """The domain's filters."""
@@ -57,25 +60,25 @@ class FiltersBody(BaseModel):
 
 
 def _filters(
-    species: Annotated[str | None, Query(max_length=200, examples=["cat"])] = None,
-    breed: Annotated[str | None, Query(max_length=200, examples=["siamese"])] = None,
-    status: Annotated[str | None, Query(max_length=200, examples=["lost"])] = None,
-    animal_id: Annotated[str | None, Query(max_length=200)] = None,
+    species: Annotated[ShortText | None, Query(examples=["cat"])] = None,
+    breed: Annotated[ShortText | None, Query(examples=["siamese"])] = None,
+    status: Annotated[ShortText | None, Query(examples=["lost"])] = None,
+    animal_id: Annotated[ShortText | None, Query()] = None,
     tag: Annotated[
-        list[str] | None,
+        list[ShortText] | None,
         Query(max_length=_MOST_VALUES, description="All of them, where it is repeated."),
     ] = None,
     attr: Annotated[
-        list[str] | None,
+        list[_AttributeWords] | None,
         Query(max_length=_MOST_VALUES, description="name=value; may be repeated."),
     ] = None,
     near: Annotated[
         str | None, Query(max_length=100, description="lat,lon,km", examples=["52.52,13.40,5"])
     ] = None,
-    since: Annotated[datetime | None, Query(description="Added at or after.")] = None,
-    until: Annotated[datetime | None, Query(description="Added before.")] = None,
-    taken_since: Annotated[datetime | None, Query()] = None,
-    taken_until: Annotated[datetime | None, Query()] = None,
+    since: Annotated[Moment | None, Query(description="Added at or after.")] = None,
+    until: Annotated[Moment | None, Query(description="Added before.")] = None,
+    taken_since: Annotated[Moment | None, Query()] = None,
+    taken_until: Annotated[Moment | None, Query()] = None,
 ) -> Filters:
     return Filters(
         species=species or None,
@@ -95,7 +98,7 @@ FiltersDep = Annotated[Filters, Depends(_filters)]
 
 def _attribute(words: str) -> tuple[str, str]:
     name, equals, value = (part.strip() for part in words.partition("="))
-    if not (name and equals):
+    if not (name and equals) or len(name) > 200 or len(value) > 200:
         raise InvalidInput(f"attr: {words[:100]!r} is no name=value, such as attr=collar=red.")
     return name, value
 

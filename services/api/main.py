@@ -11,6 +11,7 @@ from petsearch.errors import ConfigurationError
 from petsearch.observability import configure_logging
 from petsearch.settings import Settings
 from services.api.app import build_app
+from services.api.metrics import ApiMetrics
 
 
 def create_app() -> FastAPI:
@@ -25,13 +26,18 @@ def create_app() -> FastAPI:
     if not settings.allow_no_keys:
         _check_keys(settings)
     services = build_services(settings)
+    metrics = ApiMetrics()
+    metrics.watch(services.query_cache)
+    if settings.metrics_port:
+        metrics.serve(settings.metrics_port)
 
     @asynccontextmanager
     async def close_at_end(_: FastAPI) -> AsyncIterator[None]:
         yield
         services.close()
+        metrics.close()
 
-    app = build_app(services)
+    app = build_app(services, metrics=metrics)
     app.router.lifespan_context = close_at_end
     return app
 

@@ -40,6 +40,7 @@ class ImageUrls(BaseModel):
 
     display: str
     thumbnail: str
+    original: str = Field(description="The bytes as they were received; may need a key.")
 
 
 class PredictionBody(BaseModel):
@@ -66,6 +67,7 @@ class ImageBody(BaseModel):
     taken_at: datetime | None
     location: LocationBody | None
     created_at: datetime
+    updated_at: datetime
     width: int
     height: int
     urls: ImageUrls
@@ -104,7 +106,7 @@ class Stats(BaseModel):
 class Health(BaseModel):
     """Whether the parts answer; `ok`, or what is wrong."""
 
-    status: Literal["ok", "unavailable"]
+    status: Literal["ok", "degraded", "unavailable"]
     checks: dict[str, str] = {}
 
 
@@ -147,7 +149,10 @@ def image_fields(record: ImageRecord) -> dict[str, object]:
         "taken_at": said.taken_at,
         "location": LocationBody.of(said.location),
         "created_at": record.created_at,
+        "updated_at": record.updated_at,
         "width": record.width,
         "height": record.height,
-        "urls": ImageUrls(display=f"{base}/display", thumbnail=f"{base}/thumbnail"),
+        "urls": ImageUrls(
+            display=f"{base}/display", thumbnail=f"{base}/thumbnail", original=f"{base}/original"
+        ),
     }

@@ -7,9 +7,10 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from petsearch.model import ItemStatus, Job, JobState, OnDuplicate, Outcome
-from petsearch.photo_metadata import PhotoMetadata, ShortText
+from petsearch.photo_metadata import Count, PhotoMetadata, ShortText
 from petsearch.sources.spec import SourceSpec
 
+_MOST_ITEMS = 1_000_000_000
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -108,13 +109,21 @@ class OutcomePage(BaseModel):
 class OpenJob(BaseModel):
     """Opens a job: for photos that are added to it, or for a source that the server reads."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {"source": "holiday photos", "expected": 120},
+                {"source": "holiday photos", "on_duplicate": "replace"},
+            ]
+        },
+    )
 
     source: Annotated[
         ShortText | SourceSpec,
         Field(description="A name for photos that you add, or what the server is to read."),
     ] = "upload"
-    expected: Annotated[int, Field(ge=0)] | None = None
+    expected: Annotated[Count, Field(ge=0, le=_MOST_ITEMS)] | None = None
     on_duplicate: OnDuplicate = OnDuplicate.MERGE
 
 
@@ -130,7 +139,12 @@ class KnownPhoto(BaseModel):
 class KnownPhotos(BaseModel):
     """Which of these are here already?"""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"items": [{"sha256": "0" * 64, "metadata": {"breed": "beagle"}}]}]
+        },
+    )
 
     items: Annotated[list[KnownPhoto], Field(max_length=64)]
 

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from petsearch.errors import InvalidInput
 from petsearch.model import SearchResult
+from petsearch.photo_metadata import Count, Number
 from petsearch.queries import (
     NEGATIVE_WEIGHT,
     GroupBy,
@@ -20,12 +21,12 @@ from petsearch.queries import (
     TextPart,
     Weighted,
 )
-from services.api.dependencies import MAX_CURSOR, MAX_RESULTS
+from services.api.dependencies import MAX_RESULTS, Cursor
 from services.api.filter_parameters import FiltersBody
 from services.api.schemas import ImageBody, image_fields
 
 _MOST_NEGATIVES = 10
-Weight = Annotated[float, Field(gt=0, le=100)]
+Weight = Annotated[Number, Field(gt=0, le=100)]
 
 
 class Example(BaseModel):
@@ -82,10 +83,10 @@ class SearchRequest(BaseModel):
     weights: Weights = Weights()
     filters: FiltersBody = FiltersBody()
     group_by: GroupBy | None = None
-    min_score: Annotated[float | None, Field(ge=-1.0, le=1.0)] = None
-    min_confidence: Annotated[float | None, Field(ge=0.0, le=1.0)] = None
-    limit: Annotated[int, Field(ge=1, le=MAX_RESULTS)] = 20
-    cursor: Annotated[str | None, Field(max_length=MAX_CURSOR)] = None
+    min_score: Annotated[Number | None, Field(ge=-1.0, le=1.0)] = None
+    min_confidence: Annotated[Number | None, Field(ge=0.0, le=1.0)] = None
+    limit: Annotated[Count, Field(ge=1, le=MAX_RESULTS)] = 20
+    cursor: Cursor | None = None
     prompt: PromptMode = "auto"
     spelling: SpellingMode = "auto"
 

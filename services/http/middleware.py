@@ -8,6 +8,7 @@ from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from petsearch.observability import bind, get_logger, unbind
@@ -76,6 +77,13 @@ class RequestContext:
         tokens = bind(request_id=request_id)
         try:
             await self._app(scope, receive, send_with_headers)
+        except Exception as error:  # the request's edge: its caller is answered
+            log.error("request failed", path=scope["path"], exc_info=error)
+            if status:
+                raise  # too late for an answer; the server cuts the connection
+            detail = "Something went wrong here; the log has the details under this request_id."
+            response = problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail, request_id)
+            await response(scope, receive, send_with_headers)
         finally:
             if scope["path"] not in _QUIET_PATHS:
                 elapsed_ms = round((time.perf_counter() - started) * 1e3, 1)
@@ -161,16 +169,10 @@ class BodyLimit:
             return
         declared = Headers(scope=scope).get("content-length", "0")
         if declared.isdigit() and int(declared) > self._max_bytes:
-            response = problem(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                f"The request has {int(declared) / 1e6:.0f} MB; at most "
-                f"{self._max_bytes / 1e6:.0f} MB are accepted. Send fewer photos at a time.",
-                scope.get("request_id", ""),
-                {"Connection": "close"},
-            )
-            await response(scope, receive, send)
+            await self._refuse(scope, receive, send)
             return
         received = 0
+        is_answered = False
 
         async def receive_counted() -> Message:
             nonlocal received
@@ -180,4 +182,27 @@ class BodyLimit:
                 return {"type": "http.disconnect"}
             return message
 
-        await self._app(scope, receive_counted, send)
+        async def send_in_time(message: Message) -> None:
+            nonlocal is_answered
+            if received > self._max_bytes and not is_answered:
+                return  # what the application makes of half a body
+            is_answered = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive_counted, send_in_time)
+        except ClientDisconnect:
+            if received <= self._max_bytes:
+                raise
+        if received > self._max_bytes and not is_answered:
+            await self._refuse(scope, receive, send)
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = problem(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            f"The request has more than {self._max_bytes / 1e6:.0f} MB, which is the most that is "
+            "accepted. Send fewer photos at a time.",
+            scope.get("request_id", ""),
+            {"Connection": "close"},
+        )
+        await response(scope, receive, send)

@@ -15,6 +15,7 @@ from petsearch.errors import (
     InvalidInput,
     NotAnImage,
     NotFound,
+    Outdated,
     Overloaded,
     PetsearchError,
     StorageFull,
@@ -22,9 +23,6 @@ from petsearch.errors import (
     Unavailable,
 )
 from petsearch.model import JsonDict
-from petsearch.observability import get_logger
-
-log = get_logger(__name__)
 
 STATUS_OF: Mapping[type[PetsearchError], HTTPStatus] = {
     InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -32,6 +30,7 @@ STATUS_OF: Mapping[type[PetsearchError], HTTPStatus] = {
     NotAnImage: HTTPStatus.UNPROCESSABLE_ENTITY,
     NotFound: HTTPStatus.NOT_FOUND,
     Conflict: HTTPStatus.CONFLICT,
+    Outdated: HTTPStatus.PRECONDITION_FAILED,
     Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     Overloaded: HTTPStatus.TOO_MANY_REQUESTS,
     StorageFull: HTTPStatus.INSUFFICIENT_STORAGE,
@@ -40,7 +39,7 @@ STATUS_OF: Mapping[type[PetsearchError], HTTPStatus] = {
 }
 """A class that is not here has the status of its nearest base."""
 
-_MEDIA_TYPE = "application/problem+json"
+MEDIA_TYPE = "application/problem+json"
 
 
 def problem(
@@ -54,15 +53,14 @@ def problem(
         "detail": detail,
         "request_id": request_id,
     }
-    return JSONResponse(body, status, headers=dict(headers or {}), media_type=_MEDIA_TYPE)
+    return JSONResponse(body, status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
 
 
 def add_problem_handlers(app: FastAPI) -> None:
-    """Every error of `app` becomes a problem document."""
+    """Every error that `app` expects becomes a problem document; `RequestContext` has the rest."""
     app.add_exception_handler(PetsearchError, _petsearch_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
-    app.add_exception_handler(Exception, _unexpected_error)
 
 
 def status_of(error: PetsearchError) -> HTTPStatus:
@@ -80,7 +78,7 @@ def problem_of(error: PetsearchError, request_id: str) -> JSONResponse:
 
 def _petsearch_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, PetsearchError)
-    return problem_of(error, _request_id(request))
+    return problem_of(error, request_id_of(request))
 
 
 def _validation_error(request: Request, error: Exception) -> JSONResponse:
@@ -90,23 +88,15 @@ def _validation_error(request: Request, error: Exception) -> JSONResponse:
         for entry in error.errors()
     ]
     return problem(
-        HTTPStatus.UNPROCESSABLE_ENTITY, "; ".join(complaints) + ".", _request_id(request)
+        HTTPStatus.UNPROCESSABLE_ENTITY, "; ".join(complaints) + ".", request_id_of(request)
     )
 
 
 def _http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    return problem(error.status_code, str(error.detail), _request_id(request), error.headers)
+    return problem(error.status_code, str(error.detail), request_id_of(request), error.headers)
 
 
-def _unexpected_error(request: Request, error: Exception) -> JSONResponse:
-    log.error("request failed", path=request.url.path, exc_info=error)
-    return problem(
-        HTTPStatus.INTERNAL_SERVER_ERROR,
-        "Something went wrong here; the log has the details under this request_id.",
-        _request_id(request),
-    )
-
-
-def _request_id(request: Request) -> str:
+def request_id_of(request: Request) -> str:
+    """The id that `RequestContext` gave the request."""
     return str(request.scope.get("request_id", ""))

@@ -14,7 +14,7 @@ from petsearch.adapters.private_redis import PrivateRedis
 from petsearch.adapters.redis_ledger import RedisLedger
 from petsearch.errors import Conflict, NotFound, Unavailable
 from petsearch.model import ItemStatus, JobState, NewJob
-from petsearch.ports import ChunkSlot, Claim, ClaimedChunk, Enumeration, JobLedger
+from petsearch.ports import ChunkSlot, Claim, ClaimedChunk, Enumeration, JobLedger, KeptAnswer
 from tests.contract.real_servers import where_set
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -407,3 +407,25 @@ def test_a_redis_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
     with pytest.raises(Unavailable):
         absent.get(JOB)
     client.close()
+
+
+def test_one_call_claims_an_answer_and_the_others_are_told_of_it(ledger: JobLedger) -> None:
+    assert ledger.claim_answer("POST a", "one", 60) is None
+    assert ledger.claim_answer("POST a", "two", 60) == KeptAnswer("one", None)
+    ledger.keep_answer("POST a", "one", '{"first": "line\\nand more"}\nlast', 60)
+    kept = KeptAnswer("one", '{"first": "line\\nand more"}\nlast')
+    assert ledger.claim_answer("POST a", "two", 60) == kept
+    assert ledger.claim_answer("POST b", "two", 60) is None
+
+
+def test_a_dropped_answer_can_be_claimed_again(ledger: JobLedger) -> None:
+    assert ledger.claim_answer("POST a", "one", 60) is None
+    ledger.drop_answer("POST a")
+    assert ledger.claim_answer("POST a", "two", 60) is None
+
+
+def test_a_claim_ends_by_itself(ledger: JobLedger) -> None:
+    assert ledger.claim_answer("POST a", "one", 0.001) is None
+    deadline = time.monotonic() + 10
+    while ledger.claim_answer("POST a", "two", 60) is not None:
+        assert time.monotonic() < deadline

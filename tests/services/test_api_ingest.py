@@ -142,7 +142,6 @@ def test_a_position_in_an_upload_is_in_no_public_copy_and_no_answer(
     answer = http.get(f"/v1/images/{image_id}").text
     assert pictures.SECRET not in answer
     assert "gps" not in answer.lower()
-    assert http.get(f"/v1/images/{image_id}/original").status_code == 404
 
 
 def test_sizes_are_upright(client: Client) -> None:

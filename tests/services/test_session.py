@@ -35,6 +35,7 @@ def test_a_key_is_traded_for_a_cookie_that_scripts_cannot_read(keyed: KeyedApp) 
     assert client.get(STATS).status_code == 401
     signed_in = client.post("/v1/session", json={"api_key": key})
     assert signed_in.status_code == 200
+    assert signed_in.headers["cache-control"] == "no-store"
     assert signed_in.json()["scopes"] == ["search"]
     cookie = signed_in.headers["set-cookie"]
     assert "HttpOnly" in cookie

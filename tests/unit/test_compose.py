@@ -24,7 +24,7 @@ import yaml
 from packaging.requirements import Requirement
 
 from petsearch.settings import Limits, Settings
-from services.api.routes import ancestor, images, jobs, search, status
+from services.api.routes import ancestor, image_files, images, jobs, search, status, uploads
 from services.http.middleware import _SECURITY_HEADERS
 
 ROOT = Path(__file__).parents[2]
@@ -362,7 +362,9 @@ def proxied(path: str) -> bool:
 
 
 def test_proxy_passes_every_route_of_the_api_and_no_file_of_the_page() -> None:
-    routers = [module.router for module in (ancestor, images, jobs, search, status)]
+    routers = [
+        module.router for module in (ancestor, image_files, images, jobs, search, status, uploads)
+    ]
     paths = {route.path for router in routers for route in router.routes}
     assert len(paths) > 10
     assert {path for path in paths if not proxied(path)} == set()

@@ -6,8 +6,9 @@ from fastapi import APIRouter, Query, Request, Response
 
 from petsearch import object_keys
 from petsearch.queries import SearchOptions
-from services.api.dependencies import ServicesDep
-from services.api.routes.images import picture
+from services.api.dependencies import QueryText, ServicesDep
+from services.api.responses import errors
+from services.api.routes.image_files import PUBLIC_COPY, public_copy
 from services.api.schemas import AncestorAnswer, AncestorHit
 
 router = APIRouter(tags=["ancestor"])
@@ -15,8 +16,10 @@ router = APIRouter(tags=["ancestor"])
 _TOP = 5
 
 
-@router.get("/search", summary="The best five for a prompt")
-def search_prompt(services: ServicesDep, prompt: Annotated[str, Query()]) -> AncestorAnswer:
+@router.get("/search", summary="The best five for a prompt", responses=errors(409, 413))
+def search_prompt(
+    services: ServicesDep, prompt: Annotated[QueryText, Query(examples=["bulldog"])]
+) -> AncestorAnswer:
     """Top 5, as in `/search?prompt=bulldog`. New clients use `/v1/search`."""
     result = services.searcher.by_text(prompt, SearchOptions(limit=_TOP))
     hits = [
@@ -31,8 +34,14 @@ def search_prompt(services: ServicesDep, prompt: Annotated[str, Query()]) -> Anc
     return AncestorAnswer(prompt=prompt, results=hits)
 
 
-@router.get("/images/{filename:path}", summary="A photo by its file name", response_class=Response)
+@router.head("/images/{filename:path}", include_in_schema=False)
+@router.get(
+    "/images/{filename:path}",
+    summary="A photo by its file name",
+    response_class=Response,
+    responses=PUBLIC_COPY,
+)
 def get_file(services: ServicesDep, request: Request, filename: str) -> Response:
     """The display copy of the newest image of that name."""
     record = services.searcher.find_file(filename)
-    return picture(services.store, request, object_keys.display(record.image_id))
+    return public_copy(services.store, request, object_keys.display(record.image_id))

@@ -5,13 +5,14 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from petsearch.duplicates import SIMILAR_SCORE, Tier
-from services.api.dependencies import MAX_RESULTS, ServicesDep
+from services.api.dependencies import MAX_RESULTS, Cursor, ServicesDep
+from services.api.responses import errors
 from services.api.schemas_duplicates import DuplicatePage
 
 router = APIRouter(prefix="/v1/duplicates", tags=["images"])
 
 
-@router.get("", summary="Find duplicates")
+@router.get("", summary="Find duplicates", responses=errors())
 def list_duplicates(
     services: ServicesDep,
     tier: Annotated[
@@ -22,7 +23,7 @@ def list_duplicates(
         ),
     ],
     limit: Annotated[int, Query(ge=1, le=MAX_RESULTS)] = 20,
-    cursor: Annotated[str | None, Query(max_length=20_000)] = None,
+    cursor: Cursor | None = None,
     min_score: Annotated[
         float, Query(ge=0.0, le=1.0, description="Least cosine, in the tier similar.")
     ] = SIMILAR_SCORE,

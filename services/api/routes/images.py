@@ -1,60 +1,35 @@
-"""Images: upload, list, one image, and its public copies."""
+"""Images: list, read, change and delete what is indexed."""
 
-from collections.abc import Iterator, Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, File, Form, Query, Request, Response, UploadFile
-from fastapi.responses import FileResponse, StreamingResponse
+from fastapi import APIRouter, Body, Header, Query, Response
 
-from petsearch import object_keys
-from petsearch.deleting import delete_images
-from petsearch.errors import InvalidInput
-from petsearch.jobs import JobOptions, Upload
-from petsearch.model import OnDuplicate, QueueName, SortBy
-from petsearch.photo_metadata import PhotoMetadata
-from petsearch.ports import ObjectStore
-from services.api.dependencies import MAX_CURSOR, MAX_RESULTS, ImageIdDep, ServicesDep
+from petsearch.amending import amend, save_amended
+from petsearch.deleting import delete_images, delete_images_of_animal
+from petsearch.model import Filters, ImageRecord, SortBy
+from petsearch.photo_metadata import ShortText
+from services.api.conditions import check_if_match, etag_of, is_named
+from services.api.dependencies import MAX_RESULTS, Cursor, ImageIdDep, ServicesDep
 from services.api.filter_parameters import FiltersDep
-from services.api.schemas import ImageBody, ImagePage, parse_metadata
-from services.api.schemas_jobs import JobBody
+from services.api.responses import Responses, errors
+from services.api.schemas import ImageBody, ImagePage
+from services.api.schemas_images import DeletedImages, ImagePatch
 
 router = APIRouter(prefix="/v1/images", tags=["images"])
 
-Photos = Annotated[list[UploadFile], File(description="Pictures, at most 64 in a request.")]
-MetadataField = Annotated[
-    str | None,
-    Form(description="JSON: one object for all photos, or a list with one for each."),
-]
-_CACHE_CONTROL = "public, max-age=86400"
-_READ_BYTES = 256 * 1024
+_MOST_DELETED = 200
+"""In one call, which takes some seconds then."""
+_ETAG = {"ETag": {"schema": {"type": "string"}, "description": "of this state"}}
+_CHANGED: Responses = {200: {"headers": _ETAG}}
+_READ: Responses = {**_CHANGED, 304: {"description": "Not Modified.", "headers": _ETAG}}
 
 
-@router.post("", status_code=202, summary="Upload photos")
-def upload_images(
-    services: ServicesDep,
-    response: Response,
-    photos: Photos,
-    metadata: MetadataField = None,
-    on_duplicate: Annotated[OnDuplicate, Form()] = OnDuplicate.MERGE,
-) -> JobBody:
-    """Take in 1 to 64 photos. The answer is the job that says what becomes of each."""
-    entries = parse_metadata(metadata, len(photos))
-    check_count(photos, services.settings.limits.photos_per_request)
-    options = JobOptions(QueueName.INTERACTIVE, len(photos), on_duplicate=on_duplicate)
-    job_id = services.jobs.open("upload", options).job_id
-    uploads = read_uploads(photos, entries, services.image_limits.max_bytes)
-    services.jobs.add_photos(job_id, uploads, len(photos))
-    job = services.jobs.seal(job_id)
-    response.headers["Location"] = f"/v1/jobs/{job_id}"
-    return JobBody.of(job)
-
-
-@router.get("", summary="List images")
+@router.get("", summary="List images", responses=errors(409))
 def list_images(
     services: ServicesDep,
     filters: FiltersDep,
     limit: Annotated[int, Query(ge=1, le=MAX_RESULTS)] = 20,
-    cursor: Annotated[str | None, Query(max_length=MAX_CURSOR)] = None,
+    cursor: Cursor | None = None,
     sort: Annotated[
         SortBy, Query(description="taken_at leaves out photos that do not say it")
     ] = "created_at",
@@ -64,68 +39,68 @@ def list_images(
     return ImagePage(items=[ImageBody.of(record) for record in records], next_cursor=next_cursor)
 
 
-@router.get("/{image_id}", summary="One image")
-def get_image(services: ServicesDep, image_id: ImageIdDep) -> ImageBody:
-    """What is known about an image."""
-    return ImageBody.of(services.searcher.get(image_id))
+@router.delete("", summary="Delete an animal's images", responses=errors(writes=True))
+def delete_images_by_animal(
+    services: ServicesDep,
+    animal_id: Annotated[ShortText, Query(min_length=1, examples=["shelter-17"])],
+) -> DeletedImages:
+    """The newest 200 at most; call it again while some are `remaining`."""
+    collection = services.catalogue.collection()
+    deleted = delete_images_of_animal(
+        services.index, services.store, collection, animal_id, most=_MOST_DELETED
+    )
+    remaining = services.index.count(collection, Filters(animal_id=animal_id))
+    return DeletedImages(deleted=deleted, remaining=remaining)
 
 
-@router.delete("/{image_id}", status_code=204, summary="Delete an image")
+@router.head("/{image_id}", include_in_schema=False, response_model=ImageBody)
+@router.get(
+    "/{image_id}", summary="One image", response_model=ImageBody, responses=_READ | errors(404)
+)
+def get_image(
+    services: ServicesDep,
+    response: Response,
+    image_id: ImageIdDep,
+    if_none_match: Annotated[str | None, Header()] = None,
+) -> ImageBody | Response:
+    """What is known about an image. Its ETag goes into `If-Match` of a change."""
+    body = ImageBody.of(services.searcher.get(image_id))
+    etag = etag_of(body)
+    if if_none_match is not None and is_named(if_none_match, etag):
+        return Response(status_code=304, headers={"ETag": etag})
+    response.headers["ETag"] = etag
+    return body
+
+
+@router.patch(
+    "/{image_id}",
+    summary="Change what is said about an image",
+    responses=_CHANGED | errors(404, 409, 412, writes=True, body=True),
+)
+def patch_image(
+    services: ServicesDep,
+    response: Response,
+    image_id: ImageIdDep,
+    patch: Annotated[ImagePatch, Body(media_type="application/merge-patch+json")],
+    if_match: Annotated[str | None, Header(description="ETag of the state you saw")] = None,
+) -> ImageBody:
+    """A JSON merge patch: what is left out stays, null clears. `application/json` will do, too."""
+    target = services.searcher.target()
+    changes = patch.model_dump(mode="json", exclude_unset=True)
+
+    def change(record: ImageRecord) -> ImageRecord:
+        check_if_match(if_match, ImageBody.of(record))
+        return amend(record, changes, target.model, services.clock())
+
+    body = ImageBody.of(save_amended(services.index, target.collection, image_id, change))
+    response.headers["ETag"] = etag_of(body)
+    return body
+
+
+@router.delete(
+    "/{image_id}", status_code=204, summary="Delete an image", responses=errors(404, writes=True)
+)
 def delete_image(services: ServicesDep, image_id: ImageIdDep) -> None:
     """Its record, its embedding, its original and its copies. What is not there is not found."""
     services.searcher.get(image_id)
-    collection = services.catalogue.current().collection
-    delete_images(services.index, services.store, collection, [image_id])
-
-
-@router.get("/{image_id}/display", summary="Display copy", response_class=Response)
-def get_display(services: ServicesDep, request: Request, image_id: ImageIdDep) -> Response:
-    """JPEG of at most 1600 pixels a side, without metadata."""
-    return picture(services.store, request, object_keys.display(image_id))
-
-
-@router.get("/{image_id}/thumbnail", summary="Thumbnail", response_class=Response)
-def get_thumbnail(services: ServicesDep, request: Request, image_id: ImageIdDep) -> Response:
-    """JPEG of at most 320 pixels a side, without metadata."""
-    return picture(services.store, request, object_keys.thumbnail(image_id))
-
-
-def check_count(photos: Sequence[UploadFile], most: int) -> None:
-    """Refuse a request with more photos than a chunk holds."""
-    if len(photos) > most:
-        raise InvalidInput(f"The request has {len(photos)} photos; send at most {most} at a time.")
-
-
-def read_uploads(
-    photos: Sequence[UploadFile], entries: Sequence[PhotoMetadata], max_bytes: int
-) -> Iterator[Upload]:
-    """The bytes of each photo, one at a time; one that is too large is named, not kept."""
-    for photo, entry in zip(photos, entries, strict=True):
-        metadata = entry.to_domain(photo.filename or "")
-        if photo.size is not None and photo.size > max_bytes:
-            reason = (
-                f"The file has {photo.size / 1e6:.1f} MB; "
-                f"at most {max_bytes / 1e6:.0f} MB are accepted."
-            )
-            yield Upload(b"", metadata, refusal=reason)
-        else:
-            yield Upload(photo.file.read(), metadata)
-
-
-def picture(store: ObjectStore, request: Request, key: str) -> Response:
-    """A public copy with caching headers. Copies never change: their id is their content."""
-    etag = f'"{key}"'
-    headers = {"Cache-Control": _CACHE_CONTROL, "ETag": etag}
-    if etag in request.headers.get("if-none-match", ""):
-        return Response(status_code=304, headers=headers)
-    path = store.local_path(key)
-    if path is not None:
-        return FileResponse(path, headers=headers, media_type="image/jpeg")
-    file = store.open(key)
-
-    def blocks() -> Iterator[bytes]:
-        with file:
-            while block := file.read(_READ_BYTES):
-                yield block
-
-    return StreamingResponse(blocks(), headers=headers, media_type="image/jpeg")
+    delete_images(services.index, services.store, services.catalogue.collection(), [image_id])

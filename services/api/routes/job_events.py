@@ -10,7 +10,8 @@ from starlette.concurrency import run_in_threadpool
 
 from petsearch.errors import NotFound, Unavailable
 from petsearch.model import Job
-from services.api.dependencies import ServicesDep
+from services.api.dependencies import JobIdDep, ServicesDep
+from services.api.responses import errors
 from services.api.schemas_jobs import JobBody
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
@@ -19,7 +20,7 @@ _POLL_S = 0.5
 _RETRY_MS = 2000
 
 
-def _existing_job(services: ServicesDep, job_id: str) -> Job:
+def _existing_job(services: ServicesDep, job_id: JobIdDep) -> Job:
     """Before the stream begins: afterwards there is no status to say it with."""
     return services.jobs.get(job_id)
 
@@ -29,6 +30,7 @@ def _existing_job(services: ServicesDep, job_id: str) -> Job:
     summary="Watch a job",
     response_class=EventSourceResponse,
     response_model=None,
+    responses=errors(404),
 )
 async def watch_job(
     services: ServicesDep,

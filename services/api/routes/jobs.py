@@ -9,8 +9,10 @@ from petsearch.keys import Scope
 from petsearch.model import ItemStatus, OnDuplicate
 from petsearch.sources.spec import reads_hub
 from services.api.authorisation import require_scope
-from services.api.dependencies import MAX_RESULTS, IdempotencyKey, ServicesDep
-from services.api.routes.images import MetadataField, Photos, check_count, read_uploads
+from services.api.dependencies import MAX_RESULTS, IdempotencyKey, JobIdDep, ServicesDep
+from services.api.idempotency import Call, digest_of, digest_of_uploads, once
+from services.api.responses import errors
+from services.api.routes.uploads import MetadataField, Photos, check_count, read_uploads
 from services.api.schemas import parse_metadata
 from services.api.schemas_jobs import (
     JobBody,
@@ -26,41 +28,64 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 _MAX_OUTCOMES = 1000
 
 
-@router.post("", status_code=202, summary="Open a job")
-def open_job(services: ServicesDep, request: Request, response: Response, body: OpenJob) -> JobBody:
+@router.post(
+    "", status_code=202, summary="Open a job", responses=errors(404, 409, writes=True, body=True)
+)
+def open_job(
+    services: ServicesDep,
+    request: Request,
+    response: Response,
+    body: OpenJob,
+    key: IdempotencyKey = None,
+) -> JobBody:
     """A job that photos are added to until it is sealed, or one that reads a source by itself.
 
     What a server may read is set by whoever runs it; a source that it may not is refused here.
     Data sets of the hub, which a name alone brings in, take the scope admin.
     """
     options = JobOptions(expected=body.expected, on_duplicate=body.on_duplicate)
-    if isinstance(body.source, str):
-        job = services.jobs.open(body.source, options)
-    else:
-        if reads_hub(body.source):
-            require_scope(request, Scope.ADMIN)
-        job = services.jobs.read(body.source, options)
+    if not isinstance(body.source, str) and reads_hub(body.source):
+        require_scope(request, Scope.ADMIN)
+
+    def start() -> JobBody:
+        if isinstance(body.source, str):
+            return JobBody.of(services.jobs.open(body.source, options))
+        return JobBody.of(services.jobs.read(body.source, options))
+
+    digest = digest_of(body.model_dump_json())
+    job = once(services.ledger, Call("POST /v1/jobs", key, digest), start)
     response.headers["Location"] = f"/v1/jobs/{job.job_id}"
-    return JobBody.of(job)
+    return job
 
 
-@router.post("/upload", status_code=202, summary="Upload an archive or a manifest")
+@router.post(
+    "/upload",
+    status_code=202,
+    summary="Upload an archive or a manifest",
+    responses=errors(404, 409, writes=True, body=True),
+)
 def upload_source(
     services: ServicesDep,
     response: Response,
     file: Annotated[UploadFile, File(description="A zip or tar of photos, or a CSV or JSONL.")],
     kind: Annotated[Literal["archive", "manifest"], Form()] = "archive",
     on_duplicate: Annotated[OnDuplicate, Form()] = OnDuplicate.MERGE,
+    key: IdempotencyKey = None,
 ) -> JobBody:
     """A job that reads the file; what it names or holds is ingested."""
     options = JobOptions(on_duplicate=on_duplicate)
     name = file.filename or kind
-    job = services.jobs.read_upload(kind, name, file.file, file.size, options)
+
+    def start() -> JobBody:
+        return JobBody.of(services.jobs.read_upload(kind, name, file.file, file.size, options))
+
+    digest = digest_of_uploads([file], kind, on_duplicate) if key else ""
+    job = once(services.ledger, Call("POST /v1/jobs/upload", key, digest), start)
     response.headers["Location"] = f"/v1/jobs/{job.job_id}"
-    return JobBody.of(job)
+    return job
 
 
-@router.get("", summary="List jobs")
+@router.get("", summary="List jobs", responses=errors())
 def list_jobs(
     services: ServicesDep, limit: Annotated[int, Query(ge=1, le=MAX_RESULTS)] = 20
 ) -> JobPage:
@@ -68,22 +93,32 @@ def list_jobs(
     return JobPage(items=[JobBody.of(job) for job in services.jobs.newest(limit)])
 
 
-@router.get("/{job_id}", summary="One job")
-def get_job(services: ServicesDep, job_id: str) -> JobBody:
+@router.get("/{job_id}", summary="One job", responses=errors(404))
+def get_job(services: ServicesDep, job_id: JobIdDep) -> JobBody:
     """Where a job stands."""
     return JobBody.of(services.jobs.get(job_id))
 
 
-@router.delete("/{job_id}", status_code=204, summary="Forget an ended job")
-def delete_job(services: ServicesDep, job_id: str) -> None:
+@router.delete(
+    "/{job_id}",
+    status_code=204,
+    summary="Forget an ended job",
+    responses=errors(404, 409, writes=True),
+)
+def delete_job(services: ServicesDep, job_id: JobIdDep) -> None:
     """Its images stay. A job that has not ended is a conflict: cancel it first."""
     services.job_control.delete(job_id)
 
 
-@router.post("/{job_id}/photos", status_code=202, summary="Add photos to a job")
+@router.post(
+    "/{job_id}/photos",
+    status_code=202,
+    summary="Add photos to a job",
+    responses=errors(404, 409, writes=True, body=True),
+)
 def add_photos(
     services: ServicesDep,
-    job_id: str,
+    job_id: JobIdDep,
     photos: Photos,
     metadata: MetadataField = None,
     key: IdempotencyKey = None,
@@ -95,9 +130,13 @@ def add_photos(
     return JobBody.of(services.jobs.add_photos(job_id, uploads, len(photos), key=key))
 
 
-@router.post("/{job_id}/known", summary="Ask which photos are here already")
+@router.post(
+    "/{job_id}/known",
+    summary="Ask which photos are here already",
+    responses=errors(404, 409, writes=True, body=True),
+)
 def add_known(
-    services: ServicesDep, job_id: str, body: KnownPhotos, key: IdempotencyKey = None
+    services: ServicesDep, job_id: JobIdDep, body: KnownPhotos, key: IdempotencyKey = None
 ) -> MissingPhotos:
     """Account the photos that are here already; the answer says which have to be uploaded."""
     images = [
@@ -107,43 +146,54 @@ def add_known(
     return MissingPhotos(missing=services.jobs.add_known(job_id, images, key=key))
 
 
-@router.post("/{job_id}/seal", summary="Close a job for more photos")
-def seal_job(services: ServicesDep, job_id: str) -> JobBody:
+@router.post(
+    "/{job_id}/seal", summary="Close a job for more photos", responses=errors(404, 409, writes=True)
+)
+def seal_job(services: ServicesDep, job_id: JobIdDep) -> JobBody:
     """No more photos: the job ends when all are accounted."""
     return JobBody.of(services.jobs.seal(job_id))
 
 
-@router.post("/{job_id}/pause", summary="Stop a job for a while")
-def pause_job(services: ServicesDep, job_id: str) -> JobBody:
+@router.post(
+    "/{job_id}/pause", summary="Stop a job for a while", responses=errors(404, 409, writes=True)
+)
+def pause_job(services: ServicesDep, job_id: JobIdDep) -> JobBody:
     """Nothing more is ingested until it is resumed."""
     return JobBody.of(services.job_control.pause(job_id))
 
 
-@router.post("/{job_id}/resume", summary="Go on with a paused job")
-def resume_job(services: ServicesDep, job_id: str) -> JobBody:
+@router.post(
+    "/{job_id}/resume", summary="Go on with a paused job", responses=errors(404, 409, writes=True)
+)
+def resume_job(services: ServicesDep, job_id: JobIdDep) -> JobBody:
     """It goes on where it stood."""
     return JobBody.of(services.job_control.resume(job_id))
 
 
-@router.post("/{job_id}/cancel", summary="End a job")
-def cancel_job(services: ServicesDep, job_id: str) -> JobBody:
+@router.post("/{job_id}/cancel", summary="End a job", responses=errors(404, 409, writes=True))
+def cancel_job(services: ServicesDep, job_id: JobIdDep) -> JobBody:
     """What was ingested stays; the rest is dropped."""
     return JobBody.of(services.job_control.cancel(job_id))
 
 
-@router.post("/{job_id}/retry", status_code=202, summary="Try failed photos again")
-def retry_job(services: ServicesDep, job_id: str) -> JobBody:
+@router.post(
+    "/{job_id}/retry",
+    status_code=202,
+    summary="Try failed photos again",
+    responses=errors(404, 409, writes=True),
+)
+def retry_job(services: ServicesDep, job_id: JobIdDep) -> JobBody:
     """The failed photos of an ended job; refused ones would be refused again."""
     return JobBody.of(services.job_control.retry(job_id))
 
 
-@router.get("/{job_id}/items", summary="What became of every photo")
+@router.get("/{job_id}/items", summary="What became of every photo", responses=errors(404))
 def list_items(
     services: ServicesDep,
-    job_id: str,
+    job_id: JobIdDep,
     status: ItemStatus | None = None,
     limit: Annotated[int, Query(ge=1, le=_MAX_OUTCOMES)] = 100,
-    cursor: Annotated[str | None, Query(max_length=40)] = None,
+    cursor: Annotated[str | None, Query(pattern=r"^[0-9]{1,12}\.[0-9]{1,6}$")] = None,
 ) -> OutcomePage:
     """Outcomes in order of their chunks, of one status if asked."""
     page = services.jobs.outcomes(job_id, status, cursor=cursor, limit=limit)

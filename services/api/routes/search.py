@@ -10,8 +10,15 @@ from petsearch.errors import InvalidInput
 from petsearch.model import Filters
 from petsearch.queries import PromptMode, SearchOptions, SpellingMode, TextPart, Weighted
 from petsearch.search import FacetField
-from services.api.dependencies import MAX_RESULTS, ImageIdDep, SearchOptionsDep, ServicesDep
+from services.api.dependencies import (
+    MAX_RESULTS,
+    ImageIdDep,
+    QueryText,
+    SearchOptionsDep,
+    ServicesDep,
+)
 from services.api.filter_parameters import FiltersDep
+from services.api.responses import errors
 from services.api.search_schemas import (
     Facets,
     FacetValue,
@@ -25,12 +32,12 @@ router = APIRouter(prefix="/v1", tags=["search"])
 _DEFAULT_LIMIT = 20
 
 
-@router.get("/search", summary="Search by words")
+@router.get("/search", summary="Search by words", responses=errors(409, 413))
 def search_by_text(
     services: ServicesDep,
     options: SearchOptionsDep,
     q: Annotated[
-        str, Query(description="What the photo shows.", examples=["grey long-haired cat"])
+        QueryText, Query(description="What the photo shows.", examples=["grey long-haired cat"])
     ],
     prompt: Annotated[PromptMode, Query(description="raw: no prompt template")] = "auto",
     spelling: Annotated[
@@ -42,13 +49,21 @@ def search_by_text(
     return _answer(services, query, options)
 
 
-@router.post("/search", summary="Search by words, an indexed image, or both")
+@router.post(
+    "/search",
+    summary="Search by words, an indexed image, or both",
+    responses=errors(404, 409, writes=True, body=True),
+)
 def search_composed(services: ServicesDep, request: SearchRequest) -> SearchAnswer:
     """Photos that look like all that is named and less like the negative examples."""
     return _answer(services, request.to_query(), request.to_options())
 
 
-@router.post("/search/image", summary="Search by photo")
+@router.post(
+    "/search/image",
+    summary="Search by photo",
+    responses=errors(404, 409, writes=True, body=True),
+)
 def search_by_photo(
     services: ServicesDep,
     photo: Annotated[UploadFile, File(description="A picture, at most 50 MB.")],
@@ -72,7 +87,7 @@ def search_by_photo(
     return _answer(services, request.to_query(data), request.to_options())
 
 
-@router.get("/images/{image_id}/similar", summary="More like this")
+@router.get("/images/{image_id}/similar", summary="More like this", responses=errors(404, 409))
 def similar_images(
     services: ServicesDep, image_id: ImageIdDep, options: SearchOptionsDep
 ) -> SearchAnswer:
@@ -82,7 +97,7 @@ def similar_images(
     return SearchAnswer.of(result, _since_ms(started))
 
 
-@router.get("/facets", summary="Counts by value")
+@router.get("/facets", summary="Counts by value", responses=errors(409))
 def get_facets(
     services: ServicesDep,
     filters: FiltersDep,

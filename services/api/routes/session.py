@@ -7,6 +7,7 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from petsearch.keys import ApiKey
 from services.api.callers import SESSION_COOKIE, Caller, cookie_of
 from services.api.dependencies import ServicesDep
+from services.api.responses import errors
 from services.api.schemas_keys import SessionBody, SessionRequest
 from services.http.proxies import is_tls
 
@@ -16,7 +17,7 @@ SESSION_S = 12 * 3600
 """A working day; a key that ends before ends its sessions."""
 
 
-@router.get("", summary="Who am I?")
+@router.get("", summary="Who am I?", responses=errors())
 def get_session(services: ServicesDep, request: Request) -> SessionBody:
     """The key this request came with, by cookie or by header, and whether one is needed."""
     caller = request.scope["caller"]
@@ -24,7 +25,7 @@ def get_session(services: ServicesDep, request: Request) -> SessionBody:
     return _body(services, caller.key, keys_needed=not caller.is_free)
 
 
-@router.post("", summary="Sign in", responses={401: {"description": "The key is not valid."}})
+@router.post("", summary="Sign in", responses=errors(writes=True, body=True))
 def open_session(
     services: ServicesDep, request: Request, response: Response, body: SessionRequest
 ) -> SessionBody:
@@ -46,7 +47,7 @@ def open_session(
     return _body(services, key, keys_needed=not services.settings.allow_no_keys)
 
 
-@router.delete("", status_code=204, summary="Sign out")
+@router.delete("", status_code=204, summary="Sign out", responses=errors(writes=True))
 def close_session(services: ServicesDep, request: Request, response: Response) -> None:
     """End the session, on the server as in the browser."""
     token = cookie_of(request.headers)

@@ -1,26 +1,34 @@
 """Counts and health."""
 
-from collections.abc import Callable
+from typing import Annotated
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Request, Response
 
-from petsearch.bootstrap import Services
-from petsearch.errors import PetsearchError
 from petsearch.model import Job
 from services.api.dependencies import ServicesDep
+from services.api.readiness import OK, Readiness
+from services.api.responses import errors
 from services.api.schemas import Health, Seeding, Stats
 
 router = APIRouter(tags=["status"])
 
 SEED_SOURCE = "seed"
 """The source of the job that fills the demo's first catalogue."""
+_NOT_VITAL = frozenset({"embedder"})
+"""Without it photos are still taken in, shown and listed, and known queries answered."""
 
 
-@router.get("/v1/stats", summary="Counts")
+def _readiness(request: Request) -> Readiness:
+    readiness = request.app.state.readiness
+    assert isinstance(readiness, Readiness)
+    return readiness
+
+
+@router.get("/v1/stats", summary="Counts", responses=errors(409))
 def get_stats(services: ServicesDep) -> Stats:
     """How many photos there are, by species and breed, and which model ranks them."""
     images, by_species, by_breed = services.searcher.counts()
-    model = services.catalogue.current().model
+    model = services.searcher.target().model
     return Stats(
         images=images,
         by_species=by_species,
@@ -31,37 +39,29 @@ def get_stats(services: ServicesDep) -> Stats:
     )
 
 
-@router.get("/livez", summary="Does the process answer?")
+@router.get("/livez", summary="Does the process answer?", responses=errors())
 async def get_livez() -> Health:
     """Says only that the event loop turns."""
     return Health(status="ok")
 
 
-@router.get("/readyz", summary="Do its parts answer?", responses={503: {"model": Health}})
-def get_readyz(services: ServicesDep, response: Response) -> Health:
-    """Asks every part; 503 if one does not answer."""
-    checks = {name: _check(call) for name, call in _probes(services).items()}
-    ready = all(answer == "ok" for answer in checks.values())
-    if not ready:
-        response.status_code = 503
-    return Health(status="ok" if ready else "unavailable", checks=checks)
+@router.get(
+    "/readyz", summary="Do its parts answer?", responses=errors() | {503: {"model": Health}}
+)
+def get_readyz(readiness: Annotated[Readiness, Depends(_readiness)], response: Response) -> Health:
+    """Asks every part at once and waits a second at most.
 
-
-def _probes(services: Services) -> dict[str, Callable[[], object]]:
-    return {
-        "index": services.index.ping,
-        "store": services.store.ping,
-        "redis": services.ledger.ping,
-        "embedder": services.catalogue.current,
-    }
-
-
-def _check(call: Callable[[], object]) -> str:
-    try:
-        call()
-    except PetsearchError as error:
-        return error.detail
-    return "ok"
+    200 with `degraded` while only the embedder does not answer: photos are taken in, and queries
+    that were asked before are answered. 503 while index, store or Redis do not.
+    """
+    checks = readiness.check()
+    wrong = {name for name, answer in checks.items() if answer != OK}
+    if not wrong:
+        return Health(status="ok", checks=checks)
+    if wrong <= _NOT_VITAL:
+        return Health(status="degraded", checks=checks)
+    response.status_code = 503
+    return Health(status="unavailable", checks=checks)
 
 
 def _seeding(jobs: list[Job]) -> Seeding | None:

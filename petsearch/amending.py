@@ -1,0 +1,68 @@
+"""Changing what is said about an image after it was ingested."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from petsearch.errors import InvalidInput, NotFound
+from petsearch.model import ImageMetadata, ImageRecord, JsonDict, ModelInfo
+from petsearch.photo_metadata import PhotoMetadata, checked_metadata
+from petsearch.ports import Index
+from petsearch.settling import completed
+
+
+def amend(
+    record: ImageRecord, changes: Mapping[str, Any], model: ModelInfo, now: datetime
+) -> ImageRecord:
+    """The record after a JSON merge patch (RFC 7396) of its metadata; null clears a field.
+
+    A species that is not named follows a breed that is, where the breed is known.
+
+    Raises:
+        InvalidInput: a field nobody knows, or a value that it cannot have.
+    """
+    before = PhotoMetadata.of(record.metadata).model_dump(mode="json")
+    if not isinstance(merged := merge_patch(before, changes), dict):
+        raise InvalidInput("The changes must be a JSON object.")
+    said = checked_metadata({k: v for k, v in merged.items() if v is not None}, "")
+    if changes.get("breed") and "species" not in changes:
+        said = _with_species_of_breed(said, model)
+    return replace(record, metadata=completed(said, model), updated_at=now)
+
+
+def save_amended(
+    index: Index,
+    collection: str,
+    image_id: str,
+    change: Callable[[ImageRecord], ImageRecord],
+) -> ImageRecord:
+    """Read a record, change it and write it back. Of two at the same instant the last one stays.
+
+    Raises:
+        NotFound: there is no such image.
+    """
+    found = index.get(collection, [image_id])
+    if image_id not in found:
+        raise NotFound(f"There is no image {image_id}.")
+    changed = change(found[image_id])
+    index.replace_records(collection, [changed])
+    return changed
+
+
+def merge_patch(target: Any, patch: Any) -> Any:
+    """RFC 7396: objects are merged, null removes, anything else replaces."""
+    if not isinstance(patch, Mapping):
+        return patch
+    merged: JsonDict = dict(target) if isinstance(target, Mapping) else {}
+    for name, value in patch.items():
+        if value is None:
+            merged.pop(name, None)
+        else:
+            merged[name] = merge_patch(merged.get(name), value)
+    return merged
+
+
+def _with_species_of_breed(said: ImageMetadata, model: ModelInfo) -> ImageMetadata:
+    derived = completed(replace(said, species=None), model).species
+    return replace(said, species=derived or said.species)

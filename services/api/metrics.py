@@ -1,0 +1,99 @@
+"""What the API tells Prometheus. The names are a contract with dashboards and alerts."""
+
+import time
+from collections.abc import Iterable
+from wsgiref.simple_server import WSGIServer
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_server
+from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.registry import Collector
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from petsearch.embedding_cache import CachingEmbedder
+from petsearch.observability import get_logger
+
+log = get_logger(__name__)
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_NO_ROUTE = "none"
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+class ApiMetrics:
+    """A registry of its own. It is served on a port that is not public."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._server: WSGIServer | None = None
+        self._requests = Counter(
+            "petsearch_http_requests",
+            "Requests answered",
+            ["method", "route", "status"],
+            registry=self.registry,
+        )
+        self._seconds = Histogram(
+            "petsearch_http_request_seconds",
+            "Time until an answer begins",
+            ["method", "route"],
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count a request. `route` is a path with its parameters' names in it."""
+        method = method if method in _METHODS else "other"
+        self._requests.labels(method, route, str(status)).inc()
+        self._seconds.labels(method, route).observe(seconds)
+
+    def watch(self, cache: CachingEmbedder) -> None:
+        """Read how often query embeddings were kept whenever the metrics are asked for."""
+        self.registry.register(_CacheUsage(cache))
+
+    def serve(self, port: int) -> None:
+        """Answer `GET /metrics` on all addresses, in a thread that ends with the process."""
+        self._server, _ = start_http_server(port, registry=self.registry)
+        log.info("metrics are served", port=port)
+
+    def close(self) -> None:
+        """Stop answering."""
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+
+
+class Measure:
+    """Tells the metrics of every request, by the route that answered it."""
+
+    def __init__(self, app: ASGIApp, *, metrics: ApiMetrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+
+        async def send_measured(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                seconds = time.perf_counter() - started
+                route = getattr(scope.get("route"), "path_format", None) or _NO_ROUTE
+                self._metrics.answered(scope["method"], route, message["status"], seconds)
+            await send(message)
+
+        await self._app(scope, receive, send_measured)
+
+
+class _CacheUsage(Collector):
+    def __init__(self, cache: CachingEmbedder) -> None:
+        self._cache = cache
+
+    def collect(self) -> Iterable[Metric]:
+        """Called by the registry when the metrics are asked for."""
+        texts = CounterMetricFamily(
+            "petsearch_query_cache_texts", "Query texts, by whether they were kept", labels=["kept"]
+        )
+        texts.add_metric(["yes"], self._cache.hits)
+        texts.add_metric(["no"], self._cache.misses)
+        yield texts

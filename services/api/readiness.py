@@ -1,0 +1,77 @@
+"""Whether the parts that the API depends on answer: all asked at once, none waited for long."""
+
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, wait
+
+from petsearch.bootstrap import Services
+from petsearch.errors import PetsearchError
+from petsearch.observability import get_logger
+
+log = get_logger(__name__)
+
+Probe = Callable[[], object]
+
+OK = "ok"
+_PATIENCE_S = 1.0
+
+
+class Readiness:
+    """Asks each part in a thread of its own, never twice at a time.
+
+    A part that hangs holds one thread, however often it is asked after.
+
+    Args:
+        probes: by name; each returns, or raises an error of ours.
+    """
+
+    def __init__(self, probes: Mapping[str, Probe], *, patience_s: float = _PATIENCE_S) -> None:
+        self._probes = probes
+        self._patience_s = patience_s
+        self._changing = threading.Lock()
+        self._asked: dict[str, Future[str]] = {}
+
+    def check(self) -> dict[str, str]:
+        """`ok`, or what is wrong, by the name of the part."""
+        with self._changing:
+            for name, probe in self._probes.items():
+                if name not in self._asked or self._asked[name].done():
+                    self._asked[name] = _ask(name, probe)
+            asked = dict(self._asked)
+        wait(asked.values(), self._patience_s)
+        late = f"It did not answer within {self._patience_s:g} s."
+        return {name: answer.result() if answer.done() else late for name, answer in asked.items()}
+
+
+def probes_of(services: Services) -> dict[str, Probe]:
+    """What every call asks of the parts."""
+
+    def ask_index() -> None:
+        services.index.ping()
+        services.catalogue.collection()
+
+    return {
+        "index": ask_index,
+        "store": services.store.ping,
+        "redis": services.ledger.ping,
+        "embedder": services.catalogue.current,
+    }
+
+
+def _ask(name: str, probe: Probe) -> Future[str]:
+    answer: Future[str] = Future()
+
+    def run() -> None:
+        try:
+            probe()
+        except PetsearchError as error:
+            answer.set_result(error.detail)
+        except Exception:  # the thread's edge: whoever waits is answered
+            log.exception("a probe failed", part=name)
+            answer.set_result("It failed; the log says how.")
+        else:
+            answer.set_result(OK)
+
+    # A daemon: one that hangs does not keep the process from ending.
+    threading.Thread(target=run, name=f"probe-{name}", daemon=True).start()
+    return answer

@@ -1,0 +1,67 @@
+"""The bytes of images: their public copies, and the originals."""
+
+from urllib.parse import quote
+
+from fastapi import APIRouter, Request, Response
+
+from petsearch import object_keys
+from petsearch.model import ImageRecord
+from petsearch.ports import ObjectStore
+from services.api.dependencies import ImageIdDep, ServicesDep
+from services.api.responses import Responses, errors
+from services.api.stored_bytes import stored_bytes
+
+router = APIRouter(prefix="/v1/images/{image_id}", tags=["images"])
+
+_JPEG = "image/jpeg"
+_DAY = "public, max-age=86400"
+_PRIVATE = "private, max-age=0, must-revalidate"
+
+
+def _answers(media_type: str) -> Responses:
+    content = {media_type: {"schema": {"type": "string", "format": "binary"}}}
+    return {
+        200: {"content": content},
+        206: {"description": "The range that was asked for.", "content": content},
+        304: {"description": "Not Modified."},
+        **errors(404, 416),
+    }
+
+
+PUBLIC_COPY = _answers(_JPEG)
+"""What a display copy or thumbnail may be answered with."""
+
+
+@router.head("/display", include_in_schema=False)
+@router.get("/display", summary="Display copy", response_class=Response, responses=PUBLIC_COPY)
+def get_display(services: ServicesDep, request: Request, image_id: ImageIdDep) -> Response:
+    """JPEG of at most 1600 pixels a side, without metadata."""
+    return public_copy(services.store, request, object_keys.display(image_id))
+
+
+@router.head("/thumbnail", include_in_schema=False)
+@router.get("/thumbnail", summary="Thumbnail", response_class=Response, responses=PUBLIC_COPY)
+def get_thumbnail(services: ServicesDep, request: Request, image_id: ImageIdDep) -> Response:
+    """JPEG of at most 320 pixels a side, without metadata."""
+    return public_copy(services.store, request, object_keys.thumbnail(image_id))
+
+
+@router.head("/original", include_in_schema=False)
+@router.get("/original", summary="Original", response_class=Response, responses=_answers("image/*"))
+def get_original(services: ServicesDep, request: Request, image_id: ImageIdDep) -> Response:
+    """The bytes as they were received, with all that cameras write into them, as a download."""
+    record = services.searcher.get(image_id)
+    headers = {"Cache-Control": _PRIVATE, "Content-Disposition": _download_of(record)}
+    key = object_keys.original(image_id)
+    return stored_bytes(services.store, request, key, headers, record.content_type)
+
+
+def public_copy(store: ObjectStore, request: Request, key: str) -> Response:
+    """A display copy or thumbnail, to be cached by anybody."""
+    return stored_bytes(store, request, key, {"Cache-Control": _DAY}, _JPEG)
+
+
+def _download_of(record: ImageRecord) -> str:
+    """Under its own name, in the way of RFC 6266."""
+    name = record.metadata.filename or record.image_id
+    return f"attachment; filename*=UTF-8''{quote(name, safe='', errors='replace')}"

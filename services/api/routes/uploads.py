@@ -1,0 +1,79 @@
+"""Uploads: photos that a request brings."""
+
+from collections.abc import Iterator, Sequence
+from typing import Annotated
+
+from fastapi import APIRouter, File, Form, Response, UploadFile
+
+from petsearch.errors import InvalidInput
+from petsearch.jobs import JobOptions, Upload
+from petsearch.model import OnDuplicate, QueueName
+from petsearch.photo_metadata import PhotoMetadata
+from services.api.dependencies import IdempotencyKey, ServicesDep
+from services.api.idempotency import Call, digest_of_uploads, once
+from services.api.responses import errors
+from services.api.schemas import parse_metadata
+from services.api.schemas_jobs import JobBody
+
+router = APIRouter(prefix="/v1/images", tags=["images"])
+
+Photos = Annotated[
+    list[UploadFile], File(min_length=1, description="Pictures, at most 64 in a request.")
+]
+MetadataField = Annotated[
+    str | None,
+    Form(
+        description="JSON: one object for all photos, or a list with one for each.",
+        examples=['{"species": "cat", "animal_id": "shelter-17", "tags": ["indoor"]}'],
+    ),
+]
+
+
+@router.post(
+    "", status_code=202, summary="Upload photos", responses=errors(409, writes=True, body=True)
+)
+def upload_images(
+    services: ServicesDep,
+    response: Response,
+    photos: Photos,
+    metadata: MetadataField = None,
+    on_duplicate: Annotated[OnDuplicate, Form()] = OnDuplicate.MERGE,
+    key: IdempotencyKey = None,
+) -> JobBody:
+    """Take in 1 to 64 photos. The answer is the job that says what becomes of each."""
+    entries = parse_metadata(metadata, len(photos))
+    check_count(photos, services.settings.limits.photos_per_request)
+
+    def take_in() -> JobBody:
+        options = JobOptions(QueueName.INTERACTIVE, len(photos), on_duplicate=on_duplicate)
+        job_id = services.jobs.open("upload", options).job_id
+        uploads = read_uploads(photos, entries, services.image_limits.max_bytes)
+        services.jobs.add_photos(job_id, uploads, len(photos))
+        return JobBody.of(services.jobs.seal(job_id))
+
+    digest = digest_of_uploads(photos, metadata, on_duplicate) if key else ""
+    job = once(services.ledger, Call("POST /v1/images", key, digest), take_in)
+    response.headers["Location"] = f"/v1/jobs/{job.job_id}"
+    return job
+
+
+def check_count(photos: Sequence[UploadFile], most: int) -> None:
+    """Refuse a request with more photos than a chunk holds."""
+    if len(photos) > most:
+        raise InvalidInput(f"The request has {len(photos)} photos; send at most {most} at a time.")
+
+
+def read_uploads(
+    photos: Sequence[UploadFile], entries: Sequence[PhotoMetadata], max_bytes: int
+) -> Iterator[Upload]:
+    """The bytes of each photo, one at a time; one that is too large is named, not kept."""
+    for photo, entry in zip(photos, entries, strict=True):
+        metadata = entry.to_domain(photo.filename or "")
+        if photo.size is not None and photo.size > max_bytes:
+            reason = (
+                f"The file has {photo.size / 1e6:.1f} MB; "
+                f"at most {max_bytes / 1e6:.0f} MB are accepted."
+            )
+            yield Upload(b"", metadata, refusal=reason)
+        else:
+            yield Upload(photo.file.read(), metadata)

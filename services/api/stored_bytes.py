@@ -1,0 +1,92 @@
+"""Objects of the store over HTTP: validators, one range, and the same for every store."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from fastapi import Request
+from fastapi.responses import Response, StreamingResponse
+
+from petsearch.ports import ObjectStore
+from services.api.conditions import is_named
+from services.http.problems import problem, request_id_of
+
+_BLOCK_BYTES = 256 * 1024
+_WHOLE_BYTES = 1024 * 1024
+"""Up to this size it is read before the answer begins, so that an error can still be told."""
+_ONE_RANGE = re.compile(r"bytes=(?:([0-9]{1,18})-([0-9]{0,18})|-([0-9]{1,18}))", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Bytes `first` to `last`, both among them."""
+
+    first: int
+    last: int
+
+    @property
+    def size_bytes(self) -> int:
+        """How many that are."""
+        return self.last - self.first + 1
+
+
+def stored_bytes(
+    store: ObjectStore, request: Request, key: str, headers: Mapping[str, str], media_type: str
+) -> Response:
+    """An object as an answer to GET or HEAD: 200, 206 of a range, 304, or 416.
+
+    Objects never change, because their names come from their content: the key is the ETag.
+
+    Raises:
+        NotFound: there is no such object.
+    """
+    etag = f'"{key}"'
+    headers = {**headers, "ETag": etag, "Accept-Ranges": "bytes"}
+    size_bytes = store.stat(key).size_bytes
+    if is_named(request.headers.get("if-none-match", ""), etag):
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+    part = wanted_part(request, etag, size_bytes)
+    if part is not None and not 0 <= part.first <= part.last:
+        detail = f"The range is outside of the {size_bytes} bytes."
+        beyond = {"Content-Range": f"bytes */{size_bytes}"}
+        return problem(
+            HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, detail, request_id_of(request), beyond
+        )
+    status = HTTPStatus.OK
+    if part is not None:
+        status = HTTPStatus.PARTIAL_CONTENT
+        headers["Content-Range"] = f"bytes {part.first}-{part.last}/{size_bytes}"
+    part = part or Part(0, size_bytes - 1)
+    headers["Content-Length"] = str(part.size_bytes)
+    if request.method == "HEAD":
+        return Response(status_code=status, headers=headers, media_type=media_type)
+    blocks = _read(store, key, part)
+    if part.size_bytes <= _WHOLE_BYTES:
+        return Response(b"".join(blocks), status, headers, media_type)
+    return StreamingResponse(blocks, status, headers, media_type)
+
+
+def wanted_part(request: Request, etag: str, size_bytes: int) -> Part | None:
+    """The range that is asked for, cut to the object; `last` is before `first` if it has none.
+
+    None asks for everything: no range, several, one in other words, or one of another version
+    (`If-Range`). A server may do so (RFC 9110, 14.2).
+    """
+    found = _ONE_RANGE.fullmatch(request.headers.get("range", "").strip())
+    if found is None or request.headers.get("if-range", etag) != etag:
+        return None
+    first, last, suffix = found.groups()
+    if suffix is not None:
+        return Part(max(0, size_bytes - int(suffix)), size_bytes - 1 if int(suffix) else -1)
+    if last and int(last) < int(first):
+        return None
+    return Part(int(first), min(int(last or size_bytes), size_bytes - 1))
+
+
+def _read(store: ObjectStore, key: str, part: Part) -> Iterator[bytes]:
+    left = part.size_bytes
+    with store.open(key, offset=part.first) as file:
+        while left > 0 and (block := file.read(min(_BLOCK_BYTES, left))):
+            left -= len(block)
+            yield block

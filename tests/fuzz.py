@@ -1,0 +1,96 @@
+"""Tries the API against its own OpenAPI document with schemathesis: `python -m tests.fuzz`.
+
+A standalone server with the sample model and some drawings is asked; every check is on.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from petsearch.client import Client, Photo
+from petsearch.photo_sources import PhotoSource
+from petsearch.sample.catalogue import catalogue
+from petsearch.uploading import upload
+from tests.server import ServerProcess
+
+_CONFIG = Path(__file__).with_name("schemathesis.toml")
+_DRAWINGS = 12
+_OPERATIONS = 33
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a run tried and found."""
+
+    by_status: Counter[int]
+    """How many answers had which status; 0 is no answer."""
+    report: str
+    is_clean: bool
+
+
+def fuzz(address: str, folder: Path, *options: str) -> Findings:
+    """Run schemathesis against the server at `address`; `folder` holds its report."""
+    report = folder / "events.ndjson"
+    command = [str(Path(sys.executable).with_name("schemathesis")), "--config-file", str(_CONFIG)]
+    where = ("run", f"{address}/openapi.json", "--no-color", "--generation-database", "none")
+    kept = ("--report", "ndjson", "--report-ndjson-path", str(report))
+    done = subprocess.run(
+        [*command, *where, *kept, *options], capture_output=True, text=True, cwd=folder
+    )
+    by_status = Counter(_statuses(report))
+    return Findings(by_status, done.stdout + done.stderr, is_clean=done.returncode == 0)
+
+
+def start_server(folder: Path) -> ServerProcess:
+    """A server with drawings, that asks nobody on the network."""
+    # Keys that it makes must not lock it out.
+    quiet = {"HF_HUB_OFFLINE": "1", "PETSEARCH_LOG_LEVEL": "CRITICAL"}
+    server = ServerProcess(folder, env={**quiet, "PETSEARCH_ALLOW_NO_KEYS": "1"})
+    assert server.address, server.log
+    drawings = catalogue(_DRAWINGS, seed=7)
+    photos = (Photo(d.filename, d.to_jpeg(), {"breed": d.kind}) for d in drawings)
+    with Client(server.address) as client:
+        upload(client, PhotoSource(photos, _DRAWINGS), name="drawings")
+    return server
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run until so many cases were tried; 0 if nothing was found."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cases", type=int, default=20_000)
+    wanted = parser.parse_args(arguments).cases
+    tried: Counter[int] = Counter()
+    is_clean = True
+    with tempfile.TemporaryDirectory() as folder:
+        server = start_server(Path(folder) / "data")
+        while is_clean and tried.total() < wanted:
+            # Each run draws anew; what it cannot find enough cases for, the next one makes up.
+            per_operation = max(10, (wanted - tried.total()) // _OPERATIONS)
+            found = fuzz(server.address, Path(folder), "--max-examples", str(per_operation))
+            tried += found.by_status
+            is_clean = found.is_clean
+        server.stop()
+    if not is_clean:
+        sys.stdout.write(found.report)
+    answers = ", ".join(f"{status}: {count}" for status, count in sorted(tried.items()))
+    verdict = "nothing found" if is_clean else "see above"
+    sys.stdout.write(f"{tried.total()} cases, {verdict}; answers: {answers}\n")
+    return 0 if is_clean else 1
+
+
+def _statuses(report: Path) -> Iterator[int]:
+    with report.open() as lines:
+        for event in map(json.loads, lines):
+            recorded = event.get("ScenarioFinished", {}).get("recorder", {})
+            for exchange in recorded.get("interactions", {}).values():
+                yield exchange["response"]["status_code"] if exchange["response"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

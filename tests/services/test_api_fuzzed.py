@@ -1,0 +1,23 @@
+"""The API against its own OpenAPI document; `make fuzz` tries far more cases."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.fuzz import fuzz, start_server
+
+
+@pytest.mark.timeout(240)
+def test_no_case_of_some_hundreds_is_answered_against_the_document(tmp_path: Path) -> None:
+    server = start_server(tmp_path / "data")
+    # Enough for each operation, and the same ones in every run.
+    found = fuzz(
+        server.address,
+        tmp_path,
+        *("--phases", "examples,fuzzing"),
+        *("--max-examples", "16", "--generation-deterministic", "--max-time", "60"),
+    )
+    server.stop()
+    assert found.is_clean, found.report
+    assert found.by_status.total() >= 500
+    assert {status for status in found.by_status if status >= 500} == set()

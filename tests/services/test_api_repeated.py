@@ -1,0 +1,81 @@
+"""Calls with an Idempotency-Key: repeated, they are answered once more and done once."""
+
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from petsearch.client import Client
+from tests import pictures
+
+Send = Callable[[httpx.Client, str | None, int], httpx.Response]
+
+
+def open_job(http: httpx.Client, key: str | None, what: int) -> httpx.Response:
+    return http.post("/v1/jobs", json={"source": f"job {what}"}, headers=with_key(key))
+
+
+def upload_photos(http: httpx.Client, key: str | None, what: int) -> httpx.Response:
+    files = {"photos": ("a.jpg", pictures.jpeg(70_000 + what))}
+    return http.post("/v1/images", files=files, headers=with_key(key))
+
+
+def upload_manifest(http: httpx.Client, key: str | None, what: int) -> httpx.Response:
+    files = {"file": ("m.csv", f"url,breed\nhttp://example.org/{what}.jpg,cat\n".encode())}
+    data = {"kind": "manifest"}
+    return http.post("/v1/jobs/upload", files=files, data=data, headers=with_key(key))
+
+
+def with_key(key: str | None) -> dict[str, str]:
+    return {"Idempotency-Key": key} if key else {}
+
+
+every_call = pytest.mark.parametrize("send", [open_job, upload_photos, upload_manifest])
+
+
+@every_call
+def test_a_repeated_call_gets_the_same_answer(http: httpx.Client, send: Send) -> None:
+    key = uuid.uuid4().hex
+    first, second = send(http, key, 1), send(http, key, 1)
+    assert (first.status_code, second.status_code) == (202, 202), first.text
+    assert second.json() == first.json()
+    assert second.headers["location"] == first.headers["location"]
+
+
+@every_call
+def test_a_key_belongs_to_one_request(http: httpx.Client, send: Send) -> None:
+    key = uuid.uuid4().hex
+    assert send(http, key, 1).status_code == 202
+    other = send(http, key, 2)
+    assert other.status_code == 422
+    assert "Idempotency-Key" in other.json()["detail"]
+
+
+@every_call
+def test_without_a_key_every_call_counts(http: httpx.Client, send: Send) -> None:
+    ids = {send(http, None, 1).json()["job_id"] for _ in range(2)}
+    assert len(ids) == 2
+
+
+def test_a_refused_call_may_be_mended_under_its_key(http: httpx.Client) -> None:
+    key = with_key(uuid.uuid4().hex)
+    bad = {"file": ("m.zip", b"no archive")}
+    refused = http.post("/v1/jobs/upload", files=bad, data={"kind": "archive"}, headers=key)
+    assert refused.status_code == 422
+    assert upload_manifest(http, key["Idempotency-Key"], 3).status_code == 202
+
+
+def test_of_calls_at_the_same_time_one_is_done(client: Client, server_url: str) -> None:
+    key = uuid.uuid4().hex
+
+    def send(_: int) -> httpx.Response:
+        with httpx.Client(base_url=server_url, timeout=30) as own:
+            return own.post("/v1/jobs", json={"source": key}, headers=with_key(key))
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(send, range(16)))
+    assert {answer.status_code for answer in answers} <= {202, 409}
+    assert len({a.json()["job_id"] for a in answers if a.status_code == 202}) == 1
+    assert [job["source"] for job in client.jobs(100)].count(key) == 1
