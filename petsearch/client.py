@@ -118,16 +118,39 @@ class Client:
         """One image."""
         return self._call("GET", f"/v1/images/{image_id}")
 
+    def change_image(self, image_id: str, changes: JsonDict) -> JsonDict:
+        """Change what is said about an image by a JSON merge patch: null clears a field."""
+        headers = {"Content-Type": "application/merge-patch+json"}
+        return self._call("PATCH", f"/v1/images/{image_id}", json=changes, headers=headers)
+
+    def delete_image(self, image_id: str) -> None:
+        """Delete one image."""
+        self._send("DELETE", f"/v1/images/{image_id}")
+
+    def delete_images_of_animal(self, animal_id: str) -> int:
+        """Delete all images of an animal; how many that were."""
+        deleted, remaining = 0, 1
+        while remaining:
+            answer = self._call("DELETE", "/v1/images", params={"animal_id": animal_id})
+            deleted, remaining = deleted + answer["deleted"], answer["remaining"]
+        return deleted
+
     def stats(self) -> JsonDict:
         """Counts."""
         return self._call("GET", "/v1/stats")
 
     def open_job(
-        self, source: str, *, expected: int | None = None, on_duplicate: str = "merge"
+        self,
+        source: str,
+        *,
+        expected: int | None = None,
+        on_duplicate: str = "merge",
+        key: str | None = None,
     ) -> JsonDict:
-        """Open a job that photos are added to."""
+        """Open a job that photos are added to. With the same `key` again it is the same job."""
         body = {"source": source, "expected": expected, "on_duplicate": on_duplicate}
-        return self._call("POST", "/v1/jobs", json=body)
+        headers = _given({"Idempotency-Key": key})
+        return self._call("POST", "/v1/jobs", json=body, headers=headers)
 
     def read_source(self, source: JsonDict, *, on_duplicate: str = "merge") -> JsonDict:
         """Open a job whose photos the server reads: `{"type": "s3", "bucket": …}` and its like."""

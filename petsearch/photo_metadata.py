@@ -17,11 +17,24 @@ from pydantic import (
 from petsearch.errors import InvalidInput
 from petsearch.model import ImageMetadata
 
-ONE_LINE = r"^[^\x00-\x1f\x7f]*$"
-"""Without control characters: engines that store text trip over NUL, and people over the rest."""
+NO_CONTROLS = r"^[^\x00-\x08\x0e-\x1f\x7f]*$"
+"""Engines that store text trip over NUL, and people over the others. White space may be there."""
 ShortText = Annotated[
-    str, StringConstraints(max_length=200, strip_whitespace=True, pattern=ONE_LINE)
+    str, StringConstraints(max_length=200, strip_whitespace=True, pattern=NO_CONTROLS)
 ]
+
+
+def whole_characters(text: str) -> str:
+    """Refuse halves of characters (JSON's `"\\ud800"`): they cannot be sent on.
+
+    Raises:
+        ValueError: there is one.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("a character is cut in half") from error
+    return text
 
 
 def _no_truth_value(value: object) -> object:
@@ -45,7 +58,10 @@ FileName = Annotated[str, StringConstraints(max_length=200, strip_whitespace=Tru
 """As clients have them; `safe_filename` makes them fit to be kept."""
 
 AttributeName = Annotated[
-    str, StringConstraints(max_length=200, strip_whitespace=True, pattern=r"^[^=\x00-\x1f\x7f]+$")
+    str,
+    StringConstraints(
+        max_length=200, strip_whitespace=True, pattern=r"^[^=\x00-\x08\x0e-\x1f\x7f]+$"
+    ),
 ]
 """Without "=", which parts name and value in a filter."""
 

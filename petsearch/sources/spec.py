@@ -18,7 +18,7 @@ from pydantic import (
 
 from petsearch import object_keys
 from petsearch.errors import InvalidInput
-from petsearch.photo_metadata import ONE_LINE
+from petsearch.photo_metadata import NO_CONTROLS
 from petsearch.ports import ObjectStore
 from petsearch.sources import import_folders, s3_prefix, url_list
 from petsearch.sources.archive import ArchiveSource
@@ -42,9 +42,10 @@ _NO_URLS = (
     "whoever runs this server allows it with PETSEARCH_URL_INGEST=1."
 )
 
-Text = Annotated[str, StringConstraints(min_length=1, max_length=1024, pattern=ONE_LINE)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=1024, pattern=NO_CONTROLS)]
 Url = Annotated[
-    str, StringConstraints(min_length=1, max_length=2000, strip_whitespace=True, pattern=ONE_LINE)
+    str,
+    StringConstraints(min_length=1, max_length=2000, strip_whitespace=True, pattern=NO_CONTROLS),
 ]
 
 
@@ -67,7 +68,7 @@ class S3Spec(_Spec):
 
     type: Literal["s3"]
     bucket: Text
-    prefix: Annotated[str, StringConstraints(max_length=1024, pattern=ONE_LINE)] = ""
+    prefix: Annotated[str, StringConstraints(max_length=1024, pattern=NO_CONTROLS)] = ""
 
 
 class _FileSpec(_Spec):

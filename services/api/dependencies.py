@@ -5,10 +5,11 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import Depends, Header, Query, Request
-from pydantic import StringConstraints
+from pydantic import AfterValidator, StringConstraints
 
 from petsearch.bootstrap import Services
 from petsearch.errors import NotFound
+from petsearch.photo_metadata import whole_characters
 from petsearch.queries import GroupBy, SearchOptions
 from services.api.filter_parameters import FiltersDep
 
@@ -16,7 +17,7 @@ MAX_RESULTS = 100
 MAX_CURSOR = 20_000
 Cursor = Annotated[str, StringConstraints(max_length=MAX_CURSOR, pattern=r"^[A-Za-z0-9_|,:.+-]*$")]
 """A place in a walk, in characters that keep addresses below what HTTP servers read."""
-QueryText = Annotated[str, StringConstraints(max_length=4000)]
+QueryText = Annotated[str, StringConstraints(max_length=4000), AfterValidator(whole_characters)]
 """Words to search by; how many of them are accepted is a setting."""
 _JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 

@@ -13,7 +13,10 @@ from petsearch.photo_metadata import AttributeName, Moment, Number, ShortText
 _MOST_VALUES = 20
 _HALF_ROUND_THE_EARTH_KM = 20_038.0
 _AttributeWords = Annotated[
-    str, StringConstraints(max_length=401, pattern=r"^[^=\x00-\x1f\x7f]+=[^\x00-\x1f\x7f]+$")
+    str,
+    StringConstraints(
+        max_length=401, pattern=r"^[^=\x00-\x08\x0e-\x1f\x7f]+=[^\x00-\x08\x0e-\x1f\x7f]+$"
+    ),
 ]
 
 

@@ -21,7 +21,7 @@ from petsearch.queries import (
     TextPart,
     Weighted,
 )
-from services.api.dependencies import MAX_RESULTS, Cursor
+from services.api.dependencies import MAX_RESULTS, Cursor, QueryText
 from services.api.filter_parameters import FiltersBody
 from services.api.schemas import ImageBody, image_fields
 
@@ -34,7 +34,7 @@ class Example(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    text: str | None = None
+    text: QueryText | None = None
     image_id: UUID | None = None
 
     @model_validator(mode="after")
@@ -77,7 +77,7 @@ class SearchRequest(BaseModel):
         },
     )
 
-    text: str | None = None
+    text: QueryText | None = None
     image_id: UUID | None = None
     negative: Annotated[list[Example], Field(max_length=_MOST_NEGATIVES)] = []
     weights: Weights = Weights()

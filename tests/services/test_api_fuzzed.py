@@ -15,7 +15,7 @@ def test_no_case_of_some_hundreds_is_answered_against_the_document(tmp_path: Pat
         server.address,
         tmp_path,
         *("--phases", "examples,fuzzing"),
-        *("--max-examples", "16", "--generation-deterministic", "--max-time", "60"),
+        *("--max-examples", "24", "--generation-deterministic"),
     )
     server.stop()
     assert found.is_clean, found.report
