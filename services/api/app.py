@@ -50,6 +50,9 @@ class Api(FastAPI):
         document = super().openapi()
         schemas = document["components"]["schemas"]
         schemas[PROBLEM] = Problem.model_json_schema()
+        # Not asked for by every route, and not by every server: services/api/authorisation.py.
+        document["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+        document["security"] = [{}, {"key": []}]
         return document
 
 
@@ -93,7 +96,7 @@ def build_app(
         app.include_router(module.router)
     add_problem_handlers(app)
     app.add_exception_handler(HTTPStatus.METHOD_NOT_ALLOWED, _method_not_allowed)
-    policy = KeyPolicy(services.settings.allow_no_keys, is_on_loopback)
+    policy = KeyPolicy(services.settings.allow_no_keys, not_before_the_first=is_on_loopback)
     _add_middleware(app, services, web_dir, policy)
     if metrics is not None:
         app.add_middleware(Measure, metrics=metrics)

@@ -12,8 +12,8 @@ _REF = {"$ref": f"#/components/schemas/{PROBLEM}"}
 
 _MEANINGS = {
     400: "The body cannot be read.",
-    401: "This takes a key, or the one that was sent is not valid.",
-    403: "The key has not the scope for it, or the page of another site asks.",
+    401: "No key was sent, or one that is unknown, revoked or expired.",
+    403: "The key has not the scope for this, or a page of another site wants to write.",
     404: "There is no such thing.",
     405: "The method is none of this path's.",
     409: "Its state forbids this now.",

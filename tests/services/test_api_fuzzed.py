@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fuzz import fuzz, make_key, start_server
+from tests.fuzz import fuzz, start_server
 
 
 @pytest.mark.timeout(240)
@@ -13,7 +13,6 @@ def test_no_case_of_some_hundreds_is_answered_against_the_document(tmp_path: Pat
     # Enough for each operation, and the same ones in every run.
     found = fuzz(
         server.address,
-        make_key(server.address),
         tmp_path,
         *("--phases", "examples,fuzzing"),
         *("--max-examples", "24", "--generation-deterministic"),

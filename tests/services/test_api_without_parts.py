@@ -63,7 +63,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     rows = remote.embed_texts(["cat", "dog", "dog"])
     points = [Point(record(number), row) for number, row in enumerate(rows)]
     services.index.insert(target.collection, points)
-    with served_app(build_app(services, metrics=metrics)) as url:
+    with served_app(build_app(services, metrics=metrics, is_on_loopback=True)) as url:
         house = House(url, services, metrics)
         assert httpx.get(f"{url}/v1/search", params={"q": "dog"}).status_code == 200
         assert house.ready[::2] == (200, "ok")

@@ -44,14 +44,14 @@ def open_job(
     Data sets of the hub, which a name alone brings in, take the scope admin.
     """
     options = JobOptions(expected=body.expected, on_duplicate=body.on_duplicate)
+    if not isinstance(body.source, str) and reads_hub(body.source):
+        require_scope(request, Scope.ADMIN)
 
     def start() -> JobBody:
         if isinstance(body.source, str):
             return JobBody.of(services.jobs.open(body.source, options))
         return JobBody.of(services.jobs.read(body.source, options))
 
-    if not isinstance(body.source, str) and reads_hub(body.source):
-        require_scope(request, Scope.ADMIN)
     digest = digest_of(body.model_dump_json())
     job = once(services.ledger, Call("POST /v1/jobs", key, digest), start)
     response.headers["Location"] = f"/v1/jobs/{job.job_id}"
