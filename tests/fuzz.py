@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,15 +69,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     wanted = parser.parse_args(arguments).cases
     tried: Counter[int] = Counter()
     is_clean = True
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stopping:
         server = start_server(Path(folder) / "data")
+        stopping.callback(server.stop)
         while is_clean and tried.total() < wanted:
             # Each run draws anew; what it cannot find enough cases for, the next one makes up.
             per_operation = max(10, (wanted - tried.total()) // _OPERATIONS)
             found = fuzz(server.address, Path(folder), "--max-examples", str(per_operation))
             tried += found.by_status
             is_clean = found.is_clean
-        server.stop()
     if not is_clean:
         sys.stdout.write(found.report)
     answers = ", ".join(f"{status}: {count}" for status, count in sorted(tried.items()))
