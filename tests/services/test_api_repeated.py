@@ -61,10 +61,9 @@ def test_without_a_key_every_call_counts(http: httpx.Client, send: Send) -> None
 
 def test_a_refused_call_may_be_mended_under_its_key(http: httpx.Client) -> None:
     key = with_key(uuid.uuid4().hex)
-    bad = {"file": ("m.zip", b"no archive")}
-    refused = http.post("/v1/jobs/upload", files=bad, data={"kind": "archive"}, headers=key)
-    assert refused.status_code == 422
-    assert upload_manifest(http, key["Idempotency-Key"], 3).status_code == 202
+    forbidden = {"source": {"type": "archive", "path": "/etc/passwd"}}
+    assert http.post("/v1/jobs", json=forbidden, headers=key).status_code == 422
+    assert http.post("/v1/jobs", json={"source": "test"}, headers=key).status_code == 202
 
 
 def test_of_calls_at_the_same_time_one_is_done(client: Client, server_url: str) -> None:
