@@ -21,6 +21,7 @@ class PacedEmbedder:
     def __init__(self, images_per_s: float | None) -> None:
         self._pace = images_per_s
         self._device = threading.Lock()
+        self._drawing = threading.Lock()
         self._free_at = 0.0
         self._random = np.random.default_rng(0)
         self._info = ModelInfo(
@@ -66,7 +67,8 @@ class PacedEmbedder:
         """See `Embedder.close`."""
 
     def _any(self, count: int) -> Embeddings:
-        with self._device:
+        # Not the device's lock: who has its answer must not wait for the batch of another.
+        with self._drawing:
             rows = self._random.standard_normal((count, _DIM), dtype=np.float32)
         embeddings: Embeddings = rows / np.linalg.norm(rows, axis=1, keepdims=True)
         return embeddings
