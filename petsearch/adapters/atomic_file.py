@@ -1,6 +1,8 @@
 """Files that are there whole or not at all."""
 
 import errno
+import functools
+import itertools
 import os
 import secrets
 from collections.abc import Iterator
@@ -9,6 +11,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from petsearch.errors import StorageFull, Unavailable
+
+_numbers = itertools.count()
 
 
 @contextmanager
@@ -46,7 +50,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     Raises:
         StorageFull: no space left; nothing is left behind.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    temporary = path.with_name(f".{path.name}.{_tag(os.getpid())}{next(_numbers)}")
     with translated_disk_errors():
         try:
             with _create(temporary) as file:
@@ -55,6 +59,12 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
+
+
+@functools.cache
+def _tag(process: int) -> str:
+    """Tells the temporary files of this process from all others; asking the kernel is slow."""
+    return f"{process:x}-{secrets.token_hex(4)}-"
 
 
 def _create(path: Path) -> BinaryIO:
