@@ -26,6 +26,7 @@ from services.embedder.schemas import (
     TextsToEmbed,
 )
 from services.embedder.waiting import result_of, whole_body
+from services.http.metrics import MEDIA_TYPE
 
 _MAX_IMAGES = 64
 _BYTES = {"type": "string", "format": "binary"}
@@ -144,7 +145,7 @@ async def get_readyz(parts: PartsDep) -> Health:
 @router.get("/metrics", summary="For Prometheus", response_class=Response)
 async def get_metrics(parts: PartsDep) -> Response:
     """Queue, batches, stages, padding and memory in Prometheus' text format."""
-    return Response(parts.metrics.render(), media_type="text/plain; version=0.0.4")
+    return Response(parts.metrics.render(), media_type=MEDIA_TYPE)
 
 
 def _model(parts: Parts, model_id: str | None) -> ModelInfo:
