@@ -135,6 +135,15 @@ def test_no_keys_and_no_word_about_it_opens_nothing_but_loopback(
         assert keyed.client(waived).get("/v1/stats").status_code == 200
 
 
+def test_a_scope_that_is_named_twice_counts_once(keyed: KeyedApp) -> None:
+    admin = keyed.client(app := keyed.app(), keyed.make_key(Scope.ADMIN))
+    made = admin.post("/v1/keys", json={"name": "twice", "scopes": ["search", "search"]})
+    assert made.json()["key"]["scopes"] == ["search"]
+    # The document allows it, too.
+    scopes = app.openapi()["components"]["schemas"]["KeyRequest"]["properties"]["scopes"]
+    assert "uniqueItems" not in scopes
+
+
 def test_metrics_among_the_routes_are_for_admins(keyed: KeyedApp) -> None:
     app, metrics = keyed.app(anonymous_search=True), ApiMetrics()
     metrics.answered("GET", "/v1/stats", 200, 0.1)
