@@ -32,6 +32,7 @@ from petsearch.model import (
 )
 from petsearch.observability import get_logger
 from petsearch.outcomes import failed, outcome_of, quarantined
+from petsearch.perceptual_hash import hashes_of
 from petsearch.ports import Embedder, Index, JobLedger, ObjectStore
 from petsearch.preparing import Known, Prepared, Preparer
 from petsearch.process_tuning import yield_to_the_model
@@ -251,10 +252,11 @@ class Ingestor:
             )
             predictions = self._tagger.predict(model, embeddings)
         with timed(self._observer, Stage.INDEX):
+            hashes = hashes_of([prepared.grey for prepared in ready])
             points = [
-                Point(self._record(run, prepared, prediction), embedding)
-                for prepared, prediction, embedding in zip(
-                    ready, predictions, embeddings, strict=True
+                Point(self._record(run, prepared, phash, prediction), embedding)
+                for prepared, phash, prediction, embedding in zip(
+                    ready, hashes, predictions, embeddings, strict=True
                 )
             ]
             self._index.insert(collection, points)
@@ -266,7 +268,7 @@ class Ingestor:
             )
 
     def _record(
-        self, run: ChunkRun, prepared: Prepared, prediction: Prediction | None
+        self, run: ChunkRun, prepared: Prepared, phash: str, prediction: Prediction | None
     ) -> ImageRecord:
         now = self._clock()
         ref = run.ref(prepared.item)
@@ -284,7 +286,7 @@ class Ingestor:
             model_id=run.target.model.model_id,
             first_seen=ref,
             sources=(ref,),
-            phash=prepared.phash,
+            phash=phash,
         )
 
     def _discard_staged(self, items: Sequence[Item], outcomes: Sequence[Outcome]) -> None:

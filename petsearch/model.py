@@ -176,7 +176,7 @@ class ImageRecord:
     first_seen: ItemRef
     sources: tuple[ItemRef, ...] = ()
     phash: str | None = None
-    """`images.perceptual_hash`: 16 hex digits. None for images indexed before there was one."""
+    """`perceptual_hash`: 16 hex digits. None for images indexed before there was one."""
 
     @property
     def breed(self) -> str | None:
