@@ -94,7 +94,7 @@ def init(
         float, typer.Option(min=0, help="Seconds to wait for servers that do not answer yet.")
     ] = 60.0,
 ) -> None:
-    """Make the bucket and the first collection that PETSEARCH_…_URL name, where they are missing."""
+    """Make the bucket and the first collection of PETSEARCH_…_URL, where they are missing."""
     from petsearch.cli_init import initialise
 
     _configure_logging(default_level="WARNING")

@@ -1,4 +1,4 @@
-"""The command `petsearch init`: makes the bucket and the first collection, once they can be made."""
+"""The command `petsearch init`: makes the bucket and the first collection, once it can."""
 
 import time
 from collections.abc import Callable

@@ -1,7 +1,7 @@
-"""The worker's health check: `python -m services.worker.ping` ends with 0 if one on this host answers.
+"""The worker's health check: `python -m services.worker.ping` ends with 0 if one answers.
 
-The question goes over the broker to the consumer itself: one that is dead, stuck or cut off from
-Redis does not answer.
+The question goes over the broker to the consumer itself, of any worker on this host: one that is
+dead, stuck or cut off from Redis does not answer.
 """
 
 import socket
