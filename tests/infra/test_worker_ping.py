@@ -72,8 +72,6 @@ def test_two_workers_of_one_host_do_not_share_a_name(broker: str) -> None:
 def test_command_fails_where_redis_is_gone() -> None:
     env = dict(os.environ) | {"PETSEARCH_REDIS_URL": f"redis://127.0.0.1:{free_port()}/0"}
     command = [sys.executable, "-m", "services.worker.ping"]
-    done = subprocess.run(
-        command, capture_output=True, text=True, env=env, timeout=60, check=False
-    )
+    done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=60, check=False)
     assert done.returncode == 1
     assert "No worker on this host answered" in done.stderr

@@ -2,13 +2,13 @@
 
 import dataclasses
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+import typer
+from typer.testing import CliRunner
 
-from bench.scale import Inputs, Prices, add_up, point, rows
+from bench.scale import Inputs, Prices, add_up, main, point, rows
 
 DOCUMENT = (Path(__file__).parents[2] / "docs/scale.md").read_text()
 HUNDRED_MILLION = Inputs(
@@ -82,10 +82,10 @@ def test_costs_are_known_only_where_prices_and_rates_are() -> None:
 def test_the_document_shows_what_its_commands_print(command: str) -> None:
     if "--folder" in command:
         pytest.skip("measured on photos that are not in the repository")
-    done = subprocess.run(
-        [sys.executable, *command.split()[1:]], capture_output=True, text=True, check=True
-    )
-    memory, disk, nodes = (line[41:] for line in done.stdout.splitlines()[1:4])
+    app = typer.Typer()
+    app.command()(main)
+    printed = CliRunner().invoke(app, command.split()[3:]).stdout
+    memory, disk, nodes = (line[41:] for line in printed.splitlines()[1:4])
     (row,) = [line for line in DOCUMENT.splitlines() if f"`{command}`" in line]
     cells = [cell.strip() for cell in row.split("|")]
     assert {memory, disk, nodes} <= set(cells), row
