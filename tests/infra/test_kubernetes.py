@@ -214,6 +214,13 @@ def test_settings_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "127.0.0.1" in settings.allowed_hosts, "the probes ask for it"
 
 
+def test_proxy_and_api_believe_the_same_networks() -> None:
+    data = BASE["ConfigMap", "petsearch-settings"]["data"]
+    (variable,) = PODS["Deployment web"]["containers"][0]["env"]
+    assert variable["name"] == "TRUSTED_PROXIES"
+    assert variable["value"].split() == json.loads(data["PETSEARCH_TRUSTED_PROXIES"])
+
+
 def test_only_those_who_need_secrets_have_them() -> None:
     for name, pod in PODS.items():
         sources = [next(iter(source)) for source in pod["containers"][0].get("envFrom", [])]

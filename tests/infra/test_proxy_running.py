@@ -139,6 +139,18 @@ def test_a_client_cannot_make_up_where_it_comes_from(site: str, api_port: int) -
         assert answer.text == "127.0.0.1"
 
 
+def test_an_ingress_before_it_is_believed(tmp_path: Path, api_port: int) -> None:
+    env = {"API_HOST": "localhost", "API_PORT": str(api_port), "TRUSTED_PROXIES": "127.0.0.0/8"}
+    caddy = Caddy(tmp_path, "Caddyfile", env)
+    try:
+        with serving(api_port):
+            address = f"http://127.0.0.1:{caddy.ports['8080']}/v1/stats"
+            answer = httpx.get(address, headers={"X-Forwarded-For": "203.0.113.7"})
+            assert answer.text == "203.0.113.7, 127.0.0.1"
+    finally:
+        caddy.processes.end()
+
+
 def test_events_pass_as_they_are_sent(site: str, api_port: int) -> None:
     Api.first_was_read.clear()
     with (
