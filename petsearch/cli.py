@@ -99,7 +99,8 @@ def init(
 
     _configure_logging(default_level="WARNING")
     target = initialise(Settings.from_environment(), patience_s=patience, say=say)
-    say(f"Ready: collection {target.collection}, model {target.model.model_id}.")
+    if target is not None:
+        say(f"Ready: collection {target.collection}, model {target.model.model_id}.")
 
 
 @app.command()

@@ -5,21 +5,25 @@ from collections.abc import Callable
 
 from petsearch.bootstrap import build_services
 from petsearch.catalogue import Target
-from petsearch.errors import Unavailable
+from petsearch.errors import Conflict, Unavailable
 from petsearch.settings import Settings
 
 _PAUSE_S = 1.0
 
 
-def initialise(settings: Settings, *, patience_s: float, say: Callable[[str], None]) -> Target:
+def initialise(
+    settings: Settings, *, patience_s: float, say: Callable[[str], None]
+) -> Target | None:
     """Make what a new deployment lacks; what is there stays. Workers do the same at their start.
+
+    None where there is a collection already whose model the embedder has not loaded. That is said,
+    and is no failure of this command: whoever loads the model needs what waits for it.
 
     Args:
         patience_s: how long to wait for servers that do not answer yet.
 
     Raises:
         ConfigurationError: an address is missing or cannot be used.
-        Conflict: the embedder does not have the model the collection was made with.
         Unavailable: a server did not answer in time.
     """
     deadline = time.monotonic() + patience_s
@@ -30,6 +34,9 @@ def initialise(settings: Settings, *, patience_s: float, say: Callable[[str], No
             if time.monotonic() + _PAUSE_S > deadline:
                 raise
             say(f"Waiting: {error.detail}")
+        except Conflict as error:
+            say(error.detail)
+            return None
         time.sleep(_PAUSE_S)
 
 
