@@ -170,6 +170,7 @@ def evaluate(
     forgetting: Annotated[
         str | None, typer.Option(help="Photos of other things: a data set, or NAME#SPLIT.")
     ] = None,
+    forgetting_label_column: Annotated[str, typer.Option(help="Its labels.")] = "label",
     seed: Annotated[int, typer.Option(help="Of the resampling.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Folder for the report.")] = None,
     as_json: Json = False,
@@ -181,21 +182,20 @@ def evaluate(
     if template is not None and "{}" not in template:
         raise typer.BadParameter("a template holds {} where the name goes")
     _configure_logging(default_level="WARNING")
-    run(
-        EvaluateCommand(
-            model,
-            data,
-            split,
-            image_column,
-            label_column,
-            baseline,
-            template,
-            forgetting,
-            seed,
-            out,
-        ),
-        as_json=as_json,
+    command = EvaluateCommand(
+        model=model,
+        data=data,
+        split=split,
+        image_column=image_column,
+        label_column=label_column,
+        baseline=baseline,
+        template=template,
+        forgetting=forgetting,
+        forgetting_label_column=forgetting_label_column,
+        seed=seed,
+        out=out,
     )
+    run(command, as_json=as_json)
 
 
 @app.command()

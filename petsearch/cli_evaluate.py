@@ -27,6 +27,7 @@ class EvaluateCommand:
     baseline: str | None
     template: str | None
     forgetting: str | None
+    forgetting_label_column: str
     seed: int
     out: Path | None
 
@@ -78,6 +79,7 @@ def _options(command: EvaluateCommand) -> "EvaluationOptions":
         baseline=model_address(command.baseline) if command.baseline else None,
         template=command.template,
         forgetting=command.forgetting,
+        forgetting_label_column=command.forgetting_label_column,
         resampling=Resampling(seed=command.seed),
     )
 

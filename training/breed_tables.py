@@ -47,7 +47,7 @@ def breed_rows(
     values = text_values(scores, subject.labels)
     taken = counts.sum(axis=0)
     at_5 = values.precision_at.get(5)
-    species = subject.embedded.photos.species
+    species = subject.species
     return tuple(
         BreedRow(
             breed=name,

@@ -204,10 +204,7 @@ def _forgetting(
     if other is not None:
         baseline = against.model if against else None
         return forgetting_on(other, subject.model, baseline, options.resampling)
-    pairs = tuple(
-        (one.model, one.embedded.embeddings) for one in (subject, against) if one is not None
-    )
-    return forgetting_by_species(subject.embedded.photos, data, pairs, options.resampling)
+    return forgetting_by_species(subject, against, data, options.resampling)
 
 
 def _data_facts(
@@ -227,7 +224,15 @@ def _data_facts(
 
 def _facts(model: OpenClipModel) -> ModelFacts:
     info = model.info
-    return ModelFacts(info.model_id, info.dim, info.pixel_spec.height, info.device, info.precision)
+    kind, _, rest = info.spec.partition(":")
+    return ModelFacts(
+        model_id=info.model_id,
+        address=f"dir:{Path(rest).name}" if kind == "dir" else info.spec,
+        dim=info.dim,
+        image_size=info.pixel_spec.height,
+        device=info.device,
+        precision=info.precision,
+    )
 
 
 def _some(names: list[str], at_most: int = 8) -> str:

@@ -57,6 +57,8 @@ class ModelFacts:
     """Which model."""
 
     model_id: str
+    address: str
+    """How it was named, of a folder only its own name: `dir:pets-base`."""
     dim: int
     image_size: int
     device: str

@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from petsearch.adapters.open_clip_model import OpenClipModel
-from petsearch.model import Embeddings
 from training.embedding import embed_photos, embed_texts
 from training.figures import Forgetting, Measured, Protocol, figure_of
-from training.measuring import right_at_top1
+from training.measuring import Subject, right_at_top1
 from training.photos import LabelledPhotos
 from training.resampling import Resampling, mean_of
 
@@ -53,35 +52,31 @@ def forgetting_on(
 
 
 def forgetting_by_species(
-    photos: LabelledPhotos,
-    data: str,
-    subjects: tuple[tuple[OpenClipModel, Embeddings], ...],
-    resampling: Resampling,
+    subject: Subject, baseline: Subject | None, data: str, resampling: Resampling
 ) -> Forgetting:
     """Cat or dog by six words, of photos that are embedded already.
 
     Args:
-        photos: what was measured.
+        subject: the model and the photos that were measured.
+        baseline: another model with the same photos.
         data: what protocols call their data set.
-        subjects: the model and then the baseline, if there is one, with the photos' embeddings.
         resampling: of the photos.
     """
-    species = photos.species
-    if set(species) != set(_SPECIES_WORDS):
+    if set(subject.species) != set(_SPECIES_WORDS):
         return Forgetting(
             "Not measured: no data set was named for it (--forgetting), and these photos are not "
             "of cats and dogs whose species is known.",
             None,
         )
-    truth = np.array([str(name) for name in species])[photos.labels]
-    measured = [_species_words(photos, data, truth, subject) for subject in subjects]
+    truth = np.array([str(name) for name in subject.species])[subject.labels]
+    measured = _species_words(subject, data, truth)
+    against = _species_words(baseline, data, truth) if baseline else None
     what = (
         "No data set was named for it (--forgetting), so this says little: whether a photo is "
         "nearest to one of its species' words (cat, kitten, feline; dog, puppy, canine), none of "
         "which is a breed."
     )
-    against = measured[1] if len(measured) > 1 else None
-    return Forgetting(what, figure_of(_KEY, measured[0], against, resampling))
+    return Forgetting(what, figure_of(_KEY, measured, against, resampling))
 
 
 def _top1(model: OpenClipModel, other: OtherPhotos) -> Measured:
@@ -91,18 +86,12 @@ def _top1(model: OpenClipModel, other: OtherPhotos) -> Measured:
     return _measured("top-1", right, embedded.photos, other.data, embedded.photos.class_names)
 
 
-def _species_words(
-    photos: LabelledPhotos,
-    data: str,
-    truth: NDArray[np.str_],
-    subject: tuple[OpenClipModel, Embeddings],
-) -> Measured:
-    model, embeddings = subject
+def _species_words(subject: Subject, data: str, truth: NDArray[np.str_]) -> Measured:
     words = tuple(word for several in _SPECIES_WORDS.values() for word in several)
     meaning = np.array([name for name, several in _SPECIES_WORDS.items() for _ in several])
-    scores = embeddings @ embed_texts(model, words, (TEMPLATE,)).T
+    scores = subject.embedded.embeddings @ embed_texts(subject.model, words, (TEMPLATE,)).T
     right = meaning[scores.argmax(axis=1)] == truth
-    return _measured("species top-1 by six words", right, photos, data, words)
+    return _measured("species top-1 by six words", right, subject.embedded.photos, data, words)
 
 
 def _measured(

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from petsearch.adapters.open_clip_model import OpenClipModel
 from petsearch.model import Embeddings
+from petsearch.prompts import species_of
 from training.embedding import EmbeddedPhotos, embed_texts
 from training.figures import Measured, Protocol
 from training.metrics import RetrievalValues, mean_per_class_recall, retrieval_values
@@ -52,6 +53,12 @@ class Subject:
         """In the order of labels."""
         return self.embedded.photos.class_names
 
+    @property
+    def species(self) -> tuple[str | None, ...]:
+        """Of each class: as the model's labels say, else as Oxford-IIIT Pet does."""
+        known = {label.breed: label.species for label in self.model.info.labels}
+        return tuple(known.get(name) or species_of(name) for name in self.class_names)
+
     def class_scores(self, prompts: PromptSet) -> NDArray[np.float32]:
         """Cosine `(photos, classes)`."""
         classes = embed_texts(self.model, self.class_names, prompts.templates)
@@ -67,15 +74,15 @@ def prompt_sets(templates: Sequence[str]) -> tuple[PromptSet, PromptSet]:
 
 def measure(subject: Subject, prompts: Sequence[PromptSet], data: str) -> dict[str, Measured]:
     """Every figure by its key; `data` is what protocols call the data set."""
-    measured: dict[str, Measured] = {}
+    classified: dict[str, Measured] = {}
+    found: dict[str, Measured] = {}
     for prompt_set in prompts:
         scores = subject.class_scores(prompt_set)
         base = _protocol(subject, data, prompt_set)
-        measured |= _classification(subject.labels, scores, prompt_set.name, base)
-        measured |= _text_queries(subject.labels, scores, prompt_set.name, base)
-    measured |= _species(subject, prompts[0], data)
-    measured |= _photo_queries(subject, data)
-    return measured
+        classified |= _classification(subject.labels, scores, prompt_set.name, base)
+        found |= _text_queries(subject.labels, scores, prompt_set.name, base)
+    classified |= _species(subject, prompts[0], data)
+    return classified | found | _photo_queries(subject, data)
 
 
 def right_at_top1(scores: NDArray[np.floating], labels: NDArray[np.integer]) -> NDArray[np.bool_]:
@@ -181,7 +188,7 @@ def _retrieval(key: str, values: RetrievalValues, protocol: Protocol) -> dict[st
 
 def _species(subject: Subject, prompts: PromptSet, data: str) -> dict[str, Measured]:
     """Cat or dog, where the species of every class is known and there are two."""
-    of_class = subject.embedded.photos.species
+    of_class = subject.species
     names = tuple(sorted({species for species in of_class if species}))
     if None in of_class or len(names) < 2:
         return {}

@@ -68,11 +68,11 @@ def curve_of(kind: str, shares: NDArray[np.float64], right: NDArray[np.float64])
 
 def _calibrated(subject: Subject, config: DataConfig) -> list[Curve]:
     photos = subject.embedded.photos
-    if None in photos.species:
+    if None in subject.species:
         raise ConfigurationError("The species of some classes is not known.")
     if np.bincount(photos.labels).min() < 4:
         raise ConfigurationError("A class has fewer than four photos; two halves need two each.")
-    species = [str(name) for name in photos.species]
+    species = [str(name) for name in subject.species]
     labels = [Label(*pair) for pair in zip(photos.class_names, species, strict=True)]
     gallery = Gallery(
         subject.embedded.embeddings,

@@ -33,11 +33,11 @@ table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nu
 th, td { text-align: left; padding: 5px 10px 5px 0; border-bottom: 1px solid var(--line);
   vertical-align: top; } th { color: var(--soft); font-weight: 600; font-size: .85rem; }
 td.n, th.n { text-align: right; white-space: nowrap; }
-.pair { display: grid; grid-template-columns: minmax(180px, 1fr) auto; gap: 12px;
+.pair { display: grid; grid-template-columns: minmax(150px, 2fr) 5fr; gap: 12px;
   padding: 10px 0; border-top: 1px solid var(--line); align-items: center; }
 .pair div { display: flex; gap: 6px; flex-wrap: wrap; }
 .pair img { height: 92px; border-radius: 6px; display: block; }
-.curves { display: flex; flex-wrap: wrap; gap: 22px; } figure { margin: 0; max-width: 282px; }
+.curves { display: flex; flex-wrap: wrap; gap: 22px; } figure { margin: 0; max-width: 234px; }
 figcaption { font-size: .85rem; }
 svg { max-width: 100%; height: auto; } svg.bar { vertical-align: middle; }
 svg text { fill: var(--ink); font-size: 12.5px; }

@@ -7,9 +7,9 @@ from training.figures import Curve, Figure
 from training.resampling import Estimate
 
 _ROW = 26
-_LABEL = 250
-_PLOT = 420
-_VALUE = 190
+_LABEL = 310
+_PLOT = 440
+_VALUE = 150
 
 
 def intervals(figures: Sequence[Figure], labels: Sequence[str]) -> str:
@@ -62,7 +62,7 @@ def confusion(matrix: Sequence[Sequence[int]], names: Sequence[str]) -> str:
 
 def reliability(curve: Curve) -> str:
     """Confidence against the share that is right; on the diagonal, confidences hold."""
-    side, margin = 230, 38
+    side, margin = 184, 36
     points = [(margin + side * b.share, 10 + side * (1 - b.right), b) for b in curve.bins]
     line = " ".join(f"{x:.1f},{y:.1f}" for x, y, _ in points)
     ticks = "".join(
