@@ -1,14 +1,15 @@
 """Embeddings of texts and of labelled photos, in batches."""
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from petsearch.adapters.open_clip_model import OpenClipModel
 from petsearch.errors import InvalidInput
-from petsearch.model import Embeddings, Pixels
+from petsearch.model import Embeddings, Pixels, PixelSpec
 from petsearch.prompts import apply_templates
 from training.photos import BrokenPhoto, LabelledPhotos
 
@@ -52,35 +53,38 @@ def embed_photos(
     Raises:
         InvalidInput: no photo can be decoded.
     """
+    read = partial(_pixels_or_reason, photos, model.info.pixel_spec)
     good: list[int] = []
     broken: list[BrokenPhoto] = []
     embeddings: list[Embeddings] = []
-
-    def decoded(index: int) -> Pixels | BrokenPhoto:
-        try:
-            return photos.pixels(index, model.info.pixel_spec)
-        except InvalidInput as error:
-            return BrokenPhoto(photos.name(index), error.detail)
-
-    with ThreadPoolExecutor(_DECODERS) as pool:
-        batches = [range(i, min(i + BATCH_SIZE, len(photos))) for i in _starts(len(photos))]
-        waiting: list[Future[Pixels | BrokenPhoto]] = []
-        for batch, following in zip(batches, [*batches[1:], range(0)], strict=True):
-            current = waiting or [pool.submit(decoded, index) for index in batch]
-            waiting = [pool.submit(decoded, index) for index in following]
-            results = [future.result() for future in current]
-            pixels = [result for result in results if not isinstance(result, BrokenPhoto)]
-            broken += [result for result in results if isinstance(result, BrokenPhoto)]
-            pairs = zip(batch, results, strict=True)
-            good += [index for index, result in pairs if not isinstance(result, BrokenPhoto)]
-            if pixels:
-                embeddings.append(model.encode_pixels(np.stack(pixels)))
-            if on_photos:
-                on_photos(len(batch))
+    for batch, results in _ahead(read, len(photos)):
+        pairs = list(zip(batch, results, strict=True))
+        broken += [result for result in results if isinstance(result, BrokenPhoto)]
+        good += [index for index, result in pairs if not isinstance(result, BrokenPhoto)]
+        pixels = [result for result in results if not isinstance(result, BrokenPhoto)]
+        if pixels:
+            embeddings.append(model.encode_pixels(np.stack(pixels)))
+        if on_photos:
+            on_photos(len(batch))
     if not good:
         raise InvalidInput(f"None of the {len(photos)} photos can be decoded.")
     return EmbeddedPhotos(photos.subset(good), np.concatenate(embeddings), tuple(broken))
 
 
-def _starts(count: int) -> range:
-    return range(0, count, BATCH_SIZE)
+def _pixels_or_reason(photos: LabelledPhotos, spec: PixelSpec, index: int) -> Pixels | BrokenPhoto:
+    try:
+        return photos.pixels(index, spec)
+    except InvalidInput as error:
+        return BrokenPhoto(photos.name(index), error.detail)
+
+
+def _ahead(
+    read: Callable[[int], Pixels | BrokenPhoto], count: int
+) -> Iterator[tuple[range, list[Pixels | BrokenPhoto]]]:
+    """Batches of 0..count as they are read, each while the one before it is being used."""
+    batches = [range(i, min(i + BATCH_SIZE, count)) for i in range(0, count, BATCH_SIZE)]
+    with ThreadPoolExecutor(_DECODERS) as pool:
+        waiting = [pool.submit(read, index) for index in batches[0]] if batches else []
+        for batch, following in zip(batches, [*batches[1:], range(0)], strict=True):
+            current, waiting = waiting, [pool.submit(read, index) for index in following]
+            yield batch, [future.result() for future in current]

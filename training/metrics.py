@@ -50,8 +50,8 @@ def retrieval_values(scores: Scores, relevant: Relevance, depths: Sequence[int])
     ranked = _ranked(scores, relevant, max(depths, default=1))
     firsts = {k: ranked[:, :k] for k in depths}
     return RetrievalValues(
-        precision_at={k: np.asarray(first.mean(axis=1)) for k, first in firsts.items()},
-        recall_at={k: first.any(axis=1).astype(np.float64) for k, first in firsts.items()},
+        precision_at={k: first.mean(axis=1) for k, first in firsts.items()},
+        recall_at={k: first.max(axis=1).astype(np.float64) for k, first in firsts.items()},
         average_precision=_average_precisions(ranked),
     )
 

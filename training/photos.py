@@ -40,7 +40,7 @@ class BrokenPhoto:
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LabelledPhotos:
     """Photos with their classes. Their bytes stay on the disk until they are read.
 
