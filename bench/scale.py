@@ -9,8 +9,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 import typer
 
@@ -193,6 +194,9 @@ def _bytes(value: float) -> str:
     return f"{value:,.2f} TB"
 
 
+_Result = TypeVar("_Result")
+
+
 @dataclass(frozen=True)
 class Measured:
     """Means over real photos."""
@@ -211,15 +215,15 @@ def measure(files: list[Path]) -> Measured:
     totals = [0.0] * 6
     for file in files:
         data = file.read_bytes()
-        decoded, decode_s = _timed(lambda data=data: decode(data, ImageLimits()))
-        display, display_s = _timed(lambda picture=decoded.picture: display_copy(picture))
-        thumb, thumb_s = _timed(lambda picture=decoded.picture: thumbnail(picture))
+        decoded, decode_s = _timed(partial(decode, data, ImageLimits()))
+        display, display_s = _timed(partial(display_copy, decoded.picture))
+        thumb, thumb_s = _timed(partial(thumbnail, decoded.picture))
         one = (len(data), len(display), len(thumb), decode_s, display_s, thumb_s)
         totals = [total + value for total, value in zip(totals, one, strict=True)]
     return Measured(len(files), *(total / len(files) for total in totals))
 
 
-def _timed(work: Callable[[], object]) -> tuple[object, float]:
+def _timed(work: Callable[[], _Result]) -> tuple[_Result, float]:
     started = time.process_time()
     result = work()
     return result, time.process_time() - started
