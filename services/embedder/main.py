@@ -12,6 +12,7 @@ from services.embedder.app import build_app
 from services.embedder.decoding import Decoder
 from services.embedder.metrics import EmbedderMetrics
 from services.embedder.parts import Parts
+from services.http.draining import Draining, DrainingGuard
 
 
 def create_app() -> FastAPI:
@@ -26,12 +27,16 @@ def create_app() -> FastAPI:
     embedder = load_embedder(settings, metrics)
     decoder = Decoder(image_limits(settings))
 
+    draining = Draining()
+
     @asynccontextmanager
     async def close_at_end(_: FastAPI) -> AsyncIterator[None]:
-        yield
+        with draining.on_signals(settings.drain_s):
+            yield
         decoder.close()
         embedder.close()
 
     app = build_app(Parts(embedder, decoder, metrics))
+    app.add_middleware(DrainingGuard, draining=draining)
     app.router.lifespan_context = close_at_end
     return app

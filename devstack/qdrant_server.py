@@ -1,6 +1,6 @@
-"""A small Qdrant server for tests: the REST calls that our adapter makes, over the client's memory.
+"""A small Qdrant server: the REST calls that our adapters make, over the client's memory.
 
-`python -m tests.qdrant_server --port 6333`. It lives as long as its process and keeps nothing.
+`python -m devstack.qdrant_server --port 6333`. It lives as long as its process and keeps nothing.
 Unlike the client's local mode it refuses a filter on a field without a payload index, as a server
 in strict mode does.
 """
