@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from devstack import parts
-from devstack.addresses import free_port
+from devstack.addresses import answers_http, free_port
 from petsearch.client import Client
 from petsearch.model import JsonDict
 from tests import pictures
@@ -73,6 +73,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
             process.start()
         watched = Watched(stack, f"http://127.0.0.1:{port}")
         wait_for(lambda: "a dependency is down" in stack.workers[0].log)
+        wait_for(answers_http(f"{stack.api_url}/livez"))
         checks = watched.become(503, "unavailable")
         assert all(answer != "ok" for answer in checks.values()), checks
         for process in (stack.qdrant, stack.redis, stack.s3, stack.embedder):
@@ -124,6 +125,7 @@ CASES: dict[str, tuple[str, int, str, Away]] = {
         (lambda stack: stack.s3_proxy.cut(), lambda stack: stack.s3_proxy.restore()),
     ),
     "store hangs": ("store", 503, "unavailable", _stopped(lambda stack: stack.s3)),
+    "embedder hangs": ("embedder", 200, "degraded", _stopped(lambda stack: stack.embedder)),
     "embedder killed": ("embedder", 200, "degraded", _killed(lambda stack: stack.embedder)),
 }
 
