@@ -23,7 +23,7 @@ COUNT = 30
 
 def petsearch(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "petsearch", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, timeout=240)
 
 
 def told(address: str, secret: str) -> JsonDict:

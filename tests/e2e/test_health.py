@@ -20,7 +20,7 @@ from tests.stack import Stack
 
 SOON_S = 15.0
 """Within this an outage must be told."""
-PATIENCE_S = 120.0
+PATIENCE_S = 240.0
 
 
 @dataclass
