@@ -7,6 +7,7 @@ from fastapi import FastAPI
 
 from petsearch.observability import configure_logging
 from petsearch.opening import image_limits, load_embedder
+from petsearch.process_tuning import MemoryTrimmer
 from petsearch.settings import Settings
 from services.embedder.app import build_app
 from services.embedder.decoding import Decoder
@@ -26,13 +27,15 @@ def create_app() -> FastAPI:
     metrics = EmbedderMetrics()
     embedder = load_embedder(settings, metrics)
     decoder = Decoder(image_limits(settings))
-
+    trimmer = MemoryTrimmer()
     draining = Draining()
 
     @asynccontextmanager
     async def close_at_end(_: FastAPI) -> AsyncIterator[None]:
+        trimmer.start()
         with draining.on_signals(settings.drain_s):
             yield
+        trimmer.stop()
         decoder.close()
         embedder.close()
 
