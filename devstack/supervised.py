@@ -52,6 +52,8 @@ class Supervised:
 
     def wait(self) -> None:
         """Wait for the end after `tell_to_stop`; SIGKILL if it takes too long."""
+        if self._thread.ident is None:
+            return  # it was never started
         self._thread.join(STOP_S)
         if self._thread.is_alive():
             self._say(f"does not end within {STOP_S:.0f} s: killed")
