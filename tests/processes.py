@@ -5,10 +5,12 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from devstack.addresses import Answers
 from devstack.parts import Part
 
 START_S = 180.0
@@ -118,7 +120,18 @@ class Processes:
     ) -> None:
         self.end()
 
-    def add(self, part: Part) -> Process:
+    def add(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        answers: Answers,
+        env: Mapping[str, str] | None = None,
+    ) -> Process:
+        """A process of that name, started."""
+        return self.add_part(Part(name, tuple(command), answers, env or {}))
+
+    def add_part(self, part: Part) -> Process:
         """A process of a part, started."""
         process = self.prepare(part)
         process.start()

@@ -119,7 +119,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
         *("--apis", "2", "--embedders", "2", "--workers", "1"),
     )
     with Processes(tmp_path_factory.mktemp("stack")) as processes:
-        launcher = processes.add(Part("launcher", command, lambda: True, ENV))
+        launcher = processes.add_part(Part("launcher", command, lambda: True, ENV))
         try:
             yield RunningStack(launcher)
         finally:

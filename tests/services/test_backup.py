@@ -42,7 +42,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeSettings]:
         folder = tmp_path_factory.mktemp("servers")
         redis_port, numbers = free_port(), count()
         processes = opened.enter_context(Processes(folder / "logs"))
-        redis = processes.add(parts.redis_server(folder / "redis", redis_port))
+        redis = processes.add_part(parts.redis_server(folder / "redis", redis_port))
         s3 = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
         s3.start()
         opened.callback(s3.stop)

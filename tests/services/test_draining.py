@@ -46,7 +46,7 @@ def start(processes: Processes, seconds: float) -> tuple[Process, str]:
     url = f"http://127.0.0.1:{port}"
     program = PROGRAM.format(seconds=seconds, port=port)
     command = (sys.executable, "-c", program)
-    server = processes.add(Part("server", command, answers_http(f"{url}/readyz")))
+    server = processes.add_part(Part("server", command, answers_http(f"{url}/readyz")))
     server.wait_until_up()
     return server, url
 
