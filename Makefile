@@ -9,7 +9,7 @@ PORT ?= 8000
 SOURCE ?=
 MODEL ?=
 
-.PHONY: help setup check format test test-real fuzz soak demo lock bench bench-embedder bench-ingest bench-memory bench-redis bench-api bench-ann bench-quality screenshots clean
+.PHONY: help setup check format test test-real fuzz soak demo up stack lock bench bench-embedder bench-ingest bench-memory bench-redis bench-api bench-ann bench-quality screenshots clean
 
 help: ## List these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -50,6 +50,17 @@ soak: setup ## Ingest 2,000 photos while everything fails [PHOTOS=…] [KILLS=�
 demo: setup ## Serve a catalogue to look at [SOURCE=oxford-pets | SOURCE=<folder>] [MODEL=…] [PORT=…]
 	@exec $(BIN)/petsearch demo --data-dir '$(DATA_DIR)/$(or $(subst /,_,$(SOURCE)),sample)' \
 	  --source '$(SOURCE)' --model '$(MODEL)' --port $(PORT)
+
+up: ## Build and start everything with Docker, and wait until it is ready [WORKERS=…]
+	@command -v docker >/dev/null || { echo "There is no docker command here. Install Docker with its compose plugin, or do without it: make stack (the same services as processes), make demo (one process)."; exit 1; }
+	@docker compose version >/dev/null 2>&1 || { echo "docker has no compose plugin: install docker-compose-plugin (Debian) or docker-compose (brew)."; exit 1; }
+	@docker info >/dev/null 2>&1 || { echo "No Docker engine answers: start it (Docker Desktop, or systemctl start docker), or say by DOCKER_HOST where it is. Without one: make stack."; exit 1; }
+	docker compose up --build --detach --wait $(if $(WORKERS),--scale worker=$(WORKERS))
+	@echo "petsearch is ready: http://$$(docker compose port web 8080)   Logs: docker compose logs -f   Stop: docker compose down"
+
+stack: setup ## The distributed shape without Docker: services as processes [APIS=…] [EMBEDDERS=…] [WORKERS=…] [PORT=…]
+	@exec $(BIN)/python -m devstack --port $(PORT) $(if $(APIS),--apis $(APIS)) \
+	  $(if $(EMBEDDERS),--embedders $(EMBEDDERS)) $(if $(WORKERS),--workers $(WORKERS))
 
 lock: setup ## Resolve the newest versions that work together into constraints.txt
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \

@@ -14,9 +14,11 @@ import redis
 from petsearch import object_keys
 from petsearch.adapters.celery_queue import CeleryQueue, make_celery
 from petsearch.adapters.impatient_redis import impatient
+from petsearch.adapters.redis_copy import RedisCopy
 from petsearch.adapters.redis_keys import RedisKeys
 from petsearch.adapters.redis_ledger import RedisLedger
 from petsearch.adapters.redis_limits import RedisLimiter
+from petsearch.backup import Kept
 from petsearch.catalogue import Catalogue, Target
 from petsearch.chunk_worker import ChunkWorker
 from petsearch.dependency_gate import DependencyGate
@@ -36,6 +38,7 @@ from petsearch.opening import (
     open_embedder,
     open_index,
     open_redis,
+    open_snapshots,
     open_store,
     source_context,
 )
@@ -160,6 +163,8 @@ class Storage:
     ledger: JobLedger
     dispatcher: Dispatcher
     clock: Callable[[], datetime]
+    kept: Kept
+    """All of it as it is backed up."""
 
 
 @contextmanager
@@ -193,7 +198,8 @@ def open_storage(settings: Settings) -> Iterator[Storage]:
         opened.callback(celery_app.close)
         ledger = RedisLedger(client)
         dispatcher = _make_dispatcher(settings, ledger, CeleryQueue(celery_app))
-        yield Storage(settings, index, store, ledger, dispatcher, _now)
+        kept = Kept(index, store, RedisCopy(client), open_snapshots(settings, opened))
+        yield Storage(settings, index, store, ledger, dispatcher, _now, kept)
 
 
 def build_services(

@@ -68,13 +68,20 @@ class Catalogue:
             Conflict: the embedder does not have the model the collection was made with.
         """
         collection = self.collection()
-        wanted = model_id_of(collection)
+        return Target(collection, self.model(model_id_of(collection)))
+
+    def model(self, model_id: str) -> ModelInfo:
+        """A model of the embedder. Asks the embedder only.
+
+        Raises:
+            Conflict: the embedder does not have it.
+        """
         loaded = self._embedder.models()
         for model in loaded:
-            if model.model_id == wanted:
-                return Target(collection, model)
+            if model.model_id == model_id:
+                return model
         names = ", ".join(model.model_id for model in loaded)
         raise Conflict(
-            f"The photos are indexed with the model {wanted!r}, which is not loaded (loaded: "
+            f"The photos are indexed with the model {model_id!r}, which is not loaded (loaded: "
             f"{names}). Serve that model again, or start with a new data folder and ingest again."
         )

@@ -233,6 +233,46 @@ def reconcile(
         raise typer.Exit(EXIT_PARTLY)
 
 
+@app.command()
+def backup(
+    *,
+    out: Annotated[
+        str, typer.Option(help="A new folder, or s3+http://<host>:<port>/<bucket>/<prefix>.")
+    ],
+    objects: Annotated[
+        bool, typer.Option("--objects", help="Copy the photos too, not only the list of them.")
+    ] = False,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Of a stopped `serve`; else PETSEARCH_…_URL say where.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Back up index, jobs, keys and the list of objects, with a checksum of every part."""
+    from petsearch.cli_backup import backup as run
+
+    _configure_logging(default_level="WARNING")
+    run(out, data_dir, with_objects=objects, as_json=as_json)
+
+
+@app.command()
+def restore(
+    *,
+    place: Annotated[str, typer.Argument(help="What `backup --out` was given.")],
+    into_existing: Annotated[
+        bool, typer.Option("--into-existing", help="Also where there are photos or jobs already.")
+    ] = False,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="For `serve`, stopped; else PETSEARCH_…_URL say where.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Check a backup and restore it. Cut off, it goes on when it is run again."""
+    from petsearch.cli_backup import restore as run
+
+    _configure_logging(default_level="WARNING")
+    run(place, data_dir, into_existing=into_existing, as_json=as_json)
+
+
 def _print_found(answer: JsonDict) -> None:
     if answer["searched_for"]:
         say(f"Searched for: {answer['searched_for']}")

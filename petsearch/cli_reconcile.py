@@ -2,20 +2,18 @@
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 
-from petsearch.bootstrap import Storage, open_storage
+from petsearch.bootstrap import Storage
+from petsearch.cli_storage import opened_storage
 from petsearch.errors import ConfigurationError
 from petsearch.model import JsonDict
 from petsearch.opening import image_limits
 from petsearch.reconcile import Damage, Finding, Reconciler, Report
 from petsearch.reingesting import Reingesting
-from petsearch.settings import Settings
 
 _WORDS = {
     Damage.HALF_DELETED: ("deletes that were cut off", "finished"),
@@ -38,7 +36,7 @@ def reconcile(data_dir: Path | None, *, fix: bool, as_json: bool) -> bool:
         ConfigurationError: the folder is in use or no data folder, or an address is missing.
         Unavailable: a server does not answer.
     """
-    with _storage(data_dir) as storage:
+    with opened_storage(data_dir) as storage:
         reconciler = _reconciler(storage)
         reingesting = Reingesting(
             store=storage.store,
@@ -69,29 +67,6 @@ def _reconciler(storage: Storage) -> Reconciler:
         limits=image_limits(storage.settings),
         clock=storage.clock,
     )
-
-
-@contextmanager
-def _storage(data_dir: Path | None) -> Iterator[Storage]:
-    if data_dir is None:
-        settings = Settings.from_environment()
-        if not settings.index_url:
-            raise ConfigurationError(
-                "Say what to compare: --data-dir of a single-process server that is stopped, or "
-                "PETSEARCH_INDEX_URL, PETSEARCH_STORE_URL and PETSEARCH_REDIS_URL."
-            )
-        with open_storage(settings) as storage:
-            yield storage
-        return
-    # Not above: a worker's image has no web server.
-    from petsearch.standalone import StandaloneOptions, locked, standalone_settings
-
-    if not (data_dir / "index").is_dir():
-        raise ConfigurationError(f"{data_dir} is no data folder of petsearch.")
-    with locked(data_dir):
-        settings = standalone_settings(StandaloneOptions(data_dir, model=""))
-        with open_storage(settings) as storage:
-            yield storage
 
 
 def _print(report: Report, job_id: str | None, *, asked_to_fix: bool) -> None:

@@ -20,6 +20,7 @@ from petsearch.errors import (
     TooLarge,
     Unavailable,
 )
+from petsearch.failover import FailoverTransport, split_addresses
 from petsearch.model import JsonDict
 
 _ERROR_OF: Mapping[int, type[PetsearchError]] = {
@@ -51,10 +52,14 @@ class Client:
     """Calls a petsearch server.
 
     Args:
-        base_url: such as `http://127.0.0.1:8000`.
+        base_url: such as `http://127.0.0.1:8000`. Several servers of one service are written with
+            commas: one that cannot be connected to is passed over.
         api_key: `ps_…`, for a server that asks for one.
         timeout_s: of one call.
         transport: an httpx transport, for other ways to reach a server.
+
+    Raises:
+        ConfigurationError: `base_url` is no address.
     """
 
     def __init__(
@@ -66,11 +71,16 @@ class Client:
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self._base_url = base_url
+        first, *others = split_addresses(base_url)
+        if transport is None:
+            # With others to ask, one that refuses is not tried again first.
+            transport = httpx.HTTPTransport(retries=0 if others else 2)
+            transport = FailoverTransport((first, *others), transport) if others else transport
         self._http = httpx.Client(
-            base_url=base_url,
+            base_url=first,
             timeout=timeout_s,
             headers={"Authorization": f"Bearer {api_key}"} if api_key else None,
-            transport=transport or httpx.HTTPTransport(retries=2),
+            transport=transport,
         )
 
     def __enter__(self) -> Self:

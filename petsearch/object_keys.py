@@ -9,6 +9,8 @@ DISPLAYS = "display/"
 THUMBNAILS = "thumbs/"
 TOMBSTONES = "tombstones/"
 STAGING = "staging/"
+RESTORES = "restores/"
+"""Below it a restore notes what it is at, so that it can go on after it was cut off."""
 _NO_NAMES = frozenset(("", ".", ".."))
 
 
@@ -100,6 +102,11 @@ def outcomes(job_id: str, chunk_no: int) -> str:
 def outcomes_prefix(job_id: str) -> str:
     """All outcomes of a job; the keys sort by chunk number."""
     return f"jobs/{job_id}/outcomes/"
+
+
+def restore(backup: str) -> str:
+    """Is there while a backup, named by the SHA-256 of its manifest, is being restored."""
+    return f"{RESTORES}{backup}"
 
 
 def model_source(model_id: str) -> str:

@@ -15,13 +15,14 @@ from petsearch.adapters.filesystem_store import FilesystemStore
 from petsearch.adapters.model_sources import ModelSource, resolve_model
 from petsearch.adapters.private_redis import PrivateRedis
 from petsearch.adapters.url_fetcher import UrlFetcher
+from petsearch.backup_format import Place
 from petsearch.batching import BatchingOptions, BatchObserver
 from petsearch.batching_embedder import BatchingEmbedder
 from petsearch.catalogue import model_id_of
 from petsearch.errors import ConfigurationError, NotFound
 from petsearch.images import ImageLimits
 from petsearch.observability import get_logger
-from petsearch.ports import ClipModel, Embedder, Index, ObjectStore
+from petsearch.ports import ClipModel, Embedder, Index, ObjectStore, Snapshots
 from petsearch.process_tuning import tune_process
 from petsearch.settings import Settings
 from petsearch.sources.spec import SourceContext
@@ -113,6 +114,34 @@ def open_index(settings: Settings) -> Index:
         )
         return qdrant_index.QdrantIndex(client, options)
     raise _unknown_address("INDEX_URL", url, "http://<host>:<port>, edge:<dir>")
+
+
+def open_snapshots(settings: Settings, opened: ExitStack) -> Snapshots | None:
+    """What makes snapshots of the index; None in this process, where nothing does."""
+    if not settings.index_url.startswith(("http://", "https://")):
+        return None
+    with _extra("storage"):
+        from petsearch.adapters.qdrant_snapshots import QdrantSnapshots
+    key = settings.qdrant_api_key.get_secret_value()
+    snapshots = QdrantSnapshots(settings.index_url, api_key=key or None)
+    opened.callback(snapshots.close)
+    return snapshots
+
+
+def open_place(settings: Settings, address: str) -> Place:
+    """Where a backup lies: a folder, or `s3+http://<host>:<port>/<bucket>/<prefix>` with our keys.
+
+    Raises:
+        ConfigurationError: the address names no bucket, or a key is missing.
+    """
+    if not address.startswith(("s3+http://", "s3+https://")):
+        return Place(FilesystemStore(Path(address)))
+    scheme, _, rest = address.partition("://")
+    host, _, path = rest.partition("/")
+    bucket, _, prefix = path.strip("/").partition("/")
+    bucket_url = f"{scheme}://{host}/{bucket}"
+    store = open_store(settings.model_copy(update={"store_url": bucket_url}))
+    return Place(store, f"{prefix}/" if prefix else "")
 
 
 def open_redis(url: str, opened: ExitStack) -> tuple[str, redis.Redis]:

@@ -4,7 +4,8 @@ Every method may raise `Unavailable` when the thing behind the port does not ans
 suite per port (tests/contract) runs over every adapter.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -23,6 +24,7 @@ from petsearch.model import (
     ImageRecord,
     ItemStatus,
     Job,
+    JsonDict,
     ModelInfo,
     ModelUsage,
     NewJob,
@@ -125,6 +127,9 @@ class Index(Protocol):
             NotFound: there is no such point.
         """
 
+    def read_points(self, collection: str, image_ids: Sequence[str]) -> list[Point]:
+        """Records with embeddings of those of `image_ids` that exist."""
+
     def search(
         self,
         collection: str,
@@ -174,6 +179,23 @@ class Index(Protocol):
 
     def close(self) -> None:
         """Flush and release."""
+
+
+class Snapshots(Protocol):
+    """Copies of whole collections that an index server makes and takes by itself."""
+
+    def is_whole(self, collection: str) -> bool:
+        """Whether the server that is asked holds all of it; a snapshot has only what it holds."""
+
+    def made(self, collection: str) -> AbstractContextManager[Iterator[bytes]]:
+        """A new snapshot, streamed; the server's own copy is deleted at the end."""
+
+    def recover(self, collection: str, file: BinaryIO, sha256: str) -> None:
+        """Replace `collection`, or make it, from a snapshot.
+
+        Raises:
+            InvalidInput: the server takes it for damaged, or for another version's.
+        """
 
 
 @dataclass(frozen=True)
@@ -250,6 +272,19 @@ class ObjectStore(Protocol):
 
     def ping(self) -> None:
         """Return if the store answers, raise `Unavailable` otherwise."""
+
+
+class LedgerCopy(Protocol):
+    """Everything that is kept in the ledger's server, to be written elsewhere."""
+
+    def counts(self) -> tuple[int, int]:
+        """How many jobs and how many API keys there are."""
+
+    def export(self) -> Iterator[JsonDict]:
+        """Every entry that does not expire, as JSON. Each job is read at one moment."""
+
+    def load(self, entries: Iterable[JsonDict]) -> None:
+        """Write what `export` read; what has the same name is replaced. May be repeated."""
 
 
 @dataclass(frozen=True)

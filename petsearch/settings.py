@@ -75,6 +75,7 @@ class Settings(BaseSettings):
     decode_threads: int = Field(0, ge=0, description="0: one per core")
     ingest_batch_size: int = Field(16, gt=0, description="photos embedded at a time")
     metrics_port: int = Field(0, ge=0, le=65535, description="of a worker or the API; 0: none")
+    drain_s: float = Field(5.0, ge=0, description="between SIGTERM and the end of API, embedder")
     cached_query_texts: int = Field(10_000, gt=0, description="query embeddings kept in memory")
     log_level: str = "INFO"
     log_json: bool = False

@@ -3,74 +3,30 @@
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import httpx
+from devstack.addresses import Answers
+from devstack.parts import Part
 
 START_S = 180.0
 STOP_S = 20.0
 _POLL_S = 0.05
 
 
-def free_port() -> int:
-    """A TCP port of loopback that nobody listened on a moment ago."""
-    with socket.socket() as taken:
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
-
-
-def answers_http(url: str) -> Callable[[], bool]:
-    """A check: whether a GET of `url` succeeds."""
-
-    def check() -> bool:
-        with contextlib.suppress(httpx.HTTPError):
-            return httpx.get(url, timeout=5, trust_env=False).is_success
-        return False
-
-    return check
-
-
-def listens(port: int) -> Callable[[], bool]:
-    """A check: whether somebody accepts connections on a port of loopback."""
-
-    def check() -> bool:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            return True
-        return False
-
-    return check
-
-
 class Process:
-    """A program that can be killed and started again. What it says is appended to `log_file`.
+    """A program that can be killed and started again. What it says is appended to `log_file`."""
 
-    Args:
-        answers: whether it is up.
-        env: added to this process's environment.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        command: Sequence[str],
-        *,
-        answers: Callable[[], bool],
-        log_file: Path,
-        env: Mapping[str, str] | None = None,
-    ) -> None:
-        self.name = name
+    def __init__(self, part: Part, log_file: Path) -> None:
+        self.name = part.name
         self.log_file = log_file
-        self._command = [*command]
-        self._answers = answers
-        self._env = {**os.environ, **(env or {})}
+        self._command = [*part.command]
+        self._answers = part.answers
+        self._env = {**os.environ, **part.env}
         self._running: subprocess.Popen[bytes] | None = None
 
     @property
@@ -127,13 +83,13 @@ class Process:
         assert self._running is not None
         self._running.wait()
 
-    def stop(self) -> None:
+    def stop(self, timeout_s: float = STOP_S) -> None:
         """SIGTERM, and SIGKILL if it takes too long."""
         if self._running is None:
             return
         self._signal(signal.SIGTERM)
         try:
-            self._running.wait(STOP_S)
+            self._running.wait(timeout_s)
         except subprocess.TimeoutExpired:
             self.kill()
 
@@ -169,18 +125,27 @@ class Processes:
         name: str,
         command: Sequence[str],
         *,
-        answers: Callable[[], bool],
+        answers: Answers,
         env: Mapping[str, str] | None = None,
     ) -> Process:
-        """A process of that name, started. See `Process`."""
-        log_file = self._folder / f"{name}.log"
-        process = Process(name, command, answers=answers, log_file=log_file, env=env)
-        self._all.append(process)
+        """A process of that name, started."""
+        return self.add_part(Part(name, tuple(command), answers, env or {}))
+
+    def add_part(self, part: Part) -> Process:
+        """A process of a part, started."""
+        process = self.prepare(part)
         process.start()
+        return process
+
+    def prepare(self, part: Part) -> Process:
+        """A process of a part, not started yet."""
+        process = Process(part, self._folder / f"{part.name}.log")
+        self._all.append(process)
         return process
 
     def end(self) -> None:
         """Kill what runs, the last started first: what it writes is not wanted any more."""
         for process in reversed(self._all):
-            process.kill()
+            if process.is_alive:
+                process.kill()
         self._all.clear()

@@ -12,6 +12,7 @@ import numpy as np
 
 from petsearch.calibration import calibration_from
 from petsearch.errors import Conflict, InvalidInput, Overloaded, TooLarge, Unavailable
+from petsearch.failover import FailoverTransport, split_addresses
 from petsearch.model import (
     Embeddings,
     JsonDict,
@@ -120,9 +121,26 @@ class HttpEmbedder:
 
 
 def connect(url: str) -> HttpEmbedder:
-    """The embedder at `url`. Sends nothing yet; a connection that fails is tried once more."""
-    transport = httpx.HTTPTransport(retries=1, limits=httpx.Limits(max_keepalive_connections=32))
-    return HttpEmbedder(httpx.Client(base_url=url, transport=transport))
+    """The embedder at `url`. Sends nothing yet; a connection that fails is tried once more.
+
+    Several embedders with the same model are written with commas: they take turns, and one that
+    does not answer is passed over.
+
+    Raises:
+        ConfigurationError: `url` is no address.
+    """
+    addresses = split_addresses(url)
+    limits = httpx.Limits(max_keepalive_connections=32)
+    transport: httpx.BaseTransport = httpx.HTTPTransport(
+        retries=1 if len(addresses) == 1 else 0, limits=limits
+    )
+    if len(addresses) > 1:
+        transport = FailoverTransport(addresses, transport, spread=True, repeatable=_is_pure)
+    return HttpEmbedder(httpx.Client(base_url=addresses[0], transport=transport))
+
+
+def _is_pure(request: httpx.Request) -> bool:
+    return request.method == "GET" or request.url.path.startswith("/v1/embed/")
 
 
 def shape_to_header(shape: Sequence[int]) -> str:

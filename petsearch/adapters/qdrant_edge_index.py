@@ -122,6 +122,17 @@ class QdrantEdgeIndex:
             raise NotFound(f"There is no image {image_id}.")
         return np.asarray(found[0].vector, dtype=np.float32)
 
+    def read_points(self, collection: str, image_ids: Sequence[str]) -> list[Point]:
+        """See `Index.read_points`."""
+        with _translated():
+            found = self._shard(collection).retrieve(
+                list(image_ids), with_payload=True, with_vector=True
+            )
+        return [
+            Point(from_payload(str(r.id), r.payload or {}), np.asarray(r.vector, dtype=np.float32))
+            for r in found
+        ]
+
     def search(
         self,
         collection: str,

@@ -128,6 +128,21 @@ class QdrantIndex:
             raise NotFound(f"There is no image {image_id}.")
         return np.asarray(found[0].vector, dtype=np.float32)
 
+    def read_points(self, collection: str, image_ids: Sequence[str]) -> list[Point]:
+        """See `Index.read_points`."""
+        with translated():
+            found = self._client.retrieve(
+                collection,
+                list(image_ids),
+                with_payload=True,
+                with_vectors=True,
+                consistency=self._options.consistency,
+            )
+        return [
+            Point(from_payload(str(r.id), r.payload or {}), np.asarray(r.vector, dtype=np.float32))
+            for r in found
+        ]
+
     def search(
         self,
         collection: str,

@@ -12,32 +12,39 @@ from petsearch.observability import configure_logging
 from petsearch.settings import Settings
 from services.api.app import build_app
 from services.api.metrics import ApiMetrics
+from services.http.draining import Draining, DrainingGuard
+from services.http.starting import patiently
 
 
 def create_app() -> FastAPI:
     """The application with services from the environment, closed when it stops.
 
+    Where keys are asked for it waits for Redis, which alone can say whether there are any.
+
     Raises:
         ConfigurationError: an address is missing, or keys are neither made nor waived.
-        Unavailable: Redis does not answer, so nobody can say whether there are keys.
     """
     settings = Settings.from_environment()
     configure_logging(level=settings.log_level, json=settings.log_json)
     if not settings.allow_no_keys:
-        _check_keys(settings)
+        patiently(lambda: _check_keys(settings))
     services = build_services(settings)
     metrics = ApiMetrics()
     metrics.watch(services.query_cache)
     if settings.metrics_port:
         metrics.serve(settings.metrics_port)
 
+    draining = Draining()
+
     @asynccontextmanager
     async def close_at_end(_: FastAPI) -> AsyncIterator[None]:
-        yield
+        with draining.on_signals(settings.drain_s):
+            yield
         services.close()
         metrics.close()
 
     app = build_app(services, metrics=metrics)
+    app.add_middleware(DrainingGuard, draining=draining)
     app.router.lifespan_context = close_at_end
     return app
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, wait
 
 from petsearch.bootstrap import Services
+from petsearch.catalogue import model_id_of
 from petsearch.errors import PetsearchError
 from petsearch.observability import get_logger
 
@@ -46,15 +47,24 @@ class Readiness:
 def probes_of(services: Services) -> dict[str, Probe]:
     """What every call asks of the parts."""
 
+    collections: list[str] = []
+
     def ask_index() -> None:
         services.index.ping()
-        services.catalogue.collection()
+        collections[:] = [services.catalogue.collection()]
+
+    def ask_embedder() -> None:
+        # Not the index, which may be away: the collection that it named last.
+        if collections:
+            services.catalogue.model(model_id_of(collections[0]))
+        else:
+            services.embedder.models()
 
     return {
         "index": ask_index,
         "store": services.store.ping,
         "redis": services.ledger.ping,
-        "embedder": services.catalogue.current,
+        "embedder": ask_embedder,
     }
 
 

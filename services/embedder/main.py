@@ -13,6 +13,7 @@ from services.embedder.app import build_app
 from services.embedder.decoding import Decoder
 from services.embedder.metrics import EmbedderMetrics
 from services.embedder.parts import Parts
+from services.http.draining import Draining, DrainingGuard
 
 
 def create_app() -> FastAPI:
@@ -27,15 +28,18 @@ def create_app() -> FastAPI:
     embedder = load_embedder(settings, metrics)
     decoder = Decoder(image_limits(settings))
     trimmer = MemoryTrimmer()
+    draining = Draining()
 
     @asynccontextmanager
     async def close_at_end(_: FastAPI) -> AsyncIterator[None]:
         trimmer.start()
-        yield
+        with draining.on_signals(settings.drain_s):
+            yield
         trimmer.stop()
         decoder.close()
         embedder.close()
 
     app = build_app(Parts(embedder, decoder, metrics))
+    app.add_middleware(DrainingGuard, draining=draining)
     app.router.lifespan_context = close_at_end
     return app

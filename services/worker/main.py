@@ -8,7 +8,7 @@ from typing import Any
 import celery
 
 from petsearch.bootstrap import Services, build_services
-from petsearch.errors import Unavailable
+from petsearch.errors import Conflict, Unavailable
 from petsearch.observability import configure_logging, get_logger
 from petsearch.process_tuning import give_back_freed_memory
 from petsearch.settings import Settings
@@ -128,7 +128,8 @@ def _create_patiently(
     while not asked_to_stop.is_set():
         try:
             app = create_app(services, work)
-        except Unavailable as error:
+        except (Unavailable, Conflict) as error:
+            # Conflict: the embedder was started with another model than the photos' own.
             work.gate.wait(error, give_up=lambda: False)
         else:
             work.gate.succeeded()

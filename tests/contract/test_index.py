@@ -1,7 +1,6 @@
 """What every index does, whichever engine is behind it."""
 
 import os
-import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,6 +14,8 @@ import qdrant_edge as edge
 from qdrant_client import QdrantClient
 from qdrant_client.http.exceptions import UnexpectedResponse
 
+from devstack import parts
+from devstack.addresses import free_port
 from petsearch.adapters import qdrant_index
 from petsearch.adapters.qdrant_edge_index import QdrantEdgeIndex
 from petsearch.adapters.qdrant_errors import translated
@@ -24,7 +25,7 @@ from petsearch.model import Filters, ItemRef, Near, Point, TimeRange
 from petsearch.ports import Index
 from tests.contract.real_servers import where_set
 from tests.contract.records import DIM, embedding, point, record
-from tests.processes import Processes, answers_http, free_port
+from tests.processes import Processes
 
 PETS = "pets-model-0"
 ALL = Filters()
@@ -34,11 +35,9 @@ ALL = Filters()
 def rest_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Our small Qdrant server as a process of its own."""
     port = free_port()
-    url = f"http://127.0.0.1:{port}"
     with Processes(tmp_path_factory.mktemp("qdrant")) as processes:
-        command = [sys.executable, "-m", "tests.qdrant_server", "--port", str(port)]
-        processes.add("qdrant", command, answers=answers_http(f"{url}/readyz")).wait_until_up()
-        yield url
+        processes.add_part(parts.qdrant_server(port)).wait_until_up()
+        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture(
@@ -75,6 +74,18 @@ def _emptied(url: str, *, use_grpc: bool) -> Index:
     for found in client.get_collections().collections:
         client.delete_collection(found.name)
     return QdrantIndex(client)
+
+
+def test_points_are_read_with_their_embeddings(index: Index) -> None:
+    index.insert(PETS, [point(1), point(2)])
+    wanted = [record(number).image_id for number in (1, 2, 3)]
+    found = {p.record.image_id: p for p in index.read_points(PETS, wanted)}
+    assert set(found) == set(wanted[:2])
+    for number in (1, 2):
+        read = found[record(number).image_id]
+        assert read.record == record(number)
+        np.testing.assert_allclose(read.embedding, embedding(number / 10), atol=1e-6)
+    assert index.read_points(PETS, []) == []
 
 
 def test_a_record_comes_back_as_it_went_in(index: Index) -> None:

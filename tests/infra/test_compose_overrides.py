@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 import redis
 
+from devstack.addresses import free_port
 from petsearch.adapters.private_redis import find_redis_server
 from petsearch.settings import Settings
 from tests.infra.compose_files import BASE, OVERRIDES, ROOT, VARIABLE, filled, merged, seconds
 from tests.infra.test_compose import CAPABILITIES, compose_errors
-from tests.processes import Processes, free_port
+from tests.processes import Processes
 
 GPU, PROD, CLUSTER = OVERRIDES
 GIVEN = {

@@ -15,6 +15,7 @@ import pytest
 import redis
 import yaml
 
+from devstack.addresses import free_port, listens
 from petsearch.adapters.celery_queue import CeleryQueue, make_celery
 from petsearch.adapters.private_redis import find_redis_server
 from petsearch.model import QueueName
@@ -22,7 +23,7 @@ from petsearch.settings import Settings
 from tests.infra.compose_files import ROOT
 from tests.infra.test_compose import KNOWN
 from tests.infra.test_dockerfiles import PATHS, start_command
-from tests.processes import Processes, free_port, listens
+from tests.processes import Processes
 
 K8S = ROOT / "infra/k8s"
 VERSION = "1.34.0"

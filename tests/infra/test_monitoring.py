@@ -15,6 +15,7 @@ import yaml
 from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 
+from devstack.addresses import free_port
 from petsearch.adapters.http_embedder import HttpEmbedder
 from petsearch.adapters.open_clip_model import load_model
 from petsearch.batching import BatchingOptions
@@ -31,7 +32,6 @@ from tests.app_server import served_app
 from tests.embedder_server import served
 from tests.infra.compose_files import ROOT
 from tests.infra.test_compose import SERVICES
-from tests.processes import free_port
 from tests.services.ingest_house import RecordingQueue
 
 PROMETHEUS = ROOT / "infra/prometheus"

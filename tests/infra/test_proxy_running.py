@@ -18,8 +18,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from devstack.addresses import answers_http, free_port, listens
 from tests.infra.compose_files import ROOT
-from tests.processes import Processes, answers_http, free_port, listens
+from tests.processes import Processes
 
 PROXY = ROOT / "infra/proxy"
 

@@ -10,11 +10,12 @@ from contextlib import contextmanager
 import pytest
 from celery.worker import WorkController
 
+from devstack.addresses import free_port, listens
 from petsearch.adapters.celery_queue import make_celery
 from petsearch.adapters.private_redis import find_redis_server
 from services.worker.node import node_name, nodes_of_host
 from services.worker.ping import answers
-from tests.processes import Processes, free_port, listens
+from tests.processes import Processes
 
 
 @pytest.fixture(scope="module")

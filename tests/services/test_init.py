@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import uvicorn
 
+from devstack.addresses import free_port
 from petsearch.adapters.open_clip_model import load_model
 from petsearch.adapters.qdrant_edge_index import QdrantEdgeIndex
 from petsearch.batching import BatchingOptions
@@ -21,7 +22,6 @@ from services.embedder.metrics import EmbedderMetrics
 from services.embedder.parts import Parts
 from tests.contract.tiny_clip import TinyClip
 from tests.embedder_server import served
-from tests.processes import free_port
 
 
 def settings(folder: Path, port: int) -> Settings:

@@ -1,6 +1,6 @@
-"""A small Qdrant server for tests: the REST calls that our adapter makes, over the client's memory.
+"""A small Qdrant server: the REST calls that our adapters make, over the client's memory.
 
-`python -m tests.qdrant_server --port 6333`. It lives as long as its process and keeps nothing.
+`python -m devstack.qdrant_server --port 6333`. It lives as long as its process and keeps nothing.
 Unlike the client's local mode it refuses a filter on a field without a payload index, as a server
 in strict mode does.
 """
@@ -34,6 +34,8 @@ from qdrant_client.http.models import (
     UpdateOperations,
 )
 
+from devstack.qdrant_snapshots import add_snapshots
+
 _DONE = models.UpdateResult(operation_id=0, status=models.UpdateStatus.COMPLETED)
 
 
@@ -47,7 +49,7 @@ class _Engine:
         self.indexed: defaultdict[str, dict[str, Any]] = defaultdict(dict)
         self._turn = threading.Lock()
 
-    def do(self, call: Callable[[], Any]) -> JSONResponse:
+    def answer(self, call: Callable[[], Any]) -> JSONResponse:
         """The answer of `call` as the server wraps it; its complaints by status."""
         with self._turn:
             try:
@@ -75,6 +77,7 @@ def build_app() -> FastAPI:
     _add_aliases(app, engine)
     _add_writes(app, engine)
     _add_reads(app, engine)
+    add_snapshots(app, engine.client, engine.indexed, engine.answer)
     return app
 
 
@@ -83,30 +86,30 @@ def _add_collections(app: FastAPI, engine: _Engine) -> None:
 
     @app.get("/collections")
     def list_collections() -> JSONResponse:
-        return engine.do(client.get_collections)
+        return engine.answer(client.get_collections)
 
     @app.get("/collections/{name}")
     def get_collection(name: str) -> JSONResponse:
-        return engine.do(lambda: _info(engine, name))
+        return engine.answer(lambda: _info(engine, name))
 
     @app.get("/collections/{name}/exists")
     def exists(name: str) -> JSONResponse:
-        return engine.do(lambda: {"exists": client.collection_exists(name)})
+        return engine.answer(lambda: {"exists": client.collection_exists(name)})
 
     @app.put("/collections/{name}")
     def create(name: str, body: CreateCollection) -> JSONResponse:
         assert body.vectors is not None
         vectors = body.vectors
-        return engine.do(lambda: client.create_collection(name, vectors_config=vectors))
+        return engine.answer(lambda: client.create_collection(name, vectors_config=vectors))
 
     @app.patch("/collections/{name}")
     def update(name: str, body: UpdateCollection) -> JSONResponse:  # noqa: ARG001  # memory has no options
-        return engine.do(lambda: bool(client.get_collection(name)))
+        return engine.answer(lambda: bool(client.get_collection(name)))
 
     @app.delete("/collections/{name}")
     def delete(name: str) -> JSONResponse:
         engine.indexed.pop(name, None)
-        return engine.do(lambda: client.delete_collection(name))
+        return engine.answer(lambda: client.delete_collection(name))
 
     @app.put("/collections/{name}/index")
     def create_index(name: str, body: CreateFieldIndex) -> JSONResponse:
@@ -115,17 +118,17 @@ def _add_collections(app: FastAPI, engine: _Engine) -> None:
             engine.indexed[name][body.field_name] = body.field_schema
             return _DONE
 
-        return engine.do(create)
+        return engine.answer(create)
 
 
 def _add_aliases(app: FastAPI, engine: _Engine) -> None:
     @app.get("/aliases")
     def get_aliases() -> JSONResponse:
-        return engine.do(engine.client.get_aliases)
+        return engine.answer(engine.client.get_aliases)
 
     @app.post("/collections/aliases")
     def change(body: ChangeAliasesOperation) -> JSONResponse:
-        return engine.do(lambda: engine.client.update_collection_aliases(body.actions))
+        return engine.answer(lambda: engine.client.update_collection_aliases(body.actions))
 
 
 def _add_writes(app: FastAPI, engine: _Engine) -> None:
@@ -134,25 +137,25 @@ def _add_writes(app: FastAPI, engine: _Engine) -> None:
     @app.put("/collections/{name}/points")
     def upsert(name: str, body: PointInsertOperations) -> JSONResponse:
         points = body.points if isinstance(body, PointsList) else body.batch
-        return engine.do(lambda: client.upsert(name, points, update_mode=body.update_mode))
+        return engine.answer(lambda: client.upsert(name, points, update_mode=body.update_mode))
 
     @app.post("/collections/{name}/points/delete")
     def delete(name: str, body: PointsSelector) -> JSONResponse:
-        return engine.do(lambda: client.delete(name, body))
+        return engine.answer(lambda: client.delete(name, body))
 
     @app.put("/collections/{name}/points/payload")
     def overwrite(name: str, body: SetPayload) -> JSONResponse:
         wanted = body.points or body.filter or []
-        return engine.do(lambda: client.overwrite_payload(name, body.payload, wanted))
+        return engine.answer(lambda: client.overwrite_payload(name, body.payload, wanted))
 
     @app.post("/collections/{name}/points/payload")
     def set_payload(name: str, body: SetPayload) -> JSONResponse:
         wanted = body.points or body.filter or []
-        return engine.do(lambda: client.set_payload(name, body.payload, wanted, key=body.key))
+        return engine.answer(lambda: client.set_payload(name, body.payload, wanted, key=body.key))
 
     @app.post("/collections/{name}/points/batch")
     def batch(name: str, body: UpdateOperations) -> JSONResponse:
-        return engine.do(lambda: client.batch_update_points(name, body.operations))
+        return engine.answer(lambda: client.batch_update_points(name, body.operations))
 
 
 def _add_reads(app: FastAPI, engine: _Engine) -> None:
@@ -161,7 +164,7 @@ def _add_reads(app: FastAPI, engine: _Engine) -> None:
     @app.post("/collections/{name}/points")
     def retrieve(name: str, body: PointRequest) -> JSONResponse:
         with_payload = True if body.with_payload is None else body.with_payload
-        return engine.do(
+        return engine.answer(
             lambda: client.retrieve(name, body.ids, with_payload, body.with_vector or False)
         )
 
@@ -179,11 +182,11 @@ def _add_reads(app: FastAPI, engine: _Engine) -> None:
                 with_vectors=body.with_vector or False,
             )
 
-        return engine.do(search)
+        return engine.answer(search)
 
     @app.post("/collections/{name}/points/scroll")
     def scroll(name: str, body: ScrollRequest) -> JSONResponse:
-        return engine.do(lambda: _scroll(engine, name, body))
+        return engine.answer(lambda: _scroll(engine, name, body))
 
     @app.post("/collections/{name}/points/count")
     def count(name: str, body: CountRequest) -> JSONResponse:
@@ -191,7 +194,7 @@ def _add_reads(app: FastAPI, engine: _Engine) -> None:
             engine.check_filter(name, body.filter)
             return client.count(name, count_filter=body.filter)
 
-        return engine.do(number)
+        return engine.answer(number)
 
     @app.post("/collections/{name}/facet")
     def facet(name: str, body: FacetRequest) -> JSONResponse:
@@ -199,7 +202,7 @@ def _add_reads(app: FastAPI, engine: _Engine) -> None:
             engine.check_filter(name, body.filter)
             return client.facet(name, body.key, facet_filter=body.filter, limit=body.limit or 10)
 
-        return engine.do(hits)
+        return engine.answer(hits)
 
 
 def _info(engine: _Engine, name: str) -> models.CollectionInfo:

@@ -1,0 +1,87 @@
+"""How each service, and each server that stands in for a real one, is started as a process."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import redis
+
+from devstack.addresses import Answers, answers_http, listens
+from petsearch.adapters.private_redis import find_redis_server
+
+GRACE_S = 20
+"""How long a service that was told to stop goes on with what it has begun, as in compose."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A program of the stack."""
+
+    name: str
+    command: tuple[str, ...]
+    answers: Answers
+    """Whether it is up."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    """Added to the environment."""
+    is_server: bool = False
+    """It stands in for a server of others: what it says matters only when it ends."""
+    forgets: bool = False
+    """What it holds is gone when it ends."""
+
+
+def redis_server(folder: Path, port: int) -> Part:
+    """A redis-server on TCP that keeps its data in `folder`.
+
+    Raises:
+        ConfigurationError: no binary was found.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    options = {
+        "port": str(port),
+        "bind": "127.0.0.1",
+        "dir": str(folder.resolve()),
+        "appendonly": "yes",
+        "save": "",
+        "maxmemory-policy": "noeviction",
+    }
+    words = [word for key, value in options.items() for word in (f"--{key}", value)]
+    return Part("redis", (find_redis_server(), *words), lambda: _pings(port), is_server=True)
+
+
+def s3_server(port: int) -> Part:
+    """moto's S3 server, a development dependency; everything is in its memory."""
+    command = (sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port))
+    return Part("s3", command, listens(port), is_server=True, forgets=True)
+
+
+def qdrant_server(port: int) -> Part:
+    """Our own stand-in for Qdrant; everything is in its memory."""
+    command = (sys.executable, "-m", "devstack.qdrant_server", "--port", str(port))
+    answers = answers_http(f"http://127.0.0.1:{port}/readyz")
+    return Part("qdrant", command, answers, is_server=True, forgets=True)
+
+
+def http_service(kind: str, name: str, port: int, env: Mapping[str, str]) -> Part:
+    """The `api` or an `embedder`, under uvicorn as in its image."""
+    command = (
+        *(sys.executable, "-m", "uvicorn", "--factory", f"services.{kind}.main:create_app"),
+        *("--host", "127.0.0.1", "--port", str(port), "--no-access-log"),
+        *("--timeout-graceful-shutdown", str(GRACE_S)),
+    )
+    return Part(name, command, answers_http(f"http://127.0.0.1:{port}/readyz"), env)
+
+
+def worker(name: str, env: Mapping[str, str]) -> Part:
+    """A worker. Whether it works is seen in what becomes of the photos."""
+    return Part(name, (sys.executable, "-m", "services.worker.main"), lambda: True, env)
+
+
+def _pings(port: int) -> bool:
+    client = redis.Redis(port=port)
+    try:
+        return bool(client.ping())
+    except redis.RedisError:  # also while it reads its append-only file
+        return False
+    finally:
+        client.close()

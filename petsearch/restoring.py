@@ -1,0 +1,151 @@
+"""Restores a backup: checks all of it first, then objects, index and ledger, in that order.
+
+The ledger comes last, because workers take up what it has left as soon as they see it. Every step
+may be repeated; one that was cut off goes on when the same backup is restored again.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from itertools import islice
+
+from petsearch import object_keys
+from petsearch.backup import Kept
+from petsearch.backup_format import (
+    LEDGER,
+    OBJECTS,
+    SNAPSHOT,
+    Manifest,
+    PartFile,
+    Place,
+    copy_name,
+    object_from_line,
+    point_from_line,
+    read_manifest,
+)
+from petsearch.errors import ConfigurationError, Conflict, NotFound, Unavailable
+from petsearch.model import Filters
+from petsearch.ports import Index
+
+_BATCH = 256
+_THREADS = 8
+
+
+class Restore:
+    """One backup from one place.
+
+    Args:
+        say: is told of each step.
+    """
+
+    def __init__(self, kept: Kept, place: Place, *, say: Callable[[str], None]) -> None:
+        self._kept = kept
+        self._place = place
+        self._say = say
+
+    def run(self, *, into_existing: bool) -> Manifest:
+        """Restore it.
+
+        Args:
+            into_existing: also where there are photos or jobs already. Photos that are there stay
+                as they are, jobs and keys of the same id are replaced; a snapshot replaces the
+                whole collection.
+
+        Raises:
+            ConfigurationError: there is no backup, or the index does not take its form.
+            InvalidInput: it is damaged; the part is named, and nothing was written.
+            Conflict: there are photos or jobs already.
+            Unavailable: a server does not answer; run it again to go on.
+        """
+        manifest, name = read_manifest(self._place)
+        if manifest.index_form == "snapshot" and self._kept.snapshots is None:
+            raise ConfigurationError(
+                "The backup holds a snapshot of a Qdrant server, which only such a server takes: "
+                "set PETSEARCH_INDEX_URL to one."
+            )
+        self._check(manifest)
+        marker = object_keys.restore(name)
+        if not into_existing and not self._goes_on(marker):
+            self._check_is_empty()
+        self._kept.store.put(marker, b"")
+        self._restore_objects(manifest)
+        self._restore_index(manifest)
+        self._kept.ledger.load(json.loads(line) for line in self._place.lines(LEDGER))
+        self._say(f"ledger: {manifest.jobs} jobs, {manifest.keys} keys")
+        self._kept.store.delete(marker)
+        return manifest
+
+    def _check(self, manifest: Manifest) -> None:
+        for part in manifest.parts:
+            self._place.check(part)
+        if manifest.has_objects:
+            for part in self._objects():
+                self._place.check(PartFile(copy_name(part.name), part.size_bytes, part.sha256))
+        self._say("the backup is whole: every checksum is right")
+
+    def _goes_on(self, marker: str) -> bool:
+        try:
+            self._kept.store.stat(marker)
+        except NotFound:
+            return False
+        self._say("going on with a restore that was cut off")
+        return True
+
+    def _check_is_empty(self) -> None:
+        collection = self._kept.index.current()
+        photos = self._kept.index.count(collection, Filters()) if collection else 0
+        jobs, _ = self._kept.ledger.counts()
+        if photos or jobs:
+            raise Conflict(
+                f"There are {photos} photos and {jobs} jobs here already. Restore into an empty "
+                "stack, or say --into-existing to add what the backup holds."
+            )
+
+    def _objects(self) -> Iterator[PartFile]:
+        return map(object_from_line, self._place.lines(OBJECTS))
+
+    def _restore_objects(self, manifest: Manifest) -> None:
+        bring = self._copy_back if manifest.has_objects else self._is_there
+        objects, there = self._objects(), 0
+        with ThreadPoolExecutor(_THREADS, thread_name_prefix="restore") as pool:
+            while batch := list(islice(objects, _BATCH)):
+                there += sum(pool.map(bring, batch))
+        missing = manifest.objects - there
+        self._say(f"objects: {there} there" + (f", {missing} MISSING" if missing else ""))
+
+    def _is_there(self, part: PartFile) -> bool:
+        with suppress(NotFound):
+            return self._kept.store.stat(part.name).size_bytes == part.size_bytes
+        return False
+
+    def _copy_back(self, part: PartFile) -> bool:
+        if not self._is_there(part):
+            with self._place.open(copy_name(part.name)) as file:
+                self._kept.store.put_stream(part.name, file, part.size_bytes)
+        return True
+
+    def _restore_index(self, manifest: Manifest) -> None:
+        collection, index = manifest.collection, self._kept.index
+        if collection is None or not manifest.dim:
+            return  # nothing was indexed; a worker makes the first collection
+        if manifest.index_form == "snapshot":
+            assert self._kept.snapshots is not None
+            (part,) = [part for part in manifest.parts if part.name == SNAPSHOT]
+            with self._place.open(SNAPSHOT) as file:
+                self._kept.snapshots.recover(collection, file, part.sha256)
+        index.create_collection(collection, manifest.dim)
+        if manifest.index_form == "points":
+            for part in manifest.parts:
+                if part.name.startswith("points/"):
+                    self._insert(index, collection, part)
+        index.point_alias_to(collection)
+        found = index.count(collection, Filters())
+        if found < manifest.points:
+            raise Unavailable(f"The index has {found} of {manifest.points} points; run this again.")
+        self._say(f"index: {found} photos in {collection}")
+
+    def _insert(self, index: Index, collection: str, part: PartFile) -> None:
+        points = map(point_from_line, self._place.lines(part.name))
+        while batch := list(islice(points, _BATCH)):
+            index.insert(collection, batch)

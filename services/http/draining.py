@@ -1,0 +1,99 @@
+"""The time between the signal to stop and the end: still answering, but asking nobody to come back.
+
+A balancer or a client with several addresses learns from it to go elsewhere before the address is
+gone. uvicorn itself closes its address at the signal, while others still believe in it.
+"""
+
+import asyncio
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from starlette.datastructures import MutableHeaders
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from petsearch.observability import get_logger
+
+log = get_logger(__name__)
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Draining:
+    """Whether the process is on its way to its end."""
+
+    def __init__(self) -> None:
+        self._begun = threading.Event()
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether it is."""
+        return self._begun.is_set()
+
+    def begin(self) -> None:
+        """From now on `/readyz` is 503 and answers close their connections."""
+        self._begun.set()
+
+    @contextmanager
+    def on_signals(self, seconds: float) -> Iterator[None]:
+        """Let the first SIGINT or SIGTERM begin it, and have its effect `seconds` later.
+
+        A second signal has its effect at once. To be entered in the server's event loop.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield  # a server in a thread is told to stop by other means
+            return
+        loop = asyncio.get_running_loop()
+        handlers = {number: signal.getsignal(number) for number in _SIGNALS}
+
+        def finish(number: int, frame: FrameType | None) -> None:
+            handler = handlers[signal.Signals(number)]
+            assert callable(handler), "only servers that handle signals can drain"
+            handler(number, frame)
+
+        def handle(number: int, frame: FrameType | None) -> None:
+            if self.has_begun:
+                finish(number, frame)
+                return
+            self.begin()
+            loop.call_soon_threadsafe(self._announce, seconds)
+            loop.call_soon_threadsafe(loop.call_later, seconds, finish, number, None)
+
+        for number in _SIGNALS:
+            signal.signal(number, handle)
+        try:
+            yield
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+
+    def _announce(self, seconds: float) -> None:
+        log.info("draining: not ready any more, still answering", seconds=seconds)
+
+
+class DrainingGuard:
+    """Tells callers of a process that drains to go elsewhere; the outermost middleware."""
+
+    def __init__(self, app: ASGIApp, *, draining: Draining) -> None:
+        self._app = app
+        self._draining = draining
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_and_close(message: Message) -> None:
+            if message["type"] == "http.response.start" and self._draining.has_begun:
+                MutableHeaders(scope=message)["Connection"] = "close"
+            await send(message)
+
+        if self._draining.has_begun and scope["path"] == "/readyz":
+            answer = JSONResponse({"status": "draining", "checks": {}}, 503)
+            await answer(scope, receive, send_and_close)
+            return
+        await self._app(scope, receive, send_and_close)

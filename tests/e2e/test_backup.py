@@ -1,0 +1,84 @@
+"""`petsearch backup` and `restore` from outside: a server restored elsewhere answers the same."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from petsearch.client import Client, Photo
+from petsearch.model import JsonDict
+from petsearch.photo_sources import PhotoSource
+from petsearch.sample.catalogue import catalogue
+from petsearch.uploading import upload
+from tests.server import ServerProcess
+
+QUERIES = (
+    *("a cat", "a dog", "a black cat", "a white dog", "striped", "spotted", "long ears"),
+    *("a ginger cat", "a brown dog", "grey"),
+)
+COUNT = 30
+
+
+def petsearch(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "petsearch", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=240)
+
+
+def told(address: str, secret: str) -> JsonDict:
+    """What somebody with the key is told: rankings with scores, the jobs, a picture."""
+    with Client(address, api_key=secret) as client:
+        by_words = [client.search(query, limit=5)["items"] for query in QUERIES]
+        asked = sorted(hit["image_id"] for hit in client.search("a pet", limit=COUNT)["items"])
+        by_image = [client.similar(image_id, limit=5)["items"] for image_id in asked[:10]]
+        picture = by_image[0][0]["urls"]["thumbnail"]
+        headers = {"Authorization": f"Bearer {secret}"}
+        return {
+            # A process chooses the precision of its model anew, and queries differ in the fourth
+            # digit; the embeddings of photos are as they were stored.
+            "by words": [[pytest.approx(hit["score"], abs=3e-3) for hit in h] for h in by_words],
+            "ids": [[hit["image_id"] for hit in hits] for hits in by_image],
+            "scores": [[pytest.approx(hit["score"], abs=1e-5) for hit in h] for h in by_image],
+            "jobs": client.jobs(),
+            "stats": client.stats(),
+            "picture": httpx.get(f"{address}{picture}", headers=headers).content,
+        }
+
+
+def test_a_server_restored_elsewhere_answers_the_same(tmp_path: Path) -> None:
+    home, copy, place = tmp_path / "home", tmp_path / "copy", tmp_path / "backup"
+    made = petsearch("keys", "create", "--name", "me", "--scope", "admin", "--data-dir", home)
+    secret = made.stdout.strip()
+    server = ServerProcess(home)
+    drawings = (Photo(d.filename, d.to_jpeg(), {"breed": d.kind}) for d in catalogue(COUNT, 3))
+    with Client(server.address, api_key=secret) as client:
+        job = upload(client, PhotoSource(drawings, COUNT), name="drawings")
+    assert job["counts"]["ingested"] == COUNT
+    before = told(server.address, secret)
+    assert "in use" in petsearch("backup", "--out", place, "--data-dir", home).stderr
+    server.stop()
+
+    assert not place.exists()
+    backed_up = petsearch("backup", "--out", place, "--objects", "--data-dir", home)
+    assert backed_up.returncode == 0, backed_up.stderr
+    assert f"{COUNT} photos" in backed_up.stderr
+    restored = petsearch("restore", place, "--data-dir", copy)
+    assert restored.returncode == 0, restored.stderr
+    assert "sample-" in restored.stderr  # the model to serve
+
+    server = ServerProcess(copy)
+    try:
+        assert told(server.address, secret) == before
+        assert httpx.get(f"{server.address}/v1/stats").status_code == 401
+    finally:
+        server.stop()
+
+
+def test_what_is_no_backup_is_refused_and_not_made(tmp_path: Path) -> None:
+    absent = tmp_path / "absent"
+    refused = petsearch("restore", absent, "--data-dir", tmp_path / "data")
+    assert refused.returncode == 1
+    assert "manifest.json" in refused.stderr
+    assert not absent.exists()
+    assert not (tmp_path / "data").exists()

@@ -1,0 +1,308 @@
+"""Backup and restore in both shapes: the same answers, jobs and keys; damage is refused by name."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+
+import pytest
+from moto.server import ThreadedMotoServer
+from redis import Redis
+
+from devstack import parts
+from devstack.addresses import free_port
+from devstack.qdrant_server import build_app
+from petsearch.backup import Backup, Kept
+from petsearch.backup_format import MANIFEST, Manifest, Place
+from petsearch.bootstrap import open_keys, open_storage
+from petsearch.errors import ConfigurationError, Conflict, InvalidInput, Unavailable
+from petsearch.keys import Scope, make_key
+from petsearch.model import Filters, ItemStatus, JsonDict, NewJob
+from petsearch.object_keys import original, thumbnail
+from petsearch.opening import open_place
+from petsearch.restoring import Restore
+from petsearch.settings import Settings
+from tests.app_server import served_app
+from tests.contract.records import DIM, embedding, point, record
+from tests.processes import Processes
+
+NOW = datetime(2026, 11, 25, tzinfo=UTC)
+PETS = "pets-model-0"
+PHOTOS = 30
+MakeSettings = Callable[[str], Settings]
+"""Settings of an empty place to keep everything in, by its name."""
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeSettings]:
+    """Redis, S3, and an index server for each name, over HTTP."""
+    with ExitStack() as opened:
+        folder = tmp_path_factory.mktemp("servers")
+        redis_port, numbers = free_port(), count()
+        processes = opened.enter_context(Processes(folder / "logs"))
+        redis = processes.add_part(parts.redis_server(folder / "redis", redis_port))
+        s3 = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+        s3.start()
+        opened.callback(s3.stop)
+        host, port = s3.get_host_and_port()
+        redis.wait_until_up()
+
+        def make(name: str) -> Settings:
+            number = next(numbers)
+            with Redis(port=redis_port, db=number % 16) as client:
+                client.flushdb()
+            return Settings(
+                index_url=opened.enter_context(served_app(build_app())),
+                qdrant_grpc=False,
+                store_url=f"s3+http://{host}:{port}/{name}-{number}",
+                redis_url=f"redis://127.0.0.1:{redis_port}/{number % 16}",
+                s3_access_key="testing",
+                s3_secret_key="testing-secret",
+            )
+
+        yield make
+
+
+@pytest.fixture(params=["standalone", "servers"])
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> MakeSettings:
+    if request.param == "servers":
+        chosen: MakeSettings = request.getfixturevalue("servers")
+        return chosen
+    return lambda name: Settings(
+        index_url=f"edge:{tmp_path / name / 'index'}",
+        store_url=f"file:{tmp_path / name / 'objects'}",
+        redis_url=f"local:{tmp_path / name / 'redis'}",
+    )
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where photos, a job and a key are, and the secret of that key."""
+
+    settings: Settings
+    secret: str
+
+    def back_up(self, place: Place, *, with_objects: bool = True) -> Manifest:
+        with open_storage(self.settings) as storage:
+            made = Backup(storage.kept, place, clock=lambda: NOW, say=lambda _: None)
+            return made.run(with_objects=with_objects)
+
+
+@pytest.fixture
+def source(make: MakeSettings) -> Source:
+    settings = make("source")
+    key = make_key("curator", [Scope.ADMIN], NOW)
+    with open_storage(settings) as storage:
+        index, ledger = storage.index, storage.ledger
+        index.create_collection(PETS, DIM)
+        index.point_alias_to(PETS)
+        index.insert(PETS, [point(n) for n in range(PHOTOS)])
+        for number in range(PHOTOS):
+            image_id = record(number).image_id
+            storage.store.put(original(image_id), f"photo {number}".encode())
+            storage.store.put(thumbnail(image_id), f"thumb {number}".encode())
+        ledger.create(NewJob("job", "a folder", NOW))
+        slot = ledger.reserve_chunk("job", PHOTOS)
+        ledger.add_chunk("job", slot.chunk_no, PHOTOS)
+        ledger.take_chunks("job", 1, 60.0)
+        ledger.account_chunk("job", slot.chunk_no, {ItemStatus.INGESTED: PHOTOS}, NOW)
+        ledger.seal("job", NOW)
+        ledger.create(NewJob("waits", "another folder", NOW))
+        ledger.add_chunk("waits", ledger.reserve_chunk("waits", 3).chunk_no, 3)
+        ledger.claim_answer("passing", "digest", 60.0)
+    with open_keys(settings) as keys:
+        keys.add(key.kept)
+    return Source(settings, key.secret)
+
+
+def restore(settings: Settings, place: Place, *, into_existing: bool = False) -> list[str]:
+    said: list[str] = []
+    with open_storage(settings) as storage:
+        Restore(storage.kept, place, say=said.append).run(into_existing=into_existing)
+    return said
+
+
+def answers(settings: Settings) -> JsonDict:
+    """What people see: ten rankings (without ties) with their scores, the jobs, the bytes."""
+    with open_storage(settings) as storage:
+        collection = storage.index.current()
+        assert collection == PETS
+        rankings = [
+            storage.index.search(PETS, embedding(n / 3 + 0.013), limit=5, filters=Filters())
+            for n in range(10)
+        ]
+        return {
+            "records": [[hit.record for hit in hits] for hits in rankings],
+            "scores": [[pytest.approx(hit.score, abs=1e-6) for hit in hits] for hits in rankings],
+            "jobs": storage.ledger.newest(10),
+            "waiting": storage.ledger.take_chunks("waits", 0, 1.0),
+            "photos": [storage.store.get(original(record(n).image_id)) for n in range(PHOTOS)],
+            "filtered": storage.index.count(PETS, Filters(species="cat")),
+        }
+
+
+def test_a_restored_stack_gives_the_same_answers(
+    source: Source, make: MakeSettings, tmp_path: Path
+) -> None:
+    place = Place(open_place(source.settings, str(tmp_path / "backup")).store)
+    manifest = source.back_up(place)
+    is_server = source.settings.index_url.startswith("http")
+    assert manifest.index_form == ("snapshot" if is_server else "points")
+    assert (manifest.points, manifest.jobs, manifest.keys) == (PHOTOS, 2, 1)
+    assert manifest.objects == 2 * PHOTOS
+    target = make("target")
+    restore(target, place)
+    assert answers(target) == answers(source.settings)
+    with open_keys(target) as keys:
+        found = keys.read().find(source.secret, NOW)
+    assert found is not None
+    assert found.name == "curator"
+
+
+def test_what_expires_and_what_is_secret_is_not_in_it(source: Source, tmp_path: Path) -> None:
+    source.back_up(open_place(source.settings, str(tmp_path / "backup")))
+    ledger = (tmp_path / "backup/ledger.jsonl").read_text()
+    assert "curator" in ledger
+    assert "passing" not in ledger
+    assert source.secret not in ledger
+    assert source.secret.rpartition("_")[2] not in ledger
+
+
+@pytest.mark.parametrize(
+    "victim", ["manifest.json", "ledger.jsonl", "objects.jsonl", "index", "objects"]
+)
+def test_a_damaged_backup_is_refused_by_name_and_nothing_is_written(
+    source: Source, make: MakeSettings, tmp_path: Path, victim: str
+) -> None:
+    folder = tmp_path / "backup"
+    manifest = source.back_up(open_place(source.settings, str(folder)))
+    if victim == "index":
+        victim = next(p.name for p in manifest.parts if p.name[:5] in ("point", "snaps"))
+    if victim == "objects":
+        victim = f"objects/{original(record(3).image_id)}"
+    data = bytearray((folder / victim).read_bytes())
+    data[len(data) // 2] ^= 1
+    (folder / victim).write_bytes(data)
+    target = make("target")
+    with pytest.raises(InvalidInput, match=f"damaged: {victim}"):
+        restore(target, open_place(target, str(folder)))
+    (folder / victim).unlink()
+    with pytest.raises((InvalidInput, ConfigurationError), match=victim):
+        restore(target, open_place(target, str(folder)))
+    with open_storage(target) as storage:
+        assert storage.index.current() is None
+        assert storage.ledger.newest(1) == []
+        assert list(storage.store.list_keys("")) == []
+
+
+def test_it_is_not_restored_over_other_photos_unless_told(source: Source, tmp_path: Path) -> None:
+    place = open_place(source.settings, str(tmp_path / "backup"))
+    source.back_up(place)
+    with pytest.raises(Conflict, match="--into-existing"):
+        restore(source.settings, place)
+    before = answers(source.settings)
+    restore(source.settings, place, into_existing=True)
+    assert answers(source.settings) == before
+
+
+class CutOff:
+    """A ledger that is away."""
+
+    def __init__(self, kept: Kept) -> None:
+        self._kept = kept
+
+    def counts(self) -> tuple[int, int]:
+        return self._kept.ledger.counts()
+
+    def export(self) -> Iterator[JsonDict]:
+        raise Unavailable("It is away.")
+
+    def load(self, entries: Iterable[JsonDict]) -> None:
+        next(iter(entries))
+        raise Unavailable("It is away.")
+
+
+def test_a_restore_that_was_cut_off_goes_on(
+    source: Source, make: MakeSettings, tmp_path: Path
+) -> None:
+    place = open_place(source.settings, str(tmp_path / "backup"))
+    source.back_up(place)
+    target = make("target")
+    with open_storage(target) as storage:
+        kept = replace(storage.kept, ledger=CutOff(storage.kept))
+        with pytest.raises(Unavailable):
+            Restore(kept, place, say=lambda _: None).run(into_existing=False)
+        assert storage.index.count(PETS, Filters()) == PHOTOS
+    assert any("cut off" in line for line in restore(target, place))
+    assert answers(target) == answers(source.settings)
+    with open_storage(target) as storage:
+        assert list(storage.store.list_keys("restores/")) == []
+
+
+def test_a_backup_that_was_cut_off_is_none_and_its_place_is_not_used_again(
+    source: Source, make: MakeSettings, tmp_path: Path
+) -> None:
+    place = open_place(source.settings, str(tmp_path / "backup"))
+    with open_storage(source.settings) as storage:
+        kept = replace(storage.kept, ledger=CutOff(storage.kept))
+        place.put("ledger.jsonl", [b"{}\n"])
+        with pytest.raises(Conflict, match="holds something"):
+            Backup(kept, place, clock=lambda: NOW, say=lambda _: None).run(with_objects=False)
+    with pytest.raises(ConfigurationError, match=MANIFEST):
+        restore(make("target"), place)
+
+
+def test_without_the_objects_it_says_which_are_missing(
+    source: Source, make: MakeSettings, tmp_path: Path
+) -> None:
+    place = open_place(source.settings, str(tmp_path / "backup"))
+    source.back_up(place, with_objects=False)
+    assert not (tmp_path / "backup/objects").exists()
+    assert any(f"{2 * PHOTOS} MISSING" in line for line in restore(make("target"), place))
+
+
+def test_a_backup_lies_in_a_bucket_and_fits_another_shape(
+    servers: MakeSettings, tmp_path: Path
+) -> None:
+    """From one process to servers, over S3: points are read by any index."""
+    settings = servers("elsewhere")
+    alone = Settings(
+        index_url=f"edge:{tmp_path / 'index'}",
+        store_url=f"file:{tmp_path / 'objects'}",
+        redis_url=f"local:{tmp_path / 'redis'}",
+        s3_access_key="testing",
+        s3_secret_key="testing-secret",
+    )
+    bucket = settings.store_url.replace("elsewhere", "backups")
+    with open_storage(alone) as storage:
+        storage.index.create_collection(PETS, DIM)
+        storage.index.point_alias_to(PETS)
+        storage.index.insert(PETS, [point(n) for n in range(PHOTOS)])
+        place = open_place(alone, f"{bucket}/nightly/1")
+        Backup(storage.kept, place, clock=lambda: NOW, say=lambda _: None).run(with_objects=True)
+    keys = {found.key for found in place.store.list_objects("")}
+    assert {key.rpartition("/")[0] for key in keys} >= {"nightly/1", "nightly/1/points"}
+    restore(settings, open_place(settings, f"{bucket}/nightly/1"))
+    with open_storage(settings) as storage:
+        assert storage.index.count(PETS, Filters()) == PHOTOS
+
+
+def test_a_snapshot_is_refused_where_nothing_takes_it(
+    servers: MakeSettings, tmp_path: Path
+) -> None:
+    settings = servers("server")
+    with open_storage(settings) as storage:
+        storage.index.create_collection(PETS, DIM)
+        storage.index.point_alias_to(PETS)
+        storage.index.insert(PETS, [point(0)])
+        place = open_place(settings, str(tmp_path / "backup"))
+        Backup(storage.kept, place, clock=lambda: NOW, say=lambda _: None).run(with_objects=True)
+    alone = Settings(
+        index_url=f"edge:{tmp_path / 'index'}",
+        store_url=f"file:{tmp_path / 'objects'}",
+        redis_url=f"local:{tmp_path / 'redis'}",
+    )
+    with pytest.raises(ConfigurationError, match="snapshot of a Qdrant server"):
+        restore(alone, place)
