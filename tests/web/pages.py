@@ -65,7 +65,7 @@ class Complaints:
 
     def check(self) -> None:
         """Fail if there was anything."""
-        assert not self._said
+        assert not self._said, self._said
 
     def _hear(self, text: str) -> None:
         # Chromium's own word for an answer that is an error; `_judge` looks at those.

@@ -131,8 +131,9 @@ def test_the_next_page_comes_while_one_scrolls(page: Page) -> None:
         lambda route: route.continue_(url=re.sub(r"limit=\d+", "limit=12", route.request.url)),
     )
     open_start(page)
-    page.locator(CARDS).nth(11).scroll_into_view_if_needed()
-    expect(page.locator(CARDS).nth(24)).to_be_attached()
+    for shown in (12, 24, 36):
+        page.locator(CARDS).nth(shown - 1).scroll_into_view_if_needed()
+        expect(page.locator(CARDS).nth(shown)).to_be_attached()
     seen = page.locator(CARDS).evaluate_all("cards => cards.map((card) => card.dataset.id)")
     assert len(seen) == len(set(seen))
 
