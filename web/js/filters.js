@@ -12,9 +12,12 @@ const known = new Map();
 let change = null;
 let asking = null;
 
+const DISTANCES_KM = [1, 2, 5, 10, 25, 50, 100, 500];
+
 // `onChange` hears the fields that the user set.
 export function connect(onChange) {
   change = onChange;
+  byId("km").replaceChildren(...DISTANCES_KM.map((km) => option(String(km), said.distance(km))));
   for (const name of ["breed", "status", "since", "sort"]) {
     selectOf(name).addEventListener("change", (event) => change({ [name]: event.target.value }));
   }
@@ -88,7 +91,7 @@ function showPlace(near) {
   byId("lat").value = lat;
   byId("lon").value = lon;
   if (km && ![...byId("km").options].some(({ value }) => value === km)) {
-    byId("km").append(option(km, said.km(Number(km))));
+    byId("km").append(option(km, said.distance(Number(km))));
   }
   byId("km").value = km || "10";
 }

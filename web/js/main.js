@@ -9,6 +9,7 @@ import { openPhotoDialog } from "./photo_dialog.js";
 import { remember } from "./recent.js";
 import { readSession } from "./session.js";
 import { strings } from "./strings.js";
+import { fillTexts } from "./texts.js";
 import { go, onChange, parse, read, viewOf } from "./url_state.js";
 import * as add from "./views/add.js";
 import * as job from "./views/job.js";
@@ -102,6 +103,7 @@ async function showCatalogue() {
 }
 
 function connect() {
+  fillTexts(document);
   fillIcons(document);
   history.scrollRestoration = "manual";
   combobox.connect(submit);

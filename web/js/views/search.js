@@ -80,7 +80,9 @@ function keepWalk(key, fresh) {
 // --- the question -------------------------------------------------------------
 
 function showQuestion() {
-  byId("query").value = state.q;
+  const query = byId("query");
+  query.value = state.q;
+  query.placeholder = state.like || state.by ? strings.page.exampleBeside : strings.page.example;
   byId("heading").textContent = headingOf(state);
   filters.show(state);
   showChips();
@@ -138,7 +140,7 @@ async function search() {
 }
 
 async function loadMore() {
-  if (!walk || walk.isAtEnd || byId("results").ariaBusy === "true") return;
+  if (!walk || walk.isAtEnd || byId("results").hasAttribute("aria-busy")) return;
   byId("results").setAttribute("aria-busy", "true");
   offerMore(said.loadingMore);
   await load((from) => showFound(from), (error) => showFailureBelow(error));
