@@ -110,7 +110,6 @@ export const openJob = (source, expected, onDuplicate) =>
 export const listJobs = (limit = 20) => call(`/v1/jobs?limit=${limit}`);
 export const getJob = (id, signal) => call(job(id), { signal });
 export const controlJob = (id, action) => call(`${job(id)}/${action}`, { method: "POST" });
-export const forgetJob = (id) => call(job(id), { method: "DELETE" });
 export const getItems = (id, { status, cursor, limit = 200, signal } = {}) =>
   call(`${job(id)}/items?${parameters({ status, cursor, limit })}`, { signal });
 

@@ -10,6 +10,7 @@ import { remember } from "./recent.js";
 import { readSession } from "./session.js";
 import { strings } from "./strings.js";
 import { fillTexts } from "./texts.js";
+import { uploads } from "./upload.js";
 import { go, onChange, parse, read, viewOf } from "./url_state.js";
 import * as add from "./views/add.js";
 import * as job from "./views/job.js";
@@ -129,6 +130,10 @@ function connect() {
   };
   addEventListener("photos-changed", startAgain);
   addEventListener("signed-in", startAgain);
+  // What was not sent yet is lost with the page: the browser asks.
+  addEventListener("beforeunload", (event) => {
+    if ([...uploads.values()].some((upload) => upload.isSending)) event.preventDefault();
+  });
   onChange(show);
 }
 
