@@ -26,7 +26,7 @@ export function editForm(image, etag, { onSaved, onCancel, onReload }) {
     }
   };
   const form = element("form.edit", { onsubmit: save, onkeydown: escTo(onCancel) },
-    element("h2", {}, said.title),
+    element("h1", {}, said.title),
     ...fieldsOf(inputs),
     bad,
     element("div.actions", {}, element("button.primary", { type: "submit" }, said.save),

@@ -53,7 +53,7 @@ export function show(wanted) {
   const part = searchPart(wanted);
   const key = format({ ...EMPTY, ...part });
   document.title = titleOf(part);
-  if (walk && !isStale && key === format({ ...EMPTY, ...state })) {
+  if (walk?.answer && !isStale && key === format({ ...EMPTY, ...state })) {
     scrollTo(0, walk.scrollY);
     return;
   }
