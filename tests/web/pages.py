@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, Response, expect
 CARDS = "#results .card:not(.skeleton)"
 _MAY_BE_MISSING = "/v1/models"
 """A server without these routes has a page without that part."""
-WAIT_MS = 20_000
+WAIT_MS = 60_000
 """Until something is there; a busy machine takes its time."""
 _SIZES = {"desktop": (1280, 800), "phone": (390, 844)}
 

@@ -16,7 +16,7 @@ class _Texts(HTMLParser):
         self.found: list[str] = []
         self.inline: list[str] = []
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+    def handle_starttag(self, _tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.found += [value for name, value in attrs if name in _SPOKEN and value]
         self.inline += [name for name, _ in attrs if name == "style" or name.startswith("on")]
 

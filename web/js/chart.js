@@ -6,7 +6,7 @@ import { EMPTY, format } from "./url_state.js";
 const FIRST = 12;
 
 export function barChart(counts, by, allLabel) {
-  const entries = Object.entries(counts).sort((a, b) => b[1] - a[1]);
+  const entries = Object.entries(counts).filter(([, n]) => n > 0).sort((a, b) => b[1] - a[1]);
   const most = Math.max(1, ...entries.map(([, count]) => count));
   const list = element("ul.chart");
   const show = (all) => {

@@ -91,7 +91,8 @@ async function showCatalogue() {
   } catch {
     return; // The results beside it say what is wrong.
   }
-  combobox.setBreeds([...Object.keys(stats.by_breed), ...Object.keys(stats.by_species)]);
+  const counts = Object.entries({ ...stats.by_breed, ...stats.by_species });
+  combobox.setBreeds(counts.filter(([, count]) => count > 0).map(([name]) => name));
   if (stats.seeding) {
     place.textContent = strings.catalogue.seeding(stats.seeding.done, stats.seeding.total);
     setTimeout(showCatalogue, SEEDING_POLL_MS);
