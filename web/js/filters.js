@@ -71,7 +71,7 @@ async function count(by, state, signal) {
 
 function fill(name, values, chosen) {
   const select = selectOf(name);
-  const entries = [...values];
+  const entries = values.filter(({ count: some }) => some > 0);
   if (chosen && !entries.some(({ value }) => value === chosen)) entries.unshift({ value: chosen, count: 0 });
   const words = ({ value, count }) => (count ? said.option(value, count) : value);
   const made = [option("", said.any), ...entries.map((entry) => option(entry.value, words(entry)))];
