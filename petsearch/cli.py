@@ -88,6 +88,22 @@ def demo(
 
 
 @app.command()
+def init(
+    *,
+    patience: Annotated[
+        float, typer.Option(min=0, help="Seconds to wait for servers that do not answer yet.")
+    ] = 60.0,
+) -> None:
+    """Make the bucket and the first collection of PETSEARCH_…_URL, where they are missing."""
+    from petsearch.cli_init import initialise
+
+    _configure_logging(default_level="WARNING")
+    target = initialise(Settings.from_environment(), patience_s=patience, say=say)
+    if target is not None:
+        say(f"Ready: collection {target.collection}, model {target.model.model_id}.")
+
+
+@app.command()
 def ingest(
     *,
     paths: Annotated[list[Path] | None, typer.Argument(help="Photos and folders.")] = None,
@@ -104,6 +120,7 @@ def ingest(
     ] = None,
     s3: Annotated[str, typer.Option(help="bucket/prefix on the server's S3.")] = "",
     urls: Annotated[Path | None, typer.Option(help="A file with a web address a line.")] = None,
+    drawings: Annotated[int, typer.Option(min=0, help="So many of the demo's drawings.")] = 0,
     wait: Annotated[bool, typer.Option(help="Until the server has read it all.")] = True,
     api: Api = DEFAULT_API,
     as_json: Json = False,
@@ -121,6 +138,7 @@ def ingest(
         manifest=check_file(manifest),
         s3=s3,
         urls=check_file(urls),
+        drawings=drawings,
         wait=wait,
     )
     run_ingest(command, api, as_json=as_json)
@@ -151,6 +169,51 @@ def search(
         print_json(answer)
         return
     _print_found(answer)
+
+
+@app.command()
+def evaluate(
+    *,
+    model: Annotated[str, typer.Option(help="A model folder, hub:<arch>/<tag> or sample.")],
+    data: Annotated[str, typer.Option(help="Labelled photos: hub name or folder; or drawings.")],
+    split: Annotated[str, typer.Option(help="Split of the data set.")] = "test",
+    image_column: Annotated[
+        str | None, typer.Option(help="Column with the photos; the first with images.")
+    ] = None,
+    label_column: Annotated[str, typer.Option(help="Column with the breeds.")] = "label",
+    baseline: Annotated[str | None, typer.Option(help="Another model, measured beside it.")] = None,
+    template: Annotated[
+        str | None, typer.Option(help='The single prompt: "a photo of a {}."')
+    ] = None,
+    forgetting: Annotated[
+        str | None, typer.Option(help="Photos of other things: a data set, or NAME#SPLIT.")
+    ] = None,
+    forgetting_label_column: Annotated[str, typer.Option(help="Its labels.")] = "label",
+    seed: Annotated[int, typer.Option(help="Of the resampling.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Folder for the report.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure a model on labelled photos: naming, text queries, photo queries, confidences."""
+    from petsearch.cli_evaluate import EvaluateCommand
+    from petsearch.cli_evaluate import evaluate as run
+
+    if template is not None and "{}" not in template:
+        raise typer.BadParameter("a template holds {} where the name goes")
+    _configure_logging(default_level="WARNING")
+    command = EvaluateCommand(
+        model=model,
+        data=data,
+        split=split,
+        image_column=image_column,
+        label_column=label_column,
+        baseline=baseline,
+        template=template,
+        forgetting=forgetting,
+        forgetting_label_column=forgetting_label_column,
+        seed=seed,
+        out=out,
+    )
+    run(command, as_json=as_json)
 
 
 @app.command()

@@ -41,7 +41,7 @@ class DatasetRows:
         self._name = name
         self._options = options
         self._features = rows.features or {}
-        self._image_column = _image_column(name, self._features)
+        self._image_column = image_column_of(name, self._features)
         label = options.label_column
         if label and label not in self._features:
             raise InvalidInput(
@@ -51,7 +51,7 @@ class DatasetRows:
             )
         self.count = _count(rows, options)
         """How many rows there are to read, if the data set says so."""
-        self._rows = _undecoded(rows, self._image_column)
+        self._rows = undecoded(rows, self._image_column)
 
     def read(self, start: int) -> Iterator[DatasetRow]:
         """The rows from row `start` (from 0) to the end or the limit.
@@ -79,14 +79,7 @@ class DatasetRows:
 
     def _breed(self, row: Any) -> str | None:
         column = self._options.label_column
-        label = row[column] if column else None
-        if label is None:
-            return None
-        feature = self._features[column]
-        if not hasattr(feature, "int2str"):
-            return str(label)
-        # -1 is how data sets mark a photo whose label is not published.
-        return str(feature.int2str(label)) if label >= 0 else None
+        return label_of(self._features[column], row[column]) if column else None
 
 
 def open_rows(name: str, options: DatasetOptions) -> DatasetRows:
@@ -98,10 +91,25 @@ def open_rows(name: str, options: DatasetOptions) -> DatasetRows:
         NotFound: `name` is a path, and nothing is there.
         Unavailable: the hub does not answer.
     """
-    return DatasetRows(name, _load(name, options.split), options)
+    return DatasetRows(name, load(name, options.split, streaming=True), options)
 
 
-def _load(name: str, split: str) -> Any:
+def label_of(feature: Any, value: Any) -> str | None:
+    """The name that a cell of a label column stands for; None if it holds none."""
+    if value is None:
+        return None
+    if not hasattr(feature, "int2str"):
+        return str(value)
+    # -1 is how data sets mark a photo whose label is not published.
+    return str(feature.int2str(value)) if value >= 0 else None
+
+
+def load(name: str, split: str, *, streaming: bool) -> Any:
+    """A split as the library `datasets` gives it. Errors as `open_rows`.
+
+    Streaming reads files in place, one row after the other; otherwise they are copied into the
+    library's cache first, and any row can be read.
+    """
     try:
         import datasets
     except ImportError as error:
@@ -111,8 +119,7 @@ def _load(name: str, split: str) -> Any:
         ) from error
     _check_place(name)
     try:
-        # Streaming reads local files in place; otherwise they are copied into a cache first.
-        return datasets.load_dataset(name, split=split, streaming=True)
+        return datasets.load_dataset(name, split=split, streaming=streaming)
     except (ValueError, FileNotFoundError, datasets.exceptions.DatasetsError) as error:
         raise InvalidInput(f"The data set {name} (split {split}) does not load: {error}") from error
     except OSError as error:
@@ -146,14 +153,20 @@ def _translated(name: str) -> Iterator[None]:
         raise InvalidInput(f"The data set {name} is broken: {error}") from error
 
 
-def _image_column(name: str, features: Any) -> str:
+def image_column_of(name: str, features: Any) -> str:
+    """The first column that holds images.
+
+    Raises:
+        InvalidInput: there is none.
+    """
     for column, feature in features.items():
         if type(feature).__name__ == "Image":
             return str(column)
     raise InvalidInput(f"The data set {name} has no column with images; it has: {list(features)}.")
 
 
-def _undecoded(rows: Any, column: str) -> Any:
+def undecoded(rows: Any, column: str) -> Any:
+    """The same rows; their images are read as the files' bytes."""
     import datasets
 
     return rows.cast_column(column, datasets.Image(decode=False))
