@@ -9,7 +9,7 @@ PORT ?= 8000
 SOURCE ?=
 MODEL ?=
 
-.PHONY: help setup check format test test-real fuzz soak demo up stack lock bench bench-embedder bench-ingest bench-memory bench-redis bench-api bench-ann bench-quality screenshots clean
+.PHONY: help setup check format test test-real fuzz soak demo up stack lock bench bench-embedder bench-ingest bench-memory bench-redis bench-api bench-ann bench-quality bench-finetune bench-web screenshots clean
 
 help: ## List these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -86,6 +86,9 @@ bench-api: setup ## Measure the search API's load and its own CPU (POINTS=, JSON
 
 bench-ann: setup ## Measure recall of approximate search on photos (POINTS=, CACHE=, JSON=1)
 	$(BIN)/python -m bench.ann $(if $(POINTS),--points $(POINTS)) $(if $(CACHE),--cache $(CACHE)) $(if $(JSON),--json)
+
+bench-web: setup ## Scroll through 5,000 photos in a browser (PHOTOS=)
+	$(BIN)/python -m bench.web_scrolling $(if $(PHOTOS),--photos $(PHOTOS))
 
 bench-quality: setup ## Measure rankings, composed queries and confidences on photos (CACHE=, JSON=1)
 	$(BIN)/python -m bench.quality_run $(if $(CACHE),--cache $(CACHE)) $(if $(JSON),--json)

@@ -101,6 +101,15 @@ class Duplicates:
             if cursor is None or full:
                 return GroupPage(tuple(groups), cursor)
 
+    def of_image(self, record: ImageRecord) -> tuple[ImageRecord, ...]:
+        """Other images that show the same photo as `record`, nearest first; `MAX_MEMBERS` at most.
+
+        What was deleted since has none.
+        """
+        collection = self._catalogue.collection()
+        looking = _Looking(self._index, collection, Tier.SAME_PHOTO, SIMILAR_SCORE)
+        return tuple(looking.neighbours(record)[:MAX_MEMBERS])
+
 
 class _Looking:
     """Finds the neighbours of images, and counts how often it was asked."""

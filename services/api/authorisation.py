@@ -76,6 +76,7 @@ ROUTES: Mapping[str, Access] = {
     # As it was sent, with the place where it was taken: never without a key.
     "GET /v1/images/{image_id}/original": _S,
     "GET /v1/duplicates": _S,
+    "GET /v1/images/{image_id}/duplicates": _S,
     "POST /v1/images": _I,
     "PATCH /v1/images/{image_id}": _I,
     "DELETE /v1/images": _D,

@@ -1,5 +1,6 @@
 """The answer of `GET /v1/duplicates`, as pydantic models."""
 
+from collections.abc import Iterable
 from typing import Self
 
 from pydantic import BaseModel, Field
@@ -26,6 +27,17 @@ class DuplicateBody(ImageBody):
         """From a record."""
         sources = [SourceBody(job_id=ref.job_id, item_no=ref.item_no) for ref in record.sources]
         return cls(**ImageBody.of(record).model_dump(), sources=sources)
+
+
+class Copies(BaseModel):
+    """Other images that show the same photo, resized or recompressed; nearest first."""
+
+    items: list[DuplicateBody]
+
+    @classmethod
+    def of(cls, records: Iterable[ImageRecord]) -> Self:
+        """From records."""
+        return cls(items=[DuplicateBody.of(record) for record in records])
 
 
 class GroupBody(BaseModel):

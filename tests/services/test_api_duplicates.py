@@ -1,6 +1,7 @@
 """Duplicates over HTTP against a real standalone server: drawings and altered copies of them."""
 
 import io
+import uuid
 from collections.abc import Iterator
 
 import httpx
@@ -92,6 +93,16 @@ def test_a_stricter_score_finds_less(http: httpx.Client) -> None:
 def test_copies_can_be_looked_at(http: httpx.Client) -> None:
     image = _groups(http, "same_photo")[0][0]
     assert http.get(image["urls"]["thumbnail"]).status_code == 200
+
+
+def test_an_image_knows_its_copies(http: httpx.Client) -> None:
+    (original,) = _ids(DRAWINGS[0])
+    answer = http.get(f"/v1/images/{original}/duplicates")
+    assert answer.status_code == 200, answer.text
+    assert {image["image_id"] for image in answer.json()["items"]} == _ids(*COPIES)
+    (alone,) = _ids(DRAWINGS[5])
+    assert http.get(f"/v1/images/{alone}/duplicates").json() == {"items": []}
+    assert http.get(f"/v1/images/{uuid.uuid4()}/duplicates").status_code == 404
 
 
 def test_an_unknown_tier_or_cursor_is_refused(http: httpx.Client) -> None:

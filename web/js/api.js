@@ -1,98 +1,129 @@
-// The REST API. A call resolves to the body or rejects with a Problem.
-export class Problem extends Error {
-  constructor(status, detail, retryAfterS = null) {
-    super(detail);
-    this.status = status;
-    this.retryAfterS = retryAfterS;
-  }
+// The REST API. A call resolves to the body, or rejects with a Problem; AbortError passes through.
+import { Problem, problemOf } from "./problem.js";
+import { EMPTY, isSearch } from "./url_state.js";
 
-  get needsKey() {
-    return this.status === 401;
-  }
+export const PAGE = 60; // Full rows of 1 to 6 columns.
 
-  get isOffline() {
-    return this.status === 0;
-  }
-}
-
-const PHOTOS_PER_REQUEST = 16;
-const SEARCH_LIMIT = 48;
-
-async function call(path, options = {}) {
+export async function send(path, { headers, ...options } = {}) {
   let response;
   try {
-    response = await fetch(path, { ...options, headers: { Accept: "application/json" } });
+    response = await fetch(path, { ...options, headers: { Accept: "application/json", ...headers } });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Problem(0, error.message);
   }
-  if (response.ok) return response.json();
-  const body = await response.json().catch(() => ({}));
-  const wait = Number(response.headers.get("Retry-After")) || null;
-  throw new Problem(response.status, body.detail || response.statusText, wait);
+  if (!response.ok) throw await problemOf(response);
+  return response;
 }
 
+const call = async (path, options) => {
+  const response = await send(path, options);
+  return response.status === 204 ? null : response.json();
+};
+
+const asJson = (value, type = "application/json") => ({
+  body: JSON.stringify(value),
+  headers: { "Content-Type": type },
+});
+
+const enc = encodeURIComponent;
+
 function parameters(values) {
-  const given = Object.entries(values).filter(([, value]) => value);
+  const given = Object.entries(values).filter(([, value]) => value || value === 0);
   return new URLSearchParams(Object.fromEntries(given));
 }
 
-export const signIn = (key) =>
-  call("/v1/session", {
-    method: "POST",
-    body: new Blob([JSON.stringify({ api_key: key })], { type: "application/json" }),
-  });
+// --- photos -----------------------------------------------------------------
+
+const filtersOf = (state) => ({
+  species: state.species, breed: state.breed, status: state.status, tag: state.tag,
+  animal_id: state.animal, since: state.since, near: state.near,
+});
+
+export function findPhotos(state, { photo, cursor, limit = PAGE, signal } = {}) {
+  const page = { limit, cursor };
+  if (!isSearch(state)) {
+    return call(`/v1/images?${parameters({ ...filtersOf(state), sort: state.sort, ...page })}`, { signal });
+  }
+  if (state.q && !state.like && !state.by && !state.not.length) {
+    const asked = { q: state.q, ...filtersOf(state), min_score: state.min, ...page };
+    return call(`/v1/search?${parameters(asked)}`, { signal });
+  }
+  const query = composed(state, page);
+  if (!photo) return call("/v1/search", { method: "POST", signal, ...asJson(query) });
+  const body = new FormData();
+  body.append("photo", photo, photo.name || "photo.jpg");
+  body.append("query", JSON.stringify(query));
+  return call("/v1/search/image", { method: "POST", body, signal });
+}
+
+function composed(state, page) {
+  const { tag, near, ...filters } = filtersOf(state);
+  const [lat, lon, km] = (near || "").split(",").map(Number);
+  const given = Object.fromEntries(Object.entries(filters).filter(([, value]) => value));
+  return {
+    text: state.q || null,
+    image_id: state.like || null,
+    negative: state.not.map((id) => ({ image_id: id })),
+    filters: { ...given, tags: tag ? [tag] : [], near: near ? { lat, lon, km } : null },
+    min_score: state.min ? Number(state.min) : null,
+    limit: page.limit,
+    cursor: page.cursor || null,
+  };
+}
 
 export const getStats = () => call("/v1/stats");
+export const getHealth = () => call("/readyz");
 
-export const getImage = (id) => call(`/v1/images/${encodeURIComponent(id)}`);
-
-export const listImages = ({ species, breed }, signal) =>
-  call(`/v1/images?${parameters({ species, breed, limit: SEARCH_LIMIT })}`, { signal });
-
-export const searchWords = ({ q, species, breed }, signal) =>
-  call(`/v1/search?${parameters({ q, species, breed, limit: SEARCH_LIMIT })}`, { signal });
-
-export const searchLike = ({ like, species, breed }, signal) =>
-  call(
-    `/v1/images/${encodeURIComponent(like)}/similar?` +
-      parameters({ species, breed, limit: SEARCH_LIMIT }),
-    { signal },
-  );
-
-export function searchPhoto(file, { species, breed }, signal) {
-  const form = new FormData();
-  form.append("photo", file);
-  for (const [name, value] of parameters({ species, breed, limit: SEARCH_LIMIT })) {
-    form.append(name, value);
-  }
-  return call("/v1/search/image", { method: "POST", body: form, signal });
+export async function getFacets(by, state, signal) {
+  const asked = { by, ...filtersOf({ ...EMPTY, ...state }) };
+  return (await call(`/v1/facets?${parameters(asked)}`, { signal })).values;
 }
 
-// Sends photos as one job, a few per request; `onSent` hears how many have left.
-export async function uploadPhotos(files, onSent) {
-  const job = await call("/v1/jobs", {
-    method: "POST",
-    body: new Blob([JSON.stringify({ source: "page", expected: files.length })], {
-      type: "application/json",
-    }),
+const image = (id) => `/v1/images/${enc(id)}`;
+
+export async function getImage(id, signal) {
+  const response = await send(image(id), { signal, cache: "no-store" });
+  return { image: await response.json(), etag: response.headers.get("ETag") };
+}
+
+export async function changeImage(id, changes, etag) {
+  const { body, headers } = asJson(changes, "application/merge-patch+json");
+  const response = await send(image(id), {
+    method: "PATCH", body, headers: { ...headers, "If-Match": etag },
   });
-  for (let start = 0; start < files.length; start += PHOTOS_PER_REQUEST) {
-    const form = new FormData();
-    for (const file of files.slice(start, start + PHOTOS_PER_REQUEST)) form.append("photos", file);
-    await call(`/v1/jobs/${job.job_id}/photos`, { method: "POST", body: form });
-    onSent(Math.min(start + PHOTOS_PER_REQUEST, files.length));
-  }
-  return call(`/v1/jobs/${job.job_id}/seal`, { method: "POST" });
+  return { image: await response.json(), etag: response.headers.get("ETag") };
 }
 
-export const getJob = (id) => call(`/v1/jobs/${encodeURIComponent(id)}`);
+export const deleteImage = (id) => call(image(id), { method: "DELETE" });
+export const getSimilar = (id, limit, signal) => call(`${image(id)}/similar?limit=${limit}`, { signal });
+export const getDuplicatesOf = (id, signal) => call(`${image(id)}/duplicates`, { signal });
+export const getDuplicates = (tier, cursor) =>
+  call(`/v1/duplicates?${parameters({ tier, cursor, limit: 20 })}`);
 
-export async function getProblems(id) {
-  const pages = await Promise.all(
-    ["refused", "failed"].map((status) =>
-      call(`/v1/jobs/${encodeURIComponent(id)}/items?status=${status}&limit=1000`),
-    ),
-  );
-  return pages.flatMap((page) => page.items);
-}
+// --- jobs -------------------------------------------------------------------
+
+const job = (id) => `/v1/jobs/${enc(id)}`;
+
+export const openJob = (source, expected, onDuplicate) =>
+  call("/v1/jobs", { method: "POST", ...asJson({ source, expected, on_duplicate: onDuplicate }) });
+export const listJobs = (limit = 20) => call(`/v1/jobs?limit=${limit}`);
+export const getJob = (id, signal) => call(job(id), { signal });
+export const controlJob = (id, action) => call(`${job(id)}/${action}`, { method: "POST" });
+export const getItems = (id, { status, cursor, limit = 200, signal } = {}) =>
+  call(`${job(id)}/items?${parameters({ status, cursor, limit })}`, { signal });
+
+// --- models -----------------------------------------------------------------
+
+export const getModels = () => call("/v1/models");
+export const promoteModel = (id) => call(`/v1/models/${enc(id)}/promote`, { method: "POST" });
+export const dropCollection = (id) => call(`/v1/models/${enc(id)}/collection`, { method: "DELETE" });
+export const rollBackModel = () => call("/v1/models/rollback", { method: "POST" });
+export const startReindex = (modelId) =>
+  call("/v1/reindex", { method: "POST", ...asJson({ model_id: modelId }) });
+
+// --- session ----------------------------------------------------------------
+
+export const getSession = () => call("/v1/session");
+export const signIn = (key) => call("/v1/session", { method: "POST", ...asJson({ api_key: key }) });
+export const signOut = () => call("/v1/session", { method: "DELETE" });

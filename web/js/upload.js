@@ -1,94 +1,128 @@
-// Adding photos: sends them, follows the job, and says what was refused and why.
-import { getJob, getProblems, uploadPhotos } from "./api.js";
-import { byId, element } from "./dom.js";
-import { signInForm } from "./signin.js";
-import { strings } from "./strings.js";
+// Sends photos as one job, a few in a request, and says how far each file is.
+import { controlJob, openJob } from "./api.js";
+import { Problem } from "./problem.js";
 
-const POLL_MS = 400;
-const ENDED = ["succeeded", "partly_failed", "failed", "cancelled"];
+const PHOTOS_PER_REQUEST = 8;
+const BYTES_PER_REQUEST = 24e6;
+const TRIES = 6;
+const LONGEST_WAIT_S = 20;
+export const SOURCE = "page";
 
-export async function addPhotos(files, onDone) {
-  const view = openDialog(files.length);
-  try {
-    const job = await uploadPhotos(files, (sent) =>
-      view.progress(strings.uploadSending(sent, files.length), 0),
-    );
-    const ended = await follow(job, view);
-    const bad = ended.counts.refused + ended.counts.failed;
-    view.end(strings.uploadDone(ended.counts), bad ? await getProblems(ended.job_id) : []);
-    onDone(ended);
-  } catch (problem) {
-    if (problem.needsKey) {
-      view.askForKey(() => addPhotos(files, onDone));
-    } else {
-      view.fail(problem.isOffline ? strings.offlineText : problem.message);
+// The uploads of this page by job: what the page knows of files is gone with it.
+export const uploads = new Map();
+
+export class Upload extends EventTarget {
+  constructor(files, { metadata, onDuplicate }) {
+    super();
+    this.files = files.map((file) => ({ file, name: file.name, size: file.size, state: "waiting", share: 0 }));
+    this.metadata = metadata;
+    this.onDuplicate = onDuplicate;
+    this.jobId = null;
+    this.sent = 0;
+    this.problem = null;
+    this.isSending = false;
+  }
+
+  async open() {
+    const job = await openJob(SOURCE, this.files.length, this.onDuplicate);
+    this.jobId = job.job_id;
+    uploads.set(job.job_id, this);
+    return job;
+  }
+
+  // Goes on where it stopped; a request that was cut off is repeated, and counted once.
+  async send() {
+    if (this.isSending) return;
+    this.isSending = true;
+    this.problem = null;
+    this.#tell();
+    try {
+      while (this.sent < this.files.length) await this.#sendBatch(this.#nextBatch());
+      await patiently(() => controlJob(this.jobId, "seal"));
+    } catch (problem) {
+      this.problem = problem;
+    }
+    this.isSending = false;
+    this.#tell();
+  }
+
+  #nextBatch() {
+    const batch = [];
+    let bytes = 0;
+    for (const entry of this.files.slice(this.sent, this.sent + PHOTOS_PER_REQUEST)) {
+      if (batch.length && bytes + entry.size > BYTES_PER_REQUEST) break;
+      bytes += entry.size;
+      batch.push(entry);
+    }
+    return batch;
+  }
+
+  async #sendBatch(batch) {
+    const form = new FormData();
+    for (const { file } of batch) form.append("photos", file, file.name);
+    if (this.metadata) form.append("metadata", JSON.stringify(this.metadata));
+    const key = `${this.jobId}-${this.sent}`;
+    try {
+      await patiently(() => post(`/v1/jobs/${this.jobId}/photos`, form, key, (share) => {
+        mark(batch, "sending", share);
+        this.#tell();
+      }));
+    } catch (problem) {
+      mark(batch, "unsent", 0);
+      throw problem;
+    }
+    mark(batch, "sent", 1);
+    this.sent += batch.length;
+    this.#tell();
+  }
+
+  #tell() {
+    this.dispatchEvent(new Event("change"));
+  }
+}
+
+// An archive or a manifest, which the server reads itself; resolves to its job.
+export function sendSource(file, kind, onDuplicate, onShare) {
+  const form = new FormData();
+  form.append("file", file, file.name);
+  form.append("kind", kind);
+  form.append("on_duplicate", onDuplicate);
+  return post("/v1/jobs/upload", form, null, onShare);
+}
+
+function mark(batch, state, share) {
+  for (const entry of batch) Object.assign(entry, { state, share });
+}
+
+// XMLHttpRequest, because fetch does not say how much of a body has left.
+function post(path, form, key, onShare) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", path);
+    request.responseType = "json";
+    request.setRequestHeader("Accept", "application/json");
+    if (key) request.setRequestHeader("Idempotency-Key", key);
+    request.upload.onprogress = (event) => onShare(event.loaded / (event.total || 1));
+    request.onerror = () => reject(new Problem(0, ""));
+    request.onload = () => {
+      const { status, response } = request;
+      if (status >= 200 && status < 300) return resolve(response);
+      const wait = Number(request.getResponseHeader("Retry-After")) || null;
+      return reject(new Problem(status, response?.detail || request.statusText, wait));
+    };
+    request.send(form);
+  });
+}
+
+async function patiently(call) {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await call();
+    } catch (problem) {
+      const isPassing = problem.isOffline || [429, 502, 503, 504].includes(problem.status);
+      if (!isPassing || attempt === TRIES) throw problem;
+      const wait = Math.min(problem.retryAfterS ?? 0.5 * 2 ** attempt, LONGEST_WAIT_S);
+      await new Promise((resolve) => { setTimeout(resolve, wait * 1000); });
     }
   }
-}
-
-async function follow(job, view) {
-  let now = job;
-  while (!ENDED.includes(now.state)) {
-    const text = now.reason
-      ? strings.uploadWaiting(now.reason)
-      : strings.uploadWorking(now.done, now.total);
-    view.progress(text, now.done);
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-    now = await getJob(job.job_id);
-  }
-  return now;
-}
-
-function openDialog(total) {
-  const dialog = byId("upload");
-  const text = element("p", { role: "status" }, strings.uploadSending(0, total));
-  const bar = element("progress", { max: total, value: 0, ariaLabel: strings.uploadTitle });
-  const list = element("ul", { className: "problems" });
-  const head = element("p", { className: "bad", hidden: true }, strings.uploadProblems);
-  const close = element(
-    "button",
-    { type: "button", className: "quiet", onclick: () => dialog.close() },
-    strings.close,
-  );
-  dialog.replaceChildren(
-    element(
-      "div",
-      { className: "dialog-head" },
-      element("h2", { id: "upload-title" }, strings.uploadTitle),
-      close,
-    ),
-    element("div", { className: "dialog-body" }, text, bar, head, list),
-  );
-  dialog.showModal();
-  return {
-    progress(words, done) {
-      text.textContent = words;
-      bar.value = done;
-    },
-    end(words, problems) {
-      text.textContent = words;
-      bar.value = total;
-      head.hidden = problems.length === 0;
-      list.replaceChildren(
-        ...problems.map((item) =>
-          element("li", {}, element("strong", {}, item.filename), item.reason || item.status),
-        ),
-      );
-    },
-    askForKey(goOn) {
-      text.textContent = strings.signInText;
-      bar.hidden = true;
-      bar.after(
-        signInForm(() => {
-          dialog.close();
-          goOn();
-        }),
-      );
-    },
-    fail(words) {
-      text.textContent = words;
-      text.classList.add("bad");
-      bar.hidden = true;
-    },
-  };
 }

@@ -5,14 +5,14 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from petsearch.duplicates import SIMILAR_SCORE, Tier
-from services.api.dependencies import MAX_RESULTS, Cursor, ServicesDep
+from services.api.dependencies import MAX_RESULTS, Cursor, ImageIdDep, ServicesDep
 from services.api.responses import errors
-from services.api.schemas_duplicates import DuplicatePage
+from services.api.schemas_duplicates import Copies, DuplicatePage
 
-router = APIRouter(prefix="/v1/duplicates", tags=["images"])
+router = APIRouter(prefix="/v1", tags=["images"])
 
 
-@router.get("", summary="Find duplicates", responses=errors())
+@router.get("/duplicates", summary="Find duplicates", responses=errors())
 def list_duplicates(
     services: ServicesDep,
     tier: Annotated[
@@ -31,3 +31,11 @@ def list_duplicates(
     """Groups of images that are alike; each is told once, where its newest image is met."""
     page = services.duplicates.page(tier, limit=limit, cursor=cursor, min_score=min_score)
     return DuplicatePage.of(page)
+
+
+@router.get(
+    "/images/{image_id}/duplicates", summary="Copies of an image", responses=errors(404, 409)
+)
+def list_copies(services: ServicesDep, image_id: ImageIdDep) -> Copies:
+    """Other images that show the same photo, resized or recompressed."""
+    return Copies.of(services.duplicates.of_image(services.searcher.get(image_id)))

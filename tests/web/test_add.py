@@ -1,0 +1,187 @@
+"""Adding photos: files, folders, archives; the job as it runs; what was refused or failed."""
+
+import io
+import zipfile
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from petsearch.client import Client, Photo
+from tests import pictures
+from tests.web.pages import Look
+
+JPEG = "image/jpeg"
+
+
+@pytest.fixture
+def seed(look: Look) -> int:
+    """Other photos for every look: what is here already is no longer added."""
+    return 5000 if look.device == "phone" else 6000
+
+
+def open_add(page: Page) -> None:
+    page.goto("/?page=add")
+    expect(page.get_by_role("heading", name="Add photos")).to_be_visible()
+
+
+def counts(page: Page) -> dict[str, int]:
+    """The four figures of a job's page, by their words."""
+    tiles = page.locator(".job-counts .tile")
+    return {
+        tile.locator("span").inner_text(): int(tile.locator("strong").inner_text())
+        for tile in tiles.all()
+    }
+
+
+def test_every_file_says_what_became_of_it_and_why(page: Page, seed: int) -> None:
+    open_add(page)
+    hostile = "<img src=x onerror=alert(1)>.jpg"
+    page.get_by_text("Say something about all of them").click()
+    page.locator("#said").get_by_label("Status").fill("found")
+    page.locator("#said").get_by_label("Tags").fill("shy, new here")
+    page.locator("#add-files").set_input_files(
+        [
+            {"name": "good.jpg", "mimeType": JPEG, "buffer": pictures.jpeg(seed)},
+            {"name": "byte.jpg", "mimeType": JPEG, "buffer": b"\xff"},
+            {"name": hostile, "mimeType": JPEG, "buffer": pictures.HTML},
+        ]
+    )
+    expect(page.locator(".job-head .state")).to_have_text("Done, not all")
+    assert counts(page) == {"added": 1, "here already": 0, "refused": 2, "failed": 0}
+    problems = page.locator(".refused .problems li")
+    expect(problems).to_have_count(2)
+    expect(problems.nth(0)).to_contain_text("not a picture")
+    expect(problems.nth(1).locator("strong")).to_have_text(hostile)
+    states = page.locator(".files .file-state")
+    expect(states).to_have_text(["added", "refused", "refused"])
+    page.get_by_role("link", name="See the newest photos").click()
+    expect(page.locator("#results .card .badge").first).to_have_text("found")
+
+
+def test_a_folder_is_added_and_what_is_no_photo_left_out(
+    page: Page, seed: int, tmp_path: Path
+) -> None:
+    (tmp_path / "pets/inner").mkdir(parents=True)
+    (tmp_path / "pets/one.jpg").write_bytes(pictures.jpeg(seed + 1))
+    (tmp_path / "pets/inner/two.jpg").write_bytes(pictures.jpeg(seed + 2))
+    (tmp_path / "pets/notes.txt").write_text("no photo")
+    open_add(page)
+    page.locator("#add-folder").set_input_files(tmp_path / "pets")
+    expect(page.locator("#toast")).to_contain_text("1 file is no photo by name")
+    expect(page.locator(".job-head .state")).to_have_text("Done")
+    assert counts(page)["added"] == 2
+
+
+def test_an_archive_is_added(page: Page, seed: int) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for n in range(3):
+            archive.writestr(f"{n}.jpg", pictures.jpeg(seed + 10 + n))
+    open_add(page)
+    page.locator("#add-archive").set_input_files(
+        {"name": "pets.zip", "mimeType": "application/zip", "buffer": packed.getvalue()}
+    )
+    expect(page.locator(".job-head .state")).to_have_text("Done")
+    assert counts(page)["added"] == 3
+    page.goto("/?page=add")
+    expect(page.locator("#recent-jobs .job").first).to_contain_text("pets.zip")
+
+
+def test_several_dropped_photos_are_added(page: Page, seed: int) -> None:
+    page.goto("/")
+    data = page.evaluate_handle(
+        """(photos) => {
+            const transfer = new DataTransfer();
+            for (const [n, bytes] of photos.entries()) {
+                const type = "image/jpeg";
+                transfer.items.add(new File([new Uint8Array(bytes)], `${n}.jpg`, { type }));
+            }
+            return transfer;
+        }""",
+        [list(pictures.jpeg(seed + 20 + n)) for n in range(2)],
+    )
+    page.dispatch_event("body", "drop", {"dataTransfer": data})
+    expect(page.locator(".job-head .state")).to_have_text("Done")
+    assert counts(page)["added"] == 2
+
+
+def test_a_paused_job_says_so_survives_a_reload_and_goes_on(
+    page: Page, client: Client, seed: int
+) -> None:
+    job = client.open_job("holiday photos", expected=2)
+    page.goto(f"/?job={job['job_id']}")
+    expect(page.locator(".job-line")).to_have_text("Live")
+    page.get_by_role("button", name="Pause").click()
+    expect(page.locator(".notice")).to_contain_text("Paused")
+    client.add_photos(
+        job["job_id"], [Photo(f"{n}.jpg", pictures.jpeg(seed + 30 + n)) for n in range(2)]
+    )
+    client.seal_job(job["job_id"])
+    page.reload()
+    expect(page.locator(".notice")).to_contain_text("Somebody paused it")
+    expect(page.locator(".job-progress")).to_contain_text("0 of 2 photos done")
+    page.get_by_role("button", name="Resume").click()
+    expect(page.locator(".job-head .state")).to_have_text("Done")
+    assert counts(page)["added"] == 2
+
+
+def test_failed_photos_are_listed_and_tried_again(page: Page, client: Client) -> None:
+    """Nothing fails for ever in a standalone server: the outcomes are those of a broken one."""
+    job_id = client.open_job("fragile", expected=1)["job_id"]
+    client.seal_job(job_id)
+    ended = client.job(job_id)
+    failed = {**ended, "state": "failed", "total": 1, "done": 1}
+    failed["counts"] = {**ended["counts"], "failed": 1}
+    item = {"item_no": 0, "filename": "lost.jpg", "status": "failed", "image_id": None}
+    item |= {"reason": "The embedder failed on it.", "stage": "embed", "error": "X", "attempts": 3}
+    page.route(f"**/v1/jobs/{job_id}", lambda route: route.fulfill(json=failed))
+    page.route(
+        f"**/v1/jobs/{job_id}/items?*",
+        lambda route: route.fulfill(json={"items": [item], "next_cursor": None}),
+    )
+    page.route(f"**/v1/jobs/{job_id}/retry", lambda route: route.fulfill(status=202, json=ended))
+    page.goto(f"/?job={job_id}")
+    listed = page.locator(".failed .problems li")
+    for words in ("lost.jpg", "The embedder failed on it.", "step: embed", "tried 3 times"):
+        expect(listed).to_contain_text(words)
+    page.get_by_role("button", name="Retry 1 failed photo").click()
+    expect(page.locator(".job-head .state")).to_have_text("Done")
+    expect(page.locator(".failed")).to_be_hidden()
+
+
+def test_a_job_can_be_cancelled_after_a_question(page: Page, client: Client) -> None:
+    job = client.open_job("endless", expected=9)
+    page.goto(f"/?job={job['job_id']}")
+    page.get_by_role("button", name="Cancel", exact=True).click()
+    dialog = page.get_by_role("dialog", name="Cancel this job?")
+    dialog.get_by_role("button", name="Cancel the job").click()
+    expect(page.locator(".job-head .state")).to_have_text("Cancelled")
+
+
+def test_an_upload_that_was_broken_off_can_be_finished(
+    page: Page, client: Client, seed: int
+) -> None:
+    job_id = client.open_job("page", expected=5)["job_id"]
+    client.add_photos(job_id, [Photo("first.jpg", pictures.jpeg(seed + 50))])
+    page.goto(f"/?job={job_id}")
+    expect(page.locator(".notice")).to_contain_text("Not all photos were sent")
+    page.get_by_role("button", name="Finish without the rest").click()
+    expect(page.locator(".job-head .state")).to_have_text("Done")
+
+
+def test_a_job_that_waits_says_for_what(page: Page, client: Client, expected: set[int]) -> None:
+    expected.add(503)
+    job = client.open_job("waiting", expected=1)
+    said = {
+        **client.job(job["job_id"]),
+        "state": "running",
+        "reason": "The object store does not answer.",
+    }
+    # The parts of a standalone server do not fail one by one.
+    page.route(f"**/v1/jobs/{job['job_id']}", lambda route: route.fulfill(json=said))
+    page.route("**/events", lambda route: route.fulfill(status=503, json={"detail": "later"}))
+    page.goto(f"/?job={job['job_id']}")
+    expect(page.locator(".notice")).to_contain_text("Waiting for a part of the server")
+    expect(page.locator(".notice")).to_contain_text("The object store does not answer.")
+    client.control_job(job["job_id"], "cancel")

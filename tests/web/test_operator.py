@@ -1,0 +1,79 @@
+"""The operator's page: parts, jobs, counts, duplicates, models."""
+
+import re
+
+from playwright.sync_api import Page, Route, expect
+
+from petsearch.client import Client
+from petsearch.model import JsonDict
+
+
+def test_parts_jobs_and_counts_are_shown(page: Page) -> None:
+    page.goto("/?page=operator")
+    expect(page.locator("#operator-health .part").first).to_contain_text("answers")
+    expect(page.locator("#operator-jobs .job").first).to_be_visible()
+    expect(page.locator("#operator-stats")).to_contain_text("photos")
+    bar = page.locator(".chart a").first
+    expect(bar).to_have_attribute("aria-label", re.compile(r".+: \d+ photos?"))
+    assert bar.locator(".chart-bar").evaluate("bar => bar.getBoundingClientRect().width") > 20
+    bar.click()
+    expect(page).to_have_url(re.compile("breed="))
+    expect(page.locator("#results .card:not(.skeleton)").first).to_be_visible()
+
+
+def test_a_job_opens_from_the_list(page: Page, client: Client) -> None:
+    client.control_job(client.open_job("from the list")["job_id"], "cancel")
+    page.goto("/?page=operator")
+    page.locator("#operator-jobs").get_by_role("link", name="from the list").first.click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("from the list")
+
+
+def test_duplicates_are_looked_for_when_asked(page: Page) -> None:
+    page.goto("/?page=operator")
+    page.get_by_label("How much alike").select_option("similar")
+    page.get_by_role("button", name="Look for them").click()
+    expect(page.locator("#operator-duplicates .groups .card").first).to_be_visible()
+
+
+def _model(model_id: str, **state: object) -> JsonDict:
+    plain = {"current": False, "previous": False, "published": True, "loaded": True}
+    return {"model_id": model_id, **plain, "images": None, "published_at": None, **state}
+
+
+def test_models_are_reindexed_promoted_and_rolled_back(page: Page, expected: set[int]) -> None:
+    """As a server answers that has two models; this one has only the sample."""
+    expected.add(409)
+    models = [_model("old-1", current=True, images=40), _model("new-2")]
+    asked: list[str] = []
+
+    def answer(route: Route) -> None:
+        path = route.request.url.partition("/v1/")[2]
+        asked.append(f"{route.request.method} {path}")
+        if path == "reindex":
+            models[1]["images"] = 40
+            route.fulfill(status=202, json={"job_id": "j"})
+        elif path.endswith("/promote") and asked.count(asked[-1]) == 1:
+            route.fulfill(status=409, json={"detail": "The gate does not pass: recall fell."})
+        elif path.endswith(("/promote", "/rollback")):
+            models.reverse()
+            models[0] |= {"current": True, "previous": False}
+            models[1] |= {"current": False, "previous": True}
+            moved = {"model_id": models[0]["model_id"], "previous": None, "took_ms": 12.0}
+            route.fulfill(json=moved | {"checks": []})
+        else:
+            route.fulfill(json={"items": models})
+
+    page.route(re.compile("/v1/(models|reindex)"), answer)
+    page.goto("/?page=operator")
+    row = page.locator(".model-row", has_text="new-2")
+    row.get_by_role("button", name="Reindex").click()
+    expect(row).to_contain_text("40 photos")
+    for _ in range(2):
+        row.get_by_role("button", name="Promote").click()
+        page.get_by_role("dialog").get_by_role("button", name="Promote").click()
+        if asked.count("POST models/new-2/promote") == 1:
+            expect(row.get_by_role("alert")).to_contain_text("The gate does not pass")
+    expect(row).to_contain_text("Serves searches")
+    row.get_by_role("button", name="Roll back").click()
+    page.get_by_role("dialog").get_by_role("button", name="Roll back").click()
+    expect(page.locator(".model-row", has_text="old-1")).to_contain_text("Serves searches")

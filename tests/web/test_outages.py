@@ -1,0 +1,202 @@
+"""What goes wrong has a face of its own, and ends as soon as what caused it does."""
+
+import json
+import re
+import signal
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page, Route, expect
+
+from petsearch.client import Client, Photo
+from petsearch.photo_sources import PhotoSource
+from petsearch.sample.catalogue import catalogue
+from petsearch.uploading import upload
+from tests import pictures
+from tests.server import ServerProcess
+from tests.tcp_proxy import TcpProxy
+from tests.web.pages import CARDS, new_page
+
+
+@pytest.fixture(scope="module")
+def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ServerProcess, str]]:
+    """A server that asks for keys, and one of the scope admin; each may send 40 a minute."""
+    started = ServerProcess(
+        tmp_path_factory.mktemp("keyed"), env={"PETSEARCH_KEY_REQUESTS_PER_MINUTE": "40"}
+    )
+    assert started.address, started.log
+    photos = [Photo(drawing.filename, drawing.to_jpeg()) for drawing in catalogue(3, seed=7)]
+    with Client(started.address) as client:
+        upload(client, PhotoSource(iter(photos), 3), name="drawings")
+        secret: str = client.create_key("me", ["admin"])["secret"]
+    yield started, secret
+    started.stop()
+
+
+def sign_in(page: Page, key: str) -> None:
+    page.get_by_label("API key").fill(key)
+    page.locator(".sign-in").get_by_role("button", name="Sign in").click()
+
+
+def make_key(server: ServerProcess, admin: str, **options: str) -> tuple[str, str]:
+    with Client(server.address, api_key=admin) as client:
+        made = client.create_key("volunteer", ["search"], **options)
+        return made["key"]["key_id"], made["secret"]
+
+
+@pytest.fixture
+def keyed_page(browser: Browser, keyed: tuple[ServerProcess, str]) -> Iterator[Page]:
+    page = new_page(browser, keyed[0].address)
+    yield page
+    page.context.close()
+
+
+def test_a_server_with_keys_asks_for_one_and_keeps_it_from_scripts(
+    keyed_page: Page, keyed: tuple[ServerProcess, str]
+) -> None:
+    page = keyed_page
+    _, key = make_key(*keyed)
+    page.goto("/")
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    sign_in(page, "ps_wrong")
+    expect(page.get_by_role("alert")).to_contain_text("not valid")
+    sign_in(page, key)
+    expect(page.locator(CARDS)).to_have_count(3)
+    expect(page.locator("#account")).to_contain_text("volunteer")
+    assert "petsearch" not in page.evaluate("document.cookie")
+    assert key not in page.content()
+    page.reload()
+    expect(page.locator(CARDS)).to_have_count(3)
+
+
+def test_a_key_that_may_only_search_is_told_so(
+    keyed_page: Page, keyed: tuple[ServerProcess, str]
+) -> None:
+    page = keyed_page
+    _, key = make_key(*keyed)
+    page.goto("/?page=add")
+    sign_in(page, key)
+    expect(page.locator("#recent-jobs")).to_contain_text("Your key may not do this")
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+def test_a_key_that_ended_says_so_and_signing_in_again_goes_on(
+    keyed_page: Page, keyed: tuple[ServerProcess, str]
+) -> None:
+    server, admin = keyed
+    page = keyed_page
+    key_id, key = make_key(
+        server, admin, expires_at=(datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    )
+    page.goto("/")
+    sign_in(page, key)
+    expect(page.locator(CARDS)).to_have_count(3)
+    with Client(server.address, api_key=admin) as client:
+        client.revoke_key(key_id)
+    page.get_by_label("What does the photo show?").fill("cat")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="You were signed out")).to_be_visible()
+    sign_in(page, make_key(server, admin)[1])
+    expect(page.locator(".score").first).to_be_visible()
+
+
+def test_too_many_requests_are_waited_for(
+    keyed_page: Page, keyed: tuple[ServerProcess, str]
+) -> None:
+    page = keyed_page
+    _, key = make_key(*keyed)
+    page.goto("/")
+    sign_in(page, key)
+    expect(page.locator(CARDS)).to_have_count(3)
+    page.evaluate(
+        "Promise.all(Array.from({ length: 60 }, () => fetch('/v1/stats').then((a) => a.status)))"
+    )
+    page.get_by_label("What does the photo show?").fill("cat")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Too many requests at once")).to_be_visible()
+    expect(page.get_by_role("timer")).to_have_text(re.compile(r"Trying again in \d+ seconds? …"))
+    expect(page.locator(".score").first).to_be_visible()
+
+
+def test_a_stopped_server_is_said_and_comes_back(browser: Browser, tmp_path: Path) -> None:
+    server = ServerProcess(tmp_path / "data")
+    port = urlsplit(server.address).port
+    assert port is not None
+    page = new_page(browser, server.address)
+    page.goto("/")
+    expect(page.locator("#message")).to_contain_text("No photos yet")
+    server.stop(signal.SIGTERM)
+    page.get_by_label("What does the photo show?").fill("cat")
+    page.keyboard.press("Enter")
+    expect(page.locator("#message")).to_contain_text("The server does not answer")
+    again = ServerProcess(tmp_path / "data", port=port)
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator("#message")).to_contain_text("No good match")
+    page.context.close()
+    again.stop()
+
+
+def test_a_line_that_is_cut_while_a_job_runs_is_said_and_taken_up_again(
+    browser: Browser, server_url: str, client: Client
+) -> None:
+    job = client.open_job("cut", expected=2)
+    port = urlsplit(server_url).port
+    assert port is not None
+    with TcpProxy(port) as proxy:
+        page = new_page(browser, f"http://127.0.0.1:{proxy.port}")
+        page.goto(f"/?job={job['job_id']}")
+        expect(page.locator(".job-line")).to_have_text("Live")
+        proxy.cut()
+        expect(page.locator(".job-line")).to_contain_text("Connection lost; trying again in")
+        client.add_photos(
+            job["job_id"], [Photo(f"{n}.jpg", pictures.jpeg(8000 + n)) for n in range(2)]
+        )
+        with page.expect_request("**/events") as again:
+            proxy.restore()
+        assert again.value.headers["last-event-id"].isdigit()
+        client.seal_job(job["job_id"])
+        expect(page.locator(".job-head .state")).to_have_text("Done")
+        page.context.close()
+
+
+def test_a_request_that_is_cut_off_during_an_upload_is_repeated_and_counted_once(
+    browser: Browser, server_url: str
+) -> None:
+    page = new_page(browser, server_url)
+    cut_once = iter([True])
+
+    def cut(route: Route) -> None:
+        """The photos arrive; the answer does not."""
+        if next(cut_once, False):
+            route.fetch()
+            route.abort()
+        else:
+            route.continue_()
+
+    page.route("**/v1/jobs/*/photos", cut)
+    page.goto("/?page=add")
+    page.locator("#add-files").set_input_files(
+        [
+            {"name": f"{n}.jpg", "mimeType": "image/jpeg", "buffer": pictures.jpeg(8100 + n)}
+            for n in range(3)
+        ]
+    )
+    expect(page.locator(".job-head .state")).to_have_text("Done")
+    expect(page.locator(".job-progress")).to_contain_text("3 of 3 photos done")
+    page.context.close()
+
+
+@pytest.mark.parametrize("status", [503, 507])
+def test_a_part_that_is_down_is_named(browser: Browser, server_url: str, status: int) -> None:
+    page = new_page(browser, server_url)
+    body = json.dumps({"detail": "The embedder does not answer."})
+    page.route("**/v1/search?*", lambda route: route.fulfill(status=status, body=body))
+    page.goto("/?q=cat")
+    title = {503: "A part of the server is down", 507: "The server's disk is full"}[status]
+    expect(page.get_by_role("heading", name=title)).to_be_visible()
+    expect(page.locator("#message")).to_contain_text("The embedder does not answer.")
+    page.context.close()

@@ -1,0 +1,116 @@
+"""One photo: what is known, what is like it, editing, deleting."""
+
+import io
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from petsearch.client import Client, Photo
+from petsearch.model import JsonDict, image_id_of, sha256_of
+from petsearch.photo_sources import PhotoSource
+from petsearch.sample.catalogue import drawing_at
+from petsearch.uploading import upload
+from tests import pictures
+from tests.web.pages import Look
+
+
+def add(client: Client, data: bytes, **metadata: object) -> JsonDict:
+    upload(client, PhotoSource(iter([Photo("pet.jpg", data, metadata)]), 1), name="test")
+    return client.image(image_id_of(sha256_of(data)))
+
+
+@pytest.fixture
+def image(client: Client, look: Look) -> JsonDict:
+    """A photo of this test alone."""
+    number = 900 if look.device == "phone" else 901
+    data = drawing_at(number, seed=7).to_jpeg()
+    metadata = {"breed": "pug", "species": "dog", "status": "lost", "animal_id": "shelter-9"}
+    image = add(client, data, tags=["shy"], location={"lat": 52.5, "lon": 13.4}, **metadata)
+    return client.change_image(
+        image["image_id"], {**metadata, "tags": ["shy"], "attributes": {"collar": "red"}}
+    )
+
+
+def open_photo(page: Page, image: JsonDict) -> None:
+    page.goto(f"/?photo={image['image_id']}")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("pug")
+
+
+def test_it_is_shown_large_with_all_that_is_known(page: Page, image: JsonDict) -> None:
+    open_photo(page, image)
+    shown = page.locator(".large img")
+    expect(shown).to_have_js_property("complete", value=True)
+    assert shown.evaluate("image => image.naturalWidth") == 512
+    facts = page.locator("dl")
+    for words in ("lost", "shelter-9", "shy", "52.5000, 13.4000", "512", "pet.jpg", "red"):
+        expect(facts).to_contain_text(words)
+    assert page.locator(".strip.similar .card").count() > 0
+    facts.get_by_role("link", name="shelter-9").click()
+    expect(page.locator(".chip.filter")).to_contain_text("shelter-9")
+
+
+def test_what_is_said_about_it_can_be_changed(page: Page, image: JsonDict, client: Client) -> None:
+    open_photo(page, image)
+    page.get_by_role("button", name="Edit").click()
+    page.locator(".edit").get_by_label("Status").fill("adopted")
+    page.locator(".edit").get_by_label("Tags").fill("shy, indoor")
+    page.locator(".edit").get_by_label("Other facts").fill("chip = 42")
+    page.locator(".edit").get_by_label("Place").fill("not a place")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("alert")).to_contain_text("latitude and longitude")
+    page.locator(".edit").get_by_label("Place").fill("48.1, 11.6")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("dl")).to_contain_text("adopted")
+    now = client.image(image["image_id"])
+    assert (now["status"], now["tags"], now["attributes"]) == (
+        "adopted",
+        ["shy", "indoor"],
+        {"chip": "42"},
+    )
+    assert now["location"] == {"lat": 48.1, "lon": 11.6}
+    assert now["breed"] == "pug"
+
+
+def test_a_change_of_somebody_else_is_not_overwritten(
+    page: Page, image: JsonDict, client: Client, expected: set[int]
+) -> None:
+    expected.add(412)
+    open_photo(page, image)
+    page.get_by_role("button", name="Edit").click()
+    page.locator(".edit").get_by_label("Status").fill("found")
+    client.change_image(image["image_id"], {"status": "home again"})
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("alert")).to_contain_text("Somebody changed this photo meanwhile")
+    page.get_by_role("button", name="Show it as it is now").click()
+    expect(page.locator("dl")).to_contain_text("home again")
+
+
+def test_copies_of_it_are_shown(page: Page, image: JsonDict, client: Client) -> None:
+    original = client.image(image["image_id"])
+    data = page.request.get(original["urls"]["display"]).body()
+    smaller = pictures.encoded(Image.open(io.BytesIO(data)).resize((256, 256)), quality=80)
+    copy = add(client, smaller)
+    open_photo(page, image)
+    copies = page.locator(".strip.copies")
+    expect(copies).to_be_visible()
+    expect(copies.locator(f'a[href*="{copy["image_id"]}"]')).to_be_visible()
+    client.delete_image(copy["image_id"])
+
+
+def test_it_is_deleted_after_a_question(
+    page: Page, image: JsonDict, client: Client, expected: set[int]
+) -> None:
+    expected.add(404)
+    open_photo(page, image)
+    page.get_by_role("button", name="Delete").click()
+    dialog = page.get_by_role("dialog", name="Delete this photo?")
+    dialog.get_by_role("button", name="Keep it").click()
+    assert client.image(image["image_id"])
+    page.get_by_role("button", name="Delete").click()
+    dialog.get_by_role("button", name="Delete").click()
+    expect(page.locator("#toast")).to_have_text("The photo was deleted.")
+    expect(page.locator("#results")).to_be_visible()
+    assert page.request.get(f"/v1/images/{image['image_id']}").status == 404
+    page.goto(f"/?photo={image['image_id']}")
+    expect(page.locator("#photo-view")).to_contain_text("There is nothing here")

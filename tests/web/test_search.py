@@ -1,0 +1,151 @@
+"""Searching by words: results, filters, addresses, pages that come while one scrolls."""
+
+import re
+
+from playwright.sync_api import Page, expect
+
+from tests.web.pages import CARDS, open_filters, open_start, search
+
+
+def test_words_bring_pictures_with_scores_breeds_and_confidence(page: Page) -> None:
+    open_start(page)
+    search(page, "dalmatian")
+    first = page.locator(CARDS).first
+    expect(first.locator(".breed")).to_have_text("dalmatian")
+    expect(first.locator(".score")).to_have_text(re.compile(r"match 0\.\d\d"))
+    expect(first.locator(".confidence")).to_have_text(re.compile("right"))
+    image = first.locator("img")
+    expect(image).to_have_js_property("complete", value=True)
+    assert image.evaluate("image => image.naturalWidth") > 0
+    for name in ("width", "height"):
+        expect(image).to_have_attribute(name, "320")
+
+
+def test_the_page_is_honest_about_drawings(page: Page) -> None:
+    open_start(page)
+    expect(page.locator("#catalogue")).to_contain_text("drawings with a small demo model")
+    expect(page.locator("#catalogue")).to_contain_text("make demo SOURCE=")
+
+
+def test_filters_narrow_the_results_and_live_in_the_address(page: Page) -> None:
+    open_start(page)
+    search(page, "on grass")
+    open_filters(page)
+    breed = page.locator("select#breed")
+    expect(breed.locator("option", has_text="husky")).to_have_text(re.compile(r"husky \(\d+\)"))
+    breed.select_option("husky")
+    expect(page).to_have_url(re.compile("breed=husky"))
+    expect(page.locator(CARDS).first.locator(".breed")).to_have_text("husky")
+    assert set(page.locator(f"{CARDS} .breed").all_text_contents()) == {"husky"}
+    page.get_by_role("button", name="Remove the filter Breed").click()
+    expect(page).not_to_have_url(re.compile("breed="))
+    expect(page.get_by_label("What does the photo show?")).to_have_value("on grass")
+
+
+def test_back_and_forward_walk_through_searches(page: Page) -> None:
+    open_start(page)
+    search(page, "siamese")
+    search(page, "husky")
+    page.go_back()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("siamese")
+    expect(page.locator(CARDS).first.locator(".breed")).to_have_text("siamese")
+    page.go_forward()
+    expect(page.locator(CARDS).first.locator(".breed")).to_have_text("husky")
+
+
+def test_an_address_restores_every_part_of_a_search(page: Page) -> None:
+    page.goto("/?q=poodle&species=dog&since=2020-01-01&min=0.02")
+    expect(page.locator(".score").first).to_be_visible()
+    expect(page.get_by_label("What does the photo show?")).to_have_value("poodle")
+    open_filters(page)
+    expect(page.locator("select#species")).to_have_value("dog")
+    expect(page.locator("#since")).to_have_value("2020-01-01")
+    expect(page.locator("#min")).to_have_value("0.02")
+    assert page.locator(".chip.filter").count() == 3
+
+
+def test_a_place_and_a_radius_filter(page: Page) -> None:
+    page.context.grant_permissions(["geolocation"])
+    page.context.set_geolocation({"latitude": 10.0, "longitude": 20.0})
+    open_start(page)
+    open_filters(page)
+    page.get_by_role("button", name="Use my position").click()
+    expect(page).to_have_url(re.compile("near=10.000%2C20.000%2C10"))
+    expect(page.locator("#message")).to_contain_text("No photo passes these filters")
+    page.locator("#km").select_option("500")
+    expect(page).to_have_url(re.compile("near=10.000%2C20.000%2C500|near=10%2C20%2C500"))
+    page.locator("#message").get_by_role("button", name="Clear filters").click()
+    expect(page.locator(CARDS).first).to_be_visible()
+
+
+def test_photos_without_a_query_can_be_put_in_order(page: Page) -> None:
+    open_start(page)
+    open_filters(page)
+    page.locator("#sort").select_option("taken_at")
+    expect(page).to_have_url(re.compile("sort=taken_at"))
+    expect(page.get_by_role("heading", level=1)).to_contain_text("date they were taken")
+
+
+def test_a_corrected_breed_is_said(page: Page) -> None:
+    page.goto("/?q=dalmation")
+    expect(page.locator("#note")).to_contain_text("Searched for “dalmatian”.")
+
+
+def test_what_fits_nothing_is_said_plainly(page: Page) -> None:
+    page.goto("/?q=dog&min=0.9")
+    expect(page.locator("#message")).to_contain_text("No good match")
+    page.locator("#message").get_by_role("button", name="Clear filters").click()
+    expect(page.locator(".score").first).to_be_visible()
+
+
+def test_an_unknown_breed_says_what_is_accepted(page: Page, expected: set[int]) -> None:
+    expected.add(422)
+    page.goto("/?q=cat&breed=unicorn")
+    expect(page.locator("#message")).to_contain_text("That did not work")
+    expect(page.locator("#message")).to_contain_text("siamese")
+
+
+def test_suggestions_are_breeds_and_recent_searches(page: Page) -> None:
+    open_start(page)
+    expect(page.locator("#catalogue")).to_contain_text("drawings")
+    box = page.get_by_role("combobox", name="What does the photo show?")
+    box.press_sequentially("white dalm")
+    page.keyboard.press("ArrowDown")
+    expect(page.locator("#suggestions").get_by_role("option", selected=True)).to_have_text(
+        "dalmatian"
+    )
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(r"q=white\+dalmatian"))
+    expect(box).to_have_attribute("aria-expanded", "false")
+    expect(page.locator(".score").first).to_be_visible()
+    box.fill("")
+    expect(page.get_by_role("option", name="white dalmatian")).to_be_visible()
+    page.get_by_role("option", name="Forget recent searches").click()
+    page.keyboard.press("ArrowDown")
+    expect(page.locator("#suggestions")).to_be_hidden()
+
+
+def test_the_next_page_comes_while_one_scrolls(page: Page) -> None:
+    page.route(
+        "**/v1/images?*",
+        lambda route: route.continue_(url=re.sub(r"limit=\d+", "limit=12", route.request.url)),
+    )
+    open_start(page)
+    for shown in (12, 24, 36):
+        page.locator(CARDS).nth(shown - 1).scroll_into_view_if_needed()
+        expect(page.locator(CARDS).nth(shown)).to_be_attached()
+    seen = page.locator(CARDS).evaluate_all("cards => cards.map((card) => card.dataset.id)")
+    assert len(seen) == len(set(seen))
+
+
+def test_the_results_stay_where_they_were_behind_a_photo(page: Page) -> None:
+    open_start(page)
+    last = page.locator(CARDS).nth(20)
+    last.scroll_into_view_if_needed()
+    before = page.evaluate("scrollY")
+    assert before > 0
+    last.locator(".open").click()
+    expect(page.locator(".large img")).to_be_visible()
+    page.get_by_role("button", name="Back").click()
+    expect(last).to_be_visible()
+    assert abs(page.evaluate("scrollY") - before) < 50

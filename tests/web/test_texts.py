@@ -1,0 +1,51 @@
+"""The page's words are in one file, and its files are named where browsers look for them."""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+WEB = Path(__file__).parents[2] / "web"
+_SPOKEN = ("alt", "aria-label", "placeholder", "title")
+
+
+class _Texts(HTMLParser):
+    """Collects what a person would read or hear in a page's own HTML."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.inline: list[str] = []
+
+    def handle_starttag(self, _tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found += [value for name, value in attrs if name in _SPOKEN and value]
+        self.inline += [name for name, _ in attrs if name == "style" or name.startswith("on")]
+
+    def handle_data(self, data: str) -> None:
+        self.found += [data.strip()] if data.strip() else []
+
+
+def test_the_html_has_no_words_of_its_own_and_nothing_inline() -> None:
+    texts = _Texts()
+    texts.feed((WEB / "index.html").read_text())
+    assert set(texts.found) == {"petsearch"}
+    assert not texts.inline
+
+
+def test_every_word_that_is_asked_for_is_there() -> None:
+    said = (WEB / "js/strings.js").read_text()
+    for path in re.findall(r'data-say(?:-\w+)?="([\w.]+)"', (WEB / "index.html").read_text()):
+        assert re.search(rf"\b{path.rpartition('.')[2]}:", said), path
+
+
+def test_every_module_is_fetched_at_once() -> None:
+    """An import is only known when its importer was read: named ahead, they come together."""
+    named = set(re.findall(r'modulepreload" href="/([^"]+)"', (WEB / "index.html").read_text()))
+    there = {str(path.relative_to(WEB)) for path in WEB.rglob("*.js")}
+    assert named == there - {"js/main.js"}
+
+
+def test_no_file_asks_another_server_or_makes_html_of_text() -> None:
+    for path in [*WEB.rglob("*.js"), *WEB.rglob("*.css"), WEB / "index.html"]:
+        text = path.read_text()
+        assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", text), path
+        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write", text), path

@@ -1,0 +1,36 @@
+// What a search is made of beside its words, as chips that can be taken away.
+import { element } from "./dom.js";
+import { icon } from "./icons.js";
+import { strings } from "./strings.js";
+import { filtersGiven } from "./url_state.js";
+
+const said = strings.filters;
+
+function chip(kind, text, label, onRemove, picture = null) {
+  const image = picture && element("img", { src: picture, alt: "", width: 28, height: 28 });
+  const remove = element("button", { type: "button", "aria-label": label, title: label, onclick: onRemove },
+    icon("close"));
+  return element(`li.chip.${kind}`, {}, image, element("bdi", {}, text), remove);
+}
+
+export function exampleChip(kind, name, picture, onRemove) {
+  const text = kind === "unlike" ? strings.results.unlike(name) : strings.results.like(name);
+  return chip(kind, text, strings.results.removeLike(text), onRemove, picture);
+}
+
+export function filterChips(state, remove) {
+  return filtersGiven(state).map((name) =>
+    chip("filter", wordsOf(name, state[name]), said.remove(said.of[name]), () => remove(name)));
+}
+
+function wordsOf(name, value) {
+  if (name === "since") return `${said.of.since} ${strings.date(value)}`;
+  if (name === "near") return `${said.of.near} ${nearInWords(value)}`;
+  if (name === "min") return `${said.of.min} ${said.min(value)}`;
+  return `${said.of[name]}: ${value}`;
+}
+
+function nearInWords(value) {
+  const [lat, lon, km] = value.split(",");
+  return `${lat}, ${lon} ${said.km(Number(km))}`;
+}

@@ -1,0 +1,63 @@
+// What people choose, drop or paste: files, also those in folders, told apart by their names.
+const PHOTO = /\.(jpe?g|jfif|png|webp|gif|hei[cf]|bmp|tiff?)$/i;
+const ARCHIVE = /\.(zip|tar|tgz|tar\.gz|tar\.bz2|tbz2|tar\.xz|txz)$/i;
+const MANIFEST = /\.(csv|jsonl|ndjson)$/i;
+
+export const isPhoto = (file) => file.type.startsWith("image/") || PHOTO.test(file.name);
+export const kindOfSource = (file) =>
+  ARCHIVE.test(file.name) ? "archive" : MANIFEST.test(file.name) ? "manifest" : null;
+
+export function onPicked(input, use) {
+  input.addEventListener("change", () => {
+    const files = [...input.files];
+    input.value = "";
+    if (files.length) use(files);
+  });
+}
+
+// `onFiles` hears files that were dropped anywhere on the page, or pasted.
+export function watchDrops(place, { hint, onFiles }) {
+  const hasFiles = (event) => event.dataTransfer?.types.includes("Files");
+  addEventListener("dragover", (event) => {
+    if (!hasFiles(event) || document.querySelector("dialog[open]")) return;
+    event.preventDefault();
+    place.textContent = hint();
+    place.hidden = false;
+  });
+  addEventListener("dragleave", (event) => {
+    if (event.relatedTarget === null) place.hidden = true;
+  });
+  addEventListener("drop", async (event) => {
+    if (!hasFiles(event)) return;
+    event.preventDefault();
+    place.hidden = true;
+    if (document.querySelector("dialog[open]")) return;
+    const files = await filesOf(event.dataTransfer);
+    if (files.length) onFiles(files);
+  });
+  addEventListener("paste", (event) => {
+    const files = [...(event.clipboardData?.files ?? [])];
+    if (files.length && !document.querySelector("dialog[open]")) onFiles(files);
+  });
+}
+
+async function filesOf(transfer) {
+  // Entries are only there while the event is: take them all before anything is awaited.
+  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
+  if (!entries.some((entry) => entry.isDirectory)) return [...transfer.files];
+  const found = await Promise.all(entries.map(walkEntry));
+  return found.flat();
+}
+
+async function walkEntry(entry) {
+  if (entry.name.startsWith(".")) return [];
+  if (entry.isFile) return [await new Promise((resolve, reject) => { entry.file(resolve, reject); })];
+  const reader = entry.createReader();
+  const found = [];
+  for (;;) {
+    // A call brings 100 entries at most; none means the end.
+    const batch = await new Promise((resolve, reject) => { reader.readEntries(resolve, reject); });
+    if (!batch.length) return found;
+    for (const inner of batch) found.push(...(await walkEntry(inner)));
+  }
+}

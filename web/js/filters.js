@@ -1,0 +1,119 @@
+// The filters beside the results: they show what the address says, and change it.
+import { getFacets } from "./api.js";
+import { byId, debounced, option } from "./dom.js";
+import { strings } from "./strings.js";
+import { filtersGiven, isSearch } from "./url_state.js";
+
+const said = strings.filters;
+const FACETS = ["species", "breed", "status"];
+const selectOf = (name) => byId(name === "status" ? "status-filter" : name);
+const known = new Map();
+
+let change = null;
+let asking = null;
+
+const DISTANCES_KM = [1, 2, 5, 10, 25, 50, 100, 500];
+
+// `onChange` hears the fields that the user set.
+export function connect(onChange) {
+  change = onChange;
+  byId("km").replaceChildren(...DISTANCES_KM.map((km) => option(String(km), said.distance(km))));
+  for (const name of ["breed", "status", "since", "sort"]) {
+    selectOf(name).addEventListener("change", (event) => change({ [name]: event.target.value }));
+  }
+  byId("species").addEventListener("change", (event) => change({ species: event.target.value, breed: "" }));
+  byId("min").addEventListener("input", (event) => showMin(event.target.value));
+  byId("min").addEventListener("change", (event) => change({ min: minOf(event.target.value) }));
+  for (const name of ["lat", "lon", "km"]) byId(name).addEventListener("change", onPlaceTyped);
+  byId("locate").addEventListener("click", locate);
+  byId("filters-toggle").addEventListener("click", toggle);
+}
+
+function toggle() {
+  const button = byId("filters-toggle");
+  const isOpen = button.getAttribute("aria-expanded") === "true";
+  button.setAttribute("aria-expanded", String(!isOpen));
+}
+
+export function show(state) {
+  const asked = isSearch(state);
+  byId("min-field").hidden = !asked;
+  byId("sort-field").hidden = asked;
+  byId("since").value = state.since.slice(0, 10);
+  byId("sort").value = state.sort || "created_at";
+  byId("min").value = state.min || 0;
+  showMin(state.min || 0);
+  showPlace(state.near);
+  const count = filtersGiven(state).length;
+  byId("filters-toggle").querySelector("span").textContent = said.toggle(count);
+  byId("filters-clear").disabled = count === 0;
+  for (const name of FACETS) fill(name, known.get(name) ?? [], state[name]);
+  refresh(state);
+}
+
+// Counts under the other filters; they come when they come, and never hold up the results.
+const refresh = debounced(60, async (state) => {
+  asking?.abort();
+  asking = new AbortController();
+  const { signal } = asking;
+  await Promise.all(FACETS.map((by) => count(by, state, signal)));
+});
+
+async function count(by, state, signal) {
+  try {
+    const others = { ...state, [by]: "", ...(by === "species" ? { breed: "" } : {}) };
+    known.set(by, await getFacets(by, others, signal));
+  } catch {
+    return; // The results beside it say what is wrong; the last counts stay.
+  }
+  if (!signal.aborted) fill(by, known.get(by), state[by]);
+}
+
+function fill(name, values, chosen) {
+  const select = selectOf(name);
+  const entries = values.filter(({ count: some }) => some > 0);
+  if (chosen && !entries.some(({ value }) => value === chosen)) entries.unshift({ value: chosen, count: 0 });
+  const words = ({ value, count }) => (count ? said.option(value, count) : value);
+  const made = [option("", said.any), ...entries.map((entry) => option(entry.value, words(entry)))];
+  const as = (list) => list.map((one) => `${one.value}\n${one.text}`).join("\n");
+  if (as(made) !== as([...select.options])) select.replaceChildren(...made);
+  select.value = chosen;
+}
+
+const minOf = (value) => (Number(value) > 0 ? String(Number(value)) : "");
+
+function showMin(value) {
+  byId("min-shown").textContent = Number(value) > 0 ? said.min(value) : said.minOff;
+}
+
+function showPlace(near) {
+  const [lat, lon, km] = near ? near.split(",") : ["", "", ""];
+  byId("lat").value = lat;
+  byId("lon").value = lon;
+  if (km && ![...byId("km").options].some(({ value }) => value === km)) {
+    byId("km").append(option(km, said.distance(Number(km))));
+  }
+  byId("km").value = km || "10";
+}
+
+function onPlaceTyped() {
+  const lat = byId("lat");
+  const lon = byId("lon");
+  if (!lat.value && !lon.value) return change({ near: "" });
+  if (!lat.value || !lon.value || !lat.checkValidity() || !lon.checkValidity()) return undefined;
+  return change({ near: `${lat.value},${lon.value},${byId("km").value}` });
+}
+
+function locate() {
+  const hint = byId("place-hint");
+  const fail = () => { hint.textContent = said.noPosition; };
+  if (!navigator.geolocation) return fail();
+  hint.textContent = said.locating;
+  const take = ({ coords }) => {
+    hint.textContent = "";
+    // Three decimals are 100 m: enough to search by, and less to give away.
+    const at = [coords.latitude, coords.longitude].map((degrees) => degrees.toFixed(3));
+    change({ near: `${at.join(",")},${byId("km").value}` });
+  };
+  return navigator.geolocation.getCurrentPosition(take, fail, { timeout: 15_000, maximumAge: 60_000 });
+}

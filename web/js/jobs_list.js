@@ -1,0 +1,31 @@
+// Jobs as rows: state, progress, what became of their photos.
+import { element } from "./dom.js";
+import { strings } from "./strings.js";
+import { EMPTY, format } from "./url_state.js";
+import { SOURCE } from "./upload.js";
+
+const said = strings.job;
+export const ENDED = ["succeeded", "partly_failed", "failed", "cancelled"];
+export const isEnded = (job) => ENDED.includes(job.state);
+
+// The model that a job reindexes for; null for a job that adds photos.
+export const reindexedModel = (job) => /^reindex for (\S+)$/.exec(job.source)?.[1] ?? null;
+
+export const sourceOf = (job) => (job.source === SOURCE ? said.sourcePage : job.source);
+export const stateBadge = (job) => element(`span.state.${job.state}`, {}, said.states[job.state]);
+
+export function progressBar(job) {
+  const total = Math.max(job.expected ?? 0, job.total);
+  const known = total > 0 && (job.sealed || job.expected);
+  return element("progress", { "aria-label": sourceOf(job), max: total || 1, ...(known || isEnded(job) ? { value: total ? job.done : 1 } : {}) });
+}
+
+export function jobRow(job) {
+  return element("li.job", {},
+    element("a.job-link", { href: format({ ...EMPTY, job: job.job_id }) },
+      element("span.job-name", {}, element("bdi", {}, sourceOf(job))),
+      stateBadge(job),
+      element("span.soft", {}, said.ended(job.counts)),
+      element("time.soft", { dateTime: job.created_at }, strings.ago(job.created_at)),
+      isEnded(job) ? null : progressBar(job)));
+}

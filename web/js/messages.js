@@ -1,0 +1,87 @@
+// What is said instead of content: emptiness, and every way a call can fail.
+import { button, element } from "./dom.js";
+import { hasEnded, signInForm } from "./session.js";
+import { strings } from "./strings.js";
+
+const said = strings.problems;
+
+export function message(title, text, ...more) {
+  return element("div.message", {}, element("h2", {}, title), element("p", {}, text), ...more);
+}
+
+// A problem as a person reads it; `again` repeats the call.
+export function problemMessage(problem, again) {
+  if (problem.needsKey) return signInMessage(again);
+  if (problem.status === 429) return busyMessage(problem, again);
+  const [title, text] = wordsOf(problem);
+  const hint = problem.isOffline ? element("p.soft", {}, said.offlineHint) : null;
+  const retry = [403, 404, 422].includes(problem.status) ? null : button("primary", strings.retry, again);
+  return message(title, text, hint, retry);
+}
+
+export function wordsOf(problem) {
+  const detail = problem.message;
+  switch (problem.status) {
+    case 0: return [said.offline, said.offlineText];
+    case 403: return [said.forbidden, said.forbiddenText(detail)];
+    case 404: return [said.notFound, detail || said.notFoundText];
+    case 429: return [said.busy, detail];
+    case 503: return [said.unavailable, said.unavailableText(detail)];
+    case 507: return [said.full, detail];
+    default: return [said.title, detail];
+  }
+}
+
+// In one line, for a place where a block would be too much.
+export const inWords = (problem) =>
+  problem.isOffline ? `${said.offline}. ${said.offlineText}` : problem.message;
+
+function signInMessage(again) {
+  const [title, text] = hasEnded()
+    ? [strings.session.ended, strings.session.endedText]
+    : [strings.session.title, strings.session.text];
+  return message(title, text, signInForm(again));
+}
+
+function busyMessage(problem, again) {
+  const countdown = element("p.soft", { role: "timer" });
+  const shown = message(said.busy, said.busyText, countdown, button("quiet", strings.retry, again));
+  let left = problem.retryAfterS ?? 5;
+  const tick = () => {
+    if (left > 0 && !shown.isConnected && countdown.textContent) return; // replaced meanwhile
+    countdown.textContent = strings.retryIn(left);
+    left -= 1;
+    if (left >= 0) setTimeout(tick, 1000);
+    else if (shown.isConnected) again();
+  };
+  tick();
+  return shown;
+}
+
+// A sentence for everybody, and for screen readers: it goes by itself.
+let hiding = 0;
+
+export function toast(text) {
+  const place = document.getElementById("toast");
+  place.textContent = text;
+  place.hidden = false;
+  clearTimeout(hiding);
+  hiding = setTimeout(() => { place.hidden = true; }, 5000);
+}
+
+// Asks before something that cannot be undone; resolves to whether it shall be done.
+export function confirmed({ title, text, yes, no }) {
+  const dialog = document.getElementById("dialog");
+  return new Promise((resolve) => {
+    let answer = false;
+    const end = (value) => { answer = value; dialog.close(); };
+    dialog.replaceChildren(
+      element("h2", { id: "dialog-title" }, title),
+      element("p", {}, text),
+      element("div.actions", {}, button("danger", yes, () => end(true)),
+        button("quiet", no, () => end(false), { autofocus: true })),
+    );
+    dialog.addEventListener("close", () => resolve(answer), { once: true });
+    dialog.showModal();
+  });
+}

@@ -1,0 +1,83 @@
+// What became of the photos of a job: those that were not added and why, and every file being sent.
+import { getItems } from "./api.js";
+import { button, element } from "./dom.js";
+import { strings } from "./strings.js";
+
+const said = strings.job;
+const MOST_ROWS = 500;
+
+// Two lists, refused and failed; `load` fetches those of which there are some.
+export function problemLists() {
+  const lists = { failed: problemList("failed"), refused: problemList("refused") };
+  return {
+    element: element("div", {}, lists.failed.element, lists.refused.element),
+    load: (jobId, counts) =>
+      Promise.all(Object.entries(lists).map(([status, list]) => list.load(jobId, status, counts[status]))),
+  };
+}
+
+function problemList(kind) {
+  const rows = element("ul.problems");
+  const head = element("h2", {}, said[kind]);
+  const more = element("div.actions");
+  const section = element(`section.panel.${kind}`, { hidden: true, "aria-label": said[kind] },
+    head, element("p.soft", {}, said[`${kind}Text`]), rows, more);
+  const append = async (jobId, cursor) => {
+    const page = await getItems(jobId, { status: kind, cursor }).catch(() => null);
+    if (!page) return; // The job's own line says what is wrong; the next event asks again.
+    if (!cursor) rows.replaceChildren();
+    rows.append(...page.items.map(problemRow));
+    more.replaceChildren(...(page.next_cursor
+      ? [button("quiet", strings.results.more, () => append(jobId, page.next_cursor))] : []));
+  };
+  return {
+    element: section,
+    load: async (jobId, _status, count) => {
+      section.hidden = !count;
+      head.textContent = `${said[kind]} (${strings.number(count)})`;
+      if (count) await append(jobId, null);
+    },
+  };
+}
+
+function problemRow(item) {
+  const details = [item.stage && said.stage(item.stage), item.attempts > 1 && said.attempts(item.attempts)];
+  return element("li", {}, element("strong", {}, element("bdi", {}, item.filename)),
+    element("span", {}, item.reason || said.noReason),
+    element("span.soft", {}, details.filter(Boolean).join(" · ")));
+}
+
+// The files that this page sends; the job's items have their order.
+export function fileList(upload) {
+  const shown = upload.files.slice(0, MOST_ROWS);
+  const rows = shown.map(({ name, size }) => ({
+    state: element("span.file-state"),
+    bar: element("progress", { max: 1, value: 0, "aria-label": name }),
+    name: element("bdi", {}, name),
+    size: element("span.soft", {}, strings.megabytes(size)),
+  }));
+  const rest = upload.files.length - shown.length;
+  const list = element("ul.files", {}, rows.map(({ name, size, bar, state }) => element("li", {}, name, size, bar, state)));
+  const section = element("section.panel", { "aria-label": said.files }, element("h2", {}, said.files), list,
+    rest > 0 ? element("p.soft", {}, said.moreFiles(rest)) : null);
+  const render = () => shown.forEach((entry, n) => renderRow(rows[n], entry));
+  return { element: section, render, load: (jobId) => loadOutcomes(jobId, upload.files).then(render) };
+}
+
+function renderRow(row, entry) {
+  const text = entry.state === "sending" ? said.file.sending(entry.share) : said.file[entry.state];
+  if (row.state.textContent === text) return;
+  row.state.textContent = text;
+  row.state.className = `file-state ${entry.state}`;
+  row.bar.value = entry.share;
+  row.bar.hidden = !["waiting", "sending"].includes(entry.state);
+}
+
+async function loadOutcomes(jobId, files) {
+  let cursor = null;
+  do {
+    const page = await getItems(jobId, { cursor, limit: 1000 }).catch(() => null);
+    for (const item of page?.items ?? []) if (files[item.item_no]) files[item.item_no].state = item.status;
+    cursor = page?.next_cursor ?? null;
+  } while (cursor);
+}

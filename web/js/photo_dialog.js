@@ -1,0 +1,44 @@
+// The dialog between a chosen photo and its search: frame the animal, add words.
+import { Cropper, cut } from "./crop.js";
+import { byId, button, element, field } from "./dom.js";
+import { keep } from "./query_photos.js";
+import { strings } from "./strings.js";
+import { EMPTY, filtersGiven, go } from "./url_state.js";
+
+const SMALL_BYTES = 1_500_000;
+const said = strings.photoQuery;
+
+// Filters of `state` stay; its words are offered again.
+export async function openPhotoDialog(file, state) {
+  const url = URL.createObjectURL(file);
+  const image = element("img", { src: url, alt: said.alt });
+  const canShow = await image.decode().then(() => true, () => false);
+  const cropper = canShow ? new Cropper(image) : null;
+  const words = element("input", { type: "text", name: "words", maxLength: 1000, value: state.q, placeholder: said.wordsHint });
+  const dialog = byId("dialog");
+  const search = async (event) => {
+    event.preventDefault();
+    const photo = await photoToSend(file, image, cropper);
+    dialog.close();
+    const filters = Object.fromEntries(filtersGiven(state).map((name) => [name, state[name]]));
+    go({ ...EMPTY, ...filters, q: words.value.trim(), by: await keep(photo) });
+  };
+  dialog.replaceChildren(
+    element("h2", { id: "dialog-title" }, said.title),
+    element("p.soft", {}, canShow ? said.hint : said.cannotShow),
+    canShow ? element("div.stage-place", {}, cropper.stage) : element("p", {}, element("bdi", {}, file.name)),
+    element("form", { onsubmit: search }, field(said.words, words),
+      element("div.actions", {},
+        element("button.primary", { type: "submit" }, said.go),
+        canShow ? button("quiet", said.whole, () => cropper.useWhole()) : null,
+        button("quiet", strings.cancel, () => dialog.close()))),
+  );
+  dialog.addEventListener("close", () => URL.revokeObjectURL(url), { once: true });
+  dialog.showModal();
+  (cropper?.frame ?? words).focus();
+}
+
+async function photoToSend(file, image, cropper) {
+  const isFit = !cropper || (cropper.isWhole && file.size <= SMALL_BYTES);
+  return isFit ? file : cut(image, cropper.rect, file.name || strings.results.yourPhoto);
+}

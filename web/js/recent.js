@@ -1,0 +1,26 @@
+// The last searches by words, kept in this browser alone.
+const KEY = "petsearch.recent";
+const MOST = 6;
+
+export function recent() {
+  try {
+    const kept = JSON.parse(localStorage.getItem(KEY) ?? "[]");
+    return Array.isArray(kept) ? kept.filter((words) => typeof words === "string").slice(0, MOST) : [];
+  } catch {
+    return []; // A browser that keeps nothing, or something else under our name.
+  }
+}
+
+export function remember(words) {
+  if (words) keep([words, ...recent().filter((other) => other !== words)].slice(0, MOST));
+}
+
+export const forgetAll = () => keep([]);
+
+function keep(list) {
+  try {
+    localStorage.setItem(KEY, JSON.stringify(list));
+  } catch {
+    // Private windows may refuse; searching works without.
+  }
+}

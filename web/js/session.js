@@ -1,0 +1,76 @@
+// Who is signed in, and the forms for it. The cookie itself is out of scripts' reach.
+import { getSession, signIn, signOut } from "./api.js";
+import { byId, button, element, field } from "./dom.js";
+import { icon } from "./icons.js";
+import { strings } from "./strings.js";
+
+const WAS = "petsearch.signed-in";
+let known = { keys_needed: false, anonymous_search: true, scopes: [] };
+
+// Whether the page should offer what takes a scope; the server decides.
+export const may = (scope) =>
+  !known.keys_needed || (known.scopes ?? []).some((own) => own === scope || own === "admin");
+
+export async function readSession() {
+  known = await getSession();
+  if (known.key_id) sessionStorage.setItem(WAS, "yes");
+  showAccount();
+}
+
+export const hasEnded = () => sessionStorage.getItem(WAS) === "yes";
+
+function showAccount() {
+  const place = byId("account");
+  if (!known.keys_needed) return place.replaceChildren();
+  if (!known.key_id) {
+    return place.replaceChildren(
+      button("quiet", strings.session.signIn, () => openSignIn(), { id: "sign-in" }),
+    );
+  }
+  const out = async () => {
+    await signOut();
+    sessionStorage.removeItem(WAS);
+    location.reload();
+  };
+  const name = element("span.account-name", { title: strings.session.signedInAs(known.name) }, known.name);
+  place.replaceChildren(icon("key"), name, button("quiet", strings.session.signOut, out));
+}
+
+// Asks for a key in a dialog; `onDone` runs once somebody is signed in.
+export function openSignIn(onDone = () => location.reload()) {
+  const dialog = byId("dialog");
+  const done = () => {
+    dialog.close();
+    onDone();
+  };
+  dialog.replaceChildren(
+    element("h2", { id: "dialog-title" }, hasEnded() ? strings.session.ended : strings.session.title),
+    element("p.soft", {}, hasEnded() ? strings.session.endedText : strings.session.text),
+    signInForm(done),
+    element("div.actions", {}, button("quiet", strings.cancel, () => dialog.close())),
+  );
+  dialog.showModal();
+}
+
+export function signInForm(onDone) {
+  const key = element("input", {
+    type: "password", name: "key", autocomplete: "current-password", required: true,
+    maxLength: 200, placeholder: "ps_…",
+  });
+  const bad = element("p.bad", { role: "alert" });
+  const submit = async (event) => {
+    event.preventDefault();
+    bad.textContent = "";
+    try {
+      await signIn(key.value.trim());
+      await readSession();
+      dispatchEvent(new Event("signed-in"));
+    } catch (problem) {
+      bad.textContent = problem.isOffline ? strings.problems.offline : problem.message;
+      return;
+    }
+    onDone();
+  };
+  return element("form.sign-in", { onsubmit: submit }, field(strings.session.key, key),
+    element("button.primary", { type: "submit" }, strings.session.signIn), bad);
+}

@@ -1,0 +1,67 @@
+// What is shown, as the address says it: back, forward, reload and sharing work by this alone.
+const ONE = ["q", "like", "by", "species", "breed", "status", "tag", "animal", "since", "near",
+  "min", "sort", "page", "photo", "job"];
+const MANY = ["not"];
+const FILTERS = ["species", "breed", "status", "tag", "animal", "since", "near", "min"];
+const OF_SEARCH = [...FILTERS, "q", "like", "by", "not", "sort"];
+
+export const EMPTY = Object.freeze(parse(""));
+
+export function parse(query) {
+  const given = new URLSearchParams(query);
+  const one = ONE.map((name) => [name, (given.get(name) ?? "").trim()]);
+  const many = MANY.map((name) => [name, given.getAll(name).filter(Boolean)]);
+  return Object.fromEntries([...one, ...many]);
+}
+
+export function format(state) {
+  const query = new URLSearchParams();
+  for (const name of ONE) if (state[name]) query.set(name, state[name]);
+  for (const name of MANY) for (const value of state[name] ?? []) query.append(name, value);
+  const words = query.toString();
+  return words ? `?${words}` : "/";
+}
+
+export const read = () => parse(location.search);
+
+// The parts that decide which photos are listed.
+export const searchPart = (state) => pick(state, OF_SEARCH);
+
+export const isSearch = (state) => Boolean(state.q || state.like || state.by);
+
+export const filtersGiven = (state) => FILTERS.filter((name) => state[name]);
+
+export const withoutFilters = (state) => ({ ...state, ...pick(EMPTY, FILTERS) });
+
+export const viewOf = (state) =>
+  state.photo ? "photo" : state.job ? "job" : ["add", "operator"].includes(state.page) ? state.page : "search";
+
+const pick = (state, names) =>
+  Object.fromEntries(names.map((name) => [name, state[name] ?? EMPTY[name]]));
+
+let depth = history.state?.depth ?? 0;
+
+export function go(state) {
+  depth += 1;
+  history.pushState({ depth }, "", format(state));
+  dispatchEvent(new Event("navigate-here"));
+}
+
+export function replace(state) {
+  history.replaceState({ depth }, "", format(state));
+  dispatchEvent(new Event("navigate-here"));
+}
+
+// To where the user came from, or to `otherwise` where this page was the first.
+export function leave(otherwise) {
+  if (depth > 0) history.back();
+  else replace(otherwise);
+}
+
+export function onChange(show) {
+  addEventListener("popstate", () => {
+    depth = history.state?.depth ?? 0;
+    show(read());
+  });
+  addEventListener("navigate-here", () => show(read()));
+}

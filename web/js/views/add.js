@@ -1,0 +1,83 @@
+// Adding photos: choose or drop them, say something about all of them, see the jobs before.
+import { listJobs } from "../api.js";
+import { byId, element } from "../dom.js";
+import { isPhoto, kindOfSource, onPicked } from "../files.js";
+import { jobRow } from "../jobs_list.js";
+import { inWords, problemMessage, toast } from "../messages.js";
+import { openSignIn } from "../session.js";
+import { strings } from "../strings.js";
+import { EMPTY, go } from "../url_state.js";
+import { sendSource, Upload } from "../upload.js";
+
+const said = strings.add;
+
+export function connect() {
+  for (const id of ["add-files", "add-folder", "add-archive", "add-camera"]) {
+    onPicked(byId(id), takeFiles);
+    byId(`${id}-button`).addEventListener("click", () => byId(id).click());
+  }
+}
+
+export async function show() {
+  document.title = strings.titles.add;
+  scrollTo(0, 0);
+  const place = byId("recent-jobs");
+  try {
+    const { items } = await listJobs(10);
+    place.replaceChildren(items.length
+      ? element("ul.jobs", {}, items.map(jobRow))
+      : element("p.soft", {}, said.none));
+  } catch (problem) {
+    place.replaceChildren(problemMessage(problem, show));
+  }
+}
+
+// Photos become one job, an archive or a manifest another; where a key is missing it is asked for.
+export async function takeFiles(files) {
+  const source = files.find((file) => kindOfSource(file));
+  try {
+    if (source) await takeSource(source);
+    else await takePhotos(files);
+  } catch (problem) {
+    say("");
+    if (problem.needsKey) openSignIn(() => takeFiles(files));
+    else say(inWords(problem), true);
+  }
+}
+
+async function takePhotos(files) {
+  const photos = files.filter(isPhoto);
+  const skipped = files.length - photos.length;
+  if (!photos.length) return say(said.nothing, true);
+  const upload = new Upload(photos, { metadata: metadataOf(byId("said")), onDuplicate: byId("on-duplicate").value });
+  const { job_id: job } = await upload.open();
+  upload.send();
+  say("");
+  if (skipped) toast(said.skipped(skipped));
+  return go({ ...EMPTY, job });
+}
+
+async function takeSource(file) {
+  const show = (share) => say(`${said.sendingArchive(file.name)} ${strings.percent(share)}`);
+  show(0);
+  const { job_id: job } = await sendSource(file, kindOfSource(file), byId("on-duplicate").value, show);
+  say("");
+  go({ ...EMPTY, job });
+}
+
+function say(text, isBad = false) {
+  const place = byId("add-status");
+  place.textContent = text;
+  place.classList.toggle("bad", isBad);
+}
+
+// What was filled in, as the API's metadata; null where nothing was.
+function metadataOf(form) {
+  const given = {};
+  for (const [name, value] of new FormData(form)) {
+    const text = value.trim();
+    if (!text) continue;
+    given[name] = name === "tags" ? text.split(",").map((tag) => tag.trim()).filter(Boolean) : text;
+  }
+  return Object.keys(given).length ? given : null;
+}

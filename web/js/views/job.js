@@ -1,0 +1,158 @@
+// One job as it runs: events keep it fresh, over reloads and lost connections.
+import { controlJob, getItems, getJob } from "../api.js";
+import { byId, button, element } from "../dom.js";
+import { isEnded, progressBar, reindexedModel, sourceOf, stateBadge } from "../jobs_list.js";
+import { confirmed, inWords, problemMessage, toast } from "../messages.js";
+import { fileList, problemLists } from "../outcomes.js";
+import { follow } from "../sse.js";
+import { strings } from "../strings.js";
+import { EMPTY, format } from "../url_state.js";
+import { SOURCE, uploads } from "../upload.js";
+
+const said = strings.job;
+let stop = () => undefined;
+let shown = null;
+
+export function hide() {
+  stop();
+  shown = null;
+}
+
+export async function show({ job: jobId }) {
+  hide();
+  document.title = strings.titles.job;
+  const view = new JobView(jobId);
+  shown = view;
+  byId("job-view").replaceChildren(element("p.loading", {}, strings.loading));
+  try {
+    view.take(await getJob(jobId));
+  } catch (problem) {
+    byId("job-view").replaceChildren(problemMessage(problem, () => show({ job: jobId })));
+    return;
+  }
+  if (shown === view) view.start();
+}
+
+class JobView {
+  constructor(jobId) {
+    this.jobId = jobId;
+    this.job = null;
+    this.upload = uploads.get(jobId) ?? null;
+    this.parts = Object.fromEntries(["head", "progress", "counts", "notice", "actions", "line"].map(
+      (name) => [name, element(`div.job-${name}`)]));
+    this.parts.actions.classList.add("actions");
+    this.parts.line.setAttribute("role", "status");
+    this.problems = problemLists();
+    this.files = this.upload ? fileList(this.upload) : null;
+    this.countsSeen = "";
+  }
+
+  start() {
+    const { head, progress, counts, notice, actions, line } = this.parts;
+    byId("job-view").replaceChildren(head, element("div.panel", {}, progress, line, counts, notice, actions),
+      this.problems.element, ...(this.files ? [this.files.element] : []));
+    scrollTo(0, 0);
+    this.upload?.addEventListener("change", () => this.render());
+    if (!isEnded(this.job)) this.follow();
+  }
+
+  follow() {
+    stop();
+    stop = follow(`/v1/jobs/${encodeURIComponent(this.jobId)}/events`, {
+      onEvent: (event) => {
+        if (event.name === "job") this.take(JSON.parse(event.data));
+        return isEnded(this.job);
+      },
+      onState: (state, seconds) => this.say(state === "live" ? said.live : said.reconnecting(seconds), state),
+      onEnd: (problem) => this.say(problem ? inWords(problem) : "", problem ? "waiting" : "ended"),
+    });
+  }
+
+  take(job) {
+    this.job = job;
+    this.render();
+    const seen = JSON.stringify(job.counts);
+    if (seen !== this.countsSeen) this.loadOutcomes(seen);
+    if (isEnded(job)) dispatchEvent(new Event("photos-changed"));
+  }
+
+  async loadOutcomes(seen) {
+    this.countsSeen = seen;
+    const { refused, failed } = this.job.counts;
+    await this.problems.load(this.jobId, { refused, failed });
+    if (this.files) await this.files.load(this.jobId);
+  }
+
+  say(text, state) {
+    this.parts.line.className = `job-line ${state}`;
+    this.parts.line.textContent = text;
+  }
+
+  render() {
+    const { job, parts } = this;
+    parts.head.replaceChildren(
+      element("h1", {}, said.title(reindexedModel(job)), element("bdi", {}, sourceOf(job))), stateBadge(job));
+    parts.progress.replaceChildren(progressBar(job), element("p.soft", {}, progressInWords(job)));
+    parts.counts.replaceChildren(...Object.entries(said.counts).map(([name, words]) => tile(job.counts[name], words, name)));
+    parts.notice.replaceChildren(...this.#notices());
+    parts.actions.replaceChildren(...this.#actions());
+    this.files?.render();
+  }
+
+  #notices() {
+    const { job, upload } = this;
+    if (upload?.problem) {
+      return [notice(said.sendFailed, inWords(upload.problem), button("primary", said.resend, () => upload.send()))];
+    }
+    if (job.state === "paused") return [notice(said.pausedTitle, job.reason || said.pausedText)];
+    if (!isEnded(job) && job.reason) return [notice(said.waitingTitle, job.reason, element("p.soft", {}, said.goesOn))];
+    if (job.state === "failed" && job.reason) return [notice(said.failedTitle, job.reason)];
+    if (!upload && !isEnded(job) && !job.sealed && job.source === SOURCE) {
+      const finish = button("primary", said.finish, () => this.#control("seal"));
+      return [notice(said.unsealedTitle, said.unsealedText(job.total, job.expected ?? job.total), finish)];
+    }
+    return [];
+  }
+
+  #actions() {
+    const { job } = this;
+    const act = (name, look = "quiet") => button(look, said.actions[name], () => this.#control(name));
+    if (!isEnded(job)) {
+      return [act(job.state === "paused" ? "resume" : "pause", job.state === "paused" ? "primary" : "quiet"),
+        button("quiet", said.actions.cancel, () => this.#cancel())];
+    }
+    const retry = job.counts.failed
+      ? [button("primary", said.retryOf(job.counts.failed), () => this.#control("retry"))] : [];
+    return [...retry, link({ ...EMPTY }, said.seeNewest, retry.length ? "quiet" : "primary"),
+      link({ ...EMPTY, page: "add" }, said.addMore, "quiet")];
+  }
+
+  async #cancel() {
+    const sure = await confirmed({ title: said.cancelTitle, text: said.cancelText, yes: said.cancelDo, no: said.cancelKeep });
+    if (sure) await this.#control("cancel");
+  }
+
+  async #control(action) {
+    try {
+      this.take(await controlJob(this.jobId, action));
+      if (!isEnded(this.job)) this.follow();
+    } catch (problem) {
+      toast(inWords(problem));
+    }
+  }
+}
+
+function progressInWords(job) {
+  const total = Math.max(job.expected ?? 0, job.total);
+  const parts = [job.sealed || job.expected ? said.progress(job.done, total) : said.reading(job.done)];
+  if (!isEnded(job) && job.rate_per_s) parts.push(said.rate(job.rate_per_s, strings.duration(job.eta_s ?? 0)));
+  return parts.join(" · ");
+}
+
+const tile = (count, words, kind) =>
+  element(`div.tile.${count ? kind : "none"}`, {}, element("strong", {}, strings.number(count)), element("span", {}, words));
+
+const notice = (title, text, ...more) =>
+  element("div.notice", { role: "status" }, element("strong", {}, title), element("p", {}, text), ...more);
+
+const link = (state, text, look) => element(`a.button.${look}`, { href: format(state) }, text);

@@ -1,0 +1,70 @@
+// The operator's page: parts, jobs, models, counts, duplicates.
+import { getHealth, getStats, listJobs } from "../api.js";
+import { barChart } from "../chart.js";
+import { byId, element } from "../dom.js";
+import { connectDuplicates } from "../duplicates.js";
+import { isEnded, jobRow } from "../jobs_list.js";
+import { problemMessage } from "../messages.js";
+import { showModels } from "../models.js";
+import { strings } from "../strings.js";
+
+const said = strings.operator;
+const LIVE_MS = 3000;
+let timer = 0;
+
+export function connect() {
+  byId("operator-refresh").addEventListener("click", show);
+  connectDuplicates();
+}
+
+export function hide() {
+  clearTimeout(timer);
+}
+
+export async function show() {
+  document.title = strings.titles.operator;
+  clearTimeout(timer);
+  await Promise.all([fill("operator-health", health), fill("operator-stats", stats), showJobs(), showModels(byId("operator-models"))]);
+}
+
+// A section fills by itself, and says by itself what went wrong.
+async function fill(id, make) {
+  const place = byId(id);
+  try {
+    place.replaceChildren(...(await make()));
+  } catch (problem) {
+    place.replaceChildren(problemMessage(problem, () => fill(id, make)));
+  }
+}
+
+async function showJobs() {
+  let running = false;
+  await fill("operator-jobs", async () => {
+    const { items } = await listJobs(20);
+    running = items.some((job) => !isEnded(job));
+    return [items.length ? element("ul.jobs", {}, items.map(jobRow)) : element("p.soft", {}, strings.add.none)];
+  });
+  // Only while something moves, and while somebody looks.
+  if (running && !byId("operator-view").hidden) timer = setTimeout(showJobs, LIVE_MS);
+}
+
+async function health() {
+  const { status, checks } = await getHealth();
+  const parts = Object.entries(checks).map(([name, answer]) =>
+    element(`li.part.${answer === "ok" ? "good" : "down"}`, {}, name, element("span.soft", {}, answer === "ok" ? said.ok : answer)));
+  return [element("ul.parts", { "data-status": status }, parts)];
+}
+
+async function stats() {
+  const counts = await getStats();
+  const tiles = [
+    [strings.number(counts.images), strings.photos(counts.images).split(" ").slice(1).join(" ")],
+    ...Object.entries(counts.by_species).map(([name, n]) => [strings.number(n), name]),
+  ];
+  return [
+    element("div.tiles", {}, tiles.map(([value, name]) => element("div.tile", {}, element("strong", {}, value), element("span", {}, element("bdi", {}, name))))),
+    element("p.soft.model", {}, `${said.model}: `, element("code", {}, counts.model_id)),
+    element("h3", {}, said.byBreed),
+    counts.images ? barChart(counts.by_breed, "breed", said.allBreeds) : element("p.soft", {}, said.noBreeds),
+  ];
+}

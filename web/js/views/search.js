@@ -1,0 +1,249 @@
+// The results: words, photos, filters; pages that come while you scroll.
+import { getImage } from "../api.js";
+import { nameOf } from "../card.js";
+import { exampleChip, filterChips } from "../chips.js";
+import { byId, button } from "../dom.js";
+import * as filters from "../filters.js";
+import { showCards, showSkeletons } from "../grid.js";
+import { message, problemMessage } from "../messages.js";
+import { find } from "../query_photos.js";
+import { strings } from "../strings.js";
+import {
+  EMPTY, filtersGiven, format, go, isSearch, replace, searchPart, withoutFilters,
+} from "../url_state.js";
+import { PhotoIsElsewhere, Walk } from "../walk.js";
+
+const said = strings.results;
+const MOST_WALKS = 6;
+const walks = new Map();
+
+let state = EMPTY;
+let walk = null;
+let loading = null;
+let isStale = false;
+let pickPhoto = () => undefined;
+
+export function connect({ onPickPhoto }) {
+  pickPhoto = onPickPhoto;
+  filters.connect((changed) => go({ ...state, ...changed }));
+  byId("filters-clear").addEventListener("click", () => go(withoutFilters(state)));
+  byId("more").addEventListener("click", loadMore);
+  new IntersectionObserver(
+    (entries) => entries.some((entry) => entry.isIntersecting) && byId("more").dataset.auto && loadMore(),
+    { rootMargin: "1200px" },
+  ).observe(byId("more-place"));
+}
+
+export const current = () => state;
+export const around = (imageId) => walk?.around(imageId) ?? { previous: null, next: null };
+
+// After a photo was changed or deleted: what was listed may be wrong.
+export function forgetPhoto(imageId) {
+  for (const one of walks.values()) one.forget(imageId);
+  document.querySelector(`#results [data-id="${CSS.escape(imageId)}"]`)?.remove();
+}
+
+// What is listed now stays until it is shown the next time.
+export function forgetWalks() {
+  walks.clear();
+  isStale = true;
+}
+
+export function show(wanted) {
+  const part = searchPart(wanted);
+  const key = format({ ...EMPTY, ...part });
+  document.title = titleOf(part);
+  if (walk?.answer && !isStale && key === format({ ...EMPTY, ...state })) {
+    scrollTo(0, walk.scrollY);
+    return;
+  }
+  state = { ...EMPTY, ...part };
+  if (!isSearch(state) && state.not.length) return replace({ ...state, not: [] });
+  isStale = false;
+  showQuestion();
+  walk = walks.get(key) ?? keepWalk(key, new Walk(state));
+  loading?.abort();
+  if (walk.items.length) showFound(0, walk.scrollY);
+  else search();
+}
+
+export function hide() {
+  if (walk) walk.scrollY = scrollY;
+}
+
+function keepWalk(key, fresh) {
+  walks.set(key, fresh);
+  for (const old of [...walks.keys()].slice(0, -MOST_WALKS)) walks.delete(old);
+  return fresh;
+}
+
+// --- the question -------------------------------------------------------------
+
+function showQuestion() {
+  const query = byId("query");
+  query.value = state.q;
+  query.placeholder = state.like || state.by ? strings.page.exampleBeside : strings.page.example;
+  byId("heading").textContent = headingOf(state);
+  filters.show(state);
+  showChips();
+}
+
+function headingOf({ q, like, by, sort }) {
+  const photo = by ? said.likePhoto : like ? said.likeOne : "";
+  if (photo) return q ? said.but(photo, q) : photo;
+  if (q) return said.forWords(q);
+  return sort === "taken_at" ? said.taken : said.latest;
+}
+
+const titleOf = (part) =>
+  isSearch(part) ? strings.titles.results(headingOf(part)) : strings.titles.search;
+
+async function showChips() {
+  const asked = state;
+  const remove = (name) => go({ ...state, [name]: "" });
+  const show = (examples) => byId("chips").replaceChildren(...examples, ...filterChips(asked, remove));
+  show([]);
+  const examples = await Promise.all([
+    asked.by ? chipOfPhoto(asked.by) : null,
+    asked.like ? chipOfImage("like", asked.like) : null,
+    ...asked.not.map((id) => chipOfImage("unlike", id)),
+  ]);
+  if (asked === state) show(examples.filter(Boolean));
+}
+
+async function chipOfPhoto(token) {
+  const photo = await find(token);
+  if (!photo) return null;
+  const name = photo.name || said.yourPhoto;
+  return exampleChip("like", name, URL.createObjectURL(photo), () => go({ ...state, by: "" }));
+}
+
+async function chipOfImage(kind, id) {
+  const known = walk?.items.find((item) => item.image_id === id);
+  const item = known ?? (await getImage(id).catch(() => ({ image: null }))).image;
+  const without = kind === "like"
+    ? () => go({ ...state, like: "" })
+    : () => go({ ...state, not: state.not.filter((other) => other !== id) });
+  return exampleChip(kind, item ? nameOf(item) : id.slice(0, 8), item?.urls.thumbnail, without);
+}
+
+// --- the answer ---------------------------------------------------------------
+
+async function search() {
+  showSkeletons(byId("results"));
+  byId("message").replaceChildren();
+  byId("note").replaceChildren();
+  offerMore("");
+  say(said.searching);
+  scrollTo(0, 0);
+  await load((from) => showFound(from), (error) => showFailure(error));
+}
+
+async function loadMore() {
+  if (!walk || walk.isAtEnd || byId("results").hasAttribute("aria-busy")) return;
+  byId("results").setAttribute("aria-busy", "true");
+  offerMore(said.loadingMore);
+  await load((from) => showFound(from), (error) => showFailureBelow(error));
+}
+
+async function load(onFound, onFailure) {
+  const mine = walk;
+  loading?.abort();
+  loading = new AbortController();
+  try {
+    const from = await mine.goOn(loading.signal);
+    if (mine === walk) onFound(from);
+  } catch (error) {
+    if (error.name !== "AbortError" && mine === walk) onFailure(error);
+  }
+}
+
+function showFound(from, top = null) {
+  const { items } = walk;
+  byId("message").replaceChildren();
+  if (!items.length) return showEmpty();
+  const unlike = isSearch(state) ? lessLike : null;
+  showCards(byId("results"), items, { best: walk.best, actions: { like: moreLike, unlike }, from });
+  showNote();
+  say(said.found(items.length, !walk.isAtEnd));
+  if (top !== null) scrollTo(0, top);
+  if (!walk.isAtEnd) return offerMore(said.more, true);
+  return offerMore("", false, isSearch(state) && items.length >= 1000 ? said.endOfWalk(items.length) : said.end(items.length));
+}
+
+function showNote() {
+  const { no_good_match: isBad, searched_for: corrected } = walk.answer;
+  const parts = [];
+  if (corrected && corrected !== state.q) parts.push(said.searchedFor(corrected));
+  if (isBad) parts.push(strings.empty.noMatchShown);
+  const note = byId("note");
+  note.replaceChildren(parts.join(" "));
+  note.classList.toggle("warn", Boolean(isBad));
+}
+
+function showEmpty() {
+  const said = strings.empty;
+  const filtered = filtersGiven(state).length > 0;
+  const clear = filtered ? button("primary", strings.filters.clear, () => go(withoutFilters(state))) : null;
+  const add = button("primary", strings.add.title, () => go({ ...EMPTY, page: "add" }));
+  if (isSearch(state)) showInstead(message(said.noMatch, said.noMatchText, clear));
+  else if (filtered) showInstead(message(said.noneUnder, said.noneUnderText, clear));
+  else showInstead(message(said.noPhotos, said.noPhotosText, add));
+}
+
+function showFailure(error) {
+  const said = strings.empty;
+  if (error instanceof PhotoIsElsewhere) {
+    const choose = button("primary", said.choosePhoto, pickPhoto);
+    return showInstead(message(said.photoGone, said.photoGoneText, choose));
+  }
+  if (error.status === 422 && state.by) {
+    const choose = button("primary", said.choosePhoto, pickPhoto);
+    const { notPicture, notPictureText } = strings.problems;
+    return showInstead(message(notPicture, notPictureText(error.message), choose));
+  }
+  return showInstead(problemMessage(error, search));
+}
+
+function showInstead(shown) {
+  const grid = byId("results");
+  grid.removeAttribute("aria-busy");
+  grid.replaceChildren();
+  offerMore("");
+  byId("note").replaceChildren();
+  byId("message").replaceChildren(shown);
+  say(shown.textContent);
+}
+
+function showFailureBelow(error) {
+  byId("results").removeAttribute("aria-busy");
+  if (error.status === 409) return search(); // The model changed: scores of two do not mix.
+  offerMore(strings.retry, false, problemText(error));
+  return undefined;
+}
+
+const problemText = (error) =>
+  error.isOffline ? strings.problems.offline : `${strings.problems.title}: ${error.message}`;
+
+function offerMore(text, isAuto = false, note = "") {
+  const more = byId("more");
+  more.hidden = !text;
+  more.textContent = text;
+  more.dataset.auto = isAuto ? "yes" : "";
+  byId("end").textContent = note;
+  // Still in view after a short page: the observer only speaks when that changes.
+  if (isAuto && byId("more-place").getBoundingClientRect().top < innerHeight + 1200) {
+    requestAnimationFrame(loadMore);
+  }
+}
+
+const say = (text) => { byId("status").textContent = text; };
+
+function moreLike(item) {
+  // The words go: whoever wants both adds them to the photo ("like this, but black").
+  go({ ...state, q: "", like: item.image_id, by: "", not: state.not.filter((id) => id !== item.image_id), sort: "" });
+}
+
+function lessLike(item) {
+  go({ ...state, not: [...new Set([...state.not, item.image_id])].slice(-10) });
+}
