@@ -102,8 +102,6 @@ def _shown() -> Iterator["Progress"]:
 
 
 def _report(result: "PhotoRun", out: Path) -> None:
-    from training.precision import describe_memory
-
     rows = [
         (name, f"{getattr(result.before, field):.3f}", f"{getattr(result.after, field):.3f}")
         for name, field in (
@@ -120,5 +118,5 @@ def _report(result: "PhotoRun", out: Path) -> None:
     if result.photos.photos.skipped:
         say(f"Left out: {len(result.photos.photos.skipped)} photos without a label.")
     say(f"WiSE-FT share of fine-tuned weights: {result.interpolated.share}.")
-    say(f"Peak memory: {describe_memory(result.memory)}")
+    say(f"Peak memory: {result.memory}.")
     output.print(f"Written to {out}.", highlight=False, soft_wrap=True)

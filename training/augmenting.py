@@ -1,4 +1,4 @@
-"""Views of a photo: random crops, mirrored, with other light. A view depends on its number alone."""
+"""Views of a photo, cropped, mirrored and relit at random; a view follows from its number."""
 
 import random
 from dataclasses import dataclass

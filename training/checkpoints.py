@@ -1,4 +1,4 @@
-"""Checkpoints of a run: written whole or not at all, and read back only by the run that wrote them."""
+"""Checkpoints: written whole or not at all, and read back only by the run that wrote them."""
 
 import io
 from dataclasses import dataclass, field

@@ -9,6 +9,7 @@ from petsearch.adapters.atomic_file import write_atomically
 from training.run_log import Rows
 
 _SMOOTHED_STEPS = 20
+_SCORES = {"top1": "top-1", "precision_at_5": "P@5", "mean_average_precision": "mAP"}
 
 
 def write_curves(path: Path, steps: Rows, epochs: Rows) -> None:
@@ -27,14 +28,9 @@ def write_curves(path: Path, steps: Rows, epochs: Rows) -> None:
         [row["step"] for row in epochs], [row["loss"] for row in epochs], "o-", label="validation"
     )
     losses.set(xlabel="step", ylabel="loss", title="Loss")
-    for name, label in (
-        ("top1", "top-1"),
-        ("precision_at_5", "P@5"),
-        ("mean_average_precision", "mAP"),
-    ):
-        scores.plot(
-            [row["epoch"] + 1 for row in epochs], [row[name] for row in epochs], "o-", label=label
-        )
+    for name, label in _SCORES.items():
+        epochs_done = [row["epoch"] + 1 for row in epochs]
+        scores.plot(epochs_done, [row[name] for row in epochs], "o-", label=label)
     scores.set(xlabel="epoch", title="Validation")
     for axes in (losses, scores):
         axes.grid(visible=True, alpha=0.3)

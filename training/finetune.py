@@ -1,4 +1,4 @@
-"""Trains a CLIP on drawings, from nothing: `python -m training.finetune --config training/configs/sample.toml --out DIR`."""
+"""Trains a CLIP on drawings: `petsearch finetune` with training/configs/sample.toml."""
 
 import math
 import random

@@ -86,9 +86,7 @@ def photo_record(
         "base_figures": asdict(run.before),
         "interpolation": {
             "chosen": run.interpolated.share,
-            "tried": [
-                {"share": share, **asdict(figures)} for share, figures in run.interpolated.tried
-            ],
+            "tried": [{"share": s, **asdict(figures)} for s, figures in run.interpolated.tried],
         },
         "photos": {
             "trained_on": len(run.split.train),

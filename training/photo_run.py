@@ -1,4 +1,4 @@
-"""One fine-tune on photos: opens what it needs, trains, chooses on validation, writes the result."""
+"""One fine-tune on photos: opens what it needs, trains, and chooses on validation."""
 
 import hashlib
 import json
@@ -17,6 +17,7 @@ from training.class_texts import ClassTexts, TextEncoder
 from training.curves import write_curves
 from training.decoded_photos import DecodedPhotos, decode_photos
 from training.interpolation import Interpolated, choose_interpolation
+from training.memory_estimate import estimated_gpu_bytes
 from training.off_topic_texts import OffTopicTexts
 from training.photo_config import PhotoTrainingConfig
 from training.photo_split import Split, split_photos
@@ -82,7 +83,8 @@ def run(
     torch.manual_seed(config.optimisation.seed)
     base = load_base(config.base)
     policy = apply_policy(base.module, config.policy)
-    base.module.to(precision.device, memory_format=torch.channels_last)
+    base.module.to(precision.device)
+    base.module.to(memory_format=torch.channels_last)
     work = out / WORK
     fingerprint = _fingerprint(config, base, photos)
     checkpoint = read_checkpoint(work, fingerprint)
@@ -113,9 +115,9 @@ def run(
         base.module, original, trainer.best, config.interpolation, validation.figures
     )
     after = dict(interpolated.tried)[interpolated.share]
-    return PhotoRun(
-        base, decoded, split, before, after, interpolated, trainer, peak_memory(precision)
-    )
+    estimate = estimated_gpu_bytes(base.module, trainer.kept, config.optimisation.batch_size)
+    memory = peak_memory(precision, gpu_estimate=estimate)
+    return PhotoRun(base, decoded, split, before, after, interpolated, trainer, memory)
 
 
 def remove_work(out: Path) -> None:

@@ -6,6 +6,7 @@ checkpoint takes the very steps that the uninterrupted one takes.
 
 import math
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,7 @@ from petsearch.errors import ConfigurationError
 from training.checkpoints import Checkpoint
 from training.class_texts import ClassTexts, TextEncoder
 from training.losses import background_loss, class_loss, contrastive_loss
+from training.memory_estimate import KeptForBackward
 from training.off_topic_texts import OffTopicTexts
 from training.photo_config import LossConfig, PhotoOptimisationConfig
 from training.policies import Policy
@@ -77,6 +79,8 @@ class PhotoTrainer:
         self._scaler = precision.scaler()
         self.average = copy_of(trained_weights(module))
         self.best: Weights = {}
+        self.kept = KeptForBackward()
+        """What the first step of this process kept for its backward pass."""
         self.step = 0
         self.step_log: list[dict[str, float]] = []
         self.epoch_log: list[dict[str, float]] = []
@@ -132,9 +136,10 @@ class PhotoTrainer:
         view = epoch % self._sides.views if self._sides.views else epoch
         features = self._sides.features.rows(part, view)
         labels = torch.from_numpy(self._sides.labels[part]).to(self._precision.device)
-        with self._precision.autocast():
-            images = self.policy.run_suffix(features)
-        loss = self._loss(F.normalize(images.float(), dim=-1), labels) * weight
+        with nullcontext() if self.kept.tensors else self.kept.watched():
+            with self._precision.autocast():
+                images = self.policy.run_suffix(features)
+            loss = self._loss(F.normalize(images.float(), dim=-1), labels) * weight
         value = float(loss.detach())
         if not math.isfinite(value):
             raise self._diverged("The loss")

@@ -54,7 +54,8 @@ def apply_policy(model: nn.Module, config: PolicyConfig) -> Policy:
     stages = stages_of(clip.visual)
     _check(config, stages)
     cut = len(stages) - config.image_groups
-    model.requires_grad_(requires_grad=False)
+    for parameter in model.parameters():
+        parameter.requires_grad = False
     model.eval()
     policy = Policy(
         prefix=stages[:cut],
@@ -66,10 +67,10 @@ def apply_policy(model: nn.Module, config: PolicyConfig) -> Policy:
         for module in stage.modules():
             module.training = not isinstance(module, _BatchNorm)
         for parameter in stage.parameters():
-            parameter.requires_grad_(requires_grad=True)
+            parameter.requires_grad = True
     for parameter in policy.text:
-        parameter.requires_grad_(requires_grad=True)
-    policy.logit_scale.requires_grad_(requires_grad=config.train_logit_scale)
+        parameter.requires_grad = True
+    policy.logit_scale.requires_grad = config.train_logit_scale
     return policy
 
 

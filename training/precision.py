@@ -50,17 +50,23 @@ class PeakMemory:
 
     process: int
     gpu: int | None
-    """None where there is no GPU."""
+    """Measured; None where there is no GPU."""
+    gpu_estimate: int | None
+    """What a GPU would need, worked out on the CPU; None where it was measured."""
+
+    def __str__(self) -> str:
+        process = f"{self.process / 2**30:.1f} GiB of this process"
+        if self.gpu is not None:
+            return f"{process}, {self.gpu / 2**30:.2f} GiB of the GPU"
+        return (
+            f"{process}. A GPU would need about {(self.gpu_estimate or 0) / 2**30:.1f} GiB: an "
+            "estimate, as there is none here"
+        )
 
 
-def peak_memory(precision: Precision) -> PeakMemory:
-    """So far, of this process."""
+def peak_memory(precision: Precision, *, gpu_estimate: int) -> PeakMemory:
+    """So far, of this process; the estimate is kept only where nothing can be measured."""
     process = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    on_gpu = precision.device.type == "cuda"
-    return PeakMemory(process, torch.cuda.max_memory_reserved() if on_gpu else None)
-
-
-def describe_memory(peak: PeakMemory) -> str:
-    """A line for people."""
-    process = f"{peak.process / 2**30:.1f} GiB of this process"
-    return process + (f", {peak.gpu / 2**30:.2f} GiB of the GPU" if peak.gpu is not None else "")
+    if precision.device.type == "cuda":
+        return PeakMemory(process, torch.cuda.max_memory_reserved(), None)
+    return PeakMemory(process, None, gpu_estimate)

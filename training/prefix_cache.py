@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -71,7 +72,7 @@ def _fill(
     dtype: str,
     batches: Callable[[int], Iterable[tuple[NDArray[np.int64], Tensor]]],
 ) -> tuple[int, ...]:
-    features: NDArray[np.floating] | None = None
+    features: np.memmap[Any, Any] | None = None
     for view in range(views):
         for numbers, rows in batches(view):
             if features is None:

@@ -53,7 +53,9 @@ class Validation:
         for module, _ in modes:
             module.training = False
         try:
-            images = torch.cat([self._embed(rows) for rows in self._features.split(_BATCH_SIZE)])
+            images = torch.cat(
+                [self._embed(rows) for rows in torch.split(self._features, _BATCH_SIZE)]
+            )
         finally:
             for module, mode in modes:
                 module.training = mode
