@@ -36,7 +36,8 @@ class Views:
         rng = random.Random(f"{self.seed}/{photo}/{number}")
         image = torch.from_numpy(picture).permute(2, 0, 1)
         top, left, height, width = _crop(image.shape[1], image.shape[2], self.config.min_area, rng)
-        size = [self.spec.height, self.spec.width]
+        side = self.config.view_size
+        size = [side, side] if side else [self.spec.height, self.spec.width]
         mode = InterpolationMode(self.spec.interpolation)
         image = transforms.resized_crop(image, top, left, height, width, size, mode)
         if self.config.mirror and rng.random() < 0.5:

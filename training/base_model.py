@@ -38,8 +38,13 @@ class BaseModel:
     """Of the labels that the model could name before."""
 
 
-def load_base(spec: str) -> BaseModel:
+def load_base(spec: str, image_size: int = 0) -> BaseModel:
     """Load `hub:<arch>/<tag>`, `dir:<folder>` or `sample` for training.
+
+    Args:
+        spec: where the model comes from.
+        image_size: side of the images that it is to see, in pixels; 0 keeps its own. A ViT's
+            position embeddings are resampled, a convolutional tower takes any size.
 
     Raises:
         ConfigurationError: there is no such model, or the hub cannot be reached.
@@ -51,6 +56,7 @@ def load_base(spec: str) -> BaseModel:
             pretrained=source.pretrained,
             device="cpu",
             force_quick_gelu=source.quick_gelu,
+            force_image_size=image_size or None,
         )
         tokenise = open_clip.get_tokenizer(source.architecture)
     except (OSError, RuntimeError, ValueError) as error:
@@ -65,17 +71,25 @@ def load_base(spec: str) -> BaseModel:
         pixel_spec=pixel_spec,
         mean=tuple(mean),
         std=tuple(std),
-        config=_config(source, module),
+        config=_config(source, module, image_size),
         prompt_templates=tuple(words.get("prompt_templates", DEFAULT_TEMPLATES)),
         species={entry["breed"]: entry["species"] for entry in words.get("labels", ())},
     )
 
 
-def _config(source: ModelSource, module: nn.Module) -> dict[str, Any]:
-    """A folder's own configuration; of a hub's model the architecture's, as it was loaded."""
+def _config(source: ModelSource, module: nn.Module, image_size: int) -> dict[str, Any]:
     folder = source.architecture.removeprefix("local-dir:")
     if folder != source.architecture:
-        return cast(dict[str, Any], json.loads((Path(folder) / _CONFIG).read_text()))
+        config: dict[str, Any] = json.loads((Path(folder) / _CONFIG).read_text())
+    else:
+        config = _hub_config(source, module)
+    if image_size:
+        config["model_cfg"]["vision_cfg"]["image_size"] = image_size
+    return config
+
+
+def _hub_config(source: ModelSource, module: nn.Module) -> dict[str, Any]:
+    """The architecture's configuration, as the model was loaded."""
     model_cfg = dict(open_clip.get_model_config(source.architecture))
     # A wrong activation costs accuracy and nothing says so; the tag decides, not the architecture.
     model_cfg["quick_gelu"] = any(isinstance(part, QuickGELU) for part in module.modules())

@@ -11,7 +11,7 @@ class PhotosConfig:
     """Which photos, and which of them are kept for validation."""
 
     data: str
-    """A hub name or a local folder; `--data` replaces it."""
+    """A hub name, a local folder, or `sample` for drawings; `--data` replaces it."""
     split: str
     image_column: str
     """Empty for the first one that holds images."""
@@ -30,6 +30,8 @@ class PolicyConfig:
     """Last groups of the image tower; 1 is the projection alone."""
     train_text: bool
     train_logit_scale: bool
+    image_size: int
+    """Side in pixels of the images that the result sees; 0 keeps the base model's."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,10 @@ class LossConfig:
 class AugmentationConfig:
     """How photos vary from epoch to epoch."""
 
+    view_size: int
+    """Side of views in pixels; 0 for the model's. Crops show pets larger than whole photos do, so
+    a convolutional tower does better on photos a little larger than the views it was trained on
+    (Touvron et al., "Fixing the train-test resolution discrepancy", 2019)."""
     views: int
     """Stored views of a photo, taken in turn; 0 draws a new one every epoch."""
     min_area: float
@@ -102,7 +108,7 @@ class PhotoTrainingConfig:
     """One fine-tune, from photos to model folder."""
 
     base: str
-    """`hub:<arch>/<tag>`, `dir:<folder>` or `sample`; `--base` replaces it."""
+    """`hub:<arch>/<tag>`, `dir:<folder>` or `sample`; `--base` replaces it. Empty: it must."""
     templates: tuple[str, ...]
     """Prompt templates of class names, also those the result predicts breeds with."""
     photos: PhotosConfig

@@ -5,10 +5,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from training.photo_config import PhotoTrainingConfig, check_photo_config
+from petsearch.errors import ConfigurationError
+from training.drawn_photos import DRAWINGS, drawn_photos
+from training.photo_config import PhotosConfig, PhotoTrainingConfig, check_photo_config
 from training.photo_model_folder import PhotoProvenance, write_photo_model
 from training.photo_run import PhotoRun, Progress, remove_work, run
-from training.photos import load_split
+from training.photos import LabelledPhotos, load_split
 from training.precision import choose_precision
 
 
@@ -20,6 +22,10 @@ def override(config: PhotoTrainingConfig, base: str, data: str) -> PhotoTraining
     """
     photos = replace(config.photos, data=data) if data else config.photos
     config = replace(config, base=base or config.base, photos=photos)
+    if not config.base:
+        raise ConfigurationError(
+            "The configuration names no base model: give --base hub:<arch>/<tag> or dir:<folder>."
+        )
     check_photo_config(config)
     return config
 
@@ -48,13 +54,7 @@ def finetune_on_photos(
     """
     started = clock()
     precision = choose_precision(config.optimisation.precision)
-    photos = load_split(
-        config.photos.data,
-        config.photos.split,
-        image_column=config.photos.image_column or None,
-        label_column=config.photos.label_column,
-    )
-    result = run(config, photos, out, precision, progress)
+    result = run(config, _photos(config.photos), out, precision, progress)
     provenance = PhotoProvenance(
         base=result.base.source.model_id(),
         commit=commit,
@@ -65,3 +65,14 @@ def finetune_on_photos(
     write_photo_model(out, result, config, provenance)
     remove_work(out)
     return result
+
+
+def _photos(config: PhotosConfig) -> LabelledPhotos:
+    if config.data == DRAWINGS:
+        return drawn_photos()
+    return load_split(
+        config.data,
+        config.split,
+        image_column=config.image_column or None,
+        label_column=config.label_column,
+    )

@@ -81,7 +81,7 @@ def run(
         InvalidInput, ConfigurationError, Conflict, StorageFull: see what it is made of.
     """
     torch.manual_seed(config.optimisation.seed)
-    base = load_base(config.base)
+    base = load_base(config.base, config.policy.image_size)
     policy = apply_policy(base.module, config.policy)
     base.module.to(precision.device)
     base.module.to(memory_format=torch.channels_last)
