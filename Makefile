@@ -9,7 +9,7 @@ PORT ?= 8000
 SOURCE ?=
 MODEL ?=
 
-.PHONY: help setup check format test test-real fuzz soak demo lock bench bench-embedder bench-ingest bench-memory bench-redis bench-api bench-ann bench-quality screenshots clean
+.PHONY: help setup check format test test-real fuzz soak demo lock bench bench-embedder bench-ingest bench-memory bench-redis bench-api bench-ann bench-quality bench-finetune screenshots clean
 
 help: ## List these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -78,6 +78,9 @@ bench-ann: setup ## Measure recall of approximate search on photos (POINTS=, CAC
 
 bench-quality: setup ## Measure rankings, composed queries and confidences on photos (CACHE=, JSON=1)
 	$(BIN)/python -m bench.quality_run $(if $(CACHE),--cache $(CACHE)) $(if $(JSON),--json)
+
+bench-finetune: setup ## Measure what the cache of the frozen stages saves an epoch
+	$(BIN)/python -m bench.finetune
 
 screenshots: setup ## Take the pictures of docs/screenshots again
 	$(BIN)/python -m tests.screenshots

@@ -14,7 +14,8 @@ from petsearch.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from training.photo_config import PhotoTrainingConfig
-    from training.photo_run import PhotoRun, Progress
+    from training.photo_run import PhotoRun
+    from training.photo_setup import Progress
     from training.photo_training import PhotoStep
     from training.validation import Figures
 
@@ -75,7 +76,7 @@ def _train_on_photos(
 
 @contextmanager
 def _shown() -> Iterator["Progress"]:
-    from training.photo_run import Progress
+    from training.photo_setup import Progress
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Bar(*columns, TimeRemainingColumn(), console=messages) as bar:
@@ -111,12 +112,12 @@ def _report(result: "PhotoRun", out: Path) -> None:
             ("text-to-image mAP", "mean_average_precision"),
         )
     ]
-    headers = (f"{len(result.split.validation)} validation photos", "base", "fine-tuned")
+    headers = (f"{len(result.setup.split.validation)} validation photos", "base", "fine-tuned")
     print_table(headers, tuple(rows), empty="")
-    for photo in result.photos.broken:
+    for photo in result.setup.photos.broken:
         say(f"Left out: {photo.name}. {photo.reason}")
-    if result.photos.photos.skipped:
-        say(f"Left out: {len(result.photos.photos.skipped)} photos without a label.")
+    if result.setup.photos.photos.skipped:
+        say(f"Left out: {len(result.setup.photos.photos.skipped)} photos without a label.")
     say(f"WiSE-FT share of fine-tuned weights: {result.interpolated.share}.")
     say(f"Peak memory: {result.memory}.")
     output.print(f"Written to {out}.", highlight=False, soft_wrap=True)

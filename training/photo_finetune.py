@@ -9,7 +9,8 @@ from petsearch.errors import ConfigurationError
 from training.drawn_photos import DRAWINGS, drawn_photos
 from training.photo_config import PhotosConfig, PhotoTrainingConfig, check_photo_config
 from training.photo_model_folder import PhotoProvenance, write_photo_model
-from training.photo_run import PhotoRun, Progress, remove_work, run
+from training.photo_run import PhotoRun, remove_work, run
+from training.photo_setup import Progress
 from training.photos import LabelledPhotos, load_split
 from training.precision import choose_precision
 
@@ -56,7 +57,7 @@ def finetune_on_photos(
     precision = choose_precision(config.optimisation.precision)
     result = run(config, _photos(config.photos), out, precision, progress)
     provenance = PhotoProvenance(
-        base=result.base.source.model_id(),
+        base=result.setup.base.source.model_id(),
         commit=commit,
         seed=config.optimisation.seed,
         training_s=round(clock() - started, 1),

@@ -34,20 +34,20 @@ The base model's licence and that of the photos bind this model too.
 
 def photo_model_card(run: PhotoRun, config: PhotoTrainingConfig, commit: str | None) -> str:
     """Markdown for MODEL_CARD.md."""
-    groups = ", ".join(stage.name for stage in run.trainer.policy.suffix) or "nothing"
+    groups = ", ".join(stage.name for stage in run.setup.trainer.policy.suffix) or "nothing"
     text = "text tower" if config.policy.train_text else "text tower frozen"
     augmentation = config.augmentation
     views = f"{augmentation.views} of each photo" if augmentation.views else "new ones every epoch"
     return _CARD.format(
-        name=f"{run.base.source.name}, fine-tuned",
-        base=run.base.source.model_id(),
+        name=f"{run.setup.base.source.name}, fine-tuned",
+        base=run.setup.base.source.model_id(),
         trained=f"image tower: {groups}; {text}",
-        train=len(run.split.train),
+        train=len(run.setup.split.train),
         data=config.photos.data.rstrip("/").rpartition("/")[2],
         split=config.photos.split,
-        classes=len(run.photos.photos.class_names),
-        validation=len(run.split.validation),
-        skipped=len(run.photos.broken) + len(run.photos.photos.skipped),
+        classes=len(run.setup.photos.photos.class_names),
+        validation=len(run.setup.split.validation),
+        skipped=len(run.setup.photos.broken) + len(run.setup.photos.photos.skipped),
         loss=_loss(config),
         views=views,
         seed=config.optimisation.seed,

@@ -42,11 +42,11 @@ def write_photo_model(
     Raises:
         StorageFull: no space left.
     """
-    labels = labels_of(run.photos.photos.class_names, run.base)
-    write_atomically(out / WEIGHTS, _weights(run.base))
-    _write_json(out / "open_clip_config.json", run.base.config)
+    labels = labels_of(run.setup.photos.photos.class_names, run.setup.base)
+    write_atomically(out / WEIGHTS, _weights(run.setup.base))
+    _write_json(out / "open_clip_config.json", run.setup.base.config)
     words = {
-        "prompt_templates": list(run.base.prompt_templates),
+        "prompt_templates": list(run.setup.base.prompt_templates),
         "label_templates": list(config.templates),
         "labels": [asdict(label) for label in labels],
     }
@@ -70,10 +70,10 @@ def photo_record(
 ) -> dict[str, Any]:
     """What metrics.json holds. Paths of this machine are left out: it is published."""
     protocol = (
-        f"{len(run.split.validation)} validation photos held out of the training split (share "
-        f"{config.photos.validation_share} of each class, seed {provenance.seed}); the epoch and "
-        "the interpolation were chosen on them, so a test split scores a little less; class "
-        "prompts: the ensemble of label_templates in labels.json"
+        f"{len(run.setup.split.validation)} validation photos held out of the training split "
+        f"(share {config.photos.validation_share} of each class, seed {provenance.seed}); the "
+        "epoch and the interpolation were chosen on them, so a test split scores a little less; "
+        "class prompts: the ensemble of label_templates in labels.json"
     )
     public = replace(
         config,
@@ -89,10 +89,10 @@ def photo_record(
             "tried": [{"share": s, **asdict(figures)} for s, figures in run.interpolated.tried],
         },
         "photos": {
-            "trained_on": len(run.split.train),
-            "validated_on": len(run.split.validation),
-            "without_label": len(run.photos.photos.skipped),
-            "not_decoded": [asdict(photo) for photo in run.photos.broken],
+            "trained_on": len(run.setup.split.train),
+            "validated_on": len(run.setup.split.validation),
+            "without_label": len(run.setup.photos.photos.skipped),
+            "not_decoded": [asdict(photo) for photo in run.setup.photos.broken],
         },
         "peak_memory_bytes": asdict(run.memory),
         "provenance": asdict(provenance),

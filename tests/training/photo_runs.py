@@ -12,7 +12,8 @@ from training.checkpoints import Checkpoint
 from training.config import read_any_config
 from training.photo_config import AugmentationConfig, PhotoTrainingConfig
 from training.photo_finetune import finetune_on_photos
-from training.photo_run import PhotoRun, Progress
+from training.photo_run import PhotoRun
+from training.photo_setup import Progress
 from training.photo_training import PhotoStep
 
 CONFIGS = Path(__file__).parents[2] / "training" / "configs"
