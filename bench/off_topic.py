@@ -64,7 +64,7 @@ def main(
 
 def _data() -> "DataConfig":
     from training.config import read_config
-    from training.evaluate import SAMPLE_CONFIG
+    from training.evaluate_drawings import SAMPLE_CONFIG
 
     return read_config(SAMPLE_CONFIG).data
 

@@ -88,7 +88,7 @@ def _calibrate(model: Path, dataset: str, cache: Path) -> "DataConfig":
     from petsearch.adapters.open_clip_model import load_model
     from training.calibrate import CALIBRATION, fit, prepare_texts
     from training.config import read_config
-    from training.evaluate import SAMPLE_CONFIG
+    from training.evaluate_drawings import SAMPLE_CONFIG
     from training.gallery import Gallery
     from training.model_folder import write_json
 

@@ -154,6 +154,51 @@ def search(
 
 
 @app.command()
+def evaluate(
+    *,
+    model: Annotated[str, typer.Option(help="A model folder, hub:<arch>/<tag> or sample.")],
+    data: Annotated[str, typer.Option(help="Labelled photos: hub name or folder; or drawings.")],
+    split: Annotated[str, typer.Option(help="Split of the data set.")] = "test",
+    image_column: Annotated[
+        str | None, typer.Option(help="Column with the photos; the first with images.")
+    ] = None,
+    label_column: Annotated[str, typer.Option(help="Column with the breeds.")] = "label",
+    baseline: Annotated[str | None, typer.Option(help="Another model, measured beside it.")] = None,
+    template: Annotated[
+        str | None, typer.Option(help='The single prompt: "a photo of a {}."')
+    ] = None,
+    forgetting: Annotated[
+        str | None, typer.Option(help="Photos of other things: a data set, or NAME#SPLIT.")
+    ] = None,
+    forgetting_label_column: Annotated[str, typer.Option(help="Its labels.")] = "label",
+    seed: Annotated[int, typer.Option(help="Of the resampling.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Folder for the report.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure a model on labelled photos: naming, text queries, photo queries, confidences."""
+    from petsearch.cli_evaluate import EvaluateCommand
+    from petsearch.cli_evaluate import evaluate as run
+
+    if template is not None and "{}" not in template:
+        raise typer.BadParameter("a template holds {} where the name goes")
+    _configure_logging(default_level="WARNING")
+    command = EvaluateCommand(
+        model=model,
+        data=data,
+        split=split,
+        image_column=image_column,
+        label_column=label_column,
+        baseline=baseline,
+        template=template,
+        forgetting=forgetting,
+        forgetting_label_column=forgetting_label_column,
+        seed=seed,
+        out=out,
+    )
+    run(command, as_json=as_json)
+
+
+@app.command()
 def reconcile(
     *,
     fix: Annotated[bool, typer.Option("--fix", help="Mend what is found.")] = False,

@@ -29,7 +29,8 @@ from petsearch.sources.dataset_rows import DatasetOptions
 from training.calibration_metrics import brier_score, expected_calibration_error
 from training.config import DataConfig, read_config
 from training.data import background_words
-from training.evaluate import SAMPLE_CONFIG, embed_texts
+from training.embedding import embed_texts
+from training.evaluate_drawings import SAMPLE_CONFIG
 from training.gallery import SEED, Gallery, drawn_gallery, photo_gallery
 from training.logistic_regression import fit_weights
 from training.model_folder import write_json
@@ -109,9 +110,14 @@ class BestPhotos:
         return ranked
 
 
-def prepare_texts(model: OpenClipModel, data: DataConfig) -> Texts:
-    """Embed the texts as searches do; `data` names texts about something else."""
-    labels = model.info.labels
+def prepare_texts(
+    model: OpenClipModel, data: DataConfig, labels: Sequence[Label] | None = None
+) -> Texts:
+    """Embed the texts as searches do; `data` names texts about something else.
+
+    `labels` are the model's own if not given.
+    """
+    labels = model.info.labels if labels is None else labels
     templates = model.info.prompt_templates
     species = sorted({label.species for label in labels})
     phrases = [phrase.replace("{}", label.breed) for label in labels for phrase in _PHRASES]
@@ -251,9 +257,15 @@ def fit_off_topic(about_pets: BestPhotos, about_else: BestPhotos) -> OffTopic:
     return OffTopic(score_weight, z_weight, _rounded(min(halfway, lowest)))
 
 
-def _report(curve: Logistic, results: Results) -> KindReport:
+def shares_of(curve: Logistic, results: Results) -> NDArray[np.float64]:
+    """The confidence that a curve gives each result."""
     line = curve.score_weight * results.score + curve.z_weight * results.z + curve.intercept
-    shares = 1 / (1 + np.exp(-np.clip(line, -60, 60)))
+    shares: NDArray[np.float64] = 1 / (1 + np.exp(-np.clip(line, -60, 60)))
+    return shares
+
+
+def _report(curve: Logistic, results: Results) -> KindReport:
+    shares = shares_of(curve, results)
     right = results.is_right.astype(float)
     return KindReport(
         results=len(right),

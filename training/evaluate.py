@@ -1,193 +1,240 @@
-"""Evaluates a model on held-out drawings: `python -m training.evaluate --model DIR`.
+"""Evaluates a model on labelled photos; `petsearch evaluate` is its command.
 
-Protocol: a gallery of drawings from a seed that no training uses, as JPEG files through the one
-preprocessing; further drawings of the same seed are added for attribute queries that have too few
-relevant ones. Texts are prompt ensembles as at search time. See `Evaluation` for the figures.
+The protocol is in docs/evaluation.md. Weights run in fp32, so that figures do not depend on which
+precision this machine is faster at; only throughput is measured as the model is served.
 """
 
-import io
-import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated
 
-import numpy as np
-import typer
-from numpy.typing import NDArray
-from PIL import Image
-from rich.console import Console
-from rich.table import Table
-
+from petsearch.adapters.model_sources import resolve_model
 from petsearch.adapters.open_clip_model import OpenClipModel, load_model
-from petsearch.errors import ConfigurationError
-from petsearch.images import to_pixels
-from petsearch.model import Embeddings
-from petsearch.observability import configure_logging
-from petsearch.prompts import apply_templates
-from petsearch.sample.captions import Text, describes, facts_of
-from petsearch.sample.catalogue import Drawing, attributes_at, drawing_at
-from petsearch.sample.queries import ATTRIBUTE_QUERIES
-from training.config import EvaluationConfig, read_config
-from training.metrics import (
-    auc,
-    mean_average_precision,
-    precision_at_k,
-    recall_at_k,
-    zero_shot_top1,
+from petsearch.errors import InvalidInput
+from training.breed_tables import breed_rows, examples_of, recalls, worst_confusions
+from training.config import read_config
+from training.embedding import embed_photos
+from training.evaluate_drawings import SAMPLE_CONFIG
+from training.figures import (
+    DataFacts,
+    Evaluation,
+    Forgetting,
+    ModelFacts,
+    figures_of,
 )
-
-SAMPLE_CONFIG = Path(__file__).parent / "configs" / "sample.toml"
-_BATCH_SIZE = 32
-_SEARCH_LIMIT = 100_000
-
-
-@dataclass(frozen=True)
-class QueryResult:
-    """One attribute query: how many drawings are relevant, and P@5."""
-
-    text: str
-    relevant: int
-    precision_at_5: float
+from training.forgetting import OtherPhotos, forgetting_by_species, forgetting_on
+from training.measuring import Subject, measure, prompt_sets
+from training.metrics import confusion_matrix
+from training.photos import LabelledPhotos, class_counts, load_split
+from training.reliability import reliability
+from training.resampling import Resampling
+from training.throughput import throughput
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """The figures of one model, all 0..1 but `gallery`."""
+class EvaluationOptions:
+    """What to evaluate, as it is asked for."""
 
-    gallery: int
-    kind_top1: float
-    """Zero-shot classification of the kind, label template ensemble."""
-    mean_precision_at_5: float
-    mean_recall_at_1: float
-    mean_average_precision: float
-    off_topic_auc: float
-    """Chance that an attribute query's best score beats a held-out off-topic text's best score."""
-    queries: tuple[QueryResult, ...]
-
-
-def evaluate(
-    model: OpenClipModel, config: EvaluationConfig, off_topic: Sequence[str]
-) -> Evaluation:
-    """Measure a model on held-out drawings; `off_topic` are texts that describe no drawing."""
-    drawings = held_out_drawings(config)
-    images = embed_drawings(model, drawings)
-    queries = ATTRIBUTE_QUERIES
-    templates = model.info.prompt_templates
-    scores = embed_texts(model, [query.words for query in queries], templates) @ images.T
-    away = embed_texts(model, off_topic, templates) @ images.T
-    relevant = np.array([[describes(q.facts, d.facts) for d in drawings] for q in queries])
-    return Evaluation(
-        gallery=len(drawings),
-        kind_top1=_kind_top1(model, images[: config.gallery], drawings[: config.gallery]),
-        mean_precision_at_5=precision_at_k(scores, relevant, 5),
-        mean_recall_at_1=recall_at_k(scores, relevant, 1),
-        mean_average_precision=mean_average_precision(scores, relevant),
-        off_topic_auc=auc(scores.max(axis=1), away.max(axis=1)),
-        queries=_per_query(queries, scores, relevant),
-    )
+    model: str
+    """`dir:<folder>`, `hub:<arch>/<tag>` or `sample`."""
+    data: str
+    split: str = "test"
+    image_column: str | None = None
+    label_column: str = "label"
+    baseline: str | None = None
+    template: str | None = None
+    """The single prompt; the model's first label template if not given."""
+    forgetting: str | None = None
+    """A data set with other labels; its split is `test`, or what follows a `#`."""
+    forgetting_label_column: str = "label"
+    resampling: Resampling = field(default_factory=Resampling)
 
 
-def held_out_drawings(config: EvaluationConfig) -> list[Drawing]:
-    """`config.gallery` drawings, then more until every attribute query has enough relevant ones.
+@dataclass(frozen=True)
+class Result:
+    """An evaluation, and small JPEGs of the photos behind each of its confusions."""
 
-    Drawings are added in the seed's own order and only where a query lacks them, so the choice
-    knows attributes and never a model's scores.
+    evaluation: Evaluation
+    examples: tuple[tuple[bytes, ...], ...]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Told what goes on."""
+
+    photos: Callable[[int], None]
+    """So many photos more are embedded."""
+    step: Callable[[str], None]
+    """What is done now."""
+
+
+def evaluate(options: EvaluationOptions, photos: LabelledPhotos, progress: Progress) -> Result:
+    """Measure everything; `photos` are `open_photos(options)`.
+
+    Raises:
+        ConfigurationError: a model does not load, or the hub does not answer.
+        InvalidInput: the model can name fewer than two of the classes, no photo decodes, or the
+            data set for forgetting cannot be used.
     """
-    numbers = list(range(config.gallery))
-    counts = [_count(query, numbers, config.seed) for query in ATTRIBUTE_QUERIES]
-    for number in range(config.gallery, _SEARCH_LIMIT):
-        short = [i for i, count in enumerate(counts) if count < config.min_relevant]
-        if not short:
-            break
-        facts = facts_of(attributes_at(number, config.seed))
-        if any(describes(ATTRIBUTE_QUERIES[i].facts, facts) for i in short):
-            numbers.append(number)
-            held = [describes(query.facts, facts) for query in ATTRIBUTE_QUERIES]
-            counts = [count + more for count, more in zip(counts, held, strict=True)]
-    return [drawing_at(number, config.seed) for number in numbers]
+    progress.step("loading")
+    model = load_model(options.model, precision="fp32")
+    baseline = load_model(options.baseline, precision="fp32") if options.baseline else None
+    named, not_named = nameable(options.model, model, photos)
+    other = _other_photos(options, photos, tuple(not_named))
+    progress.step("embedding")
+    subject = _subject(model, named, progress)
+    against = _subject(baseline, named, progress) if baseline else None
+    progress.step("measuring")
+    return _evaluation(options, (subject, against), not_named, other, photos)
 
 
-def embed_drawings(model: OpenClipModel, drawings: Sequence[Drawing]) -> Embeddings:
-    """Embeddings `(n, dim)` of drawings, each through its JPEG file."""
-    rows = [
-        model.encode_pixels(_pixels(model, drawings[start : start + _BATCH_SIZE]))
-        for start in range(0, len(drawings), _BATCH_SIZE)
-    ]
-    return np.concatenate(rows)
-
-
-def embed_texts(model: OpenClipModel, texts: Sequence[str], templates: Sequence[str]) -> Embeddings:
-    """Embeddings `(n, dim)`: each the normalised mean over the prompts of a text."""
-    prompts = [prompt for text in texts for prompt in apply_templates(text, templates)]
-    rows = model.encode_tokens(model.tokenise(prompts))
-    means = rows.reshape(len(texts), len(templates), -1).mean(axis=1)
-    normalised: Embeddings = means / np.linalg.norm(means, axis=1, keepdims=True)
-    return normalised
-
-
-def _count(query: Text, numbers: Sequence[int], seed: int) -> int:
-    return sum(describes(query.facts, facts_of(attributes_at(n, seed))) for n in numbers)
-
-
-def _pixels(model: OpenClipModel, drawings: Sequence[Drawing]) -> NDArray[np.uint8]:
-    pictures = (Image.open(io.BytesIO(drawing.to_jpeg())).convert("RGB") for drawing in drawings)
-    return np.stack([to_pixels(picture, model.info.pixel_spec) for picture in pictures])
-
-
-def _kind_top1(model: OpenClipModel, images: Embeddings, drawings: Sequence[Drawing]) -> float:
-    names = [label.breed for label in model.info.labels]
-    unknown = {drawing.kind for drawing in drawings} - set(names)
-    if unknown:
-        raise ConfigurationError(f"The model has no label for: {', '.join(sorted(unknown))}.")
-    classes = embed_texts(model, names, model.info.label_templates)
-    labels = np.array([names.index(drawing.kind) for drawing in drawings])
-    return zero_shot_top1(images @ classes.T, labels)
-
-
-def _per_query(
-    queries: Sequence[Text], scores: NDArray[np.float32], relevant: NDArray[np.bool_]
-) -> tuple[QueryResult, ...]:
-    rows = zip(queries, scores, relevant, strict=True)
-    return tuple(
-        QueryResult(query.words, int(held.sum()), precision_at_k(row[None], held[None], 5))
-        for query, row, held in rows
+def open_photos(options: EvaluationOptions) -> LabelledPhotos:
+    """The labelled photos; errors as `load_split`."""
+    return load_split(
+        options.data,
+        options.split,
+        image_column=options.image_column,
+        label_column=options.label_column,
     )
 
 
-def report(evaluation: Evaluation) -> Table:
-    """The figures as a table for the terminal."""
-    table = Table("figure", "relevant", "value", title=f"{evaluation.gallery} held-out drawings")
-    table.add_row("kind top-1", "", f"{evaluation.kind_top1:.3f}")
-    table.add_row("mean P@5", "", f"{evaluation.mean_precision_at_5:.3f}")
-    table.add_row("mean R@1", "", f"{evaluation.mean_recall_at_1:.3f}")
-    table.add_row("mAP", "", f"{evaluation.mean_average_precision:.3f}")
-    table.add_row("off-topic AUC", "", f"{evaluation.off_topic_auc:.3f}", end_section=True)
-    for query in evaluation.queries:
-        table.add_row(query.text, str(query.relevant), f"{query.precision_at_5:.1f}")
-    return table
+def nameable(
+    spec: str, model: OpenClipModel, photos: LabelledPhotos
+) -> tuple[LabelledPhotos, dict[str, int]]:
+    """Photos of classes that a model can name, and how many there are of each of the others.
+
+    A folder with labels.json names those; any other CLIP is asked by text alone and can be asked
+    for anything.
+
+    Raises:
+        InvalidInput: fewer than two classes are left.
+    """
+    if resolve_model(spec).labels_file is None:
+        return photos, {}
+    known = {label.breed for label in model.info.labels}
+    names = [name for name in photos.class_names if name in known]
+    counts = class_counts(photos)
+    not_named = {name: count for name, count in counts.items() if name not in known}
+    if len(names) < 2:
+        raise InvalidInput(
+            f"The model {model.info.model_id} can name {len(names)} of the "
+            f"{len(photos.class_names)} classes of {photos.source.data}, and two are needed. "
+            f"It has no label for: {_some(list(not_named))}. Its labels: {_some(sorted(known))}."
+        )
+    return (photos.only(names), not_named) if not_named else (photos, {})
 
 
-def main(
-    model: Annotated[Path, typer.Option(help="A model folder.")],
-    config: Annotated[Path, typer.Option(help="Gallery and off-topic texts.")] = SAMPLE_CONFIG,
-    *,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """Evaluate a model on held-out drawings."""
-    configure_logging(level="WARNING")
-    try:
-        settings = read_config(config)
-        loaded = load_model(f"dir:{model}")
-        result = evaluate(loaded, settings.evaluation, settings.data.off_topic_held_out)
-    except ConfigurationError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(2) from error
-    if as_json:
-        typer.echo(json.dumps(asdict(result), indent=1))
-    else:
-        Console().print(report(result))
+def _subject(model: OpenClipModel, photos: LabelledPhotos, progress: Progress) -> Subject:
+    embedded = embed_photos(model, photos, progress.photos)
+    counts = class_counts(embedded.photos)
+    left = [name for name, count in counts.items() if count]
+    if len(left) < 2:
+        raise InvalidInput(f"Photos of one class only can be decoded: {left[0]!r}.")
+    return Subject(model, replace(embedded, photos=embedded.photos.only(left)))
 
 
-if __name__ == "__main__":
-    typer.run(main)
+def public_name(data: str) -> str:
+    """A hub name as it is; of a folder only its own name, for reports travel."""
+    path = Path(data)
+    return path.resolve().name if path.exists() else data
+
+
+def _evaluation(
+    options: EvaluationOptions,
+    subjects: tuple[Subject, Subject | None],
+    not_named: dict[str, int],
+    other: OtherPhotos | None,
+    photos: LabelledPhotos,
+) -> Result:
+    subject, against = subjects
+    data = public_name(options.data)
+    prompts = prompt_sets(
+        (options.template,) if options.template else subject.model.info.label_templates
+    )
+    scores = subject.class_scores(prompts[0])
+    counts = confusion_matrix(subject.labels, scores.argmax(axis=1), len(subject.class_names))
+    base_recall = recalls(against, against.class_scores(prompts[0])) if against else None
+    confusions = worst_confusions(counts, subject.class_names)
+    evaluation = Evaluation(
+        model=_facts(subject.model),
+        baseline=_facts(against.model) if against else None,
+        data=_data_facts(subject, photos, data, not_named),
+        class_names=subject.class_names,
+        resamples=options.resampling.times,
+        seed=options.resampling.seed,
+        figures=figures_of(
+            measure(subject, prompts, data),
+            measure(against, prompts, data) if against else None,
+            options.resampling,
+        ),
+        breeds=breed_rows(subject, scores, counts, base_recall),
+        confusion=tuple(tuple(int(cell) for cell in row) for row in counts),
+        confusions=confusions,
+        reliability=reliability(subject, scores, read_config(SAMPLE_CONFIG).data),
+        forgetting=_forgetting(options, subject, against, other, data),
+        throughput=throughput(load_model(options.model), subject.embedded.photos),
+    )
+    return Result(evaluation, examples_of(subject, scores, confusions))
+
+
+def _other_photos(
+    options: EvaluationOptions, photos: LabelledPhotos, not_named: tuple[str, ...]
+) -> OtherPhotos | None:
+    if options.forgetting:
+        name, _, split = options.forgetting.partition("#")
+        other = load_split(name, split or "test", label_column=options.forgetting_label_column)
+        said = public_name(name)
+        return OtherPhotos(other, said, f"Zero-shot top-1 over the classes of {said}.")
+    if len(not_named) > 1:
+        what = (
+            f"Zero-shot top-1 over the {len(not_named)} classes of this data set that the model "
+            "has no label for."
+        )
+        return OtherPhotos(photos.only(not_named), public_name(options.data), what)
+    return None
+
+
+def _forgetting(
+    options: EvaluationOptions,
+    subject: Subject,
+    against: Subject | None,
+    other: OtherPhotos | None,
+    data: str,
+) -> Forgetting:
+    if other is not None:
+        baseline = against.model if against else None
+        return forgetting_on(other, subject.model, baseline, options.resampling)
+    return forgetting_by_species(subject, against, data, options.resampling)
+
+
+def _data_facts(
+    subject: Subject, photos: LabelledPhotos, data: str, not_named: dict[str, int]
+) -> DataFacts:
+    source = photos.source
+    return DataFacts(
+        name=data,
+        split=source.split,
+        image_column=source.image_column,
+        label_column=source.label_column,
+        photos=len(subject.embedded.photos),
+        skipped=(*photos.skipped, *subject.embedded.broken),
+        not_named=not_named,
+    )
+
+
+def _facts(model: OpenClipModel) -> ModelFacts:
+    info = model.info
+    kind, _, rest = info.spec.partition(":")
+    return ModelFacts(
+        model_id=info.model_id,
+        address=f"dir:{Path(rest).name}" if kind == "dir" else info.spec,
+        dim=info.dim,
+        image_size=info.pixel_spec.height,
+        device=info.device,
+        precision=info.precision,
+    )
+
+
+def _some(names: list[str], at_most: int = 8) -> str:
+    more = f" and {len(names) - at_most} more" if len(names) > at_most else ""
+    return ", ".join(names[:at_most]) + more

@@ -26,7 +26,7 @@ from petsearch.sample.kinds import KINDS
 from training.commits import current_commit
 from training.config import OptimisationConfig, TrainingConfig, read_config
 from training.data import Batch, Sampler, background_words, render
-from training.evaluate import Evaluation, evaluate, report
+from training.evaluate_drawings import Evaluation, evaluate, report
 from training.losses import background_loss, contrastive_loss
 from training.model_card import model_card
 from training.model_folder import Prompts, build_model, write_json, write_model

@@ -14,7 +14,7 @@ from petsearch.errors import InvalidInput
 from petsearch.images import ImageLimits
 from petsearch.model import Embeddings, normalise_name
 from petsearch.sample.catalogue import catalogue
-from training.evaluate import embed_drawings
+from training.evaluate_drawings import embed_drawings
 
 SEED = 3
 """Of the drawings: no seed of the demo's, of training or of evaluation."""

@@ -4,16 +4,56 @@
 Equal scores rank in gallery order. A query without a relevant image is an error, not a zero.
 """
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 Scores = NDArray[np.floating]
 Relevance = NDArray[np.bool_]
+Values = NDArray[np.float64]
+"""`(n,)`: one for each photo or query, whose mean is the figure."""
+
+
+@dataclass(frozen=True)
+class RetrievalValues:
+    """What each query came to: at the depths k that were asked for, and over its full ranking."""
+
+    precision_at: Mapping[int, Values]
+    recall_at: Mapping[int, Values]
+    average_precision: Values
 
 
 def zero_shot_top1(scores: Scores, labels: NDArray[np.integer]) -> float:
     """Share of images `(n, classes)` whose best class is their label `(n,)`."""
     return float(np.mean(scores.argmax(axis=1) == labels))
+
+
+def mean_per_class_recall(right: NDArray[np.bool_], labels: NDArray[np.integer]) -> float:
+    """Mean over the classes that occur in `labels` of the share that is right; both `(n,)`."""
+    counts = np.bincount(labels)
+    recalls = np.bincount(labels, right)[counts > 0] / counts[counts > 0]
+    return float(recalls.mean())
+
+
+def confusion_matrix(
+    labels: NDArray[np.integer], predicted: NDArray[np.integer], classes: int
+) -> NDArray[np.int64]:
+    """Counts `(classes, classes)`: rows are labels, columns what was predicted."""
+    cells = np.bincount(labels * classes + predicted, minlength=classes * classes)
+    return cells.reshape(classes, classes).astype(np.int64)
+
+
+def retrieval_values(scores: Scores, relevant: Relevance, depths: Sequence[int]) -> RetrievalValues:
+    """Of every query, at depths of 1..gallery."""
+    ranked = _ranked(scores, relevant, max(depths, default=1))
+    firsts = {k: ranked[:, :k] for k in depths}
+    return RetrievalValues(
+        precision_at={k: first.mean(axis=1) for k, first in firsts.items()},
+        recall_at={k: first.max(axis=1).astype(np.float64) for k, first in firsts.items()},
+        average_precision=_average_precisions(ranked),
+    )
 
 
 def precision_at_k(scores: Scores, relevant: Relevance, k: int) -> float:
@@ -28,10 +68,7 @@ def recall_at_k(scores: Scores, relevant: Relevance, k: int) -> float:
 
 def mean_average_precision(scores: Scores, relevant: Relevance) -> float:
     """Mean over queries of the mean precision at the rank of each relevant image."""
-    ranked = _ranked(scores, relevant, 1)
-    ranks = np.arange(1, ranked.shape[1] + 1)
-    precision = ranked.cumsum(axis=1) / ranks
-    return float(((precision * ranked).sum(axis=1) / ranked.sum(axis=1)).mean())
+    return float(_average_precisions(_ranked(scores, relevant, 1)).mean())
 
 
 def auc(positive: Scores, negative: Scores) -> float:
@@ -40,6 +77,13 @@ def auc(positive: Scores, negative: Scores) -> float:
         raise ValueError("AUC needs at least one positive and one negative score")
     difference = positive[:, None] - negative[None, :]
     return float(np.mean((difference > 0) + 0.5 * (difference == 0)))
+
+
+def _average_precisions(ranked: Relevance) -> Values:
+    ranks = np.arange(1, ranked.shape[1] + 1)
+    precision = ranked.cumsum(axis=1) / ranks
+    values: Values = (precision * ranked).sum(axis=1) / ranked.sum(axis=1)
+    return values
 
 
 def _ranked(scores: Scores, relevant: Relevance, k: int) -> Relevance:

@@ -1,7 +1,7 @@
 """The model card that is written beside a trained model."""
 
 from training.config import TrainingConfig
-from training.evaluate import Evaluation
+from training.evaluate_drawings import Evaluation
 
 _CARD = """# petsearch sample model
 
@@ -29,7 +29,7 @@ Measured on {gallery} drawings of a seed that training never saw; `metrics.json`
 each query and the whole configuration.
 
     python -m training.finetune --config training/configs/sample.toml --out DIR
-    python -m training.evaluate --model DIR
+    petsearch evaluate --model DIR --data drawings
 """
 
 

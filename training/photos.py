@@ -40,7 +40,7 @@ class BrokenPhoto:
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LabelledPhotos:
     """Photos with their classes. Their bytes stay on the disk until they are read.
 
@@ -103,6 +103,14 @@ class LabelledPhotos:
         """Some of the photos, in the order given; classes keep their places."""
         chosen = np.asarray(indices, dtype=np.int64)
         return replace(self, labels=self.labels[chosen], _numbers=self._numbers[chosen])
+
+    def only(self, class_names: Sequence[str]) -> "LabelledPhotos":
+        """The photos of some classes, whose places are then those in `class_names`."""
+        old = {name: place for place, name in enumerate(self.class_names)}
+        places = np.full(len(self.class_names), -1, np.int64)
+        places[[old[name] for name in class_names]] = np.arange(len(class_names))
+        kept = self.subset(np.flatnonzero(places[self.labels] >= 0))
+        return replace(kept, class_names=tuple(class_names), labels=places[kept.labels])
 
     def readable(self) -> tuple["LabelledPhotos", tuple[BrokenPhoto, ...]]:
         """Those that decode, and those that do not; decodes all, some 2 ms each."""

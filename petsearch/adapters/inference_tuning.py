@@ -27,17 +27,20 @@ def dtype_of(precision: str) -> torch.dtype:
 
 
 def tune_for_inference(
-    module: nn.Module, spec: PixelSpec, device: torch.device
+    module: nn.Module, spec: PixelSpec, device: torch.device, precision: Precision | None = None
 ) -> tuple[nn.Module, Precision]:
     """The module on `device`, as fast as it gets there with the same embeddings.
 
     Batch norms are folded, and of fp32 and bf16 (fp16 where the device lacks it) the faster is
-    taken. Channels-last memory is 1.7 times as fast for convolutions on the CPU and costs a ViT
-    nothing.
+    taken, unless `precision` says which. Channels-last memory is 1.7 times as fast for convolutions
+    on the CPU and costs a ViT nothing.
     """
     module = cast(nn.Module, module.to(device, memory_format=torch.channels_last))  # type: ignore[call-overload]  # torch's stub lacks memory_format with a device
     probe = _probe(spec).to(device, memory_format=torch.channels_last)
-    return _choose_precision(_fold(module, probe), probe)
+    folded = _fold(module, probe)
+    if precision is None:
+        return _choose_precision(folded, probe)
+    return folded.to(dtype_of(precision)), precision
 
 
 def _probe(spec: PixelSpec) -> torch.Tensor:

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import nn
 
-from petsearch.adapters.inference_tuning import dtype_of, tune_for_inference
+from petsearch.adapters.inference_tuning import Precision, dtype_of, tune_for_inference
 from petsearch.adapters.model_sources import ModelSource, resolve_model
 from petsearch.adapters.open_clip_library import open_clip
 from petsearch.adapters.trimmed_text import encode_trimmed, length_groups, trimmable_text_tower
@@ -39,8 +39,15 @@ log = get_logger(__name__)
 _HUB_ERRORS = (OSError, RuntimeError, ValueError)
 
 
-def load_model(source: ModelSource | str, *, device: str | None = None) -> "OpenClipModel":
+def load_model(
+    source: ModelSource | str, *, device: str | None = None, precision: Precision | None = None
+) -> "OpenClipModel":
     """Load a model from its source, or an address that `resolve_model` takes, ready to encode.
+
+    Args:
+        source: what to load.
+        device: the GPU if there is one, if not given.
+        precision: the fastest with the same embeddings, if not given; that depends on timing.
 
     Raises:
         ConfigurationError: there is no such model, or the hub cannot be reached.
@@ -60,15 +67,15 @@ def load_model(source: ModelSource | str, *, device: str | None = None) -> "Open
         raise ConfigurationError(f"The model {source.spec!r} does not load: {error}") from error
     module = cast(nn.Module, model).eval().requires_grad_(requires_grad=False)
     pixel_spec, mean, std = preprocessing_of(module)
-    module, precision = tune_for_inference(module, pixel_spec, where)
-    info = _describe(source, module, pixel_spec, device=str(where), precision=precision)
+    module, taken = tune_for_inference(module, pixel_spec, where, precision)
+    info = _describe(source, module, pixel_spec, device=str(where), precision=taken)
     loaded = OpenClipModel(info, module, tokenizer, mean=mean, std=std)
     loaded.warm_up()
     log.info(
         "model ready",
         model_id=info.model_id,
         device=info.device,
-        precision=precision,
+        precision=taken,
         seconds=round(time.perf_counter() - started, 2),
     )
     return loaded

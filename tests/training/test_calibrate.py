@@ -24,7 +24,8 @@ from training.calibrate import (
 )
 from training.calibration_metrics import brier_score, expected_calibration_error
 from training.config import read_config
-from training.evaluate import SAMPLE_CONFIG, embed_texts
+from training.embedding import embed_texts
+from training.evaluate_drawings import SAMPLE_CONFIG
 from training.gallery import SEED, Gallery, drawn_gallery, photo_gallery
 from training.metrics import auc
 from training.model_folder import write_json

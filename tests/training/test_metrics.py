@@ -7,9 +7,12 @@ import pytest
 
 from training.metrics import (
     auc,
+    confusion_matrix,
     mean_average_precision,
+    mean_per_class_recall,
     precision_at_k,
     recall_at_k,
+    retrieval_values,
     zero_shot_top1,
 )
 
@@ -95,3 +98,28 @@ def test_a_meaningless_question_is_refused(relevant: np.ndarray, k: int, complai
 def test_auc_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one"):
         auc(np.array([]), np.array([1.0]))
+
+
+@pytest.mark.parametrize("seed", _CASES)
+def test_values_of_each_query_equal_their_plain_twins(seed: int) -> None:
+    scores, relevant = _case(seed)
+    values = retrieval_values(scores, relevant, (1, 5))
+    for number, (row, held) in enumerate(zip(scores, relevant, strict=True)):
+        ranked = _ranked(list(row), list(held))
+        for k in (1, 5):
+            assert values.precision_at[k][number] == pytest.approx(sum(ranked[:k]) / k)
+            assert values.recall_at[k][number] == any(ranked[:k])
+        assert values.average_precision[number] == pytest.approx(_average_precision(ranked))
+
+
+@pytest.mark.parametrize("seed", _CASES)
+def test_confusions_and_recall_of_classes_equal_counting(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    # Some classes do not occur: they have no recall.
+    labels, predicted = rng.integers(0, 6, 17), rng.integers(0, 6, 17)
+    pairs = list(zip(labels.tolist(), predicted.tolist(), strict=True))
+    counted = [[pairs.count((row, column)) for column in range(6)] for row in range(6)]
+    assert confusion_matrix(labels, predicted, 6).tolist() == counted
+    recalls = [row[place] / sum(row) for place, row in enumerate(counted) if sum(row)]
+    measured = mean_per_class_recall(labels == predicted, labels)
+    assert measured == pytest.approx(sum(recalls) / len(recalls))

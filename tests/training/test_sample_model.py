@@ -12,7 +12,8 @@ from petsearch.model import Embeddings
 from petsearch.sample.catalogue import DEMO_SEED, MODEL_DIR, Drawing, catalogue
 from petsearch.sample.kinds import KINDS
 from training.config import read_config
-from training.evaluate import SAMPLE_CONFIG, Evaluation, embed_drawings, embed_texts, evaluate
+from training.embedding import embed_texts
+from training.evaluate_drawings import SAMPLE_CONFIG, Evaluation, embed_drawings, evaluate
 
 
 @pytest.fixture(scope="module")
