@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from training.validation import Figures
 
 _LOG_EVERY = 20
+_NEEDED = ("torch", "open_clip", "datasets", "matplotlib")
 
 
 def finetune(config: Path, base: str, data: str, out: Path) -> None:
@@ -44,13 +46,11 @@ def finetune(config: Path, base: str, data: str, out: Path) -> None:
 
 
 def _check_installed() -> None:
-    try:
-        import matplotlib  # noqa: F401
-        import torch  # noqa: F401  # only asks whether it is there
-    except ImportError as error:
+    missing = [name for name in _NEEDED if find_spec(name) is None]
+    if missing:
         raise ConfigurationError(
-            "Training needs more packages: pip install 'petsearch[training]'."
-        ) from error
+            f"Training needs {', '.join(missing)}: pip install 'petsearch[training]'."
+        )
 
 
 def _train_on_drawings(config: Path, out: Path) -> None:
