@@ -1,5 +1,6 @@
 """Losses for images and texts of which several match each other."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -46,6 +47,15 @@ def class_loss(
     """
     logits = logit_scale * images @ classes.T
     return F.cross_entropy(logits, labels, label_smoothing=label_smoothing)
+
+
+def ranking_loss(images: Tensor, classes: Tensor, labels: Tensor, logit_scale: Tensor) -> Tensor:
+    """Of each class name its photos against the batch's other photos: what a text query ranks.
+
+    Arguments as of `class_loss`; classes without a photo in the batch add nothing.
+    """
+    relevant = torch.arange(len(classes), device=labels.device)[:, None] == labels[None, :]
+    return multi_positive_loss(logit_scale * classes @ images.T, relevant)
 
 
 def background_loss(

@@ -38,9 +38,14 @@ class PolicyConfig:
 class LossConfig:
     """What is minimised."""
 
-    kind: Literal["cross_entropy", "contrastive"]
+    kind: Literal["cross_entropy", "contrastive", "both"]
+    """Photos against all class prompts; photos and prompts of a batch against each other; or the
+    first, and each class prompt against the photos of the batch."""
     label_smoothing: float
     """0..1, of the cross-entropy."""
+    species_weight: float
+    """Of the cross-entropy over the species of the classes, where two or more are known; 0 leaves
+    it out. A text tower that reads nothing but breeds forgets what "cat" means."""
     background_weight: float
     """Of the loss that holds off-topic texts away; 0 leaves it out."""
     background_texts: int

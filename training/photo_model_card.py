@@ -63,6 +63,7 @@ def _loss(config: PhotoTrainingConfig) -> str:
     names = {
         "cross_entropy": "cross-entropy against the class prompts",
         "contrastive": "multi-positive contrastive",
+        "both": "cross-entropy against the class prompts, and of each prompt over the photos",
     }
     name = names[config.loss.kind]
     if not config.loss.background_weight:

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from petsearch.model import Pixels
+from petsearch.prompts import species_of
 from training.augmenting import Views
 from training.base_model import BaseModel
 from training.class_texts import ClassTexts, TextEncoder
@@ -14,7 +15,7 @@ from training.decoded_photos import DecodedPhotos, decode_photos
 from training.off_topic_texts import OffTopicTexts
 from training.photo_config import PhotoTrainingConfig
 from training.photo_split import Split, split_photos
-from training.photo_training import PhotoStep, PhotoTrainer, Sides
+from training.photo_training import PhotoStep, PhotoTrainer, Sides, Species
 from training.photos import LabelledPhotos
 from training.policies import apply_policy
 from training.precision import Precision
@@ -94,6 +95,7 @@ def open_setup(
         classes=classes,
         encoder=encoder,
         off_topic=_off_topic(config, photos),
+        species=_species(config, photos, base, encoder),
     )
     return PhotoSetup(
         base=base,
@@ -104,6 +106,18 @@ def open_setup(
         ),
         validation=Validation(policy, features, labels, classes, precision),
     )
+
+
+def _species(
+    config: PhotoTrainingConfig, photos: LabelledPhotos, base: BaseModel, encoder: TextEncoder
+) -> Species | None:
+    found = [base.species.get(name) or species_of(name) for name in photos.class_names]
+    known = [species for species in found if species]
+    names = sorted(set(known))
+    if len(known) < len(found) or len(names) < 2:
+        return None
+    of_classes = torch.tensor([names.index(species) for species in known])
+    return Species(ClassTexts(encoder, names, config.templates), of_classes)
 
 
 def _validation_features(

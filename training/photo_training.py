@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from petsearch.errors import ConfigurationError
 from training.checkpoints import Checkpoint
 from training.class_texts import ClassTexts, TextEncoder
-from training.losses import background_loss, class_loss, contrastive_loss
+from training.losses import background_loss, class_loss, contrastive_loss, ranking_loss
 from training.memory_estimate import KeptForBackward
 from training.off_topic_texts import OffTopicTexts
 from training.photo_config import LossConfig, PhotoOptimisationConfig
@@ -43,6 +43,15 @@ class PhotoStep:
 
 
 @dataclass(frozen=True)
+class Species:
+    """The species of the classes, as texts."""
+
+    texts: ClassTexts
+    of_classes: Tensor
+    """int64 `(classes,)`: places in `texts`."""
+
+
+@dataclass(frozen=True)
 class Sides:
     """All that a step needs of images and texts."""
 
@@ -54,6 +63,8 @@ class Sides:
     classes: ClassTexts
     encoder: TextEncoder
     off_topic: OffTopicTexts | None
+    species: Species | None
+    """None where fewer than two species are known, or that of some class is not."""
 
 
 class PhotoTrainer:
@@ -148,13 +159,17 @@ class PhotoTrainer:
 
     def _loss(self, images: Tensor, labels: Tensor) -> Tensor:
         config = self._loss_config
-        classes = self._class_embeddings()
+        classes = self._embeddings(self._sides.classes)
         scale = self.policy.logit_scale.exp()
         relevant = labels[:, None] == labels[None, :]
-        if config.kind == "cross_entropy":
-            loss = class_loss(images, classes, labels, scale, config.label_smoothing)
-        else:
+        if config.kind == "contrastive":
             loss = contrastive_loss(classes[labels] @ images.T, scale, relevant)
+        else:
+            loss = class_loss(images, classes, labels, scale, config.label_smoothing)
+        if config.kind == "both":
+            loss = (loss + ranking_loss(images, classes, labels, scale)) / 2
+        if self._sides.species is not None and config.species_weight:
+            loss = loss + config.species_weight * self._species_loss(images, labels)
         if self._sides.off_topic is not None and config.background_weight:
             texts = self._sides.off_topic.draw(config.background_texts, self.step)
             away = self._sides.encoder.encode(self._sides.encoder.tokens(texts))
@@ -167,11 +182,19 @@ class PhotoTrainer:
             )
         return loss
 
-    def _class_embeddings(self) -> Tensor:
+    def _species_loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        species = self._sides.species
+        assert species is not None
+        of_photos = species.of_classes.to(labels.device)[labels]
+        names = self._embeddings(species.texts)
+        scale = self.policy.logit_scale.exp()
+        return class_loss(images, names, of_photos, scale, self._loss_config.label_smoothing)
+
+    def _embeddings(self, texts: ClassTexts) -> Tensor:
         """The ensemble of a frozen tower; of a trained one a template in turn, which is cheaper."""
         if not self.policy.text:
-            return self._sides.classes.frozen_ensemble()
-        return self._sides.classes.in_template(self.step % len(self._sides.classes))
+            return texts.frozen_ensemble()
+        return texts.in_template(self.step % len(texts))
 
     def _apply_gradients(self) -> None:
         self._scaler.unscale_(self._optimiser)

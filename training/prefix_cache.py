@@ -82,7 +82,7 @@ def _fill(
             features[numbers, view] = rows.detach().cpu().numpy()
     assert features is not None
     features.flush()
-    return features.shape
+    return tuple(int(side) for side in features.shape)
 
 
 def _reserve(path: Path, size: int) -> None:

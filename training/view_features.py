@@ -1,6 +1,8 @@
 """What the trained part of the image tower is fed: views of photos through the frozen part."""
 
+import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 
@@ -66,6 +68,8 @@ class DrawnViews:
         self._numbers = numbers
         self._views = views
         self._frozen = frozen
+        # torchvision works without the interpreter's lock.
+        self._threads = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="views")
 
     def __len__(self) -> int:
         return len(self._numbers)
@@ -73,8 +77,10 @@ class DrawnViews:
     def rows(self, places: NDArray[np.int64], view: int) -> Tensor:
         """See `ViewFeatures`."""
         numbers = [int(number) for number in self._numbers[places]]
-        drawn = [self._views.view(self._photos.picture(number), number, view) for number in numbers]
-        return self._frozen.run(torch.stack(drawn))
+        drawn = self._threads.map(
+            lambda number: self._views.view(self._photos.picture(number), number, view), numbers
+        )
+        return self._frozen.run(torch.stack(list(drawn)))
 
 
 class CachedViews:

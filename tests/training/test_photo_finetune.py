@@ -218,14 +218,17 @@ def test_a_cache_that_does_not_fit_is_said_before_anything_is_computed(full_disk
         finetune(with_cache(photo_config(), "fp32"), full_disk, [])
 
 
-def test_photos_of_one_class_or_with_a_class_of_one_photo_are_refused(tmp_path: Path) -> None:
+def test_photos_that_cannot_be_trained_on_are_refused(tmp_path: Path) -> None:
     photos = [d.to_jpeg() for d in catalogue(4, seed=5)]
     config = photo_config()
+    nameless = replace(config.photos, data=str(tmp_path / "alone"), label_column="race")
     alone = write_photo_set(tmp_path / "alone", photos, [0, 0, 0, 1])
     with pytest.raises(InvalidInput, match="one photo"):
         finetune(
             replace(config, photos=replace(config.photos, data=str(alone))), tmp_path / "out", []
         )
+    with pytest.raises(InvalidInput, match=r"no column 'race'.*label"):
+        finetune(replace(config, photos=nameless), tmp_path / "out", [])
 
 
 def test_a_drawings_configuration_takes_no_base(tmp_path: Path) -> None:

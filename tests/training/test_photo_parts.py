@@ -89,7 +89,7 @@ def test_interpolation_keeps_the_share_with_the_best_top_1_then_the_lowest_loss(
     scored = {0.0: (0.5, 1.0), 0.5: (0.9, 0.3), 0.75: (0.9, 0.2), 1.0: (0.7, 0.1)}
 
     def validate() -> Figures:
-        top1, loss = scored[float(module.weight)]
+        top1, loss = scored[module.weight.item()]
         return Figures(loss, top1, 1.0, 1.0)
 
     chosen = choose_interpolation(
@@ -100,7 +100,7 @@ def test_interpolation_keeps_the_share_with_the_best_top_1_then_the_lowest_loss(
         validate,
     )
     assert chosen.share == 0.75
-    assert float(module.weight) == 0.75
+    assert module.weight.item() == 0.75
     assert [share for share, _ in chosen.tried] == sorted(scored)
 
 
