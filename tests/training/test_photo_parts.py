@@ -19,7 +19,7 @@ from tests.training.photo_runs import photo_config
 from training.augmenting import Views
 from training.base_model import load_base
 from training.interpolation import choose_interpolation
-from training.losses import class_loss
+from training.losses import class_loss, ranking_loss
 from training.off_topic_texts import OffTopicTexts
 from training.photo_split import split_photos
 from training.prefix_cache import fill_prefix_cache
@@ -41,6 +41,24 @@ def test_the_class_loss_equals_its_plain_twin() -> None:
         each.append((1 - smoothing) * hit + smoothing * mean)
     loss = class_loss(images, classes, torch.tensor(labels), torch.tensor(7.0), smoothing)
     assert float(loss) == pytest.approx(sum(each) / len(each), rel=1e-5)
+
+
+def test_the_ranking_loss_equals_its_plain_twin() -> None:
+    generator = torch.Generator().manual_seed(0)
+    images, classes = (torch.randn(n, 4, generator=generator) for n in (5, 4))
+    labels = [0, 2, 1, 1, 0]
+    rows = []
+    for number, text in enumerate(classes.tolist()):
+        scores = [sum(a * b for a, b in zip(text, i, strict=True)) for i in images.tolist()]
+        others = sum(
+            math.exp(x) for x, label in zip(scores, labels, strict=True) if label != number
+        )
+        hits = [x for x, label in zip(scores, labels, strict=True) if label == number]
+        each = [-math.log(math.exp(x) / (math.exp(x) + others)) for x in hits]
+        # No photo shows class 3: it adds nothing.
+        rows += [sum(each) / len(each)] if each else []
+    loss = ranking_loss(images, classes, torch.tensor(labels), torch.tensor(1.0))
+    assert float(loss) == pytest.approx(sum(rows) / 3, rel=1e-5)
 
 
 def test_the_rate_rises_in_the_warm_up_and_falls_to_nearly_nothing() -> None:
