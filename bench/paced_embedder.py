@@ -44,7 +44,7 @@ class PacedEmbedder:
         texts: Sequence[str],
         *,
         model_id: str | None = None,  # noqa: ARG002  # the port's signature
-        priority: Priority = Priority.QUERY,  # noqa: ARG002
+        priority: Priority = Priority.QUERY,  # noqa: ARG002  # the port's signature
     ) -> Embeddings:
         """Random embeddings, at once."""
         return self._any(len(texts))
@@ -53,8 +53,8 @@ class PacedEmbedder:
         self,
         pixels: Pixels,
         *,
-        model_id: str | None = None,  # noqa: ARG002
-        priority: Priority = Priority.QUERY,  # noqa: ARG002
+        model_id: str | None = None,  # noqa: ARG002  # the port's signature
+        priority: Priority = Priority.QUERY,  # noqa: ARG002  # the port's signature
     ) -> Embeddings:
         """Random embeddings, as soon as the device would be done with them."""
         if self._pace is not None:

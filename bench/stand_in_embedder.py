@@ -56,7 +56,7 @@ class StandInEmbedder:
         pixels: Pixels,
         *,
         model_id: str | None = None,
-        priority: Priority = Priority.QUERY,  # noqa: ARG002
+        priority: Priority = Priority.QUERY,  # noqa: ARG002  # the port's signature
     ) -> Embeddings:
         """See `Embedder.embed_pixels`."""
         return self._near([int(picture.sum(dtype=np.int64)) for picture in pixels], model_id)

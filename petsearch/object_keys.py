@@ -9,6 +9,7 @@ DISPLAYS = "display/"
 THUMBNAILS = "thumbs/"
 TOMBSTONES = "tombstones/"
 STAGING = "staging/"
+_NO_NAMES = frozenset(("", ".", ".."))
 
 
 def check(key: str) -> None:
@@ -18,7 +19,7 @@ def check(key: str) -> None:
         InvalidInput: `key` is none.
     """
     parts = key.split("/")
-    if "\0" in key or any(part in ("", ".", "..") or _size(part) > 255 for part in parts):
+    if "\0" in key or not _NO_NAMES.isdisjoint(parts) or max(map(_size, parts)) > 255:
         raise InvalidInput(f"{key!r} is no object key.")
 
 
