@@ -88,6 +88,22 @@ def demo(
 
 
 @app.command()
+def init(
+    *,
+    patience: Annotated[
+        float, typer.Option(min=0, help="Seconds to wait for servers that do not answer yet.")
+    ] = 60.0,
+) -> None:
+    """Make the bucket and the first collection of PETSEARCH_…_URL, where they are missing."""
+    from petsearch.cli_init import initialise
+
+    _configure_logging(default_level="WARNING")
+    target = initialise(Settings.from_environment(), patience_s=patience, say=say)
+    if target is not None:
+        say(f"Ready: collection {target.collection}, model {target.model.model_id}.")
+
+
+@app.command()
 def ingest(
     *,
     paths: Annotated[list[Path] | None, typer.Argument(help="Photos and folders.")] = None,
@@ -104,6 +120,7 @@ def ingest(
     ] = None,
     s3: Annotated[str, typer.Option(help="bucket/prefix on the server's S3.")] = "",
     urls: Annotated[Path | None, typer.Option(help="A file with a web address a line.")] = None,
+    drawings: Annotated[int, typer.Option(min=0, help="So many of the demo's drawings.")] = 0,
     wait: Annotated[bool, typer.Option(help="Until the server has read it all.")] = True,
     api: Api = DEFAULT_API,
     as_json: Json = False,
@@ -121,6 +138,7 @@ def ingest(
         manifest=check_file(manifest),
         s3=s3,
         urls=check_file(urls),
+        drawings=drawings,
         wait=wait,
     )
     run_ingest(command, api, as_json=as_json)

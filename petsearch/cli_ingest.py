@@ -10,7 +10,7 @@ from petsearch.cli_output import EXIT_PARTLY, connect, print_job, problems_of, p
 from petsearch.client import Client
 from petsearch.errors import InvalidInput
 from petsearch.model import JsonDict
-from petsearch.photo_sources import PhotoSource, from_dataset, from_paths
+from petsearch.photo_sources import PhotoSource, from_dataset, from_drawings, from_paths
 from petsearch.settings import Limits
 from petsearch.sources.dataset_rows import DatasetOptions
 from petsearch.uploading import Progress, upload
@@ -27,6 +27,8 @@ class IngestCommand:
     manifest: Path | None
     s3: str
     urls: Path | None
+    drawings: int
+    """How many of the bundled drawings."""
     wait: bool
 
 
@@ -39,13 +41,15 @@ def ingest(command: IngestCommand, api: str, *, as_json: bool) -> None:
         command.manifest,
         command.s3,
         command.urls,
+        command.drawings,
     )
     if sum(map(bool, given)) != 1:
         raise typer.BadParameter(
-            "give photos or folders, or one of --dataset, --archive, --manifest, --s3, --urls"
+            "give photos or folders, or one of --dataset, --archive, --manifest, --s3, --urls, "
+            "--drawings"
         )
     with connect(api) as client:
-        if command.paths or (command.dataset and _is_here(command.dataset)):
+        if command.paths or command.drawings or _is_here(command.dataset):
             source, name = _local(command)
             job, skipped = _upload(client, source, name), source.skipped
         else:
@@ -60,12 +64,14 @@ def ingest(command: IngestCommand, api: str, *, as_json: bool) -> None:
 
 def _is_here(dataset: str) -> bool:
     """Local folders are read here and uploaded; a hub name is a job that the server reads."""
-    return dataset.startswith((".", "/", "~")) or Path(dataset).exists()
+    return bool(dataset) and (dataset.startswith((".", "/", "~")) or Path(dataset).exists())
 
 
 def _local(command: IngestCommand) -> tuple[PhotoSource, str]:
     if command.paths:
         return from_paths(command.paths, max_bytes=Limits().image_bytes), "folder"
+    if command.drawings:
+        return from_drawings(command.drawings), "drawings"
     options = command.dataset_options
     name = f"dataset {Path(command.dataset).name} {options.split}"
     return from_dataset(command.dataset, options), name

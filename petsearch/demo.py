@@ -1,18 +1,17 @@
 """The demo: a server that answers at once and fills its catalogue while you look at it."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from petsearch.bootstrap import Services
 from petsearch.cli_output import connect
-from petsearch.client import Photo
 from petsearch.errors import ConfigurationError, PetsearchError
 from petsearch.images import ImageLimits
 from petsearch.model import Filters, sha256_of
-from petsearch.photo_sources import PhotoSource, from_dataset, from_paths
-from petsearch.sample.catalogue import DEMO_SEED, MODEL_DIR, catalogue
+from petsearch.photo_sources import PhotoSource, from_dataset, from_drawings, from_paths
+from petsearch.sample.catalogue import MODEL_DIR
 from petsearch.sources.dataset_rows import DatasetOptions
 from petsearch.standalone import StandaloneOptions, serve
 from petsearch.uploading import Progress, upload
@@ -68,7 +67,7 @@ def _sample_version() -> str:
 
 def _source(options: DemoOptions) -> PhotoSource:
     if not options.source:
-        return PhotoSource(_drawings(options.count), options.count)
+        return from_drawings(options.count)
     if options.source == OXFORD_PETS:
         return from_dataset(_OXFORD_DATASET, DatasetOptions(split="test"))
     folder = Path(options.source).expanduser()
@@ -77,15 +76,6 @@ def _source(options: DemoOptions) -> PhotoSource:
             f"SOURCE is {options.source!r}: give a folder of photos, or {OXFORD_PETS}."
         )
     return from_paths([folder], max_bytes=ImageLimits().max_bytes)
-
-
-def _drawings(count: int) -> Iterator[Photo]:
-    for drawing in catalogue(count, DEMO_SEED):
-        yield Photo(
-            drawing.filename,
-            drawing.to_jpeg(),
-            {"breed": drawing.kind, "species": drawing.species, "tags": ["drawing"]},
-        )
 
 
 def _fill(address: str, source: PhotoSource, services: Services, say: Say) -> None:

@@ -1,4 +1,4 @@
-"""Photos that a client reads and uploads: folders, and Hugging Face data sets."""
+"""Photos that a client reads and uploads: folders, Hugging Face data sets, the drawings."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from petsearch.client import Photo
 from petsearch.errors import ConfigurationError, NotFound, Unavailable
+from petsearch.sample.catalogue import DEMO_SEED, catalogue
 from petsearch.sources.dataset_rows import DatasetOptions, DatasetRow, open_rows
 from petsearch.sources.names import PHOTO_SUFFIXES
 
@@ -19,6 +20,19 @@ class PhotoSource:
     count: int | None
     skipped: int = 0
     """Files of a folder that are no photos by their names."""
+
+
+def from_drawings(count: int) -> PhotoSource:
+    """The first `count` of the demo's drawings, with what they show as their metadata."""
+    photos = (
+        Photo(
+            drawing.filename,
+            drawing.to_jpeg(),
+            {"breed": drawing.kind, "species": drawing.species, "tags": ["drawing"]},
+        )
+        for drawing in catalogue(count, DEMO_SEED)
+    )
+    return PhotoSource(photos, count)
 
 
 def from_paths(paths: Sequence[Path], *, max_bytes: int) -> PhotoSource:

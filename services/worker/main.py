@@ -1,6 +1,7 @@
 """Entry point of the worker: `python -m services.worker.main`; a thread in standalone."""
 
 import signal
+import socket
 import threading
 from typing import Any
 
@@ -13,6 +14,7 @@ from petsearch.process_tuning import give_back_freed_memory
 from petsearch.settings import Settings
 from petsearch.working import Work
 from services.worker.metrics import WorkerMetrics
+from services.worker.node import node_name
 from services.worker.tasks import register_tasks
 
 log = get_logger(__name__)
@@ -66,6 +68,7 @@ class WorkerThread:
         # Without signal handlers, unlike app.Worker, which wants the main thread.
         return WorkController(
             app=self._app,
+            hostname=node_name(socket.gethostname()),
             pool="threads",
             concurrency=self._threads,
             without_gossip=True,

