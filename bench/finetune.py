@@ -44,7 +44,6 @@ def main(
     epochs: Annotated[int, typer.Option(min=1)] = 4,
     views: Annotated[int, typer.Option(min=1)] = 2,
     batch_size: Annotated[int, typer.Option(min=2)] = 16,
-    precision: Annotated[str, typer.Option(help="fp32 or bf16.")] = "fp32",
 ) -> None:
     """Print seconds per epoch with and without the cache, and how far the losses are apart."""
     tune_process()
@@ -54,7 +53,7 @@ def main(
     config = read_any_config(_CONFIG)
     assert isinstance(config, PhotoTrainingConfig)
     optimisation = replace(
-        config.optimisation, epochs=epochs, batch_size=batch_size, precision=precision
+        config.optimisation, epochs=epochs, batch_size=batch_size, precision="fp32"
     )
     augmentation = replace(config.augmentation, views=views)
     config = replace(config, optimisation=optimisation, augmentation=augmentation)
