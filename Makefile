@@ -93,6 +93,9 @@ bench-web: setup ## Scroll through 5,000 photos in a browser (PHOTOS=)
 bench-quality: setup ## Measure rankings, composed queries and confidences on photos (CACHE=, JSON=1)
 	$(BIN)/python -m bench.quality_run $(if $(CACHE),--cache $(CACHE)) $(if $(JSON),--json)
 
+bench-finetune: setup ## Measure what the cache of the frozen stages saves an epoch
+	$(BIN)/python -m bench.finetune
+
 screenshots: setup ## Take the pictures of docs/screenshots again
 	$(BIN)/python -m tests.screenshots
 

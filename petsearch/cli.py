@@ -273,6 +273,25 @@ def restore(
     run(place, data_dir, into_existing=into_existing, as_json=as_json)
 
 
+@app.command()
+def finetune(
+    *,
+    config: Annotated[Path, typer.Option(help="A TOML file; see training/configs.")],
+    out: Annotated[Path, typer.Option(help="The model folder to write; a stopped run goes on.")],
+    base: Annotated[
+        str, typer.Option(help="hub:<arch>/<tag> or dir:<folder>, instead of the file's.")
+    ] = "",
+    data: Annotated[
+        str, typer.Option(help="Hub name or folder of labelled photos, instead of the file's.")
+    ] = "",
+) -> None:
+    """Fine-tune a model on labelled photos and write it as a model folder."""
+    from petsearch.cli_finetune import finetune as run
+
+    _configure_logging(default_level="WARNING")
+    run(config, base, data, out)
+
+
 def _print_found(answer: JsonDict) -> None:
     if answer["searched_for"]:
         say(f"Searched for: {answer['searched_for']}")

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from petsearch.errors import ConfigurationError
+from training.photo_config import PhotoTrainingConfig, check_photo_config
 
 
 @dataclass(frozen=True)
@@ -80,18 +81,36 @@ class TrainingConfig:
 _Section = TypeVar("_Section")
 
 
+def read_any_config(path: Path) -> TrainingConfig | PhotoTrainingConfig:
+    """Read the configuration of a run on photos (it has a table `photos`) or on drawings.
+
+    Raises:
+        ConfigurationError: as `read_config`.
+    """
+    raw = _read(path)
+    if "photos" not in raw:
+        return parse_config(raw)
+    config = _section(PhotoTrainingConfig, raw, "the top level")
+    check_photo_config(config)
+    return config
+
+
 def read_config(path: Path) -> TrainingConfig:
-    """Read a TOML file.
+    """Read a TOML file about drawings.
 
     Raises:
         ConfigurationError: the file is missing or no TOML, or a key is unknown, missing or of the
             wrong type. The message names the accepted keys.
     """
+    return parse_config(_read(path))
+
+
+def _read(path: Path) -> Mapping[str, Any]:
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise ConfigurationError(f"{path} does not read as TOML: {error}") from error
-    return parse_config(MappingProxyType(raw))
+    return MappingProxyType(raw)
 
 
 def parse_config(raw: Mapping[str, Any]) -> TrainingConfig:

@@ -1,8 +1,7 @@
-"""Trains a CLIP: `python -m training.finetune --config training/configs/sample.toml --out DIR`."""
+"""Trains a CLIP on drawings: `petsearch finetune` with training/configs/sample.toml."""
 
 import math
 import random
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -24,12 +23,14 @@ from petsearch.model import Label
 from petsearch.observability import configure_logging
 from petsearch.sample.captions import LABEL_TEMPLATES, PROMPT_TEMPLATES
 from petsearch.sample.kinds import KINDS
+from training.commits import current_commit
 from training.config import OptimisationConfig, TrainingConfig, read_config
 from training.data import Batch, Sampler, background_words, render
 from training.evaluate_drawings import Evaluation, evaluate, report
 from training.losses import background_loss, contrastive_loss
 from training.model_card import model_card
 from training.model_folder import Prompts, build_model, write_json, write_model
+from training.schedule import share_of_rate
 
 _MAX_LOG_SCALE = math.log(100)
 _LOG_EVERY = 100
@@ -58,10 +59,7 @@ class Provenance:
 
 def learning_rate_at(step: int, config: OptimisationConfig) -> float:
     """Linear warm-up, then a cosine to zero at the last step; `step` counts from 0."""
-    if step < config.warmup_steps:
-        return config.learning_rate * (step + 1) / config.warmup_steps
-    done = (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)
-    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+    return config.learning_rate * share_of_rate(step, config.steps, config.warmup_steps)
 
 
 def train(config: TrainingConfig, model: CLIP, sampler: Sampler) -> Iterator[Step]:
@@ -178,25 +176,6 @@ def _record(config: TrainingConfig, made: Provenance, result: Evaluation) -> dic
         "provenance": asdict(made),
         "config": asdict(config),
     }
-
-
-def current_commit(folder: Path) -> str | None:
-    """The commit checked out in `folder`, None if there is none.
-
-    "-dirty" is added if a file below `folder`'s parent differs from the commit or is new.
-    """
-    commit = _git(folder, "rev-parse", "HEAD")
-    changed = _git(folder.parent, "status", "--porcelain", "--", ".")
-    return f"{commit}-dirty" if commit and changed else commit
-
-
-def _git(folder: Path, *arguments: str) -> str | None:
-    command = ["git", "--no-optional-locks", "-C", str(folder), *arguments]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return done.stdout.strip() or None
 
 
 def main(

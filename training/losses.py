@@ -1,5 +1,6 @@
 """Losses for images and texts of which several match each other."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -32,7 +33,39 @@ def contrastive_loss(similarity: Tensor, logit_scale: Tensor, relevant: Tensor) 
     return (multi_positive_loss(logits, relevant) + multi_positive_loss(logits.T, relevant.T)) / 2
 
 
-def background_loss(off_topic: Tensor, on_topic: Tensor, relevant: Tensor) -> Tensor:
+def class_loss(
+    images: Tensor, classes: Tensor, labels: Tensor, logit_scale: Tensor, label_smoothing: float
+) -> Tensor:
+    """Cross-entropy of each image against the embeddings of all class names.
+
+    Args:
+        images: L2-normalised `(n, dim)`.
+        classes: L2-normalised `(classes, dim)`.
+        labels: int64 `(n,)`, places in `classes`.
+        logit_scale: what cosines are multiplied by.
+        label_smoothing: share of the target spread over all classes, 0..1.
+    """
+    logits = logit_scale * images @ classes.T
+    return F.cross_entropy(logits, labels, label_smoothing=label_smoothing)
+
+
+def ranking_loss(images: Tensor, classes: Tensor, labels: Tensor, logit_scale: Tensor) -> Tensor:
+    """Of each class name its photos against the batch's other photos: what a text query ranks.
+
+    Arguments as of `class_loss`; classes without a photo in the batch add nothing.
+    """
+    relevant = torch.arange(len(classes), device=labels.device)[:, None] == labels[None, :]
+    return multi_positive_loss(logit_scale * classes @ images.T, relevant)
+
+
+def background_loss(
+    off_topic: Tensor,
+    on_topic: Tensor,
+    relevant: Tensor,
+    *,
+    on_topic_floor: float = _ON_TOPIC_FLOOR,
+    off_topic_ceiling: float = _OFF_TOPIC_CEILING,
+) -> Tensor:
     """Hold off-topic texts away from every image, in absolute cosine, and matches near.
 
     A contrastive loss alone fixes differences only, so a text that describes nothing could still
@@ -42,7 +75,9 @@ def background_loss(off_topic: Tensor, on_topic: Tensor, relevant: Tensor) -> Te
         off_topic: cosine `(off-topic texts, images)`.
         on_topic: cosine `(texts, images)`.
         relevant: bool, shaped as `on_topic`.
+        on_topic_floor: cosine that matches should exceed.
+        off_topic_ceiling: cosine that off-topic texts should stay below.
     """
-    low = F.softplus(_SHARPNESS * (off_topic - _OFF_TOPIC_CEILING)).mean()
-    high = F.softplus(_SHARPNESS * (_ON_TOPIC_FLOOR - on_topic[relevant])).mean()
+    low = F.softplus(_SHARPNESS * (off_topic - off_topic_ceiling)).mean()
+    high = F.softplus(_SHARPNESS * (on_topic_floor - on_topic[relevant])).mean()
     return (low + high) / _SHARPNESS

@@ -29,6 +29,9 @@ class ModelSource:
     hashed_files: tuple[Path, ...]
     labels_file: Path | None
     calibration_file: Path | None = None
+    quick_gelu: bool = False
+    """The tag's weights were trained with QuickGELU though the architecture names none: open_clip
+    would load them with a warning and score worse."""
 
     def model_id(self) -> str:
         """The name and the first 12 hex digits of SHA-256 over weights and configuration."""
@@ -113,6 +116,7 @@ def _hub_source(spec: str, rest: str) -> ModelSource:
         pretrained=tag,
         hashed_files=(Path(weights),),
         labels_file=None,
+        quick_gelu=bool(config.get("quick_gelu")),
     )
 
 

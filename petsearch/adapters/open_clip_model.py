@@ -57,13 +57,16 @@ def load_model(
     started = time.perf_counter()
     try:
         model, _, _ = open_clip.create_model_and_transforms(
-            source.architecture, pretrained=source.pretrained, device="cpu"
+            source.architecture,
+            pretrained=source.pretrained,
+            device="cpu",
+            force_quick_gelu=source.quick_gelu,
         )
         tokenizer = open_clip.get_tokenizer(source.architecture)
     except _HUB_ERRORS as error:
         raise ConfigurationError(f"The model {source.spec!r} does not load: {error}") from error
     module = cast(nn.Module, model).eval().requires_grad_(requires_grad=False)
-    pixel_spec, mean, std = _preprocessing(module)
+    pixel_spec, mean, std = preprocessing_of(module)
     module, taken = tune_for_inference(module, pixel_spec, where, precision)
     info = _describe(source, module, pixel_spec, device=str(where), precision=taken)
     loaded = OpenClipModel(info, module, tokenizer, mean=mean, std=std)
@@ -178,7 +181,12 @@ def _normalised(features: torch.Tensor) -> Embeddings:
 # --- what a loaded model says of itself ----------------------------------------------------------
 
 
-def _preprocessing(module: nn.Module) -> tuple[PixelSpec, Sequence[float], Sequence[float]]:
+def preprocessing_of(module: nn.Module) -> tuple[PixelSpec, Sequence[float], Sequence[float]]:
+    """What a CLIP of open_clip wants of pixels: their shape, and mean and deviation of each colour.
+
+    Raises:
+        InvalidInput: it wants an interpolation that is not known here.
+    """
     config = cast(Any, module).visual.preprocess_cfg
     size = config["size"]
     height, width = (size, size) if isinstance(size, int) else tuple(size)[-2:]

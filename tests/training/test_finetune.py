@@ -22,7 +22,7 @@ from training.finetune import Step, finetune, learning_rate_at
 from training.losses import background_loss, multi_positive_loss
 
 _CONFIGS = Path(__file__).parents[2] / "training" / "configs"
-_SMOKE = _CONFIGS / "smoke.toml"
+_SMOKE = _CONFIGS / "smoke-sample.toml"
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,269 @@
+"""A fine-tune on photos from end to end: its result, a kill and a resume, the cache, refusals."""
+
+import csv
+import json
+import math
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import open_clip
+import pytest
+import torch
+from PIL import Image
+from typer.testing import CliRunner
+
+from petsearch.adapters.open_clip_model import load_model
+from petsearch.cli import app
+from petsearch.errors import ConfigurationError, Conflict, InvalidInput, StorageFull
+from petsearch.sample.catalogue import catalogue
+from petsearch.sample.kinds import KINDS
+from tests.training.photo_runs import CONFIGS, finetune, photo_config, with_cache
+from tests.training.photo_sets import write_photo_set
+from training.checkpoints import read_checkpoint, write_checkpoint
+from training.photo_run import WORK
+from training.photo_training import PhotoStep
+
+_ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[PhotoStep]]:
+    """An uninterrupted run."""
+    out = tmp_path_factory.mktemp("finetuned")
+    steps: list[PhotoStep] = []
+    finetune(photo_config(), out, steps)
+    return out, steps
+
+
+@pytest.fixture
+def drawn_set(tmp_path: Path) -> Path:
+    """Drawings as a data set of two kinds, with a photo that does not decode and one unlabelled."""
+    names = list(KINDS)
+    drawings = [d for d in catalogue(200, seed=5) if d.kind in names[:2]][:14]
+    photos: list[bytes | None] = [d.to_jpeg() for d in drawings]
+    labels: list[int | str | None] = [names.index(d.kind) for d in drawings]
+    photos += [b"no photo", photos[0]]
+    labels += [0, None]
+    return write_photo_set(tmp_path / "set", photos, labels, classes=names[:2])
+
+
+def test_the_command_writes_a_folder_that_serves(drawn_set: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    config = str(CONFIGS / "smoke.toml")
+    done = CliRunner().invoke(
+        app, ["finetune", "--config", config, "--data", str(drawn_set), "--out", str(out)]
+    )
+    assert done.exit_code == 0, done.output
+    assert "Left out: n14" in done.output
+    assert "1 photos without a label" in done.output
+    assert "an estimate, as there is none here" in done.output
+    names = {path.name for path in out.iterdir()}
+    assert names == {
+        "MODEL_CARD.md", "config.toml", "curves.png", "labels.json", "log.jsonl", "metrics.csv",
+        "metrics.json", "open_clip_config.json", "open_clip_model.safetensors",
+    }  # fmt: skip
+    model = load_model(f"dir:{out}", device="cpu")
+    kinds = {kind.name: kind.species for kind in list(KINDS.values())[:2]}
+    assert {label.breed: label.species for label in model.info.labels} == kinds
+    assert model.info.label_templates == photo_config().templates
+    Image.open(out / "curves.png").verify()
+    record = json.loads((out / "metrics.json").read_text())
+    assert record["photos"]["not_decoded"][0]["name"] == "n14"
+    assert str(tmp_path) not in (out / "metrics.json").read_text()
+    assert str(tmp_path) not in (out / "MODEL_CARD.md").read_text()
+
+
+def test_the_result_is_the_model_that_validation_measured(
+    smoke: tuple[Path, list[PhotoStep]],
+) -> None:
+    out, _ = smoke
+    record: dict[str, Any] = json.loads((out / "metrics.json").read_text())
+    assert record["provenance"]["commit"] == "abc123"
+    assert record["config"]["optimisation"]["seed"] == 0
+    shares = {row["share"]: row["top1"] for row in record["interpolation"]["tried"]}
+    assert record["figures"]["top1"] == shares[record["interpolation"]["chosen"]]
+    assert record["figures"]["top1"] == max(shares.values())
+    # What was frozen is as it was.
+    tuned, _, _ = open_clip.create_model_and_transforms(f"local-dir:{out}")
+    before, _, _ = open_clip.create_model_and_transforms(
+        f"local-dir:{_ROOT / 'petsearch/sample/model'}"
+    )
+    changed = {
+        name
+        for name, weight in tuned.state_dict().items()
+        if not torch.equal(weight, before.state_dict()[name])
+    }
+    assert not any(name.startswith("visual.layer3") for name in changed)
+    assert any(name.startswith("visual.layer4") for name in changed)
+
+
+def test_the_log_has_every_step_and_epoch_once(smoke: tuple[Path, list[PhotoStep]]) -> None:
+    out, steps = smoke
+    lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    logged = [line for line in lines if line["kind"] == "step"]
+    assert [line["number"] for line in logged] == [step.number for step in steps]
+    with (out / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["epoch"]) for row in rows] == [0.0, 1.0]
+    assert all(0 <= float(row["top1"]) <= 1 for row in rows)
+
+
+def test_a_run_that_is_killed_twice_ends_with_the_very_same_weights(
+    smoke: tuple[Path, list[PhotoStep]], tmp_path: Path
+) -> None:
+    uninterrupted, steps = smoke
+    early, late = sorted(random.Random().sample(range(len(steps) - 1), 2))
+    for last in (early, late):
+        command = [sys.executable, "-m", "tests.training.photo_runs", str(tmp_path), str(last)]
+        assert subprocess.run(command, cwd=_ROOT, check=False).returncode == -signal.SIGKILL
+    finetune(photo_config(), tmp_path, [])
+    for name in ("open_clip_model.safetensors", "metrics.csv", "log.jsonl"):
+        same = (tmp_path / name).read_bytes() == (uninterrupted / name).read_bytes()
+        assert same, f"{name} differs after kills at steps {early} and {late}"
+    assert not (tmp_path / WORK).exists()
+
+
+def test_the_cache_of_the_frozen_stages_changes_nothing(
+    smoke: tuple[Path, list[PhotoStep]], tmp_path: Path
+) -> None:
+    _, plain = smoke
+    for cache, tolerance in (("fp32", 1e-4), ("fp16", 5e-3)):
+        cached: list[PhotoStep] = []
+        finetune(with_cache(photo_config(), cache), tmp_path / cache, cached)
+        losses = [step.loss for step in cached]
+        assert losses == pytest.approx([step.loss for step in plain], rel=tolerance)
+
+
+def test_gradients_added_up_over_batches_are_those_of_the_large_batch(tmp_path: Path) -> None:
+    config = photo_config()
+    # The other losses compare the photos of a batch with each other.
+    config = replace(config, loss=replace(config.loss, kind="cross_entropy"))
+    split = replace(config.optimisation, batch_size=4, accumulate=4, epochs=1)
+    whole: list[PhotoStep] = []
+    parts: list[PhotoStep] = []
+    one_epoch = replace(config, optimisation=replace(config.optimisation, epochs=1))
+    finetune(one_epoch, tmp_path / "whole", whole)
+    finetune(replace(config, optimisation=split), tmp_path / "parts", parts)
+    assert [s.loss for s in parts] == pytest.approx([s.loss for s in whole], rel=1e-3)
+
+
+def test_the_contrastive_loss_and_off_topic_texts_train_too(tmp_path: Path) -> None:
+    config = photo_config()
+    loss = replace(
+        config.loss,
+        kind="contrastive",
+        background_weight=1.0,
+        background_texts=4,
+        off_topic=("red sports car",),
+    )
+    steps: list[PhotoStep] = []
+    finetune(replace(config, loss=loss), tmp_path, steps)
+    assert all(math.isfinite(step.loss) for step in steps)
+    assert np.mean([s.loss for s in steps[-3:]]) < np.mean([s.loss for s in steps[:3]])
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_checkpoint(
+    tmp_path: Path,
+) -> None:
+    config = photo_config()
+    wild = replace(
+        config.optimisation, learning_rate=1e30, projection_learning_rate=1e30, checkpoint_steps=1
+    )
+    with pytest.raises(ConfigurationError, match=r"not a number at step \d+.*kept"):
+        finetune(replace(config, optimisation=wild), tmp_path, [])
+    kept = torch.load(tmp_path / WORK / "checkpoint.pt", weights_only=True)
+    assert kept["step"] >= 1
+    assert all(math.isfinite(row["loss"]) for row in kept["steps"])
+
+
+def test_an_unfinished_run_of_another_configuration_is_not_overwritten(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.training.photo_runs", str(tmp_path), "4"]
+    assert subprocess.run(command, cwd=_ROOT, check=False).returncode == -signal.SIGKILL
+    other = replace(photo_config(), templates=("{}",))
+    with pytest.raises(Conflict, match="another configuration"):
+        finetune(other, tmp_path, [])
+    assert (tmp_path / WORK / "checkpoint.pt").exists()
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder on a file system of 1 MB."""
+    folder = tmp_path / "full"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    if subprocess.run(command, check=False, capture_output=True).returncode:
+        pytest.skip("no small disk: mounting one needs root")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_is_said_and_the_checkpoint_before_stays(full_disk: Path) -> None:
+    from tests.training.photo_runs import checkpoint_of
+
+    write_checkpoint(full_disk, checkpoint_of(torch.ones(1000)), "run")
+    with pytest.raises(StorageFull):
+        write_checkpoint(full_disk, checkpoint_of(torch.ones(1_000_000)), "run")
+    kept = read_checkpoint(full_disk, "run")
+    assert kept is not None
+    assert len(kept.weights["weight"]) == 1000
+
+
+def test_a_cache_that_does_not_fit_is_said_before_anything_is_computed(full_disk: Path) -> None:
+    with pytest.raises(StorageFull):
+        finetune(with_cache(photo_config(), "fp32"), full_disk, [])
+
+
+def test_photos_that_cannot_be_trained_on_are_refused(tmp_path: Path) -> None:
+    photos = [d.to_jpeg() for d in catalogue(4, seed=5)]
+    config = photo_config()
+    nameless = replace(config.photos, data=str(tmp_path / "alone"), label_column="race")
+    alone = write_photo_set(tmp_path / "alone", photos, [0, 0, 0, 1])
+    with pytest.raises(InvalidInput, match="one photo"):
+        finetune(
+            replace(config, photos=replace(config.photos, data=str(alone))), tmp_path / "out", []
+        )
+    with pytest.raises(InvalidInput, match=r"no column 'race'.*label"):
+        finetune(replace(config, photos=nameless), tmp_path / "out", [])
+
+
+def test_a_drawings_configuration_takes_no_base(tmp_path: Path) -> None:
+    config = str(CONFIGS / "sample.toml")
+    done = CliRunner().invoke(
+        app, ["finetune", "--config", config, "--base", "sample", "--out", str(tmp_path)]
+    )
+    assert isinstance(done.exception, ConfigurationError)
+    assert "takes no --base" in str(done.exception)
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "message"),
+    [
+        ("photos", "validation_share", 1.5, "between 0 and 1"),
+        ("optimisation", "epochs", 0, "at least 1"),
+        ("augmentation", "views", 0, "stored views"),
+        ("loss", "background_weight", 1.0, "train_text"),
+    ],
+)
+def test_a_value_outside_its_range_is_refused(
+    section: str, key: str, value: float, message: str
+) -> None:
+    from training.photo_config import check_photo_config
+
+    config = photo_config("pets-4gb.toml")
+    changed = replace(getattr(config, section), **{key: value})
+    with pytest.raises(ConfigurationError, match=message):
+        check_photo_config(replace(config, **{section: changed}))
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda path: path.name)
+def test_every_configuration_reads(path: Path) -> None:
+    from training.config import read_any_config
+
+    assert read_any_config(path)

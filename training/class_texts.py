@@ -1,0 +1,73 @@
+"""The text side of a fine-tune: embeddings of class names in prompts, and of off-topic texts."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from petsearch.adapters.trimmed_text import encode_trimmed, trimmable_text_tower
+from petsearch.prompts import apply_templates
+
+Tokenise = Callable[[Sequence[str]], Tensor]
+
+
+class TextEncoder:
+    """The text tower of a CLIP, run with gradients and only as far as its texts go."""
+
+    def __init__(self, module: nn.Module, tokenise: Tokenise, device: torch.device) -> None:
+        self._module: Any = module
+        self._tower = trimmable_text_tower(module)
+        self._tokenise = tokenise
+        self._device = device
+
+    def tokens(self, texts: Sequence[str]) -> Tensor:
+        """int64 `(n, length)` on the device, cut after the last end of text where that is exact."""
+        ids = self._tokenise(list(texts))
+        if self._tower is not None:
+            # The end-of-text token has the largest id.
+            ids = ids[:, : int(ids.argmax(dim=-1).max()) + 1]
+        return ids.to(self._device)
+
+    def encode(self, tokens: Tensor) -> Tensor:
+        """float32 `(n, dim)`, L2-normalised."""
+        if self._tower is None:
+            features = self._module.encode_text(tokens)
+        else:
+            features = encode_trimmed(self._tower, tokens)
+        return F.normalize(features.float(), dim=-1)
+
+
+class ClassTexts:
+    """Class names in every template."""
+
+    def __init__(
+        self, encoder: TextEncoder, names: Sequence[str], templates: Sequence[str]
+    ) -> None:
+        self._encoder = encoder
+        self._tokens = [
+            encoder.tokens([apply_templates(name, [template])[0] for name in names])
+            for template in templates
+        ]
+        self._frozen: Tensor | None = None
+
+    def __len__(self) -> int:
+        """How many templates there are."""
+        return len(self._tokens)
+
+    def in_template(self, number: int) -> Tensor:
+        """`(classes, dim)` in one template, with gradients."""
+        return self._encoder.encode(self._tokens[number])
+
+    def ensemble(self) -> Tensor:
+        """`(classes, dim)`: of each class the normalised mean over the templates."""
+        rows = torch.stack([self._encoder.encode(tokens) for tokens in self._tokens])
+        return F.normalize(rows.mean(dim=0), dim=-1)
+
+    @torch.no_grad()
+    def frozen_ensemble(self) -> Tensor:
+        """`ensemble` of a text tower that never changes, computed once."""
+        if self._frozen is None:
+            self._frozen = self.ensemble()
+        return self._frozen

@@ -1,0 +1,23 @@
+"""The commit that a result was made with."""
+
+import subprocess
+from pathlib import Path
+
+
+def current_commit(folder: Path) -> str | None:
+    """The commit checked out in `folder`, None if there is none.
+
+    "-dirty" is added if a file below `folder`'s parent differs from the commit or is new.
+    """
+    commit = _git(folder, "rev-parse", "HEAD")
+    changed = _git(folder.parent, "status", "--porcelain", "--", ".")
+    return f"{commit}-dirty" if commit and changed else commit
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    command = ["git", "--no-optional-locks", "-C", str(folder), *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip() or None
