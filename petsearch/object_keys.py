@@ -9,6 +9,8 @@ DISPLAYS = "display/"
 THUMBNAILS = "thumbs/"
 TOMBSTONES = "tombstones/"
 STAGING = "staging/"
+MODELS = "models/"
+"""Published models, and notes of where others came from."""
 
 
 def check(key: str) -> None:
@@ -103,4 +105,14 @@ def outcomes_prefix(job_id: str) -> str:
 
 def model_source(model_id: str) -> str:
     """From where a model that serves this store was loaded."""
-    return f"models/{model_id}/source.json"
+    return f"{MODELS}{model_id}/source.json"
+
+
+def model_file(model_id: str, name: str) -> str:
+    """A file of a published model's folder."""
+    return f"{MODELS}{model_id}/{name}"
+
+
+def model_manifest(model_id: str) -> str:
+    """Is there when all files of a published model are."""
+    return f"{MODELS}{model_id}/manifest.json"
