@@ -26,6 +26,7 @@ from petsearch.dispatching import Dispatcher, DispatchOptions
 from petsearch.duplicates import Duplicates
 from petsearch.embedding_cache import CachingEmbedder
 from petsearch.enumeration import Enumerator
+from petsearch.errors import PetsearchError
 from petsearch.images import ImageLimits
 from petsearch.ingest import IngestOptions, Ingestor
 from petsearch.ingest_stages import IngestObserver, NobodyWatches
@@ -34,6 +35,7 @@ from petsearch.jobs import Jobs
 from petsearch.key_ring import KeyRing
 from petsearch.leases import LeaseKeeper
 from petsearch.model_changes import ModelChanges
+from petsearch.observability import get_logger
 from petsearch.opening import (
     image_limits,
     open_embedder,
@@ -54,6 +56,8 @@ from petsearch.stored_pixels import StoredPixels
 from petsearch.working import Work
 from petsearch.write_set import WriteSet
 from petsearch.write_through import WriteThrough
+
+log = get_logger(__name__)
 
 _KEYS_PATIENCE_S = 2.0
 _LIMITS_PATIENCE_S = 0.5
@@ -181,7 +185,10 @@ class Services:
     def initialise(self) -> Target:
         """Create the first collection if there is none, and remember where its model came from."""
         target = self.catalogue.initialise()
-        self.model_changes.load_all()
+        try:
+            self.model_changes.load_all()
+        except PetsearchError as error:  # the current one serves; the chore tries again
+            log.warning("a model of the write set is not loaded", reason=error.detail)
         source = json.dumps({"spec": target.model.spec}).encode()
         self.store.put(object_keys.model_source(target.model.model_id), source)
         return target
@@ -266,7 +273,7 @@ def build_services(
         catalogue = Catalogue(index, embedder, spec_of=registry.spec_of)
         limits = image_limits(settings)
         write_set_store = RedisWriteSet(client)
-        write_set = WriteSet(write_set_store)
+        write_set = WriteSet(write_set_store, index.current)
         pixels = StoredPixels(store, limits, threads=decode_threads(settings))
         opened.callback(pixels.close)
         points = PointMaker(embedder, pixels)

@@ -12,7 +12,6 @@ from petsearch.cli_output import (
     Api,
     Json,
     connect,
-    print_job,
     print_json,
     print_table,
     problems_of,
@@ -87,7 +86,10 @@ def reindex(
         if wait:
             job = follow(client, job["job_id"])
         problems = problems_of(client, job) if wait else []
-        print_job(job, problems, 0, as_json=as_json)
+    if as_json:
+        print_json({"job": job, "problems": problems})
+    else:
+        _print_reindex(job, problems)
     if wait and job["state"] != "succeeded":
         raise typer.Exit(EXIT_PARTLY)
     if not as_json:
@@ -104,6 +106,17 @@ def rollback(*, api: Api = DEFAULT_API, as_json: Json = False) -> None:
     """Let the model serve again that did before the last promotion."""
     with connect(api) as client:
         _print_moved(client.rollback(), as_json=as_json)
+
+
+def _print_reindex(job: JsonDict, problems: list[JsonDict]) -> None:
+    counts, state = job["counts"], job["state"].replace("_", " ")
+    say(
+        f"{counts['ingested']} images embedded, {counts['failed']} failed "
+        f"(job {job['job_id']}, {state})"
+    )
+    rows = [(item["image_id"] or "", item["reason"] or "") for item in problems]
+    if rows:
+        print_table(("image", "reason"), rows, empty="")
 
 
 def _print_moved(moved: JsonDict, *, as_json: bool) -> None:

@@ -129,6 +129,7 @@ class ModelChanges:
         if under_way is not None:
             return under_way
         self._registry.spec_of(model_id)
+        self._make_room({current, wanted})
         self._index.create_collection(wanted, self._catalogue.model(model_id).dim)
         state = self._store.change(add=[current, wanted], remove=[])
         return self._open_job(model_id, ReindexSpec(collection=wanted, epoch=state.epoch))
@@ -212,6 +213,12 @@ class ModelChanges:
         """
         for name in self._store.read().collections:
             self._catalogue.model(model_id_of(name))
+
+    def _make_room(self, collections: set[str]) -> None:
+        """Unload models that nothing is indexed with, such as an embedder's first one."""
+        for model in self._embedder.models():
+            if collection_of(model.model_id) not in collections:
+                self._embedder.unload(model.model_id)
 
     def _check_ready(self, model_id: str, current: str, wanted: str) -> None:
         if wanted == current:

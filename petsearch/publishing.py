@@ -1,5 +1,6 @@
 """Checks a model folder, adds what is missing, and puts it into the registry."""
 
+import json
 import tempfile
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from pydantic import BaseModel, ValidationError
 
 from petsearch.adapters.model_sources import resolve_model
 from petsearch.errors import ConfigurationError
@@ -21,9 +23,25 @@ if TYPE_CHECKING:  # imports torch
 
 WEIGHTS = "open_clip_model.safetensors"
 CONFIG = "open_clip_config.json"
+LABELS = "labels.json"
 CALIBRATION = "calibration.json"
 CARD = "MODEL_CARD.md"
-_FILES = (WEIGHTS, CONFIG, "labels.json", CALIBRATION, "metrics.json")
+_MOST_HEADER_BYTES = 100_000_000
+"""What the format allows."""
+_FILES = (WEIGHTS, CONFIG, LABELS, CALIBRATION, "metrics.json")
+
+
+class _Label(BaseModel):
+    breed: str
+    species: str
+
+
+class _Words(BaseModel):
+    """What labels.json may say."""
+
+    labels: tuple[_Label, ...] = ()
+    prompt_templates: tuple[str, ...] = ("{}",)
+    label_templates: tuple[str, ...] = ("{}",)
 
 
 @dataclass(frozen=True)
@@ -61,6 +79,8 @@ def publish_folder(
         return Published(before, is_new=False)
     from petsearch.adapters.open_clip_model import load_model
 
+    _check_whole(folder / WEIGHTS)
+    _check_labels(files.get(LABELS))
     model = load_model(source)
     _check_answers(model)
     with tempfile.TemporaryDirectory() as made:
@@ -76,6 +96,29 @@ def _settings(data_dir: Path | None) -> Settings:
         return settings.model_copy(update={"store_url": f"file:{data_dir.resolve() / 'objects'}"})
     settings.require("store_url")
     return settings
+
+
+def _check_whole(weights: Path) -> None:
+    """The file is as long as its header says, in the format of safetensors."""
+    size = weights.stat().st_size
+    with weights.open("rb") as file:
+        header_bytes = int.from_bytes(file.read(8), "little")
+        try:
+            header = json.loads(file.read(min(header_bytes, _MOST_HEADER_BYTES)))
+            ends = [entry["data_offsets"][1] for name, entry in header.items() if name[:2] != "__"]
+        except (ValueError, AttributeError, KeyError, TypeError, IndexError) as error:
+            raise ConfigurationError(f"{weights} is no safetensors file.") from error
+    if not ends or size != 8 + header_bytes + max(ends):
+        raise ConfigurationError(f"{weights} is cut off or damaged; copy it again.")
+
+
+def _check_labels(path: Path | None) -> None:
+    if path is None:
+        return
+    try:
+        _Words.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise ConfigurationError(f"{path} cannot be used: {error.errors()[0]['msg']}.") from error
 
 
 def _check_answers(model: ClipModel) -> None:

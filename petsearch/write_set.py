@@ -27,20 +27,28 @@ Write = Callable[[str], None]
 
 
 class WriteSet:
-    """Runs writes over all collections of the set. Safe to call from several threads."""
+    """Runs writes over all collections of the set. Safe to call from several threads.
 
-    def __init__(self, store: WriteSetStore) -> None:
+    Args:
+        current: the collection that is searched, as of now.
+    """
+
+    def __init__(
+        self, store: WriteSetStore, current: Callable[[], str | None] = lambda: None
+    ) -> None:
         self._store = store
+        self._current = current
 
     def read(self) -> WriteSetState:
         """The set as it is now."""
         return self._store.read()
 
-    def through(self, collection: str, write: Write, *, main_last: bool) -> None:
+    def through(self, collection: str, write: Write, *, current_last: bool) -> None:
         """Write to `collection` and to all others of the set.
 
         Args:
-            main_last: the others come first, so that whatever is in `collection` is in all.
+            current_last: so that whatever is in the current one is in all; else `collection` is
+                written first.
 
         Raises:
             Conflict: `collection` was dropped; what it is now is to be asked again.
@@ -48,14 +56,20 @@ class WriteSet:
         written: set[str] = set()
         while True:
             with self._writing() as writer:
-                others = [name for name in writer.state.collections if name != collection]
-                names = [*others, collection] if main_last else [collection, *others]
-                for name in names:
+                for name in self._in_order(collection, writer.state, current_last=current_last):
                     if name not in written:
                         self._write(write, name, collection, writer.state)
                         written.add(name)
             if writer.ended_in == writer.state.epoch:
                 return
+
+    def _in_order(self, collection: str, state: WriteSetState, *, current_last: bool) -> list[str]:
+        others = [name for name in state.collections if name != collection]
+        if not others or not current_last:
+            return [collection, *others]
+        # It may have moved since the caller asked for it.
+        last = self._current() or collection
+        return sorted([collection, *others], key=lambda name: name == last)
 
     def wait_for_writers(self, *, before_epoch: int, for_s: float) -> bool:
         """Whether all writers of earlier epochs ended within `for_s` seconds."""

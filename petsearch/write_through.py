@@ -51,7 +51,7 @@ class WriteThrough:
                 ready[name] = self._made_for(name, points)
             self._index.insert(name, ready[name])
 
-        self._write_set.through(collection, write, main_last=True)
+        self._write_set.through(collection, write, current_last=True)
 
     def replace_records(self, collection: str, records: Sequence[ImageRecord]) -> None:
         """See `Index.replace_records`."""
@@ -65,12 +65,12 @@ class WriteThrough:
             else:
                 carry(self._index, collection, name, ids)
 
-        self._write_set.through(collection, write, main_last=False)
+        self._write_set.through(collection, write, current_last=False)
 
     def delete(self, collection: str, image_ids: Sequence[str]) -> None:
         """See `Index.delete`."""
         self._write_set.through(
-            collection, lambda name: self._index.delete(name, image_ids), main_last=False
+            collection, lambda name: self._index.delete(name, image_ids), current_last=False
         )
 
     def get(self, collection: str, image_ids: Sequence[str]) -> dict[str, ImageRecord]:

@@ -31,12 +31,14 @@ class Traffic:
     """Searches from `searchers` threads and uploads from one, until the block ends.
 
     Args:
-        pause_s: between two requests of one thread.
+        pause_s: between two searches of one thread; 4 of them make some 20 in a second.
+        upload_pause_s: between two uploads.
     """
 
     url: str
     searchers: int = 4
     pause_s: float = 0.2
+    upload_pause_s: float = 1.0
     answers: list[Answer] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     uploaded: list[str] = field(default_factory=list)
@@ -45,8 +47,9 @@ class Traffic:
     def __post_init__(self) -> None:
         self._stopping = threading.Event()
         self._numbers = itertools.count()
-        calls = [self._search] * self.searchers + [self._upload]
-        self._threads = [threading.Thread(target=self._repeat, args=(call,)) for call in calls]
+        calls = [(self._search, self.pause_s)] * self.searchers
+        calls.append((self._upload, self.upload_pause_s))
+        self._threads = [threading.Thread(target=self._repeat, args=call) for call in calls]
         self._photos = [drawing_at(number, seed=77).to_jpeg() for number in range(2)]
 
     def __enter__(self) -> Self:
@@ -76,9 +79,9 @@ class Traffic:
             self._upload(http, next(self._numbers))
         return self.uploaded[-1]
 
-    def _repeat(self, call: Callable[[httpx.Client, int], None]) -> None:
+    def _repeat(self, call: Callable[[httpx.Client, int], None], pause_s: float) -> None:
         with httpx.Client(base_url=self.url, timeout=60) as http:
-            while not self._stopping.wait(self.pause_s):
+            while not self._stopping.wait(pause_s):
                 try:
                     call(http, next(self._numbers))
                 except (httpx.HTTPError, AssertionError) as error:

@@ -84,17 +84,24 @@ def test_a_hold_lapses_by_itself(store: RedisWriteSet) -> None:
     assert store.begin_write("one", 30) is not None
 
 
-@pytest.mark.parametrize(("main_last", "order"), [(True, [B, A]), (False, [A, B])])
+@pytest.mark.parametrize(("current_last", "order"), [(True, [B, A]), (False, [A, B])])
 def test_a_write_reaches_all_collections_in_order(
     store: RedisWriteSet,
-    main_last: bool,  # noqa: FBT001
+    current_last: bool,  # noqa: FBT001
     order: list[str],
 ) -> None:
     store.change(add=[A, B], remove=[])
     written: list[str] = []
-    WriteSet(store).through(A, written.append, main_last=main_last)
+    WriteSet(store, lambda: A).through(A, written.append, current_last=current_last)
     assert written == order
     assert store.count_writers(99) == 0
+
+
+def test_the_current_collection_comes_last_also_if_it_moved(store: RedisWriteSet) -> None:
+    store.change(add=[A, B], remove=[])
+    written: list[str] = []
+    WriteSet(store, lambda: B).through(A, written.append, current_last=True)
+    assert written == [A, B]
 
 
 def test_what_comes_into_the_set_during_a_write_is_written_too(store: RedisWriteSet) -> None:
@@ -104,7 +111,7 @@ def test_what_comes_into_the_set_during_a_write_is_written_too(store: RedisWrite
         written.append(name)
         store.change(add=[A, {A: B}.get(name, C)], remove=[])
 
-    WriteSet(store).through(A, write, main_last=True)
+    WriteSet(store).through(A, write, current_last=True)
     assert written == [A, B, C]
 
 
@@ -113,7 +120,7 @@ def test_a_write_that_fails_counts_its_writer_out(store: RedisWriteSet) -> None:
         raise Unavailable("cut off")
 
     with pytest.raises(Unavailable, match="cut off"):
-        WriteSet(store).through(A, write, main_last=True)
+        WriteSet(store).through(A, write, current_last=True)
     assert store.count_writers(99) == 0
 
 
@@ -123,12 +130,12 @@ def test_a_collection_that_is_gone_is_passed_over_or_said(store: RedisWriteSet) 
             raise NotFound("There is no collection.")
 
     with pytest.raises(NotFound):
-        WriteSet(store).through(A, gone, main_last=True)  # never in a set: it is the caller's
+        WriteSet(store).through(A, gone, current_last=True)  # never in a set: it is the caller's
     store.change(add=[A, B], remove=[])
-    WriteSet(store).through(B, gone, main_last=True)
+    WriteSet(store).through(B, gone, current_last=True)
     store.change(add=[], remove=[A])
     with pytest.raises(Conflict, match="dropped meanwhile"):
-        WriteSet(store).through(A, gone, main_last=True)
+        WriteSet(store).through(A, gone, current_last=True)
 
 
 def test_a_moment_without_writers_comes_when_the_last_has_ended(store: RedisWriteSet) -> None:
@@ -146,4 +153,4 @@ def test_a_moment_without_writers_comes_when_the_last_has_ended(store: RedisWrit
     store.end_write("two")
     thread.join(20)
     assert moments == [True]
-    WriteSet(store).through(A, lambda _: None, main_last=True)
+    WriteSet(store).through(A, lambda _: None, current_last=True)

@@ -158,7 +158,10 @@ def reindex_house(folder: Path, client: redis.Redis) -> Iterator[ReindexHouse]:
     catalogue.initialise()
     publish(registry, folder, metrics=True)
     write_set_store = RedisWriteSet(client)
-    write_set, pixels = WriteSet(write_set_store), StoredPixels(store, limits, threads=2)
+    write_set, pixels = (
+        WriteSet(write_set_store, own_index.current),
+        StoredPixels(store, limits, threads=2),
+    )
     points = PointMaker(embedder, pixels)
     index = WriteThrough(
         own_index,
