@@ -13,7 +13,7 @@ from petsearch.model import JsonDict, image_id_of, sha256_of
 from petsearch.sample.catalogue import drawing_at
 
 TEXTS = ("grey tabby cat", "dog on grass", "black dog", "white cat")
-_LIMIT = 100
+_LIMIT = 30
 
 
 @dataclass(frozen=True)

@@ -3,18 +3,21 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import typer
 
+from petsearch.adapters import minio_store
+from petsearch.adapters.model_sources import resolve_model
 from petsearch.client import Client, Photo
 from petsearch.errors import PetsearchError
 from petsearch.model import JsonDict
 from petsearch.photo_sources import PhotoSource
 from petsearch.publishing import publish_folder
+from petsearch.registry import Registry
 from petsearch.sample.catalogue import catalogue
-from petsearch.settings import Settings
 from petsearch.uploading import upload
 from tests.other_model import write_other_model
 from tests.server import ServerProcess
@@ -53,12 +56,14 @@ def standalone(folder: Path, model: Path) -> Iterator[Server]:
 
 def distributed(folder: Path, model: Path) -> Iterator[Server]:
     env = {**ENV, "PETSEARCH_MODEL_CACHE": str(folder / "cache")}
-    with Stack(folder / "stack", env=env) as stack, pytest.MonkeyPatch.context() as patch:
-        for name, value in stack.env.items():
-            patch.setenv(name, value)
-        assert Settings.from_environment().store_url.startswith("s3+http")
-        published = publish_folder(model)
-        yield Server(stack.api_url, published.manifest.model_id, stack.workers[0].kill)
+    with Stack(folder / "stack", env=env) as stack:
+        address = stack.env["PETSEARCH_STORE_URL"]
+        key, secret = (stack.env[f"PETSEARCH_S3_{name}_KEY"] for name in ("ACCESS", "SECRET"))
+        registry = Registry(minio_store.open_bucket(address, access_key=key, secret_key=secret))
+        model_id = resolve_model(f"dir:{model}").model_id()
+        files = {path.name: path for path in model.iterdir()}
+        registry.publish(model_id, files, datetime.now(UTC))
+        yield Server(stack.api_url, model_id, stack.workers[0].kill)
 
 
 @pytest.fixture(params=[standalone, distributed], ids=lambda shape: shape.__name__)
