@@ -91,7 +91,8 @@ def main(
     tune_process()
     configure_logging(level="ERROR")
     rows: list[Row] = []
-    for data in _all_data(points, queries, copies, photos, gaussian, model, dataset, cache):
+    data_sets = _all_data(points, queries, copies, photos, model, dataset, cache, gaussian=gaussian)
+    for data in data_sets:
         for row in _measure(data):
             rows.append(row)
             sys.stderr.write(f"{row}\n")
@@ -108,10 +109,11 @@ def _all_data(
     queries: int,
     copies: int,
     photos: int | None,
-    gaussian: bool,  # noqa: FBT001
     model: str,
     dataset: str,
     cache: Path | None,
+    *,
+    gaussian: bool,
 ) -> Iterator[Data]:
     # Imported here: OpenMP must be told how to wait before torch is there.
     from petsearch.adapters.open_clip_model import load_model

@@ -131,7 +131,10 @@ def main(
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Measure and print; exit code 1 above the bar."""
-    with _folder(data_dir) as folder, _server(folder, points, optimise, profile) as server:
+    with (
+        _folder(data_dir) as folder,
+        _server(folder, points, optimise=optimise, profile=profile) as server,
+    ):
         _warm_up(server, points)
         calls = server.order("cpu")["embedder_calls"]
         server.order("forget")
@@ -160,7 +163,7 @@ def _folder(data_dir: Path | None) -> Iterator[Path]:
 
 
 @contextmanager
-def _server(folder: Path, points: int, optimise: bool, profile: Path | None) -> Iterator[Server]:  # noqa: FBT001
+def _server(folder: Path, points: int, *, optimise: bool, profile: Path | None) -> Iterator[Server]:
     """Over an index of so many points in `folder`, made if it is not there."""
     home = folder / f"{points}{'-optimised' if optimise else ''}"
     ready = home / "ready"

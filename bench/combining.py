@@ -63,11 +63,12 @@ def balanced_sum(positive: Embeddings, negative: Embeddings, gallery: Embeddings
 
 def best_score(positive: Embeddings, negative: Embeddings, gallery: Embeddings) -> Scores:
     """Qdrant's recommend strategy of that name: the nearest example decides."""
-    liked = (gallery @ positive.T).max(axis=1)
+    liked: Scores = (gallery @ positive.T).max(axis=1)
     if not len(negative):
         return liked
-    disliked = (gallery @ negative.T).max(axis=1)
-    return np.where(liked > disliked, liked, -disliked)
+    disliked: Scores = (gallery @ negative.T).max(axis=1)
+    worse: Scores = -disliked
+    return np.where(liked > disliked, liked, worse)
 
 
 def rank_fusion(positive: Embeddings, negative: Embeddings, gallery: Embeddings) -> Scores:

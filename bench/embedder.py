@@ -6,6 +6,7 @@ random weights unless another is named: its speed does not depend on what it has
 """
 
 import io
+import itertools
 import json
 import os
 import random
@@ -29,12 +30,14 @@ import typer
 from PIL import Image
 
 from bench import device_limits
+from bench.clocks import WARM_UP_S, rate, rate_of_many, times_in_turns_ms, times_ms
 from bench.random_model import random_vit
 from petsearch import images
 from petsearch.adapters import http_embedder
 from petsearch.model import Pixels, PixelSpec, Priority
 from petsearch.observability import configure_logging
 from petsearch.process_tuning import tune_process
+from services.embedder.decoding import Decoder
 
 if TYPE_CHECKING:
     from petsearch.adapters.open_clip_model import OpenClipModel
@@ -43,7 +46,6 @@ _BATCH_SIZES = {"cpu": (8, 16, 32, 64), "cuda": (64, 128, 256)}
 _IMAGE_CLIENTS = 8
 _TEXT_CLIENTS = 16
 _PER_REQUEST = 16
-_WARM_UP_S = 2.0
 _WORDS = (
     *("a", "the", "small", "old", "grey", "black", "white", "cat", "dog", "sleeping", "running"),
     *("on", "grass", "sofa", "with", "bell"),
@@ -60,6 +62,7 @@ class Pair:
     wire_images_per_s: float
     http_pixels_per_s: float
     http_jpegs_per_s: float
+    decoded_per_s: float
     open_clip_texts_per_s: float
     http_texts_per_s: float
     trimmed_encode_ms: float
@@ -83,6 +86,8 @@ class Report:
     pixels_share_of_wire: float
     bare_share_of_arithmetic: float
     jpegs_ratio: float
+    jpegs_limit: float
+    jpegs_share_of_limit: float
     texts_ratio: float
     lone_query_over_bar: float
     ingest_p95_over_bar: float
@@ -124,19 +129,20 @@ def _pair(
     pixels = _pixels(files, clip.info.pixel_spec)
     embedders = [http_embedder.connect(address) for _ in range(_TEXT_CLIENTS)]
     refused = [_refused_sender(address, pixels) for _ in range(_IMAGE_CLIENTS)]
-    wire = _PER_REQUEST * _rate_of_many(refused, seconds / 2)
+    wire = _PER_REQUEST * rate_of_many(refused, seconds / 2)
     sizes = _BATCH_SIZES[clip.info.device.partition(":")[0]]
     best = max(sizes, key=lambda size: _bare_images(clip, pixels, size, seconds / 4))
     bare_pixels = _bare_images(clip, pixels, best, seconds)
     send_pixels = [_pixel_sender(e, pixels, Priority.QUERY) for e in embedders[:_IMAGE_CLIENTS]]
-    http_pixels = _PER_REQUEST * _rate_of_many(send_pixels, seconds)
+    http_pixels = _PER_REQUEST * rate_of_many(send_pixels, seconds)
     bare_jpegs = _bare_images(clip, pixels, best, seconds)
     send_jpegs = [_jpeg_sender(address, files) for _ in range(_IMAGE_CLIENTS)]
-    http_jpegs = _PER_REQUEST * _rate_of_many(send_jpegs, seconds)
-    open_clip_texts = _rate(lambda: plain(_query()), seconds / 2)
+    http_jpegs = _PER_REQUEST * rate_of_many(send_jpegs, seconds)
+    decoded = _decoded_per_s(files[:_PER_REQUEST], clip.info.pixel_spec, seconds / 2)
+    open_clip_texts = rate(lambda: plain(_query()), seconds / 2)
     send_texts = [lambda e=e: e.embed_texts([_query()]) for e in embedders]
-    http_texts = _rate_of_many(send_texts, seconds)
-    encode_ms, lone = _times_in_turns_ms(
+    http_texts = rate_of_many(send_texts, seconds)
+    encode_ms, lone = times_in_turns_ms(
         lambda: clip.encode_tokens(clip.tokenise([_query()])), send_texts[0], seconds
     )
     under = _under_ingest(embedders, pixels, seconds)
@@ -149,6 +155,7 @@ def _pair(
         wire_images_per_s=wire,
         http_pixels_per_s=http_pixels,
         http_jpegs_per_s=http_jpegs,
+        decoded_per_s=decoded,
         open_clip_texts_per_s=open_clip_texts,
         http_texts_per_s=http_texts,
         trimmed_encode_ms=statistics.median(encode_ms),
@@ -165,7 +172,23 @@ def _pair(
 def _bare_images(clip: "OpenClipModel", pixels: Pixels, size: int, seconds: float) -> float:
     batch = np.concatenate([pixels] * (size // len(pixels) + 1))[:size]
     clip.encode_pixels(batch)
-    return size * _rate(lambda: clip.encode_pixels(batch), seconds)
+    return size * rate(lambda: clip.encode_pixels(batch), seconds)
+
+
+def _decoded_per_s(files: Sequence[bytes], spec: PixelSpec, seconds: float) -> float:
+    """Files that the service's own decoder turns into pixels when it has all cores for itself."""
+    cores = os.cpu_count() or 1
+    decoder = Decoder(images.ImageLimits())
+    turn = itertools.cycle(files)
+
+    def decode() -> None:
+        decoder.submit(next(turn), spec).result()
+
+    # Two for each core, so that one waits while the other is decoded.
+    try:
+        return rate_of_many([decode] * (2 * cores), seconds)
+    finally:
+        decoder.close()
 
 
 def _plain_text_encoder(spec: str) -> Callable[[str], object]:
@@ -267,80 +290,14 @@ def _under_ingest(
     found: list[float] = []
 
     def ask() -> None:
-        time.sleep(_WARM_UP_S)
-        found.extend(_times_ms(lambda: embedders[0].embed_texts([_query()]), seconds))
+        time.sleep(WARM_UP_S)
+        found.extend(times_ms(lambda: embedders[0].embed_texts([_query()]), seconds))
 
     asking = threading.Thread(target=ask)
     asking.start()
-    rate = _PER_REQUEST * _rate_of_many(bulk, seconds)
+    images_per_s = _PER_REQUEST * rate_of_many(bulk, seconds)
     asking.join()
-    return float(np.percentile(found, 95)), rate
-
-
-# --- clocks ---------------------------------------------------------------------------------
-
-
-def _rate(call: Callable[[], object], seconds: float) -> float:
-    """Calls per second, one after the other."""
-    call()
-    started, count = time.perf_counter(), 0
-    while time.perf_counter() - started < seconds:
-        call()
-        count += 1
-    return count / (time.perf_counter() - started)
-
-
-def _rate_of_many(calls: Sequence[Callable[[], object]], seconds: float) -> float:
-    """Calls per second of all clients together, after a warm-up; each client is a thread.
-
-    The slope of the calls done over time: a batch answers several callers at once, so that a
-    count of what ends within some seconds would depend on where they begin.
-    """
-    begins = time.perf_counter() + _WARM_UP_S
-    ends = begins + seconds
-    done: list[float] = []
-
-    def work(call: Callable[[], object]) -> None:
-        while time.perf_counter() < ends:
-            call()
-            done.append(time.perf_counter())
-
-    threads = [threading.Thread(target=work, args=(call,)) for call in calls]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    counted = sorted(moment for moment in done if begins <= moment < ends)
-    return float(np.polyfit(counted, np.arange(len(counted)), 1)[0])
-
-
-def _times_in_turns_ms(
-    one: Callable[[], object], other: Callable[[], object], seconds: float
-) -> tuple[list[float], list[float]]:
-    """How long each takes, called one after the other so that both meet the same machine."""
-    ends = time.perf_counter() + 2 * seconds
-    ones, others = [], []
-    one()
-    other()
-    while time.perf_counter() < ends:
-        for call, times in ((one, ones), (other, others)):
-            started = time.perf_counter()
-            call()
-            times.append((time.perf_counter() - started) * 1e3)
-            time.sleep(0.02)
-    return ones, others
-
-
-def _times_ms(call: Callable[[], object], seconds: float) -> list[float]:
-    call()
-    times = []
-    ends = time.perf_counter() + seconds
-    while time.perf_counter() < ends:
-        started = time.perf_counter()
-        call()
-        times.append((time.perf_counter() - started) * 1e3)
-        time.sleep(0.02)
-    return times
+    return float(np.percentile(found, 95)), images_per_s
 
 
 # --- what is sent ---------------------------------------------------------------------------
@@ -373,12 +330,27 @@ def _pixels(files: list[bytes], spec: PixelSpec) -> Pixels:
 # --- the report -----------------------------------------------------------------------------
 
 
+def _jpegs_limit(pair: Pair, device: str) -> float:
+    """What decoding allows over HTTP, as a share of the bare loop, which is given pixels.
+
+    A model on the CPU has the cores only while nothing is decoded on them, so the times of a
+    photo add up; a GPU works meanwhile, and the slower of both sets the pace.
+    """
+    encoded, decoded = pair.bare_before_jpegs_per_s, pair.decoded_per_s
+    if device == "cpu":
+        return 1 / (1 + encoded / decoded)
+    return min(1.0, decoded / encoded)
+
+
 def _report(name: str, clip: "OpenClipModel", pairs: list[Pair]) -> Report:
     def median(ratio: Callable[[Pair], float]) -> float:
         return statistics.median(ratio(pair) for pair in pairs)
 
     most = device_limits.most_flops_per_s(clip.info.device, clip.info.precision)
     arithmetic = most / device_limits.flops_per_image(clip)
+
+    def jpegs_ratio(pair: Pair) -> float:
+        return pair.http_jpegs_per_s / pair.bare_before_jpegs_per_s
 
     def ingest_bar_ms(pair: Pair) -> float:
         return 2.5 * pair.idle_query_p95_ms + 200.0
@@ -393,7 +365,9 @@ def _report(name: str, clip: "OpenClipModel", pairs: list[Pair]) -> Report:
         pixels_ratio=median(lambda p: p.http_pixels_per_s / p.bare_before_pixels_per_s),
         pixels_share_of_wire=median(lambda p: p.http_pixels_per_s / p.wire_images_per_s),
         bare_share_of_arithmetic=median(lambda p: p.bare_before_pixels_per_s / arithmetic),
-        jpegs_ratio=median(lambda p: p.http_jpegs_per_s / p.bare_before_jpegs_per_s),
+        jpegs_ratio=median(jpegs_ratio),
+        jpegs_limit=median(lambda p: _jpegs_limit(p, clip.info.device)),
+        jpegs_share_of_limit=median(lambda p: jpegs_ratio(p) / _jpegs_limit(p, clip.info.device)),
         texts_ratio=median(lambda p: p.http_texts_per_s / p.open_clip_texts_per_s),
         lone_query_over_bar=median(
             lambda p: p.lone_query_p50_ms / (1.3 * p.trimmed_encode_ms + 2.0)
@@ -408,14 +382,17 @@ def _to_text(report: Report) -> str:
         lines.append(
             f"  images/s: bare {p.bare_before_pixels_per_s:.1f} (batch {p.bare_batch_size}), "
             f"pixels {p.http_pixels_per_s:.1f}, bare {p.bare_before_jpegs_per_s:.1f}, JPEGs "
-            f"{p.http_jpegs_per_s:.1f} | texts/s: open_clip {p.open_clip_texts_per_s:.1f}, HTTP "
+            f"{p.http_jpegs_per_s:.1f}, decoding alone {p.decoded_per_s:.1f} | texts/s: "
+            f"open_clip {p.open_clip_texts_per_s:.1f}, HTTP "
             f"{p.http_texts_per_s:.1f} | query ms: encode {p.trimmed_encode_ms:.1f}, p50 "
             f"{p.lone_query_p50_ms:.1f}, p95 {p.idle_query_p95_ms:.1f}, p95 under ingest "
             f"{p.query_p95_under_ingest_ms:.0f} (ingest {p.ingest_per_s_meanwhile:.1f}/s)"
         )
     lines += [
         f"pixels over HTTP, 8 clients: {report.pixels_ratio:.2f} x the bare loop (bar: 0.90)",
-        f"JPEGs over HTTP, 8 clients: {report.jpegs_ratio:.2f} x the bare loop (bar: 0.85)",
+        f"JPEGs over HTTP, 8 clients: {report.jpegs_ratio:.2f} x the bare loop (bar: 0.85; "
+        f"decoding{_on_same_cores(report)} allows {report.jpegs_limit:.2f}, of which "
+        f"{report.jpegs_share_of_limit:.2f} is reached)",
         f"texts over HTTP, 16 clients: {report.texts_ratio:.1f} x open_clip's encode_text "
         "one at a time (bar: 3)",
         f"lone query p50: {report.lone_query_over_bar:.2f} of its bar (1.3 x encode + 2 ms)",
@@ -431,6 +408,10 @@ def _to_text(report: Report) -> str:
     if report.device == "cpu":
         lines.append("CUDA: not measured")
     return "\n".join(lines)
+
+
+def _on_same_cores(report: Report) -> str:
+    return " on the same cores" if report.device == "cpu" else ""
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Mixed load on the embedder service for a long time: does its memory stay flat?
 
-Prints the resident memory after the warm-up and at the end, and what was answered meanwhile.
+Prints the resident memory all along, its peaks in the first and the last tenth, and what was
+answered meanwhile.
 """
 
 import random
@@ -20,6 +21,7 @@ from petsearch.adapters.http_embedder import BINARY
 
 _CLIENTS = 6
 _WARM_UP_SHARE = 0.1
+_SAMPLES = 60
 
 
 def main(
@@ -41,18 +43,29 @@ def main(
         ]
         for thread in threads:
             thread.start()
-        time.sleep(minutes * 60 * _WARM_UP_SHARE)
-        before = _resident_mb(running.pid)
-        for thread in threads:
-            thread.join()
-        after = _resident_mb(running.pid)
+        resident = _watch(running.pid, threads, every_s=minutes * 60 / _SAMPLES)
+    warm_up = round(_SAMPLES * _WARM_UP_SHARE)
+    before, after = max(resident[:warm_up]), max(resident[-warm_up:])
+    series = " ".join(f"{megabytes:.0f}" for megabytes in resident)
     sys.stdout.write(
+        f"resident MB, {_SAMPLES} times: {series}\n"
         f"{minutes:g} minutes, {sum(answers.values())} requests, by status {dict(answers)}: "
-        f"resident {before:.0f} MB after the warm-up, {after:.0f} MB at the end, "
+        f"at most {before:.0f} MB in the warm-up, {after:.0f} MB at the end, "
         f"ratio {after / before:.3f} (bar: 1.05)\n"
     )
     if after > 1.05 * before:
         raise typer.Exit(1)
+
+
+def _watch(pid: int, threads: list[threading.Thread], every_s: float) -> list[float]:
+    """Resident memory in MB at even times, until the load ends."""
+    resident = []
+    for _ in range(_SAMPLES):
+        time.sleep(every_s)
+        resident.append(_resident_mb(pid))
+    for thread in threads:
+        thread.join()
+    return resident
 
 
 def _load(

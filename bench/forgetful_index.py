@@ -27,14 +27,14 @@ class ForgetfulIndex:
         """See `Index.point_alias_to`."""
         self._current = collection
 
-    def insert(self, collection: str, points: Sequence[Point]) -> None:  # noqa: ARG002
+    def insert(self, collection: str, points: Sequence[Point]) -> None:  # noqa: ARG002  # the port's signature
         """See `Index.insert`; forgets the oldest."""
         for point in points:
             self._records.setdefault(point.record.image_id, point.record)
         while len(self._records) > _REMEMBERED:
             self._records.popitem(last=False)
 
-    def get(self, collection: str, image_ids: Sequence[str]) -> dict[str, ImageRecord]:  # noqa: ARG002
+    def get(self, collection: str, image_ids: Sequence[str]) -> dict[str, ImageRecord]:  # noqa: ARG002  # the port's signature
         """See `Index.get`."""
         return {i: self._records[i] for i in image_ids if i in self._records}
 

@@ -22,8 +22,9 @@ import typer
 from bench.random_model import random_vit
 from petsearch.client import Photo
 from petsearch.images import ImageLimits
-from petsearch.photo_sources import DatasetOptions, from_dataset, from_paths
+from petsearch.photo_sources import from_dataset, from_paths
 from petsearch.sample.catalogue import DEMO_SEED, catalogue
+from petsearch.sources.dataset_rows import DatasetOptions
 
 _DATASET = Path("../shared/data/oxford-iiit-pet")
 _PACES = (30.0, 60.0)

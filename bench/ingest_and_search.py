@@ -23,9 +23,9 @@ import numpy as np
 import typer
 
 from bench.standalone_server import standalone_server
-from petsearch.client import Client
+from petsearch.client import Client, Photo
 from petsearch.observability import configure_logging
-from petsearch.photo_sources import Photo, PhotoSource, from_dataset
+from petsearch.photo_sources import PhotoSource, from_dataset
 from petsearch.process_tuning import tune_process
 from petsearch.prompts import OXFORD_LABELS, apply_templates
 from petsearch.sources.dataset_rows import DatasetOptions

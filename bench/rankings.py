@@ -10,8 +10,7 @@ from typing import Any
 
 import httpx
 
-from petsearch.model import JsonDict
-from petsearch.prompts import normalise_name
+from petsearch.model import JsonDict, normalise_name
 
 K = 5
 _PAGE = 100

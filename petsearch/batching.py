@@ -264,6 +264,10 @@ class Batcher:
             if not np.isfinite(embeddings).all():
                 raise ArithmeticError("the model produced NaN or infinity")
         except Exception as error:  # the thread's edge: every waiter must be answered
+            if len(batch) > 1 and not isinstance(error, (Unavailable, Conflict)):
+                log.warning("batch failed; its callers one by one now", kind=kind, rows=count)
+                self._run_apart(batch)
+                return
             log.exception("batch failed", kind=kind, rows=count)
             self._fail(batch, error)
             return
@@ -272,6 +276,13 @@ class Batcher:
         oldest = min(piece.request.queued_at for piece in batch)
         self._deliver(batch, embeddings)
         self._observer.batch_done(kind, count, started - oldest, ended - started)
+
+    def _run_apart(self, batch: Sequence[_Slice]) -> None:
+        """Find whose rows are to blame: only they are answered with an error."""
+        for piece in batch:
+            # Done already: the device was lost meanwhile, and everyone was told.
+            if not piece.request.future.done():
+                self._run([piece])
 
     def _encode(self, kind: Kind, rows: Rows) -> Embeddings:
         """In one call, or in as many as it takes to fit the device."""

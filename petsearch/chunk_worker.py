@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from time import monotonic
 
 from petsearch.dependency_gate import DependencyGate
@@ -79,7 +80,7 @@ class ChunkWorker:
             return
         if claimed.deaths:
             log.warning("chunk ended a worker before; item by item now", deaths=claimed.deaths)
-        extend = lambda: self._ledger.extend_chunk(job_id, chunk_no, holder, lease_s)  # noqa: E731  # a closure to hand over
+        extend = partial(self._ledger.extend_chunk, job_id, chunk_no, holder, lease_s)
         with self._leases.keep(extend) as lease:
             job = self._ledger.get(job_id)
             held = _Held(job, chunk_no, lease, monotonic(), is_careful=claimed.deaths > 0)

@@ -8,6 +8,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from time import monotonic
 
 from petsearch import chunks, object_keys
@@ -67,7 +68,7 @@ class Enumerator:
         begun = self._ledger.begin_enumeration(job_id, holder, lease_s, most_open)
         if begun is None:
             return
-        extend = lambda: self._ledger.extend_enumeration(job_id, holder, lease_s)  # noqa: E731  # a closure to hand over
+        extend = partial(self._ledger.extend_enumeration, job_id, holder, lease_s)
         with self._leases.keep(extend) as lease:
             try:
                 self._read(job_id, begun, lease)

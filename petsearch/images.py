@@ -16,7 +16,6 @@ from typing import BinaryIO, cast
 
 import numpy as np
 import pillow_heif
-from numpy.typing import NDArray
 from PIL import Image
 
 from petsearch.decode_memory import Budget, bytes_to_decode, shrink_factor, smallest_size
@@ -26,8 +25,6 @@ from petsearch.model import Pixels, PixelSpec
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "HEIF", "BMP", "TIFF")
 DISPLAY_SIDE = 1600
 THUMBNAIL_SIDE = 320
-_HASH_SIDE = 32
-_HASH_FREQUENCIES = 8
 _ORIENTATION_TAG = 0x0112
 _MAX_ASPECT = 16
 _STRIP_PIXELS = 250_000
@@ -314,32 +311,6 @@ def display_copy(picture: Image.Image) -> bytes:
 def thumbnail(picture: Image.Image) -> bytes:
     """JPEG of at most `THUMBNAIL_SIDE` pixels a side, without any metadata."""
     return _encode(shrunk(picture, THUMBNAIL_SIDE), quality=80)
-
-
-def perceptual_hash(picture: Image.Image) -> str:
-    """64 bits as 16 hex digits that hardly change when a picture is resized or compressed again.
-
-    pHash: the lowest 8 x 8 frequencies of the cosine transform of 32 x 32 grey pixels, each
-    above (1) or below (0) their median. Why this one: docs/adr/0011.
-    """
-    size = (_HASH_SIDE, _HASH_SIDE)
-    # A smooth reduction first: without it, fine patterns alias into the low frequencies.
-    grey = picture.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0).convert("L")
-    waves = _cosine_waves()
-    # Rounded, so that nothing is exactly nothing in a flat picture on every machine.
-    low = (waves @ np.asarray(grey, dtype=np.float64) @ waves.T).ravel().round(2)
-    # The first is the mean brightness, which would pull the median of a flat picture.
-    # Of 63 values the median is the middle one; sorting them is quicker than asking numpy for it.
-    bits = low > np.sort(low[1:])[31]
-    return np.packbits(bits).tobytes().hex()
-
-
-@functools.cache
-def _cosine_waves() -> NDArray[np.float64]:
-    """The first rows of the DCT-II matrix: `(8, 32)`."""
-    frequencies = np.arange(_HASH_FREQUENCIES)[:, None]
-    positions = 2 * np.arange(_HASH_SIDE)[None, :] + 1
-    return np.cos(np.pi * frequencies * positions / (2 * _HASH_SIDE))
 
 
 def shrunk(picture: Image.Image, side: int) -> Image.Image:

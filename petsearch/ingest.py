@@ -6,7 +6,7 @@ the next items while this thread embeds what is ready, so the slower of the two 
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -32,6 +32,7 @@ from petsearch.model import (
 )
 from petsearch.observability import get_logger
 from petsearch.outcomes import failed, outcome_of, quarantined
+from petsearch.perceptual_hash import hashes_of
 from petsearch.ports import Embedder, Index, JobLedger, ObjectStore
 from petsearch.preparing import Known, Prepared, Preparer
 from petsearch.process_tuning import yield_to_the_model
@@ -94,7 +95,11 @@ class Ingestor:
             observer=self._observer,
         )
         self._settler = Settler(index, clock)
-        self._ahead = options.batch_size + options.decode_threads
+        # Two turns of every thread make a batch: who waits for a batch is seldom woken, and each
+        # wake-up takes the interpreter's lock from a thread that decodes.
+        self._turn = max(1, options.batch_size // (2 * options.decode_threads))
+        self._turns_per_batch = options.batch_size // self._turn
+        self._turns_ahead = self._turns_per_batch + options.decode_threads
         self._threads = ThreadPoolExecutor(
             options.decode_threads, thread_name_prefix="decode", initializer=yield_to_the_model
         )
@@ -181,20 +186,25 @@ class Ingestor:
 
     def _in_batches(self, run: ChunkRun, items: Sequence[Item]) -> Iterator[Known | Outcome]:
         waiting = iter(items)
-        futures: deque[Future[Ready]] = deque()
+        turns = iter(lambda: list(islice(waiting, self._turn)), [])
+        futures: deque[Future[list[Ready]]] = deque()
         try:
             while True:
-                for item in islice(waiting, self._ahead - len(futures)):
-                    futures.append(self._threads.submit(self._preparer.prepare, item, run.target))
+                for turn in islice(turns, self._turns_ahead - len(futures)):
+                    futures.append(self._threads.submit(self._prepare, turn, run))
                 if not futures or run.should_stop():
                     return
-                count = min(self._batch_size, len(futures))
-                ready = [futures.popleft().result() for _ in range(count)]
+                count = min(self._turns_per_batch, len(futures))
+                wait(list(islice(futures, count)), return_when=FIRST_EXCEPTION)
+                ready = [one for _ in range(count) for one in futures.popleft().result()]
                 yield from (one for one in ready if not isinstance(one, Prepared))
                 yield from self._index_batch(run, [r for r in ready if isinstance(r, Prepared)])
         finally:
             for future in futures:
                 future.cancel()
+
+    def _prepare(self, items: Sequence[Item], run: ChunkRun) -> list[Ready]:
+        return [self._preparer.prepare(item, run.target) for item in items]
 
     def _one_by_one(self, run: ChunkRun, items: Sequence[Item]) -> Iterator[Known | Outcome]:
         for item in items:
@@ -242,10 +252,11 @@ class Ingestor:
             )
             predictions = self._tagger.predict(model, embeddings)
         with timed(self._observer, Stage.INDEX):
+            hashes = hashes_of([prepared.grey for prepared in ready])
             points = [
-                Point(self._record(run, prepared, prediction), embedding)
-                for prepared, prediction, embedding in zip(
-                    ready, predictions, embeddings, strict=True
+                Point(self._record(run, prepared, phash, prediction), embedding)
+                for prepared, phash, prediction, embedding in zip(
+                    ready, hashes, predictions, embeddings, strict=True
                 )
             ]
             self._index.insert(collection, points)
@@ -257,7 +268,7 @@ class Ingestor:
             )
 
     def _record(
-        self, run: ChunkRun, prepared: Prepared, prediction: Prediction | None
+        self, run: ChunkRun, prepared: Prepared, phash: str, prediction: Prediction | None
     ) -> ImageRecord:
         now = self._clock()
         ref = run.ref(prepared.item)
@@ -275,7 +286,7 @@ class Ingestor:
             model_id=run.target.model.model_id,
             first_seen=ref,
             sources=(ref,),
-            phash=prepared.phash,
+            phash=phash,
         )
 
     def _discard_staged(self, items: Sequence[Item], outcomes: Sequence[Outcome]) -> None:

@@ -1,5 +1,6 @@
 """The words of the domain as frozen dataclasses: images, models, searches and jobs."""
 
+import functools
 import hashlib
 import uuid
 from collections.abc import Mapping
@@ -23,6 +24,7 @@ Pixels = NDArray[np.uint8]
 IMAGE_NAMESPACE = uuid.UUID("5f0c8a52-6d0c-5c0e-9b4e-3a3f6f6d7a11")
 
 
+@functools.lru_cache(maxsize=1024)
 def image_id_of(sha256_hex: str) -> str:
     """The id of an image: UUIDv5 of the SHA-256 of its bytes, so that ingesting is idempotent."""
     return str(uuid.uuid5(IMAGE_NAMESPACE, sha256_hex))
@@ -174,7 +176,7 @@ class ImageRecord:
     first_seen: ItemRef
     sources: tuple[ItemRef, ...] = ()
     phash: str | None = None
-    """`images.perceptual_hash`: 16 hex digits. None for images indexed before there was one."""
+    """`perceptual_hash`: 16 hex digits. None for images indexed before there was one."""
 
     @property
     def breed(self) -> str | None:

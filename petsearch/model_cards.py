@@ -40,14 +40,14 @@ def write_card(path: Path, model_id: str, model: ModelInfo, files: Mapping[str, 
         labels=len(model.labels),
         species=", ".join(species) or "none",
         templates=", ".join(f"`{template}`" for template in model.prompt_templates),
-        calibration=_calibration("calibration.json" in files),
+        calibration=_calibration(is_there="calibration.json" in files),
         figures=_figures(files.get(_METRICS)),
     )
     path.write_text(card, encoding="utf-8")
     return path
 
 
-def _calibration(is_there: bool) -> str:  # noqa: FBT001
+def _calibration(*, is_there: bool) -> str:
     if is_there:
         return "Confidences are calibrated on held-out photos (calibration.json)."
     return "Confidences are not calibrated: answers say null."

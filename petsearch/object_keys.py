@@ -11,6 +11,7 @@ TOMBSTONES = "tombstones/"
 STAGING = "staging/"
 MODELS = "models/"
 """Published models, and notes of where others came from."""
+_NO_NAMES = frozenset(("", ".", ".."))
 
 
 def check(key: str) -> None:
@@ -20,7 +21,7 @@ def check(key: str) -> None:
         InvalidInput: `key` is none.
     """
     parts = key.split("/")
-    if "\0" in key or any(part in ("", ".", "..") or _size(part) > 255 for part in parts):
+    if "\0" in key or not _NO_NAMES.isdisjoint(parts) or max(map(_size, parts)) > 255:
         raise InvalidInput(f"{key!r} is no object key.")
 
 

@@ -19,6 +19,7 @@ from petsearch.ingest_stages import IngestObserver, Stage, timed
 from petsearch.model import Item, ItemStatus, Outcome, Pixels, image_id_of, sha256_of
 from petsearch.observability import get_logger
 from petsearch.outcomes import failed, outcome_of
+from petsearch.perceptual_hash import grey_pixels
 from petsearch.ports import Index, ObjectStore
 from petsearch.sources import url_list
 from petsearch.sources.source import Fetcher
@@ -43,7 +44,8 @@ class Prepared:
     height: int
     content_type: str
     size_bytes: int
-    phash: str
+    grey: bytes
+    """Its hash is made of these."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class _Copies:
     pixels: Pixels
     display: bytes
     thumbnail: bytes
-    phash: str
+    grey: bytes
     width: int
     height: int
     content_type: str
@@ -148,7 +150,7 @@ class Preparer:
             copies.height,
             copies.content_type,
             item.size_bytes or 0,
-            copies.phash,
+            copies.grey,
         )
 
     @contextmanager
@@ -211,7 +213,7 @@ class Preparer:
                 images.to_pixels(decoded.picture, target.model.pixel_spec),
                 images.display_copy(decoded.picture),
                 images.thumbnail(small),
-                images.perceptual_hash(small),
+                grey_pixels(small),
                 decoded.width,
                 decoded.height,
                 decoded.content_type,

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import FrameType
 
 import uvicorn
+from fastapi import FastAPI
 
 import petsearch
 from petsearch.bootstrap import Services, build_services, open_keys
@@ -21,7 +22,10 @@ from petsearch.errors import ConfigurationError, StorageFull
 from petsearch.observability import get_logger
 from petsearch.settings import Settings
 from services.api.app import build_app
+from services.api.metrics import ApiMetrics
+from services.http.metrics_route import add_metrics_route
 from services.worker.main import WorkerThread, create_app
+from services.worker.metrics import WorkerMetrics
 
 log = get_logger(__name__)
 
@@ -81,7 +85,10 @@ def serve(
         _check_bind(options.host, settings)
         services = build_services(settings)
         opened.callback(services.close)
-        work = services.make_work()
+        api_metrics, worker_metrics = ApiMetrics(), WorkerMetrics()
+        api_metrics.watch(services.query_cache)
+        worker_metrics.watch(services.queue)
+        work = services.make_work(worker_metrics)
         worker = WorkerThread(create_app(services, work), work, threads=settings.worker_threads)
         # Nobody else works here: what the last process left is taken up from the ledger.
         services.celery_app.control.purge()
@@ -89,8 +96,12 @@ def serve(
         worker.start()
         opened.callback(worker.stop)
         address = _address(options.host, listener)
-        config = _uvicorn_config(services, is_on_loopback=options.host in _LOOPBACK)
-        server = _Server(config, lambda: _tell(on_ready, services, address))
+        is_on_loopback = options.host in _LOOPBACK
+        app = build_app(
+            services, web_dir=web_dir(), metrics=api_metrics, is_on_loopback=is_on_loopback
+        )
+        add_metrics_route(app, api_metrics, worker_metrics)
+        server = _Server(_uvicorn_config(app), lambda: _tell(on_ready, services, address))
         server.run(sockets=[listener])
 
 
@@ -119,9 +130,9 @@ def _tell(
         on_ready(services, address)
 
 
-def _uvicorn_config(services: Services, *, is_on_loopback: bool) -> uvicorn.Config:
+def _uvicorn_config(app: FastAPI) -> uvicorn.Config:
     return uvicorn.Config(
-        build_app(services, web_dir=web_dir(), is_on_loopback=is_on_loopback),
+        app,
         proxy_headers=False,  # services/http/proxies.py believes those that are named
         log_config=None,
         access_log=False,

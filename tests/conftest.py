@@ -6,7 +6,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+import redis
 
+from petsearch.adapters.private_redis import PrivateRedis
 from petsearch.client import Client, Photo
 from petsearch.photo_sources import PhotoSource
 from petsearch.sample.catalogue import catalogue
@@ -29,6 +31,28 @@ def shared() -> Path:
 def real_photos(shared: Path) -> list[Path]:
     """74 unmodified photos at native size, two per breed."""
     return sorted((shared / "data/photos").glob("*.jpg"))
+
+
+@pytest.fixture(scope="session")
+def private_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[redis.Redis]:
+    """A redis-server of our own; each test empties it."""
+    server = PrivateRedis(tmp_path_factory.mktemp("redis"))
+    client = redis.Redis(unix_socket_path=str(server.socket_path), decode_responses=True)
+    yield client
+    client.close()
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def s3_url() -> Iterator[str]:
+    """An S3 server over HTTP, in this process; each test has a bucket of its own."""
+    from moto.server import ThreadedMotoServer  # takes seconds, which few tests need
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"s3+http://{host}:{port}"
+    server.stop()
 
 
 @pytest.fixture(scope="session")

@@ -30,7 +30,7 @@ def translated_disk_errors() -> Iterator[None]:
         raise Unavailable(f"The disk failed: {error.strerror or error}.") from error
 
 
-def write_atomically(path: Path, data: bytes) -> None:
+def write_atomically(path: Path | str, data: bytes) -> None:
     """Write beside `path`, then rename over it; parent folders are made.
 
     Survives the end of the process at any moment. It does not wait for the platter: after a power
@@ -39,8 +39,25 @@ def write_atomically(path: Path, data: bytes) -> None:
     Raises:
         StorageFull: no space left; nothing is left behind.
     """
-    with replacing(path) as file:
-        file.write(data)
+    # Plain calls and strings: with `replacing` a small file took half as long again.
+    name = os.fspath(path)
+    temporary = _beside(name)
+    with translated_disk_errors():
+        try:
+            _write(_create(temporary), data)
+            os.rename(temporary, name)  # noqa: PTH104
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    left = memoryview(data)
+    try:
+        while left:
+            left = left[os.write(descriptor, left) :]
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager
@@ -50,15 +67,21 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     Raises:
         StorageFull: no space left; nothing is left behind.
     """
-    temporary = path.with_name(f".{path.name}.{_tag(os.getpid())}{next(_numbers)}")
+    temporary = Path(_beside(str(path)))
     with translated_disk_errors():
         try:
-            with _create(temporary) as file:
+            with os.fdopen(_create(str(temporary)), "wb") as file:
                 yield file
             temporary.rename(path)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
+
+
+def _beside(name: str) -> str:
+    """A name of its own in the folder of `name`; the point in front hides it from listings."""
+    folder, _, last = name.rpartition("/")
+    return f"{folder}/.{last}.{_tag(os.getpid())}{next(_numbers)}"
 
 
 @functools.cache
@@ -67,11 +90,11 @@ def _tag(process: int) -> str:
     return f"{process:x}-{secrets.token_hex(4)}-"
 
 
-def _create(path: Path) -> BinaryIO:
+def _create(name: str) -> int:
+    """The descriptor of a new file; parent folders are made."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
     try:
-        descriptor = os.open(path, flags, 0o640)
+        return os.open(name, flags, 0o640)
     except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, flags, 0o640)
-    return os.fdopen(descriptor, "wb")
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        return os.open(name, flags, 0o640)

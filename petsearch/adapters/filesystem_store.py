@@ -27,7 +27,7 @@ class FilesystemStore:
 
     def put(self, key: str, data: bytes) -> None:
         """See `ObjectStore.put`."""
-        write_atomically(self._path(key), data)
+        write_atomically(self._name(key), data)
 
     def put_stream(self, key: str, file: BinaryIO, size_bytes: int | None) -> None:
         """See `ObjectStore.put_stream`."""
@@ -38,8 +38,13 @@ class FilesystemStore:
 
     def get(self, key: str) -> bytes:
         """See `ObjectStore.get`."""
-        with self.open(key) as file:
-            return file.read()
+        with translated_disk_errors():
+            try:
+                # Without the buffer that `Path.open` makes and the whole file goes past.
+                with open(self._name(key), "rb", buffering=0) as file:  # noqa: PTH123
+                    return file.readall()
+            except (FileNotFoundError, IsADirectoryError) as error:
+                raise NotFound(f"There is no object {key!r}.") from error
 
     def open(self, key: str, *, offset: int = 0) -> BinaryIO:
         """See `ObjectStore.open`."""
@@ -61,7 +66,7 @@ class FilesystemStore:
 
     def move(self, source: str, target: str) -> None:
         """See `ObjectStore.move`."""
-        here, there = self._path(source), self._path(target)
+        here, there = self._name(source), self._name(target)
         with translated_disk_errors():
             try:
                 _rename(here, there)
@@ -96,16 +101,20 @@ class FilesystemStore:
                 raise Unavailable(f"The folder {self._folder} of the store is gone.") from error
 
     def _path(self, key: str) -> Path:
+        return Path(self._name(key))
+
+    def _name(self, key: str) -> str:
+        """The path as a string: every item calls it several times, and a `Path` costs more."""
         object_keys.check(key)
-        return self._folder / key
+        return f"{self._folder}/{key}"
 
 
-def _rename(source: Path, target: Path) -> None:
+def _rename(source: str, target: str) -> None:
     try:
-        source.rename(target)
+        os.rename(source, target)  # noqa: PTH104
     except FileNotFoundError:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        source.rename(target)
+        Path(target).parent.mkdir(parents=True, exist_ok=True)
+        os.rename(source, target)  # noqa: PTH104
 
 
 def _walk(folder: Path, above: str, prefix: str) -> Iterator[StoredObject]:

@@ -16,7 +16,7 @@ class Channel(redis.Channel):
     ConnectionError is caught at both places, and the message is handed out again later.
     """
 
-    def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002
+    def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002  # kombu's
         if self.connection is None or self.connection.client is None:
             raise ConnectionError("the connection of this channel was closed")
         parameters: dict[str, Any] = super()._connparams(asynchronous)  # type: ignore[no-untyped-call]

@@ -30,7 +30,8 @@ from services.api.routes import (
     uploads,
 )
 from services.api.web_client import WebClient
-from services.http.middleware import BodyLimit, HostAndOriginGuard, RequestContext
+from services.http.body_limit import BodyLimit
+from services.http.middleware import HostAndOriginGuard, RequestContext
 from services.http.problems import add_problem_handlers, problem, request_id_of
 
 _ROUTES = (

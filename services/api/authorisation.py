@@ -53,6 +53,8 @@ ROUTES: Mapping[str, Access] = {
     "GET /livez": _P,
     "GET /readyz": _P,
     "GET /openapi.json": _P,
+    # In standalone; elsewhere it has a port of its own, which is not public.
+    "GET /metrics": _A,
     "GET /v1/session": _P,
     "POST /v1/session": _P,
     "DELETE /v1/session": _P,

@@ -14,6 +14,7 @@ from petsearch.bootstrap import Services
 from petsearch.errors import NotFound
 from petsearch.photo_metadata import whole_characters
 from petsearch.queries import GroupBy, SearchOptions
+from services.api.callers import Caller
 from services.api.filter_parameters import FiltersDep
 
 MAX_RESULTS = 100
@@ -58,6 +59,13 @@ async def _search_options(
     )
 
 
+async def _caller_id(request: Request) -> str:
+    """Whoever needs no key may see every job, so what they ask is not kept apart."""
+    caller = request.scope["caller"]
+    assert isinstance(caller, Caller)
+    return caller.key.key_id if caller.key is not None else "anonymous"
+
+
 async def _image_id(image_id: UUID) -> str:
     return str(image_id)
 
@@ -78,6 +86,8 @@ IdempotencyKey = Annotated[
     ),
 ]
 ServicesDep = Annotated[Services, Depends(_services)]
+CallerIdDep = Annotated[str, Depends(_caller_id)]
+"""The id of the caller's key."""
 SearchOptionsDep = Annotated[SearchOptions, Depends(_search_options)]
 JobIdDep = Annotated[str, Depends(_job_id)]
 ImageIdDep = Annotated[str, Depends(_image_id)]

@@ -3,14 +3,17 @@
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import Depends, Query
+from fastapi import Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from starlette.datastructures import QueryParams
 
 from petsearch.errors import InvalidInput
 from petsearch.model import Filters, Near, TimeRange
 from petsearch.photo_metadata import AttributeName, Moment, Number, ShortText
 
 _MOST_VALUES = 20
+_LISTS = frozenset({"tag", "attr"})
+"""Query parameters that may be repeated."""
 _HALF_ROUND_THE_EARTH_KM = 20_038.0
 _AttributeWords = Annotated[
     str,
@@ -63,6 +66,7 @@ class FiltersBody(BaseModel):
 
 
 async def _filters(
+    request: Request,
     species: Annotated[ShortText | None, Query(examples=["cat"])] = None,
     breed: Annotated[ShortText | None, Query(examples=["siamese"])] = None,
     status: Annotated[ShortText | None, Query(examples=["lost"])] = None,
@@ -83,6 +87,7 @@ async def _filters(
     taken_since: Annotated[Moment | None, Query()] = None,
     taken_until: Annotated[Moment | None, Query()] = None,
 ) -> Filters:
+    _refuse_repeated(request.query_params)
     return Filters(
         species=species or None,
         breed=breed or None,
@@ -94,6 +99,17 @@ async def _filters(
         created=_range(since, until),
         taken=_range(taken_since, taken_until),
     )
+
+
+def _refuse_repeated(query: QueryParams) -> None:
+    """FastAPI takes the last of several values in silence, whatever the first ones said."""
+    given = query.multi_items()
+    names = {name for name, _ in given}
+    if len(names) == len(given):
+        return
+    for name in sorted(names - _LISTS):
+        if len(query.getlist(name)) > 1:
+            raise InvalidInput(f"{name[:100]} is given more than once; it takes one value.")
 
 
 FiltersDep = Annotated[Filters, Depends(_filters)]

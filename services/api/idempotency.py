@@ -18,16 +18,17 @@ _BLOCK_BYTES = 1024 * 1024
 
 @dataclass(frozen=True)
 class Call:
-    """What is asked: by which route, under which key, and a digest of everything in it."""
+    """What is asked: by whom, by which route, under which key, and a digest of all in it."""
 
+    caller: str
     route: str
     key: str | None
     digest: str
 
     @property
     def name(self) -> str:
-        """Of its answer. A key belongs to one route."""
-        return f"{self.route} {self.key}"
+        """Of its answer. A key belongs to one caller and one route: others may have the same."""
+        return f"{self.route} {self.caller} {self.key}"
 
 
 def once(ledger: JobLedger, call: Call, run: Callable[[], JobBody]) -> JobBody:

@@ -2,29 +2,25 @@
 
 import time
 from collections.abc import Iterable
-from wsgiref.simple_server import WSGIServer
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_server
+from prometheus_client import Counter, Histogram
 from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from petsearch.embedding_cache import CachingEmbedder
-from petsearch.observability import get_logger
-
-log = get_logger(__name__)
+from services.http.metrics import ServedMetrics
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _NO_ROUTE = "none"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
-class ApiMetrics:
-    """A registry of its own. It is served on a port that is not public."""
+class ApiMetrics(ServedMetrics):
+    """Of requests and of the cache of query embeddings."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        self._server: WSGIServer | None = None
+        super().__init__()
         self._requests = Counter(
             "petsearch_http_requests",
             "Requests answered",
@@ -48,17 +44,6 @@ class ApiMetrics:
     def watch(self, cache: CachingEmbedder) -> None:
         """Read how often query embeddings were kept whenever the metrics are asked for."""
         self.registry.register(_CacheUsage(cache))
-
-    def serve(self, port: int) -> None:
-        """Answer `GET /metrics` on all addresses, in a thread that ends with the process."""
-        self._server, _ = start_http_server(port, registry=self.registry)
-        log.info("metrics are served", port=port)
-
-    def close(self) -> None:
-        """Stop answering."""
-        if self._server is not None:
-            self._server.shutdown()
-            self._server.server_close()
 
 
 class Measure:

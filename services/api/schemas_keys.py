@@ -14,7 +14,9 @@ class KeyRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: str = Field(min_length=1, max_length=MAX_NAME, examples=["the shelter's tablet"])
-    scopes: set[Scope] = Field(min_length=1, description="admin includes the others")
+    scopes: list[Scope] = Field(
+        min_length=1, description="admin includes the others; one named twice counts once"
+    )
     expires_at: AwareDatetime | None = None
 
 

@@ -6,10 +6,14 @@ import petsearch
 from services.embedder.parts import Parts
 from services.embedder.routes import router
 from services.embedder.waiting import ClientLeft
-from services.http.middleware import BodyLimit, RequestContext
+from services.http.body_limit import BodyLimit
+from services.http.middleware import RequestContext
 from services.http.problems import add_problem_handlers
 
-_MAX_BODY_BYTES = 512 * 1024 * 1024
+_MAX_BODY_BYTES = 128 * 1024 * 1024
+_MAX_HELD_BYTES = 256 * 1024 * 1024
+_MAX_JSON_BYTES = 32 * 1024 * 1024
+"""Parsed, it may take many times as much memory; as many texts as are taken are less."""
 _CLIENT_CLOSED_REQUEST = 499
 """nginx's status for the log; nobody is there to read it."""
 
@@ -25,10 +29,15 @@ def build_app(parts: Parts) -> FastAPI:
     add_problem_handlers(app)
     app.add_exception_handler(ClientLeft, _client_left)
     # The last one added is the outermost.
-    app.add_middleware(BodyLimit, max_bytes=_MAX_BODY_BYTES)
+    app.add_middleware(
+        BodyLimit,
+        max_bytes=_MAX_BODY_BYTES,
+        max_bytes_of={"/v1/embed/texts": _MAX_JSON_BYTES, "/v1/models": _MAX_JSON_BYTES},
+        max_held_bytes=_MAX_HELD_BYTES,
+    )
     app.add_middleware(RequestContext)
     return app
 
 
-def _client_left(_request: Request, _error: Exception) -> Response:
+async def _client_left(_request: Request, _error: Exception) -> Response:
     return Response(status_code=_CLIENT_CLOSED_REQUEST)

@@ -7,6 +7,7 @@ from fastapi import FastAPI
 
 from petsearch.observability import configure_logging
 from petsearch.opening import image_limits, load_embedder
+from petsearch.process_tuning import MemoryTrimmer
 from petsearch.settings import Settings
 from services.embedder.app import build_app
 from services.embedder.decoding import Decoder
@@ -25,10 +26,13 @@ def create_app() -> FastAPI:
     metrics = EmbedderMetrics()
     embedder = load_embedder(settings, metrics)
     decoder = Decoder(image_limits(settings))
+    trimmer = MemoryTrimmer()
 
     @asynccontextmanager
     async def close_at_end(_: FastAPI) -> AsyncIterator[None]:
+        trimmer.start()
         yield
+        trimmer.stop()
         decoder.close()
         embedder.close()
 

@@ -4,45 +4,46 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import Counter, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from petsearch.batching import Kind
 from petsearch.batching_embedder import BatchingEmbedder
+from services.http.metrics import ServedMetrics
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128)
 
 
-class EmbedderMetrics:
-    """A registry of its own, and the `BatchObserver` that fills it."""
+class EmbedderMetrics(ServedMetrics):
+    """Of batches, whose `BatchObserver` it is, and of the device."""
 
     def __init__(self) -> None:
-        self._registry = CollectorRegistry()
+        super().__init__()
         self._batch_rows = Histogram(
             "petsearch_embedder_batch_rows",
             "Rows of a batch",
             ["kind"],
             buckets=_ROWS,
-            registry=self._registry,
+            registry=self.registry,
         )
         self._stage_s = Histogram(
             "petsearch_embedder_stage_seconds",
             "Time in a stage: decode, tokenise, wait, encode",
             ["stage", "kind"],
             buckets=_SECONDS,
-            registry=self._registry,
+            registry=self.registry,
         )
         self._overloaded = Counter(
             "petsearch_embedder_overloaded",
             "Requests refused because the queue was full",
-            registry=self._registry,
+            registry=self.registry,
         )
 
     def watch(self, embedder: BatchingEmbedder) -> None:
         """Read the embedder's queue and memory whenever the metrics are asked for."""
-        self._registry.register(_Gauges(embedder))
+        self.registry.register(_Gauges(embedder))
 
     def batch_done(self, kind: Kind, rows: int, waited_s: float, ran_s: float) -> None:
         """See `BatchObserver.batch_done`."""
@@ -60,10 +61,6 @@ class EmbedderMetrics:
         started = time.perf_counter()
         yield
         self._stage_s.labels(stage, kind).observe(time.perf_counter() - started)
-
-    def render(self) -> bytes:
-        """All metrics in Prometheus' text format."""
-        return generate_latest(self._registry)
 
 
 class _Gauges(Collector):

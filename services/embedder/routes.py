@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import numpy as np
-from fastapi import APIRouter, Body, Depends, File, Header, Request, Response, UploadFile
+from fastapi import APIRouter, Depends, File, Header, Request, Response, UploadFile
 from starlette.concurrency import run_in_threadpool
 
 from petsearch.adapters.http_embedder import BINARY, shape_from_header, shape_to_header
@@ -25,9 +25,11 @@ from services.embedder.schemas import (
     ModelToLoad,
     TextsToEmbed,
 )
-from services.embedder.waiting import result_of
+from services.embedder.waiting import result_of, whole_body
+from services.http.metrics import MEDIA_TYPE
 
 _MAX_IMAGES = 64
+_BYTES = {"type": "string", "format": "binary"}
 
 
 def _parts(request: Request) -> Parts:
@@ -40,6 +42,7 @@ PartsDep = Annotated[Parts, Depends(_parts)]
 PriorityHeader = Annotated[Priority, Header(alias="X-Priority")]
 ModelHeader = Annotated[str | None, Header(alias="X-Model-Id")]
 AcceptHeader = Annotated[str, Header(alias="Accept")]
+BodyDep = Annotated[bytearray, Depends(whole_body)]
 
 
 @router.post("/v1/embed/texts", response_model=EmbeddingsBody, summary="Embed texts")
@@ -59,12 +62,17 @@ async def embed_texts(
     return _answer(await result_of(future, request), model.model_id, accept)
 
 
-@router.post("/v1/embed/pixels", response_model=EmbeddingsBody, summary="Embed pixels")
+@router.post(
+    "/v1/embed/pixels",
+    response_model=EmbeddingsBody,
+    summary="Embed pixels",
+    openapi_extra={"requestBody": {"content": {BINARY: {"schema": _BYTES}}, "required": True}},
+)
 async def embed_pixels(
     parts: PartsDep,
     request: Request,
     shape: Annotated[str, Header(alias="X-Shape", examples=["16,3,224,224"])],
-    data: Annotated[bytes, Body(media_type=BINARY)] = b"",
+    data: BodyDep,
     model_id: ModelHeader = None,
     priority: PriorityHeader = Priority.QUERY,
     accept: AcceptHeader = "*/*",
@@ -137,7 +145,7 @@ async def get_readyz(parts: PartsDep) -> Health:
 @router.get("/metrics", summary="For Prometheus", response_class=Response)
 async def get_metrics(parts: PartsDep) -> Response:
     """Queue, batches, stages, padding and memory in Prometheus' text format."""
-    return Response(parts.metrics.render(), media_type="text/plain; version=0.0.4")
+    return Response(parts.metrics.render(), media_type=MEDIA_TYPE)
 
 
 def _model(parts: Parts, model_id: str | None) -> ModelInfo:
@@ -151,7 +159,7 @@ def _model(parts: Parts, model_id: str | None) -> ModelInfo:
     raise Conflict(f"The model {model_id!r} is not loaded. Loaded: {loaded}.")
 
 
-def _to_pixels(data: bytes, shape: tuple[int, ...]) -> Pixels:
+def _to_pixels(data: bytearray, shape: tuple[int, ...]) -> Pixels:
     wanted = 1
     for size in shape:
         wanted *= size

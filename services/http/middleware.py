@@ -1,4 +1,4 @@
-"""What every request passes: id, Host and Origin guard, size limit, safe headers, a log line."""
+"""What every request passes: id, Host and Origin guard, safe headers, a log line."""
 
 import re
 import secrets
@@ -8,7 +8,6 @@ from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from petsearch.observability import bind, get_logger, unbind
@@ -153,56 +152,3 @@ def _hostname(address: str) -> str:
     except ValueError:
         return ""
     return f"[{name}]" if ":" in name else name
-
-
-class BodyLimit:
-    """Refuses request bodies over a limit, by their declared and by their real size."""
-
-    def __init__(self, app: ASGIApp, *, max_bytes: int) -> None:
-        self._app = app
-        self._max_bytes = max_bytes
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one connection."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        declared = Headers(scope=scope).get("content-length", "0")
-        if declared.isdigit() and int(declared) > self._max_bytes:
-            await self._refuse(scope, receive, send)
-            return
-        received = 0
-        is_answered = False
-
-        async def receive_counted() -> Message:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > self._max_bytes:
-                return {"type": "http.disconnect"}
-            return message
-
-        async def send_in_time(message: Message) -> None:
-            nonlocal is_answered
-            if received > self._max_bytes and not is_answered:
-                return  # what the application makes of half a body
-            is_answered = True
-            await send(message)
-
-        try:
-            await self._app(scope, receive_counted, send_in_time)
-        except ClientDisconnect:
-            if received <= self._max_bytes:
-                raise
-        if received > self._max_bytes and not is_answered:
-            await self._refuse(scope, receive, send)
-
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        response = problem(
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            f"The request has more than {self._max_bytes / 1e6:.0f} MB, which is the most that is "
-            "accepted. Send fewer photos at a time.",
-            scope.get("request_id", ""),
-            {"Connection": "close"},
-        )
-        await response(scope, receive, send)

@@ -1,9 +1,8 @@
 """What a worker tells Prometheus. The names are a contract with dashboards and alerts."""
 
 from collections.abc import Iterable, Mapping
-from wsgiref.simple_server import WSGIServer
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -12,18 +11,18 @@ from petsearch.ingest_stages import Stage
 from petsearch.model import ItemStatus, QueueName
 from petsearch.observability import get_logger
 from petsearch.ports import TaskQueue
+from services.http.metrics import ServedMetrics
 
 log = get_logger(__name__)
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
-class WorkerMetrics:
-    """A registry of its own, and the `IngestObserver` that fills it."""
+class WorkerMetrics(ServedMetrics):
+    """Of ingest, whose `IngestObserver` it is, and of the queues."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        self._server: WSGIServer | None = None
+        super().__init__()
         self._items = Counter(
             "petsearch_ingest_items",
             "Items accounted, by what became of them",
@@ -61,17 +60,6 @@ class WorkerMetrics:
     def watch(self, queue: TaskQueue) -> None:
         """Read the depth of the queues whenever the metrics are asked for."""
         self.registry.register(_Depths(queue))
-
-    def serve(self, port: int) -> None:
-        """Answer `GET /metrics` on all addresses, in a thread that ends with the process."""
-        self._server, _ = start_http_server(port, registry=self.registry)
-        log.info("metrics are served", port=port)
-
-    def close(self) -> None:
-        """Stop answering."""
-        if self._server is not None:
-            self._server.shutdown()
-            self._server.server_close()
 
 
 class _Depths(Collector):

@@ -416,7 +416,7 @@ def test_it_answers(index: Index) -> None:
 
 
 @pytest.mark.parametrize("use_grpc", [True, False])
-def test_a_server_that_is_not_there_is_unavailable(use_grpc: bool) -> None:  # noqa: FBT001
+def test_a_server_that_is_not_there_is_unavailable(use_grpc: bool) -> None:  # noqa: FBT001  # pytest passes it by name
     absent = QdrantIndex(qdrant_index.connect("http://127.0.0.1:9", use_grpc=use_grpc))
     for call in (absent.ping, absent.current, lambda: absent.count(PETS, ALL)):
         with pytest.raises(Unavailable, match="Qdrant"):

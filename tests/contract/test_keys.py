@@ -12,7 +12,6 @@ import pytest
 import redis
 
 from petsearch.adapters.impatient_redis import impatient
-from petsearch.adapters.private_redis import PrivateRedis
 from petsearch.adapters.redis_keys import RedisKeys
 from petsearch.adapters.redis_limits import RedisLimiter
 from petsearch.errors import NotFound, Unavailable
@@ -23,16 +22,6 @@ from tests.contract.real_servers import where_set
 
 NOW = datetime(2026, 1, 1, 12, 34, tzinfo=UTC)
 LATER = NOW + timedelta(days=1)
-
-
-@pytest.fixture(scope="module")
-def private_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[redis.Redis]:
-    """A redis-server of our own."""
-    server = PrivateRedis(tmp_path_factory.mktemp("redis"))
-    client = redis.Redis(unix_socket_path=str(server.socket_path), decode_responses=True)
-    yield client
-    client.close()
-    server.close()
 
 
 @pytest.fixture(params=["private redis", *where_set("PETSEARCH_TEST_REDIS_URL", "redis server")])

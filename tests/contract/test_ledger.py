@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 import redis
 
-from petsearch.adapters.private_redis import PrivateRedis
 from petsearch.adapters.redis_ledger import RedisLedger
 from petsearch.errors import Conflict, NotFound, Unavailable
 from petsearch.model import ItemStatus, JobState, NewJob
@@ -20,16 +19,6 @@ from tests.contract.real_servers import where_set
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LATER = datetime(2026, 1, 2, tzinfo=UTC)
 JOB = "job-1"
-
-
-@pytest.fixture(scope="module")
-def private_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[redis.Redis]:
-    """A redis-server of our own."""
-    server = PrivateRedis(tmp_path_factory.mktemp("redis"))
-    client = redis.Redis(unix_socket_path=str(server.socket_path), decode_responses=True)
-    yield client
-    client.close()
-    server.close()
 
 
 @pytest.fixture(params=["private redis", *where_set("PETSEARCH_TEST_REDIS_URL", "redis server")])

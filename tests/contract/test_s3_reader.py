@@ -5,12 +5,10 @@ import os
 import threading
 import uuid
 import zipfile
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from minio import Minio
-from moto.server import ThreadedMotoServer
 
 from petsearch.adapters import minio_store, s3_reader
 from petsearch.adapters.s3_reader import S3Reader
@@ -29,15 +27,11 @@ MORE_THAN_A_PAGE = 1010
 @pytest.fixture(
     scope="module", params=["s3 over http", *where_set("PETSEARCH_TEST_S3_URL", "s3 server")]
 )
-def server_url(request: pytest.FixtureRequest) -> Iterator[str]:
+def server_url(request: pytest.FixtureRequest) -> str:
     if request.param == "s3 server":
-        yield os.environ["PETSEARCH_TEST_S3_URL"]
-        return
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"s3+http://{host}:{port}"
-    server.stop()
+        return os.environ["PETSEARCH_TEST_S3_URL"]
+    url: str = request.getfixturevalue("s3_url")
+    return url
 
 
 @pytest.fixture(scope="module")

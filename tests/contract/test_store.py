@@ -4,12 +4,10 @@ import io
 import os
 import random
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, cast
 
 import pytest
-from moto.server import ThreadedMotoServer
 
 from petsearch.adapters import minio_store
 from petsearch.adapters.filesystem_store import FilesystemStore
@@ -19,16 +17,6 @@ from tests.contract.real_servers import where_set
 
 KEY = "thumbs/0a/cat.jpg"
 MIB = 1024 * 1024
-
-
-@pytest.fixture(scope="module")
-def s3_url() -> Iterator[str]:
-    """An S3 server over HTTP, in this process."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"s3+http://{host}:{port}"
-    server.stop()
 
 
 @pytest.fixture(

@@ -1,12 +1,10 @@
 """What a write set does, over a real Redis."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
 import redis
 
-from petsearch.adapters.private_redis import PrivateRedis
 from petsearch.adapters.redis_write_set import RedisWriteSet
 from petsearch.errors import Conflict, NotFound, Unavailable
 from petsearch.ports import WriteSetState
@@ -16,19 +14,10 @@ from tests.services.ingest_house import in_thread, wait_until
 A, B, C = "pets-a", "pets-b", "pets-c"
 
 
-@pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[redis.Redis]:
-    server = PrivateRedis(tmp_path_factory.mktemp("redis"))
-    opened = redis.Redis(unix_socket_path=str(server.socket_path), decode_responses=True)
-    yield opened
-    opened.close()
-    server.close()
-
-
 @pytest.fixture
-def store(client: redis.Redis) -> RedisWriteSet:
-    client.flushall()
-    return RedisWriteSet(client)
+def store(private_redis: redis.Redis) -> RedisWriteSet:
+    private_redis.flushall()
+    return RedisWriteSet(private_redis)
 
 
 def test_nothing_was_ever_kept(store: RedisWriteSet) -> None:
@@ -87,7 +76,7 @@ def test_a_hold_lapses_by_itself(store: RedisWriteSet) -> None:
 @pytest.mark.parametrize(("current_last", "order"), [(True, [B, A]), (False, [A, B])])
 def test_a_write_reaches_all_collections_in_order(
     store: RedisWriteSet,
-    current_last: bool,  # noqa: FBT001
+    current_last: bool,  # noqa: FBT001  # pytest passes it by name
     order: list[str],
 ) -> None:
     store.change(add=[A, B], remove=[])

@@ -7,7 +7,8 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from services.http.middleware import BodyLimit, RequestContext
+from services.http.body_limit import BodyLimit
+from services.http.middleware import RequestContext
 from services.http.problems import add_problem_handlers
 from tests.app_server import served_app
 

@@ -1,14 +1,16 @@
 """Calls with an Idempotency-Key: repeated, they are answered once more and done once."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
 
 from petsearch.client import Client
+from petsearch.keys import Scope
 from tests import pictures
+from tests.services.keyed_app import KeyedApp, keyed_app
 
 Send = Callable[[httpx.Client, str | None, int], httpx.Response]
 
@@ -35,6 +37,12 @@ def with_key(key: str | None) -> dict[str, str]:
 every_call = pytest.mark.parametrize("send", [open_job, upload_photos, upload_manifest])
 
 
+@pytest.fixture(scope="module")
+def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KeyedApp]:
+    with keyed_app(tmp_path_factory.mktemp("keyed")) as opened:
+        yield opened
+
+
 @every_call
 def test_a_repeated_call_gets_the_same_answer(http: httpx.Client, send: Send) -> None:
     key = uuid.uuid4().hex
@@ -57,6 +65,17 @@ def test_a_key_belongs_to_one_request(http: httpx.Client, send: Send) -> None:
 def test_without_a_key_every_call_counts(http: httpx.Client, send: Send) -> None:
     ids = {send(http, None, 1).json()["job_id"] for _ in range(2)}
     assert len(ids) == 2
+
+
+@every_call
+def test_another_caller_with_the_same_key_gets_an_answer_of_its_own(
+    keyed: KeyedApp, send: Send
+) -> None:
+    app, key = keyed.app(), uuid.uuid4().hex
+    mine, theirs = (keyed.client(app, keyed.make_key(Scope.INGEST)) for _ in range(2))
+    first = send(mine, key, 1).json()["job_id"]
+    assert send(theirs, key, 1).json()["job_id"] != first
+    assert send(mine, key, 1).json()["job_id"] == first
 
 
 def test_a_refused_call_may_be_mended_under_its_key(http: httpx.Client) -> None:

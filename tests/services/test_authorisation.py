@@ -12,6 +12,8 @@ from starlette.websockets import WebSocketDisconnect
 
 from petsearch.keys import Scope, make_key
 from services.api.authorisation import ROUTES, Access, AccessTable
+from services.api.metrics import ApiMetrics
+from services.http.metrics_route import add_metrics_route
 from tests.services.keyed_app import START, KeyedApp, keyed_app
 
 UNAUTHORIZED, FORBIDDEN = 401, 403
@@ -131,6 +133,28 @@ def test_no_keys_and_no_word_about_it_opens_nothing_but_loopback(
         assert admin.get("/v1/stats").status_code == UNAUTHORIZED
         assert keyed.client(on_loopback).get("/v1/stats").status_code == UNAUTHORIZED
         assert keyed.client(waived).get("/v1/stats").status_code == 200
+
+
+def test_a_scope_that_is_named_twice_counts_once(keyed: KeyedApp) -> None:
+    admin = keyed.client(app := keyed.app(), keyed.make_key(Scope.ADMIN))
+    made = admin.post("/v1/keys", json={"name": "twice", "scopes": ["search", "search"]})
+    assert made.json()["key"]["scopes"] == ["search"]
+    # The document allows it, too.
+    scopes = app.openapi()["components"]["schemas"]["KeyRequest"]["properties"]["scopes"]
+    assert "uniqueItems" not in scopes
+
+
+def test_metrics_among_the_routes_are_for_admins(keyed: KeyedApp) -> None:
+    app, metrics = keyed.app(anonymous_search=True), ApiMetrics()
+    metrics.answered("GET", "/v1/stats", 200, 0.1)
+    add_metrics_route(app, metrics)
+    everything_else = keyed.make_key(Scope.SEARCH, Scope.INGEST, Scope.DELETE)
+    assert keyed.client(app).get("/metrics").status_code == UNAUTHORIZED
+    assert keyed.client(app, everything_else).get("/metrics").status_code == FORBIDDEN
+    told = keyed.client(app, keyed.make_key(Scope.ADMIN)).get("/metrics")
+    assert 'route="/v1/stats"' in told.text
+    # Nothing between here and Prometheus keeps it.
+    assert told.headers["cache-control"] == "no-store"
 
 
 def test_an_upload_without_a_key_is_refused_before_its_body_is_read(keyed: KeyedApp) -> None:

@@ -1,5 +1,6 @@
 """A model is replaced while people search and upload: in one process, and as many services."""
 
+import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -108,7 +109,9 @@ def test_nothing_fails_and_nothing_is_lost_while_the_model_changes(server: Serve
         assert sum(model["images"] is not None for model in client.models()) == 1
 
 
+@pytest.mark.parametrize("server", [standalone], indirect=True, ids=["standalone"])
 def test_the_scores_of_two_models_are_told_apart(server: Server) -> None:
+    """What the test above believes: that it would see an answer of the wrong model."""
     with Client(server.url) as client:
         fill(client)
         traffic = Traffic(server.url)
@@ -118,6 +121,40 @@ def test_the_scores_of_two_models_are_told_apart(server: Server) -> None:
         lies = [type(answer)(answer.question, server.next_model, answer.scores) for answer in truth]
         wrong = inconsistent(lies, traffic.ask_everything(), TOLERANCE)
         assert len(wrong) > 0.8 * sum(len(answer.scores) for answer in lies)
+
+
+@pytest.mark.timeout(600)
+def test_killed_in_the_middle_and_again_after_the_promotion_it_goes_on(
+    tmp_path: Path, other_model: Path
+) -> None:
+    data_dir = tmp_path / "data"
+    process = ServerProcess(data_dir, env=ENV)
+    next_model = publish_folder(other_model, data_dir=data_dir).manifest.model_id
+    with Client(process.address) as client:
+        fill(client)
+        job = client.reindex(next_model)
+        while images_of(client, next_model) < 5:
+            time.sleep(0.02)
+        assert images_of(client, next_model) < PHOTOS, "too fast to be cut off"
+        process.stop(signal.SIGKILL)
+    process = ServerProcess(data_dir, env=ENV)
+    with Client(process.address) as client:
+        assert last(client, job)["state"] == "succeeded"
+        assert images_of(client, next_model) == PHOTOS
+        before = client.promote(next_model)["previous"]
+        process.stop(signal.SIGKILL)
+    process = ServerProcess(data_dir, env=ENV)
+    with Client(process.address) as client:
+        assert client.search("grey cat")["model_id"] == next_model
+        assert client.rollback()["model_id"] == before
+        assert client.search("grey cat")["model_id"] == before
+        process.stop()
+
+
+def images_of(client: Client, model_id: str) -> int:
+    """In the collection of a model, so far."""
+    (model,) = (model for model in client.models() if model["model_id"] == model_id)
+    return model["images"] or 0
 
 
 @dataclass

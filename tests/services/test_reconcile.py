@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 import redis
-from moto.server import ThreadedMotoServer
 from qdrant_client import QdrantClient
 
 from petsearch import images, object_keys, reconcile
@@ -85,15 +84,6 @@ class House:
     def objects(self) -> list[str]:
         """Everything in the store."""
         return list(self.store.list_keys(""))
-
-
-@pytest.fixture(scope="module")
-def s3_url() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"s3+http://{host}:{port}"
-    server.stop()
 
 
 @pytest.fixture(params=["folders", "servers"])

@@ -6,7 +6,6 @@ from pathlib import Path
 import httpx
 import pytest
 from fastapi import FastAPI, Request, Response
-from moto.server import ThreadedMotoServer
 
 from petsearch.adapters import minio_store
 from petsearch.adapters.filesystem_store import FilesystemStore
@@ -19,13 +18,9 @@ SMALL, LARGE = bytes(range(256)) * 4, bytes(range(256)) * 8192
 
 
 @pytest.fixture(scope="module")
-def s3_store() -> Iterator[ObjectStore]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
+def s3_store(s3_url: str) -> ObjectStore:
     keys = {"access_key": "testing", "secret_key": "testing-secret"}
-    yield minio_store.open_bucket(f"s3+http://{host}:{port}/parts", **keys)
-    server.stop()
+    return minio_store.open_bucket(f"{s3_url}/parts", **keys)
 
 
 @pytest.fixture(params=["disk", "s3"])

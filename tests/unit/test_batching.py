@@ -5,7 +5,7 @@ from concurrent.futures import Future
 import numpy as np
 import pytest
 
-from petsearch.batching import Batcher, BatchingOptions
+from petsearch.batching import Batcher, BatchingOptions, Rows
 from petsearch.errors import Conflict, DeviceLost, DeviceMemoryFull, Unavailable
 from petsearch.model import Embeddings, Priority
 from tests.contract.tiny_clip import TinyClip, pixels
@@ -105,6 +105,59 @@ def test_a_failing_batch_answers_everyone_in_it(clip: TinyClip) -> None:
         with pytest.raises(Unavailable, match="out of tuna"):
             future.result(30)
     batcher.close()
+
+
+def test_a_caller_whose_rows_fail_a_batch_is_the_only_one_who_sees_it(clip: TinyClip) -> None:
+    batcher = _start(clip)
+    _hold(clip, batcher)
+    clip.poison = pixels(7)[0]
+    good = [batcher.submit("pixels", pixels(n, n), Priority.QUERY) for n in (1, 2)]
+    bad = batcher.submit("pixels", pixels(3, 7), Priority.QUERY)
+    late = batcher.submit("pixels", pixels(4), Priority.QUERY)
+    clip.gate.set()
+    with pytest.raises(Unavailable, match="choked"):
+        bad.result(30)
+    assert np.allclose(late.result(30), [clip.answer(4)])
+    assert [len(future.result(30)) for future in good] == [2, 2]
+    batcher.close()
+
+
+def test_nan_in_the_result_of_one_caller_is_not_the_failure_of_the_others(clip: TinyClip) -> None:
+    def encode(rows: Rows) -> Embeddings:
+        means = rows.mean(axis=(1, 2, 3), dtype=np.float32)
+        return np.where(means == 7, np.nan, means)[:, None]
+
+    batcher = _start(clip)
+    batcher.add("strange", encode)
+    _hold(clip, batcher)
+    bad = batcher.submit("strange", pixels(7, 8), Priority.INGEST)
+    good = batcher.submit("strange", pixels(9), Priority.INGEST)
+    clip.gate.set()
+    with pytest.raises(Unavailable, match="NaN"):
+        bad.result(30)
+    assert good.result(30).tolist() == [[9.0]]
+    batcher.close()
+
+
+def test_a_device_that_is_lost_while_callers_are_told_apart_answers_each_once(
+    clip: TinyClip,
+) -> None:
+    fails = iter([RuntimeError("a bad batch"), DeviceLost("the device fell off the bus")])
+
+    def encode(_: Rows) -> Embeddings:
+        raise next(fails)
+
+    batcher = _start(clip, BatchingOptions(max_batch_size=4))
+    batcher.add("strange", encode)
+    _hold(clip, batcher)
+    # The second is cut: a part of it is in the batch that fails, the rest still queued.
+    waiting = [batcher.submit("strange", pixels(*range(3)), Priority.QUERY) for _ in range(2)]
+    clip.gate.set()
+    for future in waiting:
+        with pytest.raises(DeviceLost):
+            future.result(30)
+    batcher.close()
+    assert batcher.queued_rows == 0
 
 
 def test_a_failure_takes_the_rest_of_a_cut_request_along(clip: TinyClip) -> None:

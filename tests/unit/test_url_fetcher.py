@@ -36,7 +36,7 @@ class Resolver:
         self.hosts = {name.replace("_", "."): list(found) for name, found in hosts.items()}
         self.asked: list[str] = []
 
-    def __call__(self, host: str, port: int) -> Sequence[str]:  # noqa: ARG002
+    def __call__(self, host: str, port: int) -> Sequence[str]:  # noqa: ARG002  # a resolver's signature
         self.asked.append(host)
         if host not in self.hosts:
             raise socket.gaierror(socket.EAI_NONAME, "no such name")
@@ -236,7 +236,7 @@ def test_an_answer_that_is_broken_may_be_tried_again(web: WebServer, said: bytes
 
 
 def test_hosts_that_are_not_there_are_told_from_name_servers_that_are_not() -> None:
-    def away(host: str, port: int) -> Sequence[str]:  # noqa: ARG001
+    def away(host: str, port: int) -> Sequence[str]:  # noqa: ARG001  # a resolver's signature
         raise socket.gaierror(socket.EAI_AGAIN, "try again")
 
     with pytest.raises(NotFound, match="no host"):

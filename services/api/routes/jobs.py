@@ -9,7 +9,13 @@ from petsearch.keys import Scope
 from petsearch.model import ItemStatus, OnDuplicate
 from petsearch.sources.spec import reads_hub
 from services.api.authorisation import require_scope
-from services.api.dependencies import MAX_RESULTS, IdempotencyKey, JobIdDep, ServicesDep
+from services.api.dependencies import (
+    MAX_RESULTS,
+    CallerIdDep,
+    IdempotencyKey,
+    JobIdDep,
+    ServicesDep,
+)
 from services.api.idempotency import Call, digest_of, digest_of_uploads, once
 from services.api.responses import errors
 from services.api.routes.uploads import MetadataField, Photos, check_count, read_uploads
@@ -33,6 +39,7 @@ _MAX_OUTCOMES = 1000
 )
 def open_job(
     services: ServicesDep,
+    caller_id: CallerIdDep,
     request: Request,
     response: Response,
     body: OpenJob,
@@ -53,7 +60,7 @@ def open_job(
         return JobBody.of(services.jobs.read(body.source, options))
 
     digest = digest_of(body.model_dump_json())
-    job = once(services.ledger, Call("POST /v1/jobs", key, digest), start)
+    job = once(services.ledger, Call(caller_id, "POST /v1/jobs", key, digest), start)
     response.headers["Location"] = f"/v1/jobs/{job.job_id}"
     return job
 
@@ -66,6 +73,7 @@ def open_job(
 )
 def upload_source(
     services: ServicesDep,
+    caller_id: CallerIdDep,
     response: Response,
     file: Annotated[UploadFile, File(description="A zip or tar of photos, or a CSV or JSONL.")],
     kind: Annotated[Literal["archive", "manifest"], Form()] = "archive",
@@ -80,7 +88,7 @@ def upload_source(
         return JobBody.of(services.jobs.read_upload(kind, name, file.file, file.size, options))
 
     digest = digest_of_uploads([file], kind, on_duplicate) if key else ""
-    job = once(services.ledger, Call("POST /v1/jobs/upload", key, digest), start)
+    job = once(services.ledger, Call(caller_id, "POST /v1/jobs/upload", key, digest), start)
     response.headers["Location"] = f"/v1/jobs/{job.job_id}"
     return job
 

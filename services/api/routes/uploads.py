@@ -9,7 +9,7 @@ from petsearch.errors import InvalidInput
 from petsearch.jobs import JobOptions, Upload
 from petsearch.model import OnDuplicate, QueueName
 from petsearch.photo_metadata import PhotoMetadata
-from services.api.dependencies import IdempotencyKey, ServicesDep
+from services.api.dependencies import CallerIdDep, IdempotencyKey, ServicesDep
 from services.api.idempotency import Call, digest_of_uploads, once
 from services.api.responses import errors
 from services.api.schemas import parse_metadata
@@ -34,6 +34,7 @@ MetadataField = Annotated[
 )
 def upload_images(
     services: ServicesDep,
+    caller_id: CallerIdDep,
     response: Response,
     photos: Photos,
     metadata: MetadataField = None,
@@ -52,7 +53,7 @@ def upload_images(
         return JobBody.of(services.jobs.seal(job_id))
 
     digest = digest_of_uploads(photos, metadata, on_duplicate) if key else ""
-    job = once(services.ledger, Call("POST /v1/images", key, digest), take_in)
+    job = once(services.ledger, Call(caller_id, "POST /v1/images", key, digest), take_in)
     response.headers["Location"] = f"/v1/jobs/{job.job_id}"
     return job
 

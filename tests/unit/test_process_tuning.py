@@ -1,0 +1,37 @@
+"""What the process keeps of freed memory, and gives back."""
+
+import subprocess
+import sys
+
+import pytest
+
+_FREE_AND_TRIM = """
+import time
+from pathlib import Path
+from petsearch.process_tuning import MemoryTrimmer, tune_process
+
+def resident_mb():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmRSS:")).split()[1]) / 1024
+
+tune_process()
+blocks = [b"x" * 1_000_000 for _ in range(200)]
+held = b"x" * 100_000  # above the blocks: the heap cannot just end earlier
+del blocks
+kept = resident_mb()
+trimmer = MemoryTrimmer(every_s=0.01)
+trimmer.start()
+ends = time.monotonic() + 30
+while resident_mb() > kept - 150 and time.monotonic() < ends:
+    time.sleep(0.01)
+trimmer.stop()
+print(kept - resident_mb())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc keeps freed memory; others differ")
+def test_kept_memory_goes_back_to_the_kernel_when_it_is_trimmed() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _FREE_AND_TRIM], check=True, stdout=subprocess.PIPE, text=True
+    )
+    assert float(done.stdout) > 150
