@@ -25,8 +25,13 @@ A CLIP of the architecture in open_clip_config.json. Embedding dimension {dim}, 
 _METRICS = "metrics.json"
 
 
-def write_card(path: Path, model_id: str, model: ModelInfo, files: Mapping[str, Path]) -> Path:
+def write_card(
+    path: Path, model_id: str, model: ModelInfo, files: Mapping[str, Path], *, of_training: Path
+) -> Path:
     """Write MODEL_CARD.md of a model from its folder's files.
+
+    Args:
+        of_training: the card that training wrote, if it did; it follows.
 
     Raises:
         ConfigurationError: metrics.json is no JSON object.
@@ -43,6 +48,8 @@ def write_card(path: Path, model_id: str, model: ModelInfo, files: Mapping[str, 
         calibration=_calibration(is_there="calibration.json" in files),
         figures=_figures(files.get(_METRICS)),
     )
+    if of_training.is_file():
+        card += f"\n---\n\n{of_training.read_text(encoding='utf-8')}"
     path.write_text(card, encoding="utf-8")
     return path
 

@@ -86,7 +86,9 @@ def publish_folder(
     with tempfile.TemporaryDirectory() as made:
         if calibrate_with is not None:
             files[CALIBRATION] = _calibrate(model, calibrate_with, Path(made))
-        files[CARD] = write_card(Path(made) / CARD, model_id, model.info, files)
+        files[CARD] = write_card(
+            Path(made) / CARD, model_id, model.info, files, of_training=folder / CARD
+        )
         return registry.publish(model_id, files, datetime.now(UTC))
 
 

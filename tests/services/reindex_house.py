@@ -102,6 +102,7 @@ class ReindexHouse:
     own_index: Tripwire
     store: FilesystemStore
     ledger: RedisLedger
+    embedder: BatchingEmbedder
     catalogue: Catalogue
     registry: Registry
     write_set: WriteSet
@@ -235,6 +236,7 @@ def reindex_house(folder: Path, client: redis.Redis) -> Iterator[ReindexHouse]:
         own_index,
         store,
         ledger,
+        embedder,
         catalogue,
         registry,
         write_set,

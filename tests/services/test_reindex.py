@@ -12,7 +12,10 @@ from petsearch import object_keys
 from petsearch.amending import amend, save_amended
 from petsearch.deleting import delete_images
 from petsearch.errors import Conflict, NotFound
+from petsearch.images import ImageLimits
 from petsearch.model import Embedding, ImageRecord, JobKind, JobState, QueueName
+from petsearch.queries import SearchOptions
+from petsearch.search import Searcher
 from tests.services.ingest_house import in_thread, photo, wait_until
 from tests.services.reindex_house import (
     NEW,
@@ -314,6 +317,44 @@ def test_a_chunk_whose_collection_was_dropped_under_it_goes_on_with_the_current_
     assert dropped
     assert new in house.all_of(B)
     assert house.count(B) == PHOTOS + 1
+
+
+def test_a_model_that_the_embedder_lost_is_loaded_again(house: ReindexHouse) -> None:
+    house.ingest(*photos(1))
+    house.reindex()
+    for bring_back in (lambda: house.ingest(photo(600)), house.changes.load_all):
+        house.embedder.unload(NEW)
+        bring_back()
+        assert NEW in {model.model_id for model in house.embedder.models()}
+    assert house.count(A) == PHOTOS + 1
+    assert_same(house)
+
+
+def test_a_search_whose_collection_goes_away_is_answered_by_the_next_one(
+    house: ReindexHouse,
+) -> None:
+    ids = house.ingest(*photos(1))
+    house.reindex()
+
+    def change_under_it(name: str, collection: str) -> None:
+        if (name, collection) == ("search", A):
+            house.own_index.on_call = lambda *_: None
+            house.changes.promote(NEW)
+            house.own_index.delete_collection(A)
+
+    searcher = Searcher(
+        embedder=house.embedder,
+        index=house.index,
+        catalogue=house.catalogue,
+        image_limits=ImageLimits(),
+        max_query_characters=100,
+    )
+    assert searcher.by_text("a pet", SearchOptions(limit=20)).model_id == OLD
+    house.own_index.on_call = change_under_it
+    answer = searcher.by_text("a pet", SearchOptions(limit=20))
+    assert answer.model_id == NEW
+    assert {hit.record.image_id for hit in answer.hits} == set(ids)
+    assert {hit.record.model_id for hit in answer.hits} == {NEW}
 
 
 def test_every_model_is_listed_with_where_it_stands(house: ReindexHouse) -> None:
