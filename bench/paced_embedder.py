@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from petsearch.errors import Conflict
 from petsearch.model import Embeddings, Label, ModelInfo, Pixels, PixelSpec, Priority
 
 _DIM = 512
@@ -62,6 +63,14 @@ class PacedEmbedder:
                 self._free_at = max(self._free_at, time.monotonic()) + len(pixels) / self._pace
                 time.sleep(max(0.0, self._free_at - time.monotonic()))
         return self._any(len(pixels))
+
+    def load(self, spec: str) -> ModelInfo:
+        """See `Embedder.load`: there is only ever one."""
+        raise Conflict(f"{spec} is not to be had here.")
+
+    def unload(self, model_id: str) -> None:
+        """See `Embedder.unload`."""
+        raise Conflict(f"{model_id} is the only one.")
 
     def close(self) -> None:
         """See `Embedder.close`."""

@@ -61,6 +61,14 @@ class StandInEmbedder:
         """See `Embedder.embed_pixels`."""
         return self._near([int(picture.sum(dtype=np.int64)) for picture in pixels], model_id)
 
+    def load(self, spec: str) -> ModelInfo:
+        """See `Embedder.load`: there is only ever one."""
+        raise Conflict(f"{spec} is not to be had here.")
+
+    def unload(self, model_id: str) -> None:
+        """See `Embedder.unload`."""
+        raise Conflict(f"{model_id} is the only one.")
+
     def close(self) -> None:
         """See `Embedder.close`."""
 

@@ -54,6 +54,8 @@ class _Engine:
         with self._turn:
             try:
                 result = call()
+            except KeyError as error:  # a point that is not there
+                return JSONResponse({"status": {"error": f"No point with id {error}"}}, 404)
             except ValueError as error:
                 status = _status_of(str(error))
                 return JSONResponse({"status": {"error": str(error)}, "time": 0.0}, status)

@@ -85,7 +85,7 @@ class BatchingEmbedder:
         if not self._loading.acquire(blocking=False):
             raise Conflict("Another model is being loaded; wait until it is.")
         try:
-            loaded = next((m.info for m in self._models.values() if m.info.spec == spec), None)
+            loaded = next((m.info for m in self._models.values() if _is_named(m.info, spec)), None)
             if loaded is not None:
                 return loaded
             if len(self._models) >= MAX_MODELS:
@@ -179,6 +179,11 @@ class BatchingEmbedder:
 
     def _names(self) -> str:
         return ", ".join(self._models)
+
+
+def _is_named(model: ModelInfo, spec: str) -> bool:
+    """Published models are named by their id, from wherever they were loaded."""
+    return spec in (model.spec, f"s3:{model.model_id}")
 
 
 def _done(embeddings: Embeddings) -> Future[Embeddings]:

@@ -18,14 +18,17 @@ from petsearch.adapters.redis_copy import RedisCopy
 from petsearch.adapters.redis_keys import RedisKeys
 from petsearch.adapters.redis_ledger import RedisLedger
 from petsearch.adapters.redis_limits import RedisLimiter
+from petsearch.adapters.redis_write_set import RedisWriteSet
 from petsearch.backup import Kept
-from petsearch.catalogue import Catalogue, Target
+from petsearch.catalogue import Catalogue, Target, model_id_of
 from petsearch.chunk_worker import ChunkWorker
+from petsearch.copying import Copier, PointMaker
 from petsearch.dependency_gate import DependencyGate
 from petsearch.dispatching import Dispatcher, DispatchOptions
 from petsearch.duplicates import Duplicates
 from petsearch.embedding_cache import CachingEmbedder
 from petsearch.enumeration import Enumerator
+from petsearch.errors import PetsearchError
 from petsearch.images import ImageLimits
 from petsearch.ingest import IngestOptions, Ingestor
 from petsearch.ingest_stages import IngestObserver, NobodyWatches
@@ -33,6 +36,8 @@ from petsearch.job_control import JobControl
 from petsearch.jobs import Jobs
 from petsearch.key_ring import KeyRing
 from petsearch.leases import LeaseKeeper
+from petsearch.model_changes import ModelChanges
+from petsearch.observability import get_logger
 from petsearch.opening import (
     image_limits,
     open_embedder,
@@ -43,10 +48,19 @@ from petsearch.opening import (
     source_context,
 )
 from petsearch.ports import Embedder, Index, JobLedger, ObjectStore, RateLimiter, TaskQueue
+from petsearch.registry import Registry
+from petsearch.reindex_source import open_reindex
+from petsearch.reindexing import Reindexer
 from petsearch.search import Searcher
 from petsearch.settings import Settings
+from petsearch.sources.source import Source
 from petsearch.sources.spec import SourceContext, make_fetcher, open_source, parse_spec
+from petsearch.stored_pixels import StoredPixels
 from petsearch.working import Work
+from petsearch.write_set import WriteSet
+from petsearch.write_through import WriteThrough
+
+log = get_logger(__name__)
 
 _KEYS_PATIENCE_S = 2.0
 _LIMITS_PATIENCE_S = 0.5
@@ -60,6 +74,9 @@ class Services:
     settings: Settings
     embedder: Embedder
     index: Index
+    """Writes to it reach every collection of the write set."""
+    own_index: Index
+    """The same, where each collection is written to as it is."""
     store: ObjectStore
     ledger: JobLedger
     queue: TaskQueue
@@ -71,6 +88,9 @@ class Services:
     query_cache: CachingEmbedder
     searcher: Searcher
     duplicates: Duplicates
+    write_set: WriteSet
+    points: PointMaker
+    model_changes: ModelChanges
     sources: SourceContext
     """What jobs may read by themselves, and with what."""
     image_limits: ImageLimits
@@ -95,9 +115,10 @@ class Services:
                 leases=leases,
                 stopping=stopping,
                 clock=self.clock,
+                reindexer=self._make_reindexer(),
             ),
             enumerator=Enumerator(
-                open_source=lambda spec: open_source(parse_spec(spec), self.sources),
+                open_source=self._open_source,
                 store=self.store,
                 ledger=self.ledger,
                 dispatcher=self.dispatcher,
@@ -112,6 +133,7 @@ class Services:
             leases=leases,
             gate=gate,
             stopping=stopping,
+            chores=(self.model_changes.load_all,),
         )
         self._closing.callback(work.close)
         return work
@@ -133,7 +155,7 @@ class Services:
             catalogue=self.catalogue,
             options=IngestOptions(
                 batch_size=settings.ingest_batch_size,
-                decode_threads=settings.decode_threads or os.cpu_count() or 1,
+                decode_threads=decode_threads(settings),
                 limits=self.image_limits,
             ),
             clock=self.clock,
@@ -141,9 +163,35 @@ class Services:
             observer=observer,
         )
 
+    def _make_reindexer(self) -> Reindexer:
+        return Reindexer(
+            index=self.own_index,
+            store=self.store,
+            ledger=self.ledger,
+            catalogue=self.catalogue,
+            write_set=self.write_set,
+            copier=Copier(index=self.own_index, store=self.store, points=self.points),
+            batch_size=self.settings.ingest_batch_size,
+            clock=self.clock,
+        )
+
+    def _open_source(self, spec: str) -> Source:
+        """What a job reads: photos from somewhere, or the images that are here."""
+        reindex = open_reindex(
+            spec,
+            index=self.own_index,
+            write_set=self.write_set,
+            current=self.catalogue.collection,
+        )
+        return reindex or open_source(parse_spec(spec), self.sources)
+
     def initialise(self) -> Target:
         """Create the first collection if there is none, and remember where its model came from."""
         target = self.catalogue.initialise()
+        try:
+            self.model_changes.load_all()
+        except PetsearchError as error:  # the current one serves; the chore tries again
+            log.warning("a model of the write set is not loaded", reason=error.detail)
         source = json.dumps({"spec": target.model.spec}).encode()
         self.store.put(object_keys.model_source(target.model.model_id), source)
         return target
@@ -199,7 +247,8 @@ def open_storage(settings: Settings) -> Iterator[Storage]:
         ledger = RedisLedger(client)
         dispatcher = _make_dispatcher(settings, ledger, CeleryQueue(celery_app))
         kept = Kept(index, store, RedisCopy(client), open_snapshots(settings, opened))
-        yield Storage(settings, index, store, ledger, dispatcher, _now, kept)
+        through = WriteThrough(index, WriteSet(RedisWriteSet(client)))
+        yield Storage(settings, through, store, ledger, dispatcher, _now, kept)
 
 
 def build_services(
@@ -226,8 +275,20 @@ def build_services(
         ledger, limiter = RedisLedger(client), _open_limiter(client, opened)
         celery_app = make_celery(broker_url)
         opened.callback(celery_app.close)
-        catalogue = Catalogue(index, embedder)
+        registry = Registry(store)
+        catalogue = Catalogue(index, embedder, spec_of=registry.spec_of)
         limits = image_limits(settings)
+        write_set_store = RedisWriteSet(client)
+        write_set = WriteSet(write_set_store, index.current)
+        pixels = StoredPixels(store, limits, threads=decode_threads(settings))
+        opened.callback(pixels.close)
+        points = PointMaker(embedder, pixels)
+        through = WriteThrough(
+            index,
+            write_set,
+            points=points,
+            model_of=lambda collection: catalogue.model(model_id_of(collection)),
+        )
         queue = CeleryQueue(celery_app)
         dispatcher = _make_dispatcher(settings, ledger, queue)
         sources = source_context(settings, store)
@@ -235,7 +296,7 @@ def build_services(
             store=store,
             ledger=ledger,
             dispatcher=dispatcher,
-            index=index,
+            index=through,
             catalogue=catalogue,
             sources=sources,
             clock=_now,
@@ -244,7 +305,8 @@ def build_services(
         return Services(
             settings=settings,
             embedder=embedder,
-            index=index,
+            index=through,
+            own_index=index,
             store=store,
             ledger=ledger,
             queue=queue,
@@ -264,11 +326,23 @@ def build_services(
             searcher=Searcher(
                 embedder=asked_before,
                 index=index,
-                catalogue=Catalogue(index, asked_before),
+                catalogue=Catalogue(index, asked_before, spec_of=registry.spec_of),
                 image_limits=limits,
                 max_query_characters=settings.limits.query_characters,
             ),
             duplicates=Duplicates(index=index, catalogue=catalogue),
+            write_set=write_set,
+            points=points,
+            model_changes=ModelChanges(
+                index=index,
+                embedder=embedder,
+                catalogue=catalogue,
+                registry=registry,
+                write_set_store=write_set_store,
+                ledger=ledger,
+                dispatcher=dispatcher,
+                clock=_now,
+            ),
             sources=sources,
             image_limits=limits,
             keys=_open_ring(client, opened),
@@ -276,6 +350,11 @@ def build_services(
             clock=_now,
             _closing=opened.pop_all(),
         )
+
+
+def decode_threads(settings: Settings) -> int:
+    """How many photos are decoded at a time."""
+    return settings.decode_threads or os.cpu_count() or 1
 
 
 def _open_ring(client: redis.Redis, opened: ExitStack) -> KeyRing:

@@ -1,8 +1,10 @@
 """Which collection and which model are current: the alias is the only truth about that."""
 
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from petsearch.errors import Conflict, Unavailable
+from petsearch.errors import ConfigurationError, Conflict, InvalidInput, NotFound, Unavailable
 from petsearch.model import ModelInfo
 from petsearch.ports import Embedder, Index
 
@@ -30,9 +32,13 @@ def model_id_of(collection: str) -> str:
 class Catalogue:
     """Resolves the alias, once per request."""
 
-    def __init__(self, index: Index, embedder: Embedder) -> None:
+    def __init__(
+        self, index: Index, embedder: Embedder, *, spec_of: Callable[[str], str] | None = None
+    ) -> None:
         self._index = index
         self._embedder = embedder
+        self._spec_of = spec_of
+        self._loading = threading.Lock()
 
     def initialise(self) -> Target:
         """Create the first collection for the embedder's default model, if there is none yet.
@@ -71,17 +77,34 @@ class Catalogue:
         return Target(collection, self.model(model_id_of(collection)))
 
     def model(self, model_id: str) -> ModelInfo:
-        """A model of the embedder. Asks the embedder only.
+        """A model, which the embedder loads if it can and has not.
 
         Raises:
-            Conflict: the embedder does not have it.
+            Conflict: the embedder neither has it nor can load it.
+            Unavailable: the embedder does not answer.
         """
-        loaded = self._embedder.models()
-        for model in loaded:
-            if model.model_id == model_id:
-                return model
-        names = ", ".join(model.model_id for model in loaded)
-        raise Conflict(
-            f"The photos are indexed with the model {model_id!r}, which is not loaded (loaded: "
-            f"{names}). Serve that model again, or start with a new data folder and ingest again."
+        found = self._loaded(model_id)
+        if found is None and self._spec_of is not None:
+            with self._loading:
+                found = self._loaded(model_id) or self._load(model_id, self._spec_of)
+        if found is None:
+            raise Conflict(self._missing(model_id))
+        return found
+
+    def _loaded(self, model_id: str) -> ModelInfo | None:
+        models = self._embedder.models()
+        return next((model for model in models if model.model_id == model_id), None)
+
+    def _load(self, model_id: str, spec_of: Callable[[str], str]) -> ModelInfo | None:
+        try:
+            model = self._embedder.load(spec_of(model_id))
+        except (NotFound, Conflict, ConfigurationError, InvalidInput) as error:
+            raise Conflict(f"{self._missing(model_id)} {error.detail}") from error
+        return model if model.model_id == model_id else None
+
+    def _missing(self, model_id: str) -> str:
+        names = ", ".join(model.model_id for model in self._embedder.models())
+        return (
+            f"The model {model_id!r}, with which photos are indexed, is not loaded (loaded: "
+            f"{names}). Publish it with petsearch publish, or serve it again."
         )

@@ -17,9 +17,10 @@ from petsearch.dispatching import Dispatcher
 from petsearch.errors import Conflict, NotFound, PetsearchError, Unavailable
 from petsearch.ingest import Ingestor
 from petsearch.leases import Lease, LeaseKeeper
-from petsearch.model import ItemStatus, Job
+from petsearch.model import ItemStatus, Job, JobKind
 from petsearch.observability import get_logger
 from petsearch.ports import Claim, JobLedger
+from petsearch.reindexing import Reindexer
 
 log = get_logger(__name__)
 
@@ -55,8 +56,10 @@ class ChunkWorker:
         leases: LeaseKeeper,
         stopping: threading.Event,
         clock: Callable[[], datetime],
+        reindexer: Reindexer | None = None,
     ) -> None:
         self._ingestor = ingestor
+        self._reindexer = reindexer
         self._ledger = ledger
         self._dispatcher = dispatcher
         self._gate = gate
@@ -105,15 +108,21 @@ class ChunkWorker:
         return False
 
     def _run_once(self, held: _Held) -> bool:
-        ended = self._ingestor.ingest_chunk(
+        ended = self._run_chunk(held, lambda: self._should_stop(held))
+        self._gate.succeeded()
+        return ended
+
+    def _run_chunk(self, held: _Held, should_stop: Callable[[], bool]) -> bool:
+        if held.job.kind is JobKind.REINDEX:
+            assert self._reindexer is not None, "whoever opens reindex jobs runs them"
+            return self._reindexer.run_chunk(held.job, held.chunk_no, should_stop)
+        return self._ingestor.ingest_chunk(
             held.job,
             held.chunk_no,
-            should_stop=lambda: self._should_stop(held),
+            should_stop=should_stop,
             one_by_one=held.is_careful,
             tries=held.tries,
         )
-        self._gate.succeeded()
-        return ended
 
     def _wait(self, held: _Held, error: PetsearchError) -> None:
         held.failures += 1

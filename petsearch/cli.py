@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from petsearch import cli_jobs, cli_keys
+from petsearch import cli_jobs, cli_keys, cli_models
 from petsearch.cli_ingest import IngestCommand, check_file
 from petsearch.cli_ingest import ingest as run_ingest
 from petsearch.cli_output import (
@@ -36,6 +36,7 @@ app = typer.Typer(
 )
 app.add_typer(cli_jobs.app, name="jobs")
 app.add_typer(cli_keys.app, name="keys")
+cli_models.register(app)
 
 
 def main() -> None:

@@ -263,6 +263,27 @@ class Client:
             if cursor is None:
                 return
 
+    def models(self) -> list[JsonDict]:
+        """Models that are published, loaded or have a collection; the current one first."""
+        items: list[JsonDict] = self._call("GET", "/v1/models")["items"]
+        return items
+
+    def reindex(self, model_id: str) -> JsonDict:
+        """Build the collection of a published model; the job that does it."""
+        return self._call("POST", "/v1/reindex", json={"model_id": model_id})
+
+    def promote(self, model_id: str) -> JsonDict:
+        """Let a model serve whose reindex has ended, if it passes the gate."""
+        return self._call("POST", f"/v1/models/{model_id}/promote")
+
+    def rollback(self) -> JsonDict:
+        """Let the model serve again that did before."""
+        return self._call("POST", "/v1/models/rollback")
+
+    def drop_collection(self, model_id: str) -> None:
+        """Give up the collection of a model that does not serve."""
+        self._send("DELETE", f"/v1/models/{model_id}/collection")
+
     def list_keys(self) -> list[JsonDict]:
         """All API keys, without their secrets; for the scope admin."""
         items: list[JsonDict] = self._call("GET", "/v1/keys")["items"]

@@ -92,6 +92,14 @@ class CachingEmbedder:
         """See `Embedder.embed_pixels`."""
         return self._embedder.embed_pixels(pixels, model_id=model_id, priority=priority)
 
+    def load(self, spec: str) -> ModelInfo:
+        """See `Embedder.load`."""
+        return self._embedder.load(spec)
+
+    def unload(self, model_id: str) -> None:
+        """See `Embedder.unload`."""
+        self._embedder.unload(model_id)
+
     def close(self) -> None:
         """Forget everything."""
         with self._changing:

@@ -351,6 +351,15 @@ class QueueName(StrEnum):
     BULK = "ingest.bulk"
 
 
+class JobKind(StrEnum):
+    """What a job's items are."""
+
+    INGEST = "ingest"
+    """Photos that come in."""
+    REINDEX = "reindex"
+    """Images that are here already, for the collection of another model."""
+
+
 class OnDuplicate(StrEnum):
     """What is done with what is said about a photo that is here already."""
 
@@ -375,6 +384,7 @@ class NewJob:
     spec: str | None = None
     """JSON of a source that the server reads itself; None if a client adds the items."""
     on_duplicate: OnDuplicate = OnDuplicate.MERGE
+    kind: JobKind = JobKind.INGEST
 
 
 @dataclass(frozen=True)
@@ -406,6 +416,7 @@ class Job:
     """Grows with every change: what a listener has seen."""
     first_retry: int | None = None
     """The first chunk that tries failed items again; those after it do so, too."""
+    kind: JobKind = JobKind.INGEST
 
     @property
     def done(self) -> int:

@@ -11,6 +11,8 @@ TOMBSTONES = "tombstones/"
 STAGING = "staging/"
 RESTORES = "restores/"
 """Below it a restore notes what it is at, so that it can go on after it was cut off."""
+MODELS = "models/"
+"""Published models, and notes of where others came from."""
 _NO_NAMES = frozenset(("", ".", ".."))
 
 
@@ -111,4 +113,14 @@ def restore(backup: str) -> str:
 
 def model_source(model_id: str) -> str:
     """From where a model that serves this store was loaded."""
-    return f"models/{model_id}/source.json"
+    return f"{MODELS}{model_id}/source.json"
+
+
+def model_file(model_id: str, name: str) -> str:
+    """A file of a published model's folder."""
+    return f"{MODELS}{model_id}/{name}"
+
+
+def model_manifest(model_id: str) -> str:
+    """Is there when all files of a published model are."""
+    return f"{MODELS}{model_id}/manifest.json"

@@ -1,6 +1,5 @@
 """Opens what the addresses of the settings name: each kind of address has its adapter."""
 
-import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -9,10 +8,9 @@ from typing import Literal
 
 import redis
 
-from petsearch import object_keys
 from petsearch.adapters import http_embedder
 from petsearch.adapters.filesystem_store import FilesystemStore
-from petsearch.adapters.model_sources import ModelSource, resolve_model
+from petsearch.adapters.model_sources import ModelSource, published_source, resolve_model
 from petsearch.adapters.private_redis import PrivateRedis
 from petsearch.adapters.url_fetcher import UrlFetcher
 from petsearch.backup_format import Place
@@ -24,6 +22,7 @@ from petsearch.images import ImageLimits
 from petsearch.observability import get_logger
 from petsearch.ports import ClipModel, Embedder, Index, ObjectStore, Snapshots
 from petsearch.process_tuning import tune_process
+from petsearch.registry import SPEC_KIND, Registry
 from petsearch.settings import Settings
 from petsearch.sources.spec import SourceContext
 
@@ -74,7 +73,7 @@ def load_embedder(settings: Settings, observer: BatchObserver | None = None) -> 
         ConfigurationError: no model is named, or it cannot be had.
     """
     settings.require("model")
-    return _load_embedder(settings.model, observer)
+    return _load_embedder(settings.model, _Sources(settings, None), observer)
 
 
 def open_store(settings: Settings) -> ObjectStore:
@@ -170,42 +169,64 @@ def open_embedder(settings: Settings, index: Index, store: ObjectStore) -> Embed
     if url != "local:":
         raise _unknown_address("EMBEDDER_URL", url, "http://<host>:<port>, local:")
     settings.require("model")
-    return _load_embedder(_model_to_serve(settings.model, index, store))
+    spec = _model_to_serve(settings.model, index, Registry(store))
+    return _load_embedder(spec, _Sources(settings, store))
 
 
-def _load_embedder(spec: str, observer: BatchObserver | None = None) -> BatchingEmbedder:
+class _Sources:
+    """Resolves addresses of models; the object store is opened for a published one alone."""
+
+    def __init__(self, settings: Settings, store: ObjectStore | None) -> None:
+        self._settings = settings
+        self._store = store
+
+    def resolve(self, spec: str) -> ModelSource:
+        """See `resolve_model`; `s3:<model_id>` is a published model."""
+        kind, _, model_id = spec.partition(":")
+        if kind != SPEC_KIND or not model_id:
+            return resolve_model(spec)
+        if self._store is None:
+            self._settings.require("store_url")
+            self._store = open_store(self._settings)
+        cache = self._settings.model_cache.expanduser()
+        return published_source(Registry(self._store).fetch(model_id, cache), model_id)
+
+
+def _load_embedder(
+    spec: str, sources: _Sources, observer: BatchObserver | None = None
+) -> BatchingEmbedder:
     tune_process()
     with _extra("embedder"):
         # A wrong address is said before the libraries below are loaded, which takes seconds.
-        source = resolve_model(spec)
+        source = sources.resolve(spec)
         from petsearch.adapters.open_clip_model import load_model
 
     def load_apart(wanted: ModelSource | str) -> ClipModel:
         # In a thread that ends: each thread that runs torch keeps OpenMP threads of its own, and
         # with more of them than cores all wait by sleeping: a query took 20 ms instead of 13.
+        resolved = sources.resolve(wanted) if isinstance(wanted, str) else wanted
         with ThreadPoolExecutor(1, thread_name_prefix="load") as passing:
-            return passing.submit(load_model, wanted).result()
+            return passing.submit(load_model, resolved).result()
 
     model = load_apart(source)
     options = BatchingOptions.of_device(model.info.device)
     return BatchingEmbedder(model, options, load=load_apart, observer=observer)
 
 
-def _model_to_serve(wanted: str, index: Index, store: ObjectStore) -> str:
+def _model_to_serve(wanted: str, index: Index, registry: Registry) -> str:
     """The model the photos are indexed with; `wanted` only decides the first one."""
     collection = index.current()
     if collection is None:
         return wanted
     try:
-        source = store.get(object_keys.model_source(model_id_of(collection)))
+        serving = registry.spec_of(model_id_of(collection))
     except NotFound:
         return wanted
-    serving = str(json.loads(source)["spec"])
     if _same_model(wanted, serving):
         return serving
     log.warning(
-        "this data was indexed with another model, which goes on serving; "
-        "to use the wanted one, start with a new --data-dir and ingest again",
+        "this data was indexed with another model, which goes on serving; to use the wanted one: "
+        "petsearch publish, petsearch reindex --model, petsearch promote",
         serving=serving,
         wanted=wanted,
     )

@@ -95,6 +95,21 @@ class Embedder(Protocol):
             Overloaded: too much is queued already.
         """
 
+    def load(self, spec: str) -> ModelInfo:
+        """Load one more model; the others serve meanwhile. One that is loaded is left as it is.
+
+        Raises:
+            Conflict: as many models as can be are loaded, or another one is being loaded.
+            ConfigurationError, InvalidInput: there is no such model.
+        """
+
+    def unload(self, model_id: str) -> None:
+        """Let go of a model.
+
+        Raises:
+            Conflict: it is not loaded, or it is the only one.
+        """
+
     def close(self) -> None:
         """Finish what is queued and release the device."""
 
@@ -115,7 +130,11 @@ class Index(Protocol):
         """Insert points whose ids are absent, leave the others untouched; durable on return."""
 
     def replace_records(self, collection: str, records: Sequence[ImageRecord]) -> None:
-        """Replace the payloads of existing points; their embeddings stay. Durable on return."""
+        """Replace the payloads of existing points; their embeddings stay. Durable on return.
+
+        Raises:
+            NotFound: one of the points does not exist (any more).
+        """
 
     def get(self, collection: str, image_ids: Sequence[str]) -> dict[str, ImageRecord]:
         """The records of those of `image_ids` that exist."""
@@ -138,8 +157,12 @@ class Index(Protocol):
         limit: int,
         filters: Filters,
         min_score: float | None = None,
+        exact: bool = False,
     ) -> list[Hit]:
         """The `limit` nearest points by cosine, best first.
+
+        Args:
+            exact: look at every point, whatever that takes.
 
         Raises:
             NotFound: there is no such collection.
@@ -165,6 +188,11 @@ class Index(Protocol):
         Fewer than `limit` are the end. A point inserted or deleted meanwhile may be missed.
         """
 
+    def list_versions(
+        self, collection: str, *, after: str | None, limit: int
+    ) -> list[tuple[str, datetime]]:
+        """As `list_ids`, each with when its record was last changed."""
+
     def count(self, collection: str, filters: Filters) -> int:
         """How many points satisfy `filters`."""
 
@@ -173,6 +201,13 @@ class Index(Protocol):
 
     def delete(self, collection: str, image_ids: Sequence[str]) -> None:
         """Delete points; absent ones are ignored."""
+
+    def delete_collection(self, collection: str) -> None:
+        """Delete a collection with all its points; an absent one is ignored.
+
+        Raises:
+            Conflict: it is the current one.
+        """
 
     def ping(self) -> None:
         """Return if the index answers, raise `Unavailable` otherwise."""
@@ -360,6 +395,9 @@ class JobLedger(Protocol):
         Raises:
             NotFound: there is no such job.
         """
+
+    def spec(self, job_id: str) -> str | None:
+        """The JSON of the source that a job reads; None if clients add its items."""
 
     def newest(self, limit: int) -> list[Job]:
         """Jobs, newest first."""
@@ -551,6 +589,50 @@ class KeyStore(Protocol):
 
     def close_session(self, token_hash: str) -> None:
         """End a session; one that has ended is ignored."""
+
+
+@dataclass(frozen=True)
+class WriteSetState:
+    """Which collections are written, beside the current one."""
+
+    epoch: int = 0
+    """Grows with every change of `collections`."""
+    collections: tuple[str, ...] = ()
+    previous: str | None = None
+    """The collection that was current before the current one was promoted."""
+    moved_at: datetime | None = None
+    """When the alias was last moved."""
+
+
+class WriteSetStore(Protocol):
+    """Keeps the write set and who writes. All processes share it; every change is atomic."""
+
+    def read(self) -> WriteSetState:
+        """The state; an empty one where nothing was ever kept."""
+
+    def change(self, add: Sequence[str], remove: Sequence[str]) -> WriteSetState:
+        """Add and remove collections; the epoch grows if that changes anything."""
+
+    def note_move(self, previous: str | None, now: datetime) -> None:
+        """Remember what the alias pointed to before it was moved, if one may go back to it."""
+
+    def begin_write(self, token: str, lease_s: float) -> WriteSetState | None:
+        """Count a writer in for `lease_s` seconds at most; None while writers are held."""
+
+    def end_write(self, token: str) -> int:
+        """Count a writer out; the epoch by now."""
+
+    def count_writers(self, before_epoch: int) -> int:
+        """How many writers that began in an earlier epoch have neither ended nor lapsed."""
+
+    def hold_writers(self, holder: str, for_s: float) -> bool:
+        """Let nobody begin to write for so long; False if somebody else holds them."""
+
+    def holds_writers(self, holder: str) -> bool:
+        """Whether `holder` still does."""
+
+    def release_writers(self, holder: str) -> None:
+        """Let them begin again."""
 
 
 @dataclass(frozen=True)

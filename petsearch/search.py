@@ -5,7 +5,7 @@ from typing import Literal
 
 from petsearch import ranked_pages
 from petsearch.catalogue import Catalogue, Target
-from petsearch.errors import InvalidInput, NotFound, TooLarge, unknown_choice
+from petsearch.errors import Conflict, InvalidInput, NotFound, TooLarge, unknown_choice
 from petsearch.images import ImageLimits
 from petsearch.model import (
     Filters,
@@ -78,6 +78,16 @@ class Searcher:
             Conflict: the cursor is of another model.
         """
         target = self._catalogue.current()
+        try:
+            return self._search(query, options, target)
+        except (NotFound, Conflict):
+            # The collection or its model may be gone since it was resolved: once more, then.
+            again = self._catalogue.current()
+            if again.collection == target.collection:
+                raise
+            return self._search(query, options, again)
+
+    def _search(self, query: Query, options: SearchOptions, target: Target) -> SearchResult:
         asked = self._with_checked_texts(query)
         walk = ranked_pages.resume(options.cursor, target.model.model_id, digest_of(asked, options))
         searched = spelled(asked, target.model.labels)

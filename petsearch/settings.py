@@ -15,7 +15,7 @@ _HINTS = {
     "index_url": "http://qdrant:6333, or edge:<dir> for Qdrant Edge in this process",
     "store_url": "s3+http://minio:9000/petsearch, or file:<dir>",
     "redis_url": "redis://redis:6379/0, or local:<dir> for a private redis-server",
-    "model": "hub:<arch>/<tag>, dir:<path> or sample",
+    "model": "hub:<arch>/<tag>, dir:<path>, s3:<model_id> of a published model, or sample",
     "s3_access_key": "the name of an account of the object store",
     "s3_secret_key": "the password of that account",
 }
@@ -76,6 +76,8 @@ class Settings(BaseSettings):
     ingest_batch_size: int = Field(16, gt=0, description="photos embedded at a time")
     metrics_port: int = Field(0, ge=0, le=65535, description="of a worker or the API; 0: none")
     drain_s: float = Field(5.0, ge=0, description="between SIGTERM and the end of API, embedder")
+    model_cache: Path = Path("~/.cache/petsearch/models")
+    """Where published models are brought to from an object store elsewhere."""
     cached_query_texts: int = Field(10_000, gt=0, description="query embeddings kept in memory")
     log_level: str = "INFO"
     log_json: bool = False

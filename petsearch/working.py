@@ -1,6 +1,7 @@
 """Everything a worker process runs, and the chores it does beside the queue."""
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from petsearch.chunk_worker import ChunkWorker
@@ -30,6 +31,8 @@ class Work:
     leases: LeaseKeeper
     gate: DependencyGate
     stopping: threading.Event
+    chores: tuple[Callable[[], None], ...] = ()
+    """What else is to be done every now and then."""
     _sweeper: threading.Thread | None = None
 
     def discard(self, job_id: str) -> None:
@@ -55,7 +58,8 @@ class Work:
 
     def _sweep(self) -> None:
         while not self.stopping.wait(self.leases.lease_s / _SWEEPS_PER_LEASE):
-            try:
-                self.dispatcher.sweep()
-            except PetsearchError as error:
-                log.debug("lost work cannot be looked for now", reason=error.detail)
+            for chore in (self.dispatcher.sweep, *self.chores):
+                try:
+                    chore()
+                except PetsearchError as error:
+                    log.debug("a chore cannot be done now", reason=error.detail)

@@ -30,6 +30,8 @@ _CONNECT_S = 2.0
 _QUERY_S = 15.0
 _INGEST_S = 120.0
 """A batch of bulk work may wait behind others of its kind, and behind every query."""
+_LOAD_S = 600.0
+"""A model may have to be fetched first."""
 _MODELS_FRESH_S = 10.0
 
 
@@ -107,6 +109,23 @@ class HttpEmbedder:
                 timeout=_timeout_of(priority),
             )
         return self._embeddings(response)
+
+    def load(self, spec: str) -> ModelInfo:
+        """See `Embedder.load`. Of several embedders behind one address one is asked."""
+        with _translated():
+            response = self._client.post(
+                "/v1/models", json={"spec": spec}, timeout=_timeout(_LOAD_S)
+            )
+        self._known = None
+        _check(response)
+        return _model_from(response.json())
+
+    def unload(self, model_id: str) -> None:
+        """See `Embedder.unload`."""
+        with _translated():
+            response = self._client.delete(f"/v1/models/{model_id}", timeout=_timeout(_QUERY_S))
+        self._known = None
+        _check(response)
 
     def close(self) -> None:
         """Close the connections."""

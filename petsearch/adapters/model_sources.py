@@ -61,8 +61,21 @@ def resolve_model(spec: str) -> ModelSource:
         return _hub_source(spec, rest)
     raise ConfigurationError(
         f"PETSEARCH_MODEL (--model) is {spec!r}. "
-        "Give hub:<arch>/<tag> (hub:ViT-B-32/openai), dir:<open_clip folder> or sample."
+        "Give hub:<arch>/<tag> (hub:ViT-B-32/openai), dir:<open_clip folder>, s3:<model_id> of a "
+        "published model, or sample."
     )
+
+
+def published_source(path: Path, model_id: str) -> ModelSource:
+    """A published model that lies in a folder on this machine.
+
+    Raises:
+        ConfigurationError: the folder holds another model, or none.
+    """
+    source = _folder_source(f"s3:{model_id}", path, name=model_id.rpartition("-")[0])
+    if source.model_id() != model_id:
+        raise ConfigurationError(f"{path} does not hold {model_id} but {source.model_id()}.")
+    return source
 
 
 def _folder_source(spec: str, path: Path, *, name: str) -> ModelSource:

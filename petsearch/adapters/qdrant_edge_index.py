@@ -9,6 +9,7 @@ import shutil
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +23,19 @@ from petsearch.adapters.qdrant_payload import (
     INTEGER_FIELDS,
     KEYWORD_FIELDS,
     LOCATION_FIELD,
+    VERSION_FIELD,
     from_payload,
     to_payload,
+    version_from,
 )
-from petsearch.errors import ConfigurationError, InvalidInput, NotFound, StorageFull, Unavailable
+from petsearch.errors import (
+    ConfigurationError,
+    Conflict,
+    InvalidInput,
+    NotFound,
+    StorageFull,
+    Unavailable,
+)
 from petsearch.model import Embedding, Filters, Hit, ImageRecord, Point, SortBy
 
 _POINTER = "current"
@@ -141,6 +151,7 @@ class QdrantEdgeIndex:
         limit: int,
         filters: Filters,
         min_score: float | None = None,
+        exact: bool = False,  # noqa: ARG002  # it always is
     ) -> list[Hit]:
         """See `Index.search`."""
         request = edge.QueryRequest(
@@ -184,6 +195,16 @@ class QdrantEdgeIndex:
             found, _ = self._shard(collection).scroll(request)
         return [str(r.id) for r in found if str(r.id) != after][:limit]
 
+    def list_versions(
+        self, collection: str, *, after: str | None, limit: int
+    ) -> list[tuple[str, datetime]]:
+        """See `Index.list_versions`."""
+        request = edge.ScrollRequest(offset=after, limit=limit + 1, with_payload=[VERSION_FIELD])
+        with _translated():
+            found, _ = self._shard(collection).scroll(request)
+        versions = [(str(r.id), version_from(r.payload or {})) for r in found]
+        return [version for version in versions if version[0] != after][:limit]
+
     def count(self, collection: str, filters: Filters) -> int:
         """See `Index.count`."""
         with _translated():
@@ -203,6 +224,22 @@ class QdrantEdgeIndex:
         """See `Index.delete`."""
         with _translated():
             self._shard(collection).update(edge.UpdateOperation.delete_points(list(image_ids)))
+
+    def delete_collection(self, collection: str) -> None:
+        """See `Index.delete_collection`. Whoever still searches there must have ended."""
+        if collection == self._current:
+            raise Conflict(f"The collection {collection!r} is the current one.")
+        path, leaving = self._path(collection), self._folder / f".leaving-{collection}"
+        with self._opening:
+            shard = self._shards.pop(collection, None)
+            if path.exists():
+                # By one step, so that a crash leaves no half-deleted collection.
+                _remove_tree(leaving)
+                path.rename(leaving)
+            if shard is not None:
+                with _translated():
+                    shard.close()
+            _remove_tree(leaving)
 
     def ping(self) -> None:
         """See `Index.ping`."""
@@ -284,6 +321,8 @@ def _translated() -> Iterator[None]:
         raise
     except Exception as error:  # Edge names no class of its own
         message = str(error)
+        if "No point with id" in message:
+            raise NotFound(f"{message}.") from error
         if "WouldBlock" in message:
             raise ConfigurationError("The index folder is open in another process.") from error
         if "No space left" in message or "os error 28" in message:

@@ -1,6 +1,7 @@
 """The index on a Qdrant server: a collection per model, and an alias that names the current one."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -10,8 +11,13 @@ from petsearch.adapters.newest_cursor import read_cursor, write_cursor
 from petsearch.adapters.qdrant_collection import CollectionOptions, create_collection
 from petsearch.adapters.qdrant_errors import translated
 from petsearch.adapters.qdrant_filters import to_filter
-from petsearch.adapters.qdrant_payload import from_payload, to_payload
-from petsearch.errors import NotFound
+from petsearch.adapters.qdrant_payload import (
+    VERSION_FIELD,
+    from_payload,
+    to_payload,
+    version_from,
+)
+from petsearch.errors import Conflict, NotFound
 from petsearch.model import Embedding, Filters, Hit, ImageRecord, Point, SortBy
 
 _ALIAS = "pets"
@@ -151,15 +157,17 @@ class QdrantIndex:
         limit: int,
         filters: Filters,
         min_score: float | None = None,
+        exact: bool = False,
     ) -> list[Hit]:
         """See `Index.search`."""
+        wide = self._options.search_params
         with translated():
             found = self._client.query_points(
                 collection,
                 query=embedding.tolist(),
                 limit=limit,
                 query_filter=to_filter(filters),
-                search_params=self._options.search_params,
+                search_params=models.SearchParams(exact=True) if exact else wide,
                 score_threshold=min_score,
                 with_payload=True,
             ).points
@@ -203,6 +211,21 @@ class QdrantIndex:
             )
         return [str(r.id) for r in found if str(r.id) != after][:limit]
 
+    def list_versions(
+        self, collection: str, *, after: str | None, limit: int
+    ) -> list[tuple[str, datetime]]:
+        """See `Index.list_versions`."""
+        with translated():
+            found, _ = self._client.scroll(
+                collection,
+                offset=after,
+                limit=limit + 1,
+                with_payload=[VERSION_FIELD],
+                consistency=self._options.consistency,
+            )
+        versions = [(str(r.id), version_from(r.payload or {})) for r in found]
+        return [version for version in versions if version[0] != after][:limit]
+
     def count(self, collection: str, filters: Filters) -> int:
         """See `Index.count`."""
         with translated():
@@ -227,6 +250,14 @@ class QdrantIndex:
             self._client.delete(
                 collection, list(image_ids), wait=True, ordering=self._options.ordering
             )
+
+    def delete_collection(self, collection: str) -> None:
+        """See `Index.delete_collection`."""
+        if collection == self.current():
+            raise Conflict(f"The collection {collection!r} is the current one.")
+        if self._exists(collection):
+            with translated():
+                self._client.delete_collection(collection)
 
     def ping(self) -> None:
         """See `Index.ping`."""

@@ -36,6 +36,15 @@ LOCATION_FIELD = "location"
 """The payload field with a geo index: `{lat, lon}` or null."""
 
 
+VERSION_FIELD = "updated_at"
+"""The payload field that changes with every change of a record."""
+
+
+def version_from(payload: JsonDict) -> datetime:
+    """When the record was last changed."""
+    return datetime.fromisoformat(payload[VERSION_FIELD])
+
+
 def to_payload(record: ImageRecord) -> JsonDict:
     """A JSON object; `breed` and `species` hold what is shown, label or prediction."""
     said = record.metadata

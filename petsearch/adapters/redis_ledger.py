@@ -10,7 +10,7 @@ import redis
 
 from petsearch.adapters import ledger_scripts
 from petsearch.errors import Conflict, NotFound, StorageFull, Unavailable
-from petsearch.model import ItemStatus, Job, NewJob, OnDuplicate, QueueName
+from petsearch.model import ItemStatus, Job, JobKind, NewJob, OnDuplicate, QueueName
 from petsearch.ports import ChunkSlot, Claim, ClaimedChunk, Enumeration, KeptAnswer, OverdueChunks
 
 _PREFIX = "petsearch:"
@@ -42,6 +42,7 @@ class RedisLedger:
             "created_at": job.created_at.isoformat(),
             "queue": job.queue.value,
             "on_duplicate": job.on_duplicate.value,
+            "kind": job.kind.value,
             "sealed": "0",
             "total": 0,
             "done": 0,
@@ -62,6 +63,11 @@ class RedisLedger:
         if not found:
             raise NotFound(f"There is no job {job_id!r}.")
         return found[0]
+
+    def spec(self, job_id: str) -> str | None:
+        """See `JobLedger.spec`."""
+        with _translated():
+            return cast(str | None, self._redis.hget(_job(job_id), "spec"))
 
     def newest(self, limit: int) -> list[Job]:
         """See `JobLedger.newest`."""
@@ -343,6 +349,8 @@ def _to_job(job_id: str, fields: Mapping[str, str], samples: Sequence[str]) -> J
         rate_per_s=None if finished_at else _rate(samples),
         version=int(fields.get("version", 0)),
         first_retry=int(fields["first_retry"]) if "first_retry" in fields else None,
+        # Jobs of earlier versions say no kind.
+        kind=JobKind(fields.get("kind", JobKind.INGEST)),
     )
 
 

@@ -23,6 +23,7 @@ from services.api.routes import (
     job_events,
     jobs,
     keys,
+    models,
     search,
     session,
     status,
@@ -35,7 +36,7 @@ from services.http.problems import add_problem_handlers, problem, request_id_of
 
 _ROUTES = (
     *(search, images, uploads, image_files, duplicates, jobs, job_events),
-    *(keys, session, status, ancestor),
+    *(keys, models, session, status, ancestor),
 )
 
 _CORS_METHODS = ("GET", "POST", "PATCH", "DELETE")

@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from petsearch.model import ItemStatus, Job, JobState, OnDuplicate, Outcome
+from petsearch.model import ItemStatus, Job, JobKind, JobState, OnDuplicate, Outcome
 from petsearch.photo_metadata import Count, PhotoMetadata, ShortText
 from petsearch.sources.spec import SourceSpec
 
@@ -27,6 +27,7 @@ class JobBody(BaseModel):
     """A job. `done` counts items that were accounted, whatever became of them."""
 
     job_id: str
+    kind: JobKind = Field(JobKind.INGEST, description="reindex: its items are images, not photos.")
     source: str
     state: JobState
     created_at: datetime
@@ -46,6 +47,7 @@ class JobBody(BaseModel):
         """From a job."""
         return cls(
             job_id=job.job_id,
+            kind=job.kind,
             source=job.source,
             state=job.state,
             created_at=job.created_at,

@@ -43,7 +43,9 @@ class ModelToLoad(BaseModel):
     """Which model to load beside the current one."""
 
     spec: str = Field(
-        min_length=1, max_length=1000, description="hub:<arch>/<tag>, dir:<folder> or sample"
+        min_length=1,
+        max_length=1000,
+        description="hub:<arch>/<tag>, dir:<folder>, s3:<model_id>, sample",
     )
 
 

@@ -20,7 +20,7 @@ from petsearch.adapters import qdrant_index
 from petsearch.adapters.qdrant_edge_index import QdrantEdgeIndex
 from petsearch.adapters.qdrant_errors import translated
 from petsearch.adapters.qdrant_index import QdrantIndex
-from petsearch.errors import InvalidInput, NotFound, Unavailable
+from petsearch.errors import Conflict, InvalidInput, NotFound, Unavailable
 from petsearch.model import Filters, ItemRef, Near, Point, TimeRange
 from petsearch.ports import Index
 from tests.contract.real_servers import where_set
@@ -340,6 +340,62 @@ def test_the_alias_of_a_folder_is_known_when_it_is_opened_again(tmp_path: Path) 
     again = QdrantEdgeIndex(tmp_path)
     assert again.current() == PETS
     again.close()
+
+
+def test_an_exact_search_finds_what_any_search_does(index: Index) -> None:
+    index.insert(PETS, [point(number) for number in range(6)])
+    exact, found = (
+        index.search(PETS, embedding(0.25), limit=4, filters=ALL, exact=is_exact)
+        for is_exact in (True, False)
+    )
+    assert [hit.record for hit in exact] == [hit.record for hit in found]
+
+
+@pytest.mark.parametrize("count", [0, 1, 6, 7])
+def test_versions_are_walked_in_the_order_of_ids(index: Index, count: int) -> None:
+    index.insert(PETS, [point(number) for number in range(count)])
+    changed = datetime(2026, 2, 1, tzinfo=UTC)
+    if count:
+        index.replace_records(PETS, [replace(record(0), updated_at=changed)])
+    walked: list[tuple[str, datetime]] = []
+    while page := index.list_versions(PETS, after=walked[-1][0] if walked else None, limit=3):
+        walked += page
+    times = {record(n).image_id: record(n).updated_at for n in range(count)}
+    if count:
+        times[record(0).image_id] = changed
+    assert walked == sorted(times.items())
+
+
+def test_replacing_what_is_not_there_is_said(index: Index) -> None:
+    index.insert(PETS, [point(1)])
+    with pytest.raises((NotFound, KeyError)):  # the client's local mode raises the latter
+        index.replace_records(PETS, [record(2)])
+    assert index.count(PETS, ALL) == 1
+
+
+def test_a_collection_goes_with_its_points_and_the_current_one_stays(index: Index) -> None:
+    index.create_collection("pets-model-1", DIM)
+    index.insert("pets-model-1", [point(1)])
+    index.insert(PETS, [point(2)])
+    for _ in range(2):
+        index.delete_collection("pets-model-1")
+    with pytest.raises(NotFound):
+        index.count("pets-model-1", ALL)
+    with pytest.raises(Conflict, match="current"):
+        index.delete_collection(PETS)
+    assert index.count(PETS, ALL) == 1
+    index.create_collection("pets-model-1", DIM)
+    assert index.count("pets-model-1", ALL) == 0
+
+
+def test_two_collections_share_nothing(index: Index) -> None:
+    index.create_collection("pets-model-1", DIM)
+    index.insert(PETS, [point(1, angle=0.2)])
+    index.insert("pets-model-1", [point(1, angle=0.9, species="dog")])
+    index.delete(PETS, [record(1).image_id])
+    assert index.count("pets-model-1", Filters(species="dog")) == 1
+    found = index.get_embedding("pets-model-1", record(1).image_id)
+    assert np.allclose(found, embedding(0.9), atol=1e-6)
 
 
 def test_creating_a_collection_again_keeps_what_is_in_it(index: Index) -> None:

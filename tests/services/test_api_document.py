@@ -91,6 +91,10 @@ def examples(document: JsonDict) -> Iterator[tuple[str, str, JsonDict]]:
             yield method, path, {"params": params}
 
 
+NAMES_WHAT_IS_NOT_HERE = {"/v1/reindex"}
+"""An example can only name a model that nobody published; test_model_change.py has one."""
+
+
 def test_its_own_examples_are_answered(
     client: Client, http: httpx.Client, document: JsonDict
 ) -> None:
@@ -100,7 +104,8 @@ def test_its_own_examples_are_answered(
             "{job_id}", client.open_job("example")["job_id"]
         )
         answer = http.request(method, address, **arguments)
-        assert answer.is_success, (method, path, arguments, answer.text)
+        is_fine = answer.is_success or path in NAMES_WHAT_IS_NOT_HERE
+        assert is_fine, (method, path, arguments, answer.text)
         described = document["paths"][path][method]["responses"]
         assert str(answer.status_code) in described
         tried.add((method, path))
@@ -158,6 +163,7 @@ CALLED = (
     *("open_job", "read_source", "upload_source", "add_photos", "add_known", "seal_job"),
     *("change_image", "delete_image", "delete_images_of_animal"),
     *("control_job", "delete_job", "watch_job", "job", "jobs", "job_items"),
+    *("models", "reindex", "promote", "rollback", "drop_collection"),
 )
 
 
@@ -194,6 +200,12 @@ def call_everything(client: Client, folder: Path) -> None:
         client.read_source({"type": "s3", "bucket": "b"}, on_duplicate="keep")
     client.job(job_id)
     client.delete_job(job_id)
+    assert [model["current"] for model in client.models()] == [True]
+    for call in (client.reindex, client.promote, client.drop_collection):
+        with pytest.raises(PetsearchError, match="model"):
+            call("none-000000000000")
+    with pytest.raises(PetsearchError, match="no model to go back"):
+        client.rollback()
 
 
 def check_request(document: JsonDict, request: httpx.Request) -> None:

@@ -1,0 +1,166 @@
+"""Images of one collection in another, with the embeddings of the other one's model.
+
+Made so that whatever is deleted, changed or ingested meanwhile is right in both at the end: what
+was read is looked at again after it was written.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from petsearch import object_keys
+from petsearch.errors import NotFound
+from petsearch.model import ImageRecord, ModelInfo, Pixels, Point, Priority
+from petsearch.observability import get_logger
+from petsearch.ports import Embedder, Index, ObjectStore
+from petsearch.stored_pixels import StoredPixels
+from petsearch.zero_shot import BreedTagger
+
+log = get_logger(__name__)
+
+_MOST_ROUNDS = 20
+
+
+@dataclass(frozen=True)
+class Copied:
+    """What became of the images that were to be copied; the ids of each."""
+
+    copied: tuple[str, ...] = ()
+    there: tuple[str, ...] = ()
+    """Those that the other collection had before."""
+    gone: tuple[str, ...] = ()
+    """Those that were deleted meanwhile, or are being deleted."""
+    failed: dict[str, str] = field(default_factory=dict)
+    """Why, by id."""
+
+
+class PointMaker:
+    """Makes points for a model from records and stored originals."""
+
+    def __init__(self, embedder: Embedder, pixels: StoredPixels) -> None:
+        self._embedder = embedder
+        self._pixels = pixels
+        self._tagger = BreedTagger(embedder)
+
+    def make(
+        self, records: Sequence[ImageRecord], model: ModelInfo
+    ) -> tuple[list[Point], dict[str, str]]:
+        """Points with embeddings and predictions of `model`, and why the others have none.
+
+        Raises:
+            Unavailable, Conflict: the embedder does not answer, or does not hold the model.
+        """
+        read = self._pixels.read([record.image_id for record in records], model.pixel_spec)
+        pairs = list(zip(records, read, strict=True))
+        failed = {record.image_id: why for record, why in pairs if isinstance(why, str)}
+        good = [(record, found) for record, found in pairs if not isinstance(found, str)]
+        if not good:
+            return [], failed
+        return self._embed([r for r, _ in good], [p for _, p in good], model), failed
+
+    def _embed(
+        self, records: Sequence[ImageRecord], pixels: Sequence[Pixels], model: ModelInfo
+    ) -> list[Point]:
+        embeddings = self._embedder.embed_pixels(
+            np.stack(pixels), model_id=model.model_id, priority=Priority.INGEST
+        )
+        # A model without labels predicts nothing.
+        predictions = (
+            self._tagger.predict(model, embeddings) if model.labels else [None] * len(records)
+        )
+        return [
+            Point(replace(record, prediction=prediction, model_id=model.model_id), embedding)
+            for record, prediction, embedding in zip(records, predictions, embeddings, strict=True)
+        ]
+
+
+class Copier:
+    """Copies images from one collection to another. Safe to call from several threads.
+
+    Args:
+        index: is written to as it is; no write goes on to other collections.
+    """
+
+    def __init__(self, *, index: Index, store: ObjectStore, points: PointMaker) -> None:
+        self._index = index
+        self._store = store
+        self._points = points
+
+    def copy(self, source: str, target: str, model: ModelInfo, image_ids: Sequence[str]) -> Copied:
+        """Insert images that `target` lacks, embedded with its `model`."""
+        there = self._index.get(target, image_ids)
+        records = self._index.get(source, [i for i in image_ids if i not in there])
+        wanted = [record for record in records.values() if not self._is_deleted(record.image_id)]
+        points, failed = self._points.make(wanted, model)
+        # What was said about them may have changed since: it is read again, last.
+        fresh = self._index.get(source, [point.record.image_id for point in points])
+        made = [
+            Point(carried(fresh[p.record.image_id], p.record), p.embedding)
+            for p in points
+            if p.record.image_id in fresh
+        ]
+        self._index.insert(target, made)
+        self._withdraw_deleted(source, target, [point.record.image_id for point in made])
+        carry(self._index, source, target, [*there, *(p.record.image_id for p in made)])
+        copied = tuple(point.record.image_id for point in made)
+        known = {*there, *copied, *failed}
+        gone = tuple(image_id for image_id in image_ids if image_id not in known)
+        return Copied(copied, tuple(there), gone, failed)
+
+    def _withdraw_deleted(self, source: str, target: str, image_ids: Sequence[str]) -> None:
+        """A delete may have come between reading and inserting: it leaves one of these signs."""
+        still = self._index.get(source, image_ids)
+        gone = [i for i in image_ids if i not in still or self._is_deleted(i)]
+        if gone:
+            log.info("deleted while they were copied", count=len(gone))
+            self._index.delete(target, gone)
+
+    def _is_deleted(self, image_id: str) -> bool:
+        return exists(self._store, object_keys.tombstone(image_id))
+
+
+def carried(wanted: ImageRecord, there: ImageRecord) -> ImageRecord:
+    """The record `wanted` for the collection of `there`: what its model says stays."""
+    return replace(wanted, prediction=there.prediction, model_id=there.model_id)
+
+
+def carry(index: Index, source: str, target: str, image_ids: Sequence[str]) -> int:
+    """Make the records of `target` say what those of `source` do, until they do.
+
+    Whoever changes a record changes it in the current collection first, so the last one to look
+    finds what stays.
+
+    Returns:
+        How many were changed.
+    """
+    changed: set[str] = set()
+    waiting = list(image_ids)
+    for _ in range(_MOST_ROUNDS):
+        if not waiting:
+            break
+        wanted, there = index.get(source, waiting), index.get(target, waiting)
+        pairs = [(wanted[i], there[i]) for i in waiting if i in wanted and i in there]
+        stale = [carried(one, other) for one, other in pairs if carried(one, other) != other]
+        waiting = [record.image_id for record in stale]
+        if stale:
+            changed.update(waiting)
+            _replace(index, target, stale)
+    return len(changed)
+
+
+def _replace(index: Index, collection: str, records: Sequence[ImageRecord]) -> None:
+    try:
+        index.replace_records(collection, records)
+    except NotFound:
+        # One of them was deleted just now; the next round sees which.
+        log.debug("a record went while it was replaced")
+
+
+def exists(store: ObjectStore, key: str) -> bool:
+    """Whether the store holds an object."""
+    try:
+        store.stat(key)
+    except NotFound:
+        return False
+    return True

@@ -1,0 +1,80 @@
+"""The model card that is published with a model: what is known about it, in Markdown."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from petsearch.errors import ConfigurationError
+from petsearch.model import ModelInfo
+
+_CARD = """# {model_id}
+
+A CLIP of the architecture in open_clip_config.json. Embedding dimension {dim}, pictures of
+{width} x {height} pixels.
+
+- Names {labels} breeds ({species}).
+- Prompt templates: {templates}.
+- {calibration}
+
+{figures}
+
+    petsearch reindex --model {model_id}
+    petsearch promote {model_id}
+"""
+_METRICS = "metrics.json"
+
+
+def write_card(
+    path: Path, model_id: str, model: ModelInfo, files: Mapping[str, Path], *, of_training: Path
+) -> Path:
+    """Write MODEL_CARD.md of a model from its folder's files.
+
+    Args:
+        of_training: the card that training wrote, if it did; it follows.
+
+    Raises:
+        ConfigurationError: metrics.json is no JSON object.
+    """
+    species = sorted({label.species for label in model.labels})
+    card = _CARD.format(
+        model_id=model_id,
+        dim=model.dim,
+        width=model.pixel_spec.width,
+        height=model.pixel_spec.height,
+        labels=len(model.labels),
+        species=", ".join(species) or "none",
+        templates=", ".join(f"`{template}`" for template in model.prompt_templates),
+        calibration=_calibration(is_there="calibration.json" in files),
+        figures=_figures(files.get(_METRICS)),
+    )
+    if of_training.is_file():
+        card += f"\n---\n\n{of_training.read_text(encoding='utf-8')}"
+    path.write_text(card, encoding="utf-8")
+    return path
+
+
+def _calibration(*, is_there: bool) -> str:
+    if is_there:
+        return "Confidences are calibrated on held-out photos (calibration.json)."
+    return "Confidences are not calibrated: answers say null."
+
+
+def _figures(path: Path | None) -> str:
+    if path is None:
+        return "No figures were published with it."
+    try:
+        metrics = json.loads(path.read_text(encoding="utf-8"))
+        protocol, figures = str(metrics.get("protocol", "")), metrics.get("figures", metrics)
+        rows = [f"| {key} | {value:.4g} |" for key, value in _numbers(figures)]
+    except (ValueError, AttributeError) as error:
+        raise ConfigurationError(f"{path} is no JSON object of figures: {error}") from error
+    return "\n".join(["| figure | value |", "|---|---|", *rows, "", protocol]).rstrip()
+
+
+def _numbers(figures: Mapping[str, Any]) -> list[tuple[str, float]]:
+    return [
+        (name, float(value))
+        for name, value in figures.items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    ]

@@ -1,0 +1,281 @@
+"""The life of models in service: reindex for the next one, promote it, go back, drop the other.
+
+Nothing here touches what is searched but `promote` and `rollback`, and each does it in one step.
+"""
+
+import random
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from petsearch.catalogue import Catalogue, collection_of, model_id_of
+from petsearch.dispatching import Dispatcher
+from petsearch.errors import Conflict, NotFound
+from petsearch.gate import Check, check_counts, check_measured, check_recall
+from petsearch.model import Filters, Job, JobKind, NewJob
+from petsearch.observability import get_logger
+from petsearch.ports import Embedder, Index, JobLedger, WriteSetStore
+from petsearch.registry import METRICS, Registry
+from petsearch.reindex_source import ReindexSpec
+from petsearch.write_set import WriteSet
+
+log = get_logger(__name__)
+
+SEARCHES_END_S = 5.0
+"""A search that resolved the alias before it moved has ended by then."""
+_WRITERS_S = 10.0
+
+
+@dataclass(frozen=True)
+class ModelState:
+    """A model as it stands with this server."""
+
+    model_id: str
+    is_current: bool
+    is_published: bool
+    is_loaded: bool
+    is_previous: bool
+    """Whether a rollback leads to it."""
+    images: int | None
+    """In its collection; None where it has none."""
+    published_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Moved:
+    """The alias moved."""
+
+    model_id: str
+    previous: str | None
+    """The model that was current before."""
+    took_ms: float
+    checks: tuple[Check, ...] = ()
+
+
+class ModelChanges:
+    """Changes which model serves. Any process may call it.
+
+    Args:
+        index: without write-through: each collection is looked at as it is.
+        clock: the time now, with a time zone.
+        rng: draws the photos that are tried.
+    """
+
+    def __init__(
+        self,
+        *,
+        index: Index,
+        embedder: Embedder,
+        catalogue: Catalogue,
+        registry: Registry,
+        write_set_store: WriteSetStore,
+        ledger: JobLedger,
+        dispatcher: Dispatcher,
+        clock: Callable[[], datetime],
+        rng: random.Random | None = None,
+    ) -> None:
+        self._index = index
+        self._embedder = embedder
+        self._catalogue = catalogue
+        self._registry = registry
+        self._store = write_set_store
+        self._write_set = WriteSet(write_set_store)
+        self._ledger = ledger
+        self._dispatcher = dispatcher
+        self._clock = clock
+        self._rng = rng or random.Random()
+
+    def states(self) -> list[ModelState]:
+        """Every model that is published, loaded or has a collection; the current one first."""
+        current = self._catalogue.collection()
+        state = self._store.read()
+        published = {manifest.model_id: manifest for manifest in self._registry.all()}
+        loaded = {model.model_id for model in self._embedder.models()}
+        held = {model_id_of(name): name for name in (current, *state.collections)}
+        found = [
+            ModelState(
+                model_id=model_id,
+                is_current=held.get(model_id) == current,
+                is_published=model_id in published,
+                is_loaded=model_id in loaded,
+                is_previous=collection_of(model_id) == state.previous,
+                images=self._count(held.get(model_id)),
+                published_at=published[model_id].published_at if model_id in published else None,
+            )
+            for model_id in {*published, *loaded, *held}
+        ]
+        return sorted(found, key=lambda one: (not one.is_current, one.images is None, one.model_id))
+
+    def reindex(self, model_id: str) -> Job:
+        """Build the collection of another model, as a job. One that is under way is answered.
+
+        Raises:
+            NotFound: there is no such model.
+            Conflict: it is the current one, or a third one is in the write set.
+        """
+        current, wanted = self._catalogue.collection(), collection_of(model_id)
+        if wanted == current:
+            raise Conflict(f"The model {model_id!r} is the current one already.")
+        for name in self._store.read().collections:
+            if name not in (current, wanted):
+                other = model_id_of(name)
+                raise Conflict(
+                    f"The collection of {other!r} is still kept; drop it first: "
+                    f"petsearch reindex --drop --model {other}"
+                )
+        under_way = self._job_of(wanted)
+        if under_way is not None:
+            return under_way
+        self._registry.spec_of(model_id)
+        self._make_room({current, wanted})
+        self._index.create_collection(wanted, self._catalogue.model(model_id).dim)
+        state = self._store.change(add=[current, wanted], remove=[])
+        return self._open_job(model_id, ReindexSpec(collection=wanted, epoch=state.epoch))
+
+    def promote(self, model_id: str) -> Moved:
+        """Let a model serve, if it passes the gate.
+
+        Raises:
+            NotFound: it has no collection.
+            Conflict: it is current, its reindex has not ended, or the gate does not pass; nothing
+                has changed then.
+        """
+        started = time.perf_counter()
+        current, wanted = self._catalogue.collection(), collection_of(model_id)
+        self._check_ready(model_id, current, wanted)
+        model = self._catalogue.model(model_id)
+        manifest = self._registry.find(model_id)
+        checks = [
+            check_measured(model, has_metrics=manifest is not None and METRICS in manifest.files),
+            check_recall(self._index, wanted, self._rng),
+        ]
+        _require(checks)
+        with self._write_set.nobody_writes() as lasts:
+            checks.append(check_counts(self._index, current, wanted))
+            _require(checks)
+            if not lasts():
+                raise Conflict("Counting took longer than writers may wait; ask again.")
+            self._move(wanted, previous=current)
+        took_ms = (time.perf_counter() - started) * 1000
+        log.info("promoted", model_id=model_id, previous=model_id_of(current), ms=round(took_ms))
+        return Moved(model_id, model_id_of(current), took_ms, tuple(checks))
+
+    def rollback(self) -> Moved:
+        """Let the model serve again that did before the last promotion. Nothing is lost by it.
+
+        Raises:
+            Conflict: nothing was promoted, or the collection of before was dropped.
+        """
+        started = time.perf_counter()
+        current, state = self._catalogue.collection(), self._store.read()
+        if state.previous is None or state.previous not in state.collections:
+            raise Conflict("There is no model to go back to.")
+        self._catalogue.model(model_id_of(state.previous))
+        self._move(state.previous, previous=None)
+        took_ms = (time.perf_counter() - started) * 1000
+        model_id = model_id_of(state.previous)
+        log.info("rolled back", model_id=model_id, from_=model_id_of(current), ms=round(took_ms))
+        return Moved(model_id, model_id_of(current), took_ms)
+
+    def drop(self, model_id: str) -> None:
+        """Give up a collection that is not the current one: nobody writes to it any more.
+
+        Raises:
+            NotFound: the model has none.
+            Conflict: it is the current one.
+        """
+        current, dropped = self._catalogue.collection(), collection_of(model_id)
+        state = self._store.read()
+        if dropped == current:
+            raise Conflict(f"The model {model_id!r} serves; promote another one first.")
+        if dropped not in state.collections:
+            raise NotFound(f"The model {model_id!r} has no collection.")
+        self._let_searches_end(state.moved_at)
+        job = self._job_of(dropped)
+        if job is not None:
+            self._ledger.cancel(job.job_id, self._clock())
+            self._dispatcher.discard_if_cancelled(job.job_id)
+        state = self._store.change(add=[], remove=[dropped])
+        if not self._write_set.wait_for_writers(before_epoch=state.epoch, for_s=_WRITERS_S):
+            log.warning("a writer does not end; it will find the collection gone")
+        self._index.delete_collection(dropped)
+        if any(model.model_id == model_id for model in self._embedder.models()):
+            self._embedder.unload(model_id)
+        log.info("dropped", model_id=model_id)
+
+    def load_all(self) -> None:
+        """Have every model of the write set loaded, as after a restart of the embedder.
+
+        Raises:
+            Conflict, Unavailable: one of them cannot be loaded (now).
+        """
+        for name in self._store.read().collections:
+            self._catalogue.model(model_id_of(name))
+
+    def _make_room(self, collections: set[str]) -> None:
+        """Unload models that nothing is indexed with, such as an embedder's first one."""
+        for model in self._embedder.models():
+            if collection_of(model.model_id) not in collections:
+                self._embedder.unload(model.model_id)
+
+    def _check_ready(self, model_id: str, current: str, wanted: str) -> None:
+        if wanted == current:
+            raise Conflict(f"The model {model_id!r} is the current one already.")
+        if wanted not in self._store.read().collections:
+            raise NotFound(
+                f"The model {model_id!r} has no collection; build it with: "
+                f"petsearch reindex --model {model_id}"
+            )
+        job = self._job_of(wanted)
+        if job is not None:
+            raise Conflict(f"The reindex has not ended: job {job.job_id} is {job.state.value}.")
+
+    def _move(self, collection: str, *, previous: str | None) -> None:
+        # Before the alias, so that a crash between them leaves a way back, if to where it stands.
+        self._store.note_move(previous, self._clock())
+        self._index.point_alias_to(collection)
+
+    def _let_searches_end(self, moved_at: datetime | None) -> None:
+        if moved_at is not None:
+            rest = moved_at + timedelta(seconds=SEARCHES_END_S) - self._clock()
+            time.sleep(min(max(rest.total_seconds(), 0.0), SEARCHES_END_S))
+
+    def _open_job(self, model_id: str, spec: ReindexSpec) -> Job:
+        job = NewJob(
+            job_id=uuid.uuid4().hex,
+            source=f"reindex for {model_id}",
+            created_at=self._clock(),
+            spec=spec.model_dump_json(),
+            kind=JobKind.REINDEX,
+        )
+        self._ledger.create(job)
+        self._dispatcher.dispatch(job.job_id)
+        return self._ledger.get(job.job_id)
+
+    def _job_of(self, collection: str) -> Job | None:
+        """The unfinished reindex job for a collection."""
+        for job_id in self._ledger.active():
+            try:
+                job = self._ledger.get(job_id)
+            except NotFound:  # forgotten just now
+                continue
+            if job.kind is JobKind.REINDEX and collection in (self._ledger.spec(job_id) or ""):
+                return job
+        return None
+
+    def _count(self, collection: str | None) -> int | None:
+        if collection is None:
+            return None
+        try:
+            return self._index.count(collection, Filters())
+        except NotFound:
+            return None
+
+
+def _require(checks: list[Check]) -> None:
+    """Nothing may be promoted unless all hold."""
+    failing = [f"{check.name}: {check.detail}" for check in checks if not check.passed]
+    if failing:
+        raise Conflict(f"The gate does not pass. {' '.join(failing)} Nothing was changed.")

@@ -1,0 +1,174 @@
+"""Published models in the object store. The manifest comes last: without it there is no model."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from petsearch import object_keys
+from petsearch.errors import ConfigurationError, InvalidInput, NotFound
+from petsearch.observability import get_logger
+from petsearch.ports import ObjectStore
+
+log = get_logger(__name__)
+
+SPEC_KIND = "s3"
+METRICS = "metrics.json"
+_BLOCK_BYTES = 1024 * 1024
+
+
+class PublishedFile(BaseModel):
+    """One file of a model."""
+
+    model_config = ConfigDict(frozen=True)
+
+    sha256: str
+    size_bytes: int
+
+
+class Manifest(BaseModel):
+    """What was published under an id."""
+
+    model_config = ConfigDict(frozen=True)
+
+    model_id: str
+    published_at: datetime
+    files: Mapping[str, PublishedFile]
+
+    def holds(self, files: Mapping[str, Path]) -> bool:
+        """Whether these files were published with it, just as they are."""
+        return all(self.files.get(name) == described(path) for name, path in files.items())
+
+
+@dataclass(frozen=True)
+class Published:
+    """The answer to a publication."""
+
+    manifest: Manifest
+    is_new: bool
+    """False where the same files were there already: nothing was done."""
+
+
+class Registry:
+    """Publishes models and brings them back."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+
+    def publish(self, model_id: str, files: Mapping[str, Path], now: datetime) -> Published:
+        """Upload the files of a model, then make it visible.
+
+        The same files again change nothing. With others beside the same weights (a calibration,
+        say) what is published is replaced.
+        """
+        _check_id(model_id)
+        coming = {name: described(path) for name, path in files.items()}
+        before = self.find(model_id)
+        if before is not None and before.files == coming:
+            return Published(before, is_new=False)
+        for name, path in files.items():
+            if before is None or before.files.get(name) != coming[name]:
+                with path.open("rb") as file:
+                    size = coming[name].size_bytes
+                    self._store.put_stream(object_keys.model_file(model_id, name), file, size)
+        manifest = Manifest(model_id=model_id, published_at=now, files=coming)
+        self._store.put(object_keys.model_manifest(model_id), manifest.model_dump_json().encode())
+        return Published(manifest, is_new=True)
+
+    def find(self, model_id: str) -> Manifest | None:
+        """What was published under an id; None if nothing was, or not to its end."""
+        try:
+            _check_id(model_id)
+            return Manifest.model_validate_json(
+                self._store.get(object_keys.model_manifest(model_id))
+            )
+        except (NotFound, InvalidInput):
+            return None
+        except ValidationError as error:
+            raise ConfigurationError(
+                f"The manifest of the model {model_id!r} is broken."
+            ) from error
+
+    def all(self) -> Iterator[Manifest]:
+        """Every published model, by id."""
+        for key in self._store.list_keys(object_keys.MODELS):
+            model_id, _, name = key.removeprefix(object_keys.MODELS).partition("/")
+            if key == object_keys.model_manifest(model_id) and name:
+                manifest = self.find(model_id)
+                if manifest is not None:
+                    yield manifest
+
+    def spec_of(self, model_id: str) -> str:
+        """How to load a model: from here, or as it was loaded when photos were indexed with it.
+
+        Raises:
+            NotFound: nobody published it, and no collection was made with it.
+        """
+        if self.find(model_id) is not None:
+            return f"{SPEC_KIND}:{model_id}"
+        try:
+            _check_id(model_id)
+            source = self._store.get(object_keys.model_source(model_id))
+        except (NotFound, InvalidInput) as error:
+            raise NotFound(
+                f"There is no model {model_id!r}; publish it with: petsearch publish DIR"
+            ) from error
+        return str(json.loads(source)["spec"])
+
+    def fetch(self, model_id: str, cache: Path) -> Path:
+        """The folder of a published model on this machine's disk.
+
+        Args:
+            cache: where it is brought to, if the store does not have it on this disk.
+
+        Raises:
+            ConfigurationError: it was not published, or what came is not what was.
+        """
+        manifest = self.find(model_id)
+        if manifest is None:
+            raise ConfigurationError(
+                f"The model {model_id!r} was not published here; see: petsearch models"
+            )
+        here = self._store.local_path(object_keys.model_manifest(model_id))
+        if here is not None:
+            return here.parent
+        folder = cache / model_id
+        for name, wanted in manifest.files.items():
+            if not _is_file(folder / name, wanted):
+                self._bring(model_id, name, wanted, folder)
+        return folder
+
+    def _bring(self, model_id: str, name: str, wanted: PublishedFile, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        coming = folder / f".{name}.part"
+        key = object_keys.model_file(model_id, name)
+        with self._store.open(key) as stream, coming.open("wb") as file:
+            shutil.copyfileobj(stream, file, _BLOCK_BYTES)
+        if described(coming) != wanted:
+            coming.unlink()
+            raise ConfigurationError(
+                f"{name} of the model {model_id!r} is damaged in the object store; publish it again"
+            )
+        coming.replace(folder / name)
+
+
+def _check_id(model_id: str) -> None:
+    object_keys.check(object_keys.model_manifest(model_id))
+    if "/" in model_id:
+        raise InvalidInput(f"{model_id!r} is no model id.")
+
+
+def _is_file(path: Path, wanted: PublishedFile) -> bool:
+    return path.is_file() and described(path) == wanted
+
+
+def described(path: Path) -> PublishedFile:
+    """Digest and size of a file on this machine."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return PublishedFile(sha256=digest, size_bytes=path.stat().st_size)

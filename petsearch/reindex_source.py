@@ -1,0 +1,142 @@
+"""What a reindex job reads: the ids of the current collection, to copy and then to compare.
+
+Its items have no bytes, only an origin that says what is to be done: `copy:<image_id>`, then
+`compare:<items before>:<after>:<until>`, a range of ids in both collections.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from petsearch.errors import Unavailable
+from petsearch.model import Filters, ImageMetadata
+from petsearch.ports import Index
+from petsearch.sources.source import Source, SourceItem
+from petsearch.write_set import WriteSet
+
+COPY = "copy"
+COMPARE = "compare"
+_IDS_AT_A_TIME = 1000
+_RANGE_IDS = 1000
+_WRITERS_S = 10.0
+
+
+class ReindexSpec(BaseModel):
+    """What is kept of a reindex job with the job."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    type: Literal["reindex"] = "reindex"
+    collection: str
+    """The new one."""
+    epoch: int
+    """Of the write set since the new one is in it."""
+
+
+def read_reindex_spec(text: str) -> ReindexSpec | None:
+    """The specification of a reindex job; None for one of another kind."""
+    try:
+        return ReindexSpec.model_validate_json(text)
+    except ValidationError:
+        return None
+
+
+@dataclass(frozen=True)
+class Range:
+    """Ids greater than `after` up to `until`; empty words are no bound."""
+
+    after: str
+    until: str
+    items_before: int
+    """Items of the job that must be accounted before this range is compared."""
+
+    @classmethod
+    def of(cls, origin: str) -> Self:
+        """From the origin of an item."""
+        _, items_before, after, until = origin.split(":")
+        return cls(after, until, int(items_before))
+
+    @property
+    def origin(self) -> str:
+        """Of the item that compares this range."""
+        return f"{COMPARE}:{self.items_before}:{self.after}:{self.until}"
+
+
+class ReindexSource:
+    """Reads on from any cursor: `c:<id>:<count>` while copying, `v:<id>:<count>` after that."""
+
+    def __init__(
+        self, spec: ReindexSpec, *, index: Index, write_set: WriteSet, current: Callable[[], str]
+    ) -> None:
+        self._spec = spec
+        self._index = index
+        self._write_set = write_set
+        self._current = current
+
+    def count(self) -> int | None:
+        """See `Source.count`."""
+        images = self._index.count(self._current(), Filters())
+        return images + images // _RANGE_IDS + 1
+
+    def read(self, cursor: str | None) -> Iterator[SourceItem]:
+        """See `Source.read`. Begins when everybody writes to the new collection, too.
+
+        Raises:
+            Unavailable: somebody still writes to the old one alone.
+        """
+        if not self._write_set.wait_for_writers(before_epoch=self._spec.epoch, for_s=_WRITERS_S):
+            raise Unavailable("A write that began before the reindex has not ended yet.")
+        phase, after, count = _read_cursor(cursor)
+        source, items = self._current(), count
+        if phase == "c":
+            for image_id in self._ids(source, after):
+                items += 1
+                yield _item(f"{COPY}:{image_id}", f"c:{image_id}:{items}")
+            after = ""
+        yield from self._ranges(source, after, items)
+
+    def _ids(self, collection: str, after: str) -> Iterator[str]:
+        last = after or None
+        while page := self._index.list_ids(collection, after=last, limit=_IDS_AT_A_TIME):
+            yield from page
+            last = page[-1]
+
+    def _ranges(self, collection: str, after: str, items: int) -> Iterator[SourceItem]:
+        """The ranges after an id; the last one has no end."""
+        if after == _END:
+            return
+        while True:
+            page = self._index.list_ids(collection, after=after or None, limit=_RANGE_IDS)
+            is_last = len(page) < _RANGE_IDS
+            until = "" if is_last else page[-1]
+            origin = Range(after, until, items).origin
+            yield _item(origin, f"v:{until or _END}:{items}")
+            if is_last:
+                return
+            after = until
+
+
+_END = "end"
+
+
+def open_reindex(
+    spec: str, *, index: Index, write_set: WriteSet, current: Callable[[], str]
+) -> Source | None:
+    """The source of a reindex job; None for a job of another kind."""
+    found = read_reindex_spec(spec)
+    if found is None:
+        return None
+    return ReindexSource(found, index=index, write_set=write_set, current=current)
+
+
+def _item(origin: str, cursor: str) -> SourceItem:
+    return SourceItem(ImageMetadata(), cursor, origin=origin)
+
+
+def _read_cursor(cursor: str | None) -> tuple[str, str, int]:
+    if cursor is None:
+        return "c", "", 0
+    phase, after, count = cursor.split(":")
+    return phase, after, int(count)

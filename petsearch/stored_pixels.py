@@ -1,0 +1,46 @@
+"""Pixels of images that were ingested before, from their stored originals."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from petsearch import images, object_keys
+from petsearch.decode_memory import Budget
+from petsearch.errors import InvalidInput, NotFound
+from petsearch.images import ImageLimits
+from petsearch.model import Pixels, PixelSpec
+from petsearch.ports import ObjectStore
+from petsearch.process_tuning import yield_to_the_model
+
+
+class StoredPixels:
+    """Decodes originals just as ingest did. Safe to call from several threads."""
+
+    def __init__(self, store: ObjectStore, limits: ImageLimits, *, threads: int) -> None:
+        self._store = store
+        self._limits = limits
+        self._decoded = Budget(limits.max_decode_bytes)
+        self._threads = ThreadPoolExecutor(
+            threads, thread_name_prefix="decode-stored", initializer=yield_to_the_model
+        )
+
+    def read(self, image_ids: Sequence[str], spec: PixelSpec) -> list[Pixels | str]:
+        """Pixels of each image, or why there are none.
+
+        Raises:
+            Unavailable: the store does not answer.
+        """
+        return list(self._threads.map(lambda image_id: self._read(image_id, spec), image_ids))
+
+    def close(self) -> None:
+        """Stop the threads."""
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+    def _read(self, image_id: str, spec: PixelSpec) -> Pixels | str:
+        try:
+            data = self._store.get(object_keys.original(image_id))
+            with images.decoded_within(self._decoded, data, self._limits) as decoded:
+                return images.to_pixels(decoded.picture, spec)
+        except NotFound:
+            return "Its original is not in the object store."
+        except InvalidInput as error:
+            return f"Its original cannot be decoded any more: {error.detail}"

@@ -1,0 +1,138 @@
+"""The write set: every collection that a change must reach, while a model is being replaced.
+
+A writer begins, writes to all collections of the set, and ends; if the set grew meanwhile it goes
+on with what is new. Whoever changes the set waits until the writers of before have ended, so that
+from then on nobody writes to fewer collections.
+"""
+
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from petsearch.errors import Conflict, NotFound, Unavailable
+from petsearch.observability import get_logger
+from petsearch.ports import WriteSetState, WriteSetStore
+
+log = get_logger(__name__)
+
+WRITE_LEASE_S = 60.0
+"""A writer that says nothing for so long is dead."""
+HOLD_S = 5.0
+"""For so long at most writers wait for somebody who moves the alias."""
+_LOOK_AGAIN_S = 0.02
+
+Write = Callable[[str], None]
+"""Writes to one collection; may be repeated."""
+
+
+class WriteSet:
+    """Runs writes over all collections of the set. Safe to call from several threads.
+
+    Args:
+        current: the collection that is searched, as of now.
+    """
+
+    def __init__(
+        self, store: WriteSetStore, current: Callable[[], str | None] = lambda: None
+    ) -> None:
+        self._store = store
+        self._current = current
+
+    def read(self) -> WriteSetState:
+        """The set as it is now."""
+        return self._store.read()
+
+    def through(self, collection: str, write: Write, *, current_last: bool) -> None:
+        """Write to `collection` and to all others of the set.
+
+        Args:
+            current_last: so that whatever is in the current one is in all; else `collection` is
+                written first.
+
+        Raises:
+            Conflict: `collection` was dropped; what it is now is to be asked again.
+        """
+        written: set[str] = set()
+        while True:
+            with self._writing() as writer:
+                for name in self._in_order(collection, writer.state, current_last=current_last):
+                    if name not in written:
+                        self._write(write, name, collection, writer.state)
+                        written.add(name)
+            if writer.ended_in == writer.state.epoch:
+                return
+
+    def _in_order(self, collection: str, state: WriteSetState, *, current_last: bool) -> list[str]:
+        others = [name for name in state.collections if name != collection]
+        if not others or not current_last:
+            return [collection, *others]
+        # It may have moved since the caller asked for it.
+        last = self._current() or collection
+        return sorted([collection, *others], key=lambda name: name == last)
+
+    def wait_for_writers(self, *, before_epoch: int, for_s: float) -> bool:
+        """Whether all writers of earlier epochs ended within `for_s` seconds."""
+        deadline = time.monotonic() + for_s
+        while self._store.count_writers(before_epoch):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(_LOOK_AGAIN_S)
+        return True
+
+    @contextmanager
+    def nobody_writes(self) -> Iterator[Callable[[], bool]]:
+        """A moment without writers; the block gets a function that says whether it lasts.
+
+        Raises:
+            Conflict: somebody else has such a moment, or writers do not end.
+        """
+        holder = uuid.uuid4().hex
+        if not self._store.hold_writers(holder, HOLD_S):
+            raise Conflict("The alias is being moved by another call; ask again.")
+        try:
+            everybody = self._store.read().epoch + 1
+            if not self.wait_for_writers(before_epoch=everybody, for_s=HOLD_S / 2):
+                raise Conflict("Somebody has been writing for seconds; ask again.")
+            yield lambda: self._store.holds_writers(holder)
+        finally:
+            self._store.release_writers(holder)
+
+    @contextmanager
+    def _writing(self) -> Iterator["_Writer"]:
+        token = uuid.uuid4().hex
+        writer = _Writer(self._begin(token))
+        try:
+            yield writer
+        finally:
+            writer.ended_in = self._store.end_write(token)
+
+    def _begin(self, token: str) -> WriteSetState:
+        deadline = time.monotonic() + 2 * HOLD_S
+        while True:
+            state = self._store.begin_write(token, WRITE_LEASE_S)
+            if state is not None:
+                return state
+            if time.monotonic() > deadline:
+                raise Unavailable("Writing is held up by a change of the model; try again.")
+            time.sleep(_LOOK_AGAIN_S)
+
+    def _write(self, write: Write, name: str, main: str, state: WriteSetState) -> None:
+        try:
+            write(name)
+        except NotFound as error:
+            if name != main:
+                # Dropped since: nobody will miss it there.
+                log.warning("a collection of the write set is gone", collection=name)
+            elif name not in state.collections and state.epoch:
+                raise Conflict(f"The collection {name!r} was dropped meanwhile.") from error
+            else:
+                raise
+
+
+class _Writer:
+    """One turn of writing."""
+
+    def __init__(self, state: WriteSetState) -> None:
+        self.state = state
+        self.ended_in = -1

@@ -1,0 +1,79 @@
+"""Models in service over HTTP, as pydantic models."""
+
+from datetime import datetime
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from petsearch.model_changes import ModelState, Moved
+
+ModelId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$")]
+
+
+class ModelStateBody(BaseModel):
+    """A model as it stands with this server."""
+
+    model_id: str
+    current: bool = Field(description="ranks the photos now")
+    previous: bool = Field(description="a rollback leads to it")
+    published: bool
+    loaded: bool
+    images: int | None = Field(description="in its collection; null where it has none")
+    published_at: datetime | None
+
+    @classmethod
+    def of(cls, state: ModelState) -> Self:
+        """From the domain's own."""
+        return cls(
+            model_id=state.model_id,
+            current=state.is_current,
+            previous=state.is_previous,
+            published=state.is_published,
+            loaded=state.is_loaded,
+            images=state.images,
+            published_at=state.published_at,
+        )
+
+
+class ModelList(BaseModel):
+    """All of them, the current one first."""
+
+    items: list[ModelStateBody]
+
+
+class CheckBody(BaseModel):
+    """One condition of the gate."""
+
+    name: str
+    passed: bool
+    detail: str
+
+
+class MovedBody(BaseModel):
+    """Another model serves now."""
+
+    model_id: str
+    previous: str | None = Field(description="the model that served before")
+    took_ms: float
+    checks: list[CheckBody] = Field(description="what the gate looked at")
+
+    @classmethod
+    def of(cls, moved: Moved) -> Self:
+        """From the domain's own."""
+        checks = [CheckBody(name=c.name, passed=c.passed, detail=c.detail) for c in moved.checks]
+        return cls(
+            model_id=moved.model_id,
+            previous=moved.previous,
+            took_ms=round(moved.took_ms, 1),
+            checks=checks,
+        )
+
+
+class ReindexRequest(BaseModel):
+    """Which model to build a collection for."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"model_id": "pets-0123456789ab"}]}
+    )
+
+    model_id: ModelId

@@ -1,0 +1,261 @@
+"""Everything that a change of the model touches over real parts, with two tiny CLIPs."""
+
+import random
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import redis
+
+from petsearch.adapters.filesystem_store import FilesystemStore
+from petsearch.adapters.qdrant_edge_index import QdrantEdgeIndex
+from petsearch.adapters.redis_ledger import RedisLedger
+from petsearch.adapters.redis_write_set import RedisWriteSet
+from petsearch.batching import BatchingOptions
+from petsearch.batching_embedder import BatchingEmbedder
+from petsearch.catalogue import Catalogue, collection_of, model_id_of
+from petsearch.chunk_worker import ChunkWorker
+from petsearch.copying import Copier, PointMaker
+from petsearch.dependency_gate import DependencyGate
+from petsearch.dispatching import Dispatcher, DispatchOptions
+from petsearch.enumeration import Enumerator
+from petsearch.images import ImageLimits
+from petsearch.ingest import IngestOptions, Ingestor
+from petsearch.ingest_stages import NobodyWatches
+from petsearch.jobs import Jobs, Upload
+from petsearch.leases import LeaseKeeper
+from petsearch.model import Embeddings, Filters, ImageRecord, Job, image_id_of, sha256_of
+from petsearch.model_changes import ModelChanges
+from petsearch.ports import Index
+from petsearch.registry import Registry
+from petsearch.reindex_source import open_reindex
+from petsearch.reindexing import Reindexer
+from petsearch.sources.spec import SourceContext, make_fetcher
+from petsearch.stored_pixels import StoredPixels
+from petsearch.write_set import WriteSet
+from petsearch.write_through import WriteThrough
+from tests.contract.tiny_clip import TinyClip
+from tests.services.ingest_house import LEASE_S, RecordingQueue
+
+OLD, NEW = "tiny-000000000000", "tiny-111111111111"
+A, B = collection_of(OLD), collection_of(NEW)
+
+
+class OtherClip(TinyClip):
+    """Another model: its embeddings are turned by a right angle."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.info = replace(self.info, model_id=NEW, spec=f"s3:{NEW}")
+
+    def answer(self, number: float) -> Embeddings:
+        """See `TinyClip.answer`."""
+        return np.roll(super().answer(number), 2)
+
+
+class Cut(BaseException):
+    """The process ended here: nobody catches this."""
+
+
+class Tripwire:
+    """An index that fails once, at one of its calls, before or after it was done."""
+
+    def __init__(self, index: Index) -> None:
+        self._index = index
+        self.calls = 0
+        self.trip_at = -1
+        self.on_call: Callable[[str, str], None] = lambda *_: None
+        """Told of each call (its name, its collection) before it is done."""
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._index, name)
+        if name in ("current", "close", "ping"):
+            return found
+
+        def call(collection: str, *arguments: Any, **options: Any) -> Any:
+            self.calls += 1
+            if self.calls == self.trip_at:
+                raise Cut
+            self.on_call(name, collection)
+            return found(collection, *arguments, **options)
+
+        return call
+
+
+@dataclass
+class ReindexHouse:
+    """What a test works with."""
+
+    jobs: Jobs
+    worker: ChunkWorker
+    enumerator: Enumerator
+    reindexer: Reindexer
+    dispatcher: Dispatcher
+    changes: ModelChanges
+    queue: RecordingQueue
+    index: WriteThrough
+    own_index: Tripwire
+    store: FilesystemStore
+    ledger: RedisLedger
+    embedder: BatchingEmbedder
+    catalogue: Catalogue
+    registry: Registry
+    write_set: WriteSet
+    write_set_store: RedisWriteSet
+    clips: tuple[TinyClip, OtherClip]
+
+    def ingest(self, *uploads: Upload) -> list[str]:
+        """Bring photos in; their ids."""
+        job_id = self.jobs.open("test").job_id
+        self.jobs.add_photos(job_id, uploads, len(uploads))
+        self.jobs.seal(job_id)
+        self.run()
+        return [image_id_of(sha256_of(upload.data)) for upload in uploads]
+
+    def run(self) -> None:
+        """Read sources and work on chunks until nothing more is queued."""
+        while self.queue.readings or self.queue.chunks:
+            readings, self.queue.readings = self.queue.readings, []
+            found, self.queue.chunks = self.queue.chunks, []
+            for reading in readings:
+                self.enumerator.work(reading)
+            for chunk in found:
+                self.worker.work(*chunk)
+
+    def reindex(self) -> Job:
+        """Build the new collection; the ended job."""
+        job = self.changes.reindex(NEW)
+        self.run()
+        return self.ledger.get(job.job_id)
+
+    def all_of(self, collection: str) -> dict[str, ImageRecord]:
+        """Every record of a collection."""
+        ids = self.own_index.list_ids(collection, after=None, limit=1000)
+        found: dict[str, ImageRecord] = self.own_index.get(collection, ids)
+        return found
+
+    def count(self, collection: str) -> int:
+        """Images in a collection."""
+        return int(self.own_index.count(collection, Filters()))
+
+
+@contextmanager
+def reindex_house(folder: Path, client: redis.Redis) -> Iterator[ReindexHouse]:
+    """A house over an empty Redis, with the new model published; all is closed at the end."""
+    client.flushall()
+    clips, queue, stopping = (TinyClip(), OtherClip()), RecordingQueue(), threading.Event()
+    store, ledger = FilesystemStore(folder / "objects"), RedisLedger(client)
+    own_index = Tripwire(QdrantEdgeIndex(folder / "index"))
+    embedder = BatchingEmbedder(
+        clips[0], BatchingOptions(), load=lambda spec: clips[spec == clips[1].info.spec]
+    )
+    registry, limits = Registry(store), ImageLimits()
+    catalogue = Catalogue(own_index, embedder, spec_of=registry.spec_of)
+    catalogue.initialise()
+    publish(registry, folder, metrics=True)
+    write_set_store = RedisWriteSet(client)
+    write_set, pixels = (
+        WriteSet(write_set_store, own_index.current),
+        StoredPixels(store, limits, threads=2),
+    )
+    points = PointMaker(embedder, pixels)
+    index = WriteThrough(
+        own_index,
+        write_set,
+        points=points,
+        model_of=lambda collection: catalogue.model(model_id_of(collection)),
+    )
+    sources = SourceContext(store)
+    ingestor = Ingestor(
+        embedder=embedder,
+        index=index,
+        store=store,
+        ledger=ledger,
+        catalogue=catalogue,
+        options=IngestOptions(4, 2, limits),
+        clock=now,
+        fetcher=make_fetcher(sources),
+    )
+    reindexer = Reindexer(
+        index=own_index,
+        store=store,
+        ledger=ledger,
+        catalogue=catalogue,
+        write_set=write_set,
+        copier=Copier(index=own_index, store=store, points=points),
+        batch_size=4,
+        clock=now,
+    )
+    leases = LeaseKeeper(LEASE_S)
+    dispatcher = Dispatcher(ledger, queue, DispatchOptions(4, LEASE_S), now)
+    gate = DependencyGate(catalogue.current, stopping=stopping, observer=NobodyWatches())  # type: ignore[arg-type]
+    parts = {"ledger": ledger, "dispatcher": dispatcher, "gate": gate, "leases": leases}
+    parts |= {"stopping": stopping, "clock": now}
+    worker = ChunkWorker(ingestor=ingestor, reindexer=reindexer, **parts)  # type: ignore[arg-type]
+    enumerator = Enumerator(
+        open_source=lambda spec: open_reindex(  # type: ignore[arg-type, return-value]
+            spec, index=own_index, write_set=write_set, current=catalogue.collection
+        ),
+        store=store,
+        **parts,  # type: ignore[arg-type]
+    )
+    jobs = Jobs(
+        store=store,
+        ledger=ledger,
+        dispatcher=dispatcher,
+        index=index,
+        catalogue=catalogue,
+        sources=sources,
+        clock=now,
+    )
+    changes = ModelChanges(
+        index=own_index,
+        embedder=embedder,
+        catalogue=catalogue,
+        registry=registry,
+        write_set_store=write_set_store,
+        ledger=ledger,
+        dispatcher=dispatcher,
+        clock=now,
+        rng=random.Random(1),
+    )
+    yield ReindexHouse(
+        jobs,
+        worker,
+        enumerator,
+        reindexer,
+        dispatcher,
+        changes,
+        queue,
+        index,
+        own_index,
+        store,
+        ledger,
+        embedder,
+        catalogue,
+        registry,
+        write_set,
+        write_set_store,
+        clips,
+    )
+    for part in (ingestor, pixels, leases, embedder, own_index):
+        part.close()
+
+
+def publish(registry: Registry, folder: Path, *, metrics: bool) -> None:
+    """Publish the new model, with metrics or without."""
+    names: Sequence[str] = ("weights", "metrics.json") if metrics else ("weights",)
+    files = {name: folder / name for name in names}
+    for file in files.values():
+        file.write_text("{}")
+    registry.publish(NEW, files, now())
+
+
+def now() -> datetime:
+    """The time, with a zone."""
+    return datetime.now(UTC)

@@ -1,0 +1,175 @@
+"""Published models: whole or not at all, the same twice is nothing, and what came is checked."""
+
+import json
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from petsearch import object_keys
+from petsearch.adapters.filesystem_store import FilesystemStore
+from petsearch.adapters.model_sources import resolve_model
+from petsearch.errors import ConfigurationError, InvalidInput, NotFound, Unavailable
+from petsearch.publishing import publish_folder
+from petsearch.registry import Registry
+from petsearch.sample.catalogue import MODEL_DIR
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+ID = "pets-0123456789ab"
+
+
+class Elsewhere(FilesystemStore):
+    """A store whose files are not on this machine, and that may fail at its n-th object."""
+
+    fails_at = -1
+
+    def local_path(self, key: str) -> None:  # type: ignore[override]
+        """See `ObjectStore.local_path`."""
+
+    def put_stream(self, key: str, *arguments: Any) -> None:
+        """See `ObjectStore.put_stream`."""
+        self.fails_at -= 1
+        if self.fails_at == 0:
+            raise Unavailable("cut off")
+        super().put_stream(key, *arguments)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Elsewhere:
+    return Elsewhere(tmp_path / "objects")
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, Path]:
+    made = {name: tmp_path / name for name in ("weights", "config", "metrics.json")}
+    for name, path in made.items():
+        path.write_text(name * 1000)
+    return made
+
+
+def test_what_is_published_comes_back(
+    store: Elsewhere, files: dict[str, Path], tmp_path: Path
+) -> None:
+    registry = Registry(store)
+    assert registry.publish(ID, files, NOW).is_new
+    assert registry.spec_of(ID) == f"s3:{ID}"
+    folder = registry.fetch(ID, tmp_path / "cache")
+    assert {path.name: path.read_text() for path in folder.iterdir()} == {
+        name: path.read_text() for name, path in files.items()
+    }
+    assert [manifest.model_id for manifest in registry.all()] == [ID]
+
+
+def test_twice_is_once(store: Elsewhere, files: dict[str, Path]) -> None:
+    registry = Registry(store)
+    first = registry.publish(ID, files, NOW)
+    again = registry.publish(ID, files, datetime(2027, 1, 1, tzinfo=UTC))
+    assert not again.is_new
+    assert again.manifest == first.manifest
+
+
+def test_cut_off_it_is_not_there_and_the_next_try_finishes_it(
+    store: Elsewhere, files: dict[str, Path], tmp_path: Path
+) -> None:
+    registry = Registry(store)
+    store.fails_at = len(files)
+    with pytest.raises(Unavailable):
+        registry.publish(ID, files, NOW)
+    assert registry.find(ID) is None
+    assert list(registry.all()) == []
+    with pytest.raises(NotFound, match="petsearch publish"):
+        registry.spec_of(ID)
+    with pytest.raises(ConfigurationError, match="not published"):
+        registry.fetch(ID, tmp_path / "cache")
+    assert registry.publish(ID, files, NOW).is_new
+    assert registry.find(ID) is not None
+
+
+def test_what_is_damaged_in_the_store_or_on_this_disk_is_not_used(
+    store: Elsewhere, files: dict[str, Path], tmp_path: Path
+) -> None:
+    registry = Registry(store)
+    registry.publish(ID, files, NOW)
+    folder = registry.fetch(ID, tmp_path / "cache")
+    (folder / "weights").write_text("half")
+    assert (registry.fetch(ID, tmp_path / "cache") / "weights").read_text() != "half"
+    store.put(object_keys.model_file(ID, "weights"), b"half")
+    with pytest.raises(ConfigurationError, match="damaged"):
+        registry.fetch(ID, tmp_path / "elsewhere")
+
+
+def test_on_the_stores_own_disk_nothing_is_copied(files: dict[str, Path], tmp_path: Path) -> None:
+    registry = Registry(FilesystemStore(tmp_path / "objects"))
+    registry.publish(ID, files, NOW)
+    assert registry.fetch(ID, tmp_path / "cache") == tmp_path / "objects" / "models" / ID
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "", "a\0b"])
+def test_an_id_that_is_none_is_refused(store: Elsewhere, files: dict[str, Path], name: str) -> None:
+    with pytest.raises(InvalidInput):
+        Registry(store).publish(name, files, NOW)
+    assert Registry(store).find(name) is None
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    copied: Path = shutil.copytree(MODEL_DIR, tmp_path / "mine")
+    return copied
+
+
+def test_a_folder_is_published_with_a_card_and_loads_from_there(
+    folder: Path, tmp_path: Path
+) -> None:
+    data_dir = tmp_path / "data"
+    published = publish_folder(folder, name="pets", data_dir=data_dir)
+    model_id = published.manifest.model_id
+    assert model_id.startswith("pets-")
+    assert not publish_folder(folder, name="pets", data_dir=data_dir).is_new
+    there = data_dir / "objects" / "models" / model_id
+    card = (there / "MODEL_CARD.md").read_text()
+    assert model_id in card
+    assert "kind_top1 | 0.9958" in card
+    assert "are calibrated" in card
+    assert resolve_model(f"dir:{there}").model_id().endswith(model_id.rpartition("-")[2])
+
+
+def truncate(folder: Path) -> None:
+    weights = folder / "open_clip_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100_000])
+
+
+def break_config(folder: Path) -> None:
+    (folder / "open_clip_config.json").write_text("{")
+
+
+def break_labels(folder: Path) -> None:
+    (folder / "labels.json").write_text('{"labels": 3}')
+
+
+def break_metrics(folder: Path) -> None:
+    (folder / "metrics.json").write_text("[1]")
+
+
+def take_weights(folder: Path) -> None:
+    (folder / "open_clip_model.safetensors").unlink()
+
+
+def other_size(folder: Path) -> None:
+    config = json.loads((folder / "open_clip_config.json").read_text())
+    config["model_cfg"]["embed_dim"] = 64
+    (folder / "open_clip_config.json").write_text(json.dumps(config))
+
+
+@pytest.mark.parametrize(
+    "damage", [truncate, break_config, break_labels, break_metrics, take_weights, other_size]
+)
+def test_a_broken_folder_is_refused_and_nothing_is_published(
+    folder: Path, tmp_path: Path, damage: Any
+) -> None:
+    damage(folder)
+    with pytest.raises((ConfigurationError, InvalidInput)):
+        publish_folder(folder, data_dir=tmp_path / "data")
+    assert list(Registry(FilesystemStore(tmp_path / "data" / "objects")).all()) == []

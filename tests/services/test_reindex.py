@@ -1,0 +1,377 @@
+"""A reindex while everything else goes on: two collections that hold the same in the end."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import redis
+
+from petsearch import object_keys
+from petsearch.amending import amend, save_amended
+from petsearch.deleting import delete_images
+from petsearch.errors import Conflict, NotFound
+from petsearch.images import ImageLimits
+from petsearch.model import Embedding, ImageRecord, JobKind, JobState, QueueName
+from petsearch.queries import SearchOptions
+from petsearch.search import Searcher
+from tests.services.ingest_house import in_thread, photo, wait_until
+from tests.services.reindex_house import (
+    NEW,
+    OLD,
+    A,
+    B,
+    Cut,
+    ReindexHouse,
+    now,
+    publish,
+    reindex_house,
+)
+
+PHOTOS = 9
+
+
+@pytest.fixture
+def house(tmp_path: Path, private_redis: redis.Redis) -> Iterator[ReindexHouse]:
+    with reindex_house(tmp_path, private_redis) as opened:
+        yield opened
+
+
+def photos(first: int, count: int = PHOTOS) -> list:  # type: ignore[type-arg]
+    return [photo(number) for number in range(first, first + count)]
+
+
+def patch(house: ReindexHouse, image_id: str, name: str) -> None:
+    """What `PATCH /v1/images/{id}` does."""
+    target = house.catalogue.current()
+
+    def change(record: ImageRecord) -> ImageRecord:
+        return amend(record, {"animal_id": name}, target.model, now())
+
+    save_amended(house.index, target.collection, image_id, change)
+
+
+def delete(house: ReindexHouse, image_id: str) -> None:
+    """What `DELETE /v1/images/{id}` does."""
+    delete_images(house.index, house.store, house.catalogue.collection(), [image_id])
+
+
+def assert_same(house: ReindexHouse) -> None:
+    """Both collections hold the same images and say the same of them, each by its own model."""
+    old, new = house.all_of(A), house.all_of(B)
+    assert old.keys() == new.keys()
+    for image_id, record in old.items():
+        other = new[image_id]
+        assert (record.model_id, other.model_id) == (OLD, NEW)
+        assert replace(other, model_id=OLD, prediction=record.prediction) == record
+    for collection, clip in ((A, house.clips[0]), (B, house.clips[1])):
+        axes = {tuple(np.abs(embedding_of(house, collection, i)) > 1e-6) for i in old}
+        assert axes <= {tuple(np.abs(clip.answer(100.0)) > 1e-6)}
+
+
+def embedding_of(house: ReindexHouse, collection: str, image_id: str) -> Embedding:
+    found: Embedding = house.own_index.get_embedding(collection, image_id)
+    return found
+
+
+def test_a_reindex_copies_everything_and_leaves_the_alias_where_it_is(house: ReindexHouse) -> None:
+    house.ingest(*photos(1))
+    job = house.reindex()
+    assert (job.state, job.kind) == (JobState.SUCCEEDED, JobKind.REINDEX)
+    assert house.count(B) == PHOTOS
+    assert house.catalogue.collection() == A
+    assert_same(house)
+
+
+def test_asked_again_it_finds_nothing_to_do(house: ReindexHouse) -> None:
+    house.ingest(*photos(1))
+    house.reindex()
+    job = house.reindex()
+    assert job.state is JobState.SUCCEEDED
+    assert job.counts["ingested"] == 0  # type: ignore[index]
+    assert_same(house)
+
+
+def test_one_that_is_under_way_is_answered_and_not_begun_twice(house: ReindexHouse) -> None:
+    house.ingest(*photos(1))
+    assert house.changes.reindex(NEW).job_id == house.changes.reindex(NEW).job_id
+
+
+def test_photos_that_come_in_during_the_reindex_go_to_both(house: ReindexHouse) -> None:
+    house.ingest(*photos(1))
+    house.changes.reindex(NEW)
+    house.queue.readings, waiting = [], house.queue.readings
+    house.ingest(*photos(101))
+    assert house.count(B) == PHOTOS  # before a single one was copied
+    house.queue.readings = waiting
+    house.run()
+    assert house.count(A) == 2 * PHOTOS
+    assert_same(house)
+
+
+@pytest.mark.parametrize(
+    ("name", "collection"),
+    [("get", A), ("get", B), ("insert", B), ("list_versions", A), ("list_versions", B)],
+    ids=lambda value: {A: "old", B: "new"}.get(value, value),
+)
+def test_whatever_changes_while_an_image_is_copied_is_right_in_both(
+    house: ReindexHouse, name: str, collection: str
+) -> None:
+    """At every such call of the reindex a delete, a change and an upload come in between."""
+    ids = house.ingest(*photos(1))
+    victims, changed, seen = list(ids), dict[str, str](), 0
+
+    def meddle(called: str, where: str) -> None:
+        nonlocal seen
+        if (called, where) != (name, collection) or seen >= 6:
+            return
+        seen += 1
+        house.own_index.on_call = lambda *_: None  # not into what is done here
+        if seen % 2:
+            delete(house, victims.pop())
+        for image_id in victims:
+            changed[image_id] = f"{seen}"
+            patch(house, image_id, changed[image_id])
+        upload_aside(house, 200 + seen)
+        house.own_index.on_call = meddle
+
+    house.changes.reindex(NEW)
+    house.own_index.on_call = meddle
+    house.run()
+    house.own_index.on_call = lambda *_: None
+    assert seen > 0
+    records = house.all_of(A)
+    assert len(records) == len(victims) + seen
+    assert {i: records[i].metadata.animal_id for i in victims} == {i: changed[i] for i in victims}
+    assert_same(house)
+
+
+def upload_aside(house: ReindexHouse, seed: int) -> None:
+    """Another worker ingests a photo to its end."""
+    mine, house.queue.chunks = house.queue.chunks, []
+    readings, house.queue.readings = house.queue.readings, []
+    house.ingest(photo(seed))
+    house.queue.chunks, house.queue.readings = mine, readings
+
+
+def test_cut_off_at_any_call_to_the_index_it_is_finished_by_the_next_run(
+    house: ReindexHouse,
+) -> None:
+    ids = house.ingest(*photos(1))
+    calls, trip_at = 1000, 0
+    while trip_at < calls:
+        trip_at += 1
+        house.own_index.delete(B, ids) if trip_at > 1 else None
+        house.own_index.calls, house.own_index.trip_at = 0, trip_at
+        try:
+            house.reindex()
+            calls = house.own_index.calls
+        except Cut:
+            house.own_index.trip_at = -1
+            house.queue.chunks, house.queue.readings = [], []  # what it held went with it
+            house.queue.names = list(QueueName)
+            house.dispatcher.recover()
+            house.changes.reindex(NEW)
+            house.run()
+            assert house.ledger.active() == []
+        house.own_index.trip_at = -1
+        assert house.ledger.newest(1)[0].state is JobState.SUCCEEDED
+        assert_same(house)
+    assert calls > 10
+
+
+def test_copying_begins_when_whoever_wrote_to_the_old_collection_alone_has_ended(
+    house: ReindexHouse,
+) -> None:
+    house.ingest(*photos(1))
+    writer = house.write_set_store.begin_write("slow", 30)
+    assert writer is not None
+    job = house.changes.reindex(NEW)
+    thread = in_thread(house.run)
+    wait_until(lambda: not house.queue.readings)
+    assert house.ledger.get(job.job_id).total == 0
+    house.write_set_store.end_write("slow")
+    thread.join(20)
+    assert house.ledger.get(job.job_id).state is JobState.SUCCEEDED
+    assert_same(house)
+
+
+def test_an_image_that_only_the_new_collection_has_is_finished_or_deleted(
+    house: ReindexHouse,
+) -> None:
+    half_ingested, half_deleted, *_ = house.ingest(*photos(1))
+    house.reindex()
+    house.own_index.delete(A, [half_ingested, half_deleted])
+    house.store.delete(object_keys.original(half_deleted))
+    house.reindex()
+    assert half_ingested in house.all_of(A)
+    assert half_deleted not in house.all_of(B)
+    assert_same(house)
+
+
+def test_an_original_that_is_gone_is_named_and_the_rest_is_copied(house: ReindexHouse) -> None:
+    lost, *_ = house.ingest(*photos(1))
+    house.store.delete(object_keys.original(lost))
+    job = house.reindex()
+    assert job.state is JobState.PARTLY_FAILED
+    failed = house.jobs.outcomes(job.job_id, None, limit=100).outcomes
+    assert any(o.image_id == lost and "original" in (o.reason or "") for o in failed)
+    assert house.count(B) == PHOTOS - 1
+    with pytest.raises(Conflict, match="count: 8 images, 9 in the current"):
+        house.changes.promote(NEW)
+
+
+def test_promoted_and_rolled_back_nothing_is_lost(house: ReindexHouse) -> None:
+    ids = house.ingest(*photos(1))
+    house.reindex()
+    moved = house.changes.promote(NEW)
+    assert (moved.model_id, moved.previous) == (NEW, OLD)
+    assert {check.name for check in moved.checks} == {"measured", "recall", "count"}
+    assert house.catalogue.current().model.model_id == NEW
+    after = house.ingest(*photos(301, 3))
+    patch(house, ids[0], "seen")
+    delete(house, ids[1])
+    assert house.changes.rollback().model_id == OLD
+    records = house.all_of(house.catalogue.collection())
+    assert records.keys() >= set(after)
+    assert records[ids[0]].metadata.animal_id == "seen"
+    assert ids[1] not in records
+    assert_same(house)
+    with pytest.raises(Conflict, match="no model to go back"):
+        house.changes.rollback()
+
+
+def test_a_model_nobody_measured_does_not_pass_and_nothing_changes(
+    house: ReindexHouse, tmp_path: Path
+) -> None:
+    house.ingest(*photos(1))
+    publish(house.registry, tmp_path, metrics=False)
+    house.reindex()
+    before = house.write_set_store.read()
+    with pytest.raises(Conflict, match=r"gate does not pass.*neither calibration nor metrics"):
+        house.changes.promote(NEW)
+    assert house.catalogue.collection() == A
+    assert house.write_set_store.read() == before
+    publish(house.registry, tmp_path, metrics=True)
+    assert house.changes.promote(NEW).model_id == NEW
+
+
+def test_before_its_reindex_has_ended_a_model_is_not_promoted(house: ReindexHouse) -> None:
+    house.ingest(*photos(1))
+    with pytest.raises(NotFound, match="petsearch reindex"):
+        house.changes.promote(NEW)
+    house.changes.reindex(NEW)
+    with pytest.raises(Conflict, match="has not ended"):
+        house.changes.promote(NEW)
+    assert house.catalogue.collection() == A
+
+
+def test_a_write_that_does_not_end_is_waited_for_and_then_said(house: ReindexHouse) -> None:
+    house.ingest(*photos(1))
+    house.reindex()
+    house.write_set_store.begin_write("stuck", 30)
+    with pytest.raises(Conflict, match="writing for seconds"):
+        house.changes.promote(NEW)
+    assert house.catalogue.collection() == A
+    house.write_set_store.end_write("stuck")
+    assert house.changes.promote(NEW).model_id == NEW
+
+
+def test_dropped_it_is_written_no_more_and_unloaded(house: ReindexHouse) -> None:
+    house.ingest(*photos(1))
+    job = house.changes.reindex(NEW)
+    with pytest.raises(Conflict, match="serves"):
+        house.changes.drop(OLD)
+    house.changes.drop(NEW)
+    house.run()
+    assert house.ledger.get(job.job_id).state is JobState.CANCELLED
+    house.ingest(*photos(401, 2))
+    assert house.count(A) == PHOTOS + 2
+    with pytest.raises(NotFound):
+        house.count(B)
+    assert [m.model_id for m in house.changes.states() if m.is_loaded] == [OLD]
+    assert house.reindex().state is JobState.SUCCEEDED
+    assert_same(house)
+
+
+def test_a_chunk_whose_collection_was_dropped_under_it_goes_on_with_the_current_one(
+    house: ReindexHouse,
+) -> None:
+    house.ingest(*photos(1))
+    house.reindex()
+    house.changes.promote(NEW)
+    dropped = False
+
+    def drop_before_insert(name: str, collection: str) -> None:
+        nonlocal dropped
+        if name == "insert" and collection == A and not dropped:
+            dropped = True
+            house.own_index.on_call = lambda *_: None
+            # Not by the front door, which waits for this very writer.
+            house.write_set_store.change(add=[], remove=[A])
+            house.own_index.delete_collection(A)
+
+    house.own_index.on_call = drop_before_insert
+    (new,) = house.ingest(photo(500))
+    assert dropped
+    assert new in house.all_of(B)
+    assert house.count(B) == PHOTOS + 1
+
+
+def test_a_model_that_the_embedder_lost_is_loaded_again(house: ReindexHouse) -> None:
+    house.ingest(*photos(1))
+    house.reindex()
+    for bring_back in (lambda: house.ingest(photo(600)), house.changes.load_all):
+        house.embedder.unload(NEW)
+        bring_back()
+        assert NEW in {model.model_id for model in house.embedder.models()}
+    assert house.count(A) == PHOTOS + 1
+    assert_same(house)
+
+
+def test_a_search_whose_collection_goes_away_is_answered_by_the_next_one(
+    house: ReindexHouse,
+) -> None:
+    ids = house.ingest(*photos(1))
+    house.reindex()
+
+    def change_under_it(name: str, collection: str) -> None:
+        if (name, collection) == ("search", A):
+            house.own_index.on_call = lambda *_: None
+            house.changes.promote(NEW)
+            house.own_index.delete_collection(A)
+
+    searcher = Searcher(
+        embedder=house.embedder,
+        index=house.index,
+        catalogue=house.catalogue,
+        image_limits=ImageLimits(),
+        max_query_characters=100,
+    )
+    assert searcher.by_text("a pet", SearchOptions(limit=20)).model_id == OLD
+    house.own_index.on_call = change_under_it
+    answer = searcher.by_text("a pet", SearchOptions(limit=20))
+    assert answer.model_id == NEW
+    assert {hit.record.image_id for hit in answer.hits} == set(ids)
+    assert {hit.record.model_id for hit in answer.hits} == {NEW}
+
+
+def test_every_model_is_listed_with_where_it_stands(house: ReindexHouse) -> None:
+    house.ingest(*photos(1))
+    listed = {state.model_id: state for state in house.changes.states()}
+    assert (listed[OLD].is_current, listed[OLD].images, listed[OLD].is_published) == (
+        True,
+        PHOTOS,
+        False,
+    )
+    assert (listed[NEW].is_loaded, listed[NEW].images, listed[NEW].is_published) == (
+        False,
+        None,
+        True,
+    )
+    house.reindex()
+    house.changes.promote(NEW)
+    first, second = house.changes.states()
+    assert (first.model_id, first.is_current, first.images) == (NEW, True, PHOTOS)
+    assert (second.model_id, second.is_previous, second.is_loaded) == (OLD, True, True)
