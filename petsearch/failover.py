@@ -16,6 +16,8 @@ from petsearch.errors import ConfigurationError
 
 _SHUNNED_S = 5.0
 """For so long an address that did not answer is asked only after the others."""
+ONLY = "petsearch.only_address"
+"""A request's extension: the number of the one address it is for, counted from 0."""
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout)
 _CUT_OFF = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
 
@@ -78,7 +80,8 @@ class FailoverTransport(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """The answer of the first address that answers; the last one's error if none does."""
-        *others, last = self._order()
+        only = request.extensions.get(ONLY)
+        *others, last = self._order() if only is None else [int(only)]
         for number in others:
             try:
                 return self._send(request, number)

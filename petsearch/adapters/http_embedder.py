@@ -12,7 +12,7 @@ import numpy as np
 
 from petsearch.calibration import calibration_from
 from petsearch.errors import Conflict, InvalidInput, Overloaded, TooLarge, Unavailable
-from petsearch.failover import FailoverTransport, split_addresses
+from petsearch.failover import ONLY, FailoverTransport, split_addresses
 from petsearch.model import (
     Embeddings,
     JsonDict,
@@ -46,11 +46,20 @@ class HttpEmbedder:
 
     Args:
         client: speaks to the service; closed with this.
+        addresses: how many services its transport knows. All have to have a model for it to be
+            one of ours, because any of them may be asked to embed.
         clock: seconds, only ever forward; decides when the list of models is read again.
     """
 
-    def __init__(self, client: httpx.Client, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        client: httpx.Client,
+        *,
+        addresses: int = 1,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._client = client
+        self._addresses = range(addresses)
         self._clock = clock
         self._known: _Known | None = None
         self._asking = threading.Lock()
@@ -60,14 +69,27 @@ class HttpEmbedder:
         with self._asking:
             known = self._known
             if known is None or self._clock() - known.read_at > _MODELS_FRESH_S:
-                with _translated():
-                    response = self._client.get("/v1/models", timeout=_timeout(_QUERY_S))
-                _check(response)
-                known = _Known(
-                    tuple(_model_from(entry) for entry in response.json()["models"]), self._clock()
-                )
+                known = _Known(self._common_models(), self._clock())
                 self._known = known
             return known.models
+
+    def _common_models(self) -> tuple[ModelInfo, ...]:
+        """What all services that answer have, in the order of the first."""
+        with _translated():
+            answers = _of_those_that_answer(self._ask_models, self._addresses)
+        first, *others = answers
+        return tuple(
+            model
+            for model in first
+            if all(model.model_id in {same.model_id for same in other} for other in others)
+        )
+
+    def _ask_models(self, address: int) -> list[ModelInfo]:
+        response = self._client.get(
+            "/v1/models", timeout=_timeout(_QUERY_S), extensions={ONLY: address}
+        )
+        _check(response)
+        return [_model_from(entry) for entry in response.json()["models"]]
 
     def embed_texts(
         self,
@@ -111,20 +133,37 @@ class HttpEmbedder:
         return self._embeddings(response)
 
     def load(self, spec: str) -> ModelInfo:
-        """See `Embedder.load`. Of several embedders behind one address one is asked."""
+        """See `Embedder.load`. Every service loads it, one after the other."""
+        try:
+            first, *_ = [self._load(spec, address) for address in self._addresses]
+            return first
+        finally:
+            self._known = None
+
+    def _load(self, spec: str, address: int) -> ModelInfo:
         with _translated():
             response = self._client.post(
-                "/v1/models", json={"spec": spec}, timeout=_timeout(_LOAD_S)
+                "/v1/models",
+                json={"spec": spec},
+                timeout=_timeout(_LOAD_S),
+                extensions={ONLY: address},
             )
-        self._known = None
         _check(response)
         return _model_from(response.json())
 
     def unload(self, model_id: str) -> None:
         """See `Embedder.unload`."""
+        try:
+            for address in self._addresses:
+                self._unload(model_id, address)
+        finally:
+            self._known = None
+
+    def _unload(self, model_id: str, address: int) -> None:
         with _translated():
-            response = self._client.delete(f"/v1/models/{model_id}", timeout=_timeout(_QUERY_S))
-        self._known = None
+            response = self._client.delete(
+                f"/v1/models/{model_id}", timeout=_timeout(_QUERY_S), extensions={ONLY: address}
+            )
         _check(response)
 
     def close(self) -> None:
@@ -155,7 +194,8 @@ def connect(url: str) -> HttpEmbedder:
     )
     if len(addresses) > 1:
         transport = FailoverTransport(addresses, transport, spread=True, repeatable=_is_pure)
-    return HttpEmbedder(httpx.Client(base_url=addresses[0], transport=transport))
+    client = httpx.Client(base_url=addresses[0], transport=transport)
+    return HttpEmbedder(client, addresses=len(addresses))
 
 
 def _is_pure(request: httpx.Request) -> bool:
@@ -185,6 +225,20 @@ def _headers(priority: Priority, model_id: str | None) -> dict[str, str]:
 
 def _timeout_of(priority: Priority) -> httpx.Timeout:
     return _timeout(_QUERY_S if priority is Priority.QUERY else _INGEST_S)
+
+
+def _of_those_that_answer(
+    ask: Callable[[int], list[ModelInfo]], addresses: Sequence[int]
+) -> list[list[ModelInfo]]:
+    """At least one answer; the last one's error if there is none."""
+    answers = []
+    for address in addresses:
+        try:
+            answers.append(ask(address))
+        except httpx.TransportError:
+            if address == addresses[-1] and not answers:
+                raise
+    return answers
 
 
 def _timeout(seconds: float) -> httpx.Timeout:

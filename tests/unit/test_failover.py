@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from petsearch.errors import ConfigurationError
-from petsearch.failover import FailoverTransport, split_addresses
+from petsearch.failover import ONLY, FailoverTransport, split_addresses
 
 A, B = "http://127.0.0.1:8001", "http://127.0.0.2:8002"
 
@@ -79,6 +79,16 @@ def test_a_slow_answer_is_nobodys_to_repeat(client: httpx.Client, servers: Serve
     with pytest.raises(httpx.ReadTimeout):
         client.get("/v1/search")
     assert servers.asked == [A]
+
+
+def test_what_is_for_one_address_only_goes_to_no_other(
+    client: httpx.Client, servers: Servers
+) -> None:
+    assert client.get("/", extensions={ONLY: 1}).text.startswith(B)
+    servers.failing[B] = httpx.ConnectError
+    with pytest.raises(httpx.ConnectError):
+        client.get("/", extensions={ONLY: 1})
+    assert servers.asked == [B, B]
 
 
 def test_spread_takes_turns_and_shuns_for_a_while_what_failed(

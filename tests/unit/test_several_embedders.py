@@ -1,0 +1,102 @@
+"""Several embedder services behind one `HttpEmbedder`: which models are ours, who loads one."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+
+import httpx
+import pytest
+
+from petsearch.adapters.http_embedder import HttpEmbedder
+from petsearch.errors import Unavailable
+from petsearch.failover import FailoverTransport
+from petsearch.model import ModelInfo, PixelSpec
+
+A, B = "http://a:8100", "http://b:8100"
+
+
+def model(model_id: str) -> dict[str, object]:
+    info = ModelInfo(
+        model_id=model_id,
+        dim=4,
+        pixel_spec=PixelSpec(8, 8),
+        labels=(),
+        prompt_templates=("{}",),
+        label_templates=("{}",),
+        precision="fp32",
+        device="cpu",
+        spec="sample",
+        logit_scale=10.0,
+    )
+    return asdict(info)
+
+
+class Services(httpx.BaseTransport):
+    """What each service has loaded; `down` are those that do not answer."""
+
+    def __init__(self) -> None:
+        self.loaded = {A: ["cats"], B: ["cats"]}
+        self.down: set[str] = set()
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        address = f"http://{request.headers['Host']}"
+        if address in self.down:
+            raise httpx.ConnectError("no")
+        if request.method == "POST":
+            self.loaded[address].append("dogs")
+            return httpx.Response(200, json=model("dogs"))
+        if request.method == "DELETE":
+            self.loaded[address].remove(request.url.path.rpartition("/")[2])
+            return httpx.Response(204)
+        return httpx.Response(200, json={"models": [model(m) for m in self.loaded[address]]})
+
+
+@pytest.fixture
+def services() -> Services:
+    return Services()
+
+
+@pytest.fixture
+def embedder(services: Services) -> Iterator[HttpEmbedder]:
+    transport = FailoverTransport((A, B), services, spread=True)
+    opened = HttpEmbedder(httpx.Client(base_url=A, transport=transport), addresses=2)
+    yield opened
+    opened.close()
+
+
+def ids(embedder: HttpEmbedder) -> list[str]:
+    return [model.model_id for model in embedder.models()]
+
+
+def test_a_model_is_loaded_and_unloaded_everywhere(
+    embedder: HttpEmbedder, services: Services
+) -> None:
+    assert embedder.load("s3:dogs").model_id == "dogs"
+    assert services.loaded == {A: ["cats", "dogs"], B: ["cats", "dogs"]}
+    assert ids(embedder) == ["cats", "dogs"]
+    embedder.unload("dogs")
+    assert services.loaded == {A: ["cats"], B: ["cats"]}
+    assert ids(embedder) == ["cats"]
+
+
+def test_a_model_that_one_of_them_lacks_is_none_of_ours(
+    embedder: HttpEmbedder, services: Services
+) -> None:
+    services.loaded[A] = ["cats", "dogs"]
+    assert ids(embedder) == ["cats"]
+
+
+def test_one_that_does_not_answer_is_not_asked_for_its_models(
+    embedder: HttpEmbedder, services: Services
+) -> None:
+    services.down = {B}
+    assert ids(embedder) == ["cats"]
+    with pytest.raises(Unavailable):
+        embedder.load("s3:dogs")
+
+
+def test_without_any_answer_the_embedder_is_unavailable(
+    embedder: HttpEmbedder, services: Services
+) -> None:
+    services.down = {A, B}
+    with pytest.raises(Unavailable):
+        embedder.models()
