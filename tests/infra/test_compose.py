@@ -175,6 +175,7 @@ NOT_OFFERED = {
     # A folder must be mounted first.
     "PETSEARCH_IMPORT_DIRS",
     # Tuning that nobody needed yet.
+    "PETSEARCH_DRAIN_S",
     "PETSEARCH_CACHED_QUERY_TEXTS",
     "PETSEARCH_JOB_CHUNKS",
     "PETSEARCH_LEASE_S",
