@@ -7,12 +7,14 @@ from pathlib import Path
 import httpx
 import pytest
 import redis
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from petsearch.adapters.private_redis import PrivateRedis
 from petsearch.client import Client, Photo
 from petsearch.photo_sources import PhotoSource
 from petsearch.sample.catalogue import catalogue
 from petsearch.uploading import upload
+from tests.browser import BROWSER_WAIT_MS, find_chromium, launch
 from tests.server import ServerProcess
 
 _ROOT = Path(__file__).parent.parent
@@ -53,6 +55,18 @@ def s3_url() -> Iterator[str]:
     host, port = server.get_host_and_port()
     yield f"s3+http://{host}:{port}"
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    executable = find_chromium()
+    if executable is None:
+        pytest.skip("no Chromium: install it, or set PETSEARCH_CHROMIUM to its path")
+    expect.set_options(timeout=BROWSER_WAIT_MS)
+    with sync_playwright() as playwright:
+        opened = launch(playwright, executable)
+        yield opened
+        opened.close()
 
 
 @pytest.fixture(scope="session")

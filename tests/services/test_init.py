@@ -75,7 +75,7 @@ def test_a_collection_of_another_model_is_left_alone_and_said(tmp_path: Path) ->
         here = settings(tmp_path, free_port()).model_copy(update={"embedder_url": url})
         assert initialise(here, patience_s=0, say=said.append) is None
     embedder.close()
-    assert "'another', which is not loaded" in said[0]
+    assert "'another', with which photos are indexed, is not loaded" in said[0]
 
 
 def test_patience_ends(tmp_path: Path) -> None:

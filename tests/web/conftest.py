@@ -3,22 +3,9 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page
 
-from tests.browser import find_chromium, launch
-from tests.web.pages import WAIT_MS, Complaints, Look, new_page
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    executable = find_chromium()
-    if executable is None:
-        pytest.skip("no Chromium: install it, or set PETSEARCH_CHROMIUM to its path")
-    expect.set_options(timeout=WAIT_MS)
-    with sync_playwright() as playwright:
-        opened = launch(playwright, executable)
-        yield opened
-        opened.close()
+from tests.web.pages import Complaints, Look, new_page
 
 
 @pytest.fixture(params=[Look("desktop", "light"), Look("phone", "dark")], ids=str)

@@ -6,11 +6,9 @@ from typing import Literal
 
 from playwright.sync_api import Browser, Page, Response, expect
 
+from tests.browser import BROWSER_WAIT_MS
+
 CARDS = "#results .card:not(.skeleton)"
-_MAY_BE_MISSING = "/v1/models"
-"""A server without these routes has a page without that part."""
-WAIT_MS = 60_000
-"""Until something is there; a busy machine takes its time."""
 _SIZES = {"desktop": (1280, 800), "phone": (390, 844)}
 
 
@@ -45,7 +43,7 @@ def new_page(browser: Browser, address: str, look: Look = LOOKS[0]) -> Page:
         is_mobile=is_phone,
     )
     page = context.new_page()
-    page.set_default_timeout(WAIT_MS)
+    page.set_default_timeout(BROWSER_WAIT_MS)
     return page
 
 
@@ -79,8 +77,6 @@ class Complaints:
             self._said.append(f"another server was asked: {url}")
 
     def _judge(self, response: Response) -> None:
-        if response.status == 404 and response.url.endswith(_MAY_BE_MISSING):
-            return
         if response.status >= 400 and response.status not in self._expected:
             self._said.append(f"{response.status} of {response.request.method} {response.url}")
 

@@ -6,6 +6,13 @@ from playwright.sync_api import Page, expect
 
 from tests.web.pages import CARDS, open_filters, open_start, search
 
+_FOUR_FRAMES = """
+() => new Promise((resolve) => {
+  const wait = (frames) => (frames ? requestAnimationFrame(() => wait(frames - 1)) : resolve());
+  wait(4);
+})
+"""
+
 
 def test_words_bring_pictures_with_scores_breeds_and_confidence(page: Page) -> None:
     open_start(page)
@@ -140,12 +147,16 @@ def test_the_next_page_comes_while_one_scrolls(page: Page) -> None:
 
 def test_the_results_stay_where_they_were_behind_a_photo(page: Page) -> None:
     open_start(page)
-    last = page.locator(CARDS).nth(20)
-    last.scroll_into_view_if_needed()
-    before = page.evaluate("scrollY")
-    assert before > 0
-    last.locator(".open").click()
+    picture = page.locator(CARDS).nth(20).locator(".open")
+    # What is clicked, or the click itself would scroll.
+    picture.scroll_into_view_if_needed()
+    assert page.evaluate("scrollY") > 0
+    before = picture.bounding_box()
+    picture.click()
     expect(page.locator(".large img")).to_be_visible()
     page.get_by_role("button", name="Back").click()
-    expect(last).to_be_visible()
-    assert abs(page.evaluate("scrollY") - before) < 50
+    expect(picture).to_be_in_viewport()
+    page.evaluate(_FOUR_FRAMES)  # in which the list finds its place
+    after = picture.bounding_box()
+    assert before and after
+    assert abs(after["y"] - before["y"]) < 50

@@ -11,7 +11,7 @@ export class Walk {
     this.cursor = null;
     this.isAtEnd = false;
     this.answer = null;
-    this.scrollY = 0;
+    this.place = null;
   }
 
   // The next page; resolves to how many photos were known before it.

@@ -6,6 +6,7 @@ import { byId, button } from "../dom.js";
 import * as filters from "../filters.js";
 import { showCards, showSkeletons } from "../grid.js";
 import { message, problemMessage } from "../messages.js";
+import { placeNow, scrollBack } from "../place.js";
 import { find } from "../query_photos.js";
 import { strings } from "../strings.js";
 import {
@@ -54,7 +55,7 @@ export function show(wanted) {
   const key = format({ ...EMPTY, ...part });
   document.title = titleOf(part);
   if (walk?.answer && !isStale && key === format({ ...EMPTY, ...state })) {
-    scrollTo(0, walk.scrollY);
+    scrollBack(walk.place);
     return;
   }
   state = { ...EMPTY, ...part };
@@ -63,12 +64,12 @@ export function show(wanted) {
   showQuestion();
   walk = walks.get(key) ?? keepWalk(key, new Walk(state));
   loading?.abort();
-  if (walk.items.length) showFound(0, walk.scrollY);
+  if (walk.items.length) showFound(0, walk.place);
   else search();
 }
 
 export function hide() {
-  if (walk) walk.scrollY = scrollY;
+  if (walk) walk.place = placeNow();
 }
 
 function keepWalk(key, fresh) {
@@ -158,7 +159,7 @@ async function load(onFound, onFailure) {
   }
 }
 
-function showFound(from, top = null) {
+function showFound(from, place = null) {
   const { items } = walk;
   byId("message").replaceChildren();
   if (!items.length) return showEmpty();
@@ -166,7 +167,7 @@ function showFound(from, top = null) {
   showCards(byId("results"), items, { best: walk.best, actions: { like: moreLike, unlike }, from });
   showNote();
   say(said.found(items.length, !walk.isAtEnd));
-  if (top !== null) scrollTo(0, top);
+  if (place) scrollBack(place);
   if (!walk.isAtEnd) return offerMore(said.more, true);
   return offerMore("", false, isSearch(state) && items.length >= 1000 ? said.endOfWalk(items.length) : said.end(items.length));
 }
