@@ -1,0 +1,87 @@
+"""Models on a device, and the service that embeds with them."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from petsearch.model import Embeddings, ModelInfo, ModelUsage, Pixels, Priority
+
+Tokens = NDArray[np.int64]
+"""Token ids `(n, context_length)`."""
+
+
+class ClipModel(Protocol):
+    """A CLIP on a device. Only `tokenise` may be called from any thread.
+
+    Encoding raises `DeviceMemoryFull` or `DeviceLost` where that is what is wrong.
+    """
+
+    info: ModelInfo
+
+    def tokenise(self, texts: Sequence[str]) -> Tokens:
+        """Token ids, cut to the model's context length and padded."""
+
+    def encode_pixels(self, pixels: Pixels) -> Embeddings:
+        """uint8 `(n, 3, height, width)` to float32 `(n, dim)`."""
+
+    def encode_tokens(self, tokens: Tokens) -> Embeddings:
+        """int64 `(n, context_length)` to float32 `(n, dim)`."""
+
+    def usage(self) -> ModelUsage:
+        """What it has done since it was loaded."""
+
+
+class Embedder(Protocol):
+    """Turns texts and pixels into embeddings of one space."""
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        """The loaded models, the default one first."""
+
+    def embed_texts(
+        self,
+        texts: Sequence[str],
+        *,
+        model_id: str | None = None,
+        priority: Priority = Priority.QUERY,
+    ) -> Embeddings:
+        """Embed `texts` as they are, without a prompt template: float32 `(n, dim)`.
+
+        Raises:
+            Conflict: `model_id` is not loaded.
+            Overloaded: too much is queued already.
+        """
+
+    def embed_pixels(
+        self,
+        pixels: Pixels,
+        *,
+        model_id: str | None = None,
+        priority: Priority = Priority.QUERY,
+    ) -> Embeddings:
+        """Embed uint8 pixels `(n, 3, height, width)` of the model's `PixelSpec`: `(n, dim)`.
+
+        Raises:
+            InvalidInput: dtype or shape is not what the model wants.
+            Conflict: `model_id` is not loaded.
+            Overloaded: too much is queued already.
+        """
+
+    def load(self, spec: str) -> ModelInfo:
+        """Load one more model; the others serve meanwhile. One that is loaded is left as it is.
+
+        Raises:
+            Conflict: as many models as can be are loaded, or another one is being loaded.
+            ConfigurationError, InvalidInput: there is no such model.
+        """
+
+    def unload(self, model_id: str) -> None:
+        """Let go of a model.
+
+        Raises:
+            Conflict: it is not loaded, or it is the only one.
+        """
+
+    def close(self) -> None:
+        """Finish what is queued and release the device."""

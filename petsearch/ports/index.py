@@ -1,0 +1,127 @@
+"""The index of embeddings and records, and its snapshots."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import BinaryIO, Protocol
+
+from petsearch.model import Embedding, Filters, Hit, ImageRecord, Point, SortBy
+
+
+class Index(Protocol):
+    """Points in collections, and one pointer (alias) that says which collection is current."""
+
+    def create_collection(self, collection: str, dim: int) -> None:
+        """Create `collection` with its payload indexes; one that exists is left as it is."""
+
+    def current(self) -> str | None:
+        """The collection the alias points to, or None before the first one."""
+
+    def point_alias_to(self, collection: str) -> None:
+        """Make `collection` the current one, atomically."""
+
+    def insert(self, collection: str, points: Sequence[Point]) -> None:
+        """Insert points whose ids are absent, leave the others untouched; durable on return."""
+
+    def replace_records(self, collection: str, records: Sequence[ImageRecord]) -> None:
+        """Replace the payloads of existing points; their embeddings stay. Durable on return.
+
+        Raises:
+            NotFound: one of the points does not exist (any more).
+        """
+
+    def get(self, collection: str, image_ids: Sequence[str]) -> dict[str, ImageRecord]:
+        """The records of those of `image_ids` that exist."""
+
+    def get_embedding(self, collection: str, image_id: str) -> Embedding:
+        """The embedding of a point.
+
+        Raises:
+            NotFound: there is no such point.
+        """
+
+    def read_points(self, collection: str, image_ids: Sequence[str]) -> list[Point]:
+        """Records with embeddings of those of `image_ids` that exist."""
+
+    def search(
+        self,
+        collection: str,
+        embedding: Embedding,
+        *,
+        limit: int,
+        filters: Filters,
+        min_score: float | None = None,
+        exact: bool = False,
+    ) -> list[Hit]:
+        """The `limit` nearest points by cosine, best first.
+
+        Args:
+            exact: look at every point, whatever that takes.
+
+        Raises:
+            NotFound: there is no such collection.
+        """
+
+    def list_newest(
+        self,
+        collection: str,
+        *,
+        limit: int,
+        filters: Filters,
+        before: str | None = None,
+        sort: SortBy = "created_at",
+    ) -> tuple[list[ImageRecord], str | None]:
+        """Records by a time, newest first, and the cursor of the next page.
+
+        By `taken_at`, records that do not say it are left out.
+        """
+
+    def list_ids(self, collection: str, *, after: str | None, limit: int) -> list[str]:
+        """At most `limit` ids in order, those greater than `after`: a walk over everything.
+
+        Fewer than `limit` are the end. A point inserted or deleted meanwhile may be missed.
+        """
+
+    def list_versions(
+        self, collection: str, *, after: str | None, limit: int
+    ) -> list[tuple[str, datetime]]:
+        """As `list_ids`, each with when its record was last changed."""
+
+    def count(self, collection: str, filters: Filters) -> int:
+        """How many points satisfy `filters`."""
+
+    def facet(self, collection: str, field: str, filters: Filters) -> dict[str, int]:
+        """Points per value of a keyword field (`breed`, `phash_bands`), most frequent first."""
+
+    def delete(self, collection: str, image_ids: Sequence[str]) -> None:
+        """Delete points; absent ones are ignored."""
+
+    def delete_collection(self, collection: str) -> None:
+        """Delete a collection with all its points; an absent one is ignored.
+
+        Raises:
+            Conflict: it is the current one.
+        """
+
+    def ping(self) -> None:
+        """Return if the index answers, raise `Unavailable` otherwise."""
+
+    def close(self) -> None:
+        """Flush and release."""
+
+
+class Snapshots(Protocol):
+    """Copies of whole collections that an index server makes and takes by itself."""
+
+    def is_whole(self, collection: str) -> bool:
+        """Whether the server that is asked holds all of it; a snapshot has only what it holds."""
+
+    def made(self, collection: str) -> AbstractContextManager[Iterator[bytes]]:
+        """A new snapshot, streamed; the server's own copy is deleted at the end."""
+
+    def recover(self, collection: str, file: BinaryIO, sha256: str) -> None:
+        """Replace `collection`, or make it, from a snapshot.
+
+        Raises:
+            InvalidInput: the server takes it for damaged, or for another version's.
+        """

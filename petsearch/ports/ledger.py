@@ -1,0 +1,246 @@
+"""The ledger of jobs: what is counted, handed out and found again; and its copy."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from petsearch.model import ItemStatus, Job, JsonDict, NewJob
+
+
+@dataclass(frozen=True)
+class ChunkSlot:
+    """A chunk's number in its job and the number of its first item."""
+
+    chunk_no: int
+    first_item_no: int
+    is_added: bool = False
+    """Whether a call with the same key reserved and added it before."""
+
+
+class Claim(StrEnum):
+    """What a worker that was given a chunk does with it."""
+
+    RUN = "run"
+    """It is yours until the lease ends; extend it while you work."""
+    BUSY = "busy"
+    """Another worker has it; drop the message."""
+    GONE = "gone"
+    """Accounted, cancelled, paused or deleted; drop the message."""
+
+
+@dataclass(frozen=True)
+class ClaimedChunk:
+    """The answer to a claim."""
+
+    claim: Claim
+    deaths: int = 0
+    """How many workers had this chunk before and neither accounted it nor gave it back."""
+
+
+@dataclass(frozen=True)
+class OverdueChunks:
+    """Chunks that were handed to the queue and did not come to an end in time."""
+
+    lost: tuple[int, ...]
+    """Their worker died, or nobody claimed them for very long."""
+    unclaimed: tuple[int, ...]
+    """They wait in the queue, or its message is lost: its depth tells."""
+
+
+@dataclass(frozen=True)
+class Enumeration:
+    """Where the enumeration of a job's source goes on."""
+
+    spec: str
+    cursor: str | None
+    next: ChunkSlot
+
+
+@dataclass(frozen=True)
+class KeptAnswer:
+    """What is remembered of a call: its digest, and its answer once there is one."""
+
+    digest: str
+    answer: str | None
+
+
+class JobLedger(Protocol):
+    """Jobs, their chunks and their counters. Survives a restart of everything.
+
+    A chunk is reserved (it has a number), pending (work to do), then queued: handed to the task
+    queue, and held by a worker that extends its lease. Accounting ends it, exactly once.
+    """
+
+    def create(self, job: NewJob) -> None:
+        """Open a job without items."""
+
+    def get(self, job_id: str) -> Job:
+        """The job.
+
+        Raises:
+            NotFound: there is no such job.
+        """
+
+    def spec(self, job_id: str) -> str | None:
+        """The JSON of the source that a job reads; None if clients add its items."""
+
+    def newest(self, limit: int) -> list[Job]:
+        """Jobs, newest first."""
+
+    def active(self) -> list[str]:
+        """The ids of all jobs that are not final."""
+
+    def reserve_chunk(self, job_id: str, item_count: int, *, key: str | None = None) -> ChunkSlot:
+        """Take the next chunk number and item numbers; nothing is counted yet.
+
+        Args:
+            key: the same key gets the same slot again, so that a call can be repeated, also when
+                the job was sealed meanwhile. Of another size it is another slot until one is added.
+
+        Raises:
+            NotFound: there is no such job.
+            Conflict: the job is sealed.
+        """
+
+    def add_chunk(
+        self, job_id: str, chunk_no: int, item_count: int, *, cursor: str | None = None
+    ) -> bool:
+        """Count a reserved chunk as pending work; False if it was added before.
+
+        Args:
+            cursor: where the enumeration of the job's source goes on after this chunk.
+        """
+
+    def seal(self, job_id: str, now: datetime) -> None:
+        """No more chunks: the job ends when all are accounted."""
+
+    def fail(self, job_id: str, reason: str, now: datetime) -> None:
+        """The job's source cannot be read (further): it ends as failed when all is accounted."""
+
+    def set_expected(self, job_id: str, expected: int) -> None:
+        """How many items there will be."""
+
+    def take_chunks(self, job_id: str, most_queued: int, patience_s: float) -> list[int]:
+        """Make pending chunks queued, until `most_queued` are; the caller hands them to the queue.
+
+        Args:
+            patience_s: one that no worker has claimed by then counts as overdue.
+        """
+
+    def claim_chunk(self, job_id: str, chunk_no: int, holder: str, lease_s: float) -> ClaimedChunk:
+        """Try to hold a queued chunk for `lease_s` seconds."""
+
+    def extend_chunk(self, job_id: str, chunk_no: int, holder: str, lease_s: float) -> bool:
+        """Hold it longer; False if `holder` does not hold it any more."""
+
+    def hand_back_chunk(self, job_id: str, chunk_no: int, holder: str) -> None:
+        """Make a held chunk pending again, the next one of its job."""
+
+    def is_stopped(self, job_id: str) -> bool:
+        """Whether the job was paused, cancelled or deleted: its chunks stop at the next batch."""
+
+    def mark_item(self, job_id: str, item_no: int) -> int:
+        """Note that an item is tried now; how many tries of it were noted and never cleared."""
+
+    def clear_mark(self, job_id: str, item_no: int) -> None:
+        """The item came to an end, or its failure was not its own."""
+
+    def account_chunk(
+        self, job_id: str, chunk_no: int, counts: Mapping[ItemStatus, int], now: datetime
+    ) -> bool:
+        """Count a queued chunk as finished, exactly once; False if it was not queued (any more)."""
+
+    def overdue_chunks(self, job_id: str, long_wait_s: float) -> OverdueChunks:
+        """Queued chunks whose lease or patience has ended."""
+
+    def requeue_chunk(self, job_id: str, chunk_no: int, patience_s: float, now: datetime) -> bool:
+        """Take an overdue chunk from its dead worker; False if it is not to be queued again."""
+
+    def end_leases(self, job_id: str) -> None:
+        """Let all that is held of a job be overdue now: its holders are known to be gone."""
+
+    def chunk_size(self, job_id: str, chunk_no: int) -> int:
+        """How many items were added with a chunk; 0 if it is not known."""
+
+    def problem_chunks(self, job_id: str) -> list[int]:
+        """The chunks in which items were refused or failed."""
+
+    def begin_enumeration(
+        self, job_id: str, holder: str, lease_s: float, most_open: int
+    ) -> Enumeration | None:
+        """Hold the enumeration of a job's source; None if it is held, done, stopped or ahead.
+
+        Args:
+            most_open: it is far enough ahead with so many chunks pending or queued.
+        """
+
+    def extend_enumeration(self, job_id: str, holder: str, lease_s: float) -> bool:
+        """Hold it longer; False if `holder` does not hold it any more."""
+
+    def end_enumeration(self, job_id: str, holder: str) -> None:
+        """Let go of it."""
+
+    def wants_enumeration(self, job_id: str, most_open: int) -> bool:
+        """Whether the source should be read on, and nobody does."""
+
+    def has_room(self, job_id: str, most_open: int) -> bool:
+        """Whether fewer chunks than that are pending or queued."""
+
+    def pause(self, job_id: str) -> None:
+        """Stop a job until it is resumed. A final one raises `Conflict`."""
+
+    def resume(self, job_id: str) -> None:
+        """Go on with a paused job. A final one raises `Conflict`."""
+
+    def cancel(self, job_id: str, now: datetime) -> None:
+        """End a job; what was accounted stays. A final one raises `Conflict`."""
+
+    def reserve_retry(self, job_id: str) -> int:
+        """A chunk number for items of a final job that are to be tried again."""
+
+    def reopen(self, job_id: str, chunk_sizes: Mapping[int, int]) -> None:
+        """Uncount failed items of a final job and add the chunks that try them again.
+
+        Args:
+            chunk_sizes: the number of items by chunk number.
+
+        Raises:
+            NotFound: there is no such job.
+            Conflict: it is not final, or cancelled.
+        """
+
+    def delete(self, job_id: str) -> None:
+        """Forget a job."""
+
+    def set_reason(self, job_id: str, reason: str | None) -> None:
+        """Say why a job does not move, or that it moves again."""
+
+    def is_first(self, what: str, for_s: float) -> bool:
+        """Whether nobody else asked for `what` in the last `for_s` seconds: one does the chore."""
+
+    def claim_answer(self, name: str, digest: str, for_s: float) -> KeptAnswer | None:
+        """What is remembered of the call `name`; None if nothing was: it is yours for `for_s`."""
+
+    def keep_answer(self, name: str, digest: str, answer: str, for_s: float) -> None:
+        """Remember the answer of a claimed call for `for_s` seconds."""
+
+    def drop_answer(self, name: str) -> None:
+        """Forget a call, claimed or answered."""
+
+    def ping(self) -> None:
+        """Return if the ledger answers, raise `Unavailable` otherwise."""
+
+
+class LedgerCopy(Protocol):
+    """Everything that is kept in the ledger's server, to be written elsewhere."""
+
+    def counts(self) -> tuple[int, int]:
+        """How many jobs and how many API keys there are."""
+
+    def export(self) -> Iterator[JsonDict]:
+        """Every entry that does not expire, as JSON. Each job is read at one moment."""
+
+    def load(self, entries: Iterable[JsonDict]) -> None:
+        """Write what `export` read; what has the same name is replaced. May be repeated."""
