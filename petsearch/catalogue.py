@@ -81,15 +81,23 @@ class Catalogue:
 
         Raises:
             Conflict: the embedder neither has it nor can load it.
-            Unavailable: the embedder does not answer.
+            Unavailable: the embedder does not answer, or another call has it loaded just now.
         """
         found = self._loaded(model_id)
         if found is None and self._spec_of is not None:
-            with self._loading:
-                found = self._loaded(model_id) or self._load(model_id, self._spec_of)
+            found = self._load_once(model_id, self._spec_of)
         if found is None:
             raise Conflict(self._missing(model_id))
         return found
+
+    def _load_once(self, model_id: str, spec_of: Callable[[str], str]) -> ModelInfo | None:
+        """One call waits for the model. All others would hold every thread of the API meanwhile."""
+        if not self._loading.acquire(blocking=False):
+            raise Unavailable(f"The model {model_id!r} is being loaded.")
+        try:
+            return self._loaded(model_id) or self._load(model_id, spec_of)
+        finally:
+            self._loading.release()
 
     def _loaded(self, model_id: str) -> ModelInfo | None:
         models = self._embedder.models()

@@ -31,7 +31,7 @@ class HashedStream(io.RawIOBase):
         """It is."""
         return True
 
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]  # the base takes any buffer
         """Part of a block; 0 at the end."""
         while not self._rest:
             block = next(self._blocks, None)

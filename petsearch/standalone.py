@@ -20,6 +20,7 @@ import petsearch
 from petsearch.bootstrap import Services, build_services, open_keys
 from petsearch.errors import ConfigurationError, StorageFull
 from petsearch.observability import get_logger
+from petsearch.process_tuning import MemoryTrimmer
 from petsearch.settings import Settings
 from services.api.app import build_app
 from services.api.metrics import ApiMetrics
@@ -85,6 +86,9 @@ def serve(
         _check_bind(options.host, settings)
         services = build_services(settings)
         opened.callback(services.close)
+        trimmer = MemoryTrimmer()
+        trimmer.start()
+        opened.callback(trimmer.stop)
         api_metrics, worker_metrics = ApiMetrics(), WorkerMetrics()
         api_metrics.watch(services.query_cache)
         worker_metrics.watch(services.queue)

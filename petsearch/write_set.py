@@ -93,7 +93,10 @@ class WriteSet:
         try:
             everybody = self._store.read().epoch + 1
             if not self.wait_for_writers(before_epoch=everybody, for_s=HOLD_S / 2):
-                raise Conflict("Somebody has been writing for seconds; ask again.")
+                raise Conflict(
+                    "Somebody has been writing for seconds; ask again. A worker that was killed "
+                    f"counts for {WRITE_LEASE_S:.0f} s."
+                )
             yield lambda: self._store.holds_writers(holder)
         finally:
             self._store.release_writers(holder)

@@ -45,7 +45,7 @@ def write_atomically(path: Path | str, data: bytes) -> None:
     with translated_disk_errors():
         try:
             _write(_create(temporary), data)
-            os.rename(temporary, name)  # noqa: PTH104
+            os.rename(temporary, name)  # noqa: PTH104  # strings: see above
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise

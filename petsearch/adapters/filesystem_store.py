@@ -41,7 +41,7 @@ class FilesystemStore:
         with translated_disk_errors():
             try:
                 # Without the buffer that `Path.open` makes and the whole file goes past.
-                with open(self._name(key), "rb", buffering=0) as file:  # noqa: PTH123
+                with open(self._name(key), "rb", buffering=0) as file:  # noqa: PTH123  # no Path: see _name
                     return file.readall()
             except (FileNotFoundError, IsADirectoryError) as error:
                 raise NotFound(f"There is no object {key!r}.") from error
@@ -111,10 +111,10 @@ class FilesystemStore:
 
 def _rename(source: str, target: str) -> None:
     try:
-        os.rename(source, target)  # noqa: PTH104
+        os.rename(source, target)  # noqa: PTH104  # no Path: see _name
     except FileNotFoundError:
         Path(target).parent.mkdir(parents=True, exist_ok=True)
-        os.rename(source, target)  # noqa: PTH104
+        os.rename(source, target)  # noqa: PTH104  # no Path: see _name
 
 
 def _walk(folder: Path, above: str, prefix: str) -> Iterator[StoredObject]:

@@ -87,7 +87,7 @@ async def _filters(
     taken_since: Annotated[Moment | None, Query()] = None,
     taken_until: Annotated[Moment | None, Query()] = None,
 ) -> Filters:
-    _refuse_repeated(request.query_params)
+    refuse_repeated(request.query_params)
     return Filters(
         species=species or None,
         breed=breed or None,
@@ -101,8 +101,12 @@ async def _filters(
     )
 
 
-def _refuse_repeated(query: QueryParams) -> None:
-    """FastAPI takes the last of several values in silence, whatever the first ones said."""
+def refuse_repeated(query: QueryParams) -> None:
+    """FastAPI takes the last of several values in silence, whatever the first ones said.
+
+    Raises:
+        InvalidInput: a parameter that takes one value is given more than once.
+    """
     given = query.multi_items()
     names = {name for name, _ in given}
     if len(names) == len(given):

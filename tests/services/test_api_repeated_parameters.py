@@ -20,3 +20,9 @@ def test_a_parameter_that_takes_one_value_is_not_given_twice(api: TestClient, pa
     assert refused.status_code == 422
     assert "species is given more than once" in refused.json()["detail"]
     assert api.get(f"{path}tag=a&tag=b&attr=x=1&attr=y=2&species=cat").status_code == 200
+
+
+def test_a_deletion_that_names_two_animals_deletes_nothing(api: TestClient) -> None:
+    refused = api.delete("/v1/images?animal_id=a&animal_id=b")
+    assert refused.status_code == 422
+    assert "animal_id is given more than once" in refused.json()["detail"]

@@ -20,6 +20,7 @@ from petsearch.publishing import publish_folder
 from petsearch.registry import Registry
 from petsearch.sample.catalogue import catalogue
 from petsearch.uploading import upload
+from petsearch.write_set import HOLD_S, WRITE_LEASE_S
 from tests.other_model import write_other_model
 from tests.server import ServerProcess
 from tests.stack import Stack
@@ -73,14 +74,14 @@ def server(request: pytest.FixtureRequest, tmp_path: Path, other_model: Path) ->
 
 
 def promoted(client: Client, model_id: str) -> JsonDict:
-    """Asks again, as it is told to, while uploads on a busy machine take turns for seconds."""
-    for _ in range(20):
+    """Asks again, as it is told to, until a worker that was killed while it wrote is given up."""
+    given_up = time.monotonic() + WRITE_LEASE_S + HOLD_S
+    while True:
         try:
             return client.promote(model_id)
         except Conflict as error:
-            if "ask again" not in error.detail:
+            if "ask again" not in error.detail or time.monotonic() > given_up:
                 raise
-    return client.promote(model_id)
 
 
 @pytest.mark.timeout(1200)

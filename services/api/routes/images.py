@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Header, Query, Response
+from fastapi import APIRouter, Body, Header, Query, Request, Response
 
 from petsearch.amending import amend, save_amended
 from petsearch.deleting import delete_images, delete_images_of_animal
@@ -10,7 +10,7 @@ from petsearch.model import Filters, ImageRecord, SortBy
 from petsearch.photo_metadata import ShortText
 from services.api.conditions import check_if_match, etag_of, is_named
 from services.api.dependencies import MAX_RESULTS, Cursor, ImageIdDep, ServicesDep
-from services.api.filter_parameters import FiltersDep
+from services.api.filter_parameters import FiltersDep, refuse_repeated
 from services.api.responses import Responses, errors
 from services.api.schemas import ImageBody, ImagePage
 from services.api.schemas_images import DeletedImages, ImagePatch
@@ -41,10 +41,12 @@ def list_images(
 
 @router.delete("", summary="Delete an animal's images", responses=errors(writes=True))
 def delete_images_by_animal(
+    request: Request,
     services: ServicesDep,
     animal_id: Annotated[ShortText, Query(min_length=1, examples=["shelter-17"])],
 ) -> DeletedImages:
     """The newest 200 at most; call it again while some are `remaining`."""
+    refuse_repeated(request.query_params)
     collection = services.catalogue.collection()
     deleted = delete_images_of_animal(
         services.index, services.store, collection, animal_id, most=_MOST_DELETED
