@@ -73,7 +73,7 @@ def load_embedder(settings: Settings, observer: BatchObserver | None = None) -> 
         ConfigurationError: no model is named, or it cannot be had.
     """
     settings.require("model")
-    return _load_embedder(settings.model, _Sources(settings, None), observer)
+    return _load_embedder(settings, settings.model, _Sources(settings, None), observer)
 
 
 def open_store(settings: Settings) -> ObjectStore:
@@ -170,7 +170,7 @@ def open_embedder(settings: Settings, index: Index, store: ObjectStore) -> Embed
         raise _unknown_address("EMBEDDER_URL", url, "http://<host>:<port>, local:")
     settings.require("model")
     spec = _model_to_serve(settings.model, index, Registry(store))
-    return _load_embedder(spec, _Sources(settings, store))
+    return _load_embedder(settings, spec, _Sources(settings, store))
 
 
 class _Sources:
@@ -193,7 +193,7 @@ class _Sources:
 
 
 def _load_embedder(
-    spec: str, sources: _Sources, observer: BatchObserver | None = None
+    settings: Settings, spec: str, sources: _Sources, observer: BatchObserver | None = None
 ) -> BatchingEmbedder:
     tune_process()
     with _extra("embedder"):
@@ -201,12 +201,14 @@ def _load_embedder(
         source = sources.resolve(spec)
         from petsearch.adapters.open_clip_model import load_model
 
+    precision = None if settings.precision == "auto" else settings.precision
+
     def load_apart(wanted: ModelSource | str) -> ClipModel:
         # In a thread that ends: each thread that runs torch keeps OpenMP threads of its own, and
         # with more of them than cores all wait by sleeping: a query took 20 ms instead of 13.
         resolved = sources.resolve(wanted) if isinstance(wanted, str) else wanted
         with ThreadPoolExecutor(1, thread_name_prefix="load") as passing:
-            return passing.submit(load_model, resolved).result()
+            return passing.submit(load_model, resolved, precision=precision).result()
 
     model = load_apart(source)
     options = BatchingOptions.of_device(model.info.device)

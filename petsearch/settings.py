@@ -76,6 +76,9 @@ class Settings(BaseSettings):
     ingest_batch_size: int = Field(16, gt=0, description="photos embedded at a time")
     metrics_port: int = Field(0, ge=0, le=65535, description="of a worker or the API; 0: none")
     drain_s: float = Field(5.0, ge=0, description="between SIGTERM and the end of API, embedder")
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """Of models; auto takes the fastest that keeps the embeddings, by a measurement at each start,
+    so that scores may differ in the second digit between starts, and between embedders."""
     model_cache: Path = Path("~/.cache/petsearch/models")
     """Where published models are brought to from an object store elsewhere."""
     cached_query_texts: int = Field(10_000, gt=0, description="query embeddings kept in memory")

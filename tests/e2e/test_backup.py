@@ -19,6 +19,7 @@ QUERIES = (
     *("a ginger cat", "a brown dog", "grey"),
 )
 COUNT = 30
+SAME_SCORES = {"PETSEARCH_PRECISION": "fp32"}
 
 
 def petsearch(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -48,7 +49,7 @@ def test_a_server_restored_elsewhere_answers_the_same(tmp_path: Path) -> None:
     home, copy, place = tmp_path / "home", tmp_path / "copy", tmp_path / "backup"
     made = petsearch("keys", "create", "--name", "me", "--scope", "admin", "--data-dir", home)
     secret = made.stdout.strip()
-    server = ServerProcess(home)
+    server = ServerProcess(home, env=SAME_SCORES)
     drawings = (Photo(d.filename, d.to_jpeg(), {"breed": d.kind}) for d in catalogue(COUNT, 3))
     with Client(server.address, api_key=secret) as client:
         job = upload(client, PhotoSource(drawings, COUNT), name="drawings")
@@ -65,13 +66,11 @@ def test_a_server_restored_elsewhere_answers_the_same(tmp_path: Path) -> None:
     assert restored.returncode == 0, restored.stderr
     assert "sample-" in restored.stderr  # the model to serve
 
-    server = ServerProcess(copy)
+    server = ServerProcess(copy, env=SAME_SCORES)
     try:
         after = told(server.address, secret)
-        # A process chooses the precision of its model anew, and queries differ in the fourth
-        # digit; the embeddings of photos are as they were stored.
-        for name, tolerance in (("by words", 3e-3), ("scores", 1e-5)):
-            np.testing.assert_allclose(after.pop(name), before.pop(name), atol=tolerance)
+        for name in ("by words", "scores"):
+            np.testing.assert_allclose(after.pop(name), before.pop(name), atol=1e-5)
         assert after == before
         assert httpx.get(f"{server.address}/v1/stats").status_code == 401
     finally:
