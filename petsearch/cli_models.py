@@ -96,10 +96,21 @@ def reindex(
         say(f"Next: petsearch promote {model}")
 
 
-def promote(model_id: ModelId, *, api: Api = DEFAULT_API, as_json: Json = False) -> None:
+def promote(
+    model_id: ModelId,
+    *,
+    accept_worse: Annotated[
+        bool,
+        typer.Option(
+            "--accept-worse", help="Also if photos find those of their breed worse than before."
+        ),
+    ] = False,
+    api: Api = DEFAULT_API,
+    as_json: Json = False,
+) -> None:
     """Let a model serve whose collection is built, if it passes the gate."""
     with connect(api) as client:
-        _print_moved(client.promote(model_id), as_json=as_json)
+        _print_moved(client.promote(model_id, accept_worse=accept_worse), as_json=as_json)
 
 
 def rollback(*, api: Api = DEFAULT_API, as_json: Json = False) -> None:

@@ -272,9 +272,14 @@ class Client:
         """Build the collection of a published model; the job that does it."""
         return self._call("POST", "/v1/reindex", json={"model_id": model_id})
 
-    def promote(self, model_id: str) -> JsonDict:
-        """Let a model serve whose reindex has ended, if it passes the gate."""
-        return self._call("POST", f"/v1/models/{model_id}/promote")
+    def promote(self, model_id: str, *, accept_worse: bool = False) -> JsonDict:
+        """Let a model serve whose reindex has ended, if it passes the gate.
+
+        Args:
+            accept_worse: also if it finds photos of the same breed worse than the current one.
+        """
+        params = {"accept_worse": accept_worse}
+        return self._call("POST", f"/v1/models/{model_id}/promote", params=params)
 
     def rollback(self) -> JsonDict:
         """Let the model serve again that did before."""

@@ -6,14 +6,14 @@ Nothing here touches what is searched but `promote` and `rollback`, and each doe
 import random
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from petsearch.catalogue import Catalogue, collection_of, model_id_of
 from petsearch.dispatching import Dispatcher
 from petsearch.errors import Conflict, NotFound
-from petsearch.gate import Check, check_counts, check_measured, check_recall
+from petsearch.gate import BREEDS, Check, check_breeds, check_counts, check_measured, check_recall
 from petsearch.model import Filters, Job, JobKind, NewJob
 from petsearch.observability import get_logger
 from petsearch.ports import Embedder, Index, JobLedger, WriteSetStore
@@ -134,8 +134,11 @@ class ModelChanges:
         state = self._store.change(add=[current, wanted], remove=[])
         return self._open_job(model_id, ReindexSpec(collection=wanted, epoch=state.epoch))
 
-    def promote(self, model_id: str) -> Moved:
+    def promote(self, model_id: str, *, accept_worse: bool = False) -> Moved:
         """Let a model serve, if it passes the gate.
+
+        Args:
+            accept_worse: also one that finds photos of the same breed worse than the current one.
 
         Raises:
             NotFound: it has no collection.
@@ -150,17 +153,18 @@ class ModelChanges:
         checks = [
             check_measured(model, has_metrics=manifest is not None and METRICS in manifest.files),
             check_recall(self._index, wanted, self._rng),
+            check_breeds(self._index, current, wanted, self._rng),
         ]
-        _require(checks)
+        _require(checks, but={BREEDS} if accept_worse else set())
         with self._write_set.nobody_writes() as lasts:
-            checks.append(check_counts(self._index, current, wanted))
-            _require(checks)
+            counts = check_counts(self._index, current, wanted)
+            _require([counts])
             if not lasts():
                 raise Conflict("Counting took longer than writers may wait; ask again.")
             self._move(wanted, previous=current)
         took_ms = (time.perf_counter() - started) * 1000
         log.info("promoted", model_id=model_id, previous=model_id_of(current), ms=round(took_ms))
-        return Moved(model_id, model_id_of(current), took_ms, tuple(checks))
+        return Moved(model_id, model_id_of(current), took_ms, (*checks, counts))
 
     def rollback(self) -> Moved:
         """Let the model serve again that did before the last promotion. Nothing is lost by it.
@@ -274,8 +278,12 @@ class ModelChanges:
             return None
 
 
-def _require(checks: list[Check]) -> None:
-    """Nothing may be promoted unless all hold."""
-    failing = [f"{check.name}: {check.detail}" for check in checks if not check.passed]
+def _require(checks: list[Check], but: Set[str] = frozenset()) -> None:
+    """Nothing may be promoted unless all hold, but those named."""
+    failing = [
+        f"{check.name}: {check.detail}"
+        for check in checks
+        if not check.passed and check.name not in but
+    ]
     if failing:
         raise Conflict(f"The gate does not pass. {' '.join(failing)} Nothing was changed.")

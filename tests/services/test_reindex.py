@@ -42,12 +42,12 @@ def photos(first: int, count: int = PHOTOS) -> list:  # type: ignore[type-arg]
     return [photo(number) for number in range(first, first + count)]
 
 
-def patch(house: ReindexHouse, image_id: str, name: str) -> None:
+def patch(house: ReindexHouse, image_id: str, value: str, *, key: str = "animal_id") -> None:
     """What `PATCH /v1/images/{id}` does."""
     target = house.catalogue.current()
 
     def change(record: ImageRecord) -> ImageRecord:
-        return amend(record, {"animal_id": name}, target.model, now())
+        return amend(record, {key: value}, target.model, now())
 
     save_amended(house.index, target.collection, image_id, change)
 
@@ -227,7 +227,7 @@ def test_promoted_and_rolled_back_nothing_is_lost(house: ReindexHouse) -> None:
     house.reindex()
     moved = house.changes.promote(NEW)
     assert (moved.model_id, moved.previous) == (NEW, OLD)
-    assert {check.name for check in moved.checks} == {"measured", "recall", "count"}
+    assert {check.name for check in moved.checks} == {"measured", "recall", "breeds", "count"}
     assert house.catalogue.current().model.model_id == NEW
     after = house.ingest(*photos(301, 3))
     patch(house, ids[0], "seen")
@@ -255,6 +255,25 @@ def test_a_model_nobody_measured_does_not_pass_and_nothing_changes(
     assert house.write_set_store.read() == before
     publish(house.registry, tmp_path, metrics=True)
     assert house.changes.promote(NEW).model_id == NEW
+
+
+def test_a_model_that_finds_breeds_worse_is_promoted_by_word_only(house: ReindexHouse) -> None:
+    ids = house.ingest(*photos(1, 45))
+    by_angle = sorted(house.own_index.read_points(A, ids), key=lambda point: point.embedding[0])
+    for place, point in enumerate(by_angle):
+        patch(house, point.record.image_id, ("siamese", "pug", "boxer")[place // 15], key="breed")
+    house.reindex()
+    points = house.own_index.read_points(B, ids)
+    house.own_index.delete(B, ids)
+    mixed = zip(points, points[::3] + points[1::3] + points[2::3], strict=True)
+    house.own_index.insert(B, [replace(one, embedding=other.embedding) for one, other in mixed])
+    before = house.write_set_store.read()
+    with pytest.raises(Conflict, match=r"breeds: .* in the current collection.*--accept-worse"):
+        house.changes.promote(NEW)
+    assert (house.catalogue.collection(), house.write_set_store.read()) == (A, before)
+    moved = house.changes.promote(NEW, accept_worse=True)
+    assert [check.name for check in moved.checks if not check.passed] == ["breeds"]
+    assert house.catalogue.collection() == B
 
 
 def test_before_its_reindex_has_ended_a_model_is_not_promoted(house: ReindexHouse) -> None:

@@ -68,12 +68,10 @@ def test_models_are_reindexed_promoted_and_rolled_back(page: Page, expected: set
     row = page.locator(".model-row", has_text="new-2")
     row.get_by_role("button", name="Reindex").click()
     expect(row).to_contain_text("40 photos")
-    for _ in range(2):
+    for outcome in ("The gate does not pass", "Serves searches"):
         row.get_by_role("button", name="Promote").click()
         page.get_by_role("dialog").get_by_role("button", name="Promote").click()
-        if asked.count("POST models/new-2/promote") == 1:
-            expect(row.get_by_role("alert")).to_contain_text("The gate does not pass")
-    expect(row).to_contain_text("Serves searches")
+        expect(row).to_contain_text(outcome)
     row.get_by_role("button", name="Roll back").click()
     page.get_by_role("dialog").get_by_role("button", name="Roll back").click()
     expect(page.locator(".model-row", has_text="old-1")).to_contain_text("Serves searches")

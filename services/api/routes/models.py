@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Path, Query, Response
 
 from services.api.dependencies import ServicesDep
 from services.api.responses import errors
@@ -18,6 +18,10 @@ from services.api.schemas_models import (
 router = APIRouter(prefix="/v1", tags=["models"])
 
 ModelIdPath = Annotated[ModelId, Path()]
+AcceptWorse = Annotated[
+    bool,
+    Query(description="Also a model that finds photos of the same breed worse than the current."),
+]
 
 
 @router.get("/models", summary="Models of this server", responses=errors())
@@ -59,9 +63,11 @@ def rollback(services: ServicesDep) -> MovedBody:
     summary="Let a model serve",
     responses=errors(404, 409, writes=True),
 )
-def promote(services: ServicesDep, model_id: ModelIdPath) -> MovedBody:
+def promote(
+    services: ServicesDep, model_id: ModelIdPath, *, accept_worse: AcceptWorse = False
+) -> MovedBody:
     """If its reindex has ended and the gate passes; else 409 says why and nothing changes."""
-    return MovedBody.of(services.model_changes.promote(model_id))
+    return MovedBody.of(services.model_changes.promote(model_id, accept_worse=accept_worse))
 
 
 @router.delete(
