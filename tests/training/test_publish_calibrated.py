@@ -1,0 +1,59 @@
+"""`publish --dataset` fits confidences on labelled photos and publishes them with the weights."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from petsearch.adapters.open_clip_model import load_model
+from petsearch.calibration import weights_of
+from petsearch.errors import InvalidInput
+from petsearch.publishing import CALIBRATION, CalibrationData, publish_folder
+from petsearch.sample.catalogue import MODEL_DIR, catalogue
+from tests.training.photo_sets import write_photo_set
+from training.gallery import SEED
+
+DRAWINGS = 228
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The bundled model without its calibration."""
+    copied: Path = shutil.copytree(MODEL_DIR, tmp_path / "mine")
+    (copied / CALIBRATION).unlink()
+    return copied
+
+
+@pytest.fixture
+def drawings(tmp_path: Path) -> Path:
+    drawn = list(catalogue(DRAWINGS, SEED))
+    kinds = [drawing.kind for drawing in drawn]
+    pictures = [drawing.to_jpeg() for drawing in drawn]
+    return write_photo_set(tmp_path / "set", pictures, kinds, split="validation")
+
+
+def test_confidences_are_fitted_and_published_with_the_weights(
+    folder: Path, drawings: Path, tmp_path: Path
+) -> None:
+    data = CalibrationData(str(drawings), "validation", "label")
+    before = publish_folder(folder, data_dir=tmp_path / "data").manifest
+    published = publish_folder(folder, data_dir=tmp_path / "data", calibrate_with=data)
+    assert published.is_new
+    assert published.manifest.model_id == before.model_id
+    there = tmp_path / "data" / "objects" / "models" / before.model_id
+    fitted = load_model(f"dir:{there}", device="cpu").info.calibration
+    assert fitted is not None
+    assert fitted.weights == weights_of(before.model_id)
+    assert "Confidences are calibrated" in (there / "MODEL_CARD.md").read_text()
+    assert not (folder / CALIBRATION).exists()
+
+
+def test_photos_the_model_cannot_name_calibrate_nothing_and_nothing_is_published(
+    folder: Path, tmp_path: Path
+) -> None:
+    drawn = next(iter(catalogue(1, SEED))).to_jpeg()
+    other = write_photo_set(tmp_path / "set", [drawn, drawn], ["tapir", "okapi"])
+    data = CalibrationData(str(other), "train", "label")
+    with pytest.raises(InvalidInput, match="breed that the model can name"):
+        publish_folder(folder, data_dir=tmp_path / "data", calibrate_with=data)
+    assert not (tmp_path / "data" / "objects" / "models").exists()
