@@ -61,6 +61,7 @@ _FRAMES = """async () => {
 
 
 def _seed(services: Services, count: int) -> None:
+    services.catalogue.initialise()
     target = services.searcher.target()
     rows = around_centres(count, target.model.dim)
     files = [images.thumbnail(drawing.image) for drawing in catalogue(_DRAWINGS, seed=3)]

@@ -1,29 +1,51 @@
-// A grid of photos that grows: cards, skeletons, and arrow keys that walk it as it is laid out.
+// Photos in sheets of equal size, that grow: cards, skeletons, and arrow keys that walk them as they
+// are laid out. The browser passes over a whole sheet that is far from the window at once, so that
+// thousands of cards scroll as quickly as dozens.
 import { card } from "./card.js";
 import { element } from "./dom.js";
 
 const SKELETONS = 12;
+const SHEET = 60; // Rows of 1 to 6 cards fill it to its end.
 
-export function showSkeletons(grid) {
-  grid.setAttribute("aria-busy", "true");
+export function showSkeletons(place) {
+  place.setAttribute("aria-busy", "true");
   const bone = () =>
     element("li.card.skeleton", { "aria-hidden": "true" }, element("div.open"), element("div.facts"));
-  grid.replaceChildren(...Array.from({ length: SKELETONS }, bone));
+  deal(place, Array.from({ length: SKELETONS }, bone));
 }
 
 // Appends cards, or replaces what is there. `best` is the score whose bar is full.
-export function showCards(grid, items, { best, actions, from = 0 }) {
-  grid.removeAttribute("aria-busy");
+export function showCards(place, items, { best, actions, from = 0 }) {
+  place.removeAttribute("aria-busy");
   const cards = items.slice(from).map((item) => card(item, best, actions));
-  if (from === 0) grid.replaceChildren(...cards);
-  else grid.append(...cards);
+  deal(place, cards, { keep: from > 0 });
+}
+
+// Closes the gap that it leaves.
+export function removeCard(place, imageId) {
+  const gone = place.querySelector(`[data-id="${CSS.escape(imageId)}"]`);
+  if (!gone) return;
+  gone.remove();
+  deal(place, [...place.querySelectorAll(".card")]);
+}
+
+function deal(place, cards, { keep = false } = {}) {
+  if (!keep) place.replaceChildren();
+  let sheet = place.lastElementChild;
+  for (const one of cards) {
+    if (!sheet || sheet.children.length === SHEET) {
+      sheet = element("ul.grid.sheet");
+      place.append(sheet);
+    }
+    sheet.append(one);
+  }
 }
 
 // Returns whether the key was used.
 export function walkWithArrows(event) {
   const here = document.activeElement?.closest(".grid > .card");
   if (!here || !document.activeElement.matches(".open")) return false;
-  const cards = here.parentElement.children;
+  const cards = (here.closest(".sheets") ?? here.parentElement).querySelectorAll(".card");
   const target = cards[indexAfter(event.key, [...cards].indexOf(here), cards)];
   if (!target) return false;
   event.preventDefault();

@@ -1,20 +1,13 @@
-// Where one was in the list: by a card and not by pixels, because cards that were never near the
+// Where one was in the list: by a card and not by pixels, because sheets that were never near the
 // window have heights that are only guessed (content-visibility).
 import { byId } from "./dom.js";
 
-const cards = () => byId("results").children;
+const isBelowTop = (one) => one.getBoundingClientRect().bottom > 0;
 
 // The first card in the window, and how far below the window's top it begins.
 export function placeNow() {
-  const all = cards();
-  let low = 0;
-  let high = all.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (all[middle].getBoundingClientRect().bottom > 0) high = middle;
-    else low = middle + 1;
-  }
-  const card = all[low];
+  const sheet = [...byId("results").children].find(isBelowTop);
+  const card = sheet && [...sheet.children].find(isBelowTop);
   return { scrollY, id: card?.dataset.id ?? "", top: card?.getBoundingClientRect().top ?? 0 };
 }
 

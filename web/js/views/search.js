@@ -4,7 +4,7 @@ import { nameOf } from "../card.js";
 import { exampleChip, filterChips } from "../chips.js";
 import { byId, button } from "../dom.js";
 import * as filters from "../filters.js";
-import { showCards, showSkeletons } from "../grid.js";
+import { removeCard, showCards, showSkeletons } from "../grid.js";
 import { message, problemMessage } from "../messages.js";
 import { placeNow, scrollBack } from "../place.js";
 import { find } from "../query_photos.js";
@@ -41,7 +41,7 @@ export const around = (imageId) => walk?.around(imageId) ?? { previous: null, ne
 // After a photo was changed or deleted: what was listed may be wrong.
 export function forgetPhoto(imageId) {
   for (const one of walks.values()) one.forget(imageId);
-  document.querySelector(`#results [data-id="${CSS.escape(imageId)}"]`)?.remove();
+  removeCard(byId("results"), imageId);
 }
 
 // What is listed now stays until it is shown the next time.
