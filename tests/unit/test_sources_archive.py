@@ -278,7 +278,9 @@ def test_a_directory_that_breaks_off_says_so() -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"x", pictures.jpeg(), b"\x1f\x8b" + b"x" * 99, gzip.compress(b"no tar" * 999)]
+    "data",
+    [b"", b"x", pictures.jpeg(), b"\x1f\x8b" + b"x" * 99, gzip.compress(b"no tar" * 999)],
+    ids=["nothing", "a byte", "a photo", "broken gzip", "gzip of no tar"],
 )
 def test_what_is_no_archive_is_said(data: bytes) -> None:
     with pytest.raises(InvalidInput, match="archive"):
