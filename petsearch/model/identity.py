@@ -1,0 +1,36 @@
+"""Ids, names and hashes of images: how the same thing is known again."""
+
+import functools
+import hashlib
+import uuid
+
+IMAGE_NAMESPACE = uuid.UUID("5f0c8a52-6d0c-5c0e-9b4e-3a3f6f6d7a11")
+
+
+@functools.lru_cache(maxsize=1024)
+def image_id_of(sha256_hex: str) -> str:
+    """The id of an image: UUIDv5 of the SHA-256 of its bytes, so that ingesting is idempotent."""
+    return str(uuid.uuid5(IMAGE_NAMESPACE, sha256_hex))
+
+
+def sha256_of(data: bytes) -> str:
+    """Hex SHA-256 of `data`."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def normalise_name(name: str) -> str:
+    """A breed, species or status as it is stored and compared: `Maine_Coon ` is `maine coon`."""
+    return " ".join(name.replace("_", " ").lower().split())
+
+
+def hash_distance(one: str, other: str) -> int:
+    """How many of the 64 bits of two perceptual hashes differ, 0..64."""
+    return (int(one, 16) ^ int(other, 16)).bit_count()
+
+
+def hash_bands(phash: str) -> tuple[str, ...]:
+    """The four 16-bit quarters of a perceptual hash with their places: `("0:ab12", "1:…", …)`.
+
+    Hashes that differ in at most three bits have at least one band in common.
+    """
+    return tuple(f"{place}:{phash[4 * place : 4 * place + 4]}" for place in range(4))

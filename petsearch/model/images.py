@@ -1,0 +1,88 @@
+"""An image of the catalogue: what is known of it, and its embedding."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from petsearch.model.arrays import Embedding
+
+
+@dataclass(frozen=True)
+class ImageMetadata:
+    """What a client may say about an image. Empty values mean "not said"."""
+
+    filename: str = ""
+    breed: str | None = None
+    species: str | None = None
+    animal_id: str | None = None
+    status: str | None = None
+    tags: tuple[str, ...] = ()
+    taken_at: datetime | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    location: tuple[float, float] | None = None
+    """Latitude and longitude in degrees (WGS 84)."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the model takes an image for: zero-shot over its labels."""
+
+    breed: str
+    species: str
+    confidence: float
+    """Softmax over the model's labels at its own temperature, 0..1; not calibrated."""
+
+
+@dataclass(frozen=True)
+class ItemRef:
+    """Which item of which job."""
+
+    job_id: str
+    item_no: int
+
+
+@dataclass(frozen=True)
+class ImageRecord:
+    """An image as it is indexed: the payload of its point."""
+
+    image_id: str
+    sha256: str
+    metadata: ImageMetadata
+    prediction: Prediction | None
+    width: int
+    height: int
+    content_type: str
+    size_bytes: int
+    created_at: datetime
+    updated_at: datetime
+    model_id: str
+    first_seen: ItemRef
+    sources: tuple[ItemRef, ...] = ()
+    phash: str | None = None
+    """`perceptual_hash`: 16 hex digits. None for images indexed before there was one."""
+
+    @property
+    def breed(self) -> str | None:
+        """The label if there is one, else what was predicted."""
+        return self.metadata.breed or (self.prediction.breed if self.prediction else None)
+
+    @property
+    def species(self) -> str | None:
+        """The label if there is one, else what was predicted."""
+        return self.metadata.species or (self.prediction.species if self.prediction else None)
+
+    @property
+    def breed_source(self) -> Literal["label", "predicted"] | None:
+        """Where `breed` comes from."""
+        if self.metadata.breed:
+            return "label"
+        return "predicted" if self.prediction else None
+
+
+@dataclass(frozen=True)
+class Point:
+    """A record with its embedding: what the index holds."""
+
+    record: ImageRecord
+    embedding: Embedding
