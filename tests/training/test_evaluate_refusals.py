@@ -1,0 +1,29 @@
+"""What `petsearch evaluate` cannot measure, it refuses with the reason."""
+
+from pathlib import Path
+
+import pytest
+
+from petsearch.cli import app
+from petsearch.errors import PetsearchError
+from tests import pictures
+from tests.training.photo_sets import write_photo_set
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--data", "{set}", "--label-column", "kind"), "no column 'kind'. Its columns: image"),
+        (("--data", "{set}", "--split", "train"), "split train"),
+        (("--data", "{one}"), "only 'pug'; at least two classes"),
+        (("--data", "{set}", "--baseline", "hub:nothing/x"), "Unknown model architecture"),
+    ],
+)
+def test_the_reason_is_said(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
+    photos = [pictures.jpeg(number) for number in range(4)]
+    both = write_photo_set(tmp_path / "set", photos, ["siamese", "pug"] * 2, split="test")
+    one = write_photo_set(tmp_path / "one", photos, ["pug"] * 4, split="test")
+    filled = [part.format(set=both, one=one) for part in arguments]
+    with pytest.raises(PetsearchError) as refused:
+        app(["evaluate", "--model", "sample", *filled], standalone_mode=False)
+    assert message in " ".join(refused.value.detail.split())
