@@ -2,6 +2,7 @@
 
 import itertools
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -31,8 +32,9 @@ class Traffic:
     """Searches from `searchers` threads and uploads from one, until the block ends.
 
     Args:
-        pause_s: between two searches of one thread; 4 of them make some 20 in a second.
-        upload_pause_s: between two uploads.
+        pause_s: from one search of a thread to its next, if it is answered by then: 4 threads make
+            20 in a second.
+        upload_pause_s: from one upload to the next.
     """
 
     url: str
@@ -80,8 +82,10 @@ class Traffic:
         return self.uploaded[-1]
 
     def _repeat(self, call: Callable[[httpx.Client, int], None], pause_s: float) -> None:
+        due = time.monotonic()
         with httpx.Client(base_url=self.url, timeout=60) as http:
-            while not self._stopping.wait(pause_s):
+            while not self._stopping.wait(due - time.monotonic()):
+                due = max(due + pause_s, time.monotonic())
                 try:
                     call(http, next(self._numbers))
                 except (httpx.HTTPError, AssertionError) as error:

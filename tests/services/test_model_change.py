@@ -89,6 +89,7 @@ def test_nothing_fails_and_nothing_is_lost_while_the_model_changes(server: Serve
     with Client(server.url) as client:
         ids = fill(client)
         with Traffic(server.url) as traffic:
+            opened = time.monotonic()
             truth = traffic.ask_everything()
             job = client.reindex(server.next_model)
             during = meddle(client, traffic, ids)
@@ -102,13 +103,14 @@ def test_nothing_fails_and_nothing_is_lost_while_the_model_changes(server: Serve
             began = time.monotonic()
             back = client.rollback()
             rollback_s = time.monotonic() - began
+            per_s = len(traffic.answers) / (time.monotonic() - opened)
         wait_for_jobs(client)
         truth += traffic.ask_everything()
         assert traffic.failures == []
         assert {true.model_id for true in truth} == {moved["previous"], server.next_model}
         assert inconsistent(traffic.answers, truth, TOLERANCE) == []
         typer.echo(
-            f"{len(traffic.answers)} searches, {len(traffic.uploaded)} uploads; "
+            f"{len(traffic.answers)} searches ({per_s:.0f}/s), {len(traffic.uploaded)} uploads; "
             f"promote {moved['took_ms']} ms, rollback {rollback_s * 1000:.0f} ms"
         )
         assert rollback_s <= 2
