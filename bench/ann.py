@@ -4,7 +4,7 @@
 jitter (bench/augmented_photos.py); queries are photos of the test split, and texts. Qdrant's HNSW
 is reached through Qdrant Edge, built by a process of its own on a closed folder, with its default
 parameters. Gaussian embeddings are a stress row; int8 is shown as petsearch asks a Qdrant server
-for it (twice as many candidates, scored again) and without that.
+for it (three times as many candidates, scored again) and without that.
 """
 
 import json
@@ -42,7 +42,7 @@ _PLAIN_SEARCHES: dict[str, edge.SearchParams | None] = {
     "HNSW": None,
     "HNSW, ef 512": edge.SearchParams(hnsw_ef=512),
 }
-_RESCORED = edge.QuantizationSearchParams(rescore=True, oversampling=2.0)
+_RESCORED = edge.QuantizationSearchParams(rescore=True, oversampling=3.0)
 """As petsearch/adapters/qdrant_collection.py asks a server."""
 _INT8_SEARCHES: dict[str, edge.SearchParams | None] = {
     "HNSW, int8": edge.SearchParams(quantization=_RESCORED),
@@ -51,6 +51,7 @@ _INT8_SEARCHES: dict[str, edge.SearchParams | None] = {
         quantization=edge.QuantizationSearchParams(rescore=False)
     ),
 }
+_AS_PETSEARCH_ASKS = ("exact", "HNSW, ef 512", "HNSW, int8, ef 512")
 _FILTERS = ("none", "50 %", "5 %", "0.1 %")
 
 
@@ -87,7 +88,7 @@ def main(
     cache: Annotated[Path | None, typer.Option(help="Folder to keep embeddings in.")] = None,
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
-    """Print the table; exit code 1 where recall on photos is below the bar."""
+    """Print the table; exit code 1 where a search as petsearch asks misses the bar on photos."""
     tune_process()
     configure_logging(level="ERROR")
     rows: list[Row] = []
@@ -99,7 +100,7 @@ def main(
     sys.stdout.write(json.dumps([asdict(row) for row in rows], indent=1) if as_json else "")
     if not as_json:
         _print(rows, points)
-    real = [row for row in rows if row.data == "photos" and "not scored" not in row.search]
+    real = [row for row in rows if row.data == "photos" and row.search in _AS_PETSEARCH_ASKS]
     if min(value for row in real for value in row.recall_at_10.values()) < _LEAST_RECALL:
         raise typer.Exit(1)
 

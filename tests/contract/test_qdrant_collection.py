@@ -145,4 +145,4 @@ def test_quantized_vectors_are_ranked_again_by_the_full_ones(
     assert asked["vectors"]["on_disk"] is True
     index.search(PETS, embedding(0.0), limit=3, filters=Filters())
     searched = server.body_of("POST", f"/collections/{PETS}/points/query")
-    assert searched["params"]["quantization"] == {"rescore": True, "oversampling": 2.0}
+    assert searched["params"]["quantization"] == {"rescore": True, "oversampling": 3.0}
