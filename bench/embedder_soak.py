@@ -52,9 +52,9 @@ def main(
     series = " ".join(f"{megabytes:.0f}" for megabytes in resident)
     sys.stdout.write(
         f"resident MB, {_SAMPLES} times: {series}\n"
-        f"{minutes:g} minutes after {warm_up_minutes:g} of warm-up, {sum(answers.values())} requests, "
-        f"by status {dict(answers)}: at most {before:.0f} MB in the first tenth, {after:.0f} MB in the last, "
-        f"ratio {after / before:.3f} (bar: 1.05)\n"
+        f"{minutes:g} minutes after {warm_up_minutes:g} of warm-up, {sum(answers.values())} "
+        f"requests, by status {dict(answers)}: at most {before:.0f} MB in the first tenth, "
+        f"{after:.0f} MB in the last, ratio {after / before:.3f} (bar: 1.05)\n"
     )
     if after > 1.05 * before:
         raise typer.Exit(1)
