@@ -44,6 +44,7 @@ def test_a_server_on_the_network_starts_once_an_admin_has_a_key(tmp_path: Path) 
     refused = ServerProcess(tmp_path, "--host", "0.0.0.0")
     assert refused.stop() == 1
     assert "petsearch keys create" in refused.log
+    assert "PETSEARCH_ALLOW_NO_KEYS" in refused.log
 
     admin = make_key(tmp_path, "admin")
     secrets = (admin, search)
