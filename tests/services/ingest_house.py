@@ -46,6 +46,8 @@ from tests.contract.tiny_clip import TinyClip
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LEASE_S = 0.3
+SHORT = 0.05
+"""Of the pauses that people would take, for tests."""
 
 
 class RecordingQueue:
@@ -183,7 +185,7 @@ def ingest_house(folder: Path, client: redis.Redis) -> Iterator[House]:
 
     ingestor, leases = make_ingestor(ledger), LeaseKeeper(LEASE_S)
     dispatcher = Dispatcher(ledger, queue, DispatchOptions(4, LEASE_S), lambda: NOW)
-    gate = DependencyGate(probe, stopping=stopping, observer=NobodyWatches())
+    gate = DependencyGate(probe, stopping=stopping, observer=NobodyWatches(), jitter=lambda: SHORT)
     worker = ChunkWorker(
         ingestor=ingestor,
         ledger=ledger,

@@ -40,7 +40,7 @@ from petsearch.stored_pixels import StoredPixels
 from petsearch.write_set import WriteSet
 from petsearch.write_through import WriteThrough
 from tests.contract.tiny_clip import TinyClip
-from tests.services.ingest_house import LEASE_S, RecordingQueue
+from tests.services.ingest_house import LEASE_S, SHORT, RecordingQueue
 
 OLD, NEW = "tiny-000000000000", "tiny-111111111111"
 A, B = collection_of(OLD), collection_of(NEW)
@@ -193,7 +193,12 @@ def reindex_house(folder: Path, client: redis.Redis) -> Iterator[ReindexHouse]:
     )
     leases = LeaseKeeper(LEASE_S)
     dispatcher = Dispatcher(ledger, queue, DispatchOptions(4, LEASE_S), now)
-    gate = DependencyGate(catalogue.current, stopping=stopping, observer=NobodyWatches())  # type: ignore[arg-type]
+    gate = DependencyGate(
+        catalogue.current,  # type: ignore[arg-type]
+        stopping=stopping,
+        observer=NobodyWatches(),
+        jitter=lambda: SHORT,
+    )
     parts = {"ledger": ledger, "dispatcher": dispatcher, "gate": gate, "leases": leases}
     parts |= {"stopping": stopping, "clock": now}
     worker = ChunkWorker(ingestor=ingestor, reindexer=reindexer, **parts)  # type: ignore[arg-type]
