@@ -20,7 +20,7 @@ import petsearch
 from petsearch.bootstrap import Services, build_services, open_keys
 from petsearch.errors import ConfigurationError, StorageFull
 from petsearch.observability import get_logger
-from petsearch.process_tuning import MemoryTrimmer
+from petsearch.process_tuning import MemoryTrimmer, starting
 from petsearch.settings import Settings
 from services.api.app import build_app
 from services.api.metrics import ApiMetrics
@@ -84,7 +84,8 @@ def serve(
         listener = opened.enter_context(_bound_socket(options.host, options.port))
         opened.enter_context(locked(options.data_dir))
         _check_bind(options.host, settings)
-        services = build_services(settings)
+        with starting():
+            services = build_services(settings)
         opened.callback(services.close)
         trimmer = MemoryTrimmer()
         trimmer.start()

@@ -52,7 +52,7 @@ class CollectionOptions:
 
     @property
     def search_params(self) -> models.SearchParams:
-        """A wide search; with int8, three times as many by their bytes, then those by full vectors."""
+        """A wide search; with int8, three times as many by bytes, then those by full vectors."""
         if self.quantization == "none":
             return models.SearchParams(hnsw_ef=_EF)
         rescored = models.QuantizationSearchParams(rescore=True, oversampling=_OVERSAMPLING)

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from petsearch.bootstrap import build_services, open_keys
 from petsearch.errors import ConfigurationError
 from petsearch.observability import configure_logging
+from petsearch.process_tuning import starting
 from petsearch.settings import Settings
 from services.api.app import build_app
 from services.api.metrics import ApiMetrics
@@ -28,7 +29,8 @@ def create_app() -> FastAPI:
     configure_logging(level=settings.log_level, json=settings.log_json)
     if not settings.allow_no_keys:
         patiently(lambda: _check_keys(settings))
-    services = build_services(settings)
+    with starting():
+        services = build_services(settings)
     metrics = ApiMetrics()
     metrics.watch(services.query_cache)
     if settings.metrics_port:

@@ -7,7 +7,7 @@ from fastapi import FastAPI
 
 from petsearch.observability import configure_logging
 from petsearch.opening import image_limits, load_embedder
-from petsearch.process_tuning import MemoryTrimmer
+from petsearch.process_tuning import MemoryTrimmer, starting
 from petsearch.settings import Settings
 from services.embedder.app import build_app
 from services.embedder.decoding import Decoder
@@ -25,7 +25,8 @@ def create_app() -> FastAPI:
     settings = Settings.from_environment()
     configure_logging(level=settings.log_level, json=settings.log_json)
     metrics = EmbedderMetrics()
-    embedder = load_embedder(settings, metrics)
+    with starting():
+        embedder = load_embedder(settings, metrics)
     decoder = Decoder(image_limits(settings))
     trimmer = MemoryTrimmer()
     draining = Draining()

@@ -10,7 +10,7 @@ import celery
 from petsearch.bootstrap import Services, build_services
 from petsearch.errors import Conflict, Unavailable
 from petsearch.observability import configure_logging, get_logger
-from petsearch.process_tuning import give_back_freed_memory
+from petsearch.process_tuning import give_back_freed_memory, starting
 from petsearch.settings import Settings
 from petsearch.working import Work
 from services.worker.metrics import WorkerMetrics
@@ -96,7 +96,8 @@ def main() -> None:
     give_back_freed_memory()
     settings = Settings.from_environment()
     configure_logging(level=settings.log_level, json=settings.log_json)
-    services = build_services(settings)
+    with starting():
+        services = build_services(settings)
     metrics = WorkerMetrics()
     work = services.make_work(metrics)
     if settings.metrics_port:

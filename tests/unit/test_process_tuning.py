@@ -1,9 +1,12 @@
 """What the process keeps of freed memory, and gives back."""
 
+import gc
 import subprocess
 import sys
 
 import pytest
+
+from petsearch.process_tuning import starting
 
 _FREE_AND_TRIM = """
 import time
@@ -35,3 +38,21 @@ def test_kept_memory_goes_back_to_the_kernel_when_it_is_trimmed() -> None:
         [sys.executable, "-c", _FREE_AND_TRIM], check=True, stdout=subprocess.PIPE, text=True
     )
     assert float(done.stdout) > 150
+
+
+def test_what_a_start_made_is_not_looked_at_by_later_collections() -> None:
+    with starting():
+        assert not gc.isenabled()
+        made = [[number] for number in range(1000)]
+    try:
+        assert gc.isenabled()
+        assert gc.get_freeze_count() > len(made)
+        assert not any(found is made for found in gc.get_objects())
+    finally:
+        gc.unfreeze()
+
+
+def test_a_start_that_fails_leaves_the_collector_at_work() -> None:
+    with pytest.raises(ZeroDivisionError), starting():
+        raise ZeroDivisionError
+    assert gc.isenabled()
