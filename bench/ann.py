@@ -41,17 +41,19 @@ _MODEL_ID = "ann-000000000000"
 _PLAIN_SEARCHES: dict[str, edge.SearchParams | None] = {
     "HNSW": None,
     "HNSW, ef 512": edge.SearchParams(hnsw_ef=512),
+    "HNSW, ef 1024": edge.SearchParams(hnsw_ef=1024),
 }
 _RESCORED = edge.QuantizationSearchParams(rescore=True, oversampling=3.0)
 """As petsearch/adapters/qdrant_collection.py asks a server."""
 _INT8_SEARCHES: dict[str, edge.SearchParams | None] = {
     "HNSW, int8": edge.SearchParams(quantization=_RESCORED),
     "HNSW, int8, ef 512": edge.SearchParams(hnsw_ef=512, quantization=_RESCORED),
+    "HNSW, int8, ef 1024": edge.SearchParams(hnsw_ef=1024, quantization=_RESCORED),
     "int8, not scored again": edge.SearchParams(
         quantization=edge.QuantizationSearchParams(rescore=False)
     ),
 }
-_AS_PETSEARCH_ASKS = ("exact", "HNSW, ef 512", "HNSW, int8, ef 512")
+_AS_PETSEARCH_ASKS = ("exact", "HNSW, ef 1024", "HNSW, int8, ef 1024")
 _FILTERS = ("none", "50 %", "5 %", "0.1 %")
 
 
