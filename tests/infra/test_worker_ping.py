@@ -65,7 +65,7 @@ def test_two_workers_of_one_host_do_not_share_a_name(broker: str) -> None:
     first, second = node_name("here"), node_name("here")
     assert first != second
     app = make_celery(broker)
-    inspect = app.control.inspect(pattern=nodes_of_host("here"), matcher="glob", timeout=1)
+    inspect = app.control.inspect(pattern=nodes_of_host("here"), matcher="glob", timeout=5)
     with consuming(broker, first), consuming(broker, second):
         heard: set[str] = set()
         given_up = time.monotonic() + 60
