@@ -194,7 +194,7 @@ def reindex_house(folder: Path, client: redis.Redis) -> Iterator[ReindexHouse]:
     leases = LeaseKeeper(LEASE_S)
     dispatcher = Dispatcher(ledger, queue, DispatchOptions(4, LEASE_S), now)
     gate = DependencyGate(
-        catalogue.current,  # type: ignore[arg-type]
+        catalogue.current,  # type: ignore[arg-type]  # what it answers is not looked at
         stopping=stopping,
         observer=NobodyWatches(),
         jitter=lambda: SHORT,
