@@ -11,8 +11,8 @@ from datasets import load_dataset
 from PIL import Image, ImageOps
 
 from bench.galleries import jittered, lifted
-from petsearch.images import to_pixels
 from petsearch.model import Embeddings, Pixels
+from petsearch.preprocessing import to_pixels
 
 if TYPE_CHECKING:
     from petsearch.adapters.open_clip_model import OpenClipModel

@@ -80,14 +80,14 @@ def _open_clip(model: str) -> Encode:
 
 
 def _petsearch(model: str) -> Encode:
-    from petsearch import images
+    from petsearch import images, preprocessing
     from petsearch.adapters.open_clip_model import load_model
 
     clip, limits = load_model(model), images.ImageLimits()
 
     def encode(batch: list[bytes]) -> object:
         pictures = [images.decode(data, limits).picture for data in batch]
-        pixels = [images.to_pixels(p, clip.info.pixel_spec) for p in pictures]
+        pixels = [preprocessing.to_pixels(p, clip.info.pixel_spec) for p in pictures]
         return clip.encode_pixels(np.stack(pixels))
 
     return encode

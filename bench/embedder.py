@@ -32,7 +32,7 @@ from PIL import Image
 from bench import device_limits
 from bench.clocks import WARM_UP_S, rate, rate_of_many, times_in_turns_ms, times_ms
 from bench.random_model import random_vit
-from petsearch import images
+from petsearch import images, preprocessing
 from petsearch.adapters import http_embedder
 from petsearch.model import Pixels, PixelSpec, Priority
 from petsearch.observability import configure_logging
@@ -177,8 +177,10 @@ def _bare_images(clip: "OpenClipModel", pixels: Pixels, size: int, seconds: floa
 
 def _decoded_per_s(files: Sequence[bytes], spec: PixelSpec, seconds: float) -> float:
     """Files that the service's own decoder turns into pixels when it has all cores for itself."""
+    from petsearch.adapters.torch_resize import fastest_resize
+
     cores = os.cpu_count() or 1
-    decoder = Decoder(images.ImageLimits())
+    decoder = Decoder(images.ImageLimits(), fastest_resize())
     turn = itertools.cycle(files)
 
     def decode() -> None:
@@ -324,7 +326,7 @@ def _noise(seed: int) -> bytes:
 def _pixels(files: list[bytes], spec: PixelSpec) -> Pixels:
     limits = images.ImageLimits()
     decoded = [images.decode(data, limits).picture for data in files[:_PER_REQUEST]]
-    return np.stack([images.to_pixels(picture, spec) for picture in decoded])
+    return np.stack([preprocessing.to_pixels(picture, spec) for picture in decoded])
 
 
 # --- the report -----------------------------------------------------------------------------

@@ -45,7 +45,7 @@ def main(
 
 
 def _codec(paths: list[Path], folder: Path) -> float:
-    from petsearch import images
+    from petsearch import images, preprocessing
     from petsearch.model import PixelSpec
 
     spec, limits = PixelSpec(224, 224), images.ImageLimits()
@@ -54,7 +54,7 @@ def _codec(paths: list[Path], folder: Path) -> float:
         data = path.read_bytes()
         name = hashlib.sha256(data).hexdigest()
         picture = images.decode(data, limits).picture
-        images.to_pixels(picture, spec)
+        preprocessing.to_pixels(picture, spec)
         (folder / f"{name}.original").write_bytes(data)
         (folder / f"{name}.display").write_bytes(images.display_copy(picture))
         (folder / f"{name}.thumb").write_bytes(images.thumbnail(picture))

@@ -12,8 +12,8 @@ from datasets import load_dataset
 from numpy.typing import NDArray
 from PIL import Image
 
-from petsearch.images import to_pixels
 from petsearch.model import Embeddings, ModelInfo, normalise_name
+from petsearch.preprocessing import to_pixels
 from petsearch.prompts import apply_templates, species_of
 
 if TYPE_CHECKING:

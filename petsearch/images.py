@@ -1,8 +1,4 @@
-"""Pictures: check, decode once, and make from it pixels for the model and copies for people.
-
-`to_pixels` is the one preprocessing of the project: worker, embedder, evaluation and tests use it.
-It equals open_clip's own evaluation transform up to normalisation (tests/unit/test_images.py).
-"""
+"""Pictures: check, decode once, and make copies for people; `preprocessing` makes the model's."""
 
 import functools
 import io
@@ -20,13 +16,11 @@ from PIL import Image
 
 from petsearch.decode_memory import Budget, bytes_to_decode, shrink_factor, smallest_size
 from petsearch.errors import NotAnImage, TooLarge
-from petsearch.model import Pixels, PixelSpec
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "HEIF", "BMP", "TIFF")
 DISPLAY_SIDE = 1600
 THUMBNAIL_SIDE = 320
 _ORIENTATION_TAG = 0x0112
-_MAX_ASPECT = 16
 _STRIP_PIXELS = 250_000
 # What undoes each EXIF orientation, as PIL.ImageOps.exif_transpose.
 _UPRIGHT = {
@@ -37,10 +31,6 @@ _UPRIGHT = {
     6: Image.Transpose.ROTATE_270,
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
-}
-_RESAMPLING = {
-    "bicubic": Image.Resampling.BICUBIC,
-    "bilinear": Image.Resampling.BILINEAR,
 }
 # What a decoder may raise on broken input; DecompressionBombError is not an OSError.
 _DECODE_ERRORS = (
@@ -235,72 +225,6 @@ def _brightest(picture: Image.Image) -> float:
     # brightest value is white.
     _, top = picture.getextrema()
     return max(65535.0 if picture.mode == "I" else 1.0, float(cast(float, top)))
-
-
-def to_pixels(picture: Image.Image, spec: PixelSpec) -> Pixels:
-    """Pixels `(3, height, width)` uint8 as `spec` wants them, from an upright RGB picture."""
-    resampling = _RESAMPLING[spec.interpolation]
-    if spec.resize_mode == "squash":
-        fitted = picture.resize((spec.width, spec.height), resampling)
-    elif spec.resize_mode == "longest":
-        fitted = _pad_centre(_resize_longest(picture, spec, resampling), spec)
-    else:
-        fitted = _crop_centre(_resize_shortest(picture, spec, resampling), spec)
-    return np.ascontiguousarray(np.asarray(fitted, dtype=np.uint8).transpose(2, 0, 1))
-
-
-def _resize_shortest(
-    picture: Image.Image, spec: PixelSpec, resampling: Image.Resampling
-) -> Image.Image:
-    picture = _cut_extremes(picture)
-    width, height = picture.size
-    if spec.width != spec.height:
-        # As open_clip.transform.ResizeKeepRatio, which always uses bicubic here.
-        ratio = min(height / spec.height, width / spec.width)
-        return picture.resize(
-            (round(width / ratio), round(height / ratio)), Image.Resampling.BICUBIC
-        )
-    # As torchvision.transforms.Resize(int): the longer side is truncated, not rounded.
-    side = spec.width
-    if width <= height:
-        size = (side, int(side * height / width))
-    else:
-        size = (int(side * width / height), side)
-    return picture if size == picture.size else picture.resize(size, resampling)
-
-
-def _cut_extremes(picture: Image.Image) -> Image.Image:
-    # A 60000 x 1 picture would become 13 million pixels wide before the crop.
-    width, height = picture.size
-    longest = _MAX_ASPECT * min(width, height)
-    if max(width, height) <= longest:
-        return picture
-    left, top = max(0, (width - longest) // 2), max(0, (height - longest) // 2)
-    return picture.crop((left, top, min(width, left + longest), min(height, top + longest)))
-
-
-def _crop_centre(picture: Image.Image, spec: PixelSpec) -> Image.Image:
-    # As torchvision.transforms.CenterCrop, which rounds half to even.
-    left = round((picture.width - spec.width) / 2.0)
-    top = round((picture.height - spec.height) / 2.0)
-    return picture.crop((left, top, left + spec.width, top + spec.height))
-
-
-def _resize_longest(
-    picture: Image.Image, spec: PixelSpec, resampling: Image.Resampling
-) -> Image.Image:
-    # As open_clip.transform.ResizeKeepRatio(longest=1).
-    ratio = max(picture.height / spec.height, picture.width / spec.width)
-    size = (round(picture.width / ratio), round(picture.height / ratio))
-    return picture.resize(size, resampling)
-
-
-def _pad_centre(picture: Image.Image, spec: PixelSpec) -> Image.Image:
-    canvas = Image.new("RGB", (spec.width, spec.height), (spec.fill_color,) * 3)
-    # As open_clip.transform.center_crop_or_pad.
-    left, top = (spec.width - picture.width) // 2, (spec.height - picture.height) // 2
-    canvas.paste(picture, (left, top))
-    return canvas
 
 
 def display_copy(picture: Image.Image) -> bytes:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from tempfile import TemporaryFile
 from typing import BinaryIO, cast
 
-from petsearch import images, object_keys
+from petsearch import images, object_keys, preprocessing
 from petsearch.catalogue import Target
 from petsearch.decode_memory import Budget
 from petsearch.errors import InvalidInput, NotFound, Unavailable
@@ -210,7 +210,7 @@ class Preparer:
         with images.decoded_within(self._decoded, encoded, self._limits) as decoded:
             small = images.shrunk(decoded.picture, images.THUMBNAIL_SIDE)
             return _Copies(
-                images.to_pixels(decoded.picture, target.model.pixel_spec),
+                preprocessing.to_pixels(decoded.picture, target.model.pixel_spec),
                 images.display_copy(decoded.picture),
                 images.thumbnail(small),
                 grey_pixels(small),

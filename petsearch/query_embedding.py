@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import cast
 
-from petsearch import images
+from petsearch import images, preprocessing
 from petsearch.catalogue import Target
 from petsearch.combining import WeightedEmbedding, combine
 from petsearch.images import ImageLimits
@@ -65,7 +65,7 @@ class QueryEmbedder:
 
     def _embed_photo(self, part: PhotoPart, target: Target) -> Embedding:
         decoded = images.decode(part.data, self._image_limits, at_least=_DECODED_SIDE)
-        pixels = images.to_pixels(decoded.picture, target.model.pixel_spec)
+        pixels = preprocessing.to_pixels(decoded.picture, target.model.pixel_spec)
         rows = self._embedder.embed_pixels(pixels[None], model_id=target.model.model_id)
         return cast(Embedding, rows[0])
 

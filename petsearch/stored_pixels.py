@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from petsearch import images, object_keys
+from petsearch import images, object_keys, preprocessing
 from petsearch.decode_memory import Budget
 from petsearch.errors import InvalidInput, NotFound
 from petsearch.images import ImageLimits
@@ -39,7 +39,7 @@ class StoredPixels:
         try:
             data = self._store.get(object_keys.original(image_id))
             with images.decoded_within(self._decoded, data, self._limits) as decoded:
-                return images.to_pixels(decoded.picture, spec)
+                return preprocessing.to_pixels(decoded.picture, spec)
         except NotFound:
             return "Its original is not in the object store."
         except InvalidInput as error:

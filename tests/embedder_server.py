@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from petsearch.adapters.torch_resize import resize_with_torch
 from petsearch.batching_embedder import BatchingEmbedder
 from petsearch.images import ImageLimits
 from services.embedder.app import build_app
@@ -15,7 +16,7 @@ from tests.app_server import served_app
 @contextmanager
 def served(embedder: BatchingEmbedder, metrics: EmbedderMetrics | None = None) -> Iterator[str]:
     """The address of the service; `metrics` is what the embedder was made to tell."""
-    decoder = Decoder(ImageLimits())
+    decoder = Decoder(ImageLimits(), resize_with_torch)
     app = build_app(Parts(embedder, decoder, metrics or EmbedderMetrics()))
     try:
         with served_app(app) as url:

@@ -7,7 +7,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from petsearch import images
+from petsearch import images, preprocessing
 from petsearch.adapters.open_clip_model import OpenClipModel
 from petsearch.client import Photo
 from petsearch.errors import InvalidInput
@@ -73,4 +73,4 @@ def photo_gallery(model: OpenClipModel, photos: Iterable[Photo]) -> Gallery:
 
 def _pixels(model: OpenClipModel, photo: Photo) -> NDArray[np.uint8]:
     picture = images.decode(photo.data, ImageLimits(), at_least=_DECODED_SIDE).picture
-    return images.to_pixels(picture, model.info.pixel_spec)
+    return preprocessing.to_pixels(picture, model.info.pixel_spec)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from petsearch import images
+from petsearch import images, preprocessing
 from petsearch.errors import ConfigurationError, InvalidInput, NotAnImage, Unavailable
 from petsearch.images import ImageLimits
 from petsearch.model import Pixels, PixelSpec, normalise_name
@@ -97,7 +97,7 @@ class LabelledPhotos:
 
     def pixels(self, index: int, spec: PixelSpec) -> Pixels:
         """uint8 `(3, height, width)` by the one preprocessing. Errors as `picture`."""
-        return images.to_pixels(self.picture(index), spec)
+        return preprocessing.to_pixels(self.picture(index), spec)
 
     def subset(self, indices: Sequence[int] | NDArray[np.integer]) -> "LabelledPhotos":
         """Some of the photos, in the order given; classes keep their places."""

@@ -7,6 +7,7 @@ from petsearch.model.arrays import (
     Pixels,
 )
 from petsearch.model.clip import (
+    Interpolation,
     Label,
     ModelInfo,
     ModelUsage,
@@ -58,6 +59,7 @@ __all__ = [
     "Hit",
     "ImageMetadata",
     "ImageRecord",
+    "Interpolation",
     "Item",
     "ItemRef",
     "ItemStatus",

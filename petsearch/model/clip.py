@@ -6,6 +6,8 @@ from typing import Literal
 
 from petsearch.calibration import Calibration
 
+Interpolation = Literal["bicubic", "bilinear"]
+
 
 @dataclass(frozen=True)
 class PixelSpec:
@@ -14,7 +16,7 @@ class PixelSpec:
     height: int
     width: int
     resize_mode: Literal["shortest", "longest", "squash"] = "shortest"
-    interpolation: Literal["bicubic", "bilinear"] = "bicubic"
+    interpolation: Interpolation = "bicubic"
     fill_color: int = 0
 
 

@@ -3,10 +3,11 @@
 import os
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from petsearch import images
+from petsearch import images, preprocessing
 from petsearch.decode_memory import Budget
 from petsearch.images import ImageLimits
 from petsearch.model import Pixels, PixelSpec
+from petsearch.preprocessing import Resize
 from petsearch.process_tuning import yield_to_the_model
 
 _AT_LEAST = 640
@@ -16,8 +17,9 @@ _AT_LEAST = 640
 class Decoder:
     """Turns encoded pictures into pixels, in as many threads as there are cores."""
 
-    def __init__(self, limits: ImageLimits) -> None:
+    def __init__(self, limits: ImageLimits, resize: Resize) -> None:
         self._limits = limits
+        self._resize = resize
         self._budget = Budget(limits.max_decode_bytes)
         self._threads = ThreadPoolExecutor(
             os.cpu_count() or 1, thread_name_prefix="decode", initializer=yield_to_the_model
@@ -34,4 +36,4 @@ class Decoder:
     def _decode(self, data: bytes, spec: PixelSpec) -> Pixels:
         decoding = images.decoded_within(self._budget, data, self._limits, at_least=_AT_LEAST)
         with decoding as decoded:
-            return images.to_pixels(decoded.picture, spec)
+            return preprocessing.to_pixels(decoded.picture, spec, self._resize)

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
+from petsearch.adapters.torch_resize import fastest_resize
 from petsearch.observability import configure_logging
 from petsearch.opening import image_limits, load_embedder
 from petsearch.process_tuning import MemoryTrimmer, starting
@@ -27,7 +28,7 @@ def create_app() -> FastAPI:
     metrics = EmbedderMetrics()
     with starting():
         embedder = load_embedder(settings, metrics)
-    decoder = Decoder(image_limits(settings))
+    decoder = Decoder(image_limits(settings), fastest_resize())
     trimmer = MemoryTrimmer()
     draining = Draining()
 

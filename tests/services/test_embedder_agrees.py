@@ -13,8 +13,10 @@ from PIL import Image
 from petsearch import images
 from petsearch.adapters.model_sources import resolve_model
 from petsearch.adapters.open_clip_model import OpenClipModel, load_model
+from petsearch.adapters.torch_resize import resize_with_torch
 from petsearch.images import ImageLimits
 from petsearch.model import Embeddings
+from petsearch.preprocessing import to_pixels
 from petsearch.sample.catalogue import MODEL_DIR, catalogue
 
 LOWEST = {"fp32": 0.9999, "bf16": 0.999, "fp16": 0.999}
@@ -58,7 +60,9 @@ def assert_agrees(clip: OpenClipModel, spec: str, pictures: list[Image.Image]) -
     wanted_texts, wanted_pictures = open_clips_own(spec)(some, pictures)
     found_texts = clip.encode_tokens(clip.tokenise(some))
     found_pictures = clip.encode_pixels(
-        np.stack([images.to_pixels(picture, clip.info.pixel_spec) for picture in pictures])
+        np.stack(
+            [to_pixels(picture, clip.info.pixel_spec, resize_with_torch) for picture in pictures]
+        )
     )
     lowest = LOWEST[clip.info.precision]
     assert (wanted_texts * found_texts).sum(axis=1).min() >= lowest

@@ -2,7 +2,7 @@
 
 import pytest
 
-from petsearch import images, object_keys
+from petsearch import images, object_keys, preprocessing
 from petsearch.errors import Conflict, Unavailable
 from petsearch.images import ImageLimits
 from petsearch.jobs import KnownImage, Upload
@@ -174,7 +174,7 @@ def test_a_worker_that_is_to_stop_hands_its_chunk_back(house: House) -> None:
 def test_a_photo_the_embedder_always_fails_on_fails_alone(house: House) -> None:
     job_id = house.open_job(photo(1), photo(2), photo(3))
     picture = images.decode(pictures.jpeg(2), ImageLimits()).picture
-    house.clip.poison = images.to_pixels(picture, house.clip.info.pixel_spec)
+    house.clip.poison = preprocessing.to_pixels(picture, house.clip.info.pixel_spec)
     house.deliver()
     assert house.counts(job_id) == {"ingested": 2, "failed": 1}
     (outcome,) = house.outcomes(job_id, ItemStatus.FAILED)

@@ -10,6 +10,7 @@ import uvicorn
 from devstack.addresses import free_port
 from petsearch.adapters.open_clip_model import load_model
 from petsearch.adapters.qdrant_edge_index import QdrantEdgeIndex
+from petsearch.adapters.torch_resize import resize_with_torch
 from petsearch.batching import BatchingOptions
 from petsearch.batching_embedder import BatchingEmbedder
 from petsearch.cli_init import initialise
@@ -39,7 +40,7 @@ def test_what_is_not_up_yet_is_waited_for_and_what_is_there_stays(tmp_path: Path
     with ExitStack() as opened:
         model = BatchingEmbedder(load_model("sample", device="cpu"), BatchingOptions())
         opened.callback(model.close)
-        decoder = Decoder(ImageLimits())
+        decoder = Decoder(ImageLimits(), resize_with_torch)
         opened.callback(decoder.close)
         app = build_app(Parts(model, decoder, EmbedderMetrics()))
         config = uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None)

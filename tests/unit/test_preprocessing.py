@@ -1,0 +1,86 @@
+"""Preprocessing: open_clip's own transform, exactly with Pillow and nearly with torch."""
+
+from pathlib import Path
+
+import numpy as np
+import open_clip
+import pytest
+from PIL import Image
+
+from petsearch import images
+from petsearch.adapters.torch_resize import resize_for, resize_with_torch
+from petsearch.images import ImageLimits
+from petsearch.model import Pixels, PixelSpec
+from petsearch.preprocessing import Resize, resize_with_pillow, to_pixels
+from tests import pictures
+
+SPECS = [
+    PixelSpec(224, 224),
+    PixelSpec(96, 96, "squash", "bilinear"),
+    PixelSpec(64, 64, "longest", fill_color=127),
+    PixelSpec(64, 96),
+]
+
+
+def open_clip_pixels(picture: Image.Image, spec: PixelSpec) -> np.ndarray:
+    """What open_clip's evaluation transform makes, before it is scaled and normalised."""
+    transform = open_clip.image_transform(
+        (spec.height, spec.width),
+        is_train=False,
+        mean=(0.0, 0.0, 0.0),
+        std=(1.0, 1.0, 1.0),
+        resize_mode=spec.resize_mode,
+        interpolation=spec.interpolation,
+        fill_color=spec.fill_color,
+    )
+    return np.round(transform(picture).numpy() * 255.0).astype(np.uint8)
+
+
+def furthest(found: Pixels, wanted: Pixels) -> int:
+    """The largest difference of two arrays of bytes."""
+    assert found.shape == wanted.shape
+    return int(np.abs(found.astype(int) - wanted).max())
+
+
+RESIZES = [(resize_with_pillow, 0), (resize_with_torch, 2)]
+
+
+@pytest.mark.parametrize(("resize", "off"), RESIZES)
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: f"{spec.resize_mode}-{spec.height}")
+@pytest.mark.parametrize("size", [(300, 200), (211, 333), (64, 64), (40, 50), (500, 97)])
+def test_pixels_equal_open_clips_transform(
+    spec: PixelSpec, size: tuple[int, int], resize: Resize, off: int
+) -> None:
+    picture = pictures.noise(*size, seed=3)
+    pixels = to_pixels(picture, spec, resize)
+    assert pixels.flags.c_contiguous
+    assert furthest(pixels, open_clip_pixels(picture, spec)) <= off
+
+
+@pytest.mark.parametrize(("resize", "off"), RESIZES)
+def test_pixels_of_real_photos_equal_open_clips_transform(
+    real_photos: list[Path], resize: Resize, off: int
+) -> None:
+    spec = PixelSpec(224, 224)
+    for photo in real_photos:
+        decoded = images.decode(photo.read_bytes(), ImageLimits())
+        with Image.open(photo) as picture:
+            wanted = open_clip_pixels(picture, spec)
+        assert furthest(to_pixels(decoded.picture, spec, resize), wanted) <= off, photo.name
+
+
+@pytest.mark.parametrize("resize", [resize_with_pillow, resize_with_torch])
+def test_an_extreme_strip_does_not_blow_up(resize: Resize) -> None:
+    pixels = to_pixels(pictures.noise(60_000, 1), PixelSpec(224, 224), resize)
+    assert pixels.shape == (3, 224, 224)
+
+
+def test_torch_resizes_where_it_is_vectorised_and_pillow_elsewhere() -> None:
+    assert resize_for("AVX512") is resize_for("AVX2") is resize_with_torch
+    assert resize_for("DEFAULT") is resize_for("SVE256") is resize_with_pillow
+
+
+def test_a_picture_too_large_to_copy_is_resized_by_pillow() -> None:
+    picture, spec = pictures.noise(2500, 2000), PixelSpec(224, 224)
+    pixels = to_pixels(picture, spec, resize_with_torch)
+    assert np.array_equal(pixels, to_pixels(picture, spec))
