@@ -60,7 +60,8 @@ def _cpu_ms(pictures: list[Image.Image], resize: Resize) -> float:
 
 def _apart(picture: Image.Image, resize: Resize) -> Pixels:
     exact = to_pixels(picture, _SPEC).astype(int)
-    return np.abs(to_pixels(picture, _SPEC, resize) - exact).astype(np.uint8).ravel()
+    apart: Pixels = np.abs(to_pixels(picture, _SPEC, resize) - exact).astype(np.uint8)
+    return apart.ravel()
 
 
 if __name__ == "__main__":

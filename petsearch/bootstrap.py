@@ -40,6 +40,7 @@ from petsearch.model_changes import ModelChanges
 from petsearch.observability import get_logger
 from petsearch.opening import (
     image_limits,
+    load_resize,
     open_embedder,
     open_index,
     open_redis,
@@ -48,6 +49,7 @@ from petsearch.opening import (
     source_context,
 )
 from petsearch.ports import Embedder, Index, JobLedger, ObjectStore, RateLimiter, TaskQueue
+from petsearch.preprocessing import Resize, resize_with_pillow
 from petsearch.registry import Registry
 from petsearch.reindex_source import open_reindex
 from petsearch.reindexing import Reindexer
@@ -94,6 +96,7 @@ class Services:
     sources: SourceContext
     """What jobs may read by themselves, and with what."""
     image_limits: ImageLimits
+    resize: Resize
     keys: KeyRing
     limiter: RateLimiter
     clock: Callable[[], datetime]
@@ -157,6 +160,7 @@ class Services:
                 batch_size=settings.ingest_batch_size,
                 decode_threads=decode_threads(settings),
                 limits=self.image_limits,
+                resize=self.resize,
             ),
             clock=self.clock,
             fetcher=make_fetcher(self.sources),
@@ -269,8 +273,10 @@ def build_services(
         store = open_store(settings)
         index = index or open_index(settings)
         opened.callback(index.close)
+        has_model_here = embedder is None and settings.embedder_url == "local:"
         embedder = embedder or open_embedder(settings, index, store)
         opened.callback(embedder.close)
+        resize = load_resize() if has_model_here else resize_with_pillow
         broker_url, client = open_redis(settings.redis_url, opened)
         ledger, limiter = RedisLedger(client), _open_limiter(client, opened)
         celery_app = make_celery(broker_url)
@@ -280,7 +286,7 @@ def build_services(
         limits = image_limits(settings)
         write_set_store = RedisWriteSet(client)
         write_set = WriteSet(write_set_store, index.current)
-        pixels = StoredPixels(store, limits, threads=decode_threads(settings))
+        pixels = StoredPixels(store, limits, threads=decode_threads(settings), resize=resize)
         opened.callback(pixels.close)
         points = PointMaker(embedder, pixels)
         through = WriteThrough(
@@ -345,6 +351,7 @@ def build_services(
             ),
             sources=sources,
             image_limits=limits,
+            resize=resize,
             keys=_open_ring(client, opened),
             limiter=limiter,
             clock=_now,

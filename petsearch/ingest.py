@@ -35,6 +35,7 @@ from petsearch.outcomes import failed, outcome_of, quarantined
 from petsearch.perceptual_hash import hashes_of
 from petsearch.ports import Embedder, Index, JobLedger, ObjectStore
 from petsearch.preparing import Known, Prepared, Preparer
+from petsearch.preprocessing import Resize, resize_with_pillow
 from petsearch.process_tuning import yield_to_the_model
 from petsearch.settling import Settler, completed
 from petsearch.sources.source import Fetcher
@@ -50,12 +51,13 @@ Ready = Prepared | Known | Outcome
 
 @dataclass(frozen=True)
 class IngestOptions:
-    """How much is done at a time."""
+    """How much is done at a time, and with what."""
 
     batch_size: int
     """Photos embedded in one call."""
     decode_threads: int
     limits: ImageLimits
+    resize: Resize = resize_with_pillow
 
 
 class Ingestor:
@@ -91,6 +93,7 @@ class Ingestor:
             store=store,
             index=index,
             limits=options.limits,
+            resize=options.resize,
             fetcher=fetcher,
             observer=self._observer,
         )

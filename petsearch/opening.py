@@ -21,6 +21,7 @@ from petsearch.errors import ConfigurationError, NotFound
 from petsearch.images import ImageLimits
 from petsearch.observability import get_logger
 from petsearch.ports import ClipModel, Embedder, Index, ObjectStore, Snapshots
+from petsearch.preprocessing import Resize
 from petsearch.process_tuning import tune_process
 from petsearch.registry import SPEC_KIND, Registry
 from petsearch.settings import Settings
@@ -74,6 +75,13 @@ def load_embedder(settings: Settings, observer: BatchObserver | None = None) -> 
     """
     settings.require("model")
     return _load_embedder(settings, settings.model, _Sources(settings, None), observer)
+
+
+def load_resize() -> Resize:
+    """The fastest one for a process whose model is loaded; before, torch could not be tuned."""
+    from petsearch.adapters.torch_resize import fastest_resize
+
+    return fastest_resize()
 
 
 def open_store(settings: Settings) -> ObjectStore:

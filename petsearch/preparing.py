@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from tempfile import TemporaryFile
 from typing import BinaryIO, cast
 
-from petsearch import images, object_keys, preprocessing
+from petsearch import images, object_keys
 from petsearch.catalogue import Target
 from petsearch.decode_memory import Budget
 from petsearch.errors import InvalidInput, NotFound, Unavailable
@@ -21,6 +21,7 @@ from petsearch.observability import get_logger
 from petsearch.outcomes import failed, outcome_of
 from petsearch.perceptual_hash import grey_pixels
 from petsearch.ports import Index, ObjectStore
+from petsearch.preprocessing import Resize, to_pixels
 from petsearch.sources import url_list
 from petsearch.sources.source import Fetcher
 
@@ -88,12 +89,14 @@ class Preparer:
         store: ObjectStore,
         index: Index,
         limits: ImageLimits,
+        resize: Resize,
         fetcher: Fetcher,
         observer: IngestObserver,
     ) -> None:
         self._store = store
         self._index = index
         self._limits = limits
+        self._resize = resize
         self._fetcher = fetcher
         self._observer = observer
         self._decoded = Budget(limits.max_decode_bytes)
@@ -210,7 +213,7 @@ class Preparer:
         with images.decoded_within(self._decoded, encoded, self._limits) as decoded:
             small = images.shrunk(decoded.picture, images.THUMBNAIL_SIDE)
             return _Copies(
-                preprocessing.to_pixels(decoded.picture, target.model.pixel_spec),
+                to_pixels(decoded.picture, target.model.pixel_spec, self._resize),
                 images.display_copy(decoded.picture),
                 images.thumbnail(small),
                 grey_pixels(small),

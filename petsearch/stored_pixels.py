@@ -3,21 +3,25 @@
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from petsearch import images, object_keys, preprocessing
+from petsearch import images, object_keys
 from petsearch.decode_memory import Budget
 from petsearch.errors import InvalidInput, NotFound
 from petsearch.images import ImageLimits
 from petsearch.model import Pixels, PixelSpec
 from petsearch.ports import ObjectStore
+from petsearch.preprocessing import Resize, to_pixels
 from petsearch.process_tuning import yield_to_the_model
 
 
 class StoredPixels:
     """Decodes originals just as ingest did. Safe to call from several threads."""
 
-    def __init__(self, store: ObjectStore, limits: ImageLimits, *, threads: int) -> None:
+    def __init__(
+        self, store: ObjectStore, limits: ImageLimits, *, threads: int, resize: Resize
+    ) -> None:
         self._store = store
         self._limits = limits
+        self._resize = resize
         self._decoded = Budget(limits.max_decode_bytes)
         self._threads = ThreadPoolExecutor(
             threads, thread_name_prefix="decode-stored", initializer=yield_to_the_model
@@ -39,7 +43,7 @@ class StoredPixels:
         try:
             data = self._store.get(object_keys.original(image_id))
             with images.decoded_within(self._decoded, data, self._limits) as decoded:
-                return preprocessing.to_pixels(decoded.picture, spec)
+                return to_pixels(decoded.picture, spec, self._resize)
         except NotFound:
             return "Its original is not in the object store."
         except InvalidInput as error:

@@ -5,9 +5,8 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from petsearch.adapters.torch_resize import fastest_resize
 from petsearch.observability import configure_logging
-from petsearch.opening import image_limits, load_embedder
+from petsearch.opening import image_limits, load_embedder, load_resize
 from petsearch.process_tuning import MemoryTrimmer, starting
 from petsearch.settings import Settings
 from services.embedder.app import build_app
@@ -28,7 +27,7 @@ def create_app() -> FastAPI:
     metrics = EmbedderMetrics()
     with starting():
         embedder = load_embedder(settings, metrics)
-    decoder = Decoder(image_limits(settings), fastest_resize())
+    decoder = Decoder(image_limits(settings), load_resize())
     trimmer = MemoryTrimmer()
     draining = Draining()
 

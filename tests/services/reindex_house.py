@@ -32,6 +32,7 @@ from petsearch.leases import LeaseKeeper
 from petsearch.model import Embeddings, Filters, ImageRecord, Job, image_id_of, sha256_of
 from petsearch.model_changes import ModelChanges
 from petsearch.ports import Index
+from petsearch.preprocessing import resize_with_pillow
 from petsearch.registry import Registry
 from petsearch.reindex_source import open_reindex
 from petsearch.reindexing import Reindexer
@@ -161,7 +162,7 @@ def reindex_house(folder: Path, client: redis.Redis) -> Iterator[ReindexHouse]:
     write_set_store = RedisWriteSet(client)
     write_set, pixels = (
         WriteSet(write_set_store, own_index.current),
-        StoredPixels(store, limits, threads=2),
+        StoredPixels(store, limits, threads=2, resize=resize_with_pillow),
     )
     points = PointMaker(embedder, pixels)
     index = WriteThrough(
