@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+import petsearch
 from petsearch import cli_jobs, cli_keys, cli_models
 from petsearch.cli_ingest import IngestCommand, check_file
 from petsearch.cli_ingest import ingest as run_ingest
@@ -29,7 +30,6 @@ from petsearch.settings import Settings
 from petsearch.sources.dataset_rows import DatasetOptions
 
 app = typer.Typer(
-    help="Find pet photos by words or by photo.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -49,6 +49,24 @@ def main() -> None:
         sys.exit(EXIT_ERROR)
 
 
+def _print_version(*, wanted: bool) -> None:
+    if wanted:
+        typer.echo(petsearch.__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def before_each_command(
+    *,
+    _version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_print_version, help="Print it and end."),
+    ] = False,
+) -> None:
+    """Find pet photos by words or by photo."""
+    _configure_logging(default_level="WARNING")
+
+
 @app.command()
 def serve(
     *,
@@ -63,6 +81,7 @@ def serve(
     from petsearch.standalone import StandaloneOptions
     from petsearch.standalone import serve as serve_standalone
 
+    # A server tells what it does; other commands, what goes wrong.
     _configure_logging()
     serve_standalone(
         StandaloneOptions(data_dir, model, host, port),
@@ -84,7 +103,6 @@ def demo(
     """Serve a catalogue to look at: the bundled drawings, Oxford pets, or a folder of yours."""
     from petsearch.demo import DemoOptions, run_demo
 
-    _configure_logging(default_level="WARNING")
     run_demo(DemoOptions(data_dir, source, model, port, count), say=say)
 
 
@@ -98,7 +116,6 @@ def init(
     """Make the bucket and the first collection of PETSEARCH_…_URL, where they are missing."""
     from petsearch.cli_init import initialise
 
-    _configure_logging(default_level="WARNING")
     target = initialise(Settings.from_environment(), patience_s=patience, say=say)
     if target is not None:
         say(f"Ready: collection {target.collection}, model {target.model.model_id}.")
@@ -153,12 +170,18 @@ def search(
     limit: Annotated[int, typer.Option(min=1, max=100)] = 10,
     species: Annotated[str | None, typer.Option()] = None,
     breed: Annotated[str | None, typer.Option()] = None,
+    status: Annotated[str | None, typer.Option(help="Such as lost, found or adopted.")] = None,
+    animal_id: Annotated[str | None, typer.Option(help="Photos of one animal.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="May be repeated: all of them.")] = None,
     min_score: Annotated[float | None, typer.Option(min=-1, max=1)] = None,
     api: Api = DEFAULT_API,
     as_json: Json = False,
 ) -> None:
     """Search by words or by photo."""
-    options = {"limit": limit, "species": species, "breed": breed, "min_score": min_score}
+    options = {
+        **{"limit": limit, "species": species, "breed": breed, "status": status},
+        **{"animal_id": animal_id, "tag": tag or None, "min_score": min_score},
+    }
     if bool(words) == bool(image):
         raise typer.BadParameter("give words, or --image, and not both")
     with connect(api) as client:
@@ -200,7 +223,6 @@ def evaluate(
 
     if template is not None and "{}" not in template:
         raise typer.BadParameter("a template holds {} where the name goes")
-    _configure_logging(default_level="WARNING")
     command = EvaluateCommand(
         model=model,
         data=data,
@@ -229,7 +251,6 @@ def reconcile(
     """Compare the index with the stored objects, and mend what a crash left between them."""
     from petsearch.cli_reconcile import reconcile as run
 
-    _configure_logging(default_level="WARNING")
     if not run(data_dir, fix=fix, as_json=as_json):
         raise typer.Exit(EXIT_PARTLY)
 
@@ -251,7 +272,6 @@ def backup(
     """Back up index, jobs, keys and the list of objects, with a checksum of every part."""
     from petsearch.cli_backup import backup as run
 
-    _configure_logging(default_level="WARNING")
     run(out, data_dir, with_objects=objects, as_json=as_json)
 
 
@@ -270,7 +290,6 @@ def restore(
     """Check a backup and restore it. Cut off, it goes on when it is run again."""
     from petsearch.cli_backup import restore as run
 
-    _configure_logging(default_level="WARNING")
     run(place, data_dir, into_existing=into_existing, as_json=as_json)
 
 
@@ -289,7 +308,6 @@ def finetune(
     """Fine-tune a model on labelled photos and write it as a model folder."""
     from petsearch.cli_finetune import finetune as run
 
-    _configure_logging(default_level="WARNING")
     run(config, base, data, out)
 
 

@@ -22,6 +22,10 @@ Api = Annotated[str, typer.Option("--api", envvar="PETSEARCH_API", help="Address
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 DEFAULT_API = "http://127.0.0.1:8000"
 
+_IDS = {"image_id", "image", "job", "key", "model"}
+_PIPE_WIDTH = 1000
+"""Of a file or pipe, which would have 80 columns."""
+
 output = Console()
 messages = Console(stderr=True)
 
@@ -49,11 +53,14 @@ def print_table(headers: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, em
     if not rows:
         output.print(empty)
         return
-    table = Table(*headers, box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for header in headers:
+        # An id that is cut off cannot be used.
+        table.add_column(header, no_wrap=header in _IDS, overflow="fold")
     for row in rows:
         # Names come from strangers: they are text, not markup.
         table.add_row(*(cell.replace("[", r"\[") for cell in row))
-    output.print(table)
+    output.print(table, width=None if output.is_terminal else _PIPE_WIDTH)
 
 
 def progress_bar() -> Progress:

@@ -115,7 +115,12 @@ class Client:
         return {entry["value"]: entry["count"] for entry in answer["values"]}
 
     def search_photo(self, data: bytes, **options: Any) -> JsonDict:
-        """Search by an encoded photo."""
+        """Search by an encoded photo.
+
+        Args:
+            options: limit, species, breed, status, animal_id, tag (several), min_score; what else
+                there is goes through `search_composed`.
+        """
         return self._call(
             "POST", "/v1/search/image", files={"photo": ("photo", data)}, data=_given(options)
         )

@@ -6,6 +6,7 @@ from typing import cast
 from petsearch import images, preprocessing
 from petsearch.catalogue import Target
 from petsearch.combining import WeightedEmbedding, combine
+from petsearch.decode_memory import Budget
 from petsearch.images import ImageLimits
 from petsearch.model import Embedding
 from petsearch.ports import Embedder, Index
@@ -23,6 +24,8 @@ class QueryEmbedder:
         self._embedder = embedder
         self._index = index
         self._image_limits = image_limits
+        # One for all requests: each would be allowed what the process has room for.
+        self._decoded = Budget(image_limits.max_decode_bytes)
 
     def embed(self, query: Query, target: Target) -> Embedding:
         """One embedding `(dim,)`.
@@ -64,8 +67,11 @@ class QueryEmbedder:
         return self._embed_photo(part, target)
 
     def _embed_photo(self, part: PhotoPart, target: Target) -> Embedding:
-        decoded = images.decode(part.data, self._image_limits, at_least=_DECODED_SIDE)
-        pixels = preprocessing.to_pixels(decoded.picture, target.model.pixel_spec)
+        decoding = images.decoded_within(
+            self._decoded, part.data, self._image_limits, at_least=_DECODED_SIDE
+        )
+        with decoding as decoded:
+            pixels = preprocessing.to_pixels(decoded.picture, target.model.pixel_spec)
         rows = self._embedder.embed_pixels(pixels[None], model_id=target.model.model_id)
         return cast(Embedding, rows[0])
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, IPvAnyNetwork, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from petsearch.errors import ConfigurationError
 
@@ -106,6 +106,11 @@ class Settings(BaseSettings):
             return cls()
         except ValidationError as error:
             raise ConfigurationError(_first_problem(error)) from error
+        except SettingsError as error:  # a value that is not the JSON it should be
+            raise ConfigurationError(
+                f"A setting cannot be used: {error}. Lists are JSON, such as "
+                "PETSEARCH_IMPORT_DIRS='[\"/srv/photos\"]'."
+            ) from error
 
     def require(self, *names: str) -> None:
         """Check that the named settings are set.

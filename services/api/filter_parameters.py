@@ -11,7 +11,7 @@ from petsearch.errors import InvalidInput
 from petsearch.model import Filters, Near, TimeRange
 from petsearch.photo_metadata import AttributeName, Moment, Number, ShortText
 
-_MOST_VALUES = 20
+MOST_VALUES = 20
 _LISTS = frozenset({"tag", "attr"})
 """Query parameters that may be repeated."""
 _HALF_ROUND_THE_EARTH_KM = 20_038.0
@@ -42,8 +42,8 @@ class FiltersBody(BaseModel):
     breed: ShortText | None = None
     status: ShortText | None = None
     animal_id: ShortText | None = None
-    tags: Annotated[list[ShortText], Field(max_length=_MOST_VALUES)] = []
-    attributes: Annotated[dict[AttributeName, ShortText], Field(max_length=_MOST_VALUES)] = {}
+    tags: Annotated[list[ShortText], Field(max_length=MOST_VALUES)] = []
+    attributes: Annotated[dict[AttributeName, ShortText], Field(max_length=MOST_VALUES)] = {}
     near: NearBody | None = None
     since: Annotated[Moment | None, Field(description="Added at or after.")] = None
     until: Annotated[Moment | None, Field(description="Added before.")] = None
@@ -73,11 +73,11 @@ async def _filters(
     animal_id: Annotated[ShortText | None, Query()] = None,
     tag: Annotated[
         list[ShortText] | None,
-        Query(max_length=_MOST_VALUES, description="All of them, where it is repeated."),
+        Query(max_length=MOST_VALUES, description="All of them, where it is repeated."),
     ] = None,
     attr: Annotated[
         list[_AttributeWords] | None,
-        Query(max_length=_MOST_VALUES, description="name=value; may be repeated."),
+        Query(max_length=MOST_VALUES, description="name=value; may be repeated."),
     ] = None,
     near: Annotated[
         str | None, Query(max_length=100, description="lat,lon,km", examples=["52.52,13.40,5"])

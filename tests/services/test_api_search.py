@@ -145,6 +145,21 @@ def test_a_bad_photo_is_refused_with_a_reason(http: httpx.Client, data: bytes, s
     assert len(answer.json()["detail"]) > 20
 
 
+def test_a_search_by_photo_is_filtered(client: Client) -> None:
+    photo = pictures.jpeg()
+    assert client.search_photo(photo, status="adopted")["items"] == []
+    assert client.search_photo(photo, tag=["small", "nobody has it"])["items"] == []
+    assert client.search_photo(photo, species="dog")["items"]
+
+
+def test_a_filter_that_is_misspelt_is_not_passed_over(http: httpx.Client) -> None:
+    photo = {"photo": ("x.jpg", pictures.jpeg())}
+    answer = http.post("/v1/search/image", files=photo, data={"animal": "A-18"})
+    assert answer.status_code == 422
+    assert "'animal' is no field" in answer.json()["detail"]
+    assert "animal_id" in answer.json()["detail"]
+
+
 @pytest.mark.parametrize("mode", ["CMYK", "I;16", "L", "P", "1", "RGBA", "LA"])
 def test_photos_of_every_mode_are_searched(http: httpx.Client, mode: str) -> None:
     picture = Image.new("L", (90, 70), 120).convert("I;16" if mode == "I;16" else mode)

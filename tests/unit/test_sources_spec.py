@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from petsearch.adapters.filesystem_store import FilesystemStore
-from petsearch.errors import InvalidInput, NotFound, TooLarge
+from petsearch.errors import ConfigurationError, InvalidInput, NotFound, TooLarge
 from petsearch.opening import source_context
 from petsearch.settings import Settings
 from petsearch.sources.s3_prefix import BucketObject
@@ -230,3 +230,9 @@ def test_the_settings_are_closed_by_default(monkeypatch: pytest.MonkeyPatch) -> 
     settings = Settings.from_environment()
     assert settings.import_dirs == (Path("/photos"),)
     assert (settings.import_buckets, settings.url_ingest) == (("pets",), True)
+
+
+def test_a_list_that_is_not_json_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PETSEARCH_IMPORT_DIRS", "/photos")
+    with pytest.raises(ConfigurationError, match=r"import_dirs.* Lists are JSON"):
+        Settings.from_environment()

@@ -3,11 +3,12 @@
 import time
 from typing import Annotated
 
-from fastapi import APIRouter, File, Form, Query, Response, UploadFile
+from fastapi import APIRouter, Depends, File, Form, Query, Request, Response, UploadFile
 
 from petsearch import queries
 from petsearch.errors import InvalidInput
 from petsearch.model import Filters
+from petsearch.photo_metadata import ShortText
 from petsearch.queries import PromptMode, SearchOptions, SpellingMode, TextPart, Weighted
 from petsearch.search import FacetField
 from services.api.dependencies import (
@@ -17,7 +18,7 @@ from services.api.dependencies import (
     SearchOptionsDep,
     ServicesDep,
 )
-from services.api.filter_parameters import FiltersDep
+from services.api.filter_parameters import MOST_VALUES, FiltersDep
 from services.api.responses import errors
 from services.api.search_schemas import (
     Facets,
@@ -30,6 +31,17 @@ from services.api.search_schemas import (
 router = APIRouter(prefix="/v1", tags=["search"])
 
 _DEFAULT_LIMIT = 20
+_FIELDS = {"photo", "query", "limit", "species", "breed", "status", "animal_id", "tag", "min_score"}
+
+
+async def _refuse_unknown_fields(request: Request) -> None:
+    """A filter that is passed over in silence would let through what it should keep out."""
+    unknown = sorted((await request.form()).keys() - _FIELDS)
+    if unknown:
+        raise InvalidInput(
+            f"{unknown[0][:100]!r} is no field of a search by photo. There are "
+            f"{', '.join(sorted(_FIELDS))}; other filters go into query, as of POST /v1/search."
+        )
 
 
 @router.get(
@@ -69,6 +81,7 @@ def search_composed(services: ServicesDep, request: SearchRequest) -> Response:
     "/search/image",
     response_model=SearchAnswer,
     summary="Search by photo",
+    dependencies=[Depends(_refuse_unknown_fields)],
     responses=errors(404, 409, writes=True, body=True),
 )
 def search_by_photo(
@@ -78,13 +91,22 @@ def search_by_photo(
         str | None, Form(description="JSON as of POST /v1/search; then no other field.")
     ] = None,
     limit: Annotated[int, Form(ge=1, le=MAX_RESULTS)] = _DEFAULT_LIMIT,
-    species: Annotated[str | None, Form(max_length=200)] = None,
-    breed: Annotated[str | None, Form(max_length=200)] = None,
+    species: Annotated[ShortText | None, Form()] = None,
+    breed: Annotated[ShortText | None, Form()] = None,
+    status: Annotated[ShortText | None, Form()] = None,
+    animal_id: Annotated[ShortText | None, Form()] = None,
+    tag: Annotated[list[ShortText] | None, Form(max_length=MOST_VALUES)] = None,
     min_score: Annotated[float | None, Form(ge=-1.0, le=1.0)] = None,
 ) -> Response:
-    """Photos that look like the one sent. It is not kept."""
+    """Photos that look like the one sent. It is not kept. Other filters go into `query`."""
     data = photo.file.read(services.image_limits.max_bytes + 1)
-    filters = Filters(species=species or None, breed=breed or None)
+    filters = Filters(
+        species=species or None,
+        breed=breed or None,
+        status=status or None,
+        animal_id=animal_id or None,
+        tags=tuple(value for value in tag or () if value),
+    )
     options = SearchOptions(limit, filters, min_score)
     if not query:
         return _answer(services, SearchRequest().to_query(data), options)
