@@ -26,7 +26,7 @@ _IDS = {"image_id", "image", "job", "key", "model"}
 _PIPE_WIDTH = 1000
 """Of a file or pipe, which would have 80 columns."""
 
-output = Console()
+output = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
 messages = Console(stderr=True)
 
 
@@ -60,7 +60,7 @@ def print_table(headers: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, em
     for row in rows:
         # Names come from strangers: they are text, not markup.
         table.add_row(*(cell.replace("[", r"\[") for cell in row))
-    output.print(table, width=None if output.is_terminal else _PIPE_WIDTH)
+    output.print(table)
 
 
 def progress_bar() -> Progress:

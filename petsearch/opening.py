@@ -4,14 +4,11 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Literal
-
-import redis
+from typing import TYPE_CHECKING, Literal
 
 from petsearch.adapters import http_embedder
 from petsearch.adapters.filesystem_store import FilesystemStore
 from petsearch.adapters.model_sources import ModelSource, published_source, resolve_model
-from petsearch.adapters.private_redis import PrivateRedis
 from petsearch.adapters.url_fetcher import UrlFetcher
 from petsearch.backup_format import Place
 from petsearch.batching import BatchingOptions, BatchObserver
@@ -26,6 +23,9 @@ from petsearch.process_tuning import tune_process
 from petsearch.registry import SPEC_KIND, Registry
 from petsearch.settings import Settings
 from petsearch.sources.spec import SourceContext
+
+if TYPE_CHECKING:  # the embedder has none
+    import redis
 
 log = get_logger(__name__)
 
@@ -151,8 +151,12 @@ def open_place(settings: Settings, address: str) -> Place:
     return Place(store, f"{prefix}/" if prefix else "")
 
 
-def open_redis(url: str, opened: ExitStack) -> tuple[str, redis.Redis]:
+def open_redis(url: str, opened: ExitStack) -> "tuple[str, redis.Redis]":
     """The broker's address and a client for the ledger."""
+    with _extra("queue"):
+        import redis
+
+        from petsearch.adapters.private_redis import PrivateRedis
     kind, _, rest = url.partition(":")
     if kind == "local" and rest:
         server = PrivateRedis(Path(rest))
@@ -258,7 +262,7 @@ def _unknown_address(variable: str, given: str, accepted: str) -> ConfigurationE
 
 
 @contextmanager
-def _extra(name: Literal["standalone", "embedder", "storage"]) -> Iterator[None]:
+def _extra(name: Literal["standalone", "embedder", "storage", "queue"]) -> Iterator[None]:
     """Turn a missing library into an error that names the extra to install."""
     try:
         yield

@@ -143,7 +143,7 @@ def find_redis_server() -> str:
         return on_path
     raise ConfigurationError(
         "No redis-server was found. Install one (Debian: redis-server, macOS: brew install redis) "
-        "or set PETSEARCH_REDIS_URL to a server you have."
+        "or run petsearch as services (docker compose up), which name theirs."
     )
 
 

@@ -35,7 +35,7 @@ from petsearch.sources.url_list import UrlListSource
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?", re.ASCII)
 _NO_S3 = (
     "This server keeps its objects in a folder and has no S3 server to read from; "
-    "set PETSEARCH_STORE_URL to one."
+    "run petsearch as services with one (docker compose up, or make stack)."
 )
 _NO_URLS = (
     "Photos are not fetched from web addresses here; "
