@@ -108,6 +108,15 @@ def _target(volume: str) -> str:
     return volume.split(":")[1]
 
 
+def builders(services: dict[str, dict[str, Any]]) -> dict[str, list[str]]:
+    """The services that build each image of ours."""
+    found: dict[str, list[str]] = {}
+    for name, service in services.items():
+        if service["image"].startswith("petsearch-"):
+            found.setdefault(service["image"], []).extend([name] if "build" in service else [])
+    return found
+
+
 def variables(name: str) -> dict[str, set[str | None]]:
     """The defaults of every variable that a file uses; None where it insists on a value."""
     used: dict[str, set[str | None]] = {}

@@ -9,7 +9,17 @@ from typing import Any
 import pytest
 
 from petsearch.settings import Limits, Settings
-from tests.infra.compose_files import BASE, OURS, ROOT, VARIABLE, filled, raw, seconds
+from tests.infra.compose_files import (
+    BASE,
+    OURS,
+    ROOT,
+    VARIABLE,
+    builders,
+    dockerfile,
+    filled,
+    raw,
+    seconds,
+)
 
 RAW = raw(BASE)
 COMPOSE = filled(RAW)
@@ -44,14 +54,41 @@ def test_no_variable_is_used_without_a_default() -> None:
 @pytest.mark.parametrize("service", sorted(SERVICES))
 def test_images_are_pinned_in_one_variable(service: str) -> None:
     reference = RAW["services"][service]["image"]
-    if "build" in RAW["services"][service]:
+    if reference.startswith("petsearch-"):
         assert re.fullmatch(r"petsearch-[a-z]+:\$\{PETSEARCH_TAG:-local\}", reference)
+        if "build" not in RAW["services"][service]:
+            assert RAW["services"][service]["pull_policy"] == "never"
+            return
         reference = RAW["services"][service]["build"]["args"]["PYTHON_IMAGE"]
     found = VARIABLE.fullmatch(reference)
     assert found is not None, f"{reference} is no variable with a default"
     assert found["name"].endswith("_IMAGE")
     assert re.fullmatch(r"[a-z0-9./-]+:[A-Za-z0-9._-]*\d[A-Za-z0-9._-]*", found["default"])
     assert "latest" not in reference
+    assert "." not in found["default"].split("/")[0].split(":")[0], "no registry is named"
+
+
+def test_each_image_is_built_by_one_service() -> None:
+    """Two exports of one tag at a time can fail."""
+    assert builders(SERVICES) == {f"petsearch-{name}:local": [name] for name in OURS}
+
+
+def test_proxies_of_the_docker_client_do_not_get_what_web_asks_the_api() -> None:
+    environment = SERVICES["web"]["environment"]
+    assert (environment["HTTP_PROXY"], environment["http_proxy"]) == ("", "")
+    assert set(SERVICES) & {"embedder", "minio", "qdrant", "redis"} <= set(
+        environment["NO_PROXY"].split(",")
+    )
+
+
+@pytest.mark.parametrize("name", ["api", "worker"])
+def test_large_files_pass_through_a_disk(name: str) -> None:
+    spool = f"{name}-spool:/var/spool/petsearch"
+    assert spool in SERVICES[name]["volumes"]
+    image = [" ".join(words) for words in dockerfile(SERVICES[name]["build"]["dockerfile"])]
+    assert any("TMPDIR=/var/spool/petsearch" in line for line in image)
+    made = "install --directory --owner 10001 --group 10001 /var/spool/petsearch"
+    assert any(made in line for line in image), "a new volume belongs to whom the folder does"
 
 
 def test_only_the_page_and_on_request_the_dashboards_are_published_and_on_loopback() -> None:

@@ -11,12 +11,23 @@ import redis
 
 from devstack.addresses import free_port
 from petsearch.adapters.private_redis import find_redis_server
+from petsearch.failover import split_addresses
 from petsearch.settings import Settings
-from tests.infra.compose_files import BASE, OVERRIDES, ROOT, VARIABLE, filled, merged, seconds
+from tests.infra.compose_files import (
+    BASE,
+    OVERRIDES,
+    ROOT,
+    VARIABLE,
+    builders,
+    filled,
+    merged,
+    seconds,
+)
 from tests.infra.test_compose import CAPABILITIES, compose_errors
 from tests.processes import Processes
 
 GPU, PROD, CLUSTER = OVERRIDES
+EMBEDDERS = ("embedder", "embedder-1")
 GIVEN = {
     "GRAFANA_ADMIN_PASSWORD": "for-grafana",
     "PETSEARCH_QDRANT_API_KEY": "for-qdrant",
@@ -59,10 +70,16 @@ def test_what_overrides_add_is_as_hardened_as_the_rest(override: str) -> None:
 @pytest.mark.parametrize("override", OVERRIDES)
 def test_what_overrides_add_is_pinned_in_one_variable(override: str) -> None:
     for name, service in merged(BASE, override)["services"].items():
-        if "build" not in service:
+        if "build" not in service and service.get("pull_policy") != "never":
             found = VARIABLE.fullmatch(service["image"])
             assert found is not None, name
             assert re.fullmatch(r"[a-z0-9./-]+:[A-Za-z0-9._-]*\d[A-Za-z0-9._-]*", found["default"])
+
+
+@pytest.mark.parametrize("override", OVERRIDES)
+def test_every_image_of_ours_is_built_by_one_service(override: str) -> None:
+    for image, names in builders(services(override)).items():
+        assert len(names) == 1, image
 
 
 def test_gpu_override_gives_the_embedder_one_gpu_and_its_libraries() -> None:
@@ -111,12 +128,17 @@ def test_production_settings_can_be_read(name: str, monkeypatch: pytest.MonkeyPa
 def test_production_publishes_tls_alone_and_seeds_nothing() -> None:
     merged_services = services(PROD)
     ports = [port.split(":")[1:] for port in merged_services["web"]["ports"]]
-    assert ports == [["80", "8080"], ["443", "8443"], ["443", "8443/udp"]]
+    assert ports == [["80", "8080"], ["443", "8443"]]
     published = {name for name, service in merged_services.items() if "ports" in service}
     assert published == {"web", "grafana"}
     assert merged_services["grafana"]["ports"] == ["127.0.0.1:3000:3000"]
     assert "seed" not in merged_services
     assert merged_services["grafana"]["environment"]["GF_AUTH_ANONYMOUS_ENABLED"] == "false"
+
+
+def test_the_page_of_production_does_not_wait_for_an_api_that_waits_for_its_first_key() -> None:
+    web = services(PROD)["web"]
+    assert web["depends_on"]["api"]["condition"] == "service_started"
 
 
 def test_production_keeps_certificates() -> None:
@@ -185,21 +207,41 @@ def test_cluster_has_three_nodes_that_join_the_first() -> None:
     assert len(storages) == 6
 
 
-def test_cluster_spreads_calls_through_the_balancer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cluster_spreads_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     spread = services(CLUSTER)
     for name in ("api", "worker", "init"):
         for variable, value in spread[name]["environment"].items():
             monkeypatch.setenv(variable, value)
         settings = Settings.from_environment()
-        assert settings.embedder_url == "http://balancer:8100"
+        embedders = split_addresses(settings.embedder_url)
+        assert embedders == tuple(f"http://{name}:8100" for name in EMBEDDERS)
         assert settings.index_url == "http://balancer:6333"
         assert not settings.qdrant_grpc
         assert (settings.qdrant_shards, settings.qdrant_replicas) == (6, 2)
         assert spread[name]["depends_on"]["balancer"]["condition"] == "service_healthy"
         assert spread[name]["depends_on"]["qdrant"]["condition"] == "service_healthy"
-    replicas = {name: spread[name]["deploy"]["replicas"] for name in ("api", "worker", "embedder")}
-    assert replicas == {"api": "2", "worker": "4", "embedder": "2"}
-    assert set(spread["balancer"]["networks"]) == {"data", "inference"}
+    replicas = {name: spread[name]["deploy"]["replicas"] for name in ("api", "worker")}
+    assert replicas == {"api": "2", "worker": "4"}
+    assert spread["balancer"]["networks"] == ["data"]
+    for variable in ("HTTP_PROXY", "http_proxy"):
+        assert spread["balancer"]["environment"][variable] == ""
+
+
+def test_collections_of_a_cluster_are_made_when_all_nodes_are_there() -> None:
+    waits = services(CLUSTER)["init"]["depends_on"]
+    for node in ("qdrant", "qdrant-1", "qdrant-2"):
+        assert waits[node]["condition"] == "service_healthy"
+
+
+def test_embedders_of_a_cluster_differ_in_nothing() -> None:
+    """Each has a name of its own, because a model that is loaded must be loaded by all."""
+    first, second = (services(CLUSTER)[name] for name in EMBEDDERS)
+    assert first["environment"]["PETSEARCH_PRECISION"] != "auto"
+    ours = {"build", "depends_on", "pull_policy"}
+    assert {key: value for key, value in second.items() if key not in ours} == {
+        key: value for key, value in first.items() if key not in ours
+    }
+    assert set(EMBEDDERS) <= set(first["environment"]["NO_PROXY"].split(","))
 
 
 def test_balancer_drains_within_its_grace_period() -> None:

@@ -4,6 +4,7 @@ import functools
 import importlib.resources
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from devstack.addresses import free_port, listens
 from petsearch.adapters.celery_queue import CeleryQueue, make_celery
 from petsearch.adapters.private_redis import find_redis_server
 from petsearch.model import QueueName
-from petsearch.settings import Settings
+from petsearch.settings import Limits, Settings
 from tests.infra.compose_files import ROOT
 from tests.infra.test_compose import KNOWN
 from tests.infra.test_dockerfiles import PATHS, start_command
@@ -143,6 +144,10 @@ def test_overlays_build_into_what_kubernetes_takes(part: str) -> None:
         for document in documents
         if document["kind"] == "Deployment"
     }
+    if part == "overlays/small":
+        (claim,) = [one for one in documents if one["kind"] == "PersistentVolumeClaim"]
+        assert claim["spec"]["accessModes"] == ["ReadWriteOnce"]
+        assert deployments["embedder"]["strategy"] == {"type": "Recreate"}
     if part == "overlays/production":
         assert "replicas" not in deployments["worker"], "KEDA says how many there are"
         (embedder,) = deployments["embedder"]["template"]["spec"]["containers"]
@@ -196,6 +201,50 @@ def test_deployments_are_probed_drained_and_protected(name: str) -> None:
     assert BASE["Service", name]["spec"]["selector"].items() <= labels.items()
 
 
+def test_workers_wait_at_their_start_for_the_first_embedder() -> None:
+    """Which may have to download its weights first."""
+
+    def patience_s(name: str) -> int:
+        (container,) = PODS[f"Deployment {name}"]["containers"]
+        probe = container["startupProbe"]
+        return int(probe["periodSeconds"] * probe["failureThreshold"])
+
+    assert patience_s("worker") > patience_s("embedder")
+
+
+@pytest.mark.parametrize("name", ["api", "worker"])
+def test_large_files_pass_through_a_disk(name: str) -> None:
+    pod = PODS[f"Deployment {name}"]
+    (spool,) = [volume["emptyDir"] for volume in pod["volumes"] if volume["name"] == "spool"]
+    assert set(spool) == {"sizeLimit"}
+    (container,) = pod["containers"]
+    mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+    assert mounts["spool"] == "/var/spool/petsearch"
+
+
+def test_the_ingress_takes_what_the_api_takes() -> None:
+    (ingress,) = manifests(K8S / "overlays/production/ingress.yaml")
+    annotations = ingress["metadata"]["annotations"]
+    megabytes = Limits().request_bytes // 2**20
+    assert annotations["nginx.ingress.kubernetes.io/proxy-body-size"] == f"{megabytes}m"
+    assert int(annotations["nginx.ingress.kubernetes.io/proxy-read-timeout"]) >= 3600
+    assert ingress["spec"]["ingressClassName"] == "nginx"
+
+
+def test_those_who_use_an_object_store_outside_are_let_out_by_a_component() -> None:
+    (policy,) = manifests(K8S / "components/outside-store/network.yaml")
+    assert policy["spec"]["podSelector"] == BASE["NetworkPolicy", "data"]["spec"]["podSelector"]
+    ((port,),) = [rule["ports"] for rule in policy["spec"]["egress"]]
+    assert port == {"port": 443}
+
+
+def test_labels_that_policies_ask_for_are_in_the_readme() -> None:
+    policies = (K8S / "base/network.yaml").read_text()
+    readme = (K8S / "README.md").read_text()
+    for label in re.findall(r'(petsearch-[a-z]+): "true"', policies):
+        assert re.search(rf"kubectl label namespace .*{label}=true", readme), label
+
+
 def test_liveness_does_not_ask_for_what_others_do() -> None:
     """A dependency that is down makes a process unready, and restarts nothing."""
     for name in ("api", "embedder"):
@@ -212,6 +261,7 @@ def test_settings_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings.from_environment()
     settings.require("embedder_url", "index_url", "store_url", "model")
     assert not settings.allow_no_keys
+    assert settings.precision != "auto", "embedders would choose each for itself"
     assert "127.0.0.1" in settings.allowed_hosts, "the probes ask for it"
 
 

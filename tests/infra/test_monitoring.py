@@ -30,7 +30,7 @@ from services.embedder.metrics import EmbedderMetrics
 from services.worker.metrics import WorkerMetrics
 from tests.app_server import served_app
 from tests.embedder_server import served
-from tests.infra.compose_files import ROOT
+from tests.infra.compose_files import ROOT, raw
 from tests.infra.test_compose import SERVICES
 from tests.services.ingest_house import RecordingQueue
 
@@ -202,9 +202,11 @@ def test_jobs_that_alerts_name_are_scraped_where_compose_runs_them() -> None:
         labels["job"] for rule in RULES for _, labels in selected(rule["expr"]) if "job" in labels
     }
     assert named <= set(jobs)
+    clustered = raw("docker-compose.cluster.yml")["services"]
     for name in ("api", "worker", "embedder"):
         (found,) = jobs[name]["dns_sd_configs"]
-        assert found["names"] == [name]
+        of_cluster = [other for other in clustered if other.startswith(f"{name}-")]
+        assert found["names"] == [name, *of_cluster]
         served_on = SERVICES[name]["environment"].get("PETSEARCH_METRICS_PORT", "8100")
         assert str(found["port"]) == served_on
     for name, service in {"qdrant": "qdrant", "store": "minio"}.items():

@@ -68,6 +68,12 @@ def test_every_address_serves_the_same_site() -> None:
         assert "admin off" in text
 
 
+def test_no_protocol_is_announced_that_is_not_published() -> None:
+    """HTTP/3 would be announced at the port in the container."""
+    text = (PROXY / "Caddyfile.tls").read_text()
+    assert re.findall(r"^\s*protocols (.+)$", text, re.MULTILINE) == ["h1 h2"]
+
+
 def test_proxy_takes_what_the_api_takes() -> None:
     assert f"max_size {{$MAX_BODY_BYTES:{Limits().request_bytes}}}" in SITE
 

@@ -204,17 +204,12 @@ def test_tls_is_all_that_is_served(tmp_path: Path, api_port: int) -> None:
 
 def test_balancer_passes_a_node_that_is_gone(tmp_path: Path, api_port: int) -> None:
     gone = free_port()
-    env = {
-        "EMBEDDER_HOST": "localhost",
-        "EMBEDDER_PORT": str(api_port),
-        "QDRANT_NODES": f"127.0.0.1:{gone} 127.0.0.1:{api_port}",
-    }
+    env = {"QDRANT_NODES": f"127.0.0.1:{gone} 127.0.0.1:{api_port}"}
     caddy = Caddy(tmp_path, "Caddyfile.balancer", env)
     try:
         with serving(api_port):
-            for port in ("6333", "8100"):
-                address = f"http://127.0.0.1:{caddy.ports[port]}/collections"
-                answers = [httpx.get(address, trust_env=False) for _ in range(10)]
-                assert {answer.status_code for answer in answers} == {200}
+            address = f"http://127.0.0.1:{caddy.ports['6333']}/collections"
+            answers = [httpx.get(address, trust_env=False) for _ in range(10)]
+            assert {answer.status_code for answer in answers} == {200}
     finally:
         caddy.processes.end()
