@@ -117,6 +117,8 @@ class Backup:
         if snapshots is not None and snapshots.is_whole(collection):
             with snapshots.made(collection) as blocks:
                 part = self._add(SNAPSHOT, blocks)
+            # Deleted while it was made: it may or may not hold them.
+            self._points = min(self._points, self._kept.index.count(collection, Filters()))
             self._say(f"index: a snapshot of {part.size_bytes / 1e6:.1f} MB")
             return "snapshot"
         if snapshots is not None:
@@ -155,14 +157,22 @@ class Backup:
 
     def _object_lines(self, *, with_objects: bool) -> Iterator[bytes]:
         read = self._copied if with_objects else self._hashed
-        found = iter(self._kept.store.list_objects(""))
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="backup") as pool:
-            while batch := list(islice(found, _BATCH)):
+            for batch in self._batches_of_objects():
                 for part in pool.map(read, batch):
                     if part is not None:
                         self._objects += 1
                         self._objects_bytes += part.size_bytes
                         yield object_to_line(part)
+
+    def _batches_of_objects(self) -> Iterator[list[StoredObject]]:
+        """What waits is read before the rest is listed: meanwhile it may become an original."""
+        store = self._kept.store
+        waiting = store.list_objects(object_keys.STAGING)
+        rest = (o for o in store.list_objects("") if not o.key.startswith(object_keys.STAGING))
+        for found in (waiting, rest):
+            while batch := list(islice(found, _BATCH)):
+                yield batch
 
     def _hashed(self, found: StoredObject) -> PartFile | None:
         with suppress(NotFound):  # deleted meanwhile

@@ -2,12 +2,13 @@
 
 Addresses are written `http://a:8000,http://b:8000`. A request goes to one of them; if that cannot
 be connected to, it goes to the next one, once each. A request that may be repeated also goes on
-when the connection ends before an answer began, as it does where a server has just stopped.
+when the connection ends before an answer began, as it does where a server has just stopped, and
+when the answer is that this server cannot serve now.
 """
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from urllib.parse import urlsplit
 
 import httpx
@@ -57,6 +58,7 @@ class FailoverTransport(httpx.BaseTransport):
         inner: what sends; closed with this.
         spread: take turns, instead of staying with one until it fails.
         repeatable: whether a request may be sent again after its connection was cut.
+        passed_over: statuses after which a repeatable request goes on to the next address.
         clock: seconds, only ever forward.
     """
 
@@ -67,12 +69,14 @@ class FailoverTransport(httpx.BaseTransport):
         *,
         spread: bool = False,
         repeatable: Callable[[httpx.Request], bool] = may_be_repeated,
+        passed_over: Container[int] = (httpx.codes.SERVICE_UNAVAILABLE,),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._urls = [httpx.URL(address) for address in addresses]
         self._inner = inner
         self._spread = spread
         self._repeatable = repeatable
+        self._passed_over = passed_over
         self._clock = clock
         self._changing = threading.Lock()
         self._preferred = 0
@@ -84,7 +88,12 @@ class FailoverTransport(httpx.BaseTransport):
         *others, last = self._order() if only is None else [int(only)]
         for number in others:
             try:
-                return self._send(request, number)
+                answer = self._send(request, number)
+                if answer.status_code not in self._passed_over or not self._repeatable(request):
+                    return answer
+                answer.close()
+                if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+                    self._shun(number)
             except _NOT_SENT:
                 self._shun(number)
             except _CUT_OFF:

@@ -42,6 +42,7 @@ _DECODE_ERRORS = (
     TypeError,
     MemoryError,
     OverflowError,
+    RuntimeError,  # libheif, where a file breaks its limits
     Image.DecompressionBombError,
 )
 

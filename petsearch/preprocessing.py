@@ -90,7 +90,8 @@ def _longest_fits(size: Size, spec: PixelSpec) -> Size:
     # As open_clip.transform.ResizeKeepRatio(longest=1).
     width, height = size
     ratio = max(height / spec.height, width / spec.width)
-    return round(width / ratio), round(height / ratio)
+    # A strip of 500 x 1 would be nothing.
+    return max(1, round(width / ratio)), max(1, round(height / ratio))
 
 
 def _padded(pixels: Pixels, spec: PixelSpec) -> Pixels:

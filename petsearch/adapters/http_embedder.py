@@ -41,6 +41,12 @@ class _Known:
     read_at: float
 
 
+@dataclass(frozen=True)
+class _Failed:
+    detail: str
+    at: float
+
+
 class HttpEmbedder:
     """The `Embedder` port over the embedder service.
 
@@ -62,16 +68,29 @@ class HttpEmbedder:
         self._addresses = range(addresses)
         self._clock = clock
         self._known: _Known | None = None
+        self._failed: _Failed | None = None
         self._asking = threading.Lock()
 
     def models(self) -> tuple[ModelInfo, ...]:
         """See `Embedder.models`. Asked again after some seconds, not at every call."""
+        came_at = self._clock()
         with self._asking:
             known = self._known
-            if known is None or self._clock() - known.read_at > _MODELS_FRESH_S:
-                known = _Known(self._common_models(), self._clock())
-                self._known = known
-            return known.models
+            if known is not None and self._clock() - known.read_at <= _MODELS_FRESH_S:
+                return known.models
+            failed = self._failed
+            if failed is not None and failed.at >= came_at:
+                # Whoever waited beside the one that failed would fail as slowly, one by one.
+                raise Unavailable(failed.detail)
+            return self._ask_anew().models
+
+    def _ask_anew(self) -> _Known:
+        try:
+            self._known = _Known(self._common_models(), self._clock())
+        except Unavailable as error:
+            self._failed = _Failed(error.detail, self._clock())
+            raise
+        return self._known
 
     def _common_models(self) -> tuple[ModelInfo, ...]:
         """What all services that answer have, in the order of the first."""
@@ -193,7 +212,13 @@ def connect(url: str) -> HttpEmbedder:
         retries=1 if len(addresses) == 1 else 0, limits=limits
     )
     if len(addresses) > 1:
-        transport = FailoverTransport(addresses, transport, spread=True, repeatable=_is_pure)
+        transport = FailoverTransport(
+            addresses,
+            transport,
+            spread=True,
+            repeatable=_is_pure,
+            passed_over=(httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE),
+        )
     client = httpx.Client(base_url=addresses[0], transport=transport)
     return HttpEmbedder(client, addresses=len(addresses))
 
@@ -235,7 +260,7 @@ def _of_those_that_answer(
     for address in addresses:
         try:
             answers.append(ask(address))
-        except httpx.TransportError:
+        except (httpx.TransportError, Unavailable):
             if address == addresses[-1] and not answers:
                 raise
     return answers
@@ -259,7 +284,7 @@ def _check(response: httpx.Response) -> None:
     if response.is_success:
         return
     detail = _detail(response)
-    retry_after_s = float(response.headers.get("Retry-After", 5.0))
+    retry_after_s = _retry_after_s(response)
     if response.status_code == 409:
         raise Conflict(detail)
     if response.status_code == 429:
@@ -269,6 +294,12 @@ def _check(response: httpx.Response) -> None:
     if response.is_client_error:
         raise InvalidInput(detail)
     raise Unavailable(detail, retry_after_s=retry_after_s)
+
+
+def _retry_after_s(response: httpx.Response) -> float:
+    # It may also be a date, as of a proxy.
+    said = response.headers.get("Retry-After", "")
+    return float(said) if said.isascii() and said.isdigit() else 5.0
 
 
 def _detail(response: httpx.Response) -> str:

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 from petsearch.errors import InvalidInput
 from petsearch.model import ImageRecord, SortBy
@@ -19,7 +19,7 @@ def read_cursor(cursor: str | None) -> tuple[str | None, list[str]]:
     start, _, ids = cursor.partition("|")
     try:
         # In one spelling: the engines read fewer than Python.
-        start = datetime.fromisoformat(start).isoformat()
+        start = _in_utc(datetime.fromisoformat(start)).isoformat()
         return start, [str(uuid.UUID(image_id)) for image_id in ids.split(",")]
     except ValueError as error:
         raise InvalidInput(
@@ -42,4 +42,9 @@ def write_cursor(
 def _time_of(record: ImageRecord, sort: SortBy) -> datetime:
     time = record.created_at if sort == "created_at" else record.metadata.taken_at
     assert time is not None, "sorting by a time lists only records that have it"
-    return time
+    return _in_utc(time)
+
+
+def _in_utc(time: datetime) -> datetime:
+    """One spelling of one instant, as the engines sort it: what names no zone is UTC."""
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)

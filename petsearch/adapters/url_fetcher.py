@@ -139,7 +139,7 @@ def _read(
         raise InvalidInput("The photo comes packed, though it was asked for as it is.")
     too_large = TooLarge(f"The photo is larger than {max_bytes / 1e6:.0f} MB.")
     declared = headers.get("content-length", "0")
-    if declared.isdigit() and int(declared) > max_bytes:
+    if declared.isascii() and declared.isdigit() and int(declared) > max_bytes:
         raise too_large
     data = bytearray()
     for part in response.iter_stream():

@@ -129,15 +129,16 @@ def unload_model(parts: PartsDep, model_id: str) -> None:
     parts.embedder.unload(model_id)
 
 
-@router.get("/livez", summary="Does the process answer?")
-async def get_livez() -> Health:
-    """Says only that the event loop turns."""
+@router.get("/livez", summary="Is this process of any use?")
+async def get_livez(parts: PartsDep) -> Health:
+    """503 when the device is lost: only a new process can use it again."""
+    parts.embedder.batcher.check_device()
     return Health(status="ok")
 
 
 @router.get("/readyz", summary="Is a warm model on a device that works?")
 async def get_readyz(parts: PartsDep) -> Health:
-    """503 when the device is lost: only a new process can use it again."""
+    """503 when the device is lost."""
     parts.embedder.batcher.check_device()
     return Health(status="ok")
 

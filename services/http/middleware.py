@@ -140,9 +140,16 @@ class HostAndOriginGuard:
         origin = headers.get("origin")
         if scope["method"] in _SAFE_METHODS or origin is None or origin in self._origins:
             return None
-        if urlsplit(origin).netloc.lower() != host.lower():
+        if not _is_of_host(origin, host):
             return HTTPStatus.FORBIDDEN, "Pages of other sites may not change anything here."
         return None
+
+
+def _is_of_host(origin: str, host: str) -> bool:
+    try:
+        return urlsplit(origin).netloc.lower() == host.lower()
+    except ValueError:  # no address at all
+        return False
 
 
 def _hostname(address: str) -> str:

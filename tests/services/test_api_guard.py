@@ -4,8 +4,9 @@ import httpx
 import pytest
 
 
-def test_another_sites_page_may_not_write(http: httpx.Client) -> None:
-    answer = http.post("/v1/jobs", json={}, headers={"Origin": "https://evil.example"})
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://["])
+def test_another_sites_page_may_not_write(http: httpx.Client, origin: str) -> None:
+    answer = http.post("/v1/jobs", json={}, headers={"Origin": origin})
     assert answer.status_code == 403
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
+from typing import cast
 
 import pytest
 from moto.server import ThreadedMotoServer
@@ -20,8 +21,9 @@ from petsearch.bootstrap import open_keys, open_storage
 from petsearch.errors import ConfigurationError, Conflict, InvalidInput, Unavailable
 from petsearch.keys import Scope, make_key
 from petsearch.model import Filters, ItemStatus, JsonDict, NewJob
-from petsearch.object_keys import original, thumbnail
+from petsearch.object_keys import original, staging, thumbnail
 from petsearch.opening import open_place
+from petsearch.ports import ObjectStore, StoredObject
 from petsearch.restoring import Restore
 from petsearch.settings import Settings
 from tests.app_server import served_app
@@ -306,3 +308,37 @@ def test_a_snapshot_is_refused_where_nothing_takes_it(
     )
     with pytest.raises(ConfigurationError, match="snapshot of a Qdrant server"):
         restore(alone, place)
+
+
+class MovingStore:
+    """A store in which ingest moves a staged photo to the originals once these were listed."""
+
+    def __init__(self, store: ObjectStore, staged: str, kept: str) -> None:
+        self._store = store
+        self._staged = staged
+        self._kept = kept
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._store, name)
+
+    def list_objects(self, prefix: str) -> Iterator[StoredObject]:
+        for found in list(self._store.list_objects(prefix)):
+            if not prefix and found.key > "originals0" and any(self._store.list_keys(self._staged)):
+                self._store.move(self._staged, self._kept)
+            yield found
+
+
+def test_a_photo_that_is_moved_meanwhile_is_in_the_backup(source: Source, tmp_path: Path) -> None:
+    staged, kept_as = staging("waits", 0), original(record(PHOTOS).image_id)
+    place = open_place(source.settings, str(tmp_path / "backup"))
+    with open_storage(source.settings) as storage:
+        storage.store.put(staged, b"a photo that waits")
+        moving = cast(ObjectStore, MovingStore(storage.store, staged, kept_as))
+        kept = replace(storage.kept, store=moving)
+        Backup(kept, place, clock=lambda: NOW, say=lambda _: None).run(with_objects=True)
+        assert storage.store.get(kept_as)
+    listed = (tmp_path / "backup/objects.jsonl").read_text()
+    assert staged in listed or kept_as in listed
+    assert b"a photo that waits" in {
+        path.read_bytes() for path in (tmp_path / "backup/objects").rglob("*") if path.is_file()
+    }

@@ -16,6 +16,7 @@ class Servers(httpx.BaseTransport):
 
     def __init__(self) -> None:
         self.failing: dict[str, type[httpx.TransportError]] = {}
+        self.status = dict.fromkeys((A, B), 200)
         self.asked: list[str] = []
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -25,7 +26,7 @@ class Servers(httpx.BaseTransport):
         if address in self.failing:
             raise self.failing[address]("no")
         request.read()
-        return httpx.Response(200, text=f"{address} {request.content.decode()}")
+        return httpx.Response(self.status[address], text=f"{address} {request.content.decode()}")
 
 
 @pytest.fixture
@@ -117,3 +118,21 @@ def test_addresses_are_split_and_checked() -> None:
     for wrong in ("", " , ", "127.0.0.1:8000", f"{A},ftp://b", f"{A},{B}/below"):
         with pytest.raises(ConfigurationError, match="http://a:8000,http://b:8000"):
             split_addresses(wrong)
+
+
+def test_one_that_cannot_serve_now_is_passed_over_where_a_request_may_be_repeated(
+    client: httpx.Client, servers: Servers
+) -> None:
+    servers.status[A] = 503
+    assert client.post("/v1/images", content=b"photo").status_code == 503
+    assert client.get("/v1/search").text.startswith(B)
+    assert client.get("/v1/search").status_code == 200
+    assert servers.asked == [A, A, B, B]
+
+
+def test_if_none_can_serve_the_last_ones_answer_is_given(
+    client: httpx.Client, servers: Servers
+) -> None:
+    servers.status = {A: 503, B: 503}
+    assert client.get("/v1/search").status_code == 503
+    assert servers.asked == [A, B]

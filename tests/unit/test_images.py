@@ -43,6 +43,16 @@ def test_heic_decodes() -> None:
     assert decoded.picture.size == (80, 60)
 
 
+def test_a_heic_that_breaks_its_librarys_limits_is_refused() -> None:
+    buffer = io.BytesIO()
+    pillow_heif.from_pillow(pictures.noise(80, 60)).save(buffer)
+    data = buffer.getvalue()
+    width = data.index(b"ispe") + 8
+    huge = data[:width] + b"\x7f\xff\xff\xff" + data[width + 4 :]
+    with pytest.raises(NotAnImage, match="HEIF"):
+        images.decode(huge, LIMITS)
+
+
 def test_orientation_is_applied_and_sizes_are_upright() -> None:
     picture = Image.new("RGB", (40, 20), "red")
     picture.paste("blue", (0, 0, 20, 20))

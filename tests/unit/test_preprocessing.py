@@ -75,6 +75,15 @@ def test_an_extreme_strip_does_not_blow_up(resize: Resize) -> None:
     assert pixels.shape == (3, 224, 224)
 
 
+@pytest.mark.parametrize("size", [(5000, 1), (1, 5000)])
+@pytest.mark.parametrize("resize", [resize_with_pillow, resize_with_torch])
+def test_a_strip_is_not_padded_away(resize: Resize, size: tuple[int, int]) -> None:
+    spec = PixelSpec(64, 64, "longest", fill_color=7)
+    pixels = to_pixels(Image.new("RGB", size, "white"), spec, resize)
+    assert (pixels == 255).sum() == 3 * 64
+    assert (pixels == 7).sum() == 3 * 64 * 63
+
+
 def test_torch_resizes_where_it_is_vectorised_and_pillow_elsewhere() -> None:
     assert resize_for("AVX512") is resize_for("AVX2") is resize_with_torch
     assert resize_for("DEFAULT") is resize_for("SVE256") is resize_with_pillow

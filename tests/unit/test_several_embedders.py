@@ -1,6 +1,8 @@
 """Several embedder services behind one `HttpEmbedder`: which models are ours, who loads one."""
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 
 import httpx
@@ -100,3 +102,34 @@ def test_without_any_answer_the_embedder_is_unavailable(
     services.down = {A, B}
     with pytest.raises(Unavailable):
         embedder.models()
+
+
+class Hung(httpx.BaseTransport):
+    """A service that takes a call and answers nothing until it is let go; then the call fails."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.let_go = threading.Event()
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        self.asked += 1
+        self.let_go.wait()
+        raise httpx.ReadTimeout("no answer", request=request)
+
+
+def test_who_waits_beside_a_call_that_fails_does_not_wait_for_one_of_his_own() -> None:
+    service, came = Hung(), threading.Semaphore(0)
+
+    def clock() -> float:
+        came.release()
+        return 0.0
+
+    embedder = HttpEmbedder(httpx.Client(base_url=A, transport=service), clock=clock)
+    with ThreadPoolExecutor(8) as threads:
+        calls = [threads.submit(embedder.models) for _ in range(8)]
+        for _ in calls:
+            came.acquire()
+        service.let_go.set()
+        assert all(isinstance(call.exception(), Unavailable) for call in calls)
+    assert service.asked == 1
+    embedder.close()

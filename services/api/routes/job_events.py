@@ -42,7 +42,8 @@ async def watch_job(
     An event's id is the job's version: whoever comes back with `Last-Event-ID` misses nothing,
     because each event says all there is to say.
     """
-    seen = int(last_event_id) if last_event_id and last_event_id.isdigit() else -1
+    is_version = last_event_id and last_event_id.isascii() and last_event_id.isdigit()
+    seen = int(last_event_id or "") if is_version else -1
     while True:
         if job.version != seen:
             seen = job.version
