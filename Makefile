@@ -84,14 +84,16 @@ bench-embedder: setup ## Measure the embedder service against bare loops (MODEL=
 bench-api: setup ## Measure the search API's load and its own CPU (POINTS=, JSON=1)
 	$(BIN)/python -m bench.api $(if $(POINTS),--points $(POINTS)) $(if $(JSON),--json)
 
-bench-ann: setup ## Measure recall of approximate search on photos (POINTS=, CACHE=, JSON=1)
-	$(BIN)/python -m bench.ann $(if $(POINTS),--points $(POINTS)) $(if $(CACHE),--cache $(CACHE)) $(if $(JSON),--json)
+bench-ann: setup ## Measure recall of approximate search on photos (MODEL=, DATASET=, POINTS=, CACHE=, JSON=1)
+	$(BIN)/python -m bench.ann $(if $(MODEL),--model $(MODEL)) $(if $(DATASET),--dataset $(DATASET)) \
+	  $(if $(POINTS),--points $(POINTS)) $(if $(CACHE),--cache $(CACHE)) $(if $(JSON),--json)
 
 bench-web: setup ## Scroll through 5,000 photos in a browser (PHOTOS=)
 	$(BIN)/python -m bench.web_scrolling $(if $(PHOTOS),--photos $(PHOTOS))
 
-bench-quality: setup ## Measure rankings, composed queries and confidences on photos (CACHE=, JSON=1)
-	$(BIN)/python -m bench.quality_run $(if $(CACHE),--cache $(CACHE)) $(if $(JSON),--json)
+bench-quality: setup ## Measure rankings, composed queries and confidences on photos (MODEL=, DATASET=, CACHE=, JSON=1)
+	$(BIN)/python -m bench.quality_run $(if $(MODEL),--model $(MODEL)) $(if $(DATASET),--dataset $(DATASET)) \
+	  $(if $(CACHE),--cache $(CACHE)) $(if $(JSON),--json)
 
 bench-finetune: setup ## Measure what the cache of the frozen stages saves an epoch
 	$(BIN)/python -m bench.finetune

@@ -28,7 +28,8 @@ from rich.table import Table
 from bench.augmented_photos import LIFT_NOISE, embed_augmented, topped_up
 from bench.galleries import ANIMALS, DIM, build_edge_index, image_id, jittered, lifted, normalised
 from bench.prompts import WAYS_TO_ASK
-from bench.real_photos import DATASET, MODEL, embed_texts, load_photos
+from bench.real_photos import embed_texts, load_photos
+from bench.shared_data import DATASET, MODEL, check_is_there
 from petsearch.adapters.edge_filters import to_filter
 from petsearch.model import Embeddings, Filters
 from petsearch.observability import configure_logging
@@ -91,6 +92,7 @@ def main(
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Print the table; exit code 1 where a search as petsearch asks misses the bar on photos."""
+    check_is_there(model, dataset)
     tune_process()
     configure_logging(level="ERROR")
     rows: list[Row] = []

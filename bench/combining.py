@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from bench.real_photos import DATASET, MODEL, RealPhotos, breeds_of, embed_texts, load_photos
+from bench.real_photos import RealPhotos, breeds_of, embed_texts, load_photos
+from bench.shared_data import DATASET, MODEL, check_is_there
 from petsearch.combining import combine
 from petsearch.model import Embedding, Embeddings
 from petsearch.observability import configure_logging
@@ -154,6 +155,7 @@ def main(
     cache: Annotated[Path | None, typer.Option(help="Folder to keep embeddings in.")] = None,
 ) -> None:
     """Print the table."""
+    check_is_there(model, dataset)
     tune_process()
     configure_logging(level="ERROR")
     # Imported here: OpenMP must be told how to wait before torch is there.

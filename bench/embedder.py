@@ -32,6 +32,7 @@ from PIL import Image
 from bench import device_limits
 from bench.clocks import WARM_UP_S, rate, rate_of_many, times_in_turns_ms, times_ms
 from bench.random_model import random_vit
+from bench.shared_data import PHOTOS
 from petsearch import images, preprocessing
 from petsearch.adapters import http_embedder
 from petsearch.model import Pixels, PixelSpec, Priority
@@ -96,7 +97,7 @@ class Report:
 def main(
     *,
     model: Annotated[str, typer.Option(help="Empty: ViT-B/32 at random weights.")] = "",
-    photos: Annotated[Path, typer.Option(help="JPEGs to send.")] = Path("../shared/data/photos"),
+    photos: Annotated[Path, typer.Option(help="JPEGs to send.")] = PHOTOS,
     pairs: Annotated[int, typer.Option(min=1)] = 3,
     seconds: Annotated[float, typer.Option(min=1.0, help="Of each measurement.")] = 8.0,
     as_json: Annotated[bool, typer.Option("--json")] = False,

@@ -18,6 +18,7 @@ import numpy as np
 import typer
 
 from bench.embedder import read_photos, service
+from bench.shared_data import PHOTOS
 from petsearch.adapters.http_embedder import BINARY
 
 _CLIENTS = 6
@@ -30,7 +31,7 @@ def main(
     minutes: Annotated[float, typer.Option(min=0.1, help="After the warm-up.")] = 30.0,
     warm_up_minutes: Annotated[float, typer.Option(min=0)] = 5.0,
     model: Annotated[str, typer.Option()] = "sample",
-    photos: Annotated[Path, typer.Option(help="JPEGs to send.")] = Path("../shared/data/photos"),
+    photos: Annotated[Path, typer.Option(help="JPEGs to send.")] = PHOTOS,
 ) -> None:
     """Run and print; exit code 1 if memory grew by more than 5 %."""
     files = read_photos(photos)

@@ -20,13 +20,13 @@ from typing import Annotated
 import typer
 
 from bench.random_model import random_vit
+from bench.shared_data import DATASET
 from petsearch.client import Photo
 from petsearch.images import ImageLimits
 from petsearch.photo_sources import from_dataset, from_paths
 from petsearch.sample.catalogue import DEMO_SEED, catalogue
 from petsearch.sources.dataset_rows import DatasetOptions
 
-_DATASET = Path("../shared/data/oxford-iiit-pet")
 _PACES = (30.0, 60.0)
 _MAX_BYTES = ImageLimits().max_bytes
 _WITH_MODEL = ("--limit", "208")
@@ -155,9 +155,9 @@ def _write_photos(folder: Path, wanted: str, count: int) -> tuple[str, int]:
 def _photos(wanted: str, count: int) -> tuple[str, Iterator[Photo]]:
     if wanted:
         return wanted, iter(from_paths([Path(wanted)], max_bytes=_MAX_BYTES).photos)
-    if _DATASET.is_dir():
+    if Path(DATASET).is_dir():
         options = DatasetOptions("test", label_column=None, limit=count)
-        return "Oxford-IIIT Pets, test split", iter(from_dataset(str(_DATASET), options).photos)
+        return "Oxford-IIIT Pets, test split", iter(from_dataset(DATASET, options).photos)
     drawings = catalogue(count, DEMO_SEED)
     return "drawings of 512 x 512", (Photo(d.filename, d.to_jpeg()) for d in drawings)
 

@@ -15,13 +15,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import httpx
 import numpy as np
 import typer
 
+from bench.shared_data import DATASET, MODEL, check_is_there
 from bench.standalone_server import standalone_server
 from petsearch.client import Client, Photo
 from petsearch.observability import configure_logging
@@ -33,8 +33,6 @@ from petsearch.uploading import upload
 
 if TYPE_CHECKING:
     from petsearch.adapters.open_clip_model import OpenClipModel
-
-_SHARED = Path("../shared")
 
 
 @dataclass(frozen=True)
@@ -73,14 +71,15 @@ class Report:
 
 def main(
     *,
-    model: Annotated[str, typer.Option()] = f"dir:{_SHARED / 'models/pets-base'}",
-    dataset: Annotated[str, typer.Option()] = str(_SHARED / "data/oxford-iiit-pet"),
+    model: Annotated[str, typer.Option()] = MODEL,
+    dataset: Annotated[str, typer.Option()] = DATASET,
     split: Annotated[str, typer.Option()] = "test",
     pairs: Annotated[int, typer.Option(min=1)] = 3,
     limit: Annotated[int | None, typer.Option(min=1)] = None,
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Run the pairs and print the report."""
+    check_is_there(model, dataset)
     tune_process()
     configure_logging(level="ERROR")
     clip = _load(model)

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from bench.real_photos import DATASET, MODEL, embed_texts, load_photos
+from bench.real_photos import embed_texts, load_photos
+from bench.shared_data import DATASET, MODEL, check_is_there
 from petsearch.calibration import Calibration
 from petsearch.model import Embeddings
 from petsearch.observability import configure_logging
@@ -36,6 +37,7 @@ def main(
     cache: Annotated[Path | None, typer.Option(help="Folder to keep embeddings in.")] = None,
 ) -> None:
     """Print the table."""
+    check_is_there(model, "" if model == "sample" else dataset)
     tune_process()
     configure_logging(level="ERROR")
     # Imported here: OpenMP must be told how to wait before torch is there.

@@ -9,12 +9,12 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import typer
 
+from bench.shared_data import MODEL, check_is_there
 from petsearch.observability import configure_logging
 from petsearch.process_tuning import tune_process
 
@@ -24,11 +24,12 @@ _ROUNDS = 12
 
 def main(
     *,
-    model: Annotated[str, typer.Option()] = f"dir:{Path('../shared/models/pets-base')}",
+    model: Annotated[str, typer.Option()] = MODEL,
     pairs: Annotated[int, typer.Option(min=1)] = 3,
     reading: Annotated[str, typer.Option(help="tuned or plain: one reading, as JSON")] = "",
 ) -> None:
     """Print the ratio of tuned to plain."""
+    check_is_there(model)
     configure_logging(level="ERROR")
     if reading:
         sys.stdout.write(json.dumps(_read(model, tuned=reading == "tuned")))

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from bench.real_photos import DATASET, MODEL, breeds_of, embed_texts, load_photos
+from bench.real_photos import breeds_of, embed_texts, load_photos
+from bench.shared_data import DATASET, MODEL, check_is_there
 from petsearch.observability import configure_logging
 from petsearch.process_tuning import tune_process
 from petsearch.prompts import DEFAULT_TEMPLATES
@@ -42,6 +43,7 @@ def main(
     cache: Annotated[Path | None, typer.Option(help="Folder to keep embeddings in.")] = None,
 ) -> None:
     """Print the table."""
+    check_is_there(model, dataset)
     tune_process()
     configure_logging(level="ERROR")
     # Imported here: OpenMP must be told how to wait before torch is there.

@@ -23,13 +23,14 @@ from bench import off_topic
 from bench.composed_queries import ComposedQueries, ComposedRow
 from bench.quality import Quality, measure, to_text
 from bench.rankings import AskedServer
-from bench.real_photos import DATASET, SHARED, load_photos
+from bench.real_photos import load_photos
 from bench.served_calibration import (
     Held,
     OffTopicAnswers,
     measure_confidences,
     measure_off_topic,
 )
+from bench.shared_data import DATASET, MODEL, check_is_there
 from bench.standalone_server import standalone_server
 from petsearch.client import Client, Photo
 from petsearch.observability import configure_logging
@@ -57,19 +58,21 @@ class Report:
 
 def main(
     *,
-    model: Annotated[Path, typer.Option(help="An open_clip folder.")] = SHARED / "models/pets-base",
+    model: Annotated[str, typer.Option(help="dir:<open_clip folder>.")] = MODEL,
     dataset: Annotated[str, typer.Option()] = DATASET,
     limit: Annotated[int | None, typer.Option(help="Photos of the test split.")] = None,
     cache: Annotated[Path | None, typer.Option(help="Folder to keep embeddings in.")] = None,
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Measure and print; exit code 1 below a bar."""
+    folder = Path(model.removeprefix("dir:"))
+    check_is_there(f"dir:{folder}", dataset)
     tune_process()
     configure_logging(level="ERROR")
     with tempfile.TemporaryDirectory() as temporary:
         cache = cache or Path(temporary) / "embeddings"
-        served = Path(temporary) / model.name
-        shutil.copytree(model, served)
+        served = Path(temporary) / folder.name
+        shutil.copytree(folder, served)
         served.chmod(0o755)
         data = _calibrate(served, dataset, cache)
         report = _measure(f"dir:{served}", _halves(dataset, limit), data)

@@ -12,6 +12,7 @@ from datasets import load_dataset
 from numpy.typing import NDArray
 from PIL import Image
 
+from bench.shared_data import DATASET
 from petsearch.model import Embeddings, ModelInfo, normalise_name
 from petsearch.preprocessing import to_pixels
 from petsearch.prompts import apply_templates, species_of
@@ -19,9 +20,6 @@ from petsearch.prompts import apply_templates, species_of
 if TYPE_CHECKING:
     from petsearch.adapters.open_clip_model import OpenClipModel
 
-SHARED = Path("../shared")
-MODEL = f"dir:{SHARED / 'models/pets-base'}"
-DATASET = str(SHARED / "data/oxford-iiit-pet")
 _BATCH_SIZE = 32
 
 

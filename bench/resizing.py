@@ -15,6 +15,7 @@ import typer
 from PIL import Image
 
 from bench.embedder import read_photos
+from bench.shared_data import PHOTOS
 from petsearch import images
 from petsearch.model import Pixels, PixelSpec
 from petsearch.preprocessing import Resize, resize_with_pillow, to_pixels
@@ -25,7 +26,7 @@ _SPEC = PixelSpec(224, 224)
 
 def main(
     *,
-    photos: Annotated[Path, typer.Option(help="JPEGs.")] = Path("../shared/data/photos"),
+    photos: Annotated[Path, typer.Option(help="JPEGs.")] = PHOTOS,
     rounds: Annotated[int, typer.Option(min=1)] = 20,
 ) -> None:
     """Measure and print."""

@@ -32,7 +32,6 @@ class Limits(BaseSettings):
     photos_per_request: int = Field(64, gt=0, le=64)
     request_bytes: int = Field(512 * 1024 * 1024, gt=0)
     query_characters: int = Field(1000, gt=0)
-    results: int = Field(100, gt=0)
 
 
 class Settings(BaseSettings):

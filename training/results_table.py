@@ -47,12 +47,12 @@ class NotMeasured:
     commands: tuple[str, ...]
 
 
-def _trained(config: str) -> tuple[str, ...]:
+def _trained(config: str, base: str) -> tuple[str, ...]:
     return (
         f"petsearch finetune --config training/configs/{config}.toml --data {_HUB_DATA} "
         f"--out models/{config}",
         f"petsearch evaluate --model models/{config} --data {_HUB_DATA} "
-        f"--baseline hub:ViT-B-32/openai --out reports/{config}",
+        f"--baseline {base} --out reports/{config}",
     )
 
 
@@ -61,8 +61,13 @@ NOT_MEASURED = (
         "ViT-B/32 openai, zero-shot",
         (f"petsearch evaluate --model hub:ViT-B-32/openai --data {_HUB_DATA}",),
     ),
-    NotMeasured("the recipe this project came from (`ancestor.toml`)", _trained("ancestor")),
-    NotMeasured("our best recipe (`pets.toml`)", _trained("pets")),
+    NotMeasured(
+        "the recipe this project came from (`ancestor.toml`)",
+        _trained("ancestor", "hub:ViT-B-32/openai"),
+    ),
+    NotMeasured(
+        "our best recipe (`pets.toml`)", _trained("pets", "hub:ViT-B-32/laion2b_s34b_b79k")
+    ),
 )
 
 
@@ -99,7 +104,9 @@ def _row(evaluation: Evaluation) -> list[str]:
     command = f"petsearch evaluate --model {evaluation.model.address} --data {data.name}"
     if data.split != "test":
         command += f" --split {data.split}"
-    return [f"`{evaluation.model.model_id}`", *values, measured_on, f"`{command}`"]
+    is_ours = evaluation.model.address.startswith("dir:")
+    where = " (folders that are not published)" if is_ours else ""
+    return [f"`{evaluation.model.model_id}`", *values, measured_on, f"`{command}`{where}"]
 
 
 def main(

@@ -1,0 +1,38 @@
+"""Where the benchmarks find photos and a small CLIP that are not in the repository.
+
+`PETSEARCH_SHARED` names their folder, as for the tests; a benchmark's own options take others.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import typer
+
+SHARED = Path(os.environ.get("PETSEARCH_SHARED", "../shared"))
+PHOTOS = SHARED / "data/photos"
+MODEL = f"dir:{SHARED / 'models/pets-base'}"
+DATASET = str(SHARED / "data/oxford-iiit-pet")
+
+
+def check_is_there(model: str = "", dataset: str = "") -> None:
+    """End the program with one line where a folder is absent; names on a hub are not asked for.
+
+    Raises:
+        typer.Exit: a model `dir:<folder>`, or the folder of a data set, is not there.
+    """
+    options = "--model and --dataset" if dataset else "--model"
+    kind, _, folder = model.partition(":")
+    _check(Path(folder) if kind == "dir" else None, options)
+    _check(Path(dataset) if _is_path(dataset) else None, options)
+
+
+def _is_path(dataset: str) -> bool:
+    """A name on the hub has one slash at most."""
+    return dataset.startswith((".", "/", "~")) or dataset.count("/") > 1
+
+
+def _check(folder: Path | None, options: str) -> None:
+    if folder is not None and not folder.expanduser().is_dir():
+        sys.stderr.write(f"{folder} is not there: give {options}.\n")
+        raise typer.Exit(1)
