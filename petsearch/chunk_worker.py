@@ -99,7 +99,10 @@ class ChunkWorker:
                 # A conflict is a model that the embedder does not hold (now): that passes, too.
                 self._wait(held, error)
             except NotFound as error:
-                return self._give_up(held, error)
+                if not self._ingestor.has_chunk(held.job, held.chunk_no):
+                    return self._give_up(held, error)
+                # Something else went between reading and writing: the next run does without it.
+                self._wait(held, error)
             except Exception:  # a thread's edge: careful runs find the item that is to blame
                 if held.is_careful:
                     raise

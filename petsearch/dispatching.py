@@ -103,6 +103,9 @@ class Dispatcher:
             ]
             for chunk_no in requeued:
                 self._queue.enqueue_chunk(job_id, chunk_no, name)
+            if len(requeued) < len(lost):
+                # The last chunk of a cancelled job may have ended so: no worker will see its end.
+                self.discard_if_cancelled(job_id)
             self._queue_chunks(job_id)
             if is_empty:
                 self._queue_reading(job_id)

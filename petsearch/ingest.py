@@ -15,8 +15,8 @@ import numpy as np
 
 from petsearch import chunks
 from petsearch.catalogue import Catalogue
-from petsearch.chunk_run import ChunkRun
-from petsearch.errors import Overloaded, PetsearchError, StorageFull, Unavailable
+from petsearch.chunk_run import ChunkRun, delete_progress, read_progress, write_progress
+from petsearch.errors import NotFound, Overloaded, PetsearchError, StorageFull, Unavailable
 from petsearch.images import ImageLimits
 from petsearch.ingest_stages import IngestObserver, NobodyWatches, Stage, timed
 from petsearch.model import (
@@ -111,6 +111,14 @@ class Ingestor:
         """Stop the decoding threads."""
         self._threads.shutdown(wait=True, cancel_futures=True)
 
+    def has_chunk(self, job: Job, chunk_no: int) -> bool:
+        """Whether what a chunk holds can be read."""
+        try:
+            chunks.read_chunk(self._store, job.job_id, chunk_no)
+        except NotFound:
+            return False
+        return True
+
     def ingest_chunk(
         self,
         job: Job,
@@ -123,7 +131,8 @@ class Ingestor:
         """Bring every item of a chunk to an outcome and account them once.
 
         Returns:
-            False if it was told to stop before all items had one; nothing is accounted then.
+            False if it was told to stop before all items had one; nothing is accounted then, but
+            what became of the others is kept for the next run.
 
         Raises:
             Unavailable: a dependency does not answer; the same call finishes the work later.
@@ -135,15 +144,25 @@ class Ingestor:
             target = self._catalogue.current()
             tries = Counter[int]() if tries is None else tries
             run = ChunkRun(job, chunk_no, target, should_stop, one_by_one, tries)
-            outcomes = tuple(sorted(self._bring_in(run, items), key=lambda o: o.item_no))
+            outcomes = self._go_on(run, items)
             if len(outcomes) < len(items) and not self._is_cancelled(job):
+                # A later run does not fetch again what a slow site took its time for.
+                write_progress(self._store, job.job_id, chunk_no, outcomes)
                 return False
             # Before it is counted, so that whatever is counted can be read; a run that is cut
             # off after this does not do it all again.
             chunks.write_outcomes(self._store, job.job_id, chunk_no, outcomes)
+            delete_progress(self._store, job.job_id, chunk_no)
         self._discard_staged(items, outcomes)
         self._account(job.job_id, chunk_no, outcomes)
         return True
+
+    def _go_on(self, run: ChunkRun, items: Sequence[Item]) -> tuple[Outcome, ...]:
+        """What became of the items in earlier runs and in this one."""
+        before = read_progress(self._store, run.job.job_id, run.chunk_no)
+        ended = {outcome.item_no for outcome in before}
+        left = [item for item in items if item.item_no not in ended]
+        return tuple(sorted([*before, *self._bring_in(run, left)], key=lambda o: o.item_no))
 
     def _is_cancelled(self, job: Job) -> bool:
         """A cancelled job accounts what it has."""
@@ -162,15 +181,17 @@ class Ingestor:
             if item.refusal:
                 yield outcome_of(item, ItemStatus.REFUSED, item.refusal)
         new, repeats = self._split(run, [item for item in items if not item.refusal])
+        fetched: list[Item] = []
         bring_in = self._one_by_one if run.one_by_one else self._in_batches
         for result in bring_in(run, new):
             if isinstance(result, Known):
-                repeats.append(result.item)
+                fetched.append(result.item)
             else:
                 yield result
-        # After the new ones: a repeat may be a repeat of one of them.
-        if not run.should_stop():
-            yield from self._settler.settle_repeats(run, repeats)
+        # After the new ones: a repeat may be a repeat of one of them, that is not indexed yet if
+        # the run was told to stop. What was fetched was found in the index.
+        waiting = [] if run.should_stop() else repeats
+        yield from self._settler.settle_repeats(run, [*waiting, *fetched])
 
     def _split(self, run: ChunkRun, items: Sequence[Item]) -> tuple[list[Item], list[Item]]:
         """Items to embed, and items whose image is indexed or comes earlier in this chunk."""

@@ -1,6 +1,6 @@
 """What an operator does with a job: pause, resume, cancel, retry what failed, delete."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -56,19 +56,16 @@ class JobControl:
         """Try the failed items of an ended job again.
 
         Raises:
-            Conflict: the job has not ended, was cancelled, or nothing failed.
+            Conflict: the job has not ended, was cancelled, or nothing failed; or another call
+                retries it already.
         """
         job = self._ledger.get(job_id)
         if job.finished_at is None or job.cancelled:
             raise Conflict(f"The job {job_id!r} is {job.state.value}; retry it when it ended.")
-        sizes: dict[int, int] = {}
-        for items in _chunked(self._failed_items(job_id)):
-            chunk_no = self._ledger.reserve_retry(job_id)
-            chunks.write_chunk(self._store, job_id, chunk_no, items)
-            sizes[chunk_no] = len(items)
+        sizes = self._write_retries(job_id)
         if not sizes:
             raise Conflict(f"No item of the job {job_id!r} failed.")
-        self._ledger.reopen(job_id, sizes)
+        self._reopen(job_id, sizes)
         self._dispatcher.dispatch(job_id)
         return self._ledger.get(job_id)
 
@@ -94,6 +91,23 @@ class JobControl:
         for prefix in prefixes:
             for key in self._store.list_keys(prefix):
                 self._store.delete(key)
+
+    def _write_retries(self, job_id: str) -> dict[int, int]:
+        """Store the failed items in new chunks; the number of items by chunk number."""
+        sizes: dict[int, int] = {}
+        for items in _chunked(self._failed_items(job_id)):
+            chunk_no = self._ledger.reserve_retry(job_id)
+            chunks.write_chunk(self._store, job_id, chunk_no, items)
+            sizes[chunk_no] = len(items)
+        return sizes
+
+    def _reopen(self, job_id: str, sizes: Mapping[int, int]) -> None:
+        try:
+            self._ledger.reopen(job_id, sizes)
+        except (Conflict, NotFound):  # not where the answer was lost: the chunks may count
+            for chunk_no in sizes:
+                self._store.delete(object_keys.chunk(job_id, chunk_no))
+            raise
 
     def _failed_items(self, job_id: str) -> list[Item]:
         """Failed items with their bytes' place, as their chunks hold them; the last try of each."""

@@ -238,14 +238,20 @@ class Jobs:
         ]
 
     def _retried_after(self, job_id: str, first: int) -> set[int]:
-        """The items of all chunks from `first` on."""
+        """The items of all chunks from `first` on that count: not what a lost retry wrote."""
         keys = self._store.list_keys(object_keys.chunks_prefix(job_id))
         return {
             item.item_no
             for number in map(object_keys.chunk_no_of, keys)
-            if number >= first
+            if number >= first and self._was_added(job_id, number)
             for item in chunks.read_chunk(self._store, job_id, number)
         }
+
+    def _was_added(self, job_id: str, chunk_no: int) -> bool:
+        # The ledger forgets the sizes some time after the end; what was worked on has outcomes.
+        if self._ledger.chunk_size(job_id, chunk_no):
+            return True
+        return chunks.find_outcomes(self._store, job_id, chunk_no) is not None
 
     def _stage(self, job_id: str, item_no: int, upload: Upload) -> Item:
         if upload.refusal:

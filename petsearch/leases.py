@@ -69,4 +69,7 @@ class LeaseKeeper:
             with self._changing:
                 held = list(self._held)
             for lease in held:
-                lease.extend()
+                try:
+                    lease.extend()
+                except Exception:  # the thread's edge: the other leases are extended still
+                    log.exception("a lease could not be extended")

@@ -1,11 +1,12 @@
 """What is kept of what clients say about an image: the first time, and when it comes again."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from petsearch.chunk_run import ChunkRun
+from petsearch.errors import Conflict, NotFound
 from petsearch.model import (
     ImageMetadata,
     ImageRecord,
@@ -18,12 +19,20 @@ from petsearch.model import (
     image_id_of,
     normalise_name,
 )
+from petsearch.observability import get_logger
 from petsearch.outcomes import outcome_of
 from petsearch.ports import Index
 from petsearch.prompts import species_of
 
+log = get_logger(__name__)
+
 MAX_SOURCES = 20
 """How many items that brought the same image are remembered with it."""
+_MOST_ROUNDS = 5
+"""So often records are read again because one of them was deleted meanwhile."""
+
+Repeat = tuple[Item, str]
+"""An item that came again, and the id of its image."""
 
 
 def completed(said: ImageMetadata, model: ModelInfo) -> ImageMetadata:
@@ -86,25 +95,56 @@ class Settler:
         self, run: ChunkRun, found: Sequence[tuple[Item, ImageRecord | None]]
     ) -> list[Outcome]:
         """Ingested iff an item brought its image first, also when it is run twice."""
-        before = {record.image_id: record for _, record in found if record is not None}
-        latest = dict(before)
-        outcomes = []
-        for item, record in found:
-            if record is None:
-                reason = "The same file in this chunk was refused."
-                outcomes.append(outcome_of(item, ItemStatus.REFUSED, reason))
-            elif record.first_seen == run.ref(item):
-                outcomes.append(outcome_of(item, ItemStatus.INGESTED))
+        repeats = [
+            (item, record.image_id)
+            for item, record in found
+            if record is not None and record.first_seen != run.ref(item)
+        ]
+        self._merge(run, repeats, {r.image_id: r for _, r in found if r is not None})
+        return [self._outcome(run, item, record) for item, record in found]
+
+    def _outcome(self, run: ChunkRun, item: Item, record: ImageRecord | None) -> Outcome:
+        if record is None:
+            reason = "The same file in this chunk was refused."
+            return outcome_of(item, ItemStatus.REFUSED, reason)
+        if record.first_seen == run.ref(item):
+            return outcome_of(item, ItemStatus.INGESTED)
+        return outcome_of(item, ItemStatus.DUPLICATE, "This photo was ingested before.")
+
+    def _merge(
+        self, run: ChunkRun, repeats: Sequence[Repeat], before: Mapping[str, ImageRecord]
+    ) -> None:
+        """Add what repeats say to their images; an image that is deleted meanwhile needs nothing.
+
+        Raises:
+            Conflict: images were deleted as fast as they were read; the same call may work later.
+        """
+        collection = run.target.collection
+        for _ in range(_MOST_ROUNDS):
+            changed = self._changed(run, repeats, before)
+            if not changed:
+                return
+            try:
+                self._index.replace_records(collection, changed)
+            except NotFound:
+                log.debug("an image was deleted while its record was replaced")
+                before = self._index.get(collection, list(before))
             else:
-                reason = "This photo was ingested before."
-                outcomes.append(outcome_of(item, ItemStatus.DUPLICATE, reason))
+                return
+        raise Conflict("Images are deleted while their records are changed; try again.")
+
+    def _changed(
+        self, run: ChunkRun, repeats: Sequence[Repeat], before: Mapping[str, ImageRecord]
+    ) -> list[ImageRecord]:
+        latest = dict(before)
+        for item, image_id in repeats:
+            if image_id in latest:
                 said = completed(item.metadata, run.target.model)
-                merged = latest[record.image_id]
-                latest[record.image_id] = settled(merged, said, run.ref(item), run.job.on_duplicate)
-        changed = [record for image_id, record in latest.items() if record != before[image_id]]
-        if changed:
-            now = self._clock()
-            self._index.replace_records(
-                run.target.collection, [replace(record, updated_at=now) for record in changed]
-            )
-        return outcomes
+                merged = latest[image_id]
+                latest[image_id] = settled(merged, said, run.ref(item), run.job.on_duplicate)
+        now = self._clock()
+        return [
+            replace(record, updated_at=now)
+            for image_id, record in latest.items()
+            if record != before[image_id]
+        ]

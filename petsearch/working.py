@@ -63,3 +63,5 @@ class Work:
                     chore()
                 except PetsearchError as error:
                     log.debug("a chore cannot be done now", reason=error.detail)
+                except Exception:  # a thread's edge: without it lost work stays lost
+                    log.exception("a chore failed")

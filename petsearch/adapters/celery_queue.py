@@ -81,7 +81,8 @@ class CeleryQueue:
         try:
             with self._app.connection_for_read() as connection:
                 declared = connection.default_channel.queue_declare(queue.value, passive=True)
-        except kombu.exceptions.OperationalError as error:
+        # Kombu passes the errors of redis-py on as they are once it is connected.
+        except (kombu.exceptions.OperationalError, *connection.connection_errors) as error:
             raise Unavailable(f"The work queue (Redis) does not answer: {error}") from error
         except connection.channel_errors:  # nothing was ever queued there
             return 0

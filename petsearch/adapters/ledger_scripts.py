@@ -17,6 +17,10 @@ local function now_ms()
   local t = redis.call('TIME')
   return t[1] * 1000 + math.floor(t[2] / 1000)
 end
+-- A late write must not bring a deleted job back: whatever else its hash holds, it has a source.
+local function exists()
+  return redis.call('HEXISTS', job, 'source') == 1
+end
 local function changed()
   redis.call('HINCRBY', job, 'version', 1)
 end
@@ -41,11 +45,19 @@ local function finish(now)
     redis.call('EXPIRE', key, {KEEP_S})
   end
 end
+local function go_on()
+  redis.call('HDEL', job, 'finished_at')
+  redis.call('SADD', active, redis.call('HGET', job, 'id'))
+  for _, key in ipairs({{holders, since, starts, chunks, reserved, marks}}) do
+    redis.call('PERSIST', key)
+  end
+  redis.call('DEL', samples)
+end
 """
 
 RESERVE = f"""{_COMMON}
 -- ARGV: item_count, key or ''
-if redis.call('EXISTS', job) == 0 then return {{-1, 0, 0}} end
+if not exists() then return {{-1, 0, 0}} end
 if ARGV[2] ~= '' then
   local slot = redis.call('HGET', reserved, ARGV[2])
   if slot then
@@ -67,9 +79,10 @@ return {{chunk, item, 0}}
 
 ADD = f"""{_COMMON}
 -- ARGV: chunk, item_count, cursor or ''
-if redis.call('HGET', job, 'cancelled') == '1' then return 0 end
-if redis.call('EXISTS', job) == 0 then return 0 end
+if not exists() or redis.call('HGET', job, 'cancelled') == '1' then return 0 end
 if redis.call('HSETNX', chunks, ARGV[1], ARGV[2]) == 0 then return 0 end
+-- It was reserved before the job was sealed, and the others were done first.
+if redis.call('HGET', job, 'finished_at') then go_on() end
 redis.call('HINCRBY', job, 'total', ARGV[2])
 redis.call('RPUSH', pending, ARGV[1])
 if ARGV[3] ~= '' then
@@ -84,10 +97,34 @@ return 1
 
 SEAL = f"""{_COMMON}
 -- ARGV: now, failure or ''
+if not exists() then return -1 end
 redis.call('HSET', job, 'sealed', '1')
 if ARGV[2] ~= '' then redis.call('HSET', job, 'failure', ARGV[2]) end
 finish(ARGV[1])
 changed()
+return 1
+"""
+
+EXPECT = f"""{_COMMON}
+-- ARGV: expected
+if exists() then redis.call('HSET', job, 'expected', ARGV[1]) end
+"""
+
+REASON = f"""{_COMMON}
+-- ARGV: reason or ''
+if not exists() or (redis.call('HGET', job, 'reason') or '') == ARGV[1] then return end
+if ARGV[1] == '' then
+  redis.call('HDEL', job, 'reason')
+else
+  redis.call('HSET', job, 'reason', ARGV[1])
+end
+changed()
+"""
+
+MARK = f"""{_COMMON}
+-- ARGV: item
+if not exists() then return 1 end
+return redis.call('HINCRBY', marks, ARGV[1], 1)
 """
 
 TAKE = f"""{_COMMON}
@@ -171,7 +208,7 @@ if is_stopped() then
   redis.call('ZREM', queued, ARGV[1])
   redis.call('HDEL', since, ARGV[1])
   if redis.call('HGET', job, 'paused') == '1' then redis.call('LPUSH', pending, ARGV[1]) end
-  if redis.call('EXISTS', job) == 1 then finish(ARGV[3]) end
+  if exists() then finish(ARGV[3]) end
   return 0
 end
 redis.call('ZADD', queued, now + ARGV[2], ARGV[1])
@@ -189,7 +226,7 @@ return {{f[2], f[3] or '', tonumber(f[4] or 0), tonumber(f[5] or 0)}}
 
 CONTROL = f"""{_COMMON}
 -- ARGV: pause | resume | cancel, now
-if redis.call('EXISTS', job) == 0 then return -1 end
+if not exists() then return -1 end
 if redis.call('HGET', job, 'finished_at') or redis.call('HGET', job, 'cancelled') == '1' then
   return -2
 end
@@ -212,23 +249,28 @@ changed()
 return 1
 """
 
+RESERVE_RETRY = f"""{_COMMON}
+if not exists() then return -1 end
+return redis.call('HINCRBY', job, 'next_chunk', 1) - 1
+"""
+
 REOPEN = f"""{_COMMON}
 -- ARGV: pairs of chunk and failed_count
-if redis.call('EXISTS', job) == 0 then return -1 end
+if not exists() then return -1 end
 if not redis.call('HGET', job, 'finished_at') or redis.call('HGET', job, 'cancelled') == '1' then
   return -2
 end
+local failed = 0
+for i = 2, #ARGV, 2 do failed = failed + ARGV[i] end
+if failed > tonumber(redis.call('HGET', job, 'count:failed') or 0) then return -2 end
 for i = 1, #ARGV, 2 do
   redis.call('HSET', chunks, ARGV[i], ARGV[i + 1])
   redis.call('HINCRBY', job, 'count:failed', -ARGV[i + 1])
   redis.call('HINCRBY', job, 'done', -ARGV[i + 1])
   redis.call('RPUSH', pending, ARGV[i])
 end
-redis.call('HDEL', job, 'finished_at')
 redis.call('HSETNX', job, 'first_retry', ARGV[1])
-redis.call('SADD', active, redis.call('HGET', job, 'id'))
-for _, key in ipairs({{chunks, reserved, marks}}) do redis.call('PERSIST', key) end
-redis.call('DEL', samples)
+go_on()
 changed()
 return 1
 """

@@ -97,8 +97,7 @@ class RedisLedger:
 
     def seal(self, job_id: str, now: datetime) -> None:
         """See `JobLedger.seal`."""
-        self.get(job_id)
-        self._run("SEAL", job_id, now.isoformat(), "")
+        self._check(job_id, self._run("SEAL", job_id, now.isoformat(), ""), "cannot be sealed")
 
     def fail(self, job_id: str, reason: str, now: datetime) -> None:
         """See `JobLedger.fail`."""
@@ -106,8 +105,7 @@ class RedisLedger:
 
     def set_expected(self, job_id: str, expected: int) -> None:
         """See `JobLedger.set_expected`."""
-        with _translated():
-            self._redis.hset(_job(job_id), "expected", str(expected))
+        self._run("EXPECT", job_id, expected)
 
     def take_chunks(self, job_id: str, most_queued: int, patience_s: float) -> list[int]:
         """See `JobLedger.take_chunks`."""
@@ -137,8 +135,7 @@ class RedisLedger:
 
     def mark_item(self, job_id: str, item_no: int) -> int:
         """See `JobLedger.mark_item`."""
-        with _translated():
-            return self._redis.hincrby(_part(job_id, "marks"), str(item_no), 1)
+        return int(self._run("MARK", job_id, item_no))
 
     def clear_mark(self, job_id: str, item_no: int) -> None:
         """See `JobLedger.clear_mark`."""
@@ -227,13 +224,15 @@ class RedisLedger:
 
     def reserve_retry(self, job_id: str) -> int:
         """See `JobLedger.reserve_retry`."""
-        with _translated():
-            return self._redis.hincrby(_job(job_id), "next_chunk", 1) - 1
+        chunk_no = int(self._run("RESERVE_RETRY", job_id))
+        self._check(job_id, chunk_no, "takes no retry")
+        return chunk_no
 
     def reopen(self, job_id: str, chunk_sizes: Mapping[int, int]) -> None:
         """See `JobLedger.reopen`."""
         pairs = [number for pair in chunk_sizes.items() for number in pair]
-        self._check(job_id, self._run("REOPEN", job_id, *pairs), "is not final")
+        obstacle = "is not final, or was retried meanwhile"
+        self._check(job_id, self._run("REOPEN", job_id, *pairs), obstacle)
 
     def delete(self, job_id: str) -> None:
         """See `JobLedger.delete`."""
@@ -245,15 +244,7 @@ class RedisLedger:
 
     def set_reason(self, job_id: str, reason: str | None) -> None:
         """See `JobLedger.set_reason`."""
-        with _translated():
-            key = _job(job_id)
-            if cast(str | None, self._redis.hget(key, "reason")) == reason:
-                return
-            if reason is None:
-                self._redis.hdel(key, "reason")
-            elif self._redis.exists(key):
-                self._redis.hset(key, "reason", reason)
-            self._redis.hincrby(key, "version", 1)
+        self._run("REASON", job_id, reason or "")
 
     def is_first(self, what: str, for_s: float) -> bool:
         """See `JobLedger.is_first`."""
@@ -309,7 +300,8 @@ class RedisLedger:
         return [
             _to_job(job_id, fields, samples)
             for job_id, fields, samples in zip(ids, found[::2], found[1::2], strict=True)
-            if fields
+            # Earlier versions could leave a few fields of a deleted job behind.
+            if "source" in fields
         ]
 
 

@@ -71,6 +71,9 @@ class JobLedger(Protocol):
 
     A chunk is reserved (it has a number), pending (work to do), then queued: handed to the task
     queue, and held by a worker that extends its lease. Accounting ends it, exactly once.
+
+    A job that was deleted stays so: what comes too late for it is dropped, or raises `NotFound`
+    where that is said.
     """
 
     def create(self, job: NewJob) -> None:
@@ -109,12 +112,18 @@ class JobLedger(Protocol):
     ) -> bool:
         """Count a reserved chunk as pending work; False if it was added before.
 
+        False as well if the job was cancelled or deleted. One that has ended without it goes on.
+
         Args:
             cursor: where the enumeration of the job's source goes on after this chunk.
         """
 
     def seal(self, job_id: str, now: datetime) -> None:
-        """No more chunks: the job ends when all are accounted."""
+        """No more chunks: the job ends when all are accounted.
+
+        Raises:
+            NotFound: there is no such job.
+        """
 
     def fail(self, job_id: str, reason: str, now: datetime) -> None:
         """The job's source cannot be read (further): it ends as failed when all is accounted."""
@@ -198,7 +207,11 @@ class JobLedger(Protocol):
         """End a job; what was accounted stays. A final one raises `Conflict`."""
 
     def reserve_retry(self, job_id: str) -> int:
-        """A chunk number for items of a final job that are to be tried again."""
+        """A chunk number for items of a final job that are to be tried again.
+
+        Raises:
+            NotFound: there is no such job.
+        """
 
     def reopen(self, job_id: str, chunk_sizes: Mapping[int, int]) -> None:
         """Uncount failed items of a final job and add the chunks that try them again.
@@ -208,7 +221,7 @@ class JobLedger(Protocol):
 
         Raises:
             NotFound: there is no such job.
-            Conflict: it is not final, or cancelled.
+            Conflict: it is not final, or cancelled, or fewer items failed: another retry was first.
         """
 
     def delete(self, job_id: str) -> None:

@@ -75,6 +75,7 @@ def test_a_job_that_does_not_exist_is_said(ledger: JobLedger) -> None:
         lambda: ledger.reserve_chunk("none", 1),
         lambda: ledger.seal("none", NOW),
         lambda: ledger.pause("none"),
+        lambda: ledger.reserve_retry("none"),
         lambda: ledger.reopen("none", {0: 1}),
     ):
         with pytest.raises(NotFound):
@@ -225,6 +226,27 @@ def test_a_sealed_job_takes_no_more(ledger: JobLedger) -> None:
         ledger.reserve_chunk(JOB, 1)
 
 
+def test_an_ended_job_goes_on_with_a_chunk_that_was_reserved_before(
+    ledger: JobLedger, private_redis: redis.Redis
+) -> None:
+    _open(ledger)
+    first, late = _queue(ledger, 1), ledger.reserve_chunk(JOB, 2).chunk_no
+    ledger.account_chunk(JOB, first, {ItemStatus.INGESTED: 1}, NOW)
+    ledger.seal(JOB, NOW)
+    assert ledger.get(JOB).finished_at == NOW
+    assert ledger.add_chunk(JOB, late, 2) is True
+    job = ledger.get(JOB)
+    assert (job.state, job.total, job.finished_at) == (JobState.RUNNING, 3, None)
+    assert ledger.active() == [JOB], "its work is swept up again"
+    keys = private_redis.keys(f"petsearch:job:{JOB}*")
+    assert {private_redis.ttl(key) for key in keys} <= {-1}, "nothing of it expires"
+    assert ledger.take_chunks(JOB, 10, 60) == [late]
+    ledger.account_chunk(JOB, late, {ItemStatus.INGESTED: 2}, LATER)
+    job = ledger.get(JOB)
+    assert (job.state, job.finished_at) == (JobState.SUCCEEDED, LATER)
+    assert ledger.active() == []
+
+
 def test_a_reason_pauses_and_progress_clears_it(ledger: JobLedger) -> None:
     _open(ledger)
     chunk = _queue(ledger, 2)
@@ -287,6 +309,18 @@ def test_failed_items_are_tried_again_in_a_chunk_of_their_own(ledger: JobLedger)
     assert (job.state, job.counts[ItemStatus.INGESTED]) == (JobState.SUCCEEDED, 3)
 
 
+def test_no_more_items_are_tried_again_than_failed(ledger: JobLedger) -> None:
+    _open(ledger)
+    chunk = _queue(ledger, 2)
+    ledger.seal(JOB, NOW)
+    counts = {ItemStatus.INGESTED: 1, ItemStatus.FAILED: 1}
+    ledger.account_chunk(JOB, chunk, counts, NOW)
+    with pytest.raises(Conflict, match="retried meanwhile"):
+        ledger.reopen(JOB, {ledger.reserve_retry(JOB): 1, ledger.reserve_retry(JOB): 1})
+    job = ledger.get(JOB)
+    assert (job.finished_at, job.done, job.counts[ItemStatus.FAILED]) == (NOW, 2, 1)
+
+
 def test_marks_count_tries_until_they_are_cleared(ledger: JobLedger) -> None:
     _open(ledger)
     assert [ledger.mark_item(JOB, 7) for _ in range(3)] == [1, 2, 3]
@@ -340,6 +374,44 @@ def test_a_deleted_job_is_forgotten(ledger: JobLedger) -> None:
     assert ledger.account_chunk(JOB, chunk, {ItemStatus.INGESTED: 1}, NOW) is False
     with pytest.raises(NotFound):
         ledger.get(JOB)
+
+
+def test_what_comes_late_does_not_bring_a_deleted_job_back(
+    ledger: JobLedger, private_redis: redis.Redis
+) -> None:
+    _open(ledger)
+    chunk = _queue(ledger, 1)
+    ledger.delete(JOB)
+    ledger.set_expected(JOB, 5)
+    ledger.set_reason(JOB, "The embedder does not answer.")
+    ledger.set_reason(JOB, None)
+    assert ledger.mark_item(JOB, 0) == 1
+    assert ledger.add_chunk(JOB, chunk + 1, 1, cursor="1") is False
+    ledger.fail(JOB, "This is no archive.", NOW)
+    for call in (lambda: ledger.seal(JOB, NOW), lambda: ledger.reserve_retry(JOB)):
+        with pytest.raises(NotFound):
+            call()
+    with pytest.raises(NotFound):
+        ledger.get(JOB)
+    assert private_redis.keys(f"*{JOB}*") == [], "nothing is left of it"
+
+
+def test_what_an_earlier_version_left_of_a_deleted_job_is_no_job(
+    private_redis: redis.Redis,
+) -> None:
+    private_redis.flushall()
+    ledger = RedisLedger(private_redis)
+    private_redis.hset("petsearch:job:ghost", "expected", "5")
+    assert ledger.add_chunk("ghost", 0, 1) is False
+    ledger.fail("ghost", "This is no archive.", NOW)
+    for call in (
+        lambda: ledger.get("ghost"),
+        lambda: ledger.reserve_chunk("ghost", 1),
+        lambda: ledger.cancel("ghost", NOW),
+        lambda: ledger.reopen("ghost", {0: 1}),
+    ):
+        with pytest.raises(NotFound):
+            call()
 
 
 def test_a_change_is_a_new_version(ledger: JobLedger) -> None:

@@ -19,7 +19,7 @@ from petsearch.catalogue import Catalogue
 from petsearch.chunk_worker import ChunkWorker
 from petsearch.dependency_gate import DependencyGate
 from petsearch.dispatching import Dispatcher, DispatchOptions
-from petsearch.enumeration import Enumerator
+from petsearch.enumeration import Enumerator, OpenSource
 from petsearch.errors import Unavailable
 from petsearch.images import ImageLimits
 from petsearch.ingest import IngestOptions, Ingestor
@@ -91,16 +91,34 @@ class LedgerThatDoesNotCount:
         raise Unavailable("cut off")
 
 
+class LedgerWhereAnotherIsFirst:
+    """The real ledger, where somebody else does something just before a retry is reserved."""
+
+    def __init__(self, ledger: RedisLedger, first: Callable[[], object]) -> None:
+        self._ledger = ledger
+        self._first = first
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._ledger, name)
+
+    def reserve_retry(self, job_id: str) -> int:
+        """See `JobLedger.reserve_retry`."""
+        self._first()
+        return self._ledger.reserve_retry(job_id)
+
+
 @dataclass
 class House:
     """Everything that ingest touches."""
 
     jobs: Jobs
     control: JobControl
+    make_control: Callable[[JobLedger], JobControl]
     make_ingestor: Callable[[JobLedger], Ingestor]
     ingestor: Ingestor
     worker: ChunkWorker
     enumerator: Enumerator
+    make_enumerator: Callable[[OpenSource], Enumerator]
     dispatcher: Dispatcher
     queue: RecordingQueue
     index: QdrantEdgeIndex
@@ -196,16 +214,19 @@ def ingest_house(folder: Path, client: redis.Redis) -> Iterator[House]:
         clock=lambda: NOW,
     )
     sources = SourceContext(store, import_dirs=(folder,))
-    enumerator = Enumerator(
-        open_source=lambda spec: open_source(parse_spec(spec), sources),
-        store=store,
-        ledger=ledger,
-        dispatcher=dispatcher,
-        gate=gate,
-        leases=leases,
-        stopping=stopping,
-        clock=lambda: NOW,
-    )
+
+    def make_enumerator(opening: OpenSource) -> Enumerator:
+        return Enumerator(
+            open_source=opening,
+            store=store,
+            ledger=ledger,
+            dispatcher=dispatcher,
+            gate=gate,
+            leases=leases,
+            stopping=stopping,
+            clock=lambda: NOW,
+        )
+
     jobs = Jobs(
         store=store,
         ledger=ledger,
@@ -215,21 +236,26 @@ def ingest_house(folder: Path, client: redis.Redis) -> Iterator[House]:
         sources=sources,
         clock=lambda: NOW,
     )
-    control = JobControl(
-        jobs=jobs,
-        store=store,
-        ledger=ledger,
-        queue=queue,
-        dispatcher=dispatcher,
-        clock=lambda: NOW,
-    )
+
+    def make_control(changed: JobLedger) -> JobControl:
+        return JobControl(
+            jobs=jobs,
+            store=store,
+            ledger=changed,
+            queue=queue,
+            dispatcher=dispatcher,
+            clock=lambda: NOW,
+        )
+
     yield House(
         jobs,
-        control,
+        make_control(ledger),
+        make_control,
         make_ingestor,
         ingestor,
         worker,
-        enumerator,
+        make_enumerator(lambda spec: open_source(parse_spec(spec), sources)),
+        make_enumerator,
         dispatcher,
         queue,
         index,

@@ -4,13 +4,15 @@ import io
 import json
 import tarfile
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from petsearch.errors import InvalidInput
+from petsearch.errors import InvalidInput, NotFound
 from petsearch.jobs import JobOptions
-from petsearch.model import ItemStatus, JobState
+from petsearch.model import ImageMetadata, ItemStatus, JobState
+from petsearch.sources.source import SourceItem
 from petsearch.sources.spec import parse_spec
 from tests import pictures
 from tests.services.ingest_house import House
@@ -116,7 +118,7 @@ def test_what_may_not_be_read_is_said_before_a_job_is_opened(house: House) -> No
     for spec, setting in (
         ({"type": "archive", "path": "/etc/passwd"}, "PETSEARCH_IMPORT_DIRS"),
         ({"type": "urls", "urls": ["http://example.org/cat.jpg"]}, "PETSEARCH_URL_INGEST"),
-        ({"type": "s3", "bucket": "photos"}, "PETSEARCH_STORE_URL"),
+        ({"type": "s3", "bucket": "photos"}, "run petsearch as services"),
     ):
         with pytest.raises(InvalidInput, match=setting):
             house.jobs.read(parse_spec(spec), JobOptions())
@@ -135,3 +137,26 @@ def test_a_cancelled_job_is_not_read_on(house: House) -> None:
     house.control.discard(job_id)
     assert list(house.store.list_keys("staging/")) == []
     assert list(house.store.list_keys("imports/")) == []
+
+
+@pytest.mark.parametrize("fails", [None, InvalidInput("This is no archive.")])
+def test_a_job_that_is_deleted_while_its_source_is_opened_is_gone(
+    house: House, fails: InvalidInput | None
+) -> None:
+    job_id = house.jobs.open("data set", JobOptions(spec="{}")).job_id
+
+    class SlowToOpen:
+        def count(self) -> int:
+            house.control.cancel(job_id)
+            house.control.delete(job_id)
+            if fails:
+                raise fails
+            return 1
+
+        def read(self, _: str | None) -> Iterator[SourceItem]:
+            yield SourceItem(ImageMetadata(), "1", data=pictures.jpeg(1))
+
+    house.make_enumerator(lambda _: SlowToOpen()).work(job_id)
+    with pytest.raises(NotFound):
+        house.jobs.get(job_id)
+    assert (house.jobs.newest(5), house.ledger.active()) == ([], [])

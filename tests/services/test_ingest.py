@@ -1,8 +1,11 @@
 """Ingest of a chunk over real parts: Qdrant Edge, files, Redis and a tiny CLIP."""
 
-import pytest
+from collections.abc import Iterator
 
-from petsearch import images, object_keys, preprocessing
+import pytest
+import redis
+
+from petsearch import chunks, images, object_keys, preprocessing
 from petsearch.errors import Conflict, Unavailable
 from petsearch.images import ImageLimits
 from petsearch.jobs import KnownImage, Upload
@@ -20,6 +23,7 @@ from tests.services.ingest_house import (
     NOW,
     House,
     LedgerThatDoesNotCount,
+    LedgerWhereAnotherIsFirst,
     in_thread,
     photo,
     wait_until,
@@ -198,6 +202,89 @@ def test_an_item_that_ends_its_worker_three_times_is_put_into_quarantine(house: 
     house.deliver()
     assert house.counts(job_id) == {"ingested": 2}, "its bytes were kept"
     assert [o.status for o in house.outcomes(job_id)] == [ItemStatus.INGESTED] * 2
+    assert house.jobs.get(job_id).state is JobState.SUCCEEDED
+
+
+def _job_with_a_failure(house: House) -> str:
+    job_id = house.open_job(photo(1), photo(2))
+    picture = images.decode(pictures.jpeg(2), ImageLimits()).picture
+    house.clip.poison = preprocessing.to_pixels(picture, house.clip.info.pixel_spec)
+    house.deliver()
+    assert house.counts(job_id) == {"ingested": 1, "failed": 1}
+    return job_id
+
+
+def test_of_two_retries_at_once_one_is_refused_and_hides_no_failure(house: House) -> None:
+    job_id = _job_with_a_failure(house)
+    before = set(house.store.list_keys(object_keys.chunks_prefix(job_id)))
+    ledger = LedgerWhereAnotherIsFirst(house.ledger, lambda: house.control.retry(job_id))
+    with pytest.raises(Conflict, match="not final"):
+        house.make_control(ledger).retry(job_id)
+    after = set(house.store.list_keys(object_keys.chunks_prefix(job_id)))
+    assert after - before == {object_keys.chunk(job_id, 1)}, "the chunk that lost is gone"
+    house.deliver()
+    assert [o.filename for o in house.outcomes(job_id, ItemStatus.FAILED)] == ["2.jpg"]
+    house.clip.poison = None
+    house.control.retry(job_id)
+    house.deliver()
+    assert house.counts(job_id) == {"ingested": 2}
+    assert house.outcomes(job_id, ItemStatus.FAILED) == []
+
+
+def test_a_retry_that_another_has_done_meanwhile_counts_nothing(house: House) -> None:
+    job_id = _job_with_a_failure(house)
+    house.clip.poison = None
+
+    def another() -> None:
+        house.control.retry(job_id)
+        house.deliver()
+
+    with pytest.raises(Conflict, match="retried meanwhile"):
+        house.make_control(LedgerWhereAnotherIsFirst(house.ledger, another)).retry(job_id)
+    assert house.counts(job_id) == {"ingested": 2}
+    assert house.jobs.get(job_id).state is JobState.SUCCEEDED
+
+
+def test_a_retry_that_was_cut_off_hides_no_failure(house: House) -> None:
+    job_id = _job_with_a_failure(house)
+    house.control.retry(job_id)
+    house.deliver()
+    # What a process leaves that is killed before the job is opened again.
+    chunk_no = house.ledger.reserve_retry(job_id)
+    items = chunks.read_chunk(house.store, job_id, 1)
+    chunks.write_chunk(house.store, job_id, chunk_no, items)
+    assert [o.filename for o in house.outcomes(job_id, ItemStatus.FAILED)] == ["2.jpg"]
+    house.clip.poison = None
+    house.control.retry(job_id)
+    house.deliver()
+    assert house.counts(job_id) == {"ingested": 2}
+
+
+def test_what_was_tried_again_is_known_after_the_ledger_forgot_the_chunks(
+    house: House, private_redis: redis.Redis
+) -> None:
+    job_id = _job_with_a_failure(house)
+    house.clip.poison = None
+    house.control.retry(job_id)
+    house.deliver()
+    private_redis.delete(f"petsearch:job:{job_id}:chunks")  # as a week later
+    assert house.outcomes(job_id, ItemStatus.FAILED) == []
+
+
+def test_photos_that_come_as_their_job_is_sealed_are_swept_up(house: House) -> None:
+    job_id = house.jobs.open("test").job_id
+
+    def uploads() -> Iterator[Upload]:
+        yield photo(1)
+        assert house.jobs.seal(job_id).finished_at is not None
+        yield photo(2)
+
+    job = house.jobs.add_photos(job_id, uploads(), 2)
+    assert (job.state, job.finished_at, job.total) == (JobState.QUEUED, None, 2)
+    house.ledger.claim_chunk(job_id, 0, "dead", 0.001)
+    house.queue.chunks.clear()
+    wait_until(lambda: house.dispatcher.sweep() == 1)
+    house.deliver()
     assert house.jobs.get(job_id).state is JobState.SUCCEEDED
 
 

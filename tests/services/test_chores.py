@@ -1,0 +1,88 @@
+"""The threads beside the queue go on whatever a chore meets: without them lost work stays lost."""
+
+import threading
+from pathlib import Path
+
+import kombu.transport.redis
+import pytest
+import redis
+
+from petsearch.adapters.celery_queue import CeleryQueue, make_celery
+from petsearch.adapters.private_redis import PrivateRedis
+from petsearch.dependency_gate import DependencyGate
+from petsearch.errors import Unavailable
+from petsearch.ingest_stages import NobodyWatches
+from petsearch.leases import LeaseKeeper
+from petsearch.model import QueueName
+from petsearch.working import Work
+from tests.services.ingest_house import House
+
+_LEASE_S = 0.03
+
+
+class FailsOnce:
+    """Something that is called again and again, and fails the first time."""
+
+    def __init__(self) -> None:
+        self._calls = 0
+        self.came_again = threading.Event()
+
+    def __call__(self) -> None:
+        self._calls += 1
+        if self._calls == 1:
+            raise RuntimeError("out of tuna")
+        self.came_again.set()
+
+
+def test_a_chore_that_fails_is_done_again(house: House) -> None:
+    stopping, chore = threading.Event(), FailsOnce()
+    gate = DependencyGate(
+        lambda: None, stopping=stopping, observer=NobodyWatches(), jitter=lambda: 0.0
+    )
+    work = Work(
+        chunks=house.worker,
+        enumerator=house.enumerator,
+        control=house.control,
+        dispatcher=house.dispatcher,
+        ingestor=house.ingestor,
+        leases=LeaseKeeper(_LEASE_S),
+        gate=gate,
+        stopping=stopping,
+        chores=(chore,),
+    )
+    work.begin()
+    came_again = chore.came_again.wait(10)
+    work.close()
+    assert came_again
+
+
+def test_a_lease_that_fails_to_be_extended_is_tried_again() -> None:
+    keeper, asking = LeaseKeeper(_LEASE_S), FailsOnce()
+
+    def extend() -> bool:
+        asking()
+        return True
+
+    with keeper.keep(extend) as lease:
+        came_again = asking.came_again.wait(10)
+    keeper.close()
+    assert came_again
+    assert not lease.is_lost
+
+
+def test_a_redis_that_goes_away_while_the_depth_is_asked_for_is_unavailable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def go_away(*_: object, **__: object) -> bool:
+        raise redis.exceptions.ConnectionError("Connection reset by peer")
+
+    server = PrivateRedis(tmp_path / "redis")
+    app = make_celery(f"redis+socket://{server.socket_path}")
+    # Where a connection that was open breaks: connecting has errors of its own.
+    monkeypatch.setattr(kombu.transport.redis.Channel, "_has_queue", go_away)
+    try:
+        with pytest.raises(Unavailable, match="work queue"):
+            CeleryQueue(app).depth(QueueName.BULK)
+    finally:
+        app.close()
+        server.close()

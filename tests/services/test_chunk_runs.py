@@ -1,0 +1,110 @@
+"""Runs of a chunk that something else comes between: deletes, other turns, deaths of workers."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from petsearch import chunks
+from petsearch.errors import NotFound
+from petsearch.model import ImageMetadata, ImageRecord, Item, ItemStatus, JobState
+from tests import pictures
+from tests.services.ingest_house import House, photo, wait_until
+
+
+def test_a_photo_that_is_deleted_while_it_comes_again_fails_nothing(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.open_job(photo(1), photo(2))
+    house.deliver()
+    victim = house.record(pictures.jpeg(1)).image_id
+    replace_records = house.index.replace_records
+
+    def delete_first(collection: str, records: Sequence[ImageRecord]) -> None:
+        house.index.delete(collection, [victim])
+        replace_records(collection, records)
+
+    monkeypatch.setattr(house.index, "replace_records", delete_first)
+    job_id = house.open_job(photo(1, animal_id="A"), photo(2, animal_id="B"), photo(3))
+    house.deliver()
+    assert house.counts(job_id) == {"ingested": 1, "duplicate": 2}
+    assert len(house.outcomes(job_id)) == 3
+    assert house.record(pictures.jpeg(2)).metadata.animal_id == "B", "what is left is settled"
+    assert house.images() == 2
+
+
+def test_what_is_missing_elsewhere_is_no_missing_chunk(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insert = house.index.insert
+
+    def fail_once(*_: object) -> None:
+        monkeypatch.setattr(house.index, "insert", insert)
+        raise NotFound("The collection was dropped.")
+
+    monkeypatch.setattr(house.index, "insert", fail_once)
+    job_id = house.open_job(photo(1), photo(2))
+    house.deliver()
+    assert house.counts(job_id) == {"ingested": 2}
+
+
+def _open_chunk_of_files(house: House, paths: Sequence[Path]) -> str:
+    """A job of one chunk whose items are known by their origin only."""
+    job_id = house.open_job(*(photo(number) for number in range(len(paths))))
+    items = [
+        Item(number, "", ImageMetadata(filename=path.name), None, origin=f"file:{path}")
+        for number, path in enumerate(paths)
+    ]
+    chunks.write_chunk(house.store, job_id, 0, items)
+    return job_id
+
+
+def _after_a_batch() -> Callable[[], bool]:
+    asked = iter([False])
+    return lambda: next(asked, True)
+
+
+@pytest.mark.parametrize("known", [0, 12])
+def test_a_chunk_that_is_handed_back_after_each_batch_comes_to_its_end(
+    house: House, tmp_path: Path, known: int
+) -> None:
+    paths = [tmp_path / f"{number}.jpg" for number in range(12)]
+    for number, path in enumerate(paths):
+        path.write_bytes(pictures.jpeg(number))
+    if known:
+        house.open_job(*(photo(number) for number in range(known)))
+        house.deliver()
+    job_id = _open_chunk_of_files(house, paths)
+    job = house.jobs.get(job_id)
+    runs = 1
+    while not house.ingestor.ingest_chunk(job, 0, should_stop=_after_a_batch()):
+        runs += 1
+        assert runs <= 3, "a batch of four is done in each run"
+        assert house.outcomes(job_id) == [], "what is not whole is not listed"
+    assert house.counts(job_id) == ({"duplicate": 12} if known else {"ingested": 12})
+    assert [one.item_no for one in house.outcomes(job_id)] == list(range(12))
+    assert list(house.store.list_keys(f"jobs/{job_id}/progress/")) == []
+
+
+def test_a_repeat_waits_for_the_photo_that_a_later_run_brings(house: House) -> None:
+    job_id = house.open_job(*(photo(number) for number in range(6)), photo(5))
+    job = house.jobs.get(job_id)
+    assert not house.ingestor.ingest_chunk(job, 0, should_stop=_after_a_batch())
+    assert house.ingestor.ingest_chunk(job, 0)
+    assert house.counts(job_id) == {"ingested": 6, "duplicate": 1}
+    assert house.outcomes(job_id, ItemStatus.REFUSED) == []
+
+
+def test_a_cancelled_job_whose_last_worker_died_is_discarded(house: House) -> None:
+    job_id = house.open_job(photo(1), photo(2))
+    house.ledger.claim_chunk(job_id, 0, "dead", 0.001)
+    house.control.cancel(job_id)
+    house.queue.discards.clear()
+
+    def is_finished() -> bool:
+        house.dispatcher.sweep()
+        return house.jobs.get(job_id).finished_at is not None
+
+    wait_until(is_finished)
+    assert house.jobs.get(job_id).state is JobState.CANCELLED
+    assert house.queue.discards == [job_id]
