@@ -47,4 +47,9 @@ def _time_of(record: ImageRecord, sort: SortBy) -> datetime:
 
 def _in_utc(time: datetime) -> datetime:
     """One spelling of one instant, as the engines sort it: what names no zone is UTC."""
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    if time.tzinfo is None:
+        return time.replace(tzinfo=UTC)
+    try:
+        return time.astimezone(UTC)
+    except OverflowError:  # the first or the last day there is
+        return time

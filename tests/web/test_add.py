@@ -66,9 +66,10 @@ def test_a_folder_is_added_and_what_is_no_photo_left_out(
     (tmp_path / "pets/one.jpg").write_bytes(pictures.jpeg(seed + 1))
     (tmp_path / "pets/inner/two.jpg").write_bytes(pictures.jpeg(seed + 2))
     (tmp_path / "pets/notes.txt").write_text("no photo")
+    (tmp_path / "pets/inventory.csv").write_text("name,cage\none,7\n")
     open_add(page)
     page.locator("#add-folder").set_input_files(tmp_path / "pets")
-    expect(page.locator("#toast")).to_contain_text("1 file is no photo by name")
+    expect(page.locator("#toast")).to_contain_text("2 files are no photo by name")
     expect(page.locator(".job-head .state")).to_have_text("Done")
     assert counts(page)["added"] == 2
 
@@ -88,8 +89,17 @@ def test_an_archive_is_added(page: Page, seed: int) -> None:
     expect(page.locator("#recent-jobs .job").first).to_contain_text("pets.zip")
 
 
-def test_several_dropped_photos_are_added(page: Page, seed: int) -> None:
-    page.goto("/")
+def test_what_is_said_is_not_lost_on_an_archive(page: Page) -> None:
+    open_add(page)
+    page.get_by_text("Say something about all of them").click()
+    page.locator("#said").get_by_label("Status").fill("found")
+    archive = {"name": "pets.zip", "mimeType": "application/zip", "buffer": b"PK"}
+    page.locator("#add-archive").set_input_files([archive])
+    expect(page.locator("#add-status")).to_contain_text("is of photos alone")
+
+
+def drop(page: Page, photos: list[bytes]) -> None:
+    """Drop JPEGs on the page."""
     data = page.evaluate_handle(
         """(photos) => {
             const transfer = new DataTransfer();
@@ -99,9 +109,21 @@ def test_several_dropped_photos_are_added(page: Page, seed: int) -> None:
             }
             return transfer;
         }""",
-        [list(pictures.jpeg(seed + 20 + n)) for n in range(2)],
+        [list(photo) for photo in photos],
     )
     page.dispatch_event("body", "drop", {"dataTransfer": data})
+
+
+def test_one_photo_that_is_dropped_asks_for_its_like_on_every_other_page(page: Page) -> None:
+    page.goto("/?page=operator")
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    drop(page, [pictures.jpeg(1)])
+    expect(page.locator("dialog[open] canvas, dialog[open] img").first).to_be_visible()
+
+
+def test_several_dropped_photos_are_added(page: Page, seed: int) -> None:
+    page.goto("/")
+    drop(page, [pictures.jpeg(seed + 20 + n) for n in range(2)])
     expect(page.locator(".job-head .state")).to_have_text("Done")
     assert counts(page)["added"] == 2
 

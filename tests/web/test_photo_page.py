@@ -86,6 +86,15 @@ def test_a_change_of_somebody_else_is_not_overwritten(
     expect(page.locator("dl")).to_contain_text("home again")
 
 
+def test_other_photos_of_the_animal_are_shown(page: Page, image: JsonDict, client: Client) -> None:
+    other = add(client, drawing_at(903, seed=8).to_jpeg(), animal_id="shelter-9")
+    open_photo(page, image)
+    animal = page.locator(".strip.animal")
+    expect(animal.locator(f'a[href*="{other["image_id"]}"]')).to_be_visible()
+    expect(animal.locator(f'a[href*="{image["image_id"]}"]')).to_have_count(0)
+    client.delete_image(other["image_id"])
+
+
 def test_copies_of_it_are_shown(page: Page, image: JsonDict, client: Client) -> None:
     original = client.image(image["image_id"])
     data = page.request.get(original["urls"]["display"]).body()

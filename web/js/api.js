@@ -37,8 +37,14 @@ function parameters(values) {
 
 const filtersOf = (state) => ({
   species: state.species, breed: state.breed, status: state.status, tag: state.tag,
-  animal_id: state.animal, since: state.since, near: state.near,
+  animal_id: state.animal, since: startOf(state.since), near: state.near,
 });
+
+// A day begins where the user is.
+function startOf(day) {
+  const start = new Date(`${day}T00:00`);
+  return Number.isNaN(start.valueOf()) ? day : start.toISOString();
+}
 
 export function findPhotos(state, { photo, cursor, limit = PAGE, signal } = {}) {
   const page = { limit, cursor };

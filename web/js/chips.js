@@ -24,7 +24,8 @@ export function filterChips(state, remove) {
 }
 
 function wordsOf(name, value) {
-  if (name === "since") return `${said.of.since} ${strings.date(value)}`;
+  // A day alone would be read as midnight in Greenwich, which is the day before in America.
+  if (name === "since") return `${said.of.since} ${strings.date(`${value.slice(0, 10)}T00:00`)}`;
   if (name === "near") return `${said.of.near} ${nearInWords(value)}`;
   if (name === "min") return `${said.of.min} ${said.min(value)}`;
   return `${said.of[name]}: ${value}`;

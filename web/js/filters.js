@@ -12,15 +12,20 @@ const known = new Map();
 let change = null;
 let asking = null;
 
+const EARLIEST_DAY = "1990-01-01";
 const DISTANCES_KM = [1, 2, 5, 10, 25, 50, 100, 500];
 
 // `onChange` hears the fields that the user set.
 export function connect(onChange) {
   change = onChange;
   byId("km").replaceChildren(...DISTANCES_KM.map((km) => option(String(km), said.distance(km))));
-  for (const name of ["breed", "status", "since", "sort"]) {
+  for (const name of ["breed", "status", "sort"]) {
     selectOf(name).addEventListener("change", (event) => change({ [name]: event.target.value }));
   }
+  byId("since").addEventListener("change", ({ target: { value } }) => {
+    // Typed by the keyboard, 2026 is the years 2, 20 and 202 before.
+    if (!value || value >= EARLIEST_DAY) change({ since: value });
+  });
   byId("species").addEventListener("change", (event) => change({ species: event.target.value, breed: "" }));
   byId("min").addEventListener("input", (event) => showMin(event.target.value));
   byId("min").addEventListener("change", (event) => change({ min: minOf(event.target.value) }));

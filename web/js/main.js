@@ -53,7 +53,8 @@ const searchByPhoto = (file) => openPhotoDialog(file, search.current());
 
 function takeFiles(files) {
   const [first] = files;
-  const isQuery = files.length === 1 && viewOf(read()) === "search" && !kindOfSource(first) && isPhoto(first);
+  // One photo asks for its like; it is published only where photos are added.
+  const isQuery = files.length === 1 && viewOf(read()) !== "add" && !kindOfSource(first) && isPhoto(first);
   if (isQuery) searchByPhoto(first);
   else add.takeFiles(files);
 }

@@ -232,6 +232,7 @@ export const strings = {
     tagsHint: "indoor, shy",
     said: "Say something about all of them",
     saidHint: "Optional, and it can be changed later on each photo. Fill it in before you choose the photos.",
+    sourceSaysItself: "What is said here is of photos alone. A table has a column for each field; of an archive, unpack it and choose its photos. Or empty this form, then choose it again.",
     onDuplicate: "Photos that are here already",
     onDuplicateOf: { merge: "fill in what is missing", keep: "stay as they are", replace: "take what is said now" },
     nothing: "There is no photo among what you chose.",

@@ -34,9 +34,10 @@ export async function show() {
 
 // Photos become one job, an archive or a manifest another; where a key is missing it is asked for.
 export async function takeFiles(files) {
-  const source = files.find((file) => kindOfSource(file));
+  // A table among the photos of a folder says nothing of how they are to be added.
+  const areSources = files.length > 0 && files.every((file) => kindOfSource(file));
   try {
-    if (source) await takeSource(source);
+    if (areSources) await takeSources(files);
     else await takePhotos(files);
   } catch (problem) {
     say("");
@@ -51,9 +52,18 @@ async function takePhotos(files) {
   if (!photos.length) return say(said.nothing, true);
   const upload = new Upload(photos, { metadata: metadataOf(byId("said")), onDuplicate: byId("on-duplicate").value });
   const { job_id: job } = await upload.open();
+  byId("said").reset(); // What was said is of these photos, not of the next ones.
   upload.send();
   say("");
   if (skipped) toast(said.skipped(skipped));
+  return go({ ...EMPTY, job });
+}
+
+async function takeSources(files) {
+  if (metadataOf(byId("said"))) return say(said.sourceSaysItself, true);
+  let job = "";
+  for (const file of files) job = await takeSource(file);
+  say("");
   return go({ ...EMPTY, job });
 }
 
@@ -61,14 +71,15 @@ async function takeSource(file) {
   const show = (share) => say(`${said.sendingArchive(file.name)} ${strings.percent(share)}`);
   show(0);
   const { job_id: job } = await sendSource(file, kindOfSource(file), byId("on-duplicate").value, show);
-  say("");
-  go({ ...EMPTY, job });
+  return job;
 }
 
 function say(text, isBad = false) {
+  if (isBad && byId("add-view").hidden) return toast(text); // They were dropped on another page.
   const place = byId("add-status");
   place.textContent = text;
   place.classList.toggle("bad", isBad);
+  return undefined;
 }
 
 // What was filled in, as the API's metadata; null where nothing was.

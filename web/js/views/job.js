@@ -10,11 +10,14 @@ import { EMPTY, format } from "../url_state.js";
 import { SOURCE, uploads } from "../upload.js";
 
 const said = strings.job;
+const BETWEEN_LOADS_MS = 2000;
+const RECENT_MS = 60_000;
 let stop = () => undefined;
 let shown = null;
 
 export function hide() {
   stop();
+  shown?.left.abort();
   shown = null;
 }
 
@@ -25,12 +28,15 @@ export async function show({ job: jobId }) {
   shown = view;
   byId("job-view").replaceChildren(element("p.loading", {}, strings.loading));
   try {
-    view.take(await getJob(jobId));
+    const job = await getJob(jobId);
+    if (shown !== view) return;
+    view.take(job);
   } catch (problem) {
+    if (shown !== view) return;
     byId("job-view").replaceChildren(problemMessage(problem, () => show({ job: jobId })));
     return;
   }
-  if (shown === view) view.start();
+  view.start();
 }
 
 class JobView {
@@ -44,7 +50,10 @@ class JobView {
     this.parts.line.setAttribute("role", "status");
     this.problems = problemLists();
     this.files = this.upload ? fileList(this.upload) : null;
+    this.left = new AbortController();
     this.countsSeen = "";
+    this.choicesSeen = "";
+    this.isLoading = false;
   }
 
   start() {
@@ -52,7 +61,7 @@ class JobView {
     byId("job-view").replaceChildren(head, element("div.panel", {}, progress, line, counts, notice, actions),
       this.problems.element, ...(this.files ? [this.files.element] : []));
     scrollTo(0, 0);
-    this.upload?.addEventListener("change", () => this.render());
+    this.upload?.addEventListener("change", () => this.render(), { signal: this.left.signal });
     if (!isEnded(this.job)) this.follow();
   }
 
@@ -69,18 +78,29 @@ class JobView {
   }
 
   take(job) {
+    const hasJustEnded = isEnded(job) && (this.job ? !isEnded(this.job) : isRecent(job.finished_at));
     this.job = job;
     this.render();
-    const seen = JSON.stringify(job.counts);
-    if (seen !== this.countsSeen) this.loadOutcomes(seen);
-    if (isEnded(job)) dispatchEvent(new Event("photos-changed"));
+    this.loadOutcomes();
+    if (hasJustEnded) dispatchEvent(new Event("photos-changed"));
   }
 
-  async loadOutcomes(seen) {
-    this.countsSeen = seen;
-    const { refused, failed } = this.job.counts;
-    await this.problems.load(this.jobId, { refused, failed });
-    if (this.files) await this.files.load(this.jobId);
+  // One load at a time, and with pauses: the events of a large job come faster than its outcomes.
+  async loadOutcomes() {
+    if (this.isLoading) return;
+    this.isLoading = true;
+    for (let seen = this.#counts(); seen !== this.countsSeen && !this.left.signal.aborted; seen = this.#counts()) {
+      this.countsSeen = seen;
+      const { refused, failed } = this.job.counts;
+      await this.problems.load(this.jobId, { refused, failed });
+      if (this.files) await this.files.load(this.jobId);
+      if (!isEnded(this.job)) await new Promise((resolve) => { setTimeout(resolve, BETWEEN_LOADS_MS); });
+    }
+    this.isLoading = false;
+  }
+
+  #counts() {
+    return JSON.stringify(this.job.counts);
   }
 
   say(text, state) {
@@ -94,14 +114,25 @@ class JobView {
       element("h1", {}, said.title(reindexedModel(job)), element("bdi", {}, sourceOf(job))), stateBadge(job));
     parts.progress.replaceChildren(progressBar(job), element("p.soft", {}, progressInWords(job)));
     parts.counts.replaceChildren(...Object.entries(said.counts).map(([name, words]) => tile(job.counts[name], words, name)));
+    this.#renderChoices();
+    this.files?.render();
+  }
+
+  // Only when they change: a button that is replaced while it is pressed is not clicked.
+  #renderChoices() {
+    const { job, upload, parts } = this;
+    const { state, reason, sealed, expected, counts } = job;
+    const problem = upload?.problem && inWords(upload.problem);
+    const choices = JSON.stringify([state, reason, sealed, expected, counts.failed, problem, upload ? 0 : job.total]);
+    if (choices === this.choicesSeen) return;
+    this.choicesSeen = choices;
     parts.notice.replaceChildren(...this.#notices());
     parts.actions.replaceChildren(...this.#actions());
-    this.files?.render();
   }
 
   #notices() {
     const { job, upload } = this;
-    if (upload?.problem) {
+    if (upload?.problem && !isEnded(job)) {
       return [notice(said.sendFailed, inWords(upload.problem), button("primary", said.resend, () => upload.send()))];
     }
     if (job.state === "paused") return [notice(said.pausedTitle, job.reason || said.pausedText)];
@@ -141,6 +172,8 @@ class JobView {
     }
   }
 }
+
+const isRecent = (moment) => Date.now() - new Date(moment).valueOf() < RECENT_MS;
 
 function progressInWords(job) {
   const total = Math.max(job.expected ?? 0, job.total);

@@ -1,5 +1,5 @@
 // One photo: large, with all that is known, what is like it, and what can be done with it.
-import { deleteImage, getDuplicatesOf, getImage, getSimilar } from "../api.js";
+import { deleteImage, findPhotos, getDuplicatesOf, getImage, getSimilar } from "../api.js";
 import { card, nameOf, thumbnailLink } from "../card.js";
 import { byId, button, element } from "../dom.js";
 import { icon } from "../icons.js";
@@ -68,7 +68,11 @@ function render({ image, etag }, signal) {
   const panel = element("div.panel", {});
   const showFacts = () => panel.replaceChildren(facts(image, showEdit));
   const showEdit = () => panel.replaceChildren(editForm(image, etag, {
-    onSaved: (changed) => { forgetWalks(); toast(strings.edit.saved); render(changed, signal); },
+    onSaved: (changed) => {
+      forgetWalks();
+      toast(strings.edit.saved);
+      if (shown === image.image_id) render(changed, signal);
+    },
     onCancel: showFacts,
     onReload: () => show({ photo: image.image_id }),
   }));
@@ -82,6 +86,10 @@ function render({ image, etag }, signal) {
     copies, animal, similar,
   );
   fillStrip(similar, getSimilar(image.image_id, SIMILAR, signal), (answer) => answer.items);
+  if (image.animal_id) {
+    const others = (answer) => answer.items.filter((item) => item.image_id !== image.image_id);
+    fillStrip(animal, findPhotos({ ...EMPTY, animal: image.animal_id }, { limit: SIMILAR, signal }), others);
+  }
   // Duplicates take the scope search; where only pictures are open, they are left out.
   fillStrip(copies, getDuplicatesOf(image.image_id, signal), (answer) => answer.items);
 }
@@ -134,7 +142,7 @@ async function remove(image) {
   forgetPhoto(image.image_id);
   dispatchEvent(new Event("photos-changed"));
   toast(said.removed);
-  backToResults();
+  if (shown === image.image_id) backToResults();
 }
 
 // --- rows of other photos -------------------------------------------------------

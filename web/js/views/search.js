@@ -233,7 +233,8 @@ function offerMore(text, isAuto = false, note = "") {
   more.dataset.auto = isAuto ? "yes" : "";
   byId("end").textContent = note;
   // Still in view after a short page: the observer only speaks when that changes.
-  if (isAuto && byId("more-place").getBoundingClientRect().top < innerHeight + 1200) {
+  // In a hidden view everything seems to be at the top.
+  if (isAuto && !byId("search-view").hidden && byId("more-place").getBoundingClientRect().top < innerHeight + 1200) {
     requestAnimationFrame(loadMore);
   }
 }
