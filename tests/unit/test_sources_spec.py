@@ -113,7 +113,7 @@ def test_a_list_of_addresses_is_read_on_from_any_cursor(context: SourceContext) 
     ("given", "setting"),
     [
         ({"type": "urls", "urls": ["http://a.org/1.jpg"]}, "PETSEARCH_URL_INGEST"),
-        ({"type": "s3", "bucket": "pets"}, "PETSEARCH_STORE_URL"),
+        ({"type": "s3", "bucket": "pets"}, "run petsearch as services"),
         ({"type": "archive", "path": "/etc/passwd"}, "PETSEARCH_IMPORT_DIRS"),
         ({"type": "manifest", "path": "/etc/passwd"}, "PETSEARCH_IMPORT_DIRS"),
         ({"type": "dataset", "name": "/etc"}, "PETSEARCH_IMPORT_DIRS"),
@@ -130,7 +130,7 @@ def test_what_is_off_is_refused_with_the_setting_that_allows_it(
     ("origin", "said"),
     [
         ("url:http://a.org/", "PETSEARCH_URL_INGEST"),
-        ("s3:pets/1.jpg", "PETSEARCH_STORE_URL"),
+        ("s3:pets/1.jpg", "run petsearch as services"),
         ("file:/etc/passwd", "PETSEARCH_IMPORT_DIRS"),
         ("ftp:a", "no origin"),
     ],
