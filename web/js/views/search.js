@@ -24,15 +24,16 @@ let loading = null;
 let isStale = false;
 let pickPhoto = () => undefined;
 
+const nearEnd = new IntersectionObserver(
+  (entries) => entries.at(-1).isIntersecting && loadMore(),
+  { rootMargin: "1200px" },
+);
+
 export function connect({ onPickPhoto }) {
   pickPhoto = onPickPhoto;
   filters.connect((changed) => go({ ...state, ...changed }));
   byId("filters-clear").addEventListener("click", () => go(withoutFilters(state)));
   byId("more").addEventListener("click", loadMore);
-  new IntersectionObserver(
-    (entries) => entries.some((entry) => entry.isIntersecting) && byId("more").dataset.auto && loadMore(),
-    { rootMargin: "1200px" },
-  ).observe(byId("more-place"));
 }
 
 export const current = () => state;
@@ -230,13 +231,10 @@ function offerMore(text, isAuto = false, note = "") {
   const more = byId("more");
   more.hidden = !text;
   more.textContent = text;
-  more.dataset.auto = isAuto ? "yes" : "";
   byId("end").textContent = note;
-  // Still in view after a short page: the observer only speaks when that changes.
-  // In a hidden view everything seems to be at the top.
-  if (isAuto && !byId("search-view").hidden && byId("more-place").getBoundingClientRect().top < innerHeight + 1200) {
-    requestAnimationFrame(loadMore);
-  }
+  // The end may be near still, or again: an observer speaks of changes, and anew of what it begins with.
+  nearEnd.disconnect();
+  if (isAuto) nearEnd.observe(byId("more-place"));
 }
 
 const say = (text) => { byId("status").textContent = text; };
