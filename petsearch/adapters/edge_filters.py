@@ -1,7 +1,6 @@
 """`Filters` as a filter of Qdrant Edge."""
 
 import uuid
-from collections.abc import Sequence
 
 import qdrant_edge as edge
 
@@ -10,9 +9,9 @@ from petsearch.adapters.qdrant_payload import LOCATION_FIELD
 from petsearch.model import Filters, Near, TimeRange
 
 
-def to_filter(filters: Filters, *, also_exclude: Sequence[str] = ()) -> edge.Filter | None:
+def to_filter(filters: Filters) -> edge.Filter | None:
     """None where nothing is asked for."""
-    wanted = conditions_of(filters, also_exclude=also_exclude)
+    wanted = conditions_of(filters)
     if not wanted:
         return None
     must = [

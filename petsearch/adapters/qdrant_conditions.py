@@ -1,6 +1,5 @@
 """What `Filters` ask of payload fields, before each Qdrant adapter says it in its own types."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from petsearch.adapters.qdrant_payload import attribute_words
@@ -26,8 +25,8 @@ class Conditions:
         return any(asked)
 
 
-def conditions_of(filters: Filters, *, also_exclude: Sequence[str] = ()) -> Conditions:
-    """`filters`, and ids to leave out beside those that it names."""
+def conditions_of(filters: Filters) -> Conditions:
+    """What `filters` ask, field by field."""
     single = {
         "species": filters.species,
         "breed": filters.breed,
@@ -45,5 +44,5 @@ def conditions_of(filters: Filters, *, also_exclude: Sequence[str] = ()) -> Cond
         at_least={} if filters.min_sources is None else {"source_count": filters.min_sources},
         times={field: times for field, times in ranges.items() if times is not None},
         near=filters.near,
-        excluded_ids=[*filters.exclude_ids, *also_exclude],
+        excluded_ids=[*filters.exclude_ids],
     )

@@ -17,7 +17,7 @@ import qdrant_edge as edge
 
 from petsearch.adapters.atomic_file import write_atomically
 from petsearch.adapters.edge_filters import to_filter
-from petsearch.adapters.newest_cursor import read_cursor, write_cursor
+from petsearch.adapters.newest_walk import latest_of, newest_page
 from petsearch.adapters.qdrant_payload import (
     DATETIME_FIELDS,
     INTEGER_FIELDS,
@@ -174,18 +174,22 @@ class QdrantEdgeIndex:
         before: str | None = None,
         sort: SortBy = "created_at",
     ) -> tuple[list[ImageRecord], str | None]:
-        """See `Index.list_newest`. A cursor is the last time and the ids that share it."""
-        start, seen = read_cursor(before)
-        request = edge.ScrollRequest(
-            limit=limit,
-            filter=to_filter(filters, also_exclude=seen),
-            order_by=edge.OrderBy(sort, edge.Direction.Desc, start_from=start),
-            with_payload=True,
-        )
-        with _translated():
-            found, _ = self._shard(collection).scroll(request)
-        records = [from_payload(str(r.id), r.payload or {}) for r in found]
-        return records, write_cursor(records, start, seen, sort) if len(records) == limit else None
+        """See `Index.list_newest`."""
+        shard = self._shard(collection)
+
+        def latest(wanted: Filters, most: int) -> list[ImageRecord]:
+            start = latest_of(wanted, sort)
+            order = edge.OrderBy(
+                sort, edge.Direction.Desc, start_from=start.isoformat() if start else None
+            )
+            return _scrolled(shard, to_filter(wanted), limit=most, order_by=order)
+
+        def by_id(wanted: Filters, after: str | None, most: int) -> list[ImageRecord]:
+            # One more than asked for, because the scroll begins with `after` itself.
+            found = _scrolled(shard, to_filter(wanted), limit=most + 1, offset=after)
+            return [record for record in found if record.image_id != after][:most]
+
+        return newest_page(filters, sort, limit=limit, cursor=before, latest=latest, by_id=by_id)
 
     def list_ids(self, collection: str, *, after: str | None, limit: int) -> list[str]:
         """See `Index.list_ids`."""
@@ -287,6 +291,22 @@ class QdrantEdgeIndex:
                 _add_missing_indexes(shard)
             self._shards[collection] = shard
             return shard
+
+
+def _scrolled(
+    shard: edge.EdgeShard,
+    wanted: edge.Filter | None,
+    *,
+    limit: int,
+    order_by: edge.OrderBy | None = None,
+    offset: str | None = None,
+) -> list[ImageRecord]:
+    request = edge.ScrollRequest(
+        limit=limit, filter=wanted, order_by=order_by, offset=offset, with_payload=True
+    )
+    with _translated():
+        found, _ = shard.scroll(request)
+    return [from_payload(str(r.id), r.payload or {}) for r in found]
 
 
 def _add_missing_indexes(shard: edge.EdgeShard) -> None:

@@ -1,7 +1,5 @@
 """`Filters` as a filter of the Qdrant client."""
 
-from collections.abc import Sequence
-
 from qdrant_client import models
 
 from petsearch.adapters.qdrant_conditions import METRES_PER_KM, conditions_of
@@ -9,9 +7,9 @@ from petsearch.adapters.qdrant_payload import LOCATION_FIELD
 from petsearch.model import Filters, Near
 
 
-def to_filter(filters: Filters, *, also_exclude: Sequence[str] = ()) -> models.Filter | None:
+def to_filter(filters: Filters) -> models.Filter | None:
     """None where nothing is asked for."""
-    wanted = conditions_of(filters, also_exclude=also_exclude)
+    wanted = conditions_of(filters)
     if not wanted:
         return None
     must = [

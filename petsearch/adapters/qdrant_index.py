@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import numpy as np
 from qdrant_client import QdrantClient, models
 
-from petsearch.adapters.newest_cursor import read_cursor, write_cursor
+from petsearch.adapters.newest_walk import latest_of, newest_page
 from petsearch.adapters.qdrant_collection import CollectionOptions, create_collection
 from petsearch.adapters.qdrant_errors import translated
 from petsearch.adapters.qdrant_filters import to_filter
@@ -183,20 +183,29 @@ class QdrantIndex:
         sort: SortBy = "created_at",
     ) -> tuple[list[ImageRecord], str | None]:
         """See `Index.list_newest`."""
-        start, seen = read_cursor(before)
-        with translated():
-            found, _ = self._client.scroll(
-                collection,
-                scroll_filter=to_filter(filters, also_exclude=seen),
-                limit=limit,
-                order_by=models.OrderBy(
-                    key=sort,
-                    direction=models.Direction.DESC,
-                    start_from=start,
-                ),
+
+        def latest(wanted: Filters, most: int) -> list[ImageRecord]:
+            order = models.OrderBy(
+                key=sort,
+                direction=models.Direction.DESC,
+                start_from=latest_of(wanted, sort),
             )
-        records = [from_payload(str(r.id), r.payload or {}) for r in found]
-        return records, write_cursor(records, start, seen, sort) if len(records) == limit else None
+            with translated():
+                found, _ = self._client.scroll(
+                    collection, scroll_filter=to_filter(wanted), limit=most, order_by=order
+                )
+            return [from_payload(str(r.id), r.payload or {}) for r in found]
+
+        def by_id(wanted: Filters, after: str | None, most: int) -> list[ImageRecord]:
+            with translated():
+                # One more than asked for, because the scroll begins with `after` itself.
+                found, _ = self._client.scroll(
+                    collection, scroll_filter=to_filter(wanted), offset=after, limit=most + 1
+                )
+            records = [from_payload(str(r.id), r.payload or {}) for r in found]
+            return [record for record in records if record.image_id != after][:most]
+
+        return newest_page(filters, sort, limit=limit, cursor=before, latest=latest, by_id=by_id)
 
     def list_ids(self, collection: str, *, after: str | None, limit: int) -> list[str]:
         """See `Index.list_ids`."""

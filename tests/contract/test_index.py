@@ -21,7 +21,7 @@ from petsearch.adapters.qdrant_edge_index import QdrantEdgeIndex
 from petsearch.adapters.qdrant_errors import translated
 from petsearch.adapters.qdrant_index import QdrantIndex
 from petsearch.errors import Conflict, InvalidInput, NotFound, Unavailable
-from petsearch.model import Filters, ItemRef, Near, Point, TimeRange
+from petsearch.model import Filters, ImageRecord, ItemRef, Near, Point, TimeRange
 from petsearch.ports import Index
 from tests.contract.real_servers import where_set
 from tests.contract.records import DIM, embedding, point, record
@@ -281,18 +281,22 @@ def test_the_newest_are_listed_page_by_page_without_a_gap(index: Index) -> None:
     assert names == [f"{number}.jpg" for number in reversed(range(7))]
 
 
-def test_images_of_the_same_moment_are_listed_once_each(index: Index) -> None:
-    moment = record(0).created_at
-    points = [point(number) for number in range(5)]
-    index.insert(PETS, [replace(p, record=replace(p.record, created_at=moment)) for p in points])
-    seen: list[str] = []
+@pytest.mark.parametrize("limit", [1, 2, 5, 9])
+def test_images_of_the_same_moment_are_listed_once_each(index: Index, limit: int) -> None:
+    moment = record(5).created_at
+    same = [replace(p, record=replace(p.record, created_at=moment)) for p in map(point, range(5))]
+    points = [*same, *map(point, range(6, 9))]
+    index.insert(PETS, points)
+    seen: list[ImageRecord] = []
     cursor = None
     while True:
-        page, cursor = index.list_newest(PETS, limit=2, filters=ALL, before=cursor)
-        seen += [found.image_id for found in page]
+        page, cursor = index.list_newest(PETS, limit=limit, filters=ALL, before=cursor)
+        seen += page
         if cursor is None:
             break
-    assert sorted(seen) == sorted(p.record.image_id for p in points)
+    assert sorted(one.image_id for one in seen) == sorted(p.record.image_id for p in points)
+    times = [one.created_at for one in seen]
+    assert times == sorted(times, reverse=True)
 
 
 @pytest.mark.parametrize("cursor", ["yesterday|x", "2026-01-01T00:00:00+00:00|not-an-id", ""])

@@ -101,3 +101,8 @@ def open_filters(page: Page) -> None:
     if toggle.is_visible() and toggle.get_attribute("aria-expanded") == "false":
         toggle.click()
     expect(page.locator("#filters")).to_be_visible()
+
+
+def leave(page: Page) -> None:
+    """Before what it shows is deleted: it may still ask for the pictures."""
+    page.goto("about:blank")

@@ -98,6 +98,20 @@ def test_what_is_said_is_not_lost_on_an_archive(page: Page) -> None:
     expect(page.locator("#add-status")).to_contain_text("is of photos alone")
 
 
+def test_an_archive_on_its_way_can_be_stopped(page: Page, client: Client) -> None:
+    open_add(page)
+    before = client.jobs(limit=1)
+    page.route("**/v1/jobs/upload", lambda _route: None)  # It never gets an answer.
+    archive = {"name": "pets.zip", "mimeType": "application/zip", "buffer": b"PK"}
+    page.locator("#add-archive").set_input_files([archive])
+    expect(page.locator("#add-status")).to_contain_text("Sending pets.zip")
+    page.locator("#add-stop").get_by_role("button", name="Cancel").click()
+    expect(page.locator("#toast")).to_contain_text("nothing of it is added")
+    expect(page.locator("#add-status")).to_have_text("")
+    expect(page.locator("#add-stop button")).to_have_count(0)
+    assert client.jobs(limit=1) == before
+
+
 def drop(page: Page, photos: list[bytes]) -> None:
     """Drop JPEGs on the page."""
     data = page.evaluate_handle(

@@ -21,6 +21,16 @@ def test_parts_jobs_and_counts_are_shown(page: Page) -> None:
     expect(page.locator("#results .card:not(.skeleton)").first).to_be_visible()
 
 
+def test_a_part_that_is_away_is_named_among_the_others(page: Page, expected: set[int]) -> None:
+    expected.add(503)
+    checks = {"index": "Qdrant does not answer", "store": "ok"}
+    body = {"status": "unavailable", "checks": checks}
+    page.route("**/readyz", lambda route: route.fulfill(status=503, json=body))
+    page.goto("/?page=operator")
+    expect(page.locator("#operator-health .part.down")).to_have_text("indexQdrant does not answer")
+    expect(page.locator("#operator-health .part.good")).to_contain_text("store")
+
+
 def test_a_job_opens_from_the_list(page: Page, client: Client) -> None:
     client.control_job(client.open_job("from the list")["job_id"], "cancel")
     page.goto("/?page=operator")

@@ -12,7 +12,7 @@ from petsearch.photo_sources import PhotoSource
 from petsearch.sample.catalogue import drawing_at
 from petsearch.uploading import upload
 from tests import pictures
-from tests.web.pages import Look
+from tests.web.pages import Look, leave
 
 
 def add(client: Client, data: bytes, **metadata: object) -> JsonDict:
@@ -92,6 +92,7 @@ def test_other_photos_of_the_animal_are_shown(page: Page, image: JsonDict, clien
     animal = page.locator(".strip.animal")
     expect(animal.locator(f'a[href*="{other["image_id"]}"]')).to_be_visible()
     expect(animal.locator(f'a[href*="{image["image_id"]}"]')).to_have_count(0)
+    leave(page)
     client.delete_image(other["image_id"])
 
 
@@ -104,6 +105,7 @@ def test_copies_of_it_are_shown(page: Page, image: JsonDict, client: Client) -> 
     copies = page.locator(".strip.copies")
     expect(copies).to_be_visible()
     expect(copies.locator(f'a[href*="{copy["image_id"]}"]')).to_be_visible()
+    leave(page)
     client.delete_image(copy["image_id"])
 
 
@@ -123,3 +125,39 @@ def test_it_is_deleted_after_a_question(
     assert page.request.get(f"/v1/images/{image['image_id']}").status == 404
     page.goto(f"/?photo={image['image_id']}")
     expect(page.locator("#photo-view")).to_contain_text("There is nothing here")
+
+
+def test_the_list_stays_where_it_was_after_a_change_and_a_delete(
+    page: Page, client: Client, look: Look
+) -> None:
+    number = 910 if look.device == "phone" else 930
+    added = [add(client, drawing_at(number + n, seed=9).to_jpeg()) for n in range(2)]
+    page.goto("/")
+    expect(page.locator(f'[data-id="{added[1]["image_id"]}"]')).to_be_visible()
+    page.evaluate("window.isSamePage = true")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+
+    def open_from_list(image: JsonDict) -> None:
+        page.locator(f'[data-id="{image["image_id"]}"] .open').click()
+        expect(page.locator(".large img")).to_be_visible()
+
+    open_from_list(added[0])
+    page.get_by_role("button", name="Edit").click()
+    page.locator(".edit").get_by_label("Status").fill("adopted")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("dl")).to_contain_text("adopted")
+    expect(page.get_by_role("heading", level=1)).to_be_focused()
+    page.get_by_role("button", name="Back").click()
+    changed = page.locator(f'[data-id="{added[0]["image_id"]}"]')
+    expect(changed.locator(".badge")).to_have_text("adopted")
+
+    open_from_list(added[1])
+    page.get_by_role("button", name="Delete").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(changed).to_be_visible()
+    expect(page.locator(f'[data-id="{added[1]["image_id"]}"]')).to_have_count(0)
+    assert page.evaluate("window.isSamePage")
+    assert not [url for url in asked if "/v1/images?" in url]
+    leave(page)
+    client.delete_image(added[0]["image_id"])

@@ -138,10 +138,13 @@ def test_more_and_less_like_this_are_chips_that_can_be_removed(page: Page) -> No
     page.locator(".chip.unlike button").click()
     expect(page.locator(".chip.unlike")).to_have_count(0)
     page.go_back()
+    expect(page.locator(".chip.unlike")).to_be_visible()
     page.go_back()
-    expect(page.locator(".chip")).to_have_count(0)
+    expect(page.locator(".chip.unlike")).to_have_count(0)
+    expect(page.locator(".chip.like")).to_be_visible()
     page.go_back()
     expect(page.get_by_role("heading", level=1)).to_contain_text("siamese")
+    expect(page.locator(".chip")).to_have_count(0)
 
 
 def test_a_shared_address_of_a_photo_search_says_what_is_missing(page: Page) -> None:

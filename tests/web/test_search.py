@@ -4,7 +4,12 @@ import re
 
 from playwright.sync_api import Page, expect
 
-from tests.web.pages import CARDS, open_filters, open_start, search
+from petsearch.client import Client, Photo
+from petsearch.model import image_id_of, sha256_of
+from petsearch.photo_sources import PhotoSource
+from petsearch.sample.catalogue import drawing_at
+from petsearch.uploading import upload
+from tests.web.pages import CARDS, Look, leave, open_filters, open_start, search
 
 _FOUR_FRAMES = """
 () => new Promise((resolve) => {
@@ -143,6 +148,29 @@ def test_the_next_page_comes_while_one_scrolls(page: Page) -> None:
         expect(page.locator(CARDS).nth(shown)).to_be_attached()
     seen = page.locator(CARDS).evaluate_all("cards => cards.map((card) => card.dataset.id)")
     assert len(seen) == len(set(seen))
+
+
+def test_the_same_address_again_is_asked_anew(page: Page, client: Client, look: Look) -> None:
+    open_start(page)
+    steps = page.evaluate("history.length")
+    photo = drawing_at(950 if look.device == "phone" else 951, seed=9).to_jpeg()
+    upload(client, PhotoSource(iter([Photo("new.jpg", photo, {})]), 1), name="test")
+    image_id = image_id_of(sha256_of(photo))
+    page.get_by_role("link", name="petsearch").first.click()
+    expect(page.locator(CARDS).first).to_have_attribute("data-id", image_id)
+    assert page.evaluate("history.length") == steps
+    leave(page)
+    client.delete_image(image_id)
+
+
+def test_a_least_score_goes_with_the_query(page: Page) -> None:
+    page.goto("/?q=cat&min=0.1")
+    expect(page.locator(".chip.filter")).to_be_visible()
+    search_box = page.get_by_label("What does the photo show?")
+    search_box.fill("")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(r"/$"))
+    expect(page.locator(".chip.filter")).to_have_count(0)
 
 
 def test_the_results_stay_where_they_were_behind_a_photo(page: Page) -> None:

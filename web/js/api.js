@@ -79,7 +79,16 @@ function composed(state, page) {
 }
 
 export const getStats = () => call("/v1/stats");
-export const getHealth = () => call("/readyz");
+
+// A server that is not ready says with 503 which part is away.
+export async function getHealth() {
+  try {
+    return await call("/readyz");
+  } catch (problem) {
+    if (problem.body?.checks) return problem.body;
+    throw problem;
+  }
+}
 
 export async function getFacets(by, state, signal) {
   const asked = { by, ...filtersOf({ ...EMPTY, ...state }) };

@@ -29,6 +29,10 @@ export function removeCard(place, imageId) {
   deal(place, [...place.querySelectorAll(".card")]);
 }
 
+export function replaceCard(place, fresh) {
+  place.querySelector(`[data-id="${CSS.escape(fresh.dataset.id)}"]`)?.replaceWith(fresh);
+}
+
 function deal(place, cards, { keep = false } = {}) {
   if (!keep) place.replaceChildren();
   let sheet = place.lastElementChild;

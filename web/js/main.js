@@ -36,8 +36,10 @@ function show(state) {
   const moved = shownView !== name;
   shownView = name;
   views[name].show(state);
-  // A new page begins at its top for screen readers and keys, too.
-  if (moved && !isFirst) byId("main").focus({ preventScroll: true });
+  // A new page begins at its top for screen readers and keys, too; so does one whose focus went
+  // with what was replaced.
+  const isLost = document.activeElement === document.body;
+  if ((moved || isLost) && !isFirst) byId("main").focus({ preventScroll: true });
 }
 
 // --- searching ------------------------------------------------------------------
@@ -131,10 +133,18 @@ function connect() {
     showCatalogue();
   };
   addEventListener("photos-changed", startAgain);
-  addEventListener("signed-in", startAgain);
+  addEventListener("photo-deleted", showCatalogue);
+  addEventListener("signed-in", () => {
+    startAgain();
+    search.showFilters();
+  });
+  addEventListener("asked-again", () => {
+    if (shownView === "search") search.forgetShown();
+    show(read());
+  });
   // What was not sent yet is lost with the page: the browser asks.
   addEventListener("beforeunload", (event) => {
-    if ([...uploads.values()].some((upload) => upload.isSending)) event.preventDefault();
+    if (add.isSending() || [...uploads.values()].some((upload) => upload.isSending)) event.preventDefault();
   });
   onChange(show);
 }

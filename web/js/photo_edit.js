@@ -16,21 +16,24 @@ export function editForm(image, etag, { onSaved, onCancel, onReload }) {
   const save = async (event) => {
     event.preventDefault();
     bad.replaceChildren();
+    form.inert = true; // What is typed while it is saved would be lost.
     try {
       onSaved(await changeImage(image.image_id, changesOf(image, before, inputs), etag));
     } catch (error) {
+      form.inert = false;
+      submit.focus();
       if (error instanceof BadInput) bad.textContent = error.message;
       else if (error.needsKey) openSignIn(() => form.requestSubmit());
       else if (error.status === 412) bad.replaceChildren(said.outdated, " ", button("quiet", said.reload, onReload));
       else bad.textContent = inWords(error);
     }
   };
+  const submit = element("button.primary", { type: "submit" }, said.save);
   const form = element("form.edit", { onsubmit: save, onkeydown: escTo(onCancel) },
     element("h1", {}, said.title),
     ...fieldsOf(inputs),
     bad,
-    element("div.actions", {}, element("button.primary", { type: "submit" }, said.save),
-      button("quiet", strings.cancel, onCancel)));
+    element("div.actions", {}, submit, button("quiet", strings.cancel, onCancel)));
   queueMicrotask(() => inputs.breed.focus());
   return form;
 }

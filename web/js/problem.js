@@ -1,8 +1,9 @@
 // What a call to the server rejects with.
 export class Problem extends Error {
-  constructor(status, detail, retryAfterS = null) {
+  constructor(status, detail, retryAfterS = null, body = {}) {
     super(detail);
     this.status = status;
+    this.body = body;
     this.retryAfterS = retryAfterS;
   }
 
@@ -18,5 +19,5 @@ export class Problem extends Error {
 export async function problemOf(response) {
   const body = await response.json().catch(() => ({}));
   const wait = Number(response.headers.get("Retry-After")) || null;
-  return new Problem(response.status, body.detail || response.statusText, wait);
+  return new Problem(response.status, body.detail || response.statusText, wait, body);
 }

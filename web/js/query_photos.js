@@ -31,6 +31,20 @@ export async function find(token) {
   }
 }
 
+let shown = null;
+
+// What an `img` shows the photo by, and its name; null where another browser has it. One address
+// is held at a time: it keeps its photo in memory.
+export async function addressOf(token) {
+  const photo = await find(token);
+  if (!photo) return null;
+  if (shown?.token !== token) {
+    if (shown) URL.revokeObjectURL(shown.url);
+    shown = { token, url: URL.createObjectURL(photo) };
+  }
+  return { name: photo.name, url: shown.url };
+}
+
 async function prune(store) {
   const keys = await answer(store.getAllKeys());
   const all = await answer(store.getAll());

@@ -240,6 +240,8 @@ export const strings = {
     recent: "Recent jobs",
     none: "No job yet.",
     sendingArchive: (name) => `Sending ${name} …`,
+    stopped: "It was not sent to its end, and nothing of it is added.",
+    oneAtATime: "Another archive is on its way. Wait for it, or cancel it.",
   },
   job: {
     title: (isReindex) => (isReindex ? "" : "Adding "),

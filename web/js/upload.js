@@ -63,10 +63,10 @@ export class Upload extends EventTarget {
     if (this.metadata) form.append("metadata", JSON.stringify(this.metadata));
     const key = `${this.jobId}-${this.sent}`;
     try {
-      await patiently(() => post(`/v1/jobs/${this.jobId}/photos`, form, key, (share) => {
+      await patiently(() => post(`/v1/jobs/${this.jobId}/photos`, form, { key, onShare: (share) => {
         mark(batch, "sending", share);
         this.#tell();
-      }));
+      } }));
     } catch (problem) {
       mark(batch, "unsent", 0);
       throw problem;
@@ -82,12 +82,12 @@ export class Upload extends EventTarget {
 }
 
 // An archive or a manifest, which the server reads itself; resolves to its job.
-export function sendSource(file, kind, onDuplicate, onShare) {
+export function sendSource(file, { kind, onDuplicate, onShare, signal }) {
   const form = new FormData();
   form.append("file", file, file.name);
   form.append("kind", kind);
   form.append("on_duplicate", onDuplicate);
-  return post("/v1/jobs/upload", form, null, onShare);
+  return post("/v1/jobs/upload", form, { onShare, signal });
 }
 
 function mark(batch, state, share) {
@@ -95,7 +95,7 @@ function mark(batch, state, share) {
 }
 
 // XMLHttpRequest, because fetch does not say how much of a body has left.
-function post(path, form, key, onShare) {
+function post(path, form, { key, onShare, signal }) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open("POST", path);
@@ -104,6 +104,8 @@ function post(path, form, key, onShare) {
     if (key) request.setRequestHeader("Idempotency-Key", key);
     request.upload.onprogress = (event) => onShare(event.loaded / (event.total || 1));
     request.onerror = () => reject(new Problem(0, ""));
+    request.onabort = () => reject(signal?.reason);
+    signal?.addEventListener("abort", () => request.abort(), { once: true });
     request.onload = () => {
       const { status, response } = request;
       if (status >= 200 && status < 300) return resolve(response);

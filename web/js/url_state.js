@@ -42,9 +42,11 @@ const pick = (state, names) =>
 let depth = history.state?.depth ?? 0;
 
 export function go(state) {
+  // What is shown already is asked for anew, and is no step to come back to.
+  if (format(state) === format(read())) return dispatchEvent(new Event("asked-again"));
   depth += 1;
   history.pushState({ depth }, "", format(state));
-  dispatchEvent(new Event("navigate-here"));
+  return dispatchEvent(new Event("navigate-here"));
 }
 
 export function replace(state) {

@@ -36,6 +36,14 @@ export class Walk {
     this.items = this.items.filter((item) => item.image_id !== imageId);
   }
 
+  // What is known of a listed photo now; null where it is not listed.
+  renew(image) {
+    const at = this.items.findIndex((item) => item.image_id === image.image_id);
+    if (at < 0) return null;
+    this.items[at] = { ...this.items[at], ...image };
+    return this.items[at];
+  }
+
   // The ids before and after one photo, as far as the walk has come.
   around(imageId) {
     const at = this.items.findIndex((item) => item.image_id === imageId);

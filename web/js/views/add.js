@@ -1,6 +1,6 @@
 // Adding photos: choose or drop them, say something about all of them, see the jobs before.
 import { listJobs } from "../api.js";
-import { byId, element } from "../dom.js";
+import { byId, button, element } from "../dom.js";
 import { isPhoto, kindOfSource, onPicked } from "../files.js";
 import { jobRow } from "../jobs_list.js";
 import { inWords, problemMessage, toast } from "../messages.js";
@@ -17,6 +17,10 @@ export function connect() {
     byId(`${id}-button`).addEventListener("click", () => byId(id).click());
   }
 }
+
+let sending = null;
+
+export const isSending = () => sending !== null;
 
 export async function show() {
   document.title = strings.titles.add;
@@ -41,7 +45,8 @@ export async function takeFiles(files) {
     else await takePhotos(files);
   } catch (problem) {
     say("");
-    if (problem.needsKey) openSignIn(() => takeFiles(files));
+    if (problem.name === "AbortError") toast(said.stopped);
+    else if (problem.needsKey) openSignIn(() => takeFiles(files));
     else say(inWords(problem), true);
   }
 }
@@ -61,16 +66,26 @@ async function takePhotos(files) {
 
 async function takeSources(files) {
   if (metadataOf(byId("said"))) return say(said.sourceSaysItself, true);
+  if (sending) return say(said.oneAtATime, true);
+  sending = new AbortController();
   let job = "";
-  for (const file of files) job = await takeSource(file);
+  try {
+    for (const file of files) job = await takeSource(file, sending.signal);
+  } finally {
+    sending = null;
+    byId("add-stop").replaceChildren();
+  }
   say("");
   return go({ ...EMPTY, job });
 }
 
-async function takeSource(file) {
-  const show = (share) => say(`${said.sendingArchive(file.name)} ${strings.percent(share)}`);
-  show(0);
-  const { job_id: job } = await sendSource(file, kindOfSource(file), byId("on-duplicate").value, show);
+async function takeSource(file, signal) {
+  const onShare = (share) => say(`${said.sendingArchive(file.name)} ${strings.percent(share)}`);
+  onShare(0);
+  byId("add-stop").replaceChildren(button("quiet", strings.cancel, () => sending?.abort()));
+  const { job_id: job } = await sendSource(file, {
+    kind: kindOfSource(file), onDuplicate: byId("on-duplicate").value, onShare, signal,
+  });
   return job;
 }
 

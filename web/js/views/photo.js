@@ -1,7 +1,7 @@
 // One photo: large, with all that is known, what is like it, and what can be done with it.
 import { deleteImage, findPhotos, getDuplicatesOf, getImage, getSimilar } from "../api.js";
 import { card, nameOf, thumbnailLink } from "../card.js";
-import { byId, button, element } from "../dom.js";
+import { byId, element } from "../dom.js";
 import { icon } from "../icons.js";
 import { confirmed, inWords, problemMessage, toast } from "../messages.js";
 import { editForm } from "../photo_edit.js";
@@ -9,7 +9,7 @@ import { factsOf } from "../photo_facts.js";
 import { may } from "../session.js";
 import { strings } from "../strings.js";
 import { EMPTY, go, leave, replace } from "../url_state.js";
-import { around, current, forgetPhoto, forgetWalks } from "./search.js";
+import { around, current, forgetPhoto, renewPhoto } from "./search.js";
 
 const said = strings.photo;
 const SIMILAR = 12;
@@ -69,11 +69,16 @@ function render({ image, etag }, signal) {
   const showFacts = () => panel.replaceChildren(facts(image, showEdit));
   const showEdit = () => panel.replaceChildren(editForm(image, etag, {
     onSaved: (changed) => {
-      forgetWalks();
+      renewPhoto(changed.image);
       toast(strings.edit.saved);
-      if (shown === image.image_id) render(changed, signal);
+      if (shown !== image.image_id) return;
+      render(changed, signal);
+      focusHeading();
     },
-    onCancel: showFacts,
+    onCancel: () => {
+      showFacts();
+      focusHeading();
+    },
     onReload: () => show({ photo: image.image_id }),
   }));
   showFacts();
@@ -93,6 +98,9 @@ function render({ image, etag }, signal) {
   // Duplicates take the scope search; where only pictures are open, they are left out.
   fillStrip(copies, getDuplicatesOf(image.image_id, signal), (answer) => answer.items);
 }
+
+// Where the focus was is gone with the form.
+const focusHeading = () => byId("photo-view").querySelector("h1").focus({ preventScroll: true });
 
 const large = (image) =>
   element("img", { src: image.urls.display, alt: strings.card.open(nameOf(image), image.status),
@@ -140,7 +148,7 @@ async function remove(image) {
     return;
   }
   forgetPhoto(image.image_id);
-  dispatchEvent(new Event("photos-changed"));
+  dispatchEvent(new Event("photo-deleted"));
   toast(said.removed);
   if (shown === image.image_id) backToResults();
 }

@@ -1,13 +1,13 @@
 // The results: words, photos, filters; pages that come while you scroll.
 import { getImage } from "../api.js";
-import { nameOf } from "../card.js";
+import { card, nameOf } from "../card.js";
 import { exampleChip, filterChips } from "../chips.js";
 import { byId, button } from "../dom.js";
 import * as filters from "../filters.js";
-import { removeCard, showCards, showSkeletons } from "../grid.js";
+import { removeCard, replaceCard, showCards, showSkeletons } from "../grid.js";
 import { message, problemMessage } from "../messages.js";
 import { placeNow, scrollBack } from "../place.js";
-import { find } from "../query_photos.js";
+import { addressOf } from "../query_photos.js";
 import { strings } from "../strings.js";
 import {
   EMPTY, filtersGiven, format, go, isSearch, replace, searchPart, withoutFilters,
@@ -39,10 +39,23 @@ export function connect({ onPickPhoto }) {
 export const current = () => state;
 export const around = (imageId) => walk?.around(imageId) ?? { previous: null, next: null };
 
-// After a photo was changed or deleted: what was listed may be wrong.
+export const showFilters = () => filters.show(state);
+
+// A deleted photo leaves every list, and no list begins anew.
 export function forgetPhoto(imageId) {
   for (const one of walks.values()) one.forget(imageId);
   removeCard(byId("results"), imageId);
+  if (walk?.answer && !walk.items.length) isStale = true;
+  else if (walk?.answer) say(said.found(walk.items.length, !walk.isAtEnd));
+  showFilters();
+}
+
+// A changed photo is shown as it is now where it is listed; other lists may miss it, or have it too much.
+export function renewPhoto(image) {
+  for (const [key, one] of walks) if (one !== walk) walks.delete(key);
+  const item = walk?.renew(image);
+  if (item) replaceCard(byId("results"), card(item, walk.best, cardActions()));
+  showFilters();
 }
 
 // What is listed now stays until it is shown the next time.
@@ -51,16 +64,22 @@ export function forgetWalks() {
   isStale = true;
 }
 
+export function forgetShown() {
+  walks.delete(keyOf(state));
+  isStale = true;
+}
+
 export function show(wanted) {
   const part = searchPart(wanted);
-  const key = format({ ...EMPTY, ...part });
+  const key = keyOf(part);
   document.title = titleOf(part);
-  if (walk?.answer && !isStale && key === format({ ...EMPTY, ...state })) {
+  if (walk?.answer && !isStale && key === keyOf(state)) {
     scrollBack(walk.place);
     return;
   }
   state = { ...EMPTY, ...part };
-  if (!isSearch(state) && state.not.length) return replace({ ...state, not: [] });
+  // Without a query there is nothing to be unlike, and no score.
+  if (!isSearch(state) && (state.not.length || state.min)) return replace({ ...state, not: [], min: "" });
   isStale = false;
   showQuestion();
   walk = walks.get(key) ?? keepWalk(key, new Walk(state));
@@ -72,6 +91,8 @@ export function show(wanted) {
 export function hide() {
   if (walk) walk.place = placeNow();
 }
+
+const keyOf = (part) => format({ ...EMPTY, ...searchPart(part) });
 
 function keepWalk(key, fresh) {
   walks.set(key, fresh);
@@ -114,10 +135,8 @@ async function showChips() {
 }
 
 async function chipOfPhoto(token) {
-  const photo = await find(token);
-  if (!photo) return null;
-  const name = photo.name || said.yourPhoto;
-  return exampleChip("like", name, URL.createObjectURL(photo), () => go({ ...state, by: "" }));
+  const photo = await addressOf(token);
+  return photo && exampleChip("like", photo.name || said.yourPhoto, photo.url, () => go({ ...state, by: "" }));
 }
 
 async function chipOfImage(kind, id) {
@@ -164,8 +183,7 @@ function showFound(from, place = null) {
   const { items } = walk;
   byId("message").replaceChildren();
   if (!items.length) return showEmpty();
-  const unlike = isSearch(state) ? lessLike : null;
-  showCards(byId("results"), items, { best: walk.best, actions: { like: moreLike, unlike }, from });
+  showCards(byId("results"), items, { best: walk.best, actions: cardActions(), from });
   showNote();
   say(said.found(items.length, !walk.isAtEnd));
   if (place) scrollBack(place);
@@ -236,6 +254,8 @@ function offerMore(text, isAuto = false, note = "") {
   nearEnd.disconnect();
   if (isAuto) nearEnd.observe(byId("more-place"));
 }
+
+const cardActions = () => ({ like: moreLike, unlike: isSearch(state) ? lessLike : null });
 
 const say = (text) => { byId("status").textContent = text; };
 
