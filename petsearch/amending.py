@@ -5,11 +5,14 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from petsearch.errors import InvalidInput, NotFound
+from petsearch.errors import Conflict, InvalidInput, NotFound
 from petsearch.model import ImageMetadata, ImageRecord, JsonDict, ModelInfo
 from petsearch.photo_metadata import PhotoMetadata, checked_metadata
 from petsearch.ports import Index
 from petsearch.settling import completed
+
+_MOST_ROUNDS = 20
+"""So often a record is read again because somebody else changed it meanwhile."""
 
 
 def amend(
@@ -37,17 +40,20 @@ def save_amended(
     image_id: str,
     change: Callable[[ImageRecord], ImageRecord],
 ) -> ImageRecord:
-    """Read a record, change it and write it back. Of two at the same instant the last one stays.
+    """Read a record, change it and write it back; anew if somebody else changed it meanwhile.
 
     Raises:
         NotFound: there is no such image.
+        Conflict: it is changed as fast as it is read.
     """
-    found = index.get(collection, [image_id])
-    if image_id not in found:
-        raise NotFound(f"There is no image {image_id}.")
-    changed = change(found[image_id])
-    index.replace_records(collection, [changed])
-    return changed
+    for _ in range(_MOST_ROUNDS):
+        found = index.get(collection, [image_id])
+        if image_id not in found:
+            raise NotFound(f"There is no image {image_id}.")
+        changed = change(found[image_id])
+        if not index.replace_unchanged(collection, [(found[image_id], changed)]):
+            return changed
+    raise Conflict(f"The image {image_id} is changed as fast as it is read; try again.")
 
 
 def merge_patch(target: Any, patch: Any) -> Any:

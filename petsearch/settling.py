@@ -1,12 +1,11 @@
 """What is kept of what clients say about an image: the first time, and when it comes again."""
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from petsearch.chunk_run import ChunkRun
-from petsearch.errors import Conflict, NotFound
+from petsearch.errors import Conflict
 from petsearch.model import (
     ImageMetadata,
     ImageRecord,
@@ -21,15 +20,15 @@ from petsearch.model import (
 )
 from petsearch.observability import get_logger
 from petsearch.outcomes import outcome_of
-from petsearch.ports import Index
+from petsearch.ports import Index, RecordChange
 from petsearch.prompts import species_of
 
 log = get_logger(__name__)
 
 MAX_SOURCES = 20
 """How many items that brought the same image are remembered with it."""
-_MOST_ROUNDS = 5
-"""So often records are read again because one of them was deleted meanwhile."""
+_MOST_ROUNDS = 20
+"""So often records are read again because somebody else changed them meanwhile."""
 
 Repeat = tuple[Item, str]
 """An item that came again, and the id of its image."""
@@ -78,18 +77,14 @@ class Settler:
     def __init__(self, index: Index, clock: Callable[[], datetime]) -> None:
         self._index = index
         self._clock = clock
-        self._merging = threading.Lock()
 
     def settle_repeats(self, run: ChunkRun, items: Sequence[Item]) -> list[Outcome]:
         """Items whose image was indexed before they came, or comes earlier in their chunk."""
         if not items:
             return []
-        with self._merging:
-            ids = [image_id_of(item.sha256) for item in items]
-            found = self._index.get(run.target.collection, ids)
-            return self.settle(
-                run, [(item, found.get(i)) for item, i in zip(items, ids, strict=True)]
-            )
+        ids = [image_id_of(item.sha256) for item in items]
+        found = self._index.get(run.target.collection, ids)
+        return self.settle(run, [(item, found.get(i)) for item, i in zip(items, ids, strict=True)])
 
     def settle(
         self, run: ChunkRun, found: Sequence[tuple[Item, ImageRecord | None]]
@@ -117,25 +112,21 @@ class Settler:
         """Add what repeats say to their images; an image that is deleted meanwhile needs nothing.
 
         Raises:
-            Conflict: images were deleted as fast as they were read; the same call may work later.
+            Conflict: images are changed as fast as they are read; the same call may work later.
         """
         collection = run.target.collection
         for _ in range(_MOST_ROUNDS):
-            changed = self._changed(run, repeats, before)
-            if not changed:
+            changes = self._changes(run, repeats, before)
+            left = self._index.replace_unchanged(collection, changes) if changes else set()
+            if not left:
                 return
-            try:
-                self._index.replace_records(collection, changed)
-            except NotFound:
-                log.debug("an image was deleted while its record was replaced")
-                before = self._index.get(collection, list(before))
-            else:
-                return
-        raise Conflict("Images are deleted while their records are changed; try again.")
+            log.debug("changed by somebody else while they were merged", images=len(left))
+            before = self._index.get(collection, list(left))
+        raise Conflict("Images are changed as fast as they are read; try again.")
 
-    def _changed(
+    def _changes(
         self, run: ChunkRun, repeats: Sequence[Repeat], before: Mapping[str, ImageRecord]
-    ) -> list[ImageRecord]:
+    ) -> list[RecordChange]:
         latest = dict(before)
         for item, image_id in repeats:
             if image_id in latest:
@@ -144,7 +135,7 @@ class Settler:
                 latest[image_id] = settled(merged, said, run.ref(item), run.job.on_duplicate)
         now = self._clock()
         return [
-            replace(record, updated_at=now)
+            (before[image_id], replace(record, updated_at=now))
             for image_id, record in latest.items()
             if record != before[image_id]
         ]

@@ -12,7 +12,7 @@ from petsearch.copying import PointMaker, carry
 from petsearch.errors import Conflict, NotFound
 from petsearch.model import Embedding, Filters, Hit, ImageRecord, ModelInfo, Point, SortBy
 from petsearch.observability import get_logger
-from petsearch.ports import Index
+from petsearch.ports import Index, RecordChange
 from petsearch.write_set import WriteSet
 
 log = get_logger(__name__)
@@ -66,6 +66,22 @@ class WriteThrough:
                 carry(self._index, collection, name, ids)
 
         self._write_set.through(collection, write, current_last=False)
+
+    def replace_unchanged(self, collection: str, changes: Sequence[RecordChange]) -> set[str]:
+        """See `Index.replace_unchanged`."""
+        left: set[str] = set()
+        if not changes:
+            return left
+        ids = [after.image_id for _, after in changes]
+
+        def write(name: str) -> None:
+            if name == collection:
+                left.update(self._index.replace_unchanged(name, changes))
+            else:
+                carry(self._index, collection, name, [i for i in ids if i not in left])
+
+        self._write_set.through(collection, write, current_last=False)
+        return left
 
     def delete(self, collection: str, image_ids: Sequence[str]) -> None:
         """See `Index.delete`."""

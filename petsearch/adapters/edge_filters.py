@@ -5,8 +5,8 @@ import uuid
 import qdrant_edge as edge
 
 from petsearch.adapters.qdrant_conditions import METRES_PER_KM, conditions_of
-from petsearch.adapters.qdrant_payload import LOCATION_FIELD
-from petsearch.model import Filters, Near, TimeRange
+from petsearch.adapters.qdrant_payload import LOCATION_FIELD, VERSION_FIELD
+from petsearch.model import Filters, ImageRecord, Near, TimeRange
 
 
 def to_filter(filters: Filters) -> edge.Filter | None:
@@ -32,6 +32,13 @@ def to_filter(filters: Filters) -> edge.Filter | None:
         must.append(edge.FieldCondition(LOCATION_FIELD, geo_radius=_circle(wanted.near)))
     excluded: set[int | uuid.UUID | str] = {*wanted.excluded_ids}
     return edge.Filter(must=[*must], must_not=[edge.HasIdCondition(excluded)] if excluded else [])
+
+
+def filter_of_version(record: ImageRecord) -> edge.Filter:
+    """The point of `record`, if nobody has changed it since."""
+    at = record.updated_at.isoformat()
+    version = edge.FieldCondition(VERSION_FIELD, range=edge.RangeDateTime(gte=at, lte=at))
+    return edge.Filter(must=[edge.HasIdCondition({record.image_id}), version])
 
 
 def _range(times: TimeRange) -> edge.RangeDateTime:

@@ -1,9 +1,11 @@
 """What `Filters` ask of payload fields, before each Qdrant adapter says it in its own types."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from petsearch.adapters.qdrant_payload import attribute_words
-from petsearch.model import Filters, Near, TimeRange
+from petsearch.model import Filters, ImageRecord, Near, TimeRange
+from petsearch.ports import RecordChange
 
 METRES_PER_KM = 1000.0
 
@@ -23,6 +25,12 @@ class Conditions:
     def __bool__(self) -> bool:
         asked = (self.equal, self.any_of, self.at_least, self.times, self.near, self.excluded_ids)
         return any(asked)
+
+
+def left_alone(changes: Sequence[RecordChange], now: Mapping[str, ImageRecord]) -> set[str]:
+    """The ids of changes that did not come to pass, by what the index holds `now`."""
+    wanted = {after.image_id: after for _, after in changes}
+    return {image_id for image_id, after in wanted.items() if now.get(image_id) != after}
 
 
 def conditions_of(filters: Filters) -> Conditions:

@@ -16,8 +16,9 @@ import numpy as np
 import qdrant_edge as edge
 
 from petsearch.adapters.atomic_file import write_atomically
-from petsearch.adapters.edge_filters import to_filter
+from petsearch.adapters.edge_filters import filter_of_version, to_filter
 from petsearch.adapters.newest_walk import latest_of, newest_page
+from petsearch.adapters.qdrant_conditions import left_alone
 from petsearch.adapters.qdrant_payload import (
     DATETIME_FIELDS,
     INTEGER_FIELDS,
@@ -37,6 +38,7 @@ from petsearch.errors import (
     Unavailable,
 )
 from petsearch.model import Embedding, Filters, Hit, ImageRecord, Point, SortBy
+from petsearch.ports import RecordChange
 
 _POINTER = "current"
 _FACET_VALUES = 10_000
@@ -113,6 +115,19 @@ class QdrantEdgeIndex:
                 shard.update(
                     edge.UpdateOperation.overwrite_payload([record.image_id], to_payload(record))
                 )
+
+    def replace_unchanged(self, collection: str, changes: Sequence[RecordChange]) -> set[str]:
+        """See `Index.replace_unchanged`."""
+        self._check_room()
+        with _translated():
+            shard = self._shard(collection)
+            for before, after in changes:
+                shard.update(
+                    edge.UpdateOperation.overwrite_payload_by_filter(
+                        filter_of_version(before), to_payload(after)
+                    )
+                )
+        return left_alone(changes, self.get(collection, [after.image_id for _, after in changes]))
 
     def get(self, collection: str, image_ids: Sequence[str]) -> dict[str, ImageRecord]:
         """See `Index.get`."""

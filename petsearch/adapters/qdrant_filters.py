@@ -3,8 +3,8 @@
 from qdrant_client import models
 
 from petsearch.adapters.qdrant_conditions import METRES_PER_KM, conditions_of
-from petsearch.adapters.qdrant_payload import LOCATION_FIELD
-from petsearch.model import Filters, Near
+from petsearch.adapters.qdrant_payload import LOCATION_FIELD, VERSION_FIELD
+from petsearch.model import Filters, ImageRecord, Near
 
 
 def to_filter(filters: Filters) -> models.Filter | None:
@@ -34,6 +34,17 @@ def to_filter(filters: Filters) -> models.Filter | None:
         must.append(models.FieldCondition(key=LOCATION_FIELD, geo_radius=_circle(wanted.near)))
     excluded: list[models.Condition] = [models.HasIdCondition(has_id=[*wanted.excluded_ids])]
     return models.Filter(must=[*must], must_not=excluded if wanted.excluded_ids else None)
+
+
+def filter_of_version(record: ImageRecord) -> models.Filter:
+    """The point of `record`, if nobody has changed it since."""
+    version = models.DatetimeRange(gte=record.updated_at, lte=record.updated_at)
+    return models.Filter(
+        must=[
+            models.HasIdCondition(has_id=[record.image_id]),
+            models.FieldCondition(key=VERSION_FIELD, range=version),
+        ]
+    )
 
 
 def _circle(near: Near) -> models.GeoRadius:

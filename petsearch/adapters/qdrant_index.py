@@ -9,8 +9,9 @@ from qdrant_client import QdrantClient, models
 
 from petsearch.adapters.newest_walk import latest_of, newest_page
 from petsearch.adapters.qdrant_collection import CollectionOptions, create_collection
+from petsearch.adapters.qdrant_conditions import left_alone
 from petsearch.adapters.qdrant_errors import translated
-from petsearch.adapters.qdrant_filters import to_filter
+from petsearch.adapters.qdrant_filters import filter_of_version, to_filter
 from petsearch.adapters.qdrant_payload import (
     VERSION_FIELD,
     from_payload,
@@ -19,6 +20,7 @@ from petsearch.adapters.qdrant_payload import (
 )
 from petsearch.errors import Conflict, NotFound
 from petsearch.model import Embedding, Filters, Hit, ImageRecord, Point, SortBy
+from petsearch.ports import RecordChange
 
 _ALIAS = "pets"
 _GRPC_PORT = 6334
@@ -112,6 +114,24 @@ class QdrantIndex:
             self._client.batch_update_points(
                 collection, operations, wait=True, ordering=self._options.ordering
             )
+
+    def replace_unchanged(self, collection: str, changes: Sequence[RecordChange]) -> set[str]:
+        """See `Index.replace_unchanged`."""
+        if not changes:
+            return set()
+        operations: list[models.UpdateOperation] = [
+            models.OverwritePayloadOperation(
+                overwrite_payload=models.SetPayload(
+                    payload=to_payload(after), filter=filter_of_version(before)
+                )
+            )
+            for before, after in changes
+        ]
+        with translated():
+            self._client.batch_update_points(
+                collection, operations, wait=True, ordering=self._options.ordering
+            )
+        return left_alone(changes, self.get(collection, [after.image_id for _, after in changes]))
 
     def get(self, collection: str, image_ids: Sequence[str]) -> dict[str, ImageRecord]:
         """See `Index.get`."""

@@ -28,16 +28,12 @@ KEYWORD_FIELDS = (
 """Payload fields with a keyword index: everything that can be filtered by equality."""
 INTEGER_FIELDS = ("source_count",)
 """Payload fields with an integer index."""
-DATETIME_FIELDS = ("created_at", "taken_at")
-"""Payload fields with a datetime index: what can be sorted and cut by range."""
-
-
-LOCATION_FIELD = "location"
-"""The payload field with a geo index: `{lat, lon}` or null."""
-
-
 VERSION_FIELD = "updated_at"
 """The payload field that changes with every change of a record."""
+DATETIME_FIELDS = ("created_at", "taken_at", VERSION_FIELD)
+"""Payload fields with a datetime index: what can be sorted and cut by range."""
+LOCATION_FIELD = "location"
+"""The payload field with a geo index: `{lat, lon}` or null."""
 
 
 def version_from(payload: JsonDict) -> datetime:

@@ -6,7 +6,7 @@ suite per port (tests/contract) runs over every adapter.
 
 from petsearch.ports.access import Allowance, KeyStore, RateLimiter
 from petsearch.ports.embedding import ClipModel, Embedder, Tokens
-from petsearch.ports.index import Index, Snapshots
+from petsearch.ports.index import Index, RecordChange, Snapshots
 from petsearch.ports.ledger import (
     ChunkSlot,
     Claim,
@@ -37,6 +37,7 @@ __all__ = [
     "ObjectStore",
     "OverdueChunks",
     "RateLimiter",
+    "RecordChange",
     "Snapshots",
     "StoredObject",
     "TaskQueue",

@@ -7,6 +7,9 @@ from typing import BinaryIO, Protocol
 
 from petsearch.model import Embedding, Filters, Hit, ImageRecord, Point, SortBy
 
+RecordChange = tuple[ImageRecord, ImageRecord]
+"""A record as it was read, and as it shall be."""
+
 
 class Index(Protocol):
     """Points in collections, and one pointer (alias) that says which collection is current."""
@@ -28,6 +31,17 @@ class Index(Protocol):
 
         Raises:
             NotFound: one of the points does not exist (any more).
+        """
+
+    def replace_unchanged(self, collection: str, changes: Sequence[RecordChange]) -> set[str]:
+        """Replace the payloads of points whose records are still as they were read.
+
+        Each is looked at and replaced in one step; two such calls for the same point cannot both
+        succeed. Every change sets a new `updated_at`, by which the step tells.
+
+        Returns:
+            The ids of those that were changed or deleted meanwhile, and left alone. One that was
+            replaced and changed again at once may be among them.
         """
 
     def get(self, collection: str, image_ids: Sequence[str]) -> dict[str, ImageRecord]:

@@ -1,10 +1,13 @@
 """What every index does, whichever engine is behind it."""
 
 import os
+import threading
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -20,6 +23,7 @@ from petsearch.adapters import qdrant_index
 from petsearch.adapters.qdrant_edge_index import QdrantEdgeIndex
 from petsearch.adapters.qdrant_errors import translated
 from petsearch.adapters.qdrant_index import QdrantIndex
+from petsearch.amending import save_amended
 from petsearch.errors import Conflict, InvalidInput, NotFound, Unavailable
 from petsearch.model import Filters, ImageRecord, ItemRef, Near, Point, TimeRange
 from petsearch.ports import Index
@@ -213,6 +217,42 @@ def test_replacing_a_record_keeps_its_embedding(index: Index) -> None:
     index.replace_records(PETS, [changed])
     assert index.get(PETS, [changed.image_id]) == {changed.image_id: changed}
     assert np.allclose(index.get_embedding(PETS, changed.image_id), embedding(0.2), atol=1e-6)
+
+
+def test_a_record_that_was_changed_meanwhile_is_left_alone(index: Index) -> None:
+    index.insert(PETS, [point(number) for number in range(4)])
+    before = [record(number) for number in range(4)]
+    later = before[0].updated_at + timedelta(microseconds=1)
+    wide = [replace(one, width=7, updated_at=later) for one in before]
+    high = [replace(one, height=9, updated_at=later + timedelta(hours=1)) for one in before]
+    assert index.replace_unchanged(PETS, [(before[1], wide[1])]) == set()
+    index.delete(PETS, [before[2].image_id])
+    left = index.replace_unchanged(PETS, list(zip(before, high, strict=True)))
+    assert left == {before[1].image_id, before[2].image_id}
+    found = index.get(PETS, [one.image_id for one in before])
+    assert found == {one.image_id: one for one in (high[0], wide[1], high[3])}
+    assert np.allclose(index.get_embedding(PETS, before[0].image_id), point(0).embedding, atol=1e-6)
+    assert index.replace_unchanged(PETS, []) == set()
+
+
+def test_nobody_who_changes_a_record_at_the_same_time_is_lost(index: Index) -> None:
+    index.insert(PETS, [point(1)])
+    start = threading.Barrier(4)
+
+    def tag(name: str) -> None:
+        start.wait()
+        for number in range(5):
+            save_amended(index, PETS, record(1).image_id, partial(_tagged, f"{name}{number}"))
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(tag, "abcd"))
+    tags = index.get(PETS, [record(1).image_id])[record(1).image_id].metadata.tags
+    assert {f"{name}{number}" for name in "abcd" for number in range(5)} <= {*tags}
+
+
+def _tagged(tag: str, one: ImageRecord) -> ImageRecord:
+    metadata = replace(one.metadata, tags=(*one.metadata.tags, tag))
+    return replace(one, metadata=metadata, updated_at=datetime.now(UTC))
 
 
 def test_many_records_are_replaced_in_one_call(index: Index) -> None:

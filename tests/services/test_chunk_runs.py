@@ -1,13 +1,17 @@
 """Runs of a chunk that something else comes between: deletes, other turns, deaths of workers."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from petsearch import chunks
+from petsearch.amending import save_amended
 from petsearch.errors import NotFound
 from petsearch.model import ImageMetadata, ImageRecord, Item, ItemStatus, JobState
+from petsearch.ports import RecordChange
 from tests import pictures
 from tests.services.ingest_house import House, photo, wait_until
 
@@ -18,19 +22,45 @@ def test_a_photo_that_is_deleted_while_it_comes_again_fails_nothing(
     house.open_job(photo(1), photo(2))
     house.deliver()
     victim = house.record(pictures.jpeg(1)).image_id
-    replace_records = house.index.replace_records
+    replace_unchanged = house.index.replace_unchanged
 
-    def delete_first(collection: str, records: Sequence[ImageRecord]) -> None:
+    def delete_first(collection: str, changes: Sequence[RecordChange]) -> set[str]:
         house.index.delete(collection, [victim])
-        replace_records(collection, records)
+        return replace_unchanged(collection, changes)
 
-    monkeypatch.setattr(house.index, "replace_records", delete_first)
+    monkeypatch.setattr(house.index, "replace_unchanged", delete_first)
     job_id = house.open_job(photo(1, animal_id="A"), photo(2, animal_id="B"), photo(3))
     house.deliver()
     assert house.counts(job_id) == {"ingested": 1, "duplicate": 2}
     assert len(house.outcomes(job_id)) == 3
     assert house.record(pictures.jpeg(2)).metadata.animal_id == "B", "what is left is settled"
     assert house.images() == 2
+
+
+def test_two_who_say_something_of_one_photo_at_once_are_both_heard(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.open_job(photo(1))
+    house.deliver()
+    record = house.record(pictures.jpeg(1))
+    replace_unchanged = house.index.replace_unchanged
+
+    def be_overtaken(collection: str, changes: Sequence[RecordChange]) -> set[str]:
+        monkeypatch.setattr(house.index, "replace_unchanged", replace_unchanged)
+        save_amended(house.index, collection, record.image_id, _is_lost)
+        return replace_unchanged(collection, changes)
+
+    monkeypatch.setattr(house.index, "replace_unchanged", be_overtaken)
+    job_id = house.open_job(photo(1, animal_id="A"))
+    house.deliver()
+    assert house.counts(job_id) == {"duplicate": 1}
+    said = house.record(pictures.jpeg(1)).metadata
+    assert (said.animal_id, said.status) == ("A", "lost")
+
+
+def _is_lost(record: ImageRecord) -> ImageRecord:
+    later = record.updated_at + timedelta(seconds=1)
+    return replace(record, metadata=replace(record.metadata, status="lost"), updated_at=later)
 
 
 def test_what_is_missing_elsewhere_is_no_missing_chunk(
