@@ -85,10 +85,10 @@ class ChunkWorker:
             job = self._ledger.get(job_id)
             held = _Held(job, chunk_no, lease, monotonic(), is_careful=claimed.deaths > 0)
             if not self._run_until_ended(held) and not lease.is_lost:
-                self._ledger.hand_back_chunk(job_id, chunk_no, holder)
+                self._ledger.hand_back_chunk(job_id, chunk_no, holder, self._clock())
         if not self._stopping.is_set():
             self._dispatcher.dispatch(job_id)
-            self._dispatcher.discard_if_cancelled(job_id)
+        self._dispatcher.discard_if_cancelled(job_id)
 
     def _run_until_ended(self, held: _Held) -> bool:
         """Whether it is accounted; False if it is to be handed back."""

@@ -169,12 +169,16 @@ return 1
 """
 
 HAND_BACK = f"""{_COMMON}
--- ARGV: chunk, holder
+-- ARGV: chunk, holder, now
 if redis.call('HGET', holders, ARGV[1]) ~= ARGV[2] then return 0 end
 let_go(ARGV[1])
 redis.call('HINCRBY', starts, ARGV[1], -1)
-if redis.call('ZREM', queued, ARGV[1]) == 1 and redis.call('HGET', job, 'cancelled') ~= '1' then
+if redis.call('ZREM', queued, ARGV[1]) == 0 then return 1 end
+if redis.call('HGET', job, 'cancelled') ~= '1' then
   redis.call('LPUSH', pending, ARGV[1])
+elseif exists() then
+  finish(ARGV[3])
+  changed()
 end
 return 1
 """

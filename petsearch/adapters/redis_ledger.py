@@ -120,9 +120,9 @@ class RedisLedger:
         """See `JobLedger.extend_chunk`."""
         return bool(self._run("EXTEND", job_id, chunk_no, holder, _ms(lease_s)))
 
-    def hand_back_chunk(self, job_id: str, chunk_no: int, holder: str) -> None:
+    def hand_back_chunk(self, job_id: str, chunk_no: int, holder: str, now: datetime) -> None:
         """See `JobLedger.hand_back_chunk`."""
-        self._run("HAND_BACK", job_id, chunk_no, holder)
+        self._run("HAND_BACK", job_id, chunk_no, holder, now.isoformat())
 
     def is_stopped(self, job_id: str) -> bool:
         """See `JobLedger.is_stopped`."""

@@ -144,8 +144,8 @@ class JobLedger(Protocol):
     def extend_chunk(self, job_id: str, chunk_no: int, holder: str, lease_s: float) -> bool:
         """Hold it longer; False if `holder` does not hold it any more."""
 
-    def hand_back_chunk(self, job_id: str, chunk_no: int, holder: str) -> None:
-        """Make a held chunk pending again, the next one of its job."""
+    def hand_back_chunk(self, job_id: str, chunk_no: int, holder: str, now: datetime) -> None:
+        """Make a held chunk pending again, the next one of its job; of a cancelled job it ends."""
 
     def is_stopped(self, job_id: str) -> bool:
         """Whether the job was paused, cancelled or deleted: its chunks stop at the next batch."""

@@ -171,9 +171,9 @@ def test_a_chunk_that_is_handed_back_is_the_next_one(ledger: JobLedger) -> None:
     first, second = _add(ledger, 1), _add(ledger, 1)
     assert ledger.take_chunks(JOB, 1, 60) == [first]
     ledger.claim_chunk(JOB, first, "me", 60)
-    ledger.hand_back_chunk(JOB, first, "you")
+    ledger.hand_back_chunk(JOB, first, "you", NOW)
     assert ledger.take_chunks(JOB, 1, 60) == [], "only its holder can hand it back"
-    ledger.hand_back_chunk(JOB, first, "me")
+    ledger.hand_back_chunk(JOB, first, "me", NOW)
     assert ledger.take_chunks(JOB, 2, 60) == [first, second]
     assert ledger.claim_chunk(JOB, first, "me", 60).deaths == 0
 
@@ -266,10 +266,20 @@ def test_a_paused_job_stands_still_until_it_is_resumed(ledger: JobLedger) -> Non
     assert ledger.is_stopped(JOB)
     assert ledger.take_chunks(JOB, 10, 60) == []
     assert ledger.claim_chunk(JOB, queued, "you", 60).claim is Claim.GONE
-    ledger.hand_back_chunk(JOB, held, "me")
+    ledger.hand_back_chunk(JOB, held, "me", NOW)
     ledger.resume(JOB)
     assert not ledger.is_stopped(JOB)
     assert sorted(ledger.take_chunks(JOB, 10, 60)) == [held, queued, pending]
+
+
+def test_a_cancelled_job_ends_with_the_last_chunk_that_is_handed_back(ledger: JobLedger) -> None:
+    _open(ledger)
+    held = _queue(ledger, 2)
+    ledger.claim_chunk(JOB, held, "me", 60)
+    ledger.cancel(JOB, NOW)
+    ledger.hand_back_chunk(JOB, held, "me", LATER)
+    assert ledger.get(JOB).finished_at == LATER
+    assert ledger.active() == []
 
 
 def test_a_cancelled_job_keeps_what_was_accounted(ledger: JobLedger) -> None:
