@@ -24,6 +24,7 @@ from petsearch.catalogue import Catalogue, Target, model_id_of
 from petsearch.chunk_worker import ChunkWorker
 from petsearch.copying import Copier, PointMaker
 from petsearch.dependency_gate import DependencyGate
+from petsearch.discarding import Discarder
 from petsearch.dispatching import Dispatcher, DispatchOptions
 from petsearch.duplicates import Duplicates
 from petsearch.embedding_cache import CachingEmbedder
@@ -130,7 +131,9 @@ class Services:
                 stopping=stopping,
                 clock=self.clock,
             ),
-            control=self.job_control,
+            discarder=Discarder(
+                control=self.job_control, queue=self.queue, gate=gate, stopping=stopping
+            ),
             dispatcher=self.dispatcher,
             ingestor=ingestor,
             leases=leases,

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from petsearch.chunk_worker import ChunkWorker
 from petsearch.dependency_gate import DependencyGate
+from petsearch.discarding import Discarder
 from petsearch.dispatching import Dispatcher
 from petsearch.enumeration import Enumerator
 from petsearch.errors import PetsearchError
 from petsearch.ingest import Ingestor
-from petsearch.job_control import JobControl
 from petsearch.leases import LeaseKeeper
 from petsearch.observability import get_logger
 
@@ -25,7 +25,7 @@ class Work:
 
     chunks: ChunkWorker
     enumerator: Enumerator
-    control: JobControl
+    discarder: Discarder
     dispatcher: Dispatcher
     ingestor: Ingestor
     leases: LeaseKeeper
@@ -34,10 +34,6 @@ class Work:
     chores: tuple[Callable[[], None], ...] = ()
     """What else is to be done every now and then."""
     _sweeper: threading.Thread | None = None
-
-    def discard(self, job_id: str) -> None:
-        """Delete what a job left in the store."""
-        self.control.discard(job_id)
 
     def begin(self) -> None:
         """Look for lost work every now and then, in a thread, until `stop`."""

@@ -25,7 +25,7 @@ def register_tasks(app: celery.Celery, work: Work) -> None:
 
     register(INGEST_CHUNK, work.chunks.work, ("job_id", "chunk_no"))
     register(READ_SOURCE, work.enumerator.work, ("job_id",))
-    register(DISCARD_JOB, work.discard, ("job_id",))
+    register(DISCARD_JOB, work.discarder.work, ("job_id",))
 
 
 @contextmanager

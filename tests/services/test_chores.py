@@ -10,6 +10,7 @@ import redis
 from petsearch.adapters.celery_queue import CeleryQueue, make_celery
 from petsearch.adapters.private_redis import PrivateRedis
 from petsearch.dependency_gate import DependencyGate
+from petsearch.discarding import Discarder
 from petsearch.errors import Unavailable
 from petsearch.ingest_stages import NobodyWatches
 from petsearch.leases import LeaseKeeper
@@ -42,7 +43,7 @@ def test_a_chore_that_fails_is_done_again(house: House) -> None:
     work = Work(
         chunks=house.worker,
         enumerator=house.enumerator,
-        control=house.control,
+        discarder=Discarder(control=house.control, queue=house.queue, gate=gate, stopping=stopping),
         dispatcher=house.dispatcher,
         ingestor=house.ingestor,
         leases=LeaseKeeper(_LEASE_S),

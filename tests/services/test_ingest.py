@@ -6,8 +6,11 @@ import pytest
 import redis
 
 from petsearch import chunks, images, object_keys, preprocessing
+from petsearch.dependency_gate import DependencyGate
+from petsearch.discarding import Discarder
 from petsearch.errors import Conflict, Unavailable
 from petsearch.images import ImageLimits
+from petsearch.ingest_stages import NobodyWatches
 from petsearch.jobs import KnownImage, Upload
 from petsearch.model import (
     ImageMetadata,
@@ -348,6 +351,35 @@ def test_a_cancelled_job_ends_and_its_staged_photos_go(house: House) -> None:
     house.control.discard(job_id)
     assert list(house.store.list_keys("staging/")) == []
     assert house.images() == 1
+
+
+def test_what_a_job_left_is_deleted_when_the_store_is_back(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = DependencyGate(
+        lambda: None, stopping=house.stopping, observer=NobodyWatches(), jitter=lambda: 0.0
+    )
+    discarder = Discarder(
+        control=house.control, queue=house.queue, gate=gate, stopping=house.stopping
+    )
+    job_id = house.jobs.open("test").job_id
+    house.jobs.add_photos(job_id, [photo(1), photo(2)], 2)
+    house.control.cancel(job_id)
+    house.queue.discards.clear()
+    delete, failing = house.store.delete, iter([False, True, False, True])
+
+    def fail_in_between(key: str) -> None:
+        if next(failing, False):
+            raise Unavailable("The object store does not answer.")
+        delete(key)
+
+    monkeypatch.setattr(house.store, "delete", fail_in_between)
+    discarder.work(job_id)
+    assert list(house.store.list_keys("staging/")) == []
+    assert house.queue.discards == []
+    house.stopping.set()
+    discarder.work(job_id)
+    assert house.queue.discards == [job_id], "whoever stops leaves it to another"
 
 
 def test_a_deleted_job_leaves_its_images_only(house: House) -> None:
