@@ -141,6 +141,8 @@ def _uvicorn_config(app: FastAPI) -> uvicorn.Config:
         proxy_headers=False,  # services/http/proxies.py believes those that are named
         log_config=None,
         access_log=False,
+        # Longer than clients keep a connection, or theirs is closed just as they ask again.
+        timeout_keep_alive=75,
         timeout_graceful_shutdown=5,
     )
 

@@ -27,7 +27,7 @@ class _Server(uvicorn.Server):
 def served_app(app: ASGIApp) -> Iterator[str]:
     """The address where `app` answers until the block ends."""
     listener = socket.create_server(("127.0.0.1", 0))
-    server = _Server(uvicorn.Config(app, log_config=None))
+    server = _Server(uvicorn.Config(app, log_config=None, timeout_keep_alive=75))
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
     assert server.answers.wait(_START_S)
