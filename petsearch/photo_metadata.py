@@ -121,7 +121,10 @@ class PhotoMetadata(BaseModel):
             tags=tuple(tag for tag in self.tags if tag),
             taken_at=self.taken_at,
             attributes=self.attributes,
-            location=(self.location.lat, self.location.lon) if self.location else None,
+            # To a centimetre: what is stored is then read back as it was said.
+            location=(round(self.location.lat, 7), round(self.location.lon, 7))
+            if self.location
+            else None,
         )
 
 

@@ -70,14 +70,15 @@ def _at(filters: Filters, sort: SortBy, time: datetime) -> Filters:
 
 
 def _before(filters: Filters, sort: SortBy, time: datetime) -> Filters:
-    since = (filters.created if sort == "created_at" else filters.taken) or TimeRange()
-    return _within(filters, sort, replace(since, until=time))
+    return _within(filters, sort, TimeRange(until=time))
 
 
 def _within(filters: Filters, sort: SortBy, times: TimeRange) -> Filters:
-    if sort == "created_at":
-        return replace(filters, created=times)
-    return replace(filters, taken=times)
+    asked = (filters.created if sort == "created_at" else filters.taken) or TimeRange()
+    since = [_in_utc(time) for time in (times.since, asked.since) if time]
+    until = [_in_utc(time) for time in (times.until, asked.until) if time]
+    both = TimeRange(max(since, default=None), min(until, default=None))
+    return replace(filters, created=both) if sort == "created_at" else replace(filters, taken=both)
 
 
 def _read(cursor: str | None) -> tuple[datetime | None, str | None]:

@@ -1,7 +1,7 @@
 """What `Filters` ask of payload fields, before each Qdrant adapter says it in its own types."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from petsearch.adapters.qdrant_payload import attribute_words
 from petsearch.model import Filters, ImageRecord, Near, TimeRange
@@ -29,8 +29,19 @@ class Conditions:
 
 def left_alone(changes: Sequence[RecordChange], now: Mapping[str, ImageRecord]) -> set[str]:
     """The ids of changes that did not come to pass, by what the index holds `now`."""
-    wanted = {after.image_id: after for _, after in changes}
-    return {image_id for image_id, after in wanted.items() if now.get(image_id) != after}
+    return {
+        after.image_id
+        for _, after in changes
+        if after.image_id not in now or _coarse(now[after.image_id]) != _coarse(after)
+    }
+
+
+def _coarse(record: ImageRecord) -> ImageRecord:
+    """Edge reads a double of 17 digits back with an error in the last one."""
+    if record.metadata.location is None:
+        return record
+    lat, lon = (round(degrees, 7) for degrees in record.metadata.location)
+    return replace(record, metadata=replace(record.metadata, location=(lat, lon)))
 
 
 def conditions_of(filters: Filters) -> Conditions:

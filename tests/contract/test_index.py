@@ -235,6 +235,15 @@ def test_a_record_that_was_changed_meanwhile_is_left_alone(index: Index) -> None
     assert index.replace_unchanged(PETS, []) == set()
 
 
+def test_a_location_of_seventeen_digits_counts_as_written(index: Index) -> None:
+    index.insert(PETS, [point(1)])
+    before = record(1)
+    exact = replace(before.metadata, location=(15.363494782769479, 4.722576723029249))
+    later = before.updated_at + timedelta(seconds=1)
+    after = replace(before, metadata=exact, updated_at=later)
+    assert index.replace_unchanged(PETS, [(before, after)]) == set()
+
+
 def test_nobody_who_changes_a_record_at_the_same_time_is_lost(index: Index) -> None:
     index.insert(PETS, [point(1)])
     start = threading.Barrier(4)

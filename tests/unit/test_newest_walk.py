@@ -120,6 +120,21 @@ def test_a_range_that_was_asked_for_holds_on_every_page() -> None:
     assert end is None
 
 
+@pytest.mark.parametrize("image_id", ["", "00000000-0000-4000-8000-000000000000"])
+def test_a_cursor_of_another_range_brings_nothing_from_outside(image_id: str) -> None:
+    shelf = Shelf([replace(record(n), created_at=NOON - timedelta(hours=n)) for n in range(6)])
+    asked = Filters(created=TimeRange(until=NOON - timedelta(hours=3)))
+    page, _ = newest_page(
+        asked,
+        "created_at",
+        limit=9,
+        cursor=f"{NOON.isoformat()}|{image_id}",
+        latest=shelf.latest,
+        by_id=shelf.by_id,
+    )
+    assert [(NOON - one.created_at).seconds // 3600 for one in page] == [4, 5]
+
+
 @pytest.mark.parametrize("cursor", ["", "|", "yesterday|", "2026-01-01T00:00:00+00:00|a,b"])
 def test_what_is_no_cursor_is_refused(cursor: str) -> None:
     with pytest.raises(InvalidInput, match="start without a cursor"):
