@@ -31,7 +31,7 @@ from bench.prompts import WAYS_TO_ASK
 from bench.real_photos import embed_texts, load_photos
 from bench.shared_data import DATASET, MODEL, check_is_there
 from petsearch.adapters.edge_filters import to_filter
-from petsearch.model import Embeddings, Filters
+from petsearch.domain import Embeddings, Filters
 from petsearch.observability import configure_logging
 from petsearch.process_tuning import tune_process
 

@@ -23,7 +23,7 @@ import uvicorn
 from bench.api_workloads import LIMIT, WORKLOADS, Question, Workload
 from bench.stand_in_embedder import StandInEmbedder
 from petsearch.bootstrap import Services, build_services
-from petsearch.model import Embedding
+from petsearch.domain import Embedding
 from petsearch.observability import configure_logging
 from petsearch.settings import Settings
 from petsearch.zero_shot import embed_prompted

@@ -7,8 +7,8 @@ from typing import Literal
 from urllib.parse import urlencode
 
 from bench.galleries import ANIMALS, FIRST_DAY, image_id
-from petsearch.model import Filters, Near, TimeRange
-from petsearch.prompts import OXFORD_LABELS
+from petsearch.domain import Filters, Near, TimeRange
+from petsearch.domain.prompts import OXFORD_LABELS
 
 LIMIT = 20
 _TEXTS = 500

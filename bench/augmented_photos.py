@@ -11,7 +11,7 @@ from datasets import load_dataset
 from PIL import Image, ImageOps
 
 from bench.galleries import jittered, lifted
-from petsearch.model import Embeddings, Pixels
+from petsearch.domain import Embeddings, Pixels
 from petsearch.preprocessing import to_pixels
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from rich.table import Table
 from bench.real_photos import RealPhotos, breeds_of, embed_texts, load_photos
 from bench.shared_data import DATASET, MODEL, check_is_there
 from petsearch.combining import combine
-from petsearch.model import Embedding, Embeddings
+from petsearch.domain import Embedding, Embeddings
 from petsearch.observability import configure_logging
 from petsearch.process_tuning import tune_process
 from training.metrics import mean_average_precision, precision_at_k

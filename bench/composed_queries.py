@@ -15,8 +15,8 @@ import numpy as np
 from PIL import Image
 
 from bench.rankings import AskedServer, precision_at_5, truth_of
-from petsearch.model import JsonDict
-from petsearch.prompts import OXFORD_LABELS
+from petsearch.domain import JsonDict
+from petsearch.domain.prompts import OXFORD_LABELS
 
 _LIMIT = 20
 _SHOWN = 10

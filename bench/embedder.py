@@ -35,7 +35,7 @@ from bench.random_model import random_vit
 from bench.shared_data import PHOTOS
 from petsearch import images, preprocessing
 from petsearch.adapters import http_embedder
-from petsearch.model import Pixels, PixelSpec, Priority
+from petsearch.domain import Pixels, PixelSpec, Priority
 from petsearch.observability import configure_logging
 from petsearch.process_tuning import tune_process
 from services.embedder.decoding import Decoder

@@ -4,7 +4,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
-from petsearch.model import ImageRecord, Point
+from petsearch.domain import ImageRecord, Point
 
 _REMEMBERED = 512
 

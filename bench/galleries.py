@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from petsearch.adapters.qdrant_edge_index import QdrantEdgeIndex
 from petsearch.catalogue import collection_of
-from petsearch.model import (
+from petsearch.domain import (
     Embedding,
     Embeddings,
     ImageMetadata,
@@ -24,7 +24,7 @@ from petsearch.model import (
     image_id_of,
     sha256_of,
 )
-from petsearch.prompts import OXFORD_LABELS
+from petsearch.domain.prompts import OXFORD_LABELS
 
 DIM = 512
 ANIMALS = 1000

@@ -20,8 +20,8 @@ from pydantic import SecretStr
 from bench.paced_embedder import PacedEmbedder
 from petsearch.bootstrap import Services, build_services
 from petsearch.chunk_worker import ChunkWorker
+from petsearch.domain import ImageMetadata, ItemStatus
 from petsearch.jobs import Upload
-from petsearch.model import ImageMetadata, ItemStatus
 from petsearch.observability import configure_logging
 from petsearch.settings import Settings
 

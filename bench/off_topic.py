@@ -16,8 +16,8 @@ from rich.table import Table
 
 from bench.real_photos import embed_texts, load_photos
 from bench.shared_data import DATASET, MODEL, check_is_there
-from petsearch.calibration import Calibration
-from petsearch.model import Embeddings
+from petsearch.domain import Embeddings
+from petsearch.domain.calibration import Calibration
 from petsearch.observability import configure_logging
 from petsearch.process_tuning import tune_process
 from petsearch.sample.queries import ATTRIBUTE_QUERIES

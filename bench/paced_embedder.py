@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from petsearch.errors import Conflict
-from petsearch.model import Embeddings, Label, ModelInfo, Pixels, PixelSpec, Priority
+from petsearch.domain import Embeddings, Label, ModelInfo, Pixels, PixelSpec, Priority
+from petsearch.domain.errors import Conflict
 
 _DIM = 512
 

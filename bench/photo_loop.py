@@ -46,7 +46,7 @@ def main(
 
 def _codec(paths: list[Path], folder: Path) -> float:
     from petsearch import images, preprocessing
-    from petsearch.model import PixelSpec
+    from petsearch.domain import PixelSpec
 
     spec, limits = PixelSpec(224, 224), images.ImageLimits()
 

@@ -15,9 +15,9 @@ from rich.table import Table
 
 from bench.real_photos import breeds_of, embed_texts, load_photos
 from bench.shared_data import DATASET, MODEL, check_is_there
+from petsearch.domain.prompts import DEFAULT_TEMPLATES
 from petsearch.observability import configure_logging
 from petsearch.process_tuning import tune_process
-from petsearch.prompts import DEFAULT_TEMPLATES
 from training.metrics import mean_average_precision, precision_at_k
 
 CHOICES: dict[str, tuple[str, ...]] = {

@@ -22,7 +22,7 @@ from bench.rankings import (
     precision_at_5,
     truth_of,
 )
-from petsearch.prompts import OXFORD_LABELS
+from petsearch.domain.prompts import OXFORD_LABELS
 
 _DEPTH = 1000
 _LOWEST_PRECISION = 0.80

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from petsearch.model import JsonDict, normalise_name
+from petsearch.domain import JsonDict, normalise_name
 
 K = 5
 _PAGE = 100

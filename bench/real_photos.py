@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bench.shared_data import DATASET
-from petsearch.model import Embeddings, ModelInfo, normalise_name
+from petsearch.domain import Embeddings, ModelInfo, normalise_name
+from petsearch.domain.prompts import apply_templates, species_of
 from petsearch.preprocessing import to_pixels
-from petsearch.prompts import apply_templates, species_of
 
 if TYPE_CHECKING:
     from petsearch.adapters.open_clip_model import OpenClipModel

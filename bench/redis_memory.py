@@ -14,7 +14,7 @@ import typer
 
 from petsearch.adapters.private_redis import PrivateRedis
 from petsearch.adapters.redis_ledger import RedisLedger
-from petsearch.model import ItemStatus, NewJob
+from petsearch.domain import ItemStatus, NewJob
 
 _PER_CHUNK = 64
 _BAR_MB = 50

@@ -17,7 +17,7 @@ from PIL import Image
 from bench.embedder import read_photos
 from bench.shared_data import PHOTOS
 from petsearch import images
-from petsearch.model import Pixels, PixelSpec
+from petsearch.domain import Pixels, PixelSpec
 from petsearch.preprocessing import Resize, resize_with_pillow, to_pixels
 from petsearch.process_tuning import tune_process
 

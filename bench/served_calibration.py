@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.rankings import AskedServer, truth_of
-from petsearch.model import JsonDict
-from petsearch.prompts import OXFORD_LABELS, species_of
+from petsearch.domain import JsonDict
+from petsearch.domain.prompts import OXFORD_LABELS, species_of
 from training.calibration_metrics import brier_score, expected_calibration_error
 from training.metrics import auc
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from bench.galleries import DIM, centres, normalised
-from petsearch.calibration import Calibration, Logistic, OffTopic, Spread
-from petsearch.errors import Conflict
-from petsearch.model import Embeddings, ModelInfo, Pixels, PixelSpec, Priority
-from petsearch.prompts import DEFAULT_TEMPLATES, OXFORD_LABELS
+from petsearch.domain import Embeddings, ModelInfo, Pixels, PixelSpec, Priority
+from petsearch.domain.calibration import Calibration, Logistic, OffTopic, Spread
+from petsearch.domain.errors import Conflict
+from petsearch.domain.prompts import DEFAULT_TEMPLATES, OXFORD_LABELS
 
 MODEL_ID = "stand-in-000000000000"
 _RANK = 16

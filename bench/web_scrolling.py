@@ -18,9 +18,9 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.galleries import around_centres, record
-from petsearch import images, object_keys
+from petsearch import images
 from petsearch.bootstrap import Services, build_services
-from petsearch.model import Point
+from petsearch.domain import Point, object_keys
 from petsearch.sample.catalogue import catalogue
 from petsearch.standalone import StandaloneOptions, standalone_settings
 from tests.browser import find_chromium, launch

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from devstack.launcher import Shape, run_stack
-from petsearch.errors import PetsearchError
+from petsearch.domain.errors import PetsearchError
 
 _COLOURS = ("cyan", "green", "yellow", "magenta", "blue", "bright_cyan", "bright_green")
 _WIDTH = 10

@@ -15,7 +15,7 @@ from devstack import parts
 from devstack.addresses import answers_http, free_port, listens
 from devstack.parts import Part
 from devstack.supervised import Supervised
-from petsearch.errors import ConfigurationError, Unavailable
+from petsearch.domain.errors import ConfigurationError, Unavailable
 
 _POLL_S = 0.3
 _START_S = 180.0

@@ -5,9 +5,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from petsearch.errors import Conflict, InvalidInput, NotFound
-from petsearch.model import ImageMetadata, ImageRecord, JsonDict, ModelInfo
-from petsearch.photo_metadata import PhotoMetadata, checked_metadata
+from petsearch.domain import ImageMetadata, ImageRecord, JsonDict, ModelInfo
+from petsearch.domain.errors import Conflict, InvalidInput, NotFound
+from petsearch.domain.metadata import PhotoMetadata, checked_metadata
 from petsearch.ports import Index
 from petsearch.settling import completed
 

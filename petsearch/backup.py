@@ -13,7 +13,6 @@ from datetime import datetime
 from itertools import chain, count, islice
 
 import petsearch
-from petsearch import object_keys
 from petsearch.backup_format import (
     FORMAT,
     LEDGER,
@@ -31,9 +30,9 @@ from petsearch.backup_format import (
     points_name,
     write_manifest,
 )
-from petsearch.errors import Conflict, NotFound
+from petsearch.domain import Filters, Point, object_keys
+from petsearch.domain.errors import Conflict, NotFound
 from petsearch.hashed_stream import HashedStream, blocks_of
-from petsearch.model import Filters, Point
 from petsearch.ports import Index, LedgerCopy, ObjectStore, Snapshots, StoredObject
 
 _BATCH = 500

@@ -18,9 +18,9 @@ from typing import BinaryIO, Literal
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-from petsearch.errors import ConfigurationError, InvalidInput, NotFound
+from petsearch.domain import ImageRecord, Point
+from petsearch.domain.errors import ConfigurationError, InvalidInput, NotFound
 from petsearch.hashed_stream import HashedStream, blocks_of
-from petsearch.model import ImageRecord, Point
 from petsearch.ports import ObjectStore
 
 FORMAT = 1

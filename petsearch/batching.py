@@ -15,7 +15,8 @@ from typing import Any, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from petsearch.errors import (
+from petsearch.domain import Embeddings, Priority
+from petsearch.domain.errors import (
     Conflict,
     DeviceLost,
     DeviceMemoryFull,
@@ -23,7 +24,6 @@ from petsearch.errors import (
     TooLarge,
     Unavailable,
 )
-from petsearch.model import Embeddings, Priority
 from petsearch.observability import get_logger
 
 log = get_logger(__name__)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from petsearch.batching import Batcher, BatchingOptions, BatchObserver
-from petsearch.errors import Conflict, InvalidInput
-from petsearch.model import Embeddings, ModelInfo, ModelUsage, Pixels, Priority
+from petsearch.domain import Embeddings, ModelInfo, ModelUsage, Pixels, Priority
+from petsearch.domain.errors import Conflict, InvalidInput
 from petsearch.observability import get_logger
 from petsearch.ports import ClipModel
 

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 import celery
 import redis
 
-from petsearch import object_keys
 from petsearch.adapters.celery_queue import CeleryQueue, make_celery
 from petsearch.adapters.impatient_redis import impatient
 from petsearch.adapters.redis_copy import RedisCopy
@@ -26,10 +25,11 @@ from petsearch.copying import Copier, PointMaker
 from petsearch.dependency_gate import DependencyGate
 from petsearch.discarding import Discarder
 from petsearch.dispatching import Dispatcher, DispatchOptions
+from petsearch.domain import object_keys
+from petsearch.domain.errors import PetsearchError
 from petsearch.duplicates import Duplicates
 from petsearch.embedding_cache import CachingEmbedder
 from petsearch.enumeration import Enumerator
-from petsearch.errors import PetsearchError
 from petsearch.images import ImageLimits
 from petsearch.ingest import IngestOptions, Ingestor
 from petsearch.ingest_stages import IngestObserver, NobodyWatches

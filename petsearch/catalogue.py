@@ -4,8 +4,14 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from petsearch.errors import ConfigurationError, Conflict, InvalidInput, NotFound, Unavailable
-from petsearch.model import ModelInfo
+from petsearch.domain import ModelInfo
+from petsearch.domain.errors import (
+    ConfigurationError,
+    Conflict,
+    InvalidInput,
+    NotFound,
+    Unavailable,
+)
 from petsearch.ports import Embedder, Index
 
 _COLLECTION_PREFIX = "pets-"

@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 
 from pydantic import TypeAdapter
 
-from petsearch import object_keys
 from petsearch.catalogue import Target
-from petsearch.errors import NotFound
-from petsearch.model import Item, ItemRef, Job, Outcome
+from petsearch.domain import Item, ItemRef, Job, Outcome, object_keys
+from petsearch.domain.errors import NotFound
 from petsearch.ports import ObjectStore
 
 _OUTCOMES = TypeAdapter(tuple[Outcome, ...])

@@ -14,10 +14,10 @@ from time import monotonic
 
 from petsearch.dependency_gate import DependencyGate
 from petsearch.dispatching import Dispatcher
-from petsearch.errors import Conflict, NotFound, PetsearchError, Unavailable
+from petsearch.domain import ItemStatus, Job, JobKind
+from petsearch.domain.errors import Conflict, NotFound, PetsearchError, Unavailable
 from petsearch.ingest import Ingestor
 from petsearch.leases import Lease, LeaseKeeper
-from petsearch.model import ItemStatus, Job, JobKind
 from petsearch.observability import get_logger
 from petsearch.ports import Claim, JobLedger
 from petsearch.reindexing import Reindexer

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 
 from pydantic import TypeAdapter
 
-from petsearch import object_keys
-from petsearch.errors import NotFound
-from petsearch.model import Item, Outcome
+from petsearch.domain import Item, Outcome, object_keys
+from petsearch.domain.errors import NotFound
 from petsearch.ports import ObjectStore
 
 _ITEMS = TypeAdapter(tuple[Item, ...])

@@ -22,8 +22,8 @@ from petsearch.cli_output import (
     print_table,
     say,
 )
-from petsearch.errors import PetsearchError
-from petsearch.model import JsonDict
+from petsearch.domain import JsonDict
+from petsearch.domain.errors import PetsearchError
 from petsearch.observability import configure_logging
 from petsearch.process_tuning import tune_process
 from petsearch.settings import Settings

@@ -8,7 +8,7 @@ from petsearch.backup_format import MANIFEST, Manifest
 from petsearch.catalogue import model_id_of
 from petsearch.cli_output import print_json, say
 from petsearch.cli_storage import opened_storage
-from petsearch.errors import ConfigurationError
+from petsearch.domain.errors import ConfigurationError
 from petsearch.opening import open_place
 from petsearch.restoring import Restore
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from petsearch.cli_output import messages, output, print_json, print_table, say
-from petsearch.errors import ConfigurationError, StorageFull
+from petsearch.domain.errors import ConfigurationError, StorageFull
 
 if TYPE_CHECKING:  # it brings torch
     from training.evaluate import EvaluationOptions, Result

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 
 from petsearch.cli_output import messages, output, print_table, say
-from petsearch.errors import ConfigurationError
+from petsearch.domain.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from training.photo_config import PhotoTrainingConfig

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from petsearch.bootstrap import build_services
 from petsearch.catalogue import Target
-from petsearch.errors import Conflict, Unavailable
+from petsearch.domain.errors import Conflict, Unavailable
 from petsearch.settings import Settings
 
 _PAUSE_S = 1.0

@@ -18,7 +18,7 @@ from petsearch.cli_output import (
     say,
 )
 from petsearch.client import Client
-from petsearch.model import JsonDict
+from petsearch.domain import JsonDict
 
 app = typer.Typer(help="List jobs, watch one, change its course.", invoke_without_command=True)
 

@@ -13,10 +13,10 @@ from typing import Annotated
 import typer
 
 from petsearch.cli_output import Json, output, print_json, print_table, say
-from petsearch.errors import ConfigurationError, InvalidInput
+from petsearch.domain import JsonDict
+from petsearch.domain.api_keys import ApiKey, Scope, make_key
+from petsearch.domain.errors import ConfigurationError, InvalidInput
 from petsearch.key_ring import KeyRing
-from petsearch.keys import ApiKey, Scope, make_key
-from petsearch.model import JsonDict
 from petsearch.settings import Settings
 
 app = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)

@@ -17,7 +17,7 @@ from petsearch.cli_output import (
     problems_of,
     say,
 )
-from petsearch.model import JsonDict
+from petsearch.domain import JsonDict
 
 ModelId = Annotated[str, typer.Argument(help="As `petsearch models` lists it.")]
 

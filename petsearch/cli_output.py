@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from petsearch.client import Client
-from petsearch.model import JsonDict
+from petsearch.domain import JsonDict
 
 EXIT_ERROR = 1
 EXIT_PARTLY = 3

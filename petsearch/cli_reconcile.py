@@ -9,8 +9,8 @@ from rich.markup import escape
 
 from petsearch.bootstrap import Storage
 from petsearch.cli_storage import opened_storage
-from petsearch.errors import ConfigurationError
-from petsearch.model import JsonDict
+from petsearch.domain import JsonDict
+from petsearch.domain.errors import ConfigurationError
 from petsearch.opening import image_limits
 from petsearch.reconcile import Damage, Finding, Reconciler, Report
 from petsearch.reingesting import Reingesting

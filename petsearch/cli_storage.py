@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from petsearch.bootstrap import Storage, open_storage
-from petsearch.errors import ConfigurationError
+from petsearch.domain.errors import ConfigurationError
 from petsearch.settings import Settings
 
 

@@ -10,7 +10,8 @@ from typing import Any, Self
 
 import httpx
 
-from petsearch.errors import (
+from petsearch.domain import JsonDict
+from petsearch.domain.errors import (
     Conflict,
     InvalidInput,
     NotFound,
@@ -21,7 +22,6 @@ from petsearch.errors import (
     Unavailable,
 )
 from petsearch.failover import FailoverTransport, split_addresses
-from petsearch.model import JsonDict
 
 _ERROR_OF: Mapping[int, type[PetsearchError]] = {
     400: InvalidInput,

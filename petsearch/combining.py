@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from petsearch.errors import InvalidInput
-from petsearch.model import Embedding
+from petsearch.domain import Embedding
+from petsearch.domain.errors import InvalidInput
 
 _SMALLEST_NORM = 1e-3
 """Of a sum of unit vectors, by the sum of their weights: below it, the direction is rounding."""

@@ -9,9 +9,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from petsearch import object_keys
-from petsearch.errors import NotFound
-from petsearch.model import ImageRecord, ModelInfo, Pixels, Point, Priority
+from petsearch.domain import ImageRecord, ModelInfo, Pixels, Point, Priority, object_keys
+from petsearch.domain.errors import NotFound
 from petsearch.observability import get_logger
 from petsearch.ports import Embedder, Index, ObjectStore
 from petsearch.stored_pixels import StoredPixels

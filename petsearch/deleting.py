@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-from petsearch import object_keys
-from petsearch.model import Filters
+from petsearch.domain import Filters, object_keys
 from petsearch.ports import Index, ObjectStore
 
 

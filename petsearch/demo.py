@@ -7,9 +7,9 @@ from pathlib import Path
 
 from petsearch.bootstrap import Services
 from petsearch.cli_output import connect
-from petsearch.errors import ConfigurationError, PetsearchError
+from petsearch.domain import Filters, sha256_of
+from petsearch.domain.errors import ConfigurationError, PetsearchError
 from petsearch.images import ImageLimits
-from petsearch.model import Filters, sha256_of
 from petsearch.photo_sources import PhotoSource, from_dataset, from_drawings, from_paths
 from petsearch.sample.catalogue import MODEL_DIR
 from petsearch.sources.dataset_rows import DatasetOptions

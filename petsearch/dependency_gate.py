@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from enum import StrEnum
 
-from petsearch.errors import Overloaded, PetsearchError
+from petsearch.domain.errors import Overloaded, PetsearchError
 from petsearch.ingest_stages import IngestObserver
 from petsearch.observability import get_logger
 

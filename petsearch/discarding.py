@@ -3,7 +3,7 @@
 import threading
 
 from petsearch.dependency_gate import DependencyGate
-from petsearch.errors import Unavailable
+from petsearch.domain.errors import Unavailable
 from petsearch.job_control import JobControl
 from petsearch.ports import TaskQueue
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from petsearch.errors import NotFound
+from petsearch.domain.errors import NotFound
 from petsearch.observability import get_logger
 from petsearch.ports import JobLedger, TaskQueue
 

@@ -6,8 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 
 from petsearch.catalogue import Catalogue
-from petsearch.errors import NotFound
-from petsearch.model import Filters, ImageRecord, hash_bands, hash_distance
+from petsearch.domain import Filters, ImageRecord, hash_bands, hash_distance
+from petsearch.domain.errors import NotFound
 from petsearch.ports import Index
 
 SAME_PHOTO_BITS = 3

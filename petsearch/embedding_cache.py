@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from petsearch.errors import Unavailable
-from petsearch.model import Embedding, Embeddings, ModelInfo, Pixels, Priority
+from petsearch.domain import Embedding, Embeddings, ModelInfo, Pixels, Priority
+from petsearch.domain.errors import Unavailable
 from petsearch.observability import get_logger
 from petsearch.ports import Embedder
 

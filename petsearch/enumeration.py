@@ -11,12 +11,12 @@ from datetime import datetime
 from functools import partial
 from time import monotonic
 
-from petsearch import chunks, object_keys
+from petsearch import chunks
 from petsearch.dependency_gate import DependencyGate
 from petsearch.dispatching import Dispatcher
-from petsearch.errors import ConfigurationError, InvalidInput, NotFound, Unavailable
+from petsearch.domain import Item, object_keys, sha256_of
+from petsearch.domain.errors import ConfigurationError, InvalidInput, NotFound, Unavailable
 from petsearch.leases import Lease, LeaseKeeper
-from petsearch.model import Item, sha256_of
 from petsearch.observability import get_logger
 from petsearch.ports import Enumeration, JobLedger, ObjectStore
 from petsearch.sources.source import Source, SourceItem

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from petsearch.errors import ConfigurationError
+from petsearch.domain.errors import ConfigurationError
 
 _SHUNNED_S = 5.0
 """For so long an address that did not answer is asked only after the others."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from petsearch.model import Embedding, Filters, ModelInfo
+from petsearch.domain import Embedding, Filters, ModelInfo
 from petsearch.ports import Index
 
 NEIGHBOURS = 10

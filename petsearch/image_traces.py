@@ -9,9 +9,8 @@ from itertools import groupby
 from operator import itemgetter
 from uuid import UUID
 
-from petsearch import object_keys
-from petsearch.errors import NotFound
-from petsearch.model import ImageRecord
+from petsearch.domain import ImageRecord, object_keys
+from petsearch.domain.errors import NotFound
 from petsearch.observability import get_logger
 from petsearch.ports import Index, ObjectStore, StoredObject
 

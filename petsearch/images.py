@@ -15,7 +15,7 @@ import pillow_heif
 from PIL import Image
 
 from petsearch.decode_memory import Budget, bytes_to_decode, shrink_factor, smallest_size
-from petsearch.errors import NotAnImage, TooLarge
+from petsearch.domain.errors import NotAnImage, TooLarge
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "HEIF", "BMP", "TIFF")
 DISPLAY_SIDE = 1600

@@ -16,10 +16,7 @@ import numpy as np
 from petsearch import chunks
 from petsearch.catalogue import Catalogue
 from petsearch.chunk_run import ChunkRun, delete_progress, read_progress, write_progress
-from petsearch.errors import NotFound, Overloaded, PetsearchError, StorageFull, Unavailable
-from petsearch.images import ImageLimits
-from petsearch.ingest_stages import IngestObserver, NobodyWatches, Stage, timed
-from petsearch.model import (
+from petsearch.domain import (
     ImageRecord,
     Item,
     ItemStatus,
@@ -30,6 +27,9 @@ from petsearch.model import (
     Priority,
     image_id_of,
 )
+from petsearch.domain.errors import NotFound, Overloaded, PetsearchError, StorageFull, Unavailable
+from petsearch.images import ImageLimits
+from petsearch.ingest_stages import IngestObserver, NobodyWatches, Stage, timed
 from petsearch.observability import get_logger
 from petsearch.outcomes import failed, outcome_of, quarantined
 from petsearch.perceptual_hash import hashes_of

@@ -6,7 +6,7 @@ from enum import StrEnum
 from time import perf_counter
 from typing import Protocol
 
-from petsearch.model import ItemStatus
+from petsearch.domain import ItemStatus
 
 
 class Stage(StrEnum):

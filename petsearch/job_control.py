@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from petsearch import chunks, object_keys
+from petsearch import chunks
 from petsearch.dispatching import Dispatcher
-from petsearch.errors import Conflict, NotFound
+from petsearch.domain import Item, ItemStatus, Job, object_keys
+from petsearch.domain.errors import Conflict, NotFound
 from petsearch.jobs import Jobs
-from petsearch.model import Item, ItemStatus, Job
 from petsearch.ports import JobLedger, ObjectStore, TaskQueue
 
 _RETRY_ITEMS = 64

@@ -6,11 +6,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import BinaryIO, Literal
 
-from petsearch import chunks, object_keys
+from petsearch import chunks
 from petsearch.catalogue import Catalogue
 from petsearch.dispatching import Dispatcher
-from petsearch.errors import Conflict, InvalidInput, PetsearchError
-from petsearch.model import (
+from petsearch.domain import (
     ImageMetadata,
     Item,
     ItemStatus,
@@ -20,9 +19,11 @@ from petsearch.model import (
     Outcome,
     QueueName,
     image_id_of,
+    object_keys,
     sha256_of,
 )
-from petsearch.photo_metadata import safe_filename
+from petsearch.domain.errors import Conflict, InvalidInput, PetsearchError
+from petsearch.domain.metadata import safe_filename
 from petsearch.ports import ChunkSlot, Index, JobLedger, ObjectStore
 from petsearch.sources.spec import SourceContext, SourceSpec, describe, open_source, parse_spec
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from petsearch.errors import Unavailable
-from petsearch.keys import ApiKey, Scope, hash_secret, is_secret_of, split_key
+from petsearch.domain.api_keys import ApiKey, Scope, hash_secret, is_secret_of, split_key
+from petsearch.domain.errors import Unavailable
 from petsearch.observability import get_logger
 from petsearch.ports import KeyStore
 

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from petsearch.errors import PetsearchError
+from petsearch.domain.errors import PetsearchError
 from petsearch.observability import get_logger
 
 log = get_logger(__name__)

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from petsearch.errors import ConfigurationError
-from petsearch.model import ModelInfo
+from petsearch.domain import ModelInfo
+from petsearch.domain.errors import ConfigurationError
 
 _CARD = """# {model_id}
 

@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 
 from petsearch.catalogue import Catalogue, collection_of, model_id_of
 from petsearch.dispatching import Dispatcher
-from petsearch.errors import Conflict, NotFound
+from petsearch.domain import Filters, Job, JobKind, NewJob
+from petsearch.domain.errors import Conflict, NotFound
 from petsearch.gate import BREEDS, Check, check_breeds, check_counts, check_measured, check_recall
-from petsearch.model import Filters, Job, JobKind, NewJob
 from petsearch.observability import get_logger
 from petsearch.ports import Embedder, Index, JobLedger, WriteSetStore
 from petsearch.registry import METRICS, Registry

@@ -14,7 +14,7 @@ from petsearch.backup_format import Place
 from petsearch.batching import BatchingOptions, BatchObserver
 from petsearch.batching_embedder import BatchingEmbedder
 from petsearch.catalogue import model_id_of
-from petsearch.errors import ConfigurationError, NotFound
+from petsearch.domain.errors import ConfigurationError, NotFound
 from petsearch.images import ImageLimits
 from petsearch.observability import get_logger
 from petsearch.ports import ClipModel, Embedder, Index, ObjectStore, Snapshots

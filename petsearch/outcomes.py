@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
+from petsearch.domain import Item, ItemStatus, Outcome, image_id_of
 from petsearch.ingest_stages import Stage
-from petsearch.model import Item, ItemStatus, Outcome, image_id_of
 from petsearch.observability import get_logger
 
 log = get_logger(__name__)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from petsearch.client import Photo
-from petsearch.errors import ConfigurationError, NotFound, Unavailable
+from petsearch.domain.errors import ConfigurationError, NotFound, Unavailable
 from petsearch.sample.catalogue import DEMO_SEED, catalogue
 from petsearch.sources.dataset_rows import DatasetOptions, DatasetRow, open_rows
 from petsearch.sources.names import PHOTO_SUFFIXES

@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from tempfile import TemporaryFile
 from typing import BinaryIO, cast
 
-from petsearch import images, object_keys
+from petsearch import images
 from petsearch.catalogue import Target
 from petsearch.decode_memory import Budget
-from petsearch.errors import InvalidInput, NotFound, Unavailable
+from petsearch.domain import Item, ItemStatus, Outcome, Pixels, image_id_of, object_keys, sha256_of
+from petsearch.domain.errors import InvalidInput, NotFound, Unavailable
 from petsearch.images import Encoded, ImageLimits
 from petsearch.ingest_stages import IngestObserver, Stage, timed
-from petsearch.model import Item, ItemStatus, Outcome, Pixels, image_id_of, sha256_of
 from petsearch.observability import get_logger
 from petsearch.outcomes import failed, outcome_of
 from petsearch.perceptual_hash import grey_pixels

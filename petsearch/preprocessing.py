@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
-from petsearch.model import Interpolation, Pixels, PixelSpec
+from petsearch.domain import Interpolation, Pixels, PixelSpec
 
 _MAX_ASPECT = 16
 _RESAMPLING = {

@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import BaseModel, ValidationError
 
 from petsearch.adapters.model_sources import resolve_model
-from petsearch.errors import ConfigurationError
+from petsearch.domain.errors import ConfigurationError
 from petsearch.model_cards import write_card
 from petsearch.opening import open_store
 from petsearch.ports import ClipModel

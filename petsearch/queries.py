@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from petsearch.model import Filters, sha256_of
+from petsearch.domain import Filters, sha256_of
 
 PromptMode = Literal["auto", "raw"]
 """`auto` puts a text into the model's templates, `raw` takes it as it is."""

@@ -7,8 +7,8 @@ from petsearch import images, preprocessing
 from petsearch.catalogue import Target
 from petsearch.combining import WeightedEmbedding, combine
 from petsearch.decode_memory import Budget
+from petsearch.domain import Embedding
 from petsearch.images import ImageLimits
-from petsearch.model import Embedding
 from petsearch.ports import Embedder, Index
 from petsearch.queries import ImagePart, PhotoPart, PromptMode, Query, QueryPart, TextPart, Weighted
 from petsearch.zero_shot import embed_prompted

@@ -10,8 +10,8 @@ import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from petsearch.errors import Conflict, InvalidInput
-from petsearch.model import Hit
+from petsearch.domain import Hit
+from petsearch.domain.errors import Conflict, InvalidInput
 
 MAX_DEPTH = 1000
 """Results of one walk. Whoever wants more wants filters, or the list."""

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from petsearch import images, object_keys
+from petsearch import images
 from petsearch.deleting import delete_images
-from petsearch.errors import Conflict, InvalidInput, NotFound
+from petsearch.domain import object_keys
+from petsearch.domain.errors import Conflict, InvalidInput, NotFound
 from petsearch.image_traces import WHOLE, Traces, look, walk
 from petsearch.images import ImageLimits
 from petsearch.observability import get_logger

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from petsearch import object_keys
-from petsearch.errors import ConfigurationError, InvalidInput, NotFound
+from petsearch.domain import object_keys
+from petsearch.domain.errors import ConfigurationError, InvalidInput, NotFound
 from petsearch.observability import get_logger
 from petsearch.ports import ObjectStore
 

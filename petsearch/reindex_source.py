@@ -10,8 +10,8 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from petsearch.errors import Unavailable
-from petsearch.model import Filters, ImageMetadata
+from petsearch.domain import Filters, ImageMetadata
+from petsearch.domain.errors import Unavailable
 from petsearch.ports import Index
 from petsearch.sources.source import Source, SourceItem
 from petsearch.write_set import WriteSet

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 
-from petsearch import chunks, object_keys
+from petsearch import chunks
 from petsearch.catalogue import Catalogue, model_id_of
 from petsearch.copying import Copied, Copier, carry, exists
-from petsearch.errors import Conflict
+from petsearch.domain import Item, ItemStatus, Job, ModelInfo, Outcome, object_keys
+from petsearch.domain.errors import Conflict
 from petsearch.ingest_stages import Stage
-from petsearch.model import Item, ItemStatus, Job, ModelInfo, Outcome
 from petsearch.observability import get_logger
 from petsearch.ports import Index, JobLedger, ObjectStore
 from petsearch.reindex_source import COPY, Range, read_reindex_spec

@@ -5,10 +5,10 @@ import uuid
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from petsearch import chunks, object_keys
+from petsearch import chunks
 from petsearch.dispatching import Dispatcher
-from petsearch.errors import NotFound
-from petsearch.model import ImageMetadata, Item, NewJob, image_id_of
+from petsearch.domain import ImageMetadata, Item, NewJob, image_id_of, object_keys
+from petsearch.domain.errors import NotFound
 from petsearch.ports import JobLedger, ObjectStore
 
 _SOURCE = "reconcile"

@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import islice
 
-from petsearch import object_keys
 from petsearch.backup import Kept
 from petsearch.backup_format import (
     LEDGER,
@@ -24,8 +23,8 @@ from petsearch.backup_format import (
     point_from_line,
     read_manifest,
 )
-from petsearch.errors import ConfigurationError, Conflict, NotFound, Unavailable
-from petsearch.model import Filters
+from petsearch.domain import Filters, object_keys
+from petsearch.domain.errors import ConfigurationError, Conflict, NotFound, Unavailable
 from petsearch.ports import Index
 
 _BATCH = 256

@@ -5,9 +5,7 @@ from typing import Literal
 
 from petsearch import ranked_pages
 from petsearch.catalogue import Catalogue, Target
-from petsearch.errors import Conflict, InvalidInput, NotFound, TooLarge, unknown_choice
-from petsearch.images import ImageLimits
-from petsearch.model import (
+from petsearch.domain import (
     Filters,
     Hit,
     ImageRecord,
@@ -15,6 +13,8 @@ from petsearch.model import (
     SortBy,
     normalise_name,
 )
+from petsearch.domain.errors import Conflict, InvalidInput, NotFound, TooLarge, unknown_choice
+from petsearch.images import ImageLimits
 from petsearch.ports import Embedder, Index
 from petsearch.queries import (
     ImagePart,

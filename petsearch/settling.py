@@ -5,8 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from petsearch.chunk_run import ChunkRun
-from petsearch.errors import Conflict
-from petsearch.model import (
+from petsearch.domain import (
     ImageMetadata,
     ImageRecord,
     Item,
@@ -18,10 +17,11 @@ from petsearch.model import (
     image_id_of,
     normalise_name,
 )
+from petsearch.domain.errors import Conflict
+from petsearch.domain.prompts import species_of
 from petsearch.observability import get_logger
 from petsearch.outcomes import outcome_of
 from petsearch.ports import Index, RecordChange
-from petsearch.prompts import species_of
 
 log = get_logger(__name__)
 

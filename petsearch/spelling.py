@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from petsearch import breed_names
-from petsearch.model import Label
+from petsearch.domain import Label
 from petsearch.queries import Query, TextPart, Weighted
 
 

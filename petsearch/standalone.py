@@ -18,7 +18,7 @@ from fastapi import FastAPI
 
 import petsearch
 from petsearch.bootstrap import Services, build_services, open_keys
-from petsearch.errors import ConfigurationError, StorageFull
+from petsearch.domain.errors import ConfigurationError, StorageFull
 from petsearch.observability import get_logger
 from petsearch.process_tuning import MemoryTrimmer, starting
 from petsearch.settings import Settings

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from petsearch import images, object_keys
+from petsearch import images
 from petsearch.decode_memory import Budget
-from petsearch.errors import InvalidInput, NotFound
+from petsearch.domain import Pixels, PixelSpec, object_keys
+from petsearch.domain.errors import InvalidInput, NotFound
 from petsearch.images import ImageLimits
-from petsearch.model import Pixels, PixelSpec
 from petsearch.ports import ObjectStore
 from petsearch.preprocessing import Resize, to_pixels
 from petsearch.process_tuning import yield_to_the_model

@@ -12,8 +12,8 @@ from itertools import islice
 from typing import TypeVar
 
 from petsearch.client import Client, Photo
-from petsearch.errors import Unavailable
-from petsearch.model import JobState, JsonDict, sha256_of
+from petsearch.domain import JobState, JsonDict, sha256_of
+from petsearch.domain.errors import Unavailable
 from petsearch.photo_sources import PhotoSource
 
 BATCH_PHOTOS = 64

@@ -8,8 +8,8 @@ from petsearch.chunk_worker import ChunkWorker
 from petsearch.dependency_gate import DependencyGate
 from petsearch.discarding import Discarder
 from petsearch.dispatching import Dispatcher
+from petsearch.domain.errors import PetsearchError
 from petsearch.enumeration import Enumerator
-from petsearch.errors import PetsearchError
 from petsearch.ingest import Ingestor
 from petsearch.leases import LeaseKeeper
 from petsearch.observability import get_logger

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from petsearch.errors import Conflict, NotFound, Unavailable
+from petsearch.domain.errors import Conflict, NotFound, Unavailable
 from petsearch.observability import get_logger
 from petsearch.ports import WriteSetState, WriteSetStore
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from petsearch.copying import PointMaker, carry
-from petsearch.errors import Conflict, NotFound
-from petsearch.model import Embedding, Filters, Hit, ImageRecord, ModelInfo, Point, SortBy
+from petsearch.domain import Embedding, Filters, Hit, ImageRecord, ModelInfo, Point, SortBy
+from petsearch.domain.errors import Conflict, NotFound
 from petsearch.observability import get_logger
 from petsearch.ports import Index, RecordChange
 from petsearch.write_set import WriteSet

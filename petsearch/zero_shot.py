@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from petsearch.model import Embeddings, ModelInfo, Prediction, Priority
+from petsearch.domain import Embeddings, ModelInfo, Prediction, Priority
+from petsearch.domain.prompts import apply_templates
 from petsearch.ports import Embedder
-from petsearch.prompts import apply_templates
 
 
 def embed_prompted(

@@ -10,7 +10,7 @@ from typing import Self
 
 import httpx
 
-from petsearch.model import JsonDict, image_id_of, sha256_of
+from petsearch.domain import JsonDict, image_id_of, sha256_of
 from petsearch.sample.catalogue import drawing_at
 
 TEXTS = ("grey tabby cat", "dog on grass", "black dog", "white cat")

@@ -10,7 +10,7 @@ from torch import Tensor
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as transforms
 
-from petsearch.model import PixelSpec
+from petsearch.domain import PixelSpec
 from training.photo_config import AugmentationConfig
 
 _ASPECTS = (3 / 4, 4 / 3)

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from petsearch.adapters.model_sources import ModelSource, resolve_model
 from petsearch.adapters.open_clip_model import preprocessing_of
-from petsearch.errors import ConfigurationError
-from petsearch.model import PixelSpec
-from petsearch.prompts import DEFAULT_TEMPLATES
+from petsearch.domain import PixelSpec
+from petsearch.domain.errors import ConfigurationError
+from petsearch.domain.prompts import DEFAULT_TEMPLATES
 
 _CONFIG = "open_clip_config.json"
 

@@ -20,9 +20,16 @@ from numpy.typing import NDArray
 from open_clip.tokenizer import SimpleTokenizer
 
 from petsearch.adapters.open_clip_model import OpenClipModel, load_model
-from petsearch.calibration import Calibration, Logistic, OffTopic, QueryKind, Spread, weights_of
-from petsearch.errors import ConfigurationError, InvalidInput
-from petsearch.model import Embeddings, Label, ModelInfo
+from petsearch.domain import Embeddings, Label, ModelInfo
+from petsearch.domain.calibration import (
+    Calibration,
+    Logistic,
+    OffTopic,
+    QueryKind,
+    Spread,
+    weights_of,
+)
+from petsearch.domain.errors import ConfigurationError, InvalidInput
 from petsearch.observability import configure_logging
 from petsearch.photo_sources import from_dataset
 from petsearch.sources.dataset_rows import DatasetOptions

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from petsearch.adapters.atomic_file import write_atomically
-from petsearch.errors import ConfigurationError, Conflict
+from petsearch.domain.errors import ConfigurationError, Conflict
 
 _FILE = "checkpoint.pt"
 

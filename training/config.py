@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-from petsearch.errors import ConfigurationError
+from petsearch.domain.errors import ConfigurationError
 from training.photo_config import PhotoTrainingConfig, check_photo_config
 
 

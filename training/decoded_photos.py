@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from petsearch.adapters.atomic_file import replacing, translated_disk_errors
-from petsearch.errors import InvalidInput
+from petsearch.domain.errors import InvalidInput
 from training.photos import BrokenPhoto, LabelledPhotos
 
 _PIXELS = "photos.bin"

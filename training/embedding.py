@@ -8,9 +8,9 @@ from functools import partial
 import numpy as np
 
 from petsearch.adapters.open_clip_model import OpenClipModel
-from petsearch.errors import InvalidInput
-from petsearch.model import Embeddings, Pixels, PixelSpec
-from petsearch.prompts import apply_templates
+from petsearch.domain import Embeddings, Pixels, PixelSpec
+from petsearch.domain.errors import InvalidInput
+from petsearch.domain.prompts import apply_templates
 from training.photos import BrokenPhoto, LabelledPhotos
 
 BATCH_SIZE = 32

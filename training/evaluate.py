@@ -10,7 +10,7 @@ from pathlib import Path
 
 from petsearch.adapters.model_sources import resolve_model
 from petsearch.adapters.open_clip_model import OpenClipModel, load_model
-from petsearch.errors import InvalidInput
+from petsearch.domain.errors import InvalidInput
 from training.breed_tables import breed_rows, examples_of, recalls, worst_confusions
 from training.config import read_config
 from training.embedding import embed_photos

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from petsearch.errors import InvalidInput
-from petsearch.model import JsonDict
+from petsearch.domain import JsonDict
+from petsearch.domain.errors import InvalidInput
 from training.figures import Evaluation, Figure
 from training.resampling import Estimate
 

@@ -18,8 +18,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
 from petsearch.adapters.open_clip_model import load_model
-from petsearch.errors import ConfigurationError
-from petsearch.model import Label
+from petsearch.domain import Label
+from petsearch.domain.errors import ConfigurationError
 from petsearch.observability import configure_logging
 from petsearch.sample.captions import LABEL_TEMPLATES, PROMPT_TEMPLATES
 from petsearch.sample.kinds import KINDS

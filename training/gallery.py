@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from petsearch import images, preprocessing
 from petsearch.adapters.open_clip_model import OpenClipModel
 from petsearch.client import Photo
-from petsearch.errors import InvalidInput
+from petsearch.domain import Embeddings, normalise_name
+from petsearch.domain.errors import InvalidInput
 from petsearch.images import ImageLimits
-from petsearch.model import Embeddings, normalise_name
 from petsearch.sample.catalogue import catalogue
 from training.evaluate_drawings import embed_drawings
 

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from petsearch.adapters.open_clip_model import OpenClipModel
-from petsearch.model import Embeddings
-from petsearch.prompts import species_of
+from petsearch.domain import Embeddings
+from petsearch.domain.prompts import species_of
 from training.embedding import EmbeddedPhotos, embed_texts
 from training.figures import Measured, Protocol
 from training.metrics import RetrievalValues, mean_per_class_recall, retrieval_values

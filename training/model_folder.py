@@ -10,7 +10,7 @@ import torch
 from open_clip.model import CLIP
 from safetensors.torch import save_file
 
-from petsearch.model import Label
+from petsearch.domain import Label
 from training.config import ModelConfig
 
 WEIGHTS = "open_clip_model.safetensors"

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from petsearch.errors import ConfigurationError
+from petsearch.domain.errors import ConfigurationError
 
 
 @dataclass(frozen=True)

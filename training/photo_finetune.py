@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from petsearch.errors import ConfigurationError
+from petsearch.domain.errors import ConfigurationError
 from training.drawn_photos import DRAWINGS, drawn_photos
 from training.photo_config import PhotosConfig, PhotoTrainingConfig, check_photo_config
 from training.photo_model_folder import PhotoProvenance, write_photo_model

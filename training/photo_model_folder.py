@@ -8,8 +8,8 @@ from typing import Any
 from safetensors.torch import save
 
 from petsearch.adapters.atomic_file import write_atomically
-from petsearch.model import Label
-from petsearch.prompts import species_of
+from petsearch.domain import Label
+from petsearch.domain.prompts import species_of
 from training.base_model import BaseModel
 from training.model_folder import WEIGHTS
 from training.photo_config import PhotoTrainingConfig

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import torch
 
-from petsearch.model import Pixels
-from petsearch.prompts import species_of
+from petsearch.domain import Pixels
+from petsearch.domain.prompts import species_of
 from training.augmenting import Views
 from training.base_model import BaseModel
 from training.class_texts import ClassTexts, TextEncoder

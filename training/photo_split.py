@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from petsearch.errors import InvalidInput
+from petsearch.domain.errors import InvalidInput
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from petsearch.errors import ConfigurationError
+from petsearch.domain.errors import ConfigurationError
 from training.checkpoints import Checkpoint
 from training.class_texts import ClassTexts, TextEncoder
 from training.losses import background_loss, class_loss, contrastive_loss, ranking_loss

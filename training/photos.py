@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from petsearch import images, preprocessing
-from petsearch.errors import ConfigurationError, InvalidInput, NotAnImage, Unavailable
+from petsearch.domain import Pixels, PixelSpec, normalise_name
+from petsearch.domain.errors import ConfigurationError, InvalidInput, NotAnImage, Unavailable
+from petsearch.domain.prompts import species_of
 from petsearch.images import ImageLimits
-from petsearch.model import Pixels, PixelSpec, normalise_name
-from petsearch.prompts import species_of
 from petsearch.sources.dataset_rows import image_column_of, label_of, load, undecoded
 
 DECODED_SIDE = 640

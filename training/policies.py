@@ -6,7 +6,7 @@ from typing import Any, cast
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from petsearch.errors import ConfigurationError
+from petsearch.domain.errors import ConfigurationError
 from training.photo_config import PolicyConfig
 from training.towers import Stage, run_stages, stages_of
 

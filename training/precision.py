@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from petsearch.errors import ConfigurationError
+from petsearch.domain.errors import ConfigurationError
 
 _DTYPES = {"bf16": torch.bfloat16, "amp": torch.float16}
 

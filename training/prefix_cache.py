@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from petsearch.adapters.atomic_file import translated_disk_errors, write_atomically
-from petsearch.errors import StorageFull
+from petsearch.domain.errors import StorageFull
 
 _FEATURES = "prefix.bin"
 _DONE = "prefix.done"

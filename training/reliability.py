@@ -7,9 +7,9 @@ Curves of calibration are fitted on every second photo of each breed and read on
 import numpy as np
 from numpy.typing import NDArray
 
-from petsearch.calibration import QueryKind
-from petsearch.errors import ConfigurationError
-from petsearch.model import Label
+from petsearch.domain import Label
+from petsearch.domain.calibration import QueryKind
+from petsearch.domain.errors import ConfigurationError
 from training.calibrate import fit, prepare_texts, results_of, shares_of
 from training.calibration_metrics import (
     bins_of_equal_mass,

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from petsearch.errors import InvalidInput
+from petsearch.domain.errors import InvalidInput
 from training.evaluation_files import read_json, table, with_interval
 from training.figures import Evaluation
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from petsearch.adapters.open_clip_model import OpenClipModel
-from petsearch.prompts import DEFAULT_TEMPLATES, apply_templates
+from petsearch.domain.prompts import DEFAULT_TEMPLATES, apply_templates
 from training.embedding import BATCH_SIZE
 from training.figures import Throughput
 from training.photos import LabelledPhotos

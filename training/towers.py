@@ -13,7 +13,7 @@ from timm.models.resnet import ResNet
 from timm.models.vision_transformer import VisionTransformer as TimmVisionTransformer
 from torch import Tensor, nn
 
-from petsearch.errors import ConfigurationError
+from petsearch.domain.errors import ConfigurationError
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from petsearch.model import Pixels
+from petsearch.domain import Pixels
 from training.augmenting import Views
 from training.base_model import BaseModel
 from training.decoded_photos import DecodedPhotos

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from petsearch.errors import StorageFull, Unavailable
+from petsearch.domain.errors import StorageFull, Unavailable
 
 _numbers = itertools.count()
 

@@ -7,8 +7,8 @@ import kombu.exceptions
 from kombu.entity import Queue
 
 from petsearch.adapters import redis_transport
-from petsearch.errors import Unavailable
-from petsearch.model import QueueName
+from petsearch.domain import QueueName
+from petsearch.domain.errors import Unavailable
 
 INGEST_CHUNK = "petsearch.ingest_chunk.v1"
 """Task (job_id, chunk_no): ingest one chunk."""

@@ -6,7 +6,7 @@ import qdrant_edge as edge
 
 from petsearch.adapters.qdrant_conditions import METRES_PER_KM, conditions_of
 from petsearch.adapters.qdrant_payload import LOCATION_FIELD, VERSION_FIELD
-from petsearch.model import Filters, ImageRecord, Near, TimeRange
+from petsearch.domain import Filters, ImageRecord, Near, TimeRange
 
 
 def to_filter(filters: Filters) -> edge.Filter | None:

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from petsearch import object_keys
 from petsearch.adapters.atomic_file import replacing, translated_disk_errors, write_atomically
 from petsearch.adapters.sized_stream import SizedStream
-from petsearch.errors import NotFound, Unavailable
+from petsearch.domain import object_keys
+from petsearch.domain.errors import NotFound, Unavailable
 from petsearch.ports import StoredObject
 
 _BLOCK_BYTES = 1024 * 1024

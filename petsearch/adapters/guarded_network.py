@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 import httpcore
 
 from petsearch.adapters.public_addresses import IpAddress
-from petsearch.errors import InvalidInput, NotFound, Unavailable
+from petsearch.domain.errors import InvalidInput, NotFound, Unavailable
 
 Resolver = Callable[[str, int], Sequence[str]]
 """Host and port to addresses as text; raises `OSError`."""

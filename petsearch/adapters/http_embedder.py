@@ -10,10 +10,7 @@ from dataclasses import dataclass
 import httpx
 import numpy as np
 
-from petsearch.calibration import calibration_from
-from petsearch.errors import Conflict, InvalidInput, Overloaded, TooLarge, Unavailable
-from petsearch.failover import ONLY, FailoverTransport, split_addresses
-from petsearch.model import (
+from petsearch.domain import (
     Embeddings,
     JsonDict,
     Label,
@@ -22,6 +19,9 @@ from petsearch.model import (
     PixelSpec,
     Priority,
 )
+from petsearch.domain.calibration import calibration_from
+from petsearch.domain.errors import Conflict, InvalidInput, Overloaded, TooLarge, Unavailable
+from petsearch.failover import ONLY, FailoverTransport, split_addresses
 
 BINARY = "application/octet-stream"
 # Bounded, because numpy knows no larger sizes and no more than some dozens of them.

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from petsearch.adapters.batch_norm_folding import fold_batch_norms
-from petsearch.model import PixelSpec
+from petsearch.domain import PixelSpec
 from petsearch.observability import get_logger
 
 log = get_logger(__name__)

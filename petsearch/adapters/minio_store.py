@@ -13,9 +13,9 @@ from minio.commonconfig import CopySource
 from minio.datatypes import Object
 from minio.error import MinioException, S3Error
 
-from petsearch import object_keys
 from petsearch.adapters.sized_stream import SizedStream
-from petsearch.errors import ConfigurationError, NotFound, StorageFull, Unavailable
+from petsearch.domain import object_keys
+from petsearch.domain.errors import ConfigurationError, NotFound, StorageFull, Unavailable
 from petsearch.ports import StoredObject
 
 _CONNECT_S = 3.0

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from petsearch.errors import ConfigurationError, unknown_choice
+from petsearch.domain.errors import ConfigurationError, unknown_choice
 from petsearch.model_hub import hub_answers, use_only_the_cache
 from petsearch.sample.catalogue import MODEL_DIR
 

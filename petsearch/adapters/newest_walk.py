@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from petsearch.errors import InvalidInput
-from petsearch.model import Filters, ImageRecord, SortBy, TimeRange
+from petsearch.domain import Filters, ImageRecord, SortBy, TimeRange
+from petsearch.domain.errors import InvalidInput
 
 Latest = Callable[[Filters, int], list[ImageRecord]]
 """At most so many records, the newest first."""

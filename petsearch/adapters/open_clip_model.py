@@ -19,9 +19,7 @@ from petsearch.adapters.inference_tuning import Precision, dtype_of, tune_for_in
 from petsearch.adapters.model_sources import ModelSource, resolve_model
 from petsearch.adapters.open_clip_library import open_clip
 from petsearch.adapters.trimmed_text import encode_trimmed, length_groups, trimmable_text_tower
-from petsearch.calibration import Calibration, read_calibration, weights_of
-from petsearch.errors import ConfigurationError, DeviceLost, DeviceMemoryFull, unknown_choice
-from petsearch.model import (
+from petsearch.domain import (
     Embeddings,
     Label,
     ModelInfo,
@@ -30,9 +28,11 @@ from petsearch.model import (
     PixelSpec,
     normalise_name,
 )
+from petsearch.domain.calibration import Calibration, read_calibration, weights_of
+from petsearch.domain.errors import ConfigurationError, DeviceLost, DeviceMemoryFull, unknown_choice
+from petsearch.domain.prompts import DEFAULT_TEMPLATES, OXFORD_LABELS
 from petsearch.observability import get_logger
 from petsearch.ports import Tokens
-from petsearch.prompts import DEFAULT_TEMPLATES, OXFORD_LABELS
 
 log = get_logger(__name__)
 

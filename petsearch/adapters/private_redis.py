@@ -18,7 +18,7 @@ from pathlib import Path
 
 import redis
 
-from petsearch.errors import ConfigurationError
+from petsearch.domain.errors import ConfigurationError
 from petsearch.observability import get_logger
 
 log = get_logger(__name__)

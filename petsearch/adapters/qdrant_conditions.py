@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from petsearch.adapters.qdrant_payload import attribute_words
-from petsearch.model import Filters, ImageRecord, Near, TimeRange
+from petsearch.domain import Filters, ImageRecord, Near, TimeRange
 from petsearch.ports import RecordChange
 
 METRES_PER_KM = 1000.0

@@ -29,7 +29,8 @@ from petsearch.adapters.qdrant_payload import (
     to_payload,
     version_from,
 )
-from petsearch.errors import (
+from petsearch.domain import Embedding, Filters, Hit, ImageRecord, Point, SortBy
+from petsearch.domain.errors import (
     ConfigurationError,
     Conflict,
     InvalidInput,
@@ -37,7 +38,6 @@ from petsearch.errors import (
     StorageFull,
     Unavailable,
 )
-from petsearch.model import Embedding, Filters, Hit, ImageRecord, Point, SortBy
 from petsearch.ports import RecordChange
 
 _POINTER = "current"

@@ -7,7 +7,7 @@ import grpc
 from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
-from petsearch.errors import InvalidInput, NotFound, PetsearchError, StorageFull, Unavailable
+from petsearch.domain.errors import InvalidInput, NotFound, PetsearchError, StorageFull, Unavailable
 
 
 @contextmanager

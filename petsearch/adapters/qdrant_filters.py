@@ -4,7 +4,7 @@ from qdrant_client import models
 
 from petsearch.adapters.qdrant_conditions import METRES_PER_KM, conditions_of
 from petsearch.adapters.qdrant_payload import LOCATION_FIELD, VERSION_FIELD
-from petsearch.model import Filters, ImageRecord, Near
+from petsearch.domain import Filters, ImageRecord, Near
 
 
 def to_filter(filters: Filters) -> models.Filter | None:

@@ -18,8 +18,8 @@ from petsearch.adapters.qdrant_payload import (
     to_payload,
     version_from,
 )
-from petsearch.errors import Conflict, NotFound
-from petsearch.model import Embedding, Filters, Hit, ImageRecord, Point, SortBy
+from petsearch.domain import Embedding, Filters, Hit, ImageRecord, Point, SortBy
+from petsearch.domain.errors import Conflict, NotFound
 from petsearch.ports import RecordChange
 
 _ALIAS = "pets"

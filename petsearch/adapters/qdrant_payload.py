@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from petsearch.model import (
+from petsearch.domain import (
     ImageMetadata,
     ImageRecord,
     ItemRef,

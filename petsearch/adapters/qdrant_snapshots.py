@@ -6,7 +6,7 @@ from typing import BinaryIO
 
 import httpx
 
-from petsearch.errors import InvalidInput, Unavailable
+from petsearch.domain.errors import InvalidInput, Unavailable
 
 _CONNECT_S = 5.0
 _MAKE_S = 3600.0

@@ -11,8 +11,8 @@ from typing import Any, cast
 import redis
 
 from petsearch.adapters.redis_errors import translated
-from petsearch.errors import InvalidInput
-from petsearch.model import JsonDict
+from petsearch.domain import JsonDict
+from petsearch.domain.errors import InvalidInput
 
 _PREFIX = "petsearch:"
 _JOBS, _KEYS = f"{_PREFIX}jobs", f"{_PREFIX}keys"

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import redis
 
-from petsearch.errors import StorageFull, Unavailable
+from petsearch.domain.errors import StorageFull, Unavailable
 
 
 @contextmanager

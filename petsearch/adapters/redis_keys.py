@@ -7,8 +7,8 @@ from typing import Any, cast
 import redis
 
 from petsearch.adapters.redis_errors import translated
-from petsearch.errors import NotFound
-from petsearch.keys import ApiKey, Scope
+from petsearch.domain.api_keys import ApiKey, Scope
+from petsearch.domain.errors import NotFound
 
 _PREFIX = "petsearch:"
 _KEYS = f"{_PREFIX}keys"

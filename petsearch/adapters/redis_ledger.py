@@ -9,8 +9,8 @@ from typing import Any, cast
 import redis
 
 from petsearch.adapters import ledger_scripts
-from petsearch.errors import Conflict, NotFound, StorageFull, Unavailable
-from petsearch.model import ItemStatus, Job, JobKind, NewJob, OnDuplicate, QueueName
+from petsearch.domain import ItemStatus, Job, JobKind, NewJob, OnDuplicate, QueueName
+from petsearch.domain.errors import Conflict, NotFound, StorageFull, Unavailable
 from petsearch.ports import ChunkSlot, Claim, ClaimedChunk, Enumeration, KeptAnswer, OverdueChunks
 
 _PREFIX = "petsearch:"

@@ -8,7 +8,7 @@ from typing import Any
 
 import redis
 
-from petsearch.errors import Unavailable
+from petsearch.domain.errors import Unavailable
 from petsearch.ports import WriteSetState
 
 _PREFIX = "petsearch:write-set"

@@ -7,7 +7,7 @@ from minio import Minio
 from minio.error import S3Error
 
 from petsearch.adapters.minio_store import make_client, translated_s3_errors
-from petsearch.errors import InvalidInput, NotFound, TooLarge
+from petsearch.domain.errors import InvalidInput, NotFound, TooLarge
 from petsearch.sources.s3_prefix import BucketObject
 
 

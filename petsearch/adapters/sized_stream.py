@@ -2,7 +2,7 @@
 
 from typing import BinaryIO
 
-from petsearch.errors import InvalidInput, Unavailable
+from petsearch.domain.errors import InvalidInput, Unavailable
 
 
 class SizedStream:

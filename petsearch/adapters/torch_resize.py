@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from petsearch.model import Interpolation, Pixels
+from petsearch.domain import Interpolation, Pixels
 from petsearch.observability import get_logger
 from petsearch.preprocessing import Box, Resize, Size, resize_with_pillow
 

@@ -13,7 +13,7 @@ import httpx
 
 from petsearch.adapters.guarded_network import GuardedNetwork, Resolver, remaining, system_resolver
 from petsearch.adapters.public_addresses import IpAddress, is_public
-from petsearch.errors import InvalidInput, NotFound, Overloaded, TooLarge, Unavailable
+from petsearch.domain.errors import InvalidInput, NotFound, Overloaded, TooLarge, Unavailable
 from petsearch.sources.url_list import SCHEME
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from petsearch.keys import ApiKey
+from petsearch.domain.api_keys import ApiKey
 
 
 class KeyStore(Protocol):

@@ -6,7 +6,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from petsearch.model import Embeddings, ModelInfo, ModelUsage, Pixels, Priority
+from petsearch.domain import Embeddings, ModelInfo, ModelUsage, Pixels, Priority
 
 Tokens = NDArray[np.int64]
 """Token ids `(n, context_length)`."""

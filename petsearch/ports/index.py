@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import BinaryIO, Protocol
 
-from petsearch.model import Embedding, Filters, Hit, ImageRecord, Point, SortBy
+from petsearch.domain import Embedding, Filters, Hit, ImageRecord, Point, SortBy
 
 RecordChange = tuple[ImageRecord, ImageRecord]
 """A record as it was read, and as it shall be."""

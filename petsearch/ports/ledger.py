@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from petsearch.model import ItemStatus, Job, JsonDict, NewJob
+from petsearch.domain import ItemStatus, Job, JsonDict, NewJob
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from petsearch.model import QueueName
+from petsearch.domain import QueueName
 
 
 class TaskQueue(Protocol):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
 
-from petsearch.errors import InvalidInput, Unavailable
+from petsearch.domain.errors import InvalidInput, Unavailable
 from petsearch.sources import cursor as cursors
 from petsearch.sources.archive_limits import ArchiveLimits
 from petsearch.sources.source import SourceItem

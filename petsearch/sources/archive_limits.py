@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from petsearch.model import ImageMetadata
+from petsearch.domain import ImageMetadata
 from petsearch.sources import cursor
 from petsearch.sources.source import SourceItem
 

@@ -1,6 +1,6 @@
 """Cursors of sources that are a few numbers: short strings, checked when they come back."""
 
-from petsearch.errors import InvalidInput
+from petsearch.domain.errors import InvalidInput
 
 END = "end"
 """The cursor of a source of which nothing more will be read."""

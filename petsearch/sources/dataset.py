@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from petsearch.errors import InvalidInput
-from petsearch.model import ImageMetadata
-from petsearch.photo_metadata import checked_metadata, safe_filename
+from petsearch.domain import ImageMetadata
+from petsearch.domain.errors import InvalidInput
+from petsearch.domain.metadata import checked_metadata, safe_filename
 from petsearch.sources import cursor as cursors
 from petsearch.sources import import_folders
 from petsearch.sources.dataset_rows import DatasetOptions, DatasetRow, open_rows

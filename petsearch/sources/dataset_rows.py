@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from petsearch.errors import ConfigurationError, InvalidInput, NotFound, Unavailable
+from petsearch.domain.errors import ConfigurationError, InvalidInput, NotFound, Unavailable
 from petsearch.model_hub import hub_answers
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from petsearch.errors import InvalidInput, NotFound, TooLarge, Unavailable
+from petsearch.domain.errors import InvalidInput, NotFound, TooLarge, Unavailable
 
 SCHEME = "file"
 

@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import BinaryIO
 
-from petsearch.errors import InvalidInput, Unavailable, unknown_choice
-from petsearch.model import ImageMetadata
-from petsearch.photo_metadata import checked_metadata, safe_filename
+from petsearch.domain import ImageMetadata
+from petsearch.domain.errors import InvalidInput, Unavailable, unknown_choice
+from petsearch.domain.metadata import checked_metadata, safe_filename
 from petsearch.sources import cursor as cursors
 from petsearch.sources import import_folders, s3_prefix, url_list
 from petsearch.sources.manifest_rows import BadRow, CsvRows, Row, read_jsonl

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from petsearch.errors import InvalidInput
+from petsearch.domain.errors import InvalidInput
 
 _LONGEST_ROW = 64 * 1024
 _DELIMITERS = ",;\t"

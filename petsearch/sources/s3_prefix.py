@@ -4,9 +4,9 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from petsearch.errors import InvalidInput
-from petsearch.model import ImageMetadata
-from petsearch.photo_metadata import safe_filename
+from petsearch.domain import ImageMetadata
+from petsearch.domain.errors import InvalidInput
+from petsearch.domain.metadata import safe_filename
 from petsearch.sources.names import NameKind, kind_of
 from petsearch.sources.source import SourceItem
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from petsearch.model import ImageMetadata
+from petsearch.domain import ImageMetadata
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ from pydantic import (
     model_validator,
 )
 
-from petsearch import object_keys
-from petsearch.errors import InvalidInput
-from petsearch.photo_metadata import NO_CONTROLS
+from petsearch.domain import object_keys
+from petsearch.domain.errors import InvalidInput
+from petsearch.domain.metadata import NO_CONTROLS
 from petsearch.ports import ObjectStore
 from petsearch.sources import import_folders, s3_prefix, url_list
 from petsearch.sources.archive import ArchiveSource

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from urllib.parse import unquote, urlsplit
 
-from petsearch.model import ImageMetadata
-from petsearch.photo_metadata import safe_filename
+from petsearch.domain import ImageMetadata
+from petsearch.domain.metadata import safe_filename
 from petsearch.sources import cursor as cursors
 from petsearch.sources.source import SourceItem
 

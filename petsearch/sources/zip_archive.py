@@ -5,9 +5,9 @@ import zlib
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from petsearch.errors import InvalidInput
-from petsearch.model import ImageMetadata
-from petsearch.photo_metadata import safe_filename
+from petsearch.domain import ImageMetadata
+from petsearch.domain.errors import InvalidInput
+from petsearch.domain.metadata import safe_filename
 from petsearch.sources import cursor
 from petsearch.sources.archive_limits import SUSPICIOUS, ArchiveLimits, rest_refused
 from petsearch.sources.names import NameKind, kind_of

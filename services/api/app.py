@@ -8,7 +8,7 @@ from fastapi.middleware.cors import CORSMiddleware
 
 import petsearch
 from petsearch.bootstrap import Services
-from petsearch.model import JsonDict
+from petsearch.domain import JsonDict
 from services.api.authorisation import AccessTable, Authorisation
 from services.api.callers import Callers, KeyPolicy
 from services.api.metrics import ApiMetrics, Measure

@@ -18,8 +18,8 @@ from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as Connection
 
-from petsearch.errors import PetsearchError
-from petsearch.keys import Scope
+from petsearch.domain.api_keys import Scope
+from petsearch.domain.errors import PetsearchError
 from petsearch.observability import bind
 from services.api.callers import Caller, Callers
 from services.api.rate_limits import RateLimits, Verdict

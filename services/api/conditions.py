@@ -4,7 +4,7 @@ import hashlib
 
 from pydantic import BaseModel
 
-from petsearch.errors import Outdated
+from petsearch.domain.errors import Outdated
 
 
 def etag_of(body: BaseModel) -> str:

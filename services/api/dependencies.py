@@ -11,8 +11,8 @@ from fastapi import Depends, Header, Query, Request
 from pydantic import AfterValidator, StringConstraints
 
 from petsearch.bootstrap import Services
-from petsearch.errors import NotFound
-from petsearch.photo_metadata import whole_characters
+from petsearch.domain.errors import NotFound
+from petsearch.domain.metadata import whole_characters
 from petsearch.queries import GroupBy, SearchOptions
 from services.api.callers import Caller
 from services.api.filter_parameters import FiltersDep

@@ -7,9 +7,9 @@ from fastapi import Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from starlette.datastructures import QueryParams
 
-from petsearch.errors import InvalidInput
-from petsearch.model import Filters, Near, TimeRange
-from petsearch.photo_metadata import AttributeName, Moment, Number, ShortText
+from petsearch.domain import Filters, Near, TimeRange
+from petsearch.domain.errors import InvalidInput
+from petsearch.domain.metadata import AttributeName, Moment, Number, ShortText
 
 MOST_VALUES = 20
 _LISTS = frozenset({"tag", "attr"})

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from fastapi import UploadFile
 
-from petsearch.errors import Conflict, InvalidInput
+from petsearch.domain.errors import Conflict, InvalidInput
 from petsearch.ports import JobLedger
 from services.api.schemas_jobs import JobBody
 

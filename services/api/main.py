@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from fastapi import FastAPI
 
 from petsearch.bootstrap import build_services, open_keys
-from petsearch.errors import ConfigurationError
+from petsearch.domain.errors import ConfigurationError
 from petsearch.observability import configure_logging
 from petsearch.process_tuning import starting
 from petsearch.settings import Settings

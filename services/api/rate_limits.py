@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from starlette.concurrency import run_in_threadpool
 
-from petsearch.errors import Unavailable
+from petsearch.domain.errors import Unavailable
 from petsearch.observability import get_logger
 from petsearch.ports import Allowance, RateLimiter
 from services.api.callers import Caller

@@ -6,7 +6,7 @@ from concurrent.futures import Future, wait
 
 from petsearch.bootstrap import Services
 from petsearch.catalogue import model_id_of
-from petsearch.errors import PetsearchError
+from petsearch.domain.errors import PetsearchError
 from petsearch.observability import get_logger
 
 log = get_logger(__name__)

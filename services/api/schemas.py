@@ -5,9 +5,9 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
-from petsearch.errors import InvalidInput
-from petsearch.model import ImageRecord
-from petsearch.photo_metadata import LocationBody, PhotoMetadata
+from petsearch.domain import ImageRecord
+from petsearch.domain.errors import InvalidInput
+from petsearch.domain.metadata import LocationBody, PhotoMetadata
 
 _METADATA = TypeAdapter(list[PhotoMetadata])
 _ONE_METADATA = TypeAdapter(PhotoMetadata)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from petsearch.photo_metadata import AttributeName, FileName, LocationBody, Moment, ShortText
+from petsearch.domain.metadata import AttributeName, FileName, LocationBody, Moment, ShortText
 
 
 class ImagePatch(BaseModel):

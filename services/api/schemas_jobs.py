@@ -6,8 +6,8 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from petsearch.model import ItemStatus, Job, JobKind, JobState, OnDuplicate, Outcome
-from petsearch.photo_metadata import Count, PhotoMetadata, ShortText
+from petsearch.domain import ItemStatus, Job, JobKind, JobState, OnDuplicate, Outcome
+from petsearch.domain.metadata import Count, PhotoMetadata, ShortText
 from petsearch.sources.spec import SourceSpec
 
 _MOST_ITEMS = 1_000_000_000

@@ -5,7 +5,7 @@ from typing import Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr
 
-from petsearch.keys import MAX_NAME, ApiKey, NewKey, Scope
+from petsearch.domain.api_keys import MAX_NAME, ApiKey, NewKey, Scope
 
 
 class KeyRequest(BaseModel):

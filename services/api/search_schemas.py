@@ -6,9 +6,9 @@ from uuid import UUID
 from fastapi import Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from petsearch.errors import InvalidInput
-from petsearch.model import Hit, SearchResult
-from petsearch.photo_metadata import Count, Number
+from petsearch.domain import Hit, SearchResult
+from petsearch.domain.errors import InvalidInput
+from petsearch.domain.metadata import Count, Number
 from petsearch.queries import (
     NEGATIVE_WEIGHT,
     GroupBy,

@@ -5,8 +5,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from petsearch import images, preprocessing
 from petsearch.decode_memory import Budget
+from petsearch.domain import Pixels, PixelSpec
 from petsearch.images import ImageLimits
-from petsearch.model import Pixels, PixelSpec
 from petsearch.preprocessing import Resize
 from petsearch.process_tuning import yield_to_the_model
 

@@ -11,8 +11,8 @@ from fastapi import APIRouter, Depends, File, Header, Request, Response, UploadF
 from starlette.concurrency import run_in_threadpool
 
 from petsearch.adapters.http_embedder import BINARY, shape_from_header, shape_to_header
-from petsearch.errors import ConfigurationError, Conflict, InvalidInput
-from petsearch.model import Embeddings, ModelInfo, Pixels, Priority
+from petsearch.domain import Embeddings, ModelInfo, Pixels, Priority
+from petsearch.domain.errors import ConfigurationError, Conflict, InvalidInput
 from services.embedder.decoding import Decoder
 from services.embedder.parts import Parts
 from services.embedder.schemas import (

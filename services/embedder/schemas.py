@@ -5,8 +5,8 @@ from typing import Self
 
 from pydantic import BaseModel, Field
 
-from petsearch.calibration import Calibration
-from petsearch.model import ModelInfo
+from petsearch.domain import ModelInfo
+from petsearch.domain.calibration import Calibration
 
 
 class TextsToEmbed(BaseModel):
@@ -67,7 +67,7 @@ class PixelSpecBody(BaseModel):
 
 
 class ModelBody(BaseModel):
-    """Every field of `petsearch.model.ModelInfo`."""
+    """Every field of `petsearch.domain.ModelInfo`."""
 
     model_id: str
     spec: str

@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
 
-from petsearch.model import Embeddings
+from petsearch.domain import Embeddings
 
 
 class ClientLeft(Exception):  # an event, not a fault

@@ -6,7 +6,7 @@ from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from petsearch.errors import Overloaded, PetsearchError, TooLarge
+from petsearch.domain.errors import Overloaded, PetsearchError, TooLarge
 from services.http.problems import problem_of
 
 _RETRY_AFTER_S = 1.0

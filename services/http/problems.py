@@ -9,7 +9,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from petsearch.errors import (
+from petsearch.domain import JsonDict
+from petsearch.domain.errors import (
     ConfigurationError,
     Conflict,
     InvalidInput,
@@ -22,7 +23,6 @@ from petsearch.errors import (
     TooLarge,
     Unavailable,
 )
-from petsearch.model import JsonDict
 
 STATUS_OF: Mapping[type[PetsearchError], HTTPStatus] = {
     InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn, TypeVar
 
-from petsearch.errors import Unavailable
+from petsearch.domain.errors import Unavailable
 from petsearch.observability import get_logger
 
 log = get_logger(__name__)

@@ -6,9 +6,9 @@ from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from petsearch.errors import PetsearchError
+from petsearch.domain import ItemStatus, QueueName
+from petsearch.domain.errors import PetsearchError
 from petsearch.ingest_stages import Stage
-from petsearch.model import ItemStatus, QueueName
 from petsearch.observability import get_logger
 from petsearch.ports import TaskQueue
 from services.http.metrics import ServedMetrics

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from petsearch.model import (
+from petsearch.domain import (
     Embedding,
     ImageMetadata,
     ImageRecord,

@@ -9,8 +9,8 @@ import pytest
 from petsearch.adapters import http_embedder
 from petsearch.batching import BatchingOptions
 from petsearch.batching_embedder import BatchingEmbedder
-from petsearch.errors import Conflict, InvalidInput, Overloaded, TooLarge, Unavailable
-from petsearch.model import Priority
+from petsearch.domain import Priority
+from petsearch.domain.errors import Conflict, InvalidInput, Overloaded, TooLarge, Unavailable
 from petsearch.ports import Embedder
 from tests.contract.tiny_clip import DIM, TinyClip, pixels
 from tests.embedder_server import served

@@ -24,8 +24,8 @@ from petsearch.adapters.qdrant_edge_index import QdrantEdgeIndex
 from petsearch.adapters.qdrant_errors import translated
 from petsearch.adapters.qdrant_index import QdrantIndex
 from petsearch.amending import save_amended
-from petsearch.errors import Conflict, InvalidInput, NotFound, Unavailable
-from petsearch.model import Filters, ImageRecord, ItemRef, Near, Point, TimeRange
+from petsearch.domain import Filters, ImageRecord, ItemRef, Near, Point, TimeRange
+from petsearch.domain.errors import Conflict, InvalidInput, NotFound, Unavailable
 from petsearch.ports import Index
 from tests.contract.real_servers import where_set
 from tests.contract.records import DIM, embedding, point, record

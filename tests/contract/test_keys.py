@@ -14,9 +14,9 @@ import redis
 from petsearch.adapters.impatient_redis import impatient
 from petsearch.adapters.redis_keys import RedisKeys
 from petsearch.adapters.redis_limits import RedisLimiter
-from petsearch.errors import NotFound, Unavailable
+from petsearch.domain.api_keys import Scope, make_key
+from petsearch.domain.errors import NotFound, Unavailable
 from petsearch.key_ring import KeyRing
-from petsearch.keys import Scope, make_key
 from petsearch.ports import KeyStore, RateLimiter
 from tests.contract.real_servers import where_set
 

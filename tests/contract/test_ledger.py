@@ -11,8 +11,8 @@ import pytest
 import redis
 
 from petsearch.adapters.redis_ledger import RedisLedger
-from petsearch.errors import Conflict, NotFound, Unavailable
-from petsearch.model import ItemStatus, JobState, NewJob
+from petsearch.domain import ItemStatus, JobState, NewJob
+from petsearch.domain.errors import Conflict, NotFound, Unavailable
 from petsearch.ports import ChunkSlot, Claim, ClaimedChunk, Enumeration, JobLedger, KeptAnswer
 from tests.contract.real_servers import where_set
 

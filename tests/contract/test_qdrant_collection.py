@@ -11,7 +11,7 @@ from qdrant_client import QdrantClient
 
 from petsearch.adapters.qdrant_collection import CollectionOptions
 from petsearch.adapters.qdrant_index import QdrantIndex
-from petsearch.model import Filters
+from petsearch.domain import Filters
 from tests.contract.records import embedding, point, record
 
 PETS = "pets-model-0"

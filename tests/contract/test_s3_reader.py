@@ -12,7 +12,7 @@ from minio import Minio
 
 from petsearch.adapters import minio_store, s3_reader
 from petsearch.adapters.s3_reader import S3Reader
-from petsearch.errors import InvalidInput, NotFound, TooLarge, Unavailable
+from petsearch.domain.errors import InvalidInput, NotFound, TooLarge, Unavailable
 from petsearch.sources.archive import ArchiveSource
 from petsearch.sources.object_file import open_object
 from petsearch.sources.s3_prefix import AllowedBuckets, S3Fetcher, S3PrefixSource

@@ -11,7 +11,7 @@ import pytest
 
 from petsearch.adapters import minio_store
 from petsearch.adapters.filesystem_store import FilesystemStore
-from petsearch.errors import ConfigurationError, InvalidInput, NotFound, Unavailable
+from petsearch.domain.errors import ConfigurationError, InvalidInput, NotFound, Unavailable
 from petsearch.ports import ObjectStore
 from tests.contract.real_servers import where_set
 

@@ -6,7 +6,7 @@ import pytest
 import redis
 
 from petsearch.adapters.redis_write_set import RedisWriteSet
-from petsearch.errors import Conflict, NotFound, Unavailable
+from petsearch.domain.errors import Conflict, NotFound, Unavailable
 from petsearch.ports import WriteSetState
 from petsearch.write_set import WriteSet
 from tests.services.ingest_house import in_thread, wait_until

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from petsearch.errors import DeviceMemoryFull
-from petsearch.model import Embeddings, Label, ModelInfo, ModelUsage, Pixels, PixelSpec
+from petsearch.domain import Embeddings, Label, ModelInfo, ModelUsage, Pixels, PixelSpec
+from petsearch.domain.errors import DeviceMemoryFull
 from petsearch.ports import Tokens
 
 SIDE = 4

@@ -13,7 +13,7 @@ import pytest
 from devstack import parts
 from devstack.addresses import answers_http, free_port
 from petsearch.client import Client
-from petsearch.model import JsonDict
+from petsearch.domain import JsonDict
 from tests import pictures
 from tests.processes import Process
 from tests.stack import Stack

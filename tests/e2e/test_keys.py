@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from petsearch.client import Client
-from petsearch.errors import PetsearchError
+from petsearch.domain.errors import PetsearchError
 from petsearch.photo_sources import PhotoSource
 from petsearch.uploading import upload
 from tests.server import ServerProcess

@@ -11,8 +11,8 @@ import pytest
 
 from petsearch.adapters.qdrant_edge_index import QdrantEdgeIndex
 from petsearch.client import Client, Photo
-from petsearch.model import JsonDict, image_id_of, sha256_of
-from petsearch.object_keys import original, staging
+from petsearch.domain import JsonDict, image_id_of, sha256_of
+from petsearch.domain.object_keys import original, staging
 from petsearch.photo_sources import PhotoSource
 from petsearch.uploading import upload
 from tests import pictures

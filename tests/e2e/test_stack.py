@@ -20,7 +20,7 @@ import pytest
 
 from devstack.parts import Part
 from petsearch.client import Client, Photo
-from petsearch.errors import PetsearchError
+from petsearch.domain.errors import PetsearchError
 from petsearch.photo_sources import PhotoSource
 from petsearch.sample.catalogue import catalogue
 from petsearch.uploading import upload

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from petsearch.client import Client, Photo
-from petsearch.model import JobState, JsonDict
+from petsearch.domain import JobState, JsonDict
 from petsearch.photo_sources import PhotoSource
 from petsearch.sample.catalogue import MODEL_DIR
 from petsearch.uploading import upload

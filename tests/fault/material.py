@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from petsearch.client import Photo
-from petsearch.model import image_id_of, sha256_of
+from petsearch.domain import image_id_of, sha256_of
 from petsearch.photo_sources import PhotoSource
 from petsearch.sample.catalogue import drawing_at
 

@@ -19,7 +19,7 @@ import yaml
 from devstack.addresses import free_port, listens
 from petsearch.adapters.celery_queue import CeleryQueue, make_celery
 from petsearch.adapters.private_redis import find_redis_server
-from petsearch.model import QueueName
+from petsearch.domain import QueueName
 from petsearch.settings import Limits, Settings
 from tests.infra.compose_files import ROOT
 from tests.infra.test_compose import KNOWN

@@ -19,15 +19,7 @@ from petsearch.catalogue import Catalogue
 from petsearch.chunk_worker import ChunkWorker
 from petsearch.dependency_gate import DependencyGate
 from petsearch.dispatching import Dispatcher, DispatchOptions
-from petsearch.enumeration import Enumerator, OpenSource
-from petsearch.errors import Unavailable
-from petsearch.images import ImageLimits
-from petsearch.ingest import IngestOptions, Ingestor
-from petsearch.ingest_stages import NobodyWatches
-from petsearch.job_control import JobControl
-from petsearch.jobs import JobOptions, Jobs, Upload
-from petsearch.leases import LeaseKeeper
-from petsearch.model import (
+from petsearch.domain import (
     Filters,
     ImageMetadata,
     ImageRecord,
@@ -39,6 +31,14 @@ from petsearch.model import (
     image_id_of,
     sha256_of,
 )
+from petsearch.domain.errors import Unavailable
+from petsearch.enumeration import Enumerator, OpenSource
+from petsearch.images import ImageLimits
+from petsearch.ingest import IngestOptions, Ingestor
+from petsearch.ingest_stages import NobodyWatches
+from petsearch.job_control import JobControl
+from petsearch.jobs import JobOptions, Jobs, Upload
+from petsearch.leases import LeaseKeeper
 from petsearch.ports import JobLedger
 from petsearch.sources.spec import SourceContext, make_fetcher, open_source, parse_spec
 from tests import pictures

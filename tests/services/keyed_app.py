@@ -13,8 +13,8 @@ from fastapi.testclient import TestClient
 from petsearch.batching import BatchingOptions
 from petsearch.batching_embedder import BatchingEmbedder
 from petsearch.bootstrap import Services, build_services
+from petsearch.domain.api_keys import Scope, make_key
 from petsearch.key_ring import KeyRing
-from petsearch.keys import Scope, make_key
 from petsearch.ports import KeyStore, RateLimiter
 from petsearch.settings import Settings
 from services.api.app import build_app

@@ -23,13 +23,13 @@ from petsearch.chunk_worker import ChunkWorker
 from petsearch.copying import Copier, PointMaker
 from petsearch.dependency_gate import DependencyGate
 from petsearch.dispatching import Dispatcher, DispatchOptions
+from petsearch.domain import Embeddings, Filters, ImageRecord, Job, image_id_of, sha256_of
 from petsearch.enumeration import Enumerator
 from petsearch.images import ImageLimits
 from petsearch.ingest import IngestOptions, Ingestor
 from petsearch.ingest_stages import NobodyWatches
 from petsearch.jobs import Jobs, Upload
 from petsearch.leases import LeaseKeeper
-from petsearch.model import Embeddings, Filters, ImageRecord, Job, image_id_of, sha256_of
 from petsearch.model_changes import ModelChanges
 from petsearch.ports import Index
 from petsearch.preprocessing import resize_with_pillow

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from petsearch.client import Client, Photo
-from petsearch.model import JsonDict
+from petsearch.domain import JsonDict
 from petsearch.photo_sources import PhotoSource
 from petsearch.sample.catalogue import catalogue
 from petsearch.uploading import upload

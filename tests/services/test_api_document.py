@@ -12,8 +12,8 @@ import jsonschema
 import pytest
 
 from petsearch.client import Client, Photo
-from petsearch.errors import PetsearchError
-from petsearch.model import JsonDict, image_id_of, sha256_of
+from petsearch.domain import JsonDict, image_id_of, sha256_of
+from petsearch.domain.errors import PetsearchError
 from petsearch.photo_sources import PhotoSource
 from petsearch.uploading import upload
 from services.http.problems import MEDIA_TYPE

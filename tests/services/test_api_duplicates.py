@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from petsearch.client import Client, Photo
-from petsearch.model import JsonDict, image_id_of, sha256_of
+from petsearch.domain import JsonDict, image_id_of, sha256_of
 from petsearch.photo_sources import PhotoSource
 from petsearch.sample.catalogue import catalogue
 from petsearch.uploading import upload

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from petsearch.client import Client, Photo
-from petsearch.errors import Conflict, InvalidInput, NotFound
+from petsearch.domain.errors import Conflict, InvalidInput, NotFound
 from tests import pictures
 
 

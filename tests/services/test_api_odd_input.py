@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from petsearch.client import Client, Photo
-from petsearch.model import image_id_of, sha256_of
+from petsearch.domain import image_id_of, sha256_of
 from petsearch.photo_sources import PhotoSource
 from petsearch.uploading import upload
 from tests import pictures

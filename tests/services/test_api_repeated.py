@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from petsearch.client import Client
-from petsearch.keys import Scope
+from petsearch.domain.api_keys import Scope
 from tests import pictures
 from tests.services.keyed_app import KeyedApp, keyed_app
 

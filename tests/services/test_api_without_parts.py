@@ -15,8 +15,8 @@ from petsearch.batching import BatchingOptions
 from petsearch.batching_embedder import BatchingEmbedder
 from petsearch.bootstrap import Services, build_services
 from petsearch.client import Client
-from petsearch.errors import Unavailable
-from petsearch.model import Point, sha256_of
+from petsearch.domain import Point, sha256_of
+from petsearch.domain.errors import Unavailable
 from petsearch.settings import Settings
 from services.api.app import build_app
 from services.api.metrics import ApiMetrics

@@ -10,7 +10,7 @@ from fastapi import WebSocket
 from fastapi.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
-from petsearch.keys import Scope, make_key
+from petsearch.domain.api_keys import Scope, make_key
 from services.api.authorisation import ROUTES, Access, AccessTable
 from services.api.metrics import ApiMetrics
 from services.http.metrics_route import add_metrics_route

@@ -18,10 +18,10 @@ from devstack.qdrant_server import build_app
 from petsearch.backup import Backup, Kept
 from petsearch.backup_format import MANIFEST, Manifest, Place
 from petsearch.bootstrap import open_keys, open_storage
-from petsearch.errors import ConfigurationError, Conflict, InvalidInput, Unavailable
-from petsearch.keys import Scope, make_key
-from petsearch.model import Filters, ItemStatus, JsonDict, NewJob
-from petsearch.object_keys import original, staging, thumbnail
+from petsearch.domain import Filters, ItemStatus, JsonDict, NewJob
+from petsearch.domain.api_keys import Scope, make_key
+from petsearch.domain.errors import ConfigurationError, Conflict, InvalidInput, Unavailable
+from petsearch.domain.object_keys import original, staging, thumbnail
 from petsearch.opening import open_place
 from petsearch.ports import ObjectStore, StoredObject
 from petsearch.restoring import Restore

@@ -10,10 +10,10 @@ from petsearch.adapters.qdrant_edge_index import QdrantEdgeIndex
 from petsearch.batching import BatchingOptions
 from petsearch.batching_embedder import BatchingEmbedder
 from petsearch.catalogue import Catalogue
+from petsearch.domain import ImageRecord, Point
+from petsearch.domain.errors import Unavailable
 from petsearch.embedding_cache import CachingEmbedder
-from petsearch.errors import Unavailable
 from petsearch.images import ImageLimits
-from petsearch.model import ImageRecord, Point
 from petsearch.queries import SearchOptions
 from petsearch.search import Searcher
 from tests.contract.records import record

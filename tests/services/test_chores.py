@@ -11,10 +11,10 @@ from petsearch.adapters.celery_queue import CeleryQueue, make_celery
 from petsearch.adapters.private_redis import PrivateRedis
 from petsearch.dependency_gate import DependencyGate
 from petsearch.discarding import Discarder
-from petsearch.errors import Unavailable
+from petsearch.domain import QueueName
+from petsearch.domain.errors import Unavailable
 from petsearch.ingest_stages import NobodyWatches
 from petsearch.leases import LeaseKeeper
-from petsearch.model import QueueName
 from petsearch.working import Work
 from tests.services.ingest_house import House
 

@@ -9,8 +9,8 @@ import pytest
 
 from petsearch import chunks
 from petsearch.amending import save_amended
-from petsearch.errors import NotFound
-from petsearch.model import ImageMetadata, ImageRecord, Item, ItemStatus, JobState
+from petsearch.domain import ImageMetadata, ImageRecord, Item, ItemStatus, JobState
+from petsearch.domain.errors import NotFound
 from petsearch.ports import RecordChange
 from tests import pictures
 from tests.services.ingest_house import House, photo, wait_until

@@ -11,8 +11,8 @@ from petsearch.adapters.qdrant_edge_index import QdrantEdgeIndex
 from petsearch.batching import BatchingOptions
 from petsearch.batching_embedder import BatchingEmbedder
 from petsearch.catalogue import Catalogue
+from petsearch.domain import Embedding, ImageRecord, Point
 from petsearch.duplicates import MAX_MEMBERS, Duplicates, Tier
-from petsearch.model import Embedding, ImageRecord, Point
 from tests.contract import tiny_clip
 from tests.contract.records import record
 from tests.contract.tiny_clip import TinyClip

@@ -18,7 +18,7 @@ import pytest
 from petsearch.adapters.open_clip_model import load_model
 from petsearch.batching import BatchingOptions
 from petsearch.batching_embedder import BatchingEmbedder
-from petsearch.errors import DeviceLost
+from petsearch.domain.errors import DeviceLost
 from petsearch.sample.catalogue import MODEL_DIR
 from services.embedder.metrics import EmbedderMetrics
 from tests import pictures

@@ -14,8 +14,8 @@ from petsearch import images
 from petsearch.adapters.model_sources import resolve_model
 from petsearch.adapters.open_clip_model import OpenClipModel, load_model
 from petsearch.adapters.torch_resize import resize_with_torch
+from petsearch.domain import Embeddings
 from petsearch.images import ImageLimits
-from petsearch.model import Embeddings
 from petsearch.preprocessing import to_pixels
 from petsearch.sample.catalogue import MODEL_DIR, catalogue
 

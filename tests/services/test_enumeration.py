@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from petsearch.errors import InvalidInput, NotFound
+from petsearch.domain import ImageMetadata, ItemStatus, JobState
+from petsearch.domain.errors import InvalidInput, NotFound
 from petsearch.jobs import JobOptions
-from petsearch.model import ImageMetadata, ItemStatus, JobState
 from petsearch.sources.source import SourceItem
 from petsearch.sources.spec import parse_spec
 from tests import pictures

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from petsearch.adapters.qdrant_edge_index import QdrantEdgeIndex
+from petsearch.domain import Embeddings, Point
 from petsearch.gate import check_breeds
-from petsearch.model import Embeddings, Point
 from tests.contract.records import record
 
 BREEDS = ("siamese", "pug", "beagle", "sphynx", "boxer")

@@ -5,20 +5,21 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from petsearch import chunks, images, object_keys, preprocessing
+from petsearch import chunks, images, preprocessing
 from petsearch.dependency_gate import DependencyGate
 from petsearch.discarding import Discarder
-from petsearch.errors import Conflict, Unavailable
-from petsearch.images import ImageLimits
-from petsearch.ingest_stages import NobodyWatches
-from petsearch.jobs import KnownImage, Upload
-from petsearch.model import (
+from petsearch.domain import (
     ImageMetadata,
     ItemStatus,
     JobState,
     OnDuplicate,
+    object_keys,
     sha256_of,
 )
+from petsearch.domain.errors import Conflict, Unavailable
+from petsearch.images import ImageLimits
+from petsearch.ingest_stages import NobodyWatches
+from petsearch.jobs import KnownImage, Upload
 from petsearch.preparing import LARGE_BYTES
 from tests import pictures
 from tests.services.ingest_house import (

@@ -14,7 +14,7 @@ from petsearch.adapters.torch_resize import resize_with_torch
 from petsearch.batching import BatchingOptions
 from petsearch.batching_embedder import BatchingEmbedder
 from petsearch.cli_init import initialise
-from petsearch.errors import Unavailable
+from petsearch.domain.errors import Unavailable
 from petsearch.images import ImageLimits
 from petsearch.settings import Settings
 from services.embedder.app import build_app

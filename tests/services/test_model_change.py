@@ -13,8 +13,8 @@ import typer
 from petsearch.adapters import minio_store
 from petsearch.adapters.model_sources import resolve_model
 from petsearch.client import Client, Photo
-from petsearch.errors import Conflict, PetsearchError
-from petsearch.model import JsonDict
+from petsearch.domain import JsonDict
+from petsearch.domain.errors import Conflict, PetsearchError
 from petsearch.photo_sources import PhotoSource
 from petsearch.publishing import publish_folder
 from petsearch.registry import Registry

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from petsearch.adapters.impatient_redis import impatient
 from petsearch.adapters.redis_keys import RedisKeys
 from petsearch.adapters.redis_limits import RedisLimiter
-from petsearch.keys import Scope
+from petsearch.domain.api_keys import Scope
 from tests.services.keyed_app import KeyedApp, keyed_app
 
 STATS = "/v1/stats"

@@ -11,16 +11,16 @@ import pytest
 import redis
 from qdrant_client import QdrantClient
 
-from petsearch import images, object_keys, reconcile
+from petsearch import images, reconcile
 from petsearch.adapters import minio_store
 from petsearch.adapters.filesystem_store import FilesystemStore
 from petsearch.adapters.qdrant_edge_index import QdrantEdgeIndex
 from petsearch.adapters.qdrant_index import QdrantIndex
 from petsearch.adapters.redis_ledger import RedisLedger
 from petsearch.deleting import delete_images
-from petsearch.errors import Conflict, NotFound, Unavailable
+from petsearch.domain import ImageRecord, NewJob, Point, image_id_of, object_keys, sha256_of
+from petsearch.domain.errors import Conflict, NotFound, Unavailable
 from petsearch.images import ImageLimits
-from petsearch.model import ImageRecord, NewJob, Point, image_id_of, sha256_of
 from petsearch.ports import Index, ObjectStore
 from petsearch.reconcile import Damage, Reconciler, Report
 from tests import pictures

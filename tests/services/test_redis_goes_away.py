@@ -9,7 +9,7 @@ import pytest
 
 from petsearch.adapters.celery_queue import CeleryQueue, make_celery
 from petsearch.adapters.private_redis import PrivateRedis
-from petsearch.model import QueueName
+from petsearch.domain import QueueName
 
 log = logging.getLogger(__name__)
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from petsearch import object_keys
 from petsearch.adapters.filesystem_store import FilesystemStore
 from petsearch.adapters.model_sources import resolve_model
-from petsearch.errors import ConfigurationError, InvalidInput, NotFound, Unavailable
+from petsearch.domain import object_keys
+from petsearch.domain.errors import ConfigurationError, InvalidInput, NotFound, Unavailable
 from petsearch.publishing import publish_folder
 from petsearch.registry import Registry
 from petsearch.sample.catalogue import MODEL_DIR

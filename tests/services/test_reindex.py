@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 import redis
 
-from petsearch import object_keys
 from petsearch.amending import amend, save_amended
 from petsearch.deleting import delete_images
-from petsearch.errors import Conflict, NotFound
+from petsearch.domain import Embedding, ImageRecord, JobKind, JobState, QueueName, object_keys
+from petsearch.domain.errors import Conflict, NotFound
 from petsearch.images import ImageLimits
-from petsearch.model import Embedding, ImageRecord, JobKind, JobState, QueueName
 from petsearch.queries import SearchOptions
 from petsearch.search import Searcher
 from tests.services.ingest_house import in_thread, photo, wait_until

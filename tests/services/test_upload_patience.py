@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from petsearch.client import Client, Photo
-from petsearch.errors import InvalidInput, Unavailable
+from petsearch.domain.errors import InvalidInput, Unavailable
 from petsearch.photo_sources import PhotoSource
 from petsearch.uploading import patiently, upload
 from tests import pictures

@@ -5,9 +5,9 @@ import socket
 import httpx
 import pytest
 
-from petsearch.errors import Unavailable
+from petsearch.domain import ItemStatus, QueueName
+from petsearch.domain.errors import Unavailable
 from petsearch.ingest_stages import Stage
-from petsearch.model import ItemStatus, QueueName
 from services.worker.metrics import WorkerMetrics
 from tests.services.ingest_house import RecordingQueue
 

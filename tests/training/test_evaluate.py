@@ -14,8 +14,8 @@ import torch
 from PIL import Image
 
 from petsearch.adapters.open_clip_model import OpenClipModel, load_model
-from petsearch.errors import InvalidInput
-from petsearch.prompts import DEFAULT_TEMPLATES
+from petsearch.domain.errors import InvalidInput
+from petsearch.domain.prompts import DEFAULT_TEMPLATES
 from petsearch.sample.catalogue import HELD_OUT_SEED, catalogue
 from petsearch.sample.kinds import KINDS
 from tests import pictures

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from petsearch.cli import app
-from petsearch.errors import PetsearchError
+from petsearch.domain.errors import PetsearchError
 from tests import pictures
 from tests.training.photo_sets import write_photo_set
 

@@ -13,7 +13,7 @@ import open_clip
 import pytest
 import torch
 
-from petsearch.errors import ConfigurationError
+from petsearch.domain.errors import ConfigurationError
 from petsearch.sample.captions import any_text, describes, facts_of, vocabulary
 from petsearch.sample.catalogue import attributes_at
 from training.config import parse_config, read_config

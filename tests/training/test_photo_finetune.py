@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 
 from petsearch.adapters.open_clip_model import load_model
 from petsearch.cli import app
-from petsearch.errors import ConfigurationError, Conflict, InvalidInput, StorageFull
+from petsearch.domain.errors import ConfigurationError, Conflict, InvalidInput, StorageFull
 from petsearch.sample.catalogue import catalogue
 from petsearch.sample.kinds import KINDS
 from tests.training.photo_runs import CONFIGS, finetune, photo_config, with_cache

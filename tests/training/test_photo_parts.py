@@ -12,8 +12,8 @@ from torch import nn
 
 from petsearch.adapters.model_sources import resolve_model
 from petsearch.adapters.open_clip_model import load_model
-from petsearch.errors import InvalidInput
-from petsearch.model import PixelSpec
+from petsearch.domain import PixelSpec
+from petsearch.domain.errors import InvalidInput
 from petsearch.sample.catalogue import MODEL_DIR
 from tests.training.photo_runs import photo_config
 from training.augmenting import Views

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from petsearch.errors import InvalidInput, NotAnImage, NotFound
-from petsearch.model import PixelSpec
+from petsearch.domain import PixelSpec
+from petsearch.domain.errors import InvalidInput, NotAnImage, NotFound
 from tests import pictures
 from tests.training.photo_sets import write_photo_set
 from training.photos import class_counts, load_split

@@ -9,7 +9,7 @@ from open_clip.model import CLIP
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from petsearch.errors import ConfigurationError
+from petsearch.domain.errors import ConfigurationError
 from training.photo_config import PolicyConfig
 from training.policies import apply_policy
 from training.towers import run_stages, stages_of

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from petsearch.adapters.open_clip_model import load_model
-from petsearch.calibration import weights_of
-from petsearch.errors import InvalidInput
+from petsearch.domain.calibration import weights_of
+from petsearch.domain.errors import InvalidInput
 from petsearch.publishing import CALIBRATION, CalibrationData, publish_folder
 from petsearch.sample.catalogue import MODEL_DIR, catalogue
 from tests.training.photo_sets import write_photo_set

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from petsearch.errors import InvalidInput
+from petsearch.domain.errors import InvalidInput
 from training.evaluation_files import read_json
 from training.results_table import BEGIN, END, NOT_MEASURED, ROOT, results_table, with_table
 

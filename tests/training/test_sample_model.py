@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from petsearch.adapters.open_clip_model import OpenClipModel, load_model
-from petsearch.model import Embeddings
+from petsearch.domain import Embeddings
 from petsearch.sample.catalogue import DEMO_SEED, MODEL_DIR, Drawing, catalogue
 from petsearch.sample.kinds import KINDS
 from training.config import read_config

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from petsearch.batching import Batcher, BatchingOptions, Rows
-from petsearch.errors import Conflict, DeviceLost, DeviceMemoryFull, Unavailable
-from petsearch.model import Embeddings, Priority
+from petsearch.domain import Embeddings, Priority
+from petsearch.domain.errors import Conflict, DeviceLost, DeviceMemoryFull, Unavailable
 from tests.contract.tiny_clip import TinyClip, pixels
 
 

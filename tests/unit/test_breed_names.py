@@ -4,7 +4,7 @@ import pytest
 from open_clip.tokenizer import SimpleTokenizer
 
 from petsearch.breed_names import SYNONYMS, correct
-from petsearch.prompts import OXFORD_LABELS
+from petsearch.domain.prompts import OXFORD_LABELS
 from petsearch.sample.kinds import KINDS
 
 KNOWN = (*(label.breed for label in OXFORD_LABELS), *(kind.name for kind in KINDS.values()))

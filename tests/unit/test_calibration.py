@@ -6,7 +6,8 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
-from petsearch.calibration import (
+from petsearch.domain import Embeddings
+from petsearch.domain.calibration import (
     Calibration,
     Logistic,
     OffTopic,
@@ -15,8 +16,7 @@ from petsearch.calibration import (
     kind_of_text,
     read_calibration,
 )
-from petsearch.errors import ConfigurationError
-from petsearch.model import Embeddings
+from petsearch.domain.errors import ConfigurationError
 
 BREEDS = ("siamese", "great pyrenees", "yorkshire terrier", "black cat")
 SPECIES = ("cat", "dog")

@@ -10,8 +10,8 @@ import pytest
 
 from petsearch.adapters.qdrant_edge_index import QdrantEdgeIndex
 from petsearch.catalogue import Catalogue, collection_of
-from petsearch.errors import Unavailable
-from petsearch.model import ModelInfo
+from petsearch.domain import ModelInfo
+from petsearch.domain.errors import Unavailable
 from tests.contract.tiny_clip import TinyClip
 
 LOST = replace(TinyClip().info, model_id="lost-000000000000")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from petsearch.combining import combine
-from petsearch.errors import InvalidInput
+from petsearch.domain.errors import InvalidInput
 from tests.contract.records import embedding
 
 RIGHT, UP = embedding(0.0), embedding(np.pi / 2)

@@ -8,9 +8,9 @@ import pytest
 from petsearch.adapters.open_clip_model import load_model
 from petsearch.batching import BatchingOptions
 from petsearch.batching_embedder import BatchingEmbedder
+from petsearch.domain import Embeddings, ModelInfo, Pixels, Priority
+from petsearch.domain.errors import Unavailable
 from petsearch.embedding_cache import CachingEmbedder
-from petsearch.errors import Unavailable
-from petsearch.model import Embeddings, ModelInfo, Pixels, Priority
 
 
 class Interruptible:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from petsearch.errors import ConfigurationError
+from petsearch.domain.errors import ConfigurationError
 from petsearch.failover import ONLY, FailoverTransport, split_addresses
 
 A, B = "http://127.0.0.1:8001", "http://127.0.0.2:8002"

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image, ImageOps
 
 from petsearch import images, preprocessing
-from petsearch.errors import NotAnImage, TooLarge
+from petsearch.domain import PixelSpec
+from petsearch.domain.errors import NotAnImage, TooLarge
 from petsearch.images import ImageLimits
-from petsearch.model import PixelSpec
 from tests import pictures
 
 LIMITS = ImageLimits(max_bytes=5_000_000, max_megapixels=50)

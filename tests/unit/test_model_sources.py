@@ -7,7 +7,7 @@ import pytest
 from huggingface_hub import constants
 
 from petsearch.adapters.model_sources import resolve_model
-from petsearch.errors import ConfigurationError
+from petsearch.domain.errors import ConfigurationError
 from petsearch.sample.catalogue import MODEL_DIR
 
 WEIGHTS = "open_clip_model.safetensors"

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from petsearch.adapters.newest_walk import latest_of, newest_page
-from petsearch.errors import InvalidInput
-from petsearch.model import Filters, ImageRecord, SortBy, TimeRange
+from petsearch.domain import Filters, ImageRecord, SortBy, TimeRange
+from petsearch.domain.errors import InvalidInput
 from tests.contract.records import record
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)

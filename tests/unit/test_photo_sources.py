@@ -7,7 +7,7 @@ from pathlib import Path
 import datasets
 import pytest
 
-from petsearch.errors import ConfigurationError, InvalidInput, NotFound
+from petsearch.domain.errors import ConfigurationError, InvalidInput, NotFound
 from petsearch.photo_sources import from_dataset, from_drawings, from_paths
 from petsearch.sources.dataset_rows import DatasetOptions
 from tests import pictures

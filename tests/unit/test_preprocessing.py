@@ -9,8 +9,8 @@ from PIL import Image
 
 from petsearch import images
 from petsearch.adapters.torch_resize import resize_for, resize_with_torch
+from petsearch.domain import Pixels, PixelSpec
 from petsearch.images import ImageLimits
-from petsearch.model import Pixels, PixelSpec
 from petsearch.preprocessing import Resize, resize_with_pillow, to_pixels
 from tests import pictures
 

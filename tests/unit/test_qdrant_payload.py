@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from petsearch.adapters.qdrant_payload import from_payload, to_payload
-from petsearch.model import ItemRef
+from petsearch.domain import ItemRef
 from tests.contract.records import record
 
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from petsearch.errors import Conflict, InvalidInput
-from petsearch.model import Hit, ImageRecord
+from petsearch.domain import Hit, ImageRecord
+from petsearch.domain.errors import Conflict, InvalidInput
 from petsearch.ranked_pages import MAX_DEPTH, Rank, Walk, next_page, resume
 from tests.contract.records import record
 

@@ -9,9 +9,9 @@ import httpx
 import pytest
 
 from petsearch.adapters.http_embedder import HttpEmbedder
-from petsearch.errors import Unavailable
+from petsearch.domain import ModelInfo, PixelSpec
+from petsearch.domain.errors import Unavailable
 from petsearch.failover import FailoverTransport
-from petsearch.model import ModelInfo, PixelSpec
 
 A, B = "http://a:8100", "http://b:8100"
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from petsearch.errors import InvalidInput
+from petsearch.domain.errors import InvalidInput
 from petsearch.sources import cursor
 from petsearch.sources.archive import ArchiveSource
 from petsearch.sources.archive_limits import ArchiveLimits

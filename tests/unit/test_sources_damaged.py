@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from petsearch.errors import InvalidInput
+from petsearch.domain.errors import InvalidInput
 from petsearch.sources.archive import ArchiveSource
 from petsearch.sources.archive_limits import ArchiveLimits
 from petsearch.sources.manifest import ManifestSource

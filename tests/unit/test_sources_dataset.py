@@ -6,7 +6,7 @@ from pathlib import Path
 import datasets
 import pytest
 
-from petsearch.errors import InvalidInput
+from petsearch.domain.errors import InvalidInput
 from petsearch.sources.dataset import DatasetSource
 from petsearch.sources.dataset_rows import DatasetOptions
 from tests import pictures

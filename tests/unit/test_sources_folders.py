@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from petsearch.errors import InvalidInput, NotFound, TooLarge
+from petsearch.domain.errors import InvalidInput, NotFound, TooLarge
 from petsearch.sources.import_folders import FileFetcher, ImportFolders
 
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from petsearch.errors import InvalidInput
-from petsearch.model import ImageMetadata
+from petsearch.domain import ImageMetadata
+from petsearch.domain.errors import InvalidInput
 from petsearch.sources.manifest import Columns, ManifestSource
 from petsearch.sources.source import SourceItem
 

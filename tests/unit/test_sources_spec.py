@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from petsearch.adapters.filesystem_store import FilesystemStore
-from petsearch.errors import ConfigurationError, InvalidInput, NotFound, TooLarge
+from petsearch.domain.errors import ConfigurationError, InvalidInput, NotFound, TooLarge
 from petsearch.opening import source_context
 from petsearch.settings import Settings
 from petsearch.sources.s3_prefix import BucketObject

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from devstack.launcher import Shape, make_plan
-from petsearch.errors import ConfigurationError
+from petsearch.domain.errors import ConfigurationError
 
 EVERYTHING = {
     "PETSEARCH_REDIS_URL": "redis://redis.example:6379/0",

@@ -17,7 +17,7 @@ from cryptography.x509.oid import NameOID
 
 from petsearch.adapters.public_addresses import IpAddress, is_public
 from petsearch.adapters.url_fetcher import UrlFetcher, UrlFetcherOptions
-from petsearch.errors import InvalidInput, NotFound, Overloaded, TooLarge, Unavailable
+from petsearch.domain.errors import InvalidInput, NotFound, Overloaded, TooLarge, Unavailable
 from tests.web_server import WebServer, drips, gives
 
 MAX = 10_000

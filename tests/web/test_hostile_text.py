@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from petsearch.client import Client, Photo
-from petsearch.model import image_id_of, sha256_of
+from petsearch.domain import image_id_of, sha256_of
 from petsearch.photo_sources import PhotoSource
 from petsearch.uploading import upload
 from tests import pictures

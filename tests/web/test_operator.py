@@ -5,7 +5,7 @@ import re
 from playwright.sync_api import Page, Route, expect
 
 from petsearch.client import Client
-from petsearch.model import JsonDict
+from petsearch.domain import JsonDict
 
 
 def test_parts_jobs_and_counts_are_shown(page: Page) -> None:

@@ -7,7 +7,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from petsearch.client import Client, Photo
-from petsearch.model import JsonDict, image_id_of, sha256_of
+from petsearch.domain import JsonDict, image_id_of, sha256_of
 from petsearch.photo_sources import PhotoSource
 from petsearch.sample.catalogue import drawing_at
 from petsearch.uploading import upload

@@ -5,7 +5,7 @@ import re
 from playwright.sync_api import Page, expect
 
 from petsearch.client import Client, Photo
-from petsearch.model import image_id_of, sha256_of
+from petsearch.domain import image_id_of, sha256_of
 from petsearch.photo_sources import PhotoSource
 from petsearch.sample.catalogue import drawing_at
 from petsearch.uploading import upload

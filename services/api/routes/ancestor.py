@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from petsearch import object_keys
+from petsearch.domain import object_keys
 from petsearch.queries import SearchOptions
 from services.api.dependencies import QueryText, ServicesDep
 from services.api.responses import errors

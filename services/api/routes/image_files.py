@@ -4,8 +4,7 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Request, Response
 
-from petsearch import object_keys
-from petsearch.model import ImageRecord
+from petsearch.domain import ImageRecord, object_keys
 from petsearch.ports import ObjectStore
 from services.api.dependencies import ImageIdDep, ServicesDep
 from services.api.responses import Responses, errors

@@ -6,8 +6,8 @@ from fastapi import APIRouter, Body, Header, Query, Request, Response
 
 from petsearch.amending import amend, save_amended
 from petsearch.deleting import delete_images, delete_images_of_animal
-from petsearch.model import Filters, ImageRecord, SortBy
-from petsearch.photo_metadata import ShortText
+from petsearch.domain import Filters, ImageRecord, SortBy
+from petsearch.domain.metadata import ShortText
 from services.api.conditions import check_if_match, etag_of, is_named
 from services.api.dependencies import MAX_RESULTS, Cursor, ImageIdDep, ServicesDep
 from services.api.filter_parameters import FiltersDep, refuse_repeated

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Depends, Header
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
-from petsearch.errors import NotFound, Unavailable
-from petsearch.model import Job
+from petsearch.domain import Job
+from petsearch.domain.errors import NotFound, Unavailable
 from services.api.dependencies import JobIdDep, ServicesDep
 from services.api.responses import errors
 from services.api.schemas_jobs import JobBody

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from petsearch.keys import make_key
+from petsearch.domain.api_keys import make_key
 from services.api.dependencies import ServicesDep
 from services.api.responses import errors
 from services.api.schemas_keys import KeyBody, KeyList, KeyRequest, MadeKey

@@ -6,9 +6,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, File, Form, Query, Request, Response, UploadFile
 
 from petsearch import queries
-from petsearch.errors import InvalidInput
-from petsearch.model import Filters
-from petsearch.photo_metadata import ShortText
+from petsearch.domain import Filters
+from petsearch.domain.errors import InvalidInput
+from petsearch.domain.metadata import ShortText
 from petsearch.queries import PromptMode, SearchOptions, SpellingMode, TextPart, Weighted
 from petsearch.search import FacetField
 from services.api.dependencies import (

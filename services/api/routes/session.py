@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, HTTPException, Request, Response
 
-from petsearch.keys import ApiKey
+from petsearch.domain.api_keys import ApiKey
 from services.api.callers import SESSION_COOKIE, Caller, cookie_of
 from services.api.dependencies import ServicesDep
 from services.api.responses import errors

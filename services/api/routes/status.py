@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from petsearch.model import Job
+from petsearch.domain import Job
 from services.api.dependencies import ServicesDep
 from services.api.readiness import OK, Readiness
 from services.api.responses import errors

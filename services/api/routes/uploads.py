@@ -5,10 +5,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, File, Form, Response, UploadFile
 
-from petsearch.errors import InvalidInput
+from petsearch.domain import OnDuplicate, QueueName
+from petsearch.domain.errors import InvalidInput
+from petsearch.domain.metadata import PhotoMetadata
 from petsearch.jobs import JobOptions, Upload
-from petsearch.model import OnDuplicate, QueueName
-from petsearch.photo_metadata import PhotoMetadata
 from services.api.dependencies import CallerIdDep, IdempotencyKey, ServicesDep
 from services.api.idempotency import Call, digest_of_uploads, once
 from services.api.responses import errors

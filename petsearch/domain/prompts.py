@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from petsearch.model import Label, normalise_name
+from petsearch.domain import Label, normalise_name
 
 DEFAULT_TEMPLATES = ("a photo of a {}, a type of pet.",)
 """The template of CLIP's own evaluation on Oxford-IIIT Pet (Radford et al. 2021, appendix A)."""

@@ -1,20 +1,12 @@
 """The words of the domain as frozen dataclasses: images, models, searches and jobs."""
 
-from petsearch.model.arrays import (
+from petsearch.domain.arrays import (
     Embedding,
     Embeddings,
     JsonDict,
     Pixels,
 )
-from petsearch.model.clip import (
-    Interpolation,
-    Label,
-    ModelInfo,
-    ModelUsage,
-    PixelSpec,
-    Priority,
-)
-from petsearch.model.identity import (
+from petsearch.domain.identity import (
     IMAGE_NAMESPACE,
     hash_bands,
     hash_distance,
@@ -22,14 +14,14 @@ from petsearch.model.identity import (
     normalise_name,
     sha256_of,
 )
-from petsearch.model.images import (
+from petsearch.domain.images import (
     ImageMetadata,
     ImageRecord,
     ItemRef,
     Point,
     Prediction,
 )
-from petsearch.model.jobs import (
+from petsearch.domain.jobs import (
     _FINAL_STATES,
     Item,
     ItemStatus,
@@ -41,7 +33,15 @@ from petsearch.model.jobs import (
     Outcome,
     QueueName,
 )
-from petsearch.model.searches import (
+from petsearch.domain.model_info import (
+    Interpolation,
+    Label,
+    ModelInfo,
+    ModelUsage,
+    PixelSpec,
+    Priority,
+)
+from petsearch.domain.searches import (
     Filters,
     Hit,
     Near,

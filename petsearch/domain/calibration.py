@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
-from petsearch.errors import ConfigurationError
+from petsearch.domain.errors import ConfigurationError
 
 QueryKind = Literal["breed_text", "species_text", "photo"]
 """A text that names a breed, one that names a species, a photo."""

@@ -1,6 +1,6 @@
 """Where things lie in the object store."""
 
-from petsearch.errors import InvalidInput
+from petsearch.domain.errors import InvalidInput
 
 IMPORTS = "imports/"
 """Below it lie the files that were uploaded to be read by jobs."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from petsearch.model.images import ImageMetadata
+from petsearch.domain.images import ImageMetadata
 
 
 class ItemStatus(StrEnum):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from petsearch.model.arrays import Embedding
+from petsearch.domain.arrays import Embedding
 
 
 @dataclass(frozen=True)

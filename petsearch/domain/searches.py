@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from petsearch.model.images import ImageRecord
+from petsearch.domain.images import ImageRecord
 
 
 @dataclass(frozen=True)

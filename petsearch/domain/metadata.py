@@ -14,8 +14,8 @@ from pydantic import (
     ValidationError,
 )
 
-from petsearch.errors import InvalidInput
-from petsearch.model import ImageMetadata
+from petsearch.domain import ImageMetadata
+from petsearch.domain.errors import InvalidInput
 
 NO_CONTROLS = r"^[^\x00-\x08\x0e-\x1f\x7f]*$"
 """Engines that store text trip over NUL, and people over the others. White space may be there."""

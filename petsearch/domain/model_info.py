@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
-from petsearch.calibration import Calibration
+from petsearch.domain.calibration import Calibration
 
 Interpolation = Literal["bicubic", "bilinear"]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from petsearch.errors import InvalidInput, unknown_choice
+from petsearch.domain.errors import InvalidInput, unknown_choice
 
 MAX_NAME = 100
 _KEY = re.compile(r"ps_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
