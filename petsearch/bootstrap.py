@@ -32,7 +32,6 @@ from petsearch.embedding_cache import CachingEmbedder
 from petsearch.enumeration import Enumerator
 from petsearch.images import ImageLimits
 from petsearch.ingest import IngestOptions, Ingestor
-from petsearch.ingest_stages import IngestObserver, NobodyWatches
 from petsearch.job_control import JobControl
 from petsearch.jobs import Jobs
 from petsearch.key_ring import KeyRing
@@ -50,6 +49,7 @@ from petsearch.opening import (
     source_context,
 )
 from petsearch.ports import Embedder, Index, JobLedger, ObjectStore, RateLimiter, TaskQueue
+from petsearch.ports.observer import IngestObserver, NobodyWatches
 from petsearch.preprocessing import Resize, resize_with_pillow
 from petsearch.registry import Registry
 from petsearch.reindex_source import open_reindex

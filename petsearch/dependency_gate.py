@@ -10,8 +10,8 @@ from collections.abc import Callable
 from enum import StrEnum
 
 from petsearch.domain.errors import Overloaded, PetsearchError
-from petsearch.ingest_stages import IngestObserver
 from petsearch.observability import get_logger
+from petsearch.ports.observer import IngestObserver
 
 log = get_logger(__name__)
 

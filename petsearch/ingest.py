@@ -29,11 +29,11 @@ from petsearch.domain import (
 )
 from petsearch.domain.errors import NotFound, Overloaded, PetsearchError, StorageFull, Unavailable
 from petsearch.images import ImageLimits
-from petsearch.ingest_stages import IngestObserver, NobodyWatches, Stage, timed
 from petsearch.observability import get_logger
 from petsearch.outcomes import failed, outcome_of, quarantined
 from petsearch.perceptual_hash import hashes_of
 from petsearch.ports import Embedder, Index, JobLedger, ObjectStore
+from petsearch.ports.observer import IngestObserver, NobodyWatches, Stage, timed
 from petsearch.preparing import Known, Prepared, Preparer
 from petsearch.preprocessing import Resize, resize_with_pillow
 from petsearch.process_tuning import yield_to_the_model

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from petsearch.domain import Item, ItemStatus, Outcome, image_id_of
-from petsearch.ingest_stages import Stage
 from petsearch.observability import get_logger
+from petsearch.ports.observer import Stage
 
 log = get_logger(__name__)
 

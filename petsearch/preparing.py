@@ -16,11 +16,11 @@ from petsearch.decode_memory import Budget
 from petsearch.domain import Item, ItemStatus, Outcome, Pixels, image_id_of, object_keys, sha256_of
 from petsearch.domain.errors import InvalidInput, NotFound, Unavailable
 from petsearch.images import Encoded, ImageLimits
-from petsearch.ingest_stages import IngestObserver, Stage, timed
 from petsearch.observability import get_logger
 from petsearch.outcomes import failed, outcome_of
 from petsearch.perceptual_hash import grey_pixels
 from petsearch.ports import Index, ObjectStore
+from petsearch.ports.observer import IngestObserver, Stage, timed
 from petsearch.preprocessing import Resize, to_pixels
 from petsearch.sources import url_list
 from petsearch.sources.source import Fetcher

@@ -14,9 +14,9 @@ from petsearch.catalogue import Catalogue, model_id_of
 from petsearch.copying import Copied, Copier, carry, exists
 from petsearch.domain import Item, ItemStatus, Job, ModelInfo, Outcome, object_keys
 from petsearch.domain.errors import Conflict
-from petsearch.ingest_stages import Stage
 from petsearch.observability import get_logger
 from petsearch.ports import Index, JobLedger, ObjectStore
+from petsearch.ports.observer import Stage
 from petsearch.reindex_source import COPY, Range, read_reindex_spec
 from petsearch.write_set import WriteSet
 

@@ -22,7 +22,7 @@ from petsearch.batching import BatchingOptions
 from petsearch.batching_embedder import BatchingEmbedder
 from petsearch.bootstrap import build_services
 from petsearch.domain import ItemStatus
-from petsearch.ingest_stages import Stage
+from petsearch.ports.observer import Stage
 from petsearch.settings import Settings
 from services.api.app import build_app
 from services.api.metrics import ApiMetrics

@@ -27,11 +27,11 @@ from petsearch.domain import Embeddings, Filters, ImageRecord, Job, image_id_of,
 from petsearch.enumeration import Enumerator
 from petsearch.images import ImageLimits
 from petsearch.ingest import IngestOptions, Ingestor
-from petsearch.ingest_stages import NobodyWatches
 from petsearch.jobs import Jobs, Upload
 from petsearch.leases import LeaseKeeper
 from petsearch.model_changes import ModelChanges
 from petsearch.ports import Index
+from petsearch.ports.observer import NobodyWatches
 from petsearch.preprocessing import resize_with_pillow
 from petsearch.registry import Registry
 from petsearch.reindex_source import open_reindex

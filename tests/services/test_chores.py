@@ -13,8 +13,8 @@ from petsearch.dependency_gate import DependencyGate
 from petsearch.discarding import Discarder
 from petsearch.domain import QueueName
 from petsearch.domain.errors import Unavailable
-from petsearch.ingest_stages import NobodyWatches
 from petsearch.leases import LeaseKeeper
+from petsearch.ports.observer import NobodyWatches
 from petsearch.working import Work
 from tests.services.ingest_house import House
 

@@ -18,8 +18,8 @@ from petsearch.domain import (
 )
 from petsearch.domain.errors import Conflict, Unavailable
 from petsearch.images import ImageLimits
-from petsearch.ingest_stages import NobodyWatches
 from petsearch.jobs import KnownImage, Upload
+from petsearch.ports.observer import NobodyWatches
 from petsearch.preparing import LARGE_BYTES
 from tests import pictures
 from tests.services.ingest_house import (
