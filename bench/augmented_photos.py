@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 
 from bench.galleries import jittered, lifted
 from petsearch.domain import Embeddings, Pixels
-from petsearch.preprocessing import to_pixels
+from petsearch.photos.preprocessing import to_pixels
 
 if TYPE_CHECKING:
     from petsearch.adapters.open_clip_model import OpenClipModel

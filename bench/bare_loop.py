@@ -80,13 +80,13 @@ def _open_clip(model: str) -> Encode:
 
 
 def _petsearch(model: str) -> Encode:
-    from petsearch import images, preprocessing
     from petsearch.adapters.open_clip_model import load_model
+    from petsearch.photos import decode, preprocessing
 
-    clip, limits = load_model(model), images.ImageLimits()
+    clip, limits = load_model(model), decode.ImageLimits()
 
     def encode(batch: list[bytes]) -> object:
-        pictures = [images.decode(data, limits).picture for data in batch]
+        pictures = [decode.decode(data, limits).picture for data in batch]
         pixels = [preprocessing.to_pixels(p, clip.info.pixel_spec) for p in pictures]
         return clip.encode_pixels(np.stack(pixels))
 

@@ -33,10 +33,10 @@ from bench import device_limits
 from bench.clocks import WARM_UP_S, rate, rate_of_many, times_in_turns_ms, times_ms
 from bench.random_model import random_vit
 from bench.shared_data import PHOTOS
-from petsearch import images, preprocessing
 from petsearch.adapters import http_embedder
 from petsearch.domain import Pixels, PixelSpec, Priority
 from petsearch.observability import configure_logging
+from petsearch.photos import decode, preprocessing
 from petsearch.process_tuning import tune_process
 from services.embedder.decoding import Decoder
 
@@ -181,15 +181,15 @@ def _decoded_per_s(files: Sequence[bytes], spec: PixelSpec, seconds: float) -> f
     from petsearch.adapters.torch_resize import fastest_resize
 
     cores = os.cpu_count() or 1
-    decoder = Decoder(images.ImageLimits(), fastest_resize())
+    decoder = Decoder(decode.ImageLimits(), fastest_resize())
     turn = itertools.cycle(files)
 
-    def decode() -> None:
+    def decode_next() -> None:
         decoder.submit(next(turn), spec).result()
 
     # Two for each core, so that one waits while the other is decoded.
     try:
-        return rate_of_many([decode] * (2 * cores), seconds)
+        return rate_of_many([decode_next] * (2 * cores), seconds)
     finally:
         decoder.close()
 
@@ -325,8 +325,8 @@ def _noise(seed: int) -> bytes:
 
 
 def _pixels(files: list[bytes], spec: PixelSpec) -> Pixels:
-    limits = images.ImageLimits()
-    decoded = [images.decode(data, limits).picture for data in files[:_PER_REQUEST]]
+    limits = decode.ImageLimits()
+    decoded = [decode.decode(data, limits).picture for data in files[:_PER_REQUEST]]
     return np.stack([preprocessing.to_pixels(picture, spec) for picture in decoded])
 
 

@@ -45,19 +45,19 @@ def main(
 
 
 def _codec(paths: list[Path], folder: Path) -> float:
-    from petsearch import images, preprocessing
     from petsearch.domain import PixelSpec
+    from petsearch.photos import decode, preprocessing
 
-    spec, limits = PixelSpec(224, 224), images.ImageLimits()
+    spec, limits = PixelSpec(224, 224), decode.ImageLimits()
 
     def work(path: Path) -> None:
         data = path.read_bytes()
         name = hashlib.sha256(data).hexdigest()
-        picture = images.decode(data, limits).picture
+        picture = decode.decode(data, limits).picture
         preprocessing.to_pixels(picture, spec)
         (folder / f"{name}.original").write_bytes(data)
-        (folder / f"{name}.display").write_bytes(images.display_copy(picture))
-        (folder / f"{name}.thumb").write_bytes(images.thumbnail(picture))
+        (folder / f"{name}.display").write_bytes(decode.display_copy(picture))
+        (folder / f"{name}.thumb").write_bytes(decode.thumbnail(picture))
 
     # At ingest's priority: on a machine that does other things, too, both must give way alike.
     with ThreadPoolExecutor(os.cpu_count() or 1, initializer=yield_to_the_model) as threads:

@@ -16,9 +16,9 @@ from PIL import Image
 
 from bench.embedder import read_photos
 from bench.shared_data import PHOTOS
-from petsearch import images
 from petsearch.domain import Pixels, PixelSpec
-from petsearch.preprocessing import Resize, resize_with_pillow, to_pixels
+from petsearch.photos import decode
+from petsearch.photos.preprocessing import Resize, resize_with_pillow, to_pixels
 from petsearch.process_tuning import tune_process
 
 _SPEC = PixelSpec(224, 224)
@@ -36,8 +36,8 @@ def main(
     from petsearch.adapters.torch_resize import resize_with_torch
 
     torch.set_num_threads(1)
-    limits = images.ImageLimits()
-    pictures = [images.decode(data, limits).picture for data in read_photos(photos)]
+    limits = decode.ImageLimits()
+    pictures = [decode.decode(data, limits).picture for data in read_photos(photos)]
     of_pillow, of_torch = [], []
     for _ in range(rounds):
         of_pillow.append(_cpu_ms(pictures, resize_with_pillow))

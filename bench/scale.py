@@ -15,7 +15,7 @@ from typing import Annotated, Literal, TypeVar
 
 import typer
 
-from petsearch.images import ImageLimits, decode, display_copy, thumbnail
+from petsearch.photos.decode import ImageLimits, decode, display_copy, thumbnail
 
 FLOAT_BYTES = 4
 LINK_BYTES = 4

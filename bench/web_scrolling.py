@@ -18,9 +18,9 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.galleries import around_centres, record
-from petsearch import images
 from petsearch.bootstrap import Services, build_services
 from petsearch.domain import Point, object_keys
+from petsearch.photos import decode
 from petsearch.sample.catalogue import catalogue
 from petsearch.standalone import StandaloneOptions, standalone_settings
 from tests.browser import find_chromium, launch
@@ -64,7 +64,7 @@ def _seed(services: Services, count: int) -> None:
     services.catalogue.initialise()
     target = services.searcher.target()
     rows = around_centres(count, target.model.dim)
-    files = [images.thumbnail(drawing.image) for drawing in catalogue(_DRAWINGS, seed=3)]
+    files = [decode.thumbnail(drawing.image) for drawing in catalogue(_DRAWINGS, seed=3)]
     for start in range(0, count, _BATCH):
         numbers = range(start, min(start + _BATCH, count))
         records = [record(number, target.model.model_id) for number in numbers]

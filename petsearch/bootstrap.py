@@ -30,7 +30,6 @@ from petsearch.domain.errors import PetsearchError
 from petsearch.duplicates import Duplicates
 from petsearch.embedding_cache import CachingEmbedder
 from petsearch.enumeration import Enumerator
-from petsearch.images import ImageLimits
 from petsearch.ingest import IngestOptions, Ingestor
 from petsearch.job_control import JobControl
 from petsearch.jobs import Jobs
@@ -48,9 +47,10 @@ from petsearch.opening import (
     open_store,
     source_context,
 )
+from petsearch.photos.decode import ImageLimits
+from petsearch.photos.preprocessing import Resize, resize_with_pillow
 from petsearch.ports import Embedder, Index, JobLedger, ObjectStore, RateLimiter, TaskQueue
 from petsearch.ports.observer import IngestObserver, NobodyWatches
-from petsearch.preprocessing import Resize, resize_with_pillow
 from petsearch.registry import Registry
 from petsearch.reindex_source import open_reindex
 from petsearch.reindexing import Reindexer

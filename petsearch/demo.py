@@ -9,8 +9,8 @@ from petsearch.bootstrap import Services
 from petsearch.cli_output import connect
 from petsearch.domain import Filters, sha256_of
 from petsearch.domain.errors import ConfigurationError, PetsearchError
-from petsearch.images import ImageLimits
 from petsearch.photo_sources import PhotoSource, from_dataset, from_drawings, from_paths
+from petsearch.photos.decode import ImageLimits
 from petsearch.sample.catalogue import MODEL_DIR
 from petsearch.sources.dataset_rows import DatasetOptions
 from petsearch.standalone import StandaloneOptions, serve

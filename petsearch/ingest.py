@@ -28,14 +28,14 @@ from petsearch.domain import (
     image_id_of,
 )
 from petsearch.domain.errors import NotFound, Overloaded, PetsearchError, StorageFull, Unavailable
-from petsearch.images import ImageLimits
 from petsearch.observability import get_logger
 from petsearch.outcomes import failed, outcome_of, quarantined
-from petsearch.perceptual_hash import hashes_of
+from petsearch.photos.decode import ImageLimits
+from petsearch.photos.perceptual_hash import hashes_of
+from petsearch.photos.preprocessing import Resize, resize_with_pillow
 from petsearch.ports import Embedder, Index, JobLedger, ObjectStore
 from petsearch.ports.observer import IngestObserver, NobodyWatches, Stage, timed
 from petsearch.preparing import Known, Prepared, Preparer
-from petsearch.preprocessing import Resize, resize_with_pillow
 from petsearch.process_tuning import yield_to_the_model
 from petsearch.settling import Settler, completed
 from petsearch.sources.source import Fetcher

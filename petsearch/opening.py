@@ -15,10 +15,10 @@ from petsearch.batching import BatchingOptions, BatchObserver
 from petsearch.batching_embedder import BatchingEmbedder
 from petsearch.catalogue import model_id_of
 from petsearch.domain.errors import ConfigurationError, NotFound
-from petsearch.images import ImageLimits
 from petsearch.observability import get_logger
+from petsearch.photos.decode import ImageLimits
+from petsearch.photos.preprocessing import Resize
 from petsearch.ports import ClipModel, Embedder, Index, ObjectStore, Snapshots
-from petsearch.preprocessing import Resize
 from petsearch.process_tuning import tune_process
 from petsearch.registry import SPEC_KIND, Registry
 from petsearch.settings import Settings

@@ -10,18 +10,18 @@ from dataclasses import dataclass, replace
 from tempfile import TemporaryFile
 from typing import BinaryIO, cast
 
-from petsearch import images
 from petsearch.catalogue import Target
-from petsearch.decode_memory import Budget
 from petsearch.domain import Item, ItemStatus, Outcome, Pixels, image_id_of, object_keys, sha256_of
 from petsearch.domain.errors import InvalidInput, NotFound, Unavailable
-from petsearch.images import Encoded, ImageLimits
 from petsearch.observability import get_logger
 from petsearch.outcomes import failed, outcome_of
-from petsearch.perceptual_hash import grey_pixels
+from petsearch.photos import decode
+from petsearch.photos.decode import Encoded, ImageLimits
+from petsearch.photos.decode_memory import Budget
+from petsearch.photos.perceptual_hash import grey_pixels
+from petsearch.photos.preprocessing import Resize, to_pixels
 from petsearch.ports import Index, ObjectStore
 from petsearch.ports.observer import IngestObserver, Stage, timed
-from petsearch.preprocessing import Resize, to_pixels
 from petsearch.sources import url_list
 from petsearch.sources.source import Fetcher
 
@@ -210,12 +210,12 @@ class Preparer:
         return bool(self._index.get(target.collection, [image_id_of(item.sha256)]))
 
     def _decode(self, encoded: Encoded, target: Target) -> _Copies:
-        with images.decoded_within(self._decoded, encoded, self._limits) as decoded:
-            small = images.shrunk(decoded.picture, images.THUMBNAIL_SIDE)
+        with decode.decoded_within(self._decoded, encoded, self._limits) as decoded:
+            small = decode.shrunk(decoded.picture, decode.THUMBNAIL_SIDE)
             return _Copies(
                 to_pixels(decoded.picture, target.model.pixel_spec, self._resize),
-                images.display_copy(decoded.picture),
-                images.thumbnail(small),
+                decode.display_copy(decoded.picture),
+                decode.thumbnail(small),
                 grey_pixels(small),
                 decoded.width,
                 decoded.height,

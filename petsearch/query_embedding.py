@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import cast
 
-from petsearch import images, preprocessing
 from petsearch.catalogue import Target
 from petsearch.combining import WeightedEmbedding, combine
-from petsearch.decode_memory import Budget
 from petsearch.domain import Embedding
-from petsearch.images import ImageLimits
+from petsearch.photos import decode, preprocessing
+from petsearch.photos.decode import ImageLimits
+from petsearch.photos.decode_memory import Budget
 from petsearch.ports import Embedder, Index
 from petsearch.queries import ImagePart, PhotoPart, PromptMode, Query, QueryPart, TextPart, Weighted
 from petsearch.zero_shot import embed_prompted
@@ -67,7 +67,7 @@ class QueryEmbedder:
         return self._embed_photo(part, target)
 
     def _embed_photo(self, part: PhotoPart, target: Target) -> Embedding:
-        decoding = images.decoded_within(
+        decoding = decode.decoded_within(
             self._decoded, part.data, self._image_limits, at_least=_DECODED_SIDE
         )
         with decoding as decoded:

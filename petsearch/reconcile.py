@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from petsearch import images
 from petsearch.deleting import delete_images
 from petsearch.domain import object_keys
 from petsearch.domain.errors import Conflict, InvalidInput, NotFound
 from petsearch.image_traces import WHOLE, Traces, look, walk
-from petsearch.images import ImageLimits
 from petsearch.observability import get_logger
+from petsearch.photos import decode
+from petsearch.photos.decode import ImageLimits
 from petsearch.ports import Index, JobLedger, ObjectStore
 
 log = get_logger(__name__)
@@ -240,13 +240,13 @@ class _Mending:
 
     def _make_copies(self, traces: Traces) -> None:
         data = self._store.get(object_keys.original(traces.image_id))
-        picture = images.decode(data, self._limits).picture
+        picture = decode.decode(data, self._limits).picture
         if traces.display is None:
             key = object_keys.display(traces.image_id)
-            self._store.put(key, images.display_copy(picture))
+            self._store.put(key, decode.display_copy(picture))
         if traces.thumbnail is None:
             key = object_keys.thumbnail(traces.image_id)
-            self._store.put(key, images.thumbnail(picture))
+            self._store.put(key, decode.thumbnail(picture))
 
 
 class _Batches:

@@ -14,7 +14,7 @@ from petsearch.domain import (
     normalise_name,
 )
 from petsearch.domain.errors import Conflict, InvalidInput, NotFound, TooLarge, unknown_choice
-from petsearch.images import ImageLimits
+from petsearch.photos.decode import ImageLimits
 from petsearch.ports import Embedder, Index
 from petsearch.queries import (
     ImagePart,

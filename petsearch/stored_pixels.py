@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from petsearch import images
-from petsearch.decode_memory import Budget
 from petsearch.domain import Pixels, PixelSpec, object_keys
 from petsearch.domain.errors import InvalidInput, NotFound
-from petsearch.images import ImageLimits
+from petsearch.photos import decode
+from petsearch.photos.decode import ImageLimits
+from petsearch.photos.decode_memory import Budget
+from petsearch.photos.preprocessing import Resize, to_pixels
 from petsearch.ports import ObjectStore
-from petsearch.preprocessing import Resize, to_pixels
 from petsearch.process_tuning import yield_to_the_model
 
 
@@ -42,7 +42,7 @@ class StoredPixels:
     def _read(self, image_id: str, spec: PixelSpec) -> Pixels | str:
         try:
             data = self._store.get(object_keys.original(image_id))
-            with images.decoded_within(self._decoded, data, self._limits) as decoded:
+            with decode.decoded_within(self._decoded, data, self._limits) as decoded:
                 return to_pixels(decoded.picture, spec, self._resize)
         except NotFound:
             return "Its original is not in the object store."

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from petsearch.adapters.torch_resize import resize_with_torch
 from petsearch.batching_embedder import BatchingEmbedder
-from petsearch.images import ImageLimits
+from petsearch.photos.decode import ImageLimits
 from services.embedder.app import build_app
 from services.embedder.decoding import Decoder
 from services.embedder.metrics import EmbedderMetrics

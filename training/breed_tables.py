@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from petsearch import images
+from petsearch.photos import decode
 from training.figures import BreedRow, Confusion
 from training.measuring import Subject, text_values
 from training.metrics import confusion_matrix
@@ -86,4 +86,4 @@ def examples_of(
 
 
 def _small(photos: LabelledPhotos, index: int) -> bytes:
-    return images.thumbnail(images.shrunk(photos.picture(index), _EXAMPLE_SIDE))
+    return decode.thumbnail(decode.shrunk(photos.picture(index), _EXAMPLE_SIDE))

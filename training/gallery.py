@@ -7,12 +7,12 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from petsearch import images, preprocessing
 from petsearch.adapters.open_clip_model import OpenClipModel
 from petsearch.client import Photo
 from petsearch.domain import Embeddings, normalise_name
 from petsearch.domain.errors import InvalidInput
-from petsearch.images import ImageLimits
+from petsearch.photos import decode, preprocessing
+from petsearch.photos.decode import ImageLimits
 from petsearch.sample.catalogue import catalogue
 from training.evaluate_drawings import embed_drawings
 
@@ -72,5 +72,5 @@ def photo_gallery(model: OpenClipModel, photos: Iterable[Photo]) -> Gallery:
 
 
 def _pixels(model: OpenClipModel, photo: Photo) -> NDArray[np.uint8]:
-    picture = images.decode(photo.data, ImageLimits(), at_least=_DECODED_SIDE).picture
+    picture = decode.decode(photo.data, ImageLimits(), at_least=_DECODED_SIDE).picture
     return preprocessing.to_pixels(picture, model.info.pixel_spec)

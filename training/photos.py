@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from petsearch import images, preprocessing
 from petsearch.domain import Pixels, PixelSpec, normalise_name
 from petsearch.domain.errors import ConfigurationError, InvalidInput, NotAnImage, Unavailable
 from petsearch.domain.prompts import species_of
-from petsearch.images import ImageLimits
+from petsearch.photos import decode, preprocessing
+from petsearch.photos.decode import ImageLimits
 from petsearch.sources.dataset_rows import image_column_of, label_of, load, undecoded
 
 DECODED_SIDE = 640
@@ -93,7 +93,7 @@ class LabelledPhotos:
         Raises:
             NotAnImage, TooLarge: it cannot be decoded.
         """
-        return images.decode(self.data(index), ImageLimits(), at_least=at_least).picture
+        return decode.decode(self.data(index), ImageLimits(), at_least=at_least).picture
 
     def pixels(self, index: int, spec: PixelSpec) -> Pixels:
         """uint8 `(3, height, width)` by the one preprocessing. Errors as `picture`."""

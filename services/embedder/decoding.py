@@ -3,11 +3,11 @@
 import os
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from petsearch import images, preprocessing
-from petsearch.decode_memory import Budget
 from petsearch.domain import Pixels, PixelSpec
-from petsearch.images import ImageLimits
-from petsearch.preprocessing import Resize
+from petsearch.photos import decode, preprocessing
+from petsearch.photos.decode import ImageLimits
+from petsearch.photos.decode_memory import Budget
+from petsearch.photos.preprocessing import Resize
 from petsearch.process_tuning import yield_to_the_model
 
 _AT_LEAST = 640
@@ -34,6 +34,6 @@ class Decoder:
         self._threads.shutdown(wait=True, cancel_futures=True)
 
     def _decode(self, data: bytes, spec: PixelSpec) -> Pixels:
-        decoding = images.decoded_within(self._budget, data, self._limits, at_least=_AT_LEAST)
+        decoding = decode.decoded_within(self._budget, data, self._limits, at_least=_AT_LEAST)
         with decoding as decoded:
             return preprocessing.to_pixels(decoded.picture, spec, self._resize)

@@ -33,11 +33,11 @@ from petsearch.domain import (
 )
 from petsearch.domain.errors import Unavailable
 from petsearch.enumeration import Enumerator, OpenSource
-from petsearch.images import ImageLimits
 from petsearch.ingest import IngestOptions, Ingestor
 from petsearch.job_control import JobControl
 from petsearch.jobs import JobOptions, Jobs, Upload
 from petsearch.leases import LeaseKeeper
+from petsearch.photos.decode import ImageLimits
 from petsearch.ports import JobLedger
 from petsearch.ports.observer import NobodyWatches
 from petsearch.sources.spec import SourceContext, make_fetcher, open_source, parse_spec

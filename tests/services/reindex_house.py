@@ -25,14 +25,14 @@ from petsearch.dependency_gate import DependencyGate
 from petsearch.dispatching import Dispatcher, DispatchOptions
 from petsearch.domain import Embeddings, Filters, ImageRecord, Job, image_id_of, sha256_of
 from petsearch.enumeration import Enumerator
-from petsearch.images import ImageLimits
 from petsearch.ingest import IngestOptions, Ingestor
 from petsearch.jobs import Jobs, Upload
 from petsearch.leases import LeaseKeeper
 from petsearch.model_changes import ModelChanges
+from petsearch.photos.decode import ImageLimits
+from petsearch.photos.preprocessing import resize_with_pillow
 from petsearch.ports import Index
 from petsearch.ports.observer import NobodyWatches
-from petsearch.preprocessing import resize_with_pillow
 from petsearch.registry import Registry
 from petsearch.reindex_source import open_reindex
 from petsearch.reindexing import Reindexer

@@ -13,7 +13,7 @@ from petsearch.catalogue import Catalogue
 from petsearch.domain import ImageRecord, Point
 from petsearch.domain.errors import Unavailable
 from petsearch.embedding_cache import CachingEmbedder
-from petsearch.images import ImageLimits
+from petsearch.photos.decode import ImageLimits
 from petsearch.queries import SearchOptions
 from petsearch.search import Searcher
 from tests.contract.records import record

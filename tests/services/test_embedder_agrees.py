@@ -10,13 +10,13 @@ import pytest
 import torch
 from PIL import Image
 
-from petsearch import images
 from petsearch.adapters.model_sources import resolve_model
 from petsearch.adapters.open_clip_model import OpenClipModel, load_model
 from petsearch.adapters.torch_resize import resize_with_torch
 from petsearch.domain import Embeddings
-from petsearch.images import ImageLimits
-from petsearch.preprocessing import to_pixels
+from petsearch.photos import decode
+from petsearch.photos.decode import ImageLimits
+from petsearch.photos.preprocessing import to_pixels
 from petsearch.sample.catalogue import MODEL_DIR, catalogue
 
 LOWEST = {"fp32": 0.9999, "bf16": 0.999, "fp16": 0.999}
@@ -78,7 +78,7 @@ def test_a_model_of_real_photos_agrees(shared: Path, real_photos: list[Path]) ->
     spec = f"dir:{shared / 'models/pets-base'}"
     # Decoded whole on both sides: decoding at a fraction of the size is images' own matter.
     pictures = [
-        images.decode(path.read_bytes(), ImageLimits(), at_least=10_000).picture
+        decode.decode(path.read_bytes(), ImageLimits(), at_least=10_000).picture
         for path in real_photos
     ]
     assert len(pictures) == 74

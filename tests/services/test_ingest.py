@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from petsearch import chunks, images, preprocessing
+from petsearch import chunks
 from petsearch.dependency_gate import DependencyGate
 from petsearch.discarding import Discarder
 from petsearch.domain import (
@@ -17,8 +17,9 @@ from petsearch.domain import (
     sha256_of,
 )
 from petsearch.domain.errors import Conflict, Unavailable
-from petsearch.images import ImageLimits
 from petsearch.jobs import KnownImage, Upload
+from petsearch.photos import decode, preprocessing
+from petsearch.photos.decode import ImageLimits
 from petsearch.ports.observer import NobodyWatches
 from petsearch.preparing import LARGE_BYTES
 from tests import pictures
@@ -181,7 +182,7 @@ def test_a_worker_that_is_to_stop_hands_its_chunk_back(house: House) -> None:
 
 def test_a_photo_the_embedder_always_fails_on_fails_alone(house: House) -> None:
     job_id = house.open_job(photo(1), photo(2), photo(3))
-    picture = images.decode(pictures.jpeg(2), ImageLimits()).picture
+    picture = decode.decode(pictures.jpeg(2), ImageLimits()).picture
     house.clip.poison = preprocessing.to_pixels(picture, house.clip.info.pixel_spec)
     house.deliver()
     assert house.counts(job_id) == {"ingested": 2, "failed": 1}
@@ -211,7 +212,7 @@ def test_an_item_that_ends_its_worker_three_times_is_put_into_quarantine(house: 
 
 def _job_with_a_failure(house: House) -> str:
     job_id = house.open_job(photo(1), photo(2))
-    picture = images.decode(pictures.jpeg(2), ImageLimits()).picture
+    picture = decode.decode(pictures.jpeg(2), ImageLimits()).picture
     house.clip.poison = preprocessing.to_pixels(picture, house.clip.info.pixel_spec)
     house.deliver()
     assert house.counts(job_id) == {"ingested": 1, "failed": 1}

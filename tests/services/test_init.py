@@ -15,7 +15,7 @@ from petsearch.batching import BatchingOptions
 from petsearch.batching_embedder import BatchingEmbedder
 from petsearch.cli_init import initialise
 from petsearch.domain.errors import Unavailable
-from petsearch.images import ImageLimits
+from petsearch.photos.decode import ImageLimits
 from petsearch.settings import Settings
 from services.embedder.app import build_app
 from services.embedder.decoding import Decoder

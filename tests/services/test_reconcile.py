@@ -11,7 +11,7 @@ import pytest
 import redis
 from qdrant_client import QdrantClient
 
-from petsearch import images, reconcile
+from petsearch import reconcile
 from petsearch.adapters import minio_store
 from petsearch.adapters.filesystem_store import FilesystemStore
 from petsearch.adapters.qdrant_edge_index import QdrantEdgeIndex
@@ -20,7 +20,8 @@ from petsearch.adapters.redis_ledger import RedisLedger
 from petsearch.deleting import delete_images
 from petsearch.domain import ImageRecord, NewJob, Point, image_id_of, object_keys, sha256_of
 from petsearch.domain.errors import Conflict, NotFound, Unavailable
-from petsearch.images import ImageLimits
+from petsearch.photos import decode
+from petsearch.photos.decode import ImageLimits
 from petsearch.ports import Index, ObjectStore
 from petsearch.reconcile import Damage, Reconciler, Report
 from tests import pictures
@@ -51,9 +52,9 @@ class House:
         """What the worker does with an original."""
         for image_id in image_ids:
             data = self.store.get(object_keys.original(image_id))
-            picture = images.decode(data, ImageLimits()).picture
-            self.store.put(object_keys.display(image_id), images.display_copy(picture))
-            self.store.put(object_keys.thumbnail(image_id), images.thumbnail(picture))
+            picture = decode.decode(data, ImageLimits()).picture
+            self.store.put(object_keys.display(image_id), decode.display_copy(picture))
+            self.store.put(object_keys.thumbnail(image_id), decode.thumbnail(picture))
             now = datetime.now(UTC)
             kept = replace(record(0), image_id=image_id, created_at=now, updated_at=now)
             self.index.insert(PETS, [Point(kept, embedding(0.1))])

@@ -12,7 +12,7 @@ from petsearch.amending import amend, save_amended
 from petsearch.deleting import delete_images
 from petsearch.domain import Embedding, ImageRecord, JobKind, JobState, QueueName, object_keys
 from petsearch.domain.errors import Conflict, NotFound
-from petsearch.images import ImageLimits
+from petsearch.photos.decode import ImageLimits
 from petsearch.queries import SearchOptions
 from petsearch.search import Searcher
 from tests.services.ingest_house import in_thread, photo, wait_until

@@ -7,7 +7,7 @@ from pathlib import Path
 from PIL import Image
 
 from petsearch.domain import hash_bands, hash_distance
-from petsearch.perceptual_hash import perceptual_hash
+from petsearch.photos.perceptual_hash import perceptual_hash
 from petsearch.sample.catalogue import catalogue
 from tests import pictures
 

@@ -7,11 +7,11 @@ import open_clip
 import pytest
 from PIL import Image
 
-from petsearch import images
 from petsearch.adapters.torch_resize import resize_for, resize_with_torch
 from petsearch.domain import Pixels, PixelSpec
-from petsearch.images import ImageLimits
-from petsearch.preprocessing import Resize, resize_with_pillow, to_pixels
+from petsearch.photos import decode
+from petsearch.photos.decode import ImageLimits
+from petsearch.photos.preprocessing import Resize, resize_with_pillow, to_pixels
 from tests import pictures
 
 SPECS = [
@@ -63,7 +63,7 @@ def test_pixels_of_real_photos_equal_open_clips_transform(
 ) -> None:
     spec = PixelSpec(224, 224)
     for photo in real_photos:
-        decoded = images.decode(photo.read_bytes(), ImageLimits())
+        decoded = decode.decode(photo.read_bytes(), ImageLimits())
         with Image.open(photo) as picture:
             wanted = open_clip_pixels(picture, spec)
         assert furthest(to_pixels(decoded.picture, spec, resize), wanted) <= off, photo.name

@@ -14,8 +14,8 @@ import numpy as np
 import pillow_heif
 from PIL import Image
 
-from petsearch.decode_memory import Budget, bytes_to_decode, shrink_factor, smallest_size
 from petsearch.domain.errors import NotAnImage, TooLarge
+from petsearch.photos.decode_memory import Budget, bytes_to_decode, shrink_factor, smallest_size
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "HEIF", "BMP", "TIFF")
 DISPLAY_SIDE = 1600
