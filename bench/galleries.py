@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from petsearch.adapters.qdrant_edge_index import QdrantEdgeIndex
-from petsearch.catalogue import collection_of
 from petsearch.domain import (
     Embedding,
     Embeddings,
@@ -25,6 +24,7 @@ from petsearch.domain import (
     sha256_of,
 )
 from petsearch.domain.prompts import OXFORD_LABELS
+from petsearch.models.current import collection_of
 
 DIM = 512
 ANIMALS = 1000

@@ -19,7 +19,6 @@ from petsearch.adapters.redis_ledger import RedisLedger
 from petsearch.adapters.redis_limits import RedisLimiter
 from petsearch.adapters.redis_write_set import RedisWriteSet
 from petsearch.backup import Kept
-from petsearch.catalogue import Catalogue, Target, model_id_of
 from petsearch.chunk_worker import ChunkWorker
 from petsearch.copying import Copier, PointMaker
 from petsearch.dependency_gate import DependencyGate
@@ -36,6 +35,8 @@ from petsearch.jobs import Jobs
 from petsearch.key_ring import KeyRing
 from petsearch.leases import LeaseKeeper
 from petsearch.model_changes import ModelChanges
+from petsearch.models.current import Catalogue, Target, model_id_of
+from petsearch.models.registry import Registry
 from petsearch.observability import get_logger
 from petsearch.opening import (
     image_limits,
@@ -51,7 +52,6 @@ from petsearch.photos.decode import ImageLimits
 from petsearch.photos.preprocessing import Resize, resize_with_pillow
 from petsearch.ports import Embedder, Index, JobLedger, ObjectStore, RateLimiter, TaskQueue
 from petsearch.ports.observer import IngestObserver, NobodyWatches
-from petsearch.registry import Registry
 from petsearch.reindex_source import open_reindex
 from petsearch.reindexing import Reindexer
 from petsearch.search import Searcher

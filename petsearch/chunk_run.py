@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 from pydantic import TypeAdapter
 
-from petsearch.catalogue import Target
 from petsearch.domain import Item, ItemRef, Job, Outcome, object_keys
 from petsearch.domain.errors import NotFound
+from petsearch.models.current import Target
 from petsearch.ports import ObjectStore
 
 _OUTCOMES = TypeAdapter(tuple[Outcome, ...])

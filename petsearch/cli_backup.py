@@ -5,10 +5,10 @@ from pathlib import Path
 
 from petsearch.backup import Backup
 from petsearch.backup_format import MANIFEST, Manifest
-from petsearch.catalogue import model_id_of
 from petsearch.cli_output import print_json, say
 from petsearch.cli_storage import opened_storage
 from petsearch.domain.errors import ConfigurationError
+from petsearch.models.current import model_id_of
 from petsearch.opening import open_place
 from petsearch.restoring import Restore
 

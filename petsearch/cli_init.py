@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable
 
 from petsearch.bootstrap import build_services
-from petsearch.catalogue import Target
 from petsearch.domain.errors import Conflict, Unavailable
+from petsearch.models.current import Target
 from petsearch.settings import Settings
 
 _PAUSE_S = 1.0

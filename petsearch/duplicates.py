@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from petsearch.catalogue import Catalogue
 from petsearch.domain import Filters, ImageRecord, hash_bands, hash_distance
 from petsearch.domain.errors import NotFound
+from petsearch.models.current import Catalogue
 from petsearch.ports import Index
 
 SAME_PHOTO_BITS = 3

@@ -14,7 +14,6 @@ from itertools import islice
 import numpy as np
 
 from petsearch import chunks
-from petsearch.catalogue import Catalogue
 from petsearch.chunk_run import ChunkRun, delete_progress, read_progress, write_progress
 from petsearch.domain import (
     ImageRecord,
@@ -28,6 +27,7 @@ from petsearch.domain import (
     image_id_of,
 )
 from petsearch.domain.errors import NotFound, Overloaded, PetsearchError, StorageFull, Unavailable
+from petsearch.models.current import Catalogue
 from petsearch.observability import get_logger
 from petsearch.outcomes import failed, outcome_of, quarantined
 from petsearch.photos.decode import ImageLimits

@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import BinaryIO, Literal
 
 from petsearch import chunks
-from petsearch.catalogue import Catalogue
 from petsearch.dispatching import Dispatcher
 from petsearch.domain import (
     ImageMetadata,
@@ -24,6 +23,7 @@ from petsearch.domain import (
 )
 from petsearch.domain.errors import Conflict, InvalidInput, PetsearchError
 from petsearch.domain.metadata import safe_filename
+from petsearch.models.current import Catalogue
 from petsearch.ports import ChunkSlot, Index, JobLedger, ObjectStore
 from petsearch.sources.spec import SourceContext, SourceSpec, describe, open_source, parse_spec
 

@@ -13,14 +13,14 @@ from petsearch.adapters.url_fetcher import UrlFetcher
 from petsearch.backup_format import Place
 from petsearch.batching import BatchingOptions, BatchObserver
 from petsearch.batching_embedder import BatchingEmbedder
-from petsearch.catalogue import model_id_of
 from petsearch.domain.errors import ConfigurationError, NotFound
+from petsearch.models.current import model_id_of
+from petsearch.models.registry import SPEC_KIND, Registry
 from petsearch.observability import get_logger
 from petsearch.photos.decode import ImageLimits
 from petsearch.photos.preprocessing import Resize
 from petsearch.ports import ClipModel, Embedder, Index, ObjectStore, Snapshots
 from petsearch.process_tuning import tune_process
-from petsearch.registry import SPEC_KIND, Registry
 from petsearch.settings import Settings
 from petsearch.sources.spec import SourceContext
 

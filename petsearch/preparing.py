@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from tempfile import TemporaryFile
 from typing import BinaryIO, cast
 
-from petsearch.catalogue import Target
 from petsearch.domain import Item, ItemStatus, Outcome, Pixels, image_id_of, object_keys, sha256_of
 from petsearch.domain.errors import InvalidInput, NotFound, Unavailable
+from petsearch.models.current import Target
 from petsearch.observability import get_logger
 from petsearch.outcomes import failed, outcome_of
 from petsearch.photos import decode

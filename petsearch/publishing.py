@@ -12,10 +12,10 @@ from pydantic import BaseModel, ValidationError
 
 from petsearch.adapters.model_sources import resolve_model
 from petsearch.domain.errors import ConfigurationError
-from petsearch.model_cards import write_card
+from petsearch.models.cards import write_card
+from petsearch.models.registry import Published, Registry
 from petsearch.opening import open_store
 from petsearch.ports import ClipModel
-from petsearch.registry import Published, Registry
 from petsearch.settings import Settings
 
 if TYPE_CHECKING:  # imports torch

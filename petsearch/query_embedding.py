@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import cast
 
-from petsearch.catalogue import Target
 from petsearch.combining import WeightedEmbedding, combine
 from petsearch.domain import Embedding
+from petsearch.models.current import Target
 from petsearch.photos import decode, preprocessing
 from petsearch.photos.decode import ImageLimits
 from petsearch.photos.decode_memory import Budget

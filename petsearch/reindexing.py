@@ -10,10 +10,10 @@ from datetime import datetime
 from itertools import islice
 
 from petsearch import chunks
-from petsearch.catalogue import Catalogue, model_id_of
 from petsearch.copying import Copied, Copier, carry, exists
 from petsearch.domain import Item, ItemStatus, Job, ModelInfo, Outcome, object_keys
 from petsearch.domain.errors import Conflict
+from petsearch.models.current import Catalogue, model_id_of
 from petsearch.observability import get_logger
 from petsearch.ports import Index, JobLedger, ObjectStore
 from petsearch.ports.observer import Stage

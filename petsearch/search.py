@@ -4,7 +4,6 @@ from dataclasses import replace
 from typing import Literal
 
 from petsearch import ranked_pages
-from petsearch.catalogue import Catalogue, Target
 from petsearch.domain import (
     Filters,
     Hit,
@@ -14,6 +13,7 @@ from petsearch.domain import (
     normalise_name,
 )
 from petsearch.domain.errors import Conflict, InvalidInput, NotFound, TooLarge, unknown_choice
+from petsearch.models.current import Catalogue, Target
 from petsearch.photos.decode import ImageLimits
 from petsearch.ports import Embedder, Index
 from petsearch.queries import (

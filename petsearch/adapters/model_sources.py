@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from petsearch.domain.errors import ConfigurationError, unknown_choice
-from petsearch.model_hub import hub_answers, use_only_the_cache
+from petsearch.models.hub import hub_answers, use_only_the_cache
 from petsearch.sample.catalogue import MODEL_DIR
 
 _WEIGHTS = "open_clip_model.safetensors"

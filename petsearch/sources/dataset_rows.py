@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from petsearch.domain.errors import ConfigurationError, InvalidInput, NotFound, Unavailable
-from petsearch.model_hub import hub_answers
+from petsearch.models.hub import hub_answers
 
 
 @dataclass(frozen=True)

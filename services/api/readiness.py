@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, wait
 
 from petsearch.bootstrap import Services
-from petsearch.catalogue import model_id_of
 from petsearch.domain.errors import PetsearchError
+from petsearch.models.current import model_id_of
 from petsearch.observability import get_logger
 
 log = get_logger(__name__)

@@ -15,7 +15,6 @@ from petsearch.adapters.qdrant_edge_index import QdrantEdgeIndex
 from petsearch.adapters.redis_ledger import RedisLedger
 from petsearch.batching import BatchingOptions
 from petsearch.batching_embedder import BatchingEmbedder
-from petsearch.catalogue import Catalogue
 from petsearch.chunk_worker import ChunkWorker
 from petsearch.dependency_gate import DependencyGate
 from petsearch.dispatching import Dispatcher, DispatchOptions
@@ -37,6 +36,7 @@ from petsearch.ingest import IngestOptions, Ingestor
 from petsearch.job_control import JobControl
 from petsearch.jobs import JobOptions, Jobs, Upload
 from petsearch.leases import LeaseKeeper
+from petsearch.models.current import Catalogue
 from petsearch.photos.decode import ImageLimits
 from petsearch.ports import JobLedger
 from petsearch.ports.observer import NobodyWatches

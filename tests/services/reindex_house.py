@@ -18,7 +18,6 @@ from petsearch.adapters.redis_ledger import RedisLedger
 from petsearch.adapters.redis_write_set import RedisWriteSet
 from petsearch.batching import BatchingOptions
 from petsearch.batching_embedder import BatchingEmbedder
-from petsearch.catalogue import Catalogue, collection_of, model_id_of
 from petsearch.chunk_worker import ChunkWorker
 from petsearch.copying import Copier, PointMaker
 from petsearch.dependency_gate import DependencyGate
@@ -29,11 +28,12 @@ from petsearch.ingest import IngestOptions, Ingestor
 from petsearch.jobs import Jobs, Upload
 from petsearch.leases import LeaseKeeper
 from petsearch.model_changes import ModelChanges
+from petsearch.models.current import Catalogue, collection_of, model_id_of
+from petsearch.models.registry import Registry
 from petsearch.photos.decode import ImageLimits
 from petsearch.photos.preprocessing import resize_with_pillow
 from petsearch.ports import Index
 from petsearch.ports.observer import NobodyWatches
-from petsearch.registry import Registry
 from petsearch.reindex_source import open_reindex
 from petsearch.reindexing import Reindexer
 from petsearch.sources.spec import SourceContext, make_fetcher

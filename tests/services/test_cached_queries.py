@@ -9,10 +9,10 @@ from petsearch.adapters.open_clip_model import load_model
 from petsearch.adapters.qdrant_edge_index import QdrantEdgeIndex
 from petsearch.batching import BatchingOptions
 from petsearch.batching_embedder import BatchingEmbedder
-from petsearch.catalogue import Catalogue
 from petsearch.domain import ImageRecord, Point
 from petsearch.domain.errors import Unavailable
 from petsearch.embedding_cache import CachingEmbedder
+from petsearch.models.current import Catalogue
 from petsearch.photos.decode import ImageLimits
 from petsearch.queries import SearchOptions
 from petsearch.search import Searcher

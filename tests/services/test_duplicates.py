@@ -10,9 +10,9 @@ import pytest
 from petsearch.adapters.qdrant_edge_index import QdrantEdgeIndex
 from petsearch.batching import BatchingOptions
 from petsearch.batching_embedder import BatchingEmbedder
-from petsearch.catalogue import Catalogue
 from petsearch.domain import Embedding, ImageRecord, Point
 from petsearch.duplicates import MAX_MEMBERS, Duplicates, Tier
+from petsearch.models.current import Catalogue
 from tests.contract import tiny_clip
 from tests.contract.records import record
 from tests.contract.tiny_clip import TinyClip

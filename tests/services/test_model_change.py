@@ -15,9 +15,9 @@ from petsearch.adapters.model_sources import resolve_model
 from petsearch.client import Client, Photo
 from petsearch.domain import JsonDict
 from petsearch.domain.errors import Conflict, PetsearchError
+from petsearch.models.registry import Registry
 from petsearch.photo_sources import PhotoSource
 from petsearch.publishing import publish_folder
-from petsearch.registry import Registry
 from petsearch.sample.catalogue import catalogue
 from petsearch.uploading import upload
 from petsearch.write_set import HOLD_S, WRITE_LEASE_S

@@ -12,8 +12,8 @@ from petsearch.adapters.filesystem_store import FilesystemStore
 from petsearch.adapters.model_sources import resolve_model
 from petsearch.domain import object_keys
 from petsearch.domain.errors import ConfigurationError, InvalidInput, NotFound, Unavailable
+from petsearch.models.registry import Registry
 from petsearch.publishing import publish_folder
-from petsearch.registry import Registry
 from petsearch.sample.catalogue import MODEL_DIR
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from petsearch.adapters.qdrant_edge_index import QdrantEdgeIndex
-from petsearch.catalogue import Catalogue, collection_of
 from petsearch.domain import ModelInfo
 from petsearch.domain.errors import Unavailable
+from petsearch.models.current import Catalogue, collection_of
 from tests.contract.tiny_clip import TinyClip
 
 LOST = replace(TinyClip().info, model_id="lost-000000000000")
