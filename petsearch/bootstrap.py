@@ -50,6 +50,7 @@ from petsearch.opening import (
 )
 from petsearch.photos.decode import ImageLimits
 from petsearch.photos.preprocessing import Resize, resize_with_pillow
+from petsearch.photos.stored import StoredPixels
 from petsearch.ports import Embedder, Index, JobLedger, ObjectStore, RateLimiter, TaskQueue
 from petsearch.ports.observer import IngestObserver, NobodyWatches
 from petsearch.reindex_source import open_reindex
@@ -58,7 +59,6 @@ from petsearch.search import Searcher
 from petsearch.settings import Settings
 from petsearch.sources.source import Source
 from petsearch.sources.spec import SourceContext, make_fetcher, open_source, parse_spec
-from petsearch.stored_pixels import StoredPixels
 from petsearch.working import Work
 from petsearch.write_set import WriteSet
 from petsearch.write_through import WriteThrough

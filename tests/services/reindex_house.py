@@ -32,12 +32,12 @@ from petsearch.models.current import Catalogue, collection_of, model_id_of
 from petsearch.models.registry import Registry
 from petsearch.photos.decode import ImageLimits
 from petsearch.photos.preprocessing import resize_with_pillow
+from petsearch.photos.stored import StoredPixels
 from petsearch.ports import Index
 from petsearch.ports.observer import NobodyWatches
 from petsearch.reindex_source import open_reindex
 from petsearch.reindexing import Reindexer
 from petsearch.sources.spec import SourceContext, make_fetcher
-from petsearch.stored_pixels import StoredPixels
 from petsearch.write_set import WriteSet
 from petsearch.write_through import WriteThrough
 from tests.contract.tiny_clip import TinyClip
