@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 import celery
 import redis
 
+from petsearch.access.key_ring import KeyRing
 from petsearch.adapters.celery_queue import CeleryQueue, make_celery
 from petsearch.adapters.impatient_redis import impatient
 from petsearch.adapters.redis_copy import RedisCopy
@@ -32,7 +33,6 @@ from petsearch.enumeration import Enumerator
 from petsearch.ingest import IngestOptions, Ingestor
 from petsearch.job_control import JobControl
 from petsearch.jobs import Jobs
-from petsearch.key_ring import KeyRing
 from petsearch.leases import LeaseKeeper
 from petsearch.model_changes import ModelChanges
 from petsearch.models.current import Catalogue, Target, model_id_of

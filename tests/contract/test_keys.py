@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 import redis
 
+from petsearch.access.key_ring import KeyRing
 from petsearch.adapters.impatient_redis import impatient
 from petsearch.adapters.redis_keys import RedisKeys
 from petsearch.adapters.redis_limits import RedisLimiter
 from petsearch.domain.api_keys import Scope, make_key
 from petsearch.domain.errors import NotFound, Unavailable
-from petsearch.key_ring import KeyRing
 from petsearch.ports import KeyStore, RateLimiter
 from tests.contract.real_servers import where_set
 
@@ -154,7 +154,7 @@ def test_keys_that_were_read_are_good_while_the_store_is_away(
     ring = KeyRing(store, lambda: NOW)
     assert ring.read().find(made.secret, NOW) == made.kept
     ring.store = RedisKeys(nowhere)
-    monkeypatch.setattr("petsearch.key_ring.FRESH_S", 0.0)
+    monkeypatch.setattr("petsearch.access.key_ring.FRESH_S", 0.0)
     assert ring.fresh() is None
     assert ring.read().find(made.secret, NOW) == made.kept
     with pytest.raises(Unavailable):

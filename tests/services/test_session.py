@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 
+from petsearch.access.key_ring import FRESH_S
 from petsearch.domain.api_keys import Scope
 from petsearch.domain.errors import ConfigurationError
-from petsearch.key_ring import FRESH_S
 from petsearch.settings import Settings
 from tests.services.keyed_app import START, KeyedApp, keyed_app
 
