@@ -28,7 +28,7 @@ from petsearch.dispatching import Dispatcher, DispatchOptions
 from petsearch.domain import object_keys
 from petsearch.domain.errors import PetsearchError
 from petsearch.duplicates import Duplicates
-from petsearch.embedding_cache import CachingEmbedder
+from petsearch.embedding.cache import CachingEmbedder
 from petsearch.enumeration import Enumerator
 from petsearch.ingest import IngestOptions, Ingestor
 from petsearch.job_control import JobControl

@@ -11,10 +11,10 @@ import numpy as np
 
 from petsearch.domain import ImageRecord, ModelInfo, Pixels, Point, Priority, object_keys
 from petsearch.domain.errors import NotFound
+from petsearch.embedding.zero_shot import BreedTagger
 from petsearch.observability import get_logger
 from petsearch.photos.stored import StoredPixels
 from petsearch.ports import Embedder, Index, ObjectStore
-from petsearch.zero_shot import BreedTagger
 
 log = get_logger(__name__)
 

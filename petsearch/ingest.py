@@ -27,6 +27,7 @@ from petsearch.domain import (
     image_id_of,
 )
 from petsearch.domain.errors import NotFound, Overloaded, PetsearchError, StorageFull, Unavailable
+from petsearch.embedding.zero_shot import BreedTagger
 from petsearch.models.current import Catalogue
 from petsearch.observability import get_logger
 from petsearch.outcomes import failed, outcome_of, quarantined
@@ -39,7 +40,6 @@ from petsearch.preparing import Known, Prepared, Preparer
 from petsearch.process_tuning import yield_to_the_model
 from petsearch.settling import Settler, completed
 from petsearch.sources.source import Fetcher
-from petsearch.zero_shot import BreedTagger
 
 log = get_logger(__name__)
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from petsearch.adapters import http_embedder
-from petsearch.batching import BatchingOptions
-from petsearch.batching_embedder import BatchingEmbedder
 from petsearch.domain import Priority
 from petsearch.domain.errors import Conflict, InvalidInput, Overloaded, TooLarge, Unavailable
+from petsearch.embedding.batching import BatchingOptions
+from petsearch.embedding.embedder import BatchingEmbedder
 from petsearch.ports import Embedder
 from tests.contract.tiny_clip import DIM, TinyClip, pixels
 from tests.embedder_server import served

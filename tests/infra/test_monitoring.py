@@ -18,10 +18,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from devstack.addresses import free_port
 from petsearch.adapters.http_embedder import HttpEmbedder
 from petsearch.adapters.open_clip_model import load_model
-from petsearch.batching import BatchingOptions
-from petsearch.batching_embedder import BatchingEmbedder
 from petsearch.bootstrap import build_services
 from petsearch.domain import ItemStatus
+from petsearch.embedding.batching import BatchingOptions
+from petsearch.embedding.embedder import BatchingEmbedder
 from petsearch.ports.observer import Stage
 from petsearch.settings import Settings
 from services.api.app import build_app

@@ -13,8 +13,6 @@ import redis
 from petsearch.adapters.filesystem_store import FilesystemStore
 from petsearch.adapters.qdrant_edge_index import QdrantEdgeIndex
 from petsearch.adapters.redis_ledger import RedisLedger
-from petsearch.batching import BatchingOptions
-from petsearch.batching_embedder import BatchingEmbedder
 from petsearch.chunk_worker import ChunkWorker
 from petsearch.dependency_gate import DependencyGate
 from petsearch.dispatching import Dispatcher, DispatchOptions
@@ -31,6 +29,8 @@ from petsearch.domain import (
     sha256_of,
 )
 from petsearch.domain.errors import Unavailable
+from petsearch.embedding.batching import BatchingOptions
+from petsearch.embedding.embedder import BatchingEmbedder
 from petsearch.enumeration import Enumerator, OpenSource
 from petsearch.ingest import IngestOptions, Ingestor
 from petsearch.job_control import JobControl

@@ -16,13 +16,13 @@ from petsearch.adapters.filesystem_store import FilesystemStore
 from petsearch.adapters.qdrant_edge_index import QdrantEdgeIndex
 from petsearch.adapters.redis_ledger import RedisLedger
 from petsearch.adapters.redis_write_set import RedisWriteSet
-from petsearch.batching import BatchingOptions
-from petsearch.batching_embedder import BatchingEmbedder
 from petsearch.chunk_worker import ChunkWorker
 from petsearch.copying import Copier, PointMaker
 from petsearch.dependency_gate import DependencyGate
 from petsearch.dispatching import Dispatcher, DispatchOptions
 from petsearch.domain import Embeddings, Filters, ImageRecord, Job, image_id_of, sha256_of
+from petsearch.embedding.batching import BatchingOptions
+from petsearch.embedding.embedder import BatchingEmbedder
 from petsearch.enumeration import Enumerator
 from petsearch.ingest import IngestOptions, Ingestor
 from petsearch.jobs import Jobs, Upload

@@ -11,12 +11,12 @@ import pytest
 
 from petsearch.adapters.http_embedder import HttpEmbedder
 from petsearch.adapters.open_clip_model import load_model
-from petsearch.batching import BatchingOptions
-from petsearch.batching_embedder import BatchingEmbedder
 from petsearch.bootstrap import Services, build_services
 from petsearch.client import Client
 from petsearch.domain import Point, sha256_of
 from petsearch.domain.errors import Unavailable
+from petsearch.embedding.batching import BatchingOptions
+from petsearch.embedding.embedder import BatchingEmbedder
 from petsearch.settings import Settings
 from services.api.app import build_app
 from services.api.metrics import ApiMetrics

@@ -7,11 +7,11 @@ import pytest
 from petsearch.adapters import http_embedder
 from petsearch.adapters.open_clip_model import load_model
 from petsearch.adapters.qdrant_edge_index import QdrantEdgeIndex
-from petsearch.batching import BatchingOptions
-from petsearch.batching_embedder import BatchingEmbedder
 from petsearch.domain import ImageRecord, Point
 from petsearch.domain.errors import Unavailable
-from petsearch.embedding_cache import CachingEmbedder
+from petsearch.embedding.batching import BatchingOptions
+from petsearch.embedding.cache import CachingEmbedder
+from petsearch.embedding.embedder import BatchingEmbedder
 from petsearch.models.current import Catalogue
 from petsearch.photos.decode import ImageLimits
 from petsearch.queries import SearchOptions

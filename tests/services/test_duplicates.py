@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from petsearch.adapters.qdrant_edge_index import QdrantEdgeIndex
-from petsearch.batching import BatchingOptions
-from petsearch.batching_embedder import BatchingEmbedder
 from petsearch.domain import Embedding, ImageRecord, Point
 from petsearch.duplicates import MAX_MEMBERS, Duplicates, Tier
+from petsearch.embedding.batching import BatchingOptions
+from petsearch.embedding.embedder import BatchingEmbedder
 from petsearch.models.current import Catalogue
 from tests.contract import tiny_clip
 from tests.contract.records import record

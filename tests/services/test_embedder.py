@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 
 from petsearch.adapters.open_clip_model import load_model
-from petsearch.batching import BatchingOptions
-from petsearch.batching_embedder import BatchingEmbedder
 from petsearch.domain.errors import DeviceLost
+from petsearch.embedding.batching import BatchingOptions
+from petsearch.embedding.embedder import BatchingEmbedder
 from petsearch.sample.catalogue import MODEL_DIR
 from services.embedder.metrics import EmbedderMetrics
 from tests import pictures

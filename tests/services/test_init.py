@@ -11,10 +11,10 @@ from devstack.addresses import free_port
 from petsearch.adapters.open_clip_model import load_model
 from petsearch.adapters.qdrant_edge_index import QdrantEdgeIndex
 from petsearch.adapters.torch_resize import resize_with_torch
-from petsearch.batching import BatchingOptions
-from petsearch.batching_embedder import BatchingEmbedder
 from petsearch.cli_init import initialise
 from petsearch.domain.errors import Unavailable
+from petsearch.embedding.batching import BatchingOptions
+from petsearch.embedding.embedder import BatchingEmbedder
 from petsearch.photos.decode import ImageLimits
 from petsearch.settings import Settings
 from services.embedder.app import build_app

@@ -5,9 +5,9 @@ from concurrent.futures import Future
 import numpy as np
 import pytest
 
-from petsearch.batching import Batcher, BatchingOptions, Rows
 from petsearch.domain import Embeddings, Priority
 from petsearch.domain.errors import Conflict, DeviceLost, DeviceMemoryFull, Unavailable
+from petsearch.embedding.batching import Batcher, BatchingOptions, Rows
 from tests.contract.tiny_clip import TinyClip, pixels
 
 

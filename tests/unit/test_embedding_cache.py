@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from petsearch.adapters.open_clip_model import load_model
-from petsearch.batching import BatchingOptions
-from petsearch.batching_embedder import BatchingEmbedder
 from petsearch.domain import Embeddings, ModelInfo, Pixels, Priority
 from petsearch.domain.errors import Unavailable
-from petsearch.embedding_cache import CachingEmbedder
+from petsearch.embedding.batching import BatchingOptions
+from petsearch.embedding.cache import CachingEmbedder
+from petsearch.embedding.embedder import BatchingEmbedder
 
 
 class Interruptible:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from petsearch.batching import Batcher, BatchingOptions, BatchObserver
 from petsearch.domain import Embeddings, ModelInfo, ModelUsage, Pixels, Priority
 from petsearch.domain.errors import Conflict, InvalidInput
+from petsearch.embedding.batching import Batcher, BatchingOptions, BatchObserver
 from petsearch.observability import get_logger
 from petsearch.ports import ClipModel
 
