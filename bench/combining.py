@@ -19,10 +19,10 @@ from rich.table import Table
 
 from bench.real_photos import RealPhotos, breeds_of, embed_texts, load_photos
 from bench.shared_data import DATASET, MODEL, check_is_there
-from petsearch.combining import combine
 from petsearch.domain import Embedding, Embeddings
 from petsearch.observability import configure_logging
 from petsearch.process_tuning import tune_process
+from petsearch.search.combination import combine
 from training.metrics import mean_average_precision, precision_at_k
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Case:
 
 
 def weighted_sum(positive: Embeddings, negative: Embeddings, gallery: Embeddings) -> Scores:
-    """What petsearch does: `petsearch.combining`, with its weights by default."""
+    """What petsearch does: `petsearch.search.combination`, with its weights by default."""
     return gallery @ combine([(row, 1.0) for row in positive], [(row, _LESS) for row in negative])
 
 

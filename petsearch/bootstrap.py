@@ -55,7 +55,7 @@ from petsearch.ports import Embedder, Index, JobLedger, ObjectStore, RateLimiter
 from petsearch.ports.observer import IngestObserver, NobodyWatches
 from petsearch.reindex_source import open_reindex
 from petsearch.reindexing import Reindexer
-from petsearch.search import Searcher
+from petsearch.search.searcher import Searcher
 from petsearch.settings import Settings
 from petsearch.sources.source import Source
 from petsearch.sources.spec import SourceContext, make_fetcher, open_source, parse_spec

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from petsearch.domain import Hit, SearchResult
 from petsearch.domain.errors import InvalidInput
 from petsearch.domain.metadata import Count, Number
-from petsearch.queries import (
+from petsearch.search.query import (
     NEGATIVE_WEIGHT,
     GroupBy,
     ImagePart,

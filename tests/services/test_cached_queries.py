@@ -14,8 +14,8 @@ from petsearch.embedding.cache import CachingEmbedder
 from petsearch.embedding.embedder import BatchingEmbedder
 from petsearch.models.current import Catalogue
 from petsearch.photos.decode import ImageLimits
-from petsearch.queries import SearchOptions
-from petsearch.search import Searcher
+from petsearch.search.query import SearchOptions
+from petsearch.search.searcher import Searcher
 from tests.contract.records import record
 from tests.embedder_server import served
 

@@ -13,8 +13,8 @@ from petsearch.deleting import delete_images
 from petsearch.domain import Embedding, ImageRecord, JobKind, JobState, QueueName, object_keys
 from petsearch.domain.errors import Conflict, NotFound
 from petsearch.photos.decode import ImageLimits
-from petsearch.queries import SearchOptions
-from petsearch.search import Searcher
+from petsearch.search.query import SearchOptions
+from petsearch.search.searcher import Searcher
 from tests.services.ingest_house import in_thread, photo, wait_until
 from tests.services.reindex_house import (
     NEW,

@@ -3,9 +3,9 @@
 import pytest
 from open_clip.tokenizer import SimpleTokenizer
 
-from petsearch.breed_names import SYNONYMS, correct
 from petsearch.domain.prompts import OXFORD_LABELS
 from petsearch.sample.kinds import KINDS
+from petsearch.search.breed_names import SYNONYMS, correct
 
 KNOWN = (*(label.breed for label in OXFORD_LABELS), *(kind.name for kind in KINDS.values()))
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from petsearch.combining import combine
 from petsearch.domain.errors import InvalidInput
+from petsearch.search.combination import combine
 from tests.contract.records import embedding
 
 RIGHT, UP = embedding(0.0), embedding(np.pi / 2)

@@ -8,7 +8,7 @@ import pytest
 
 from petsearch.domain import Hit, ImageRecord
 from petsearch.domain.errors import Conflict, InvalidInput
-from petsearch.ranked_pages import MAX_DEPTH, Rank, Walk, next_page, resume
+from petsearch.search.pages import MAX_DEPTH, Rank, Walk, next_page, resume
 from tests.contract.records import record
 
 QUESTION = b"123456"

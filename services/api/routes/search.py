@@ -5,12 +5,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, File, Form, Query, Request, Response, UploadFile
 
-from petsearch import queries
 from petsearch.domain import Filters
 from petsearch.domain.errors import InvalidInput
 from petsearch.domain.metadata import ShortText
-from petsearch.queries import PromptMode, SearchOptions, SpellingMode, TextPart, Weighted
-from petsearch.search import FacetField
+from petsearch.search import query as queries
+from petsearch.search.query import PromptMode, SearchOptions, SpellingMode, TextPart, Weighted
+from petsearch.search.searcher import FacetField
 from services.api.dependencies import (
     MAX_RESULTS,
     ImageIdDep,

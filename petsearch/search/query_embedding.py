@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import cast
 
-from petsearch.combining import WeightedEmbedding, combine
 from petsearch.domain import Embedding
 from petsearch.embedding.zero_shot import embed_prompted
 from petsearch.models.current import Target
@@ -11,7 +10,16 @@ from petsearch.photos import decode, preprocessing
 from petsearch.photos.decode import ImageLimits
 from petsearch.photos.decode_memory import Budget
 from petsearch.ports import Embedder, Index
-from petsearch.queries import ImagePart, PhotoPart, PromptMode, Query, QueryPart, TextPart, Weighted
+from petsearch.search.combination import WeightedEmbedding, combine
+from petsearch.search.query import (
+    ImagePart,
+    PhotoPart,
+    PromptMode,
+    Query,
+    QueryPart,
+    TextPart,
+    Weighted,
+)
 
 _NO_TEMPLATE = ("{}",)
 _DECODED_SIDE = 640

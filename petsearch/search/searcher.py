@@ -3,7 +3,6 @@
 from dataclasses import replace
 from typing import Literal
 
-from petsearch import ranked_pages
 from petsearch.domain import (
     Filters,
     Hit,
@@ -16,7 +15,9 @@ from petsearch.domain.errors import Conflict, InvalidInput, NotFound, TooLarge, 
 from petsearch.models.current import Catalogue, Target
 from petsearch.photos.decode import ImageLimits
 from petsearch.ports import Embedder, Index
-from petsearch.queries import (
+from petsearch.search import pages
+from petsearch.search.confidence import ScoreWorth
+from petsearch.search.query import (
     ImagePart,
     PhotoPart,
     PromptMode,
@@ -26,9 +27,8 @@ from petsearch.queries import (
     Weighted,
     digest_of,
 )
-from petsearch.query_embedding import QueryEmbedder
-from petsearch.score_worth import ScoreWorth
-from petsearch.spelling import searched_for, spelled
+from petsearch.search.query_embedding import QueryEmbedder
+from petsearch.search.spelling import searched_for, spelled
 
 FacetField = Literal["breed", "species", "status", "tag"]
 
@@ -89,7 +89,7 @@ class Searcher:
 
     def _search(self, query: Query, options: SearchOptions, target: Target) -> SearchResult:
         asked = self._with_checked_texts(query)
-        walk = ranked_pages.resume(options.cursor, target.model.model_id, digest_of(asked, options))
+        walk = pages.resume(options.cursor, target.model.model_id, digest_of(asked, options))
         searched = spelled(asked, target.model.labels)
         embedding = self._query_embedder.embed(searched, target)
         worth = ScoreWorth.of(searched, target.model, embedding)
@@ -105,7 +105,7 @@ class Searcher:
             best[:] = hits[:1]
             return hits
 
-        hits, next_cursor = ranked_pages.next_page(
+        hits, next_cursor = pages.next_page(
             rank, walk, limit=options.limit, by_animal=options.group_by == "animal"
         )
         return SearchResult(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from petsearch.domain import Embedding, Hit, ModelInfo
 from petsearch.domain.calibration import QueryCalibration, QueryKind, kind_of_text
 from petsearch.domain.errors import InvalidInput
-from petsearch.queries import Query, QueryPart, SearchOptions, TextPart
+from petsearch.search.query import Query, QueryPart, SearchOptions, TextPart
 
 _ABOVE_ALL_SCORES = 1.01
 

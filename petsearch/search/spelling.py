@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from petsearch import breed_names
 from petsearch.domain import Label
-from petsearch.queries import Query, TextPart, Weighted
+from petsearch.search import breed_names
+from petsearch.search.query import Query, TextPart, Weighted
 
 
 def spelled(query: Query, labels: Sequence[Label]) -> Query:
