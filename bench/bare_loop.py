@@ -39,7 +39,7 @@ def main(
     if way is Way.PETSEARCH:
         tune_process()
     configure_logging(level="ERROR")
-    from petsearch.photo_sources import from_dataset
+    from petsearch.client.local_photos import from_dataset
     from petsearch.sources.dataset_rows import DatasetOptions
 
     options = DatasetOptions(split, label_column=None, limit=limit)

@@ -21,8 +21,8 @@ import typer
 
 from bench.random_model import random_vit
 from bench.shared_data import DATASET
-from petsearch.client import Photo
-from petsearch.photo_sources import from_dataset, from_paths
+from petsearch.client.api import Photo
+from petsearch.client.local_photos import from_dataset, from_paths
 from petsearch.photos.decode import ImageLimits
 from petsearch.sample.catalogue import DEMO_SEED, catalogue
 from petsearch.sources.dataset_rows import DatasetOptions

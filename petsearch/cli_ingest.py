@@ -7,13 +7,13 @@ import typer
 
 from petsearch.cli_jobs import follow
 from petsearch.cli_output import EXIT_PARTLY, connect, print_job, problems_of, progress_bar
-from petsearch.client import Client
+from petsearch.client.api import Client
+from petsearch.client.local_photos import PhotoSource, from_dataset, from_drawings, from_paths
+from petsearch.client.upload import Progress, upload
 from petsearch.domain import JsonDict
 from petsearch.domain.errors import InvalidInput
-from petsearch.photo_sources import PhotoSource, from_dataset, from_drawings, from_paths
 from petsearch.settings import Limits
 from petsearch.sources.dataset_rows import DatasetOptions
-from petsearch.uploading import Progress, upload
 
 
 @dataclass(frozen=True)

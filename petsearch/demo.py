@@ -7,14 +7,14 @@ from pathlib import Path
 
 from petsearch.bootstrap import Services
 from petsearch.cli_output import connect
+from petsearch.client.local_photos import PhotoSource, from_dataset, from_drawings, from_paths
+from petsearch.client.upload import Progress, upload
 from petsearch.domain import Filters, sha256_of
 from petsearch.domain.errors import ConfigurationError, PetsearchError
-from petsearch.photo_sources import PhotoSource, from_dataset, from_drawings, from_paths
 from petsearch.photos.decode import ImageLimits
 from petsearch.sample.catalogue import MODEL_DIR
 from petsearch.sources.dataset_rows import DatasetOptions
 from petsearch.standalone import StandaloneOptions, serve
-from petsearch.uploading import Progress, upload
 
 OXFORD_PETS = "oxford-pets"
 _OXFORD_DATASET = "timm/oxford-iiit-pet"

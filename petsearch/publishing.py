@@ -135,7 +135,7 @@ def _check_answers(model: ClipModel) -> None:
 
 def _calibrate(model: "OpenClipModel", data: CalibrationData, folder: Path) -> Path:
     """calibration.json, fitted on one half of the photos."""
-    from petsearch.photo_sources import from_dataset
+    from petsearch.client.local_photos import from_dataset
     from petsearch.sources.dataset_rows import DatasetOptions
     from training.calibrate import fit, prepare_texts
     from training.config import read_config

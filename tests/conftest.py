@@ -12,10 +12,10 @@ import redis
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from petsearch.adapters.private_redis import PrivateRedis
-from petsearch.client import Client, Photo
-from petsearch.photo_sources import PhotoSource
+from petsearch.client.api import Client, Photo
+from petsearch.client.local_photos import PhotoSource
+from petsearch.client.upload import upload
 from petsearch.sample.catalogue import catalogue
-from petsearch.uploading import upload
 from tests.browser import BROWSER_WAIT_MS, find_chromium, launch
 from tests.server import ServerProcess
 

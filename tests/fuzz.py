@@ -14,10 +14,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from petsearch.client import Client, Photo
-from petsearch.photo_sources import PhotoSource
+from petsearch.client.api import Client, Photo
+from petsearch.client.local_photos import PhotoSource
+from petsearch.client.upload import upload
 from petsearch.sample.catalogue import catalogue
-from petsearch.uploading import upload
 from tests.server import ServerProcess
 
 _CONFIG = Path(__file__).with_name("schemathesis.toml")

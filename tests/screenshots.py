@@ -11,10 +11,10 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from petsearch.client import Client, Photo
-from petsearch.photo_sources import PhotoSource
+from petsearch.client.api import Client, Photo
+from petsearch.client.local_photos import PhotoSource
+from petsearch.client.upload import upload
 from petsearch.sample.catalogue import DEMO_SEED, catalogue, drawing_at
-from petsearch.uploading import upload
 from tests import pictures
 from tests.browser import find_chromium, launch
 from tests.server import ServerProcess

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from open_clip.tokenizer import SimpleTokenizer
 
 from petsearch.adapters.open_clip_model import OpenClipModel, load_model
+from petsearch.client.local_photos import from_dataset
 from petsearch.domain import Embeddings, Label, ModelInfo
 from petsearch.domain.calibration import (
     Calibration,
@@ -31,7 +32,6 @@ from petsearch.domain.calibration import (
 )
 from petsearch.domain.errors import ConfigurationError, InvalidInput
 from petsearch.observability import configure_logging
-from petsearch.photo_sources import from_dataset
 from petsearch.sources.dataset_rows import DatasetOptions
 from training.calibration_metrics import brier_score, expected_calibration_error
 from training.config import DataConfig, read_config

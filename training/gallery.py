@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from petsearch.adapters.open_clip_model import OpenClipModel
-from petsearch.client import Photo
+from petsearch.client.api import Photo
 from petsearch.domain import Embeddings, normalise_name
 from petsearch.domain.errors import InvalidInput
 from petsearch.photos import decode, preprocessing

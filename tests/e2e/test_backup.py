@@ -7,11 +7,11 @@ from pathlib import Path
 import httpx
 import numpy as np
 
-from petsearch.client import Client, Photo
+from petsearch.client.api import Client, Photo
+from petsearch.client.local_photos import PhotoSource
+from petsearch.client.upload import upload
 from petsearch.domain import JsonDict
-from petsearch.photo_sources import PhotoSource
 from petsearch.sample.catalogue import catalogue
-from petsearch.uploading import upload
 from tests.server import ServerProcess
 
 QUERIES = (

@@ -10,10 +10,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from petsearch.client import Client
+from petsearch.client.api import Client
+from petsearch.client.local_photos import PhotoSource
+from petsearch.client.upload import upload
 from petsearch.domain.errors import PetsearchError
-from petsearch.photo_sources import PhotoSource
-from petsearch.uploading import upload
 from tests.server import ServerProcess
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from petsearch.adapters.qdrant_edge_index import QdrantEdgeIndex
-from petsearch.client import Client, Photo
+from petsearch.client.api import Client, Photo
+from petsearch.client.local_photos import PhotoSource
+from petsearch.client.upload import upload
 from petsearch.domain import JsonDict, image_id_of, sha256_of
 from petsearch.domain.object_keys import original, staging
-from petsearch.photo_sources import PhotoSource
-from petsearch.uploading import upload
 from tests import pictures
 from tests.server import ServerProcess
 

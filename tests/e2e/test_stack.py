@@ -19,11 +19,11 @@ import httpx
 import pytest
 
 from devstack.parts import Part
-from petsearch.client import Client, Photo
+from petsearch.client.api import Client, Photo
+from petsearch.client.local_photos import PhotoSource
+from petsearch.client.upload import upload
 from petsearch.domain.errors import PetsearchError
-from petsearch.photo_sources import PhotoSource
 from petsearch.sample.catalogue import catalogue
-from petsearch.uploading import upload
 from tests.processes import Process, Processes
 
 PHOTOS = int(os.environ.get("PETSEARCH_TEST_PHOTOS", "120"))

@@ -12,11 +12,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from petsearch.client import Client, Photo
+from petsearch.client.api import Client, Photo
+from petsearch.client.local_photos import PhotoSource
+from petsearch.client.upload import upload
 from petsearch.domain import JobState, JsonDict
-from petsearch.photo_sources import PhotoSource
 from petsearch.sample.catalogue import MODEL_DIR
-from petsearch.uploading import upload
 from tests import pictures
 from tests.server import ServerProcess
 

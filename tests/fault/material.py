@@ -4,9 +4,9 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from petsearch.client import Photo
+from petsearch.client.api import Photo
+from petsearch.client.local_photos import PhotoSource
 from petsearch.domain import image_id_of, sha256_of
-from petsearch.photo_sources import PhotoSource
 from petsearch.sample.catalogue import drawing_at
 
 _REPEAT_SHARE = 0.06

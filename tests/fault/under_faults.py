@@ -8,10 +8,10 @@ from pathlib import Path
 from petsearch.adapters import minio_store, qdrant_index
 from petsearch.adapters.qdrant_index import QdrantIndex
 from petsearch.adapters.redis_ledger import RedisLedger
-from petsearch.client import Client
+from petsearch.client.api import Client
+from petsearch.client.upload import patiently, upload
 from petsearch.domain import Filters, JsonDict
 from petsearch.domain.errors import NotFound
-from petsearch.uploading import patiently, upload
 from tests.fault.faults import Faults, Plan
 from tests.fault.material import Material
 from tests.stack import Stack

@@ -6,11 +6,11 @@ from typing import Any
 import httpx
 import pytest
 
-from petsearch.client import Client, Photo
+from petsearch.client.api import Client, Photo
+from petsearch.client.local_photos import PhotoSource
+from petsearch.client.upload import upload
 from petsearch.domain import JsonDict
-from petsearch.photo_sources import PhotoSource
 from petsearch.sample.catalogue import catalogue
-from petsearch.uploading import upload
 
 BERLIN = {"lat": 52.521, "lon": 13.402}
 POTSDAM = {"lat": 52.396, "lon": 13.058}

@@ -11,11 +11,11 @@ import httpx
 import jsonschema
 import pytest
 
-from petsearch.client import Client, Photo
+from petsearch.client.api import Client, Photo
+from petsearch.client.local_photos import PhotoSource
+from petsearch.client.upload import upload
 from petsearch.domain import JsonDict, image_id_of, sha256_of
 from petsearch.domain.errors import PetsearchError
-from petsearch.photo_sources import PhotoSource
-from petsearch.uploading import upload
 from services.http.problems import MEDIA_TYPE
 from tests import pictures
 

@@ -8,11 +8,11 @@ import httpx
 import pytest
 from PIL import Image
 
-from petsearch.client import Client, Photo
+from petsearch.client.api import Client, Photo
+from petsearch.client.local_photos import PhotoSource
+from petsearch.client.upload import upload
 from petsearch.domain import JsonDict, image_id_of, sha256_of
-from petsearch.photo_sources import PhotoSource
 from petsearch.sample.catalogue import catalogue
-from petsearch.uploading import upload
 from tests import pictures
 from tests.server import ServerProcess
 

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from petsearch.client import Client, Photo
+from petsearch.client.api import Client, Photo
+from petsearch.client.local_photos import PhotoSource
+from petsearch.client.upload import upload
 from petsearch.domain import JsonDict, image_id_of, sha256_of
-from petsearch.photo_sources import PhotoSource
-from petsearch.uploading import upload
 from tests import pictures
 
 PATCH = {"Content-Type": "application/merge-patch+json"}

@@ -5,10 +5,10 @@ import json
 import httpx
 import pytest
 
-from petsearch.client import Client, Photo
+from petsearch.client.api import Client, Photo
+from petsearch.client.local_photos import PhotoSource
+from petsearch.client.upload import upload
 from petsearch.domain import image_id_of, sha256_of
-from petsearch.photo_sources import PhotoSource
-from petsearch.uploading import upload
 from tests import pictures
 
 ODD_TEXTS = {

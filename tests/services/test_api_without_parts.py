@@ -12,7 +12,7 @@ import pytest
 from petsearch.adapters.http_embedder import HttpEmbedder
 from petsearch.adapters.open_clip_model import load_model
 from petsearch.bootstrap import Services, build_services
-from petsearch.client import Client
+from petsearch.client.api import Client
 from petsearch.domain import Point, sha256_of
 from petsearch.domain.errors import Unavailable
 from petsearch.embedding.batching import BatchingOptions

@@ -12,14 +12,14 @@ import typer
 
 from petsearch.adapters import minio_store
 from petsearch.adapters.model_sources import resolve_model
-from petsearch.client import Client, Photo
+from petsearch.client.api import Client, Photo
+from petsearch.client.local_photos import PhotoSource
+from petsearch.client.upload import upload
 from petsearch.domain import JsonDict
 from petsearch.domain.errors import Conflict, PetsearchError
 from petsearch.models.registry import Registry
-from petsearch.photo_sources import PhotoSource
 from petsearch.publishing import publish_folder
 from petsearch.sample.catalogue import catalogue
-from petsearch.uploading import upload
 from petsearch.write_set import HOLD_S, WRITE_LEASE_S
 from tests.other_model import write_other_model
 from tests.server import ServerProcess

@@ -3,10 +3,10 @@
 import httpx
 import pytest
 
-from petsearch.client import Client, Photo
+from petsearch.client.api import Client, Photo
+from petsearch.client.local_photos import PhotoSource
+from petsearch.client.upload import patiently, upload
 from petsearch.domain.errors import InvalidInput, Unavailable
-from petsearch.photo_sources import PhotoSource
-from petsearch.uploading import patiently, upload
 from tests import pictures
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from petsearch.adapters.open_clip_model import OpenClipModel, load_model
+from petsearch.client.local_photos import DatasetOptions, from_dataset
 from petsearch.domain.calibration import Calibration
-from petsearch.photo_sources import DatasetOptions, from_dataset
 from petsearch.sample.catalogue import DEMO_SEED, HELD_OUT_SEED, MODEL_DIR, TRAINING_SEED
 from petsearch.sample.queries import ATTRIBUTE_QUERIES
 from training.calibrate import (

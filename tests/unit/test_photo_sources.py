@@ -7,8 +7,8 @@ from pathlib import Path
 import datasets
 import pytest
 
+from petsearch.client.local_photos import from_dataset, from_drawings, from_paths
 from petsearch.domain.errors import ConfigurationError, InvalidInput, NotFound
-from petsearch.photo_sources import from_dataset, from_drawings, from_paths
 from petsearch.sources.dataset_rows import DatasetOptions
 from tests import pictures
 

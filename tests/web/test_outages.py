@@ -14,10 +14,10 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from petsearch.client import Client, Photo
-from petsearch.photo_sources import PhotoSource
+from petsearch.client.api import Client, Photo
+from petsearch.client.local_photos import PhotoSource
+from petsearch.client.upload import upload
 from petsearch.sample.catalogue import catalogue
-from petsearch.uploading import upload
 from tests import pictures
 from tests.server import ServerProcess
 from tests.tcp_proxy import TcpProxy

@@ -6,11 +6,11 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from petsearch.client import Client, Photo
+from petsearch.client.api import Client, Photo
+from petsearch.client.local_photos import PhotoSource
+from petsearch.client.upload import upload
 from petsearch.domain import JsonDict, image_id_of, sha256_of
-from petsearch.photo_sources import PhotoSource
 from petsearch.sample.catalogue import drawing_at
-from petsearch.uploading import upload
 from tests import pictures
 from tests.web.pages import Look, leave
 

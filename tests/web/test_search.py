@@ -4,11 +4,11 @@ import re
 
 from playwright.sync_api import Page, expect
 
-from petsearch.client import Client, Photo
+from petsearch.client.api import Client, Photo
+from petsearch.client.local_photos import PhotoSource
+from petsearch.client.upload import upload
 from petsearch.domain import image_id_of, sha256_of
-from petsearch.photo_sources import PhotoSource
 from petsearch.sample.catalogue import drawing_at
-from petsearch.uploading import upload
 from tests.web.pages import CARDS, Look, leave, open_filters, open_start, search
 
 _FOUR_FRAMES = """

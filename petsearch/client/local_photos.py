@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from petsearch.client import Photo
+from petsearch.client.api import Photo
 from petsearch.domain.errors import ConfigurationError, NotFound, Unavailable
 from petsearch.sample.catalogue import DEMO_SEED, catalogue
 from petsearch.sources.dataset_rows import DatasetOptions, DatasetRow, open_rows

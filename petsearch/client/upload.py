@@ -11,10 +11,10 @@ from functools import partial
 from itertools import islice
 from typing import TypeVar
 
-from petsearch.client import Client, Photo
+from petsearch.client.api import Client, Photo
+from petsearch.client.local_photos import PhotoSource
 from petsearch.domain import JobState, JsonDict, sha256_of
 from petsearch.domain.errors import Unavailable
-from petsearch.photo_sources import PhotoSource
 
 BATCH_PHOTOS = 64
 BATCH_BYTES = 32 * 1024 * 1024
