@@ -21,7 +21,7 @@ from bench.paced_embedder import PacedEmbedder
 from petsearch.bootstrap import Services, build_services
 from petsearch.chunk_worker import ChunkWorker
 from petsearch.domain import ImageMetadata, ItemStatus
-from petsearch.jobs import Upload
+from petsearch.jobs.service import Upload
 from petsearch.observability import configure_logging
 from petsearch.settings import Settings
 

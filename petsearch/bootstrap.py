@@ -22,18 +22,18 @@ from petsearch.adapters.redis_write_set import RedisWriteSet
 from petsearch.backup import Kept
 from petsearch.chunk_worker import ChunkWorker
 from petsearch.copying import Copier, PointMaker
-from petsearch.dependency_gate import DependencyGate
 from petsearch.discarding import Discarder
-from petsearch.dispatching import Dispatcher, DispatchOptions
 from petsearch.domain import object_keys
 from petsearch.domain.errors import PetsearchError
 from petsearch.duplicates import Duplicates
 from petsearch.embedding.cache import CachingEmbedder
-from petsearch.enumeration import Enumerator
 from petsearch.ingest import IngestOptions, Ingestor
-from petsearch.job_control import JobControl
-from petsearch.jobs import Jobs
-from petsearch.leases import LeaseKeeper
+from petsearch.jobs.circuit_breaker import DependencyGate
+from petsearch.jobs.control import JobControl
+from petsearch.jobs.dispatch import Dispatcher, DispatchOptions
+from petsearch.jobs.enumeration import Enumerator
+from petsearch.jobs.leases import LeaseKeeper
+from petsearch.jobs.service import Jobs
 from petsearch.model_changes import ModelChanges
 from petsearch.models.current import Catalogue, Target, model_id_of
 from petsearch.models.registry import Registry

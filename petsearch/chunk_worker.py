@@ -12,12 +12,12 @@ from datetime import datetime
 from functools import partial
 from time import monotonic
 
-from petsearch.dependency_gate import DependencyGate
-from petsearch.dispatching import Dispatcher
 from petsearch.domain import ItemStatus, Job, JobKind
 from petsearch.domain.errors import Conflict, NotFound, PetsearchError, Unavailable
 from petsearch.ingest import Ingestor
-from petsearch.leases import Lease, LeaseKeeper
+from petsearch.jobs.circuit_breaker import DependencyGate
+from petsearch.jobs.dispatch import Dispatcher
+from petsearch.jobs.leases import Lease, LeaseKeeper
 from petsearch.observability import get_logger
 from petsearch.ports import Claim, JobLedger
 from petsearch.reindexing import Reindexer

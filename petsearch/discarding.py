@@ -2,9 +2,9 @@
 
 import threading
 
-from petsearch.dependency_gate import DependencyGate
 from petsearch.domain.errors import Unavailable
-from petsearch.job_control import JobControl
+from petsearch.jobs.circuit_breaker import DependencyGate
+from petsearch.jobs.control import JobControl
 from petsearch.ports import TaskQueue
 
 

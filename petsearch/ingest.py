@@ -13,7 +13,6 @@ from itertools import islice
 
 import numpy as np
 
-from petsearch import chunks
 from petsearch.chunk_run import ChunkRun, delete_progress, read_progress, write_progress
 from petsearch.domain import (
     ImageRecord,
@@ -28,6 +27,7 @@ from petsearch.domain import (
 )
 from petsearch.domain.errors import NotFound, Overloaded, PetsearchError, StorageFull, Unavailable
 from petsearch.embedding.zero_shot import BreedTagger
+from petsearch.jobs import chunk_files
 from petsearch.models.current import Catalogue
 from petsearch.observability import get_logger
 from petsearch.outcomes import failed, outcome_of, quarantined
@@ -114,7 +114,7 @@ class Ingestor:
     def has_chunk(self, job: Job, chunk_no: int) -> bool:
         """Whether what a chunk holds can be read."""
         try:
-            chunks.read_chunk(self._store, job.job_id, chunk_no)
+            chunk_files.read_chunk(self._store, job.job_id, chunk_no)
         except NotFound:
             return False
         return True
@@ -138,8 +138,8 @@ class Ingestor:
             Unavailable: a dependency does not answer; the same call finishes the work later.
             NotFound: what the chunk holds is not there.
         """
-        items = chunks.read_chunk(self._store, job.job_id, chunk_no)
-        outcomes = chunks.find_outcomes(self._store, job.job_id, chunk_no)
+        items = chunk_files.read_chunk(self._store, job.job_id, chunk_no)
+        outcomes = chunk_files.find_outcomes(self._store, job.job_id, chunk_no)
         if outcomes is None:
             target = self._catalogue.current()
             tries = Counter[int]() if tries is None else tries
@@ -151,7 +151,7 @@ class Ingestor:
                 return False
             # Before it is counted, so that whatever is counted can be read; a run that is cut
             # off after this does not do it all again.
-            chunks.write_outcomes(self._store, job.job_id, chunk_no, outcomes)
+            chunk_files.write_outcomes(self._store, job.job_id, chunk_no, outcomes)
             delete_progress(self._store, job.job_id, chunk_no)
         self._discard_staged(items, outcomes)
         self._account(job.job_id, chunk_no, outcomes)

@@ -10,10 +10,10 @@ from collections.abc import Callable, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from petsearch.dispatching import Dispatcher
 from petsearch.domain import Filters, Job, JobKind, NewJob
 from petsearch.domain.errors import Conflict, NotFound
 from petsearch.gate import BREEDS, Check, check_breeds, check_counts, check_measured, check_recall
+from petsearch.jobs.dispatch import Dispatcher
 from petsearch.models.current import Catalogue, collection_of, model_id_of
 from petsearch.models.registry import METRICS, Registry
 from petsearch.observability import get_logger

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 
-from petsearch import chunks
 from petsearch.copying import Copied, Copier, carry, exists
 from petsearch.domain import Item, ItemStatus, Job, ModelInfo, Outcome, object_keys
 from petsearch.domain.errors import Conflict
+from petsearch.jobs import chunk_files
 from petsearch.models.current import Catalogue, model_id_of
 from petsearch.observability import get_logger
 from petsearch.ports import Index, JobLedger, ObjectStore
@@ -70,14 +70,14 @@ class Reindexer:
             Unavailable, Conflict: a part does not answer, or does not hold a model; the same call
                 finishes the work later.
         """
-        items = chunks.read_chunk(self._store, job.job_id, chunk_no)
-        outcomes = chunks.find_outcomes(self._store, job.job_id, chunk_no)
+        items = chunk_files.read_chunk(self._store, job.job_id, chunk_no)
+        outcomes = chunk_files.find_outcomes(self._store, job.job_id, chunk_no)
         if outcomes is None:
             found = tuple(self._run(job, items, should_stop))
             if len(found) < len(items) and not self._ledger.get(job.job_id).cancelled:
                 return False
             outcomes = found
-            chunks.write_outcomes(self._store, job.job_id, chunk_no, outcomes)
+            chunk_files.write_outcomes(self._store, job.job_id, chunk_no, outcomes)
         counts = Counter(outcome.status for outcome in outcomes)
         counted = self._ledger.account_chunk(job.job_id, chunk_no, counts, self._clock())
         log.info("reindex chunk accounted", counted=counted, items=len(outcomes))

@@ -5,10 +5,10 @@ import uuid
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from petsearch import chunks
-from petsearch.dispatching import Dispatcher
 from petsearch.domain import ImageMetadata, Item, NewJob, image_id_of, object_keys
 from petsearch.domain.errors import NotFound
+from petsearch.jobs import chunk_files
+from petsearch.jobs.dispatch import Dispatcher
 from petsearch.ports import JobLedger, ObjectStore
 
 _SOURCE = "reconcile"
@@ -49,7 +49,7 @@ class Reingesting:
             self._item(slot.first_item_no + offset, image_id)
             for offset, image_id in enumerate(image_ids)
         ]
-        chunks.write_chunk(self._store, self.job_id, slot.chunk_no, items)
+        chunk_files.write_chunk(self._store, self.job_id, slot.chunk_no, items)
         self._ledger.add_chunk(self.job_id, slot.chunk_no, len(items))
         self._dispatcher.dispatch(self.job_id)
 

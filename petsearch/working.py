@@ -5,13 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from petsearch.chunk_worker import ChunkWorker
-from petsearch.dependency_gate import DependencyGate
 from petsearch.discarding import Discarder
-from petsearch.dispatching import Dispatcher
 from petsearch.domain.errors import PetsearchError
-from petsearch.enumeration import Enumerator
 from petsearch.ingest import Ingestor
-from petsearch.leases import LeaseKeeper
+from petsearch.jobs.circuit_breaker import DependencyGate
+from petsearch.jobs.dispatch import Dispatcher
+from petsearch.jobs.enumeration import Enumerator
+from petsearch.jobs.leases import LeaseKeeper
 from petsearch.observability import get_logger
 
 log = get_logger(__name__)

@@ -14,8 +14,6 @@ from petsearch.adapters.filesystem_store import FilesystemStore
 from petsearch.adapters.qdrant_edge_index import QdrantEdgeIndex
 from petsearch.adapters.redis_ledger import RedisLedger
 from petsearch.chunk_worker import ChunkWorker
-from petsearch.dependency_gate import DependencyGate
-from petsearch.dispatching import Dispatcher, DispatchOptions
 from petsearch.domain import (
     Filters,
     ImageMetadata,
@@ -31,11 +29,13 @@ from petsearch.domain import (
 from petsearch.domain.errors import Unavailable
 from petsearch.embedding.batching import BatchingOptions
 from petsearch.embedding.embedder import BatchingEmbedder
-from petsearch.enumeration import Enumerator, OpenSource
 from petsearch.ingest import IngestOptions, Ingestor
-from petsearch.job_control import JobControl
-from petsearch.jobs import JobOptions, Jobs, Upload
-from petsearch.leases import LeaseKeeper
+from petsearch.jobs.circuit_breaker import DependencyGate
+from petsearch.jobs.control import JobControl
+from petsearch.jobs.dispatch import Dispatcher, DispatchOptions
+from petsearch.jobs.enumeration import Enumerator, OpenSource
+from petsearch.jobs.leases import LeaseKeeper
+from petsearch.jobs.service import JobOptions, Jobs, Upload
 from petsearch.models.current import Catalogue
 from petsearch.photos.decode import ImageLimits
 from petsearch.ports import JobLedger

@@ -18,15 +18,15 @@ from petsearch.adapters.redis_ledger import RedisLedger
 from petsearch.adapters.redis_write_set import RedisWriteSet
 from petsearch.chunk_worker import ChunkWorker
 from petsearch.copying import Copier, PointMaker
-from petsearch.dependency_gate import DependencyGate
-from petsearch.dispatching import Dispatcher, DispatchOptions
 from petsearch.domain import Embeddings, Filters, ImageRecord, Job, image_id_of, sha256_of
 from petsearch.embedding.batching import BatchingOptions
 from petsearch.embedding.embedder import BatchingEmbedder
-from petsearch.enumeration import Enumerator
 from petsearch.ingest import IngestOptions, Ingestor
-from petsearch.jobs import Jobs, Upload
-from petsearch.leases import LeaseKeeper
+from petsearch.jobs.circuit_breaker import DependencyGate
+from petsearch.jobs.dispatch import Dispatcher, DispatchOptions
+from petsearch.jobs.enumeration import Enumerator
+from petsearch.jobs.leases import LeaseKeeper
+from petsearch.jobs.service import Jobs, Upload
 from petsearch.model_changes import ModelChanges
 from petsearch.models.current import Catalogue, collection_of, model_id_of
 from petsearch.models.registry import Registry

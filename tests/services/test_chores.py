@@ -9,11 +9,11 @@ import redis
 
 from petsearch.adapters.celery_queue import CeleryQueue, make_celery
 from petsearch.adapters.private_redis import PrivateRedis
-from petsearch.dependency_gate import DependencyGate
 from petsearch.discarding import Discarder
 from petsearch.domain import QueueName
 from petsearch.domain.errors import Unavailable
-from petsearch.leases import LeaseKeeper
+from petsearch.jobs.circuit_breaker import DependencyGate
+from petsearch.jobs.leases import LeaseKeeper
 from petsearch.ports.observer import NobodyWatches
 from petsearch.working import Work
 from tests.services.ingest_house import House

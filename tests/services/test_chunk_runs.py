@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from petsearch import chunks
 from petsearch.amending import save_amended
 from petsearch.domain import ImageMetadata, ImageRecord, Item, ItemStatus, JobState
 from petsearch.domain.errors import NotFound
+from petsearch.jobs import chunk_files
 from petsearch.ports import RecordChange
 from tests import pictures
 from tests.services.ingest_house import House, photo, wait_until
@@ -85,7 +85,7 @@ def _open_chunk_of_files(house: House, paths: Sequence[Path]) -> str:
         Item(number, "", ImageMetadata(filename=path.name), None, origin=f"file:{path}")
         for number, path in enumerate(paths)
     ]
-    chunks.write_chunk(house.store, job_id, 0, items)
+    chunk_files.write_chunk(house.store, job_id, 0, items)
     return job_id
 
 

@@ -5,8 +5,6 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from petsearch import chunks
-from petsearch.dependency_gate import DependencyGate
 from petsearch.discarding import Discarder
 from petsearch.domain import (
     ImageMetadata,
@@ -17,7 +15,9 @@ from petsearch.domain import (
     sha256_of,
 )
 from petsearch.domain.errors import Conflict, Unavailable
-from petsearch.jobs import KnownImage, Upload
+from petsearch.jobs import chunk_files
+from petsearch.jobs.circuit_breaker import DependencyGate
+from petsearch.jobs.service import KnownImage, Upload
 from petsearch.photos import decode, preprocessing
 from petsearch.photos.decode import ImageLimits
 from petsearch.ports.observer import NobodyWatches
@@ -256,8 +256,8 @@ def test_a_retry_that_was_cut_off_hides_no_failure(house: House) -> None:
     house.deliver()
     # What a process leaves that is killed before the job is opened again.
     chunk_no = house.ledger.reserve_retry(job_id)
-    items = chunks.read_chunk(house.store, job_id, 1)
-    chunks.write_chunk(house.store, job_id, chunk_no, items)
+    items = chunk_files.read_chunk(house.store, job_id, 1)
+    chunk_files.write_chunk(house.store, job_id, chunk_no, items)
     assert [o.filename for o in house.outcomes(job_id, ItemStatus.FAILED)] == ["2.jpg"]
     house.clip.poison = None
     house.control.retry(job_id)

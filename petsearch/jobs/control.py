@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from petsearch import chunks
-from petsearch.dispatching import Dispatcher
 from petsearch.domain import Item, ItemStatus, Job, object_keys
 from petsearch.domain.errors import Conflict, NotFound
-from petsearch.jobs import Jobs
+from petsearch.jobs import chunk_files
+from petsearch.jobs.dispatch import Dispatcher
+from petsearch.jobs.service import Jobs
 from petsearch.ports import JobLedger, ObjectStore, TaskQueue
 
 _RETRY_ITEMS = 64
@@ -97,7 +97,7 @@ class JobControl:
         sizes: dict[int, int] = {}
         for items in _chunked(self._failed_items(job_id)):
             chunk_no = self._ledger.reserve_retry(job_id)
-            chunks.write_chunk(self._store, job_id, chunk_no, items)
+            chunk_files.write_chunk(self._store, job_id, chunk_no, items)
             sizes[chunk_no] = len(items)
         return sizes
 
@@ -121,7 +121,7 @@ class JobControl:
                 break
         items: dict[int, Item] = {}
         for chunk_no in self._ledger.problem_chunks(job_id):
-            for item in chunks.read_chunk(self._store, job_id, chunk_no):
+            for item in chunk_files.read_chunk(self._store, job_id, chunk_no):
                 if item.item_no in failed:
                     items[item.item_no] = replace(item, refusal=None)
         return [items[number] for number in sorted(items)]

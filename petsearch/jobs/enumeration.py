@@ -11,12 +11,12 @@ from datetime import datetime
 from functools import partial
 from time import monotonic
 
-from petsearch import chunks
-from petsearch.dependency_gate import DependencyGate
-from petsearch.dispatching import Dispatcher
 from petsearch.domain import Item, object_keys, sha256_of
 from petsearch.domain.errors import ConfigurationError, InvalidInput, NotFound, Unavailable
-from petsearch.leases import Lease, LeaseKeeper
+from petsearch.jobs import chunk_files
+from petsearch.jobs.circuit_breaker import DependencyGate
+from petsearch.jobs.dispatch import Dispatcher
+from petsearch.jobs.leases import Lease, LeaseKeeper
 from petsearch.observability import get_logger
 from petsearch.ports import Enumeration, JobLedger, ObjectStore
 from petsearch.sources.source import Source, SourceItem
@@ -90,7 +90,7 @@ class Enumerator:
         batches = self._batches_from(job_id, begun)
         for batch in batches:
             items = [self._item(job_id, item_no + n, entry) for n, entry in enumerate(batch)]
-            chunks.write_chunk(self._store, job_id, chunk_no, items)
+            chunk_files.write_chunk(self._store, job_id, chunk_no, items)
             if not self._ledger.add_chunk(job_id, chunk_no, len(items), cursor=batch[-1].cursor):
                 return  # another worker took over, or the job was cancelled
             chunk_no, item_no = chunk_no + 1, item_no + len(items)

@@ -6,8 +6,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import BinaryIO, Literal
 
-from petsearch import chunks
-from petsearch.dispatching import Dispatcher
 from petsearch.domain import (
     ImageMetadata,
     Item,
@@ -23,6 +21,8 @@ from petsearch.domain import (
 )
 from petsearch.domain.errors import Conflict, InvalidInput, PetsearchError
 from petsearch.domain.metadata import safe_filename
+from petsearch.jobs import chunk_files
+from petsearch.jobs.dispatch import Dispatcher
 from petsearch.models.current import Catalogue
 from petsearch.ports import ChunkSlot, Index, JobLedger, ObjectStore
 from petsearch.sources.spec import SourceContext, SourceSpec, describe, open_source, parse_spec
@@ -186,7 +186,7 @@ class Jobs:
             slot = self._ledger.reserve_chunk(job_id, len(known), key=key)
             if slot.is_added:
                 # What became known since the first call is still to be uploaded: it is not counted.
-                items = chunks.read_chunk(self._store, job_id, slot.chunk_no)
+                items = chunk_files.read_chunk(self._store, job_id, slot.chunk_no)
                 found = {image_id_of(item.sha256) for item in items}
             else:
                 self._queue_chunk(job_id, slot.chunk_no, _known_items(slot, known))
@@ -228,7 +228,7 @@ class Jobs:
     def _latest(self, job: Job, chunk_no: int) -> list[Outcome]:
         """The outcomes of a chunk, less the failures that a later chunk tries again."""
         # None where nothing that can be read was in the chunk.
-        outcomes = chunks.find_outcomes(self._store, job.job_id, chunk_no) or ()
+        outcomes = chunk_files.find_outcomes(self._store, job.job_id, chunk_no) or ()
         if job.first_retry is None or all(o.status is not ItemStatus.FAILED for o in outcomes):
             return list(outcomes)
         retried = self._retried_after(job.job_id, max(chunk_no + 1, job.first_retry))
@@ -245,14 +245,14 @@ class Jobs:
             item.item_no
             for number in map(object_keys.chunk_no_of, keys)
             if number >= first and self._was_added(job_id, number)
-            for item in chunks.read_chunk(self._store, job_id, number)
+            for item in chunk_files.read_chunk(self._store, job_id, number)
         }
 
     def _was_added(self, job_id: str, chunk_no: int) -> bool:
         # The ledger forgets the sizes some time after the end; what was worked on has outcomes.
         if self._ledger.chunk_size(job_id, chunk_no):
             return True
-        return chunks.find_outcomes(self._store, job_id, chunk_no) is not None
+        return chunk_files.find_outcomes(self._store, job_id, chunk_no) is not None
 
     def _stage(self, job_id: str, item_no: int, upload: Upload) -> Item:
         if upload.refusal:
@@ -263,7 +263,7 @@ class Jobs:
         return Item(item_no, digest, upload.metadata, staging_key=key, size_bytes=size)
 
     def _queue_chunk(self, job_id: str, chunk_no: int, items: Sequence[Item]) -> Job:
-        chunks.write_chunk(self._store, job_id, chunk_no, items)
+        chunk_files.write_chunk(self._store, job_id, chunk_no, items)
         self._ledger.add_chunk(job_id, chunk_no, len(items))
         job = self._ledger.get(job_id)
         if job.cancelled:
