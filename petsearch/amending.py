@@ -8,8 +8,8 @@ from typing import Any
 from petsearch.domain import ImageMetadata, ImageRecord, JsonDict, ModelInfo
 from petsearch.domain.errors import Conflict, InvalidInput, NotFound
 from petsearch.domain.metadata import PhotoMetadata, checked_metadata
+from petsearch.ingest.repeats import completed
 from petsearch.ports import Index
-from petsearch.settling import completed
 
 _MOST_ROUNDS = 20
 """So often a record is read again because somebody else changed it meanwhile."""

@@ -27,7 +27,7 @@ from petsearch.domain import object_keys
 from petsearch.domain.errors import PetsearchError
 from petsearch.duplicates import Duplicates
 from petsearch.embedding.cache import CachingEmbedder
-from petsearch.ingest import IngestOptions, Ingestor
+from petsearch.ingest.ingestor import IngestOptions, Ingestor
 from petsearch.jobs.circuit_breaker import DependencyGate
 from petsearch.jobs.control import JobControl
 from petsearch.jobs.dispatch import Dispatcher, DispatchOptions

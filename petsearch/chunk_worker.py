@@ -14,7 +14,7 @@ from time import monotonic
 
 from petsearch.domain import ItemStatus, Job, JobKind
 from petsearch.domain.errors import Conflict, NotFound, PetsearchError, Unavailable
-from petsearch.ingest import Ingestor
+from petsearch.ingest.ingestor import Ingestor
 from petsearch.jobs.circuit_breaker import DependencyGate
 from petsearch.jobs.dispatch import Dispatcher
 from petsearch.jobs.leases import Lease, LeaseKeeper

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from petsearch.chunk_worker import ChunkWorker
 from petsearch.discarding import Discarder
 from petsearch.domain.errors import PetsearchError
-from petsearch.ingest import Ingestor
+from petsearch.ingest.ingestor import Ingestor
 from petsearch.jobs.circuit_breaker import DependencyGate
 from petsearch.jobs.dispatch import Dispatcher
 from petsearch.jobs.enumeration import Enumerator

@@ -29,7 +29,7 @@ from petsearch.domain import (
 from petsearch.domain.errors import Unavailable
 from petsearch.embedding.batching import BatchingOptions
 from petsearch.embedding.embedder import BatchingEmbedder
-from petsearch.ingest import IngestOptions, Ingestor
+from petsearch.ingest.ingestor import IngestOptions, Ingestor
 from petsearch.jobs.circuit_breaker import DependencyGate
 from petsearch.jobs.control import JobControl
 from petsearch.jobs.dispatch import Dispatcher, DispatchOptions

@@ -21,7 +21,7 @@ from petsearch.copying import Copier, PointMaker
 from petsearch.domain import Embeddings, Filters, ImageRecord, Job, image_id_of, sha256_of
 from petsearch.embedding.batching import BatchingOptions
 from petsearch.embedding.embedder import BatchingEmbedder
-from petsearch.ingest import IngestOptions, Ingestor
+from petsearch.ingest.ingestor import IngestOptions, Ingestor
 from petsearch.jobs.circuit_breaker import DependencyGate
 from petsearch.jobs.dispatch import Dispatcher, DispatchOptions
 from petsearch.jobs.enumeration import Enumerator

@@ -15,13 +15,13 @@ from petsearch.domain import (
     sha256_of,
 )
 from petsearch.domain.errors import Conflict, Unavailable
+from petsearch.ingest.prepare import LARGE_BYTES
 from petsearch.jobs import chunk_files
 from petsearch.jobs.circuit_breaker import DependencyGate
 from petsearch.jobs.service import KnownImage, Upload
 from petsearch.photos import decode, preprocessing
 from petsearch.photos.decode import ImageLimits
 from petsearch.ports.observer import NobodyWatches
-from petsearch.preparing import LARGE_BYTES
 from tests import pictures
 from tests.services.ingest_house import (
     LEASE_S,

@@ -12,9 +12,9 @@ from typing import BinaryIO, cast
 
 from petsearch.domain import Item, ItemStatus, Outcome, Pixels, image_id_of, object_keys, sha256_of
 from petsearch.domain.errors import InvalidInput, NotFound, Unavailable
+from petsearch.ingest.outcomes import failed, outcome_of
 from petsearch.models.current import Target
 from petsearch.observability import get_logger
-from petsearch.outcomes import failed, outcome_of
 from petsearch.photos import decode
 from petsearch.photos.decode import Encoded, ImageLimits
 from petsearch.photos.decode_memory import Budget

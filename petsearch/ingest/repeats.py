@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from petsearch.chunk_run import ChunkRun
 from petsearch.domain import (
     ImageMetadata,
     ImageRecord,
@@ -19,8 +18,9 @@ from petsearch.domain import (
 )
 from petsearch.domain.errors import Conflict
 from petsearch.domain.prompts import species_of
+from petsearch.ingest.outcomes import outcome_of
+from petsearch.ingest.run import ChunkRun
 from petsearch.observability import get_logger
-from petsearch.outcomes import outcome_of
 from petsearch.ports import Index, RecordChange
 
 log = get_logger(__name__)

@@ -13,7 +13,6 @@ from itertools import islice
 
 import numpy as np
 
-from petsearch.chunk_run import ChunkRun, delete_progress, read_progress, write_progress
 from petsearch.domain import (
     ImageRecord,
     Item,
@@ -27,18 +26,19 @@ from petsearch.domain import (
 )
 from petsearch.domain.errors import NotFound, Overloaded, PetsearchError, StorageFull, Unavailable
 from petsearch.embedding.zero_shot import BreedTagger
+from petsearch.ingest.outcomes import failed, outcome_of, quarantined
+from petsearch.ingest.prepare import Known, Prepared, Preparer
+from petsearch.ingest.repeats import Settler, completed
+from petsearch.ingest.run import ChunkRun, delete_progress, read_progress, write_progress
 from petsearch.jobs import chunk_files
 from petsearch.models.current import Catalogue
 from petsearch.observability import get_logger
-from petsearch.outcomes import failed, outcome_of, quarantined
 from petsearch.photos.decode import ImageLimits
 from petsearch.photos.perceptual_hash import hashes_of
 from petsearch.photos.preprocessing import Resize, resize_with_pillow
 from petsearch.ports import Embedder, Index, JobLedger, ObjectStore
 from petsearch.ports.observer import IngestObserver, NobodyWatches, Stage, timed
-from petsearch.preparing import Known, Prepared, Preparer
 from petsearch.process_tuning import yield_to_the_model
-from petsearch.settling import Settler, completed
 from petsearch.sources.source import Fetcher
 
 log = get_logger(__name__)
