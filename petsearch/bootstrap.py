@@ -20,12 +20,12 @@ from petsearch.adapters.redis_ledger import RedisLedger
 from petsearch.adapters.redis_limits import RedisLimiter
 from petsearch.adapters.redis_write_set import RedisWriteSet
 from petsearch.backup import Kept
+from petsearch.catalogue.duplicates import Duplicates
 from petsearch.chunk_worker import ChunkWorker
 from petsearch.copying import Copier, PointMaker
 from petsearch.discarding import Discarder
 from petsearch.domain import object_keys
 from petsearch.domain.errors import PetsearchError
-from petsearch.duplicates import Duplicates
 from petsearch.embedding.cache import CachingEmbedder
 from petsearch.ingest.ingestor import IngestOptions, Ingestor
 from petsearch.jobs.circuit_breaker import DependencyGate

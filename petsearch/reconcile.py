@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from petsearch.deleting import delete_images
+from petsearch.catalogue.delete import delete_images
 from petsearch.domain import object_keys
 from petsearch.domain.errors import Conflict, InvalidInput, NotFound
 from petsearch.image_traces import WHOLE, Traces, look, walk

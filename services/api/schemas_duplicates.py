@@ -5,8 +5,8 @@ from typing import Self
 
 from pydantic import BaseModel, Field
 
+from petsearch.catalogue.duplicates import Group, GroupPage
 from petsearch.domain import ImageRecord
-from petsearch.duplicates import Group, GroupPage
 from services.api.schemas import ImageBody
 
 

@@ -23,7 +23,7 @@ from petsearch.adapters import qdrant_index
 from petsearch.adapters.qdrant_edge_index import QdrantEdgeIndex
 from petsearch.adapters.qdrant_errors import translated
 from petsearch.adapters.qdrant_index import QdrantIndex
-from petsearch.amending import save_amended
+from petsearch.catalogue.edit import save_amended
 from petsearch.domain import Filters, ImageRecord, ItemRef, Near, Point, TimeRange
 from petsearch.domain.errors import Conflict, InvalidInput, NotFound, Unavailable
 from petsearch.ports import Index

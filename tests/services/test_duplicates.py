@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from petsearch.adapters.qdrant_edge_index import QdrantEdgeIndex
+from petsearch.catalogue.duplicates import MAX_MEMBERS, Duplicates, Tier
 from petsearch.domain import Embedding, ImageRecord, Point
-from petsearch.duplicates import MAX_MEMBERS, Duplicates, Tier
 from petsearch.embedding.batching import BatchingOptions
 from petsearch.embedding.embedder import BatchingEmbedder
 from petsearch.models.current import Catalogue

@@ -17,7 +17,7 @@ from petsearch.adapters.filesystem_store import FilesystemStore
 from petsearch.adapters.qdrant_edge_index import QdrantEdgeIndex
 from petsearch.adapters.qdrant_index import QdrantIndex
 from petsearch.adapters.redis_ledger import RedisLedger
-from petsearch.deleting import delete_images
+from petsearch.catalogue.delete import delete_images
 from petsearch.domain import ImageRecord, NewJob, Point, image_id_of, object_keys, sha256_of
 from petsearch.domain.errors import Conflict, NotFound, Unavailable
 from petsearch.photos import decode

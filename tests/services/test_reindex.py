@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import redis
 
-from petsearch.amending import amend, save_amended
-from petsearch.deleting import delete_images
+from petsearch.catalogue.delete import delete_images
+from petsearch.catalogue.edit import amend, save_amended
 from petsearch.domain import Embedding, ImageRecord, JobKind, JobState, QueueName, object_keys
 from petsearch.domain.errors import Conflict, NotFound
 from petsearch.photos.decode import ImageLimits

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from petsearch.duplicates import SIMILAR_SCORE, Tier
+from petsearch.catalogue.duplicates import SIMILAR_SCORE, Tier
 from services.api.dependencies import MAX_RESULTS, Cursor, ImageIdDep, ServicesDep
 from services.api.responses import errors
 from services.api.schemas_duplicates import Copies, DuplicatePage
