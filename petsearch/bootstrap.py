@@ -22,7 +22,6 @@ from petsearch.adapters.redis_write_set import RedisWriteSet
 from petsearch.backup import Kept
 from petsearch.catalogue.duplicates import Duplicates
 from petsearch.chunk_worker import ChunkWorker
-from petsearch.copying import Copier, PointMaker
 from petsearch.discarding import Discarder
 from petsearch.domain import object_keys
 from petsearch.domain.errors import PetsearchError
@@ -34,7 +33,6 @@ from petsearch.jobs.dispatch import Dispatcher, DispatchOptions
 from petsearch.jobs.enumeration import Enumerator
 from petsearch.jobs.leases import LeaseKeeper
 from petsearch.jobs.service import Jobs
-from petsearch.model_changes import ModelChanges
 from petsearch.models.current import Catalogue, Target, model_id_of
 from petsearch.models.registry import Registry
 from petsearch.observability import get_logger
@@ -53,15 +51,17 @@ from petsearch.photos.preprocessing import Resize, resize_with_pillow
 from petsearch.photos.stored import StoredPixels
 from petsearch.ports import Embedder, Index, JobLedger, ObjectStore, RateLimiter, TaskQueue
 from petsearch.ports.observer import IngestObserver, NobodyWatches
-from petsearch.reindex_source import open_reindex
-from petsearch.reindexing import Reindexer
+from petsearch.reindex.backfill import Copier, PointMaker
+from petsearch.reindex.changes import ModelChanges
+from petsearch.reindex.fanout_index import WriteThrough
+from petsearch.reindex.runner import Reindexer
+from petsearch.reindex.source import open_reindex
+from petsearch.reindex.write_set import WriteSet
 from petsearch.search.searcher import Searcher
 from petsearch.settings import Settings
 from petsearch.sources.source import Source
 from petsearch.sources.spec import SourceContext, make_fetcher, open_source, parse_spec
 from petsearch.working import Work
-from petsearch.write_set import WriteSet
-from petsearch.write_through import WriteThrough
 
 log = get_logger(__name__)
 

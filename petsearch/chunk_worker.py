@@ -20,7 +20,7 @@ from petsearch.jobs.dispatch import Dispatcher
 from petsearch.jobs.leases import Lease, LeaseKeeper
 from petsearch.observability import get_logger
 from petsearch.ports import Claim, JobLedger
-from petsearch.reindexing import Reindexer
+from petsearch.reindex.runner import Reindexer
 
 log = get_logger(__name__)
 

@@ -8,7 +8,7 @@ import redis
 from petsearch.adapters.redis_write_set import RedisWriteSet
 from petsearch.domain.errors import Conflict, NotFound, Unavailable
 from petsearch.ports import WriteSetState
-from petsearch.write_set import WriteSet
+from petsearch.reindex.write_set import WriteSet
 from tests.services.ingest_house import in_thread, wait_until
 
 A, B, C = "pets-a", "pets-b", "pets-c"

@@ -17,7 +17,6 @@ from petsearch.adapters.qdrant_edge_index import QdrantEdgeIndex
 from petsearch.adapters.redis_ledger import RedisLedger
 from petsearch.adapters.redis_write_set import RedisWriteSet
 from petsearch.chunk_worker import ChunkWorker
-from petsearch.copying import Copier, PointMaker
 from petsearch.domain import Embeddings, Filters, ImageRecord, Job, image_id_of, sha256_of
 from petsearch.embedding.batching import BatchingOptions
 from petsearch.embedding.embedder import BatchingEmbedder
@@ -27,7 +26,6 @@ from petsearch.jobs.dispatch import Dispatcher, DispatchOptions
 from petsearch.jobs.enumeration import Enumerator
 from petsearch.jobs.leases import LeaseKeeper
 from petsearch.jobs.service import Jobs, Upload
-from petsearch.model_changes import ModelChanges
 from petsearch.models.current import Catalogue, collection_of, model_id_of
 from petsearch.models.registry import Registry
 from petsearch.photos.decode import ImageLimits
@@ -35,11 +33,13 @@ from petsearch.photos.preprocessing import resize_with_pillow
 from petsearch.photos.stored import StoredPixels
 from petsearch.ports import Index
 from petsearch.ports.observer import NobodyWatches
-from petsearch.reindex_source import open_reindex
-from petsearch.reindexing import Reindexer
+from petsearch.reindex.backfill import Copier, PointMaker
+from petsearch.reindex.changes import ModelChanges
+from petsearch.reindex.fanout_index import WriteThrough
+from petsearch.reindex.runner import Reindexer
+from petsearch.reindex.source import open_reindex
+from petsearch.reindex.write_set import WriteSet
 from petsearch.sources.spec import SourceContext, make_fetcher
-from petsearch.write_set import WriteSet
-from petsearch.write_through import WriteThrough
 from tests.contract.tiny_clip import TinyClip
 from tests.services.ingest_house import LEASE_S, SHORT, RecordingQueue
 

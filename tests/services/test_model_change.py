@@ -19,8 +19,8 @@ from petsearch.domain import JsonDict
 from petsearch.domain.errors import Conflict, PetsearchError
 from petsearch.models.registry import Registry
 from petsearch.publishing import publish_folder
+from petsearch.reindex.write_set import HOLD_S, WRITE_LEASE_S
 from petsearch.sample.catalogue import catalogue
-from petsearch.write_set import HOLD_S, WRITE_LEASE_S
 from tests.other_model import write_other_model
 from tests.server import ServerProcess
 from tests.stack import Stack

@@ -12,14 +12,21 @@ from datetime import datetime, timedelta
 
 from petsearch.domain import Filters, Job, JobKind, NewJob
 from petsearch.domain.errors import Conflict, NotFound
-from petsearch.gate import BREEDS, Check, check_breeds, check_counts, check_measured, check_recall
 from petsearch.jobs.dispatch import Dispatcher
 from petsearch.models.current import Catalogue, collection_of, model_id_of
 from petsearch.models.registry import METRICS, Registry
 from petsearch.observability import get_logger
 from petsearch.ports import Embedder, Index, JobLedger, WriteSetStore
-from petsearch.reindex_source import ReindexSpec
-from petsearch.write_set import WriteSet
+from petsearch.reindex.checks import (
+    BREEDS,
+    Check,
+    check_breeds,
+    check_counts,
+    check_measured,
+    check_recall,
+)
+from petsearch.reindex.source import ReindexSpec
+from petsearch.reindex.write_set import WriteSet
 
 log = get_logger(__name__)
 

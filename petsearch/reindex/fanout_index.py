@@ -8,12 +8,12 @@ is what holds.
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from petsearch.copying import PointMaker, carry
 from petsearch.domain import Embedding, Filters, Hit, ImageRecord, ModelInfo, Point, SortBy
 from petsearch.domain.errors import Conflict, NotFound
 from petsearch.observability import get_logger
 from petsearch.ports import Index, RecordChange
-from petsearch.write_set import WriteSet
+from petsearch.reindex.backfill import PointMaker, carry
+from petsearch.reindex.write_set import WriteSet
 
 log = get_logger(__name__)
 

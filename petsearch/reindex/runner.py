@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 
-from petsearch.copying import Copied, Copier, carry, exists
 from petsearch.domain import Item, ItemStatus, Job, ModelInfo, Outcome, object_keys
 from petsearch.domain.errors import Conflict
 from petsearch.jobs import chunk_files
@@ -17,8 +16,9 @@ from petsearch.models.current import Catalogue, model_id_of
 from petsearch.observability import get_logger
 from petsearch.ports import Index, JobLedger, ObjectStore
 from petsearch.ports.observer import Stage
-from petsearch.reindex_source import COPY, Range, read_reindex_spec
-from petsearch.write_set import WriteSet
+from petsearch.reindex.backfill import Copied, Copier, carry, exists
+from petsearch.reindex.source import COPY, Range, read_reindex_spec
+from petsearch.reindex.write_set import WriteSet
 
 log = get_logger(__name__)
 

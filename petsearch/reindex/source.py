@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from petsearch.domain import Filters, ImageMetadata
 from petsearch.domain.errors import Unavailable
 from petsearch.ports import Index
+from petsearch.reindex.write_set import WriteSet
 from petsearch.sources.source import Source, SourceItem
-from petsearch.write_set import WriteSet
 
 COPY = "copy"
 COMPARE = "compare"
