@@ -19,7 +19,6 @@ from petsearch.adapters.redis_keys import RedisKeys
 from petsearch.adapters.redis_ledger import RedisLedger
 from petsearch.adapters.redis_limits import RedisLimiter
 from petsearch.adapters.redis_write_set import RedisWriteSet
-from petsearch.backup import Kept
 from petsearch.catalogue.duplicates import Duplicates
 from petsearch.chunk_worker import ChunkWorker
 from petsearch.discarding import Discarder
@@ -33,6 +32,7 @@ from petsearch.jobs.dispatch import Dispatcher, DispatchOptions
 from petsearch.jobs.enumeration import Enumerator
 from petsearch.jobs.leases import LeaseKeeper
 from petsearch.jobs.service import Jobs
+from petsearch.maintenance.backup import Kept
 from petsearch.models.current import Catalogue, Target, model_id_of
 from petsearch.models.registry import Registry
 from petsearch.observability import get_logger

@@ -3,14 +3,14 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from petsearch.backup import Backup
-from petsearch.backup_format import MANIFEST, Manifest
 from petsearch.cli_output import print_json, say
 from petsearch.cli_storage import opened_storage
 from petsearch.domain.errors import ConfigurationError
+from petsearch.maintenance.backup import Backup
+from petsearch.maintenance.backup_format import MANIFEST, Manifest
+from petsearch.maintenance.restore import Restore
 from petsearch.models.current import model_id_of
 from petsearch.opening import open_place
-from petsearch.restoring import Restore
 
 
 def backup(out: str, data_dir: Path | None, *, with_objects: bool, as_json: bool) -> None:

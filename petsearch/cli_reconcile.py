@@ -11,9 +11,9 @@ from petsearch.bootstrap import Storage
 from petsearch.cli_storage import opened_storage
 from petsearch.domain import JsonDict
 from petsearch.domain.errors import ConfigurationError
+from petsearch.maintenance.reconcile import Damage, Finding, Reconciler, Report
+from petsearch.maintenance.reingest import Reingesting
 from petsearch.opening import image_limits
-from petsearch.reconcile import Damage, Finding, Reconciler, Report
-from petsearch.reingesting import Reingesting
 
 _WORDS = {
     Damage.HALF_DELETED: ("deletes that were cut off", "finished"),

@@ -10,10 +10,10 @@ from petsearch.adapters import http_embedder
 from petsearch.adapters.filesystem_store import FilesystemStore
 from petsearch.adapters.model_sources import ModelSource, published_source, resolve_model
 from petsearch.adapters.url_fetcher import UrlFetcher
-from petsearch.backup_format import Place
 from petsearch.domain.errors import ConfigurationError, NotFound
 from petsearch.embedding.batching import BatchingOptions, BatchObserver
 from petsearch.embedding.embedder import BatchingEmbedder
+from petsearch.maintenance.backup_format import Place
 from petsearch.models.current import model_id_of
 from petsearch.models.registry import SPEC_KIND, Registry
 from petsearch.observability import get_logger

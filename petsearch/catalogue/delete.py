@@ -12,8 +12,8 @@ def delete_images(
     """Delete points and objects; images that are not there are ignored.
 
     A tombstone is there from before the first change until after the last, so whatever cuts this
-    off, `petsearch.reconcile` finds it and finishes. It holds when the record was last changed, to
-    tell the image from the same one brought again later.
+    off, `petsearch.maintenance.reconcile` finds it and finishes. It holds when the record was
+    last changed, to tell the image from the same one brought again later.
     """
     records = index.get(collection, image_ids)
     for image_id in image_ids:

@@ -11,7 +11,6 @@ import pytest
 import redis
 from qdrant_client import QdrantClient
 
-from petsearch import reconcile
 from petsearch.adapters import minio_store
 from petsearch.adapters.filesystem_store import FilesystemStore
 from petsearch.adapters.qdrant_edge_index import QdrantEdgeIndex
@@ -20,10 +19,11 @@ from petsearch.adapters.redis_ledger import RedisLedger
 from petsearch.catalogue.delete import delete_images
 from petsearch.domain import ImageRecord, NewJob, Point, image_id_of, object_keys, sha256_of
 from petsearch.domain.errors import Conflict, NotFound, Unavailable
+from petsearch.maintenance import reconcile
+from petsearch.maintenance.reconcile import Damage, Reconciler, Report
 from petsearch.photos import decode
 from petsearch.photos.decode import ImageLimits
 from petsearch.ports import Index, ObjectStore
-from petsearch.reconcile import Damage, Reconciler, Report
 from tests import pictures
 from tests.contract.records import DIM, embedding, record
 
@@ -288,7 +288,7 @@ def test_objects_that_are_not_ours_are_left_alone(house: House) -> None:
 def test_more_than_a_page_is_compared_and_named_up_to_a_bound(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("petsearch.image_traces._IDS_AT_A_TIME", 4)
+    monkeypatch.setattr("petsearch.maintenance.inventory._IDS_AT_A_TIME", 4)
     monkeypatch.setattr(reconcile, "MOST_FINDINGS", 3)
     for seed in range(11):
         image_id = house.bring(seed)

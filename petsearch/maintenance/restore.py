@@ -10,8 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import islice
 
-from petsearch.backup import Kept
-from petsearch.backup_format import (
+from petsearch.domain import Filters, object_keys
+from petsearch.domain.errors import ConfigurationError, Conflict, NotFound, Unavailable
+from petsearch.maintenance.backup import Kept
+from petsearch.maintenance.backup_format import (
     LEDGER,
     OBJECTS,
     SNAPSHOT,
@@ -23,8 +25,6 @@ from petsearch.backup_format import (
     point_from_line,
     read_manifest,
 )
-from petsearch.domain import Filters, object_keys
-from petsearch.domain.errors import ConfigurationError, Conflict, NotFound, Unavailable
 from petsearch.ports import Index
 
 _BATCH = 256

@@ -20,7 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from petsearch.domain import ImageRecord, Point
 from petsearch.domain.errors import ConfigurationError, InvalidInput, NotFound
-from petsearch.hashed_stream import HashedStream, blocks_of
+from petsearch.maintenance.hashed_stream import HashedStream, blocks_of
 from petsearch.ports import ObjectStore
 
 FORMAT = 1

@@ -12,7 +12,7 @@ from enum import StrEnum
 from petsearch.catalogue.delete import delete_images
 from petsearch.domain import object_keys
 from petsearch.domain.errors import Conflict, InvalidInput, NotFound
-from petsearch.image_traces import WHOLE, Traces, look, walk
+from petsearch.maintenance.inventory import WHOLE, Traces, look, walk
 from petsearch.observability import get_logger
 from petsearch.photos import decode
 from petsearch.photos.decode import ImageLimits

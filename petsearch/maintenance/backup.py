@@ -13,7 +13,9 @@ from datetime import datetime
 from itertools import chain, count, islice
 
 import petsearch
-from petsearch.backup_format import (
+from petsearch.domain import Filters, Point, object_keys
+from petsearch.domain.errors import Conflict, NotFound
+from petsearch.maintenance.backup_format import (
     FORMAT,
     LEDGER,
     OBJECTS,
@@ -30,9 +32,7 @@ from petsearch.backup_format import (
     points_name,
     write_manifest,
 )
-from petsearch.domain import Filters, Point, object_keys
-from petsearch.domain.errors import Conflict, NotFound
-from petsearch.hashed_stream import HashedStream, blocks_of
+from petsearch.maintenance.hashed_stream import HashedStream, blocks_of
 from petsearch.ports import Index, LedgerCopy, ObjectStore, Snapshots, StoredObject
 
 _BATCH = 500
