@@ -30,7 +30,7 @@ from bench.galleries import ANIMALS, DIM, build_edge_index, image_id, jittered, 
 from bench.prompts import WAYS_TO_ASK
 from bench.real_photos import embed_texts, load_photos
 from bench.shared_data import DATASET, MODEL, check_is_there
-from petsearch.adapters.edge_filters import to_filter
+from petsearch.adapters.qdrant.edge_filters import to_filter
 from petsearch.domain import Embeddings, Filters
 from petsearch.observability import configure_logging
 from petsearch.process_tuning import tune_process
@@ -45,7 +45,7 @@ _PLAIN_SEARCHES: dict[str, edge.SearchParams | None] = {
     "HNSW, ef 1024": edge.SearchParams(hnsw_ef=1024),
 }
 _RESCORED = edge.QuantizationSearchParams(rescore=True, oversampling=3.0)
-"""As petsearch/adapters/qdrant_collection.py asks a server."""
+"""As petsearch/adapters/qdrant/collection.py asks a server."""
 _INT8_SEARCHES: dict[str, edge.SearchParams | None] = {
     "HNSW, int8": edge.SearchParams(quantization=_RESCORED),
     "HNSW, int8, ef 512": edge.SearchParams(hnsw_ef=512, quantization=_RESCORED),
@@ -121,7 +121,7 @@ def _all_data(
     gaussian: bool,
 ) -> Iterator[Data]:
     # Imported here: OpenMP must be told how to wait before torch is there.
-    from petsearch.adapters.open_clip_model import load_model
+    from petsearch.adapters.clip.model import load_model
 
     clip = load_model(model)
     random = np.random.default_rng(7)

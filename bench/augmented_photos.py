@@ -15,7 +15,7 @@ from petsearch.domain import Embeddings, Pixels
 from petsearch.photos.preprocessing import to_pixels
 
 if TYPE_CHECKING:
-    from petsearch.adapters.open_clip_model import OpenClipModel
+    from petsearch.adapters.clip.model import OpenClipModel
 
 JITTER = 0.3
 """Length of the noise that tops a gallery up: a copy has a cosine of 0.96 with its photo."""

@@ -63,7 +63,7 @@ def _open_clip(model: str) -> Encode:
     import torch
     from PIL import Image
 
-    from petsearch.adapters.model_sources import resolve_model
+    from petsearch.adapters.clip.sources import resolve_model
 
     source = resolve_model(model)
     clip, _, preprocess = open_clip.create_model_and_transforms(
@@ -80,7 +80,7 @@ def _open_clip(model: str) -> Encode:
 
 
 def _petsearch(model: str) -> Encode:
-    from petsearch.adapters.open_clip_model import load_model
+    from petsearch.adapters.clip.model import load_model
     from petsearch.photos import decode, preprocessing
 
     clip, limits = load_model(model), decode.ImageLimits()

@@ -26,7 +26,7 @@ from petsearch.search.combination import combine
 from training.metrics import mean_average_precision, precision_at_k
 
 if TYPE_CHECKING:
-    from petsearch.adapters.open_clip_model import OpenClipModel
+    from petsearch.adapters.clip.model import OpenClipModel
 
 _RRF_K = 60
 """Cormack, Clarke and Büttcher, "Reciprocal Rank Fusion", SIGIR 2009."""
@@ -159,7 +159,7 @@ def main(
     tune_process()
     configure_logging(level="ERROR")
     # Imported here: OpenMP must be told how to wait before torch is there.
-    from petsearch.adapters.open_clip_model import load_model
+    from petsearch.adapters.clip.model import load_model
 
     clip = load_model(model)
     gallery = load_photos(clip, dataset=dataset, split="test", cache=cache)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from petsearch.adapters.open_clip_model import OpenClipModel
+    from petsearch.adapters.clip.model import OpenClipModel
 
 _TRIES = 5
 _SIDE = {"cpu": 2048, "cuda": 8192}
@@ -44,7 +44,7 @@ def most_flops_per_s(device: str, precision: str) -> float:
     """What a large matrix product reaches here in this precision: the limit that can be had."""
     import torch
 
-    from petsearch.adapters.inference_tuning import dtype_of
+    from petsearch.adapters.clip.inference_tuning import dtype_of
 
     side = _SIDE[torch.device(device).type]
     some = torch.rand((side, side), device=device).to(dtype_of(precision))

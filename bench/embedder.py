@@ -33,7 +33,7 @@ from bench import device_limits
 from bench.clocks import WARM_UP_S, rate, rate_of_many, times_in_turns_ms, times_ms
 from bench.random_model import random_vit
 from bench.shared_data import PHOTOS
-from petsearch.adapters import http_embedder
+from petsearch.adapters import embedder_http
 from petsearch.domain import Pixels, PixelSpec, Priority
 from petsearch.observability import configure_logging
 from petsearch.photos import decode, preprocessing
@@ -41,7 +41,7 @@ from petsearch.process_tuning import tune_process
 from services.embedder.decoding import Decoder
 
 if TYPE_CHECKING:
-    from petsearch.adapters.open_clip_model import OpenClipModel
+    from petsearch.adapters.clip.model import OpenClipModel
 
 _BATCH_SIZES = {"cpu": (8, 16, 32, 64), "cuda": (64, 128, 256)}
 _IMAGE_CLIENTS = 8
@@ -105,7 +105,7 @@ def main(
     """Run the pairs and print the report."""
     tune_process()
     configure_logging(level="ERROR")
-    from petsearch.adapters.open_clip_model import load_model
+    from petsearch.adapters.clip.model import load_model
 
     with tempfile.TemporaryDirectory() as folder:
         spec = model or random_vit(Path(folder))
@@ -128,7 +128,7 @@ def _pair(
 ) -> Pair:
     """Each figure of the service right after the bare one that it is divided by."""
     pixels = _pixels(files, clip.info.pixel_spec)
-    embedders = [http_embedder.connect(address) for _ in range(_TEXT_CLIENTS)]
+    embedders = [embedder_http.connect(address) for _ in range(_TEXT_CLIENTS)]
     refused = [_refused_sender(address, pixels) for _ in range(_IMAGE_CLIENTS)]
     wire = _PER_REQUEST * rate_of_many(refused, seconds / 2)
     sizes = _BATCH_SIZES[clip.info.device.partition(":")[0]]
@@ -178,7 +178,7 @@ def _bare_images(clip: "OpenClipModel", pixels: Pixels, size: int, seconds: floa
 
 def _decoded_per_s(files: Sequence[bytes], spec: PixelSpec, seconds: float) -> float:
     """Files that the service's own decoder turns into pixels when it has all cores for itself."""
-    from petsearch.adapters.torch_resize import fastest_resize
+    from petsearch.adapters.clip.torch_resize import fastest_resize
 
     cores = os.cpu_count() or 1
     decoder = Decoder(decode.ImageLimits(), fastest_resize())
@@ -199,7 +199,7 @@ def _plain_text_encoder(spec: str) -> Callable[[str], object]:
     import open_clip
     import torch
 
-    from petsearch.adapters.model_sources import resolve_model
+    from petsearch.adapters.clip.sources import resolve_model
 
     source = resolve_model(spec)
     model, _, _ = open_clip.create_model_and_transforms(
@@ -259,7 +259,7 @@ def _wait_until_ready(address: str, process: subprocess.Popen[bytes]) -> None:
 
 
 def _pixel_sender(
-    embedder: http_embedder.HttpEmbedder, pixels: Pixels, priority: Priority
+    embedder: embedder_http.HttpEmbedder, pixels: Pixels, priority: Priority
 ) -> Callable[[], object]:
     batch = np.concatenate([pixels] * (_PER_REQUEST // len(pixels) + 1))[:_PER_REQUEST]
     return lambda: embedder.embed_pixels(batch, priority=priority)
@@ -269,7 +269,7 @@ def _refused_sender(address: str, pixels: Pixels) -> Callable[[], object]:
     """The service reads the pixels and does nothing with them: what the wire alone allows."""
     client = httpx.Client(base_url=address, timeout=120)
     content = np.concatenate([pixels] * (_PER_REQUEST // len(pixels) + 1))[:_PER_REQUEST].tobytes()
-    headers = {"X-Shape": "0", "X-Model-Id": "none", "Content-Type": http_embedder.BINARY}
+    headers = {"X-Shape": "0", "X-Model-Id": "none", "Content-Type": embedder_http.BINARY}
 
     def send() -> None:
         answer = client.post("/v1/embed/pixels", content=content, headers=headers)
@@ -286,7 +286,7 @@ def _jpeg_sender(address: str, files: list[bytes]) -> Callable[[], object]:
 
 
 def _under_ingest(
-    embedders: Sequence[http_embedder.HttpEmbedder], pixels: Pixels, seconds: float
+    embedders: Sequence[embedder_http.HttpEmbedder], pixels: Pixels, seconds: float
 ) -> tuple[float, float]:
     """p95 of lone queries in ms while bulk work saturates the service, and its images/s."""
     bulk = [_pixel_sender(e, pixels, Priority.INGEST) for e in embedders[1 : _IMAGE_CLIENTS + 1]]

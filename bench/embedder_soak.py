@@ -19,7 +19,7 @@ import typer
 
 from bench.embedder import read_photos, service
 from bench.shared_data import PHOTOS
-from petsearch.adapters.http_embedder import BINARY
+from petsearch.adapters.embedder_http import BINARY
 
 _CLIENTS = 6
 _COMPARED_SHARE = 0.1

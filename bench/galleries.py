@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from petsearch.adapters.qdrant_edge_index import QdrantEdgeIndex
+from petsearch.adapters.qdrant.edge_index import QdrantEdgeIndex
 from petsearch.domain import (
     Embedding,
     Embeddings,

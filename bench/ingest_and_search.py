@@ -32,7 +32,7 @@ from petsearch.process_tuning import tune_process
 from petsearch.sources.dataset_rows import DatasetOptions
 
 if TYPE_CHECKING:
-    from petsearch.adapters.open_clip_model import OpenClipModel
+    from petsearch.adapters.clip.model import OpenClipModel
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def main(
 
 def _load(model: str) -> "OpenClipModel":
     # Imported here: OpenMP must be told how to wait before torch is there.
-    from petsearch.adapters.open_clip_model import load_model
+    from petsearch.adapters.clip.model import load_model
 
     return load_model(model)
 

@@ -24,7 +24,7 @@ from petsearch.sample.queries import ATTRIBUTE_QUERIES
 from training.metrics import auc
 
 if TYPE_CHECKING:
-    from petsearch.adapters.open_clip_model import OpenClipModel
+    from petsearch.adapters.clip.model import OpenClipModel
     from training.config import DataConfig
 
 _DRAWINGS = 600
@@ -41,7 +41,7 @@ def main(
     tune_process()
     configure_logging(level="ERROR")
     # Imported here: OpenMP must be told how to wait before torch is there.
-    from petsearch.adapters.open_clip_model import load_model
+    from petsearch.adapters.clip.model import load_model
 
     clip = load_model(model)
     calibration, gallery = _calibrated(clip, dataset, cache)

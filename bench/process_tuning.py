@@ -50,7 +50,7 @@ def _spawn(model: str, reading: str) -> float:
 def _read(model: str, *, tuned: bool) -> float:
     if tuned:
         tune_process()
-    from petsearch.adapters.open_clip_model import load_model
+    from petsearch.adapters.clip.model import load_model
 
     clip = load_model(model)
     spec = clip.info.pixel_spec

@@ -47,7 +47,7 @@ def main(
     tune_process()
     configure_logging(level="ERROR")
     # Imported here: OpenMP must be told how to wait before torch is there.
-    from petsearch.adapters.open_clip_model import load_model
+    from petsearch.adapters.clip.model import load_model
 
     clip = load_model(model)
     gallery = load_photos(clip, dataset=dataset, cache=cache)

@@ -88,7 +88,7 @@ def main(
 def _calibrate(model: Path, dataset: str, cache: Path) -> "DataConfig":
     """Write calibration.json into a model folder, as training.calibrate does."""
     # Imported here: OpenMP must be told how to wait before torch is there.
-    from petsearch.adapters.open_clip_model import load_model
+    from petsearch.adapters.clip.model import load_model
     from training.calibrate import CALIBRATION, fit, prepare_texts
     from training.config import read_config
     from training.evaluate_drawings import SAMPLE_CONFIG

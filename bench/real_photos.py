@@ -18,7 +18,7 @@ from petsearch.domain.prompts import apply_templates, species_of
 from petsearch.photos.preprocessing import to_pixels
 
 if TYPE_CHECKING:
-    from petsearch.adapters.open_clip_model import OpenClipModel
+    from petsearch.adapters.clip.model import OpenClipModel
 
 _BATCH_SIZE = 32
 

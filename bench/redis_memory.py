@@ -12,8 +12,8 @@ from typing import Annotated, cast
 import redis
 import typer
 
-from petsearch.adapters.private_redis import PrivateRedis
-from petsearch.adapters.redis_ledger import RedisLedger
+from petsearch.adapters.redis.ledger import RedisLedger
+from petsearch.adapters.redis.private_server import PrivateRedis
 from petsearch.domain import ItemStatus, NewJob
 
 _PER_CHUNK = 64

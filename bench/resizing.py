@@ -33,7 +33,7 @@ def main(
     tune_process()
     import torch
 
-    from petsearch.adapters.torch_resize import resize_with_torch
+    from petsearch.adapters.clip.torch_resize import resize_with_torch
 
     torch.set_num_threads(1)
     limits = decode.ImageLimits()

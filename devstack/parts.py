@@ -8,7 +8,7 @@ from pathlib import Path
 import redis
 
 from devstack.addresses import Answers, answers_http, listens
-from petsearch.adapters.private_redis import find_redis_server
+from petsearch.adapters.redis.private_server import find_redis_server
 
 GRACE_S = 20
 """How long a service that was told to stop goes on with what it has begun, as in compose."""

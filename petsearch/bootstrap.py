@@ -12,13 +12,13 @@ import celery
 import redis
 
 from petsearch.access.key_ring import KeyRing
-from petsearch.adapters.celery_queue import CeleryQueue, make_celery
-from petsearch.adapters.impatient_redis import impatient
-from petsearch.adapters.redis_copy import RedisCopy
-from petsearch.adapters.redis_keys import RedisKeys
-from petsearch.adapters.redis_ledger import RedisLedger
-from petsearch.adapters.redis_limits import RedisLimiter
-from petsearch.adapters.redis_write_set import RedisWriteSet
+from petsearch.adapters.redis.backup import RedisCopy
+from petsearch.adapters.redis.celery_queue import CeleryQueue, make_celery
+from petsearch.adapters.redis.client import impatient
+from petsearch.adapters.redis.keys import RedisKeys
+from petsearch.adapters.redis.ledger import RedisLedger
+from petsearch.adapters.redis.limits import RedisLimiter
+from petsearch.adapters.redis.write_set import RedisWriteSet
 from petsearch.catalogue.duplicates import Duplicates
 from petsearch.chunk_worker import ChunkWorker
 from petsearch.discarding import Discarder

@@ -138,7 +138,7 @@ def _print(result: "Result") -> None:
 
 
 def _on_drawings(command: EvaluateCommand, *, as_json: bool) -> None:
-    from petsearch.adapters.open_clip_model import load_model
+    from petsearch.adapters.clip.model import load_model
     from training.config import read_config
     from training.evaluate_drawings import SAMPLE_CONFIG, report
     from training.evaluate_drawings import evaluate as run

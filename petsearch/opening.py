@@ -6,10 +6,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from petsearch.adapters import http_embedder
-from petsearch.adapters.filesystem_store import FilesystemStore
-from petsearch.adapters.model_sources import ModelSource, published_source, resolve_model
-from petsearch.adapters.url_fetcher import UrlFetcher
+from petsearch.adapters import embedder_http
+from petsearch.adapters.clip.sources import ModelSource, published_source, resolve_model
+from petsearch.adapters.objects.folder import FilesystemStore
+from petsearch.adapters.web.url_fetcher import UrlFetcher
 from petsearch.domain.errors import ConfigurationError, NotFound
 from petsearch.embedding.batching import BatchingOptions, BatchObserver
 from petsearch.embedding.embedder import BatchingEmbedder
@@ -46,7 +46,7 @@ def source_context(settings: Settings, store: ObjectStore) -> SourceContext:
     if settings.store_url.startswith(("s3+http:", "s3+https:")):
         settings.require("s3_access_key", "s3_secret_key")
         with _extra("storage"):
-            from petsearch.adapters import s3_reader
+            from petsearch.adapters.objects import s3_reader
         s3 = s3_reader.open_reader(
             settings.store_url,
             access_key=settings.s3_access_key,
@@ -79,7 +79,7 @@ def load_embedder(settings: Settings, observer: BatchObserver | None = None) -> 
 
 def load_resize() -> Resize:
     """The fastest one for a process whose model is loaded; before, torch could not be tuned."""
-    from petsearch.adapters.torch_resize import fastest_resize
+    from petsearch.adapters.clip.torch_resize import fastest_resize
 
     return fastest_resize()
 
@@ -92,8 +92,8 @@ def open_store(settings: Settings) -> ObjectStore:
     if kind in ("s3+http", "s3+https"):
         settings.require("s3_access_key", "s3_secret_key")
         with _extra("storage"):
-            from petsearch.adapters import minio_store
-        return minio_store.open_bucket(
+            from petsearch.adapters.objects import minio
+        return minio.open_bucket(
             url,
             access_key=settings.s3_access_key,
             secret_key=settings.s3_secret_key.get_secret_value(),
@@ -106,20 +106,20 @@ def open_index(settings: Settings) -> Index:
     kind, _, rest = url.partition(":")
     if kind == "edge" and rest:
         with _extra("standalone"):
-            from petsearch.adapters.qdrant_edge_index import QdrantEdgeIndex
+            from petsearch.adapters.qdrant.edge_index import QdrantEdgeIndex
         return QdrantEdgeIndex(Path(rest))
     if kind in ("http", "https"):
         with _extra("storage"):
-            from petsearch.adapters import qdrant_index
-            from petsearch.adapters.qdrant_collection import CollectionOptions
+            from petsearch.adapters.qdrant.collection import CollectionOptions
+            from petsearch.adapters.qdrant.index import QdrantIndex, connect
         key = settings.qdrant_api_key.get_secret_value()
-        client = qdrant_index.connect(url, api_key=key or None, use_grpc=settings.qdrant_grpc)
+        client = connect(url, api_key=key or None, use_grpc=settings.qdrant_grpc)
         options = CollectionOptions(
             shards=settings.qdrant_shards,
             replicas=settings.qdrant_replicas,
             quantization=settings.qdrant_quantization,
         )
-        return qdrant_index.QdrantIndex(client, options)
+        return QdrantIndex(client, options)
     raise _unknown_address("INDEX_URL", url, "http://<host>:<port>, edge:<dir>")
 
 
@@ -128,7 +128,7 @@ def open_snapshots(settings: Settings, opened: ExitStack) -> Snapshots | None:
     if not settings.index_url.startswith(("http://", "https://")):
         return None
     with _extra("storage"):
-        from petsearch.adapters.qdrant_snapshots import QdrantSnapshots
+        from petsearch.adapters.qdrant.snapshots import QdrantSnapshots
     key = settings.qdrant_api_key.get_secret_value()
     snapshots = QdrantSnapshots(settings.index_url, api_key=key or None)
     opened.callback(snapshots.close)
@@ -156,7 +156,7 @@ def open_redis(url: str, opened: ExitStack) -> "tuple[str, redis.Redis]":
     with _extra("queue"):
         import redis
 
-        from petsearch.adapters.private_redis import PrivateRedis
+        from petsearch.adapters.redis.private_server import PrivateRedis
     kind, _, rest = url.partition(":")
     if kind == "local" and rest:
         server = PrivateRedis(Path(rest))
@@ -177,7 +177,7 @@ def open_redis(url: str, opened: ExitStack) -> "tuple[str, redis.Redis]":
 def open_embedder(settings: Settings, index: Index, store: ObjectStore) -> Embedder:
     url = settings.embedder_url
     if url.startswith(("http://", "https://")):
-        return http_embedder.connect(url)
+        return embedder_http.connect(url)
     if url != "local:":
         raise _unknown_address("EMBEDDER_URL", url, "http://<host>:<port>, local:")
     settings.require("model")
@@ -211,7 +211,7 @@ def _load_embedder(
     with _extra("embedder"):
         # A wrong address is said before the libraries below are loaded, which takes seconds.
         source = sources.resolve(spec)
-        from petsearch.adapters.open_clip_model import load_model
+        from petsearch.adapters.clip.model import load_model
 
     precision = None if settings.precision == "auto" else settings.precision
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
-from petsearch.adapters.model_sources import resolve_model
+from petsearch.adapters.clip.sources import resolve_model
 from petsearch.domain.errors import ConfigurationError
 from petsearch.models.cards import write_card
 from petsearch.models.registry import Published, Registry
@@ -19,7 +19,7 @@ from petsearch.ports import ClipModel
 from petsearch.settings import Settings
 
 if TYPE_CHECKING:  # imports torch
-    from petsearch.adapters.open_clip_model import OpenClipModel
+    from petsearch.adapters.clip.model import OpenClipModel
 
 WEIGHTS = "open_clip_model.safetensors"
 CONFIG = "open_clip_config.json"
@@ -77,7 +77,7 @@ def publish_folder(
     before = registry.find(model_id)
     if before is not None and calibrate_with is None and before.holds(files):
         return Published(before, is_new=False)
-    from petsearch.adapters.open_clip_model import load_model
+    from petsearch.adapters.clip.model import load_model
 
     _check_whole(folder / WEIGHTS)
     _check_labels(files.get(LABELS))

@@ -11,7 +11,7 @@ import pytest
 import redis
 from playwright.sync_api import Browser, expect, sync_playwright
 
-from petsearch.adapters.private_redis import PrivateRedis
+from petsearch.adapters.redis.private_server import PrivateRedis
 from petsearch.client.api import Client, Photo
 from petsearch.client.local_photos import PhotoSource
 from petsearch.client.upload import upload

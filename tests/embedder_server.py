@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from petsearch.adapters.torch_resize import resize_with_torch
+from petsearch.adapters.clip.torch_resize import resize_with_torch
 from petsearch.embedding.embedder import BatchingEmbedder
 from petsearch.photos.decode import ImageLimits
 from services.embedder.app import build_app

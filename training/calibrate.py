@@ -19,7 +19,7 @@ import typer
 from numpy.typing import NDArray
 from open_clip.tokenizer import SimpleTokenizer
 
-from petsearch.adapters.open_clip_model import OpenClipModel, load_model
+from petsearch.adapters.clip.model import OpenClipModel, load_model
 from petsearch.client.local_photos import from_dataset
 from petsearch.domain import Embeddings, Label, ModelInfo
 from petsearch.domain.calibration import (

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from petsearch.adapters.trimmed_text import encode_trimmed, trimmable_text_tower
+from petsearch.adapters.clip.trimmed_text import encode_trimmed, trimmable_text_tower
 from petsearch.domain.prompts import apply_templates
 
 Tokenise = Callable[[Sequence[str]], Tensor]

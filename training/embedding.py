@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from petsearch.adapters.open_clip_model import OpenClipModel
+from petsearch.adapters.clip.model import OpenClipModel
 from petsearch.domain import Embeddings, Pixels, PixelSpec
 from petsearch.domain.errors import InvalidInput
 from petsearch.domain.prompts import apply_templates

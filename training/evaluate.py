@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from petsearch.adapters.model_sources import resolve_model
-from petsearch.adapters.open_clip_model import OpenClipModel, load_model
+from petsearch.adapters.clip.model import OpenClipModel, load_model
+from petsearch.adapters.clip.sources import resolve_model
 from petsearch.domain.errors import InvalidInput
 from training.breed_tables import breed_rows, examples_of, recalls, worst_confusions
 from training.config import read_config

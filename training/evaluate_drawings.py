@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from rich.table import Table
 
-from petsearch.adapters.open_clip_model import OpenClipModel
+from petsearch.adapters.clip.model import OpenClipModel
 from petsearch.domain import Embeddings
 from petsearch.domain.errors import ConfigurationError
 from petsearch.photos.preprocessing import to_pixels

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
-from petsearch.adapters.open_clip_model import load_model
+from petsearch.adapters.clip.model import load_model
 from petsearch.domain import Label
 from petsearch.domain.errors import ConfigurationError
 from petsearch.observability import configure_logging

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from petsearch.adapters.open_clip_model import OpenClipModel
+from petsearch.adapters.clip.model import OpenClipModel
 from training.embedding import embed_photos, embed_texts
 from training.figures import Forgetting, Measured, Protocol, figure_of
 from training.measuring import Subject, right_at_top1

@@ -7,7 +7,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from petsearch.adapters.open_clip_model import OpenClipModel
+from petsearch.adapters.clip.model import OpenClipModel
 from petsearch.client.api import Photo
 from petsearch.domain import Embeddings, normalise_name
 from petsearch.domain.errors import InvalidInput

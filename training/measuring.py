@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from petsearch.adapters.open_clip_model import OpenClipModel
+from petsearch.adapters.clip.model import OpenClipModel
 from petsearch.domain import Embeddings
 from petsearch.domain.prompts import species_of
 from training.embedding import EmbeddedPhotos, embed_texts

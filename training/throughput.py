@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from petsearch.adapters.open_clip_model import OpenClipModel
+from petsearch.adapters.clip.model import OpenClipModel
 from petsearch.domain.prompts import DEFAULT_TEMPLATES, apply_templates
 from training.embedding import BATCH_SIZE
 from training.figures import Throughput

@@ -10,7 +10,7 @@ import numpy as np
 from fastapi import APIRouter, Depends, File, Header, Request, Response, UploadFile
 from starlette.concurrency import run_in_threadpool
 
-from petsearch.adapters.http_embedder import BINARY, shape_from_header, shape_to_header
+from petsearch.adapters.embedder_http import BINARY, shape_from_header, shape_to_header
 from petsearch.domain import Embeddings, ModelInfo, Pixels, Priority
 from petsearch.domain.errors import ConfigurationError, Conflict, InvalidInput
 from services.embedder.decoding import Decoder

@@ -6,7 +6,7 @@ from typing import Any
 
 import celery
 
-from petsearch.adapters.celery_queue import DISCARD_JOB, INGEST_CHUNK, READ_SOURCE
+from petsearch.adapters.redis.celery_queue import DISCARD_JOB, INGEST_CHUNK, READ_SOURCE
 from petsearch.domain.errors import PetsearchError
 from petsearch.observability import bind, get_logger, unbind
 from petsearch.working import Work

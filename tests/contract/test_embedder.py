@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 import numpy as np
 import pytest
 
-from petsearch.adapters import http_embedder
+from petsearch.adapters import embedder_http
 from petsearch.domain import Priority
 from petsearch.domain.errors import Conflict, InvalidInput, Overloaded, TooLarge, Unavailable
 from petsearch.embedding.batching import BatchingOptions
@@ -30,7 +30,7 @@ def embedder(request: pytest.FixtureRequest, clip: TinyClip) -> Iterator[Embedde
         yield local
     else:
         with served(local) as url:
-            remote = http_embedder.connect(url)
+            remote = embedder_http.connect(url)
             yield remote
             remote.close()
     clip.gate.set()
@@ -120,7 +120,7 @@ def test_more_than_the_queue_ever_holds_is_too_large(embedder: Embedder) -> None
 
 
 def test_an_embedder_that_is_not_there_is_unavailable() -> None:
-    absent = http_embedder.connect("http://127.0.0.1:9")
+    absent = embedder_http.connect("http://127.0.0.1:9")
     for call in (absent.models, lambda: absent.embed_texts(["a"])):
         with pytest.raises(Unavailable, match="does not answer"):
             call()

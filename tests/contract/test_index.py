@@ -19,10 +19,9 @@ from qdrant_client.http.exceptions import UnexpectedResponse
 
 from devstack import parts
 from devstack.addresses import free_port
-from petsearch.adapters import qdrant_index
-from petsearch.adapters.qdrant_edge_index import QdrantEdgeIndex
-from petsearch.adapters.qdrant_errors import translated
-from petsearch.adapters.qdrant_index import QdrantIndex
+from petsearch.adapters.qdrant.edge_index import QdrantEdgeIndex
+from petsearch.adapters.qdrant.errors import translated
+from petsearch.adapters.qdrant.index import QdrantIndex, connect
 from petsearch.catalogue.edit import save_amended
 from petsearch.domain import Filters, ImageRecord, ItemRef, Near, Point, TimeRange
 from petsearch.domain.errors import Conflict, InvalidInput, NotFound, Unavailable
@@ -74,7 +73,7 @@ def _open(kind: str, folder: Path) -> Index:
 
 
 def _emptied(url: str, *, use_grpc: bool) -> Index:
-    client = qdrant_index.connect(url, use_grpc=use_grpc)
+    client = connect(url, use_grpc=use_grpc)
     for found in client.get_collections().collections:
         client.delete_collection(found.name)
     return QdrantIndex(client)
@@ -481,7 +480,7 @@ def test_it_answers(index: Index) -> None:
 
 @pytest.mark.parametrize("use_grpc", [True, False])
 def test_a_server_that_is_not_there_is_unavailable(use_grpc: bool) -> None:  # noqa: FBT001  # pytest passes it by name
-    absent = QdrantIndex(qdrant_index.connect("http://127.0.0.1:9", use_grpc=use_grpc))
+    absent = QdrantIndex(connect("http://127.0.0.1:9", use_grpc=use_grpc))
     for call in (absent.ping, absent.current, lambda: absent.count(PETS, ALL)):
         with pytest.raises(Unavailable, match="Qdrant"):
             call()

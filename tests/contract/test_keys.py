@@ -12,9 +12,9 @@ import pytest
 import redis
 
 from petsearch.access.key_ring import KeyRing
-from petsearch.adapters.impatient_redis import impatient
-from petsearch.adapters.redis_keys import RedisKeys
-from petsearch.adapters.redis_limits import RedisLimiter
+from petsearch.adapters.redis.client import impatient
+from petsearch.adapters.redis.keys import RedisKeys
+from petsearch.adapters.redis.limits import RedisLimiter
 from petsearch.domain.api_keys import Scope, make_key
 from petsearch.domain.errors import NotFound, Unavailable
 from petsearch.ports import KeyStore, RateLimiter

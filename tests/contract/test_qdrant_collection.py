@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from qdrant_client import QdrantClient
 
-from petsearch.adapters.qdrant_collection import CollectionOptions
-from petsearch.adapters.qdrant_index import QdrantIndex
+from petsearch.adapters.qdrant.collection import CollectionOptions
+from petsearch.adapters.qdrant.index import QdrantIndex
 from petsearch.domain import Filters
 from tests.contract.records import embedding, point, record
 

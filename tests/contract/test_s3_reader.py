@@ -10,8 +10,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 from minio import Minio
 
-from petsearch.adapters import minio_store, s3_reader
-from petsearch.adapters.s3_reader import S3Reader
+from petsearch.adapters.objects import minio, s3_reader
+from petsearch.adapters.objects.s3_reader import S3Reader
 from petsearch.domain.errors import InvalidInput, NotFound, TooLarge, Unavailable
 from petsearch.sources.archive import ArchiveSource
 from petsearch.sources.object_file import open_object
@@ -36,7 +36,7 @@ def server_url(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def client(server_url: str) -> Minio:
-    made, _ = minio_store.make_client(
+    made, _ = minio.make_client(
         f"{server_url}/unused", access_key=ACCESS_KEY, secret_key=SECRET_KEY
     )
     return made
@@ -166,7 +166,7 @@ def test_a_bucket_that_the_server_does_not_give_us_is_refused() -> None:
 
 
 def test_an_archive_in_the_object_store_is_read_where_it_lies(server_url: str) -> None:
-    store = minio_store.open_bucket(
+    store = minio.open_bucket(
         f"{server_url}/store-{uuid.uuid4().hex[:8]}", access_key=ACCESS_KEY, secret_key=SECRET_KEY
     )
     photos = [pictures.jpeg(seed, 400, 300) for seed in range(30)]
@@ -186,7 +186,7 @@ def test_an_archive_in_the_object_store_is_read_where_it_lies(server_url: str) -
 
 
 def test_an_object_is_sought_in_like_a_file(server_url: str) -> None:
-    store = minio_store.open_bucket(
+    store = minio.open_bucket(
         f"{server_url}/store-{uuid.uuid4().hex[:8]}", access_key=ACCESS_KEY, secret_key=SECRET_KEY
     )
     data = os.urandom(5_000_000)

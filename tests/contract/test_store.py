@@ -9,8 +9,8 @@ from typing import BinaryIO, cast
 
 import pytest
 
-from petsearch.adapters import minio_store
-from petsearch.adapters.filesystem_store import FilesystemStore
+from petsearch.adapters.objects import minio
+from petsearch.adapters.objects.folder import FilesystemStore
 from petsearch.domain.errors import ConfigurationError, InvalidInput, NotFound, Unavailable
 from petsearch.ports import ObjectStore
 from tests.contract.real_servers import where_set
@@ -29,7 +29,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
         url = request.getfixturevalue("s3_url")
     else:
         url = os.environ["PETSEARCH_TEST_S3_URL"]
-    return minio_store.open_bucket(
+    return minio.open_bucket(
         f"{url}/bucket-{uuid.uuid4().hex[:8]}",
         access_key=os.environ.get("PETSEARCH_S3_ACCESS_KEY", "testing"),
         secret_key=os.environ.get("PETSEARCH_S3_SECRET_KEY", "testing-secret"),
@@ -196,9 +196,7 @@ def test_it_answers(store: ObjectStore) -> None:
 
 
 def test_a_server_that_is_not_there_is_unavailable() -> None:
-    absent = minio_store.open_bucket(
-        "s3+http://127.0.0.1:9/pets", access_key="key", secret_key="secret"
-    )
+    absent = minio.open_bucket("s3+http://127.0.0.1:9/pets", access_key="key", secret_key="secret")
     with pytest.raises(Unavailable, match="does not answer"):
         absent.put(KEY, b"x")
     with pytest.raises(Unavailable):
@@ -208,4 +206,4 @@ def test_a_server_that_is_not_there_is_unavailable() -> None:
 @pytest.mark.parametrize("url", ["s3+http:///bucket", "s3+http://host:9000", "s3+http://h/a/b"])
 def test_an_address_without_host_or_bucket_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError, match="PETSEARCH_STORE_URL"):
-        minio_store.open_bucket(url, access_key="key", secret_key="secret")
+        minio.open_bucket(url, access_key="key", secret_key="secret")

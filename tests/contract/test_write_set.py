@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 import redis
 
-from petsearch.adapters.redis_write_set import RedisWriteSet
+from petsearch.adapters.redis.write_set import RedisWriteSet
 from petsearch.domain.errors import Conflict, NotFound, Unavailable
 from petsearch.ports import WriteSetState
 from petsearch.reindex.write_set import WriteSet

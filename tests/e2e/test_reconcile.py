@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from petsearch.adapters.qdrant_edge_index import QdrantEdgeIndex
+from petsearch.adapters.qdrant.edge_index import QdrantEdgeIndex
 from petsearch.client.api import Client, Photo
 from petsearch.client.local_photos import PhotoSource
 from petsearch.client.upload import upload

@@ -5,9 +5,9 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from petsearch.adapters import minio_store, qdrant_index
-from petsearch.adapters.qdrant_index import QdrantIndex
-from petsearch.adapters.redis_ledger import RedisLedger
+from petsearch.adapters.objects import minio
+from petsearch.adapters.qdrant.index import QdrantIndex, connect
+from petsearch.adapters.redis.ledger import RedisLedger
 from petsearch.client.api import Client
 from petsearch.client.upload import patiently, upload
 from petsearch.domain import Filters, JsonDict
@@ -165,14 +165,14 @@ def _wrong_outcomes(of_name: dict[str, str], material: Material) -> int:
 
 
 def _index(stack: Stack) -> QdrantIndex:
-    return QdrantIndex(qdrant_index.connect(stack.env["PETSEARCH_INDEX_URL"], use_grpc=False))
+    return QdrantIndex(connect(stack.env["PETSEARCH_INDEX_URL"], use_grpc=False))
 
 
 class _Objects:
     """What lies in the stack's bucket."""
 
     def __init__(self, stack: Stack) -> None:
-        self._store = minio_store.open_bucket(
+        self._store = minio.open_bucket(
             stack.env["PETSEARCH_STORE_URL"],
             access_key=stack.env["PETSEARCH_S3_ACCESS_KEY"],
             secret_key=stack.env["PETSEARCH_S3_SECRET_KEY"],

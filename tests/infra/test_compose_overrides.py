@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from devstack.addresses import free_port
-from petsearch.adapters.private_redis import find_redis_server
+from petsearch.adapters.redis.private_server import find_redis_server
 from petsearch.failover import split_addresses
 from petsearch.settings import Settings
 from tests.infra.compose_files import (

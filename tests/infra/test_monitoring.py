@@ -16,8 +16,8 @@ from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 
 from devstack.addresses import free_port
-from petsearch.adapters.http_embedder import HttpEmbedder
-from petsearch.adapters.open_clip_model import load_model
+from petsearch.adapters.clip.model import load_model
+from petsearch.adapters.embedder_http import HttpEmbedder
 from petsearch.bootstrap import build_services
 from petsearch.domain import ItemStatus
 from petsearch.embedding.batching import BatchingOptions

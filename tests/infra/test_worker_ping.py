@@ -12,8 +12,8 @@ import pytest
 from celery.worker import WorkController
 
 from devstack.addresses import free_port, listens
-from petsearch.adapters.celery_queue import make_celery
-from petsearch.adapters.private_redis import find_redis_server
+from petsearch.adapters.redis.celery_queue import make_celery
+from petsearch.adapters.redis.private_server import find_redis_server
 from services.worker.node import node_name, nodes_of_host
 from services.worker.ping import answers
 from tests.processes import Processes

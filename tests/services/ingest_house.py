@@ -10,9 +10,9 @@ from pathlib import Path
 
 import redis
 
-from petsearch.adapters.filesystem_store import FilesystemStore
-from petsearch.adapters.qdrant_edge_index import QdrantEdgeIndex
-from petsearch.adapters.redis_ledger import RedisLedger
+from petsearch.adapters.objects.folder import FilesystemStore
+from petsearch.adapters.qdrant.edge_index import QdrantEdgeIndex
+from petsearch.adapters.redis.ledger import RedisLedger
 from petsearch.chunk_worker import ChunkWorker
 from petsearch.domain import (
     Filters,

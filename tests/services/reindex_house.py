@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import redis
 
-from petsearch.adapters.filesystem_store import FilesystemStore
-from petsearch.adapters.qdrant_edge_index import QdrantEdgeIndex
-from petsearch.adapters.redis_ledger import RedisLedger
-from petsearch.adapters.redis_write_set import RedisWriteSet
+from petsearch.adapters.objects.folder import FilesystemStore
+from petsearch.adapters.qdrant.edge_index import QdrantEdgeIndex
+from petsearch.adapters.redis.ledger import RedisLedger
+from petsearch.adapters.redis.write_set import RedisWriteSet
 from petsearch.chunk_worker import ChunkWorker
 from petsearch.domain import Embeddings, Filters, ImageRecord, Job, image_id_of, sha256_of
 from petsearch.embedding.batching import BatchingOptions

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
-from petsearch.adapters.http_embedder import HttpEmbedder
-from petsearch.adapters.open_clip_model import load_model
+from petsearch.adapters.clip.model import load_model
+from petsearch.adapters.embedder_http import HttpEmbedder
 from petsearch.bootstrap import Services, build_services
 from petsearch.client.api import Client
 from petsearch.domain import Point, sha256_of

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from petsearch.adapters import http_embedder
-from petsearch.adapters.open_clip_model import load_model
-from petsearch.adapters.qdrant_edge_index import QdrantEdgeIndex
+from petsearch.adapters import embedder_http
+from petsearch.adapters.clip.model import load_model
+from petsearch.adapters.qdrant.edge_index import QdrantEdgeIndex
 from petsearch.domain import ImageRecord, Point
 from petsearch.domain.errors import Unavailable
 from petsearch.embedding.batching import BatchingOptions
@@ -30,7 +30,7 @@ def test_known_queries_are_answered_without_the_embedder(
 ) -> None:
     index = QdrantEdgeIndex(tmp_path)
     with served(embedder) as url:
-        remote = http_embedder.connect(url)
+        remote = embedder_http.connect(url)
         cache = CachingEmbedder(remote, most_texts=100)
         catalogue = Catalogue(index, cache)
         target = catalogue.initialise()
@@ -56,7 +56,7 @@ def test_known_queries_are_answered_without_the_embedder(
 
 def test_the_calibration_comes_with_the_model(embedder: BatchingEmbedder) -> None:
     with served(embedder) as url:
-        remote = http_embedder.connect(url)
+        remote = embedder_http.connect(url)
         assert remote.models() == embedder.models()
         assert remote.models()[0].calibration is not None
         remote.close()

@@ -7,8 +7,8 @@ import kombu.transport.redis
 import pytest
 import redis
 
-from petsearch.adapters.celery_queue import CeleryQueue, make_celery
-from petsearch.adapters.private_redis import PrivateRedis
+from petsearch.adapters.redis.celery_queue import CeleryQueue, make_celery
+from petsearch.adapters.redis.private_server import PrivateRedis
 from petsearch.discarding import Discarder
 from petsearch.domain import QueueName
 from petsearch.domain.errors import Unavailable

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from petsearch.adapters.qdrant_edge_index import QdrantEdgeIndex
+from petsearch.adapters.qdrant.edge_index import QdrantEdgeIndex
 from petsearch.catalogue.duplicates import MAX_MEMBERS, Duplicates, Tier
 from petsearch.domain import Embedding, ImageRecord, Point
 from petsearch.embedding.batching import BatchingOptions

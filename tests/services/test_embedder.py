@@ -15,7 +15,7 @@ import httpx
 import numpy as np
 import pytest
 
-from petsearch.adapters.open_clip_model import load_model
+from petsearch.adapters.clip.model import load_model
 from petsearch.domain.errors import DeviceLost
 from petsearch.embedding.batching import BatchingOptions
 from petsearch.embedding.embedder import BatchingEmbedder

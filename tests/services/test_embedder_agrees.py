@@ -10,9 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
-from petsearch.adapters.model_sources import resolve_model
-from petsearch.adapters.open_clip_model import OpenClipModel, load_model
-from petsearch.adapters.torch_resize import resize_with_torch
+from petsearch.adapters.clip.model import OpenClipModel, load_model
+from petsearch.adapters.clip.sources import resolve_model
+from petsearch.adapters.clip.torch_resize import resize_with_torch
 from petsearch.domain import Embeddings
 from petsearch.photos import decode
 from petsearch.photos.decode import ImageLimits
@@ -98,7 +98,7 @@ def test_what_a_text_is_batched_with_does_not_change_it() -> None:
 
 @pytest.mark.parametrize("count", [1, 3, 4, 40])
 def test_every_text_is_in_exactly_one_group(count: int) -> None:
-    from petsearch.adapters.trimmed_text import length_groups
+    from petsearch.adapters.clip.trimmed_text import length_groups
 
     lengths = np.random.default_rng(count).integers(2, 78, count)
     groups = length_groups(lengths)

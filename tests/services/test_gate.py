@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from petsearch.adapters.qdrant_edge_index import QdrantEdgeIndex
+from petsearch.adapters.qdrant.edge_index import QdrantEdgeIndex
 from petsearch.domain import Embeddings, Point
 from petsearch.reindex.checks import check_breeds
 from tests.contract.records import record

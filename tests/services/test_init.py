@@ -8,9 +8,9 @@ import pytest
 import uvicorn
 
 from devstack.addresses import free_port
-from petsearch.adapters.open_clip_model import load_model
-from petsearch.adapters.qdrant_edge_index import QdrantEdgeIndex
-from petsearch.adapters.torch_resize import resize_with_torch
+from petsearch.adapters.clip.model import load_model
+from petsearch.adapters.clip.torch_resize import resize_with_torch
+from petsearch.adapters.qdrant.edge_index import QdrantEdgeIndex
 from petsearch.cli_init import initialise
 from petsearch.domain.errors import Unavailable
 from petsearch.embedding.batching import BatchingOptions

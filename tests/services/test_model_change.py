@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import typer
 
-from petsearch.adapters import minio_store
-from petsearch.adapters.model_sources import resolve_model
+from petsearch.adapters.clip.sources import resolve_model
+from petsearch.adapters.objects import minio
 from petsearch.client.api import Client, Photo
 from petsearch.client.local_photos import PhotoSource
 from petsearch.client.upload import upload
@@ -61,7 +61,7 @@ def distributed(folder: Path, model: Path) -> Iterator[Server]:
     with Stack(folder / "stack", env=env) as stack:
         address = stack.env["PETSEARCH_STORE_URL"]
         key, secret = (stack.env[f"PETSEARCH_S3_{name}_KEY"] for name in ("ACCESS", "SECRET"))
-        registry = Registry(minio_store.open_bucket(address, access_key=key, secret_key=secret))
+        registry = Registry(minio.open_bucket(address, access_key=key, secret_key=secret))
         model_id = resolve_model(f"dir:{model}").model_id()
         files = {path.name: path for path in model.iterdir()}
         registry.publish(model_id, files, datetime.now(UTC))

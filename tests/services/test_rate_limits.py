@@ -8,9 +8,9 @@ import redis
 from fastapi.testclient import TestClient
 from structlog.testing import capture_logs
 
-from petsearch.adapters.impatient_redis import impatient
-from petsearch.adapters.redis_keys import RedisKeys
-from petsearch.adapters.redis_limits import RedisLimiter
+from petsearch.adapters.redis.client import impatient
+from petsearch.adapters.redis.keys import RedisKeys
+from petsearch.adapters.redis.limits import RedisLimiter
 from petsearch.domain.api_keys import Scope
 from tests.services.keyed_app import KeyedApp, keyed_app
 

@@ -11,11 +11,11 @@ import pytest
 import redis
 from qdrant_client import QdrantClient
 
-from petsearch.adapters import minio_store
-from petsearch.adapters.filesystem_store import FilesystemStore
-from petsearch.adapters.qdrant_edge_index import QdrantEdgeIndex
-from petsearch.adapters.qdrant_index import QdrantIndex
-from petsearch.adapters.redis_ledger import RedisLedger
+from petsearch.adapters.objects import minio
+from petsearch.adapters.objects.folder import FilesystemStore
+from petsearch.adapters.qdrant.edge_index import QdrantEdgeIndex
+from petsearch.adapters.qdrant.index import QdrantIndex
+from petsearch.adapters.redis.ledger import RedisLedger
 from petsearch.catalogue.delete import delete_images
 from petsearch.domain import ImageRecord, NewJob, Point, image_id_of, object_keys, sha256_of
 from petsearch.domain.errors import Conflict, NotFound, Unavailable
@@ -99,7 +99,7 @@ def house(
         # It keeps no payload indexes, and says so.
         warnings.filterwarnings("ignore", message="Payload indexes have no effect")
         index = QdrantIndex(QdrantClient(":memory:"))
-        store = minio_store.open_bucket(
+        store = minio.open_bucket(
             f"{s3_url}/b-{uuid.uuid4().hex[:8]}", access_key="testing", secret_key="testing-secret"
         )
     index.create_collection(PETS, DIM)

@@ -7,8 +7,8 @@ from typing import Any
 import celery
 import pytest
 
-from petsearch.adapters.celery_queue import CeleryQueue, make_celery
-from petsearch.adapters.private_redis import PrivateRedis
+from petsearch.adapters.redis.celery_queue import CeleryQueue, make_celery
+from petsearch.adapters.redis.private_server import PrivateRedis
 from petsearch.domain import QueueName
 
 log = logging.getLogger(__name__)

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from petsearch.adapters.filesystem_store import FilesystemStore
-from petsearch.adapters.model_sources import resolve_model
+from petsearch.adapters.clip.sources import resolve_model
+from petsearch.adapters.objects.folder import FilesystemStore
 from petsearch.domain import object_keys
 from petsearch.domain.errors import ConfigurationError, InvalidInput, NotFound, Unavailable
 from petsearch.models.registry import Registry

@@ -7,8 +7,8 @@ import httpx
 import pytest
 from fastapi import FastAPI, Request, Response
 
-from petsearch.adapters import minio_store
-from petsearch.adapters.filesystem_store import FilesystemStore
+from petsearch.adapters.objects import minio
+from petsearch.adapters.objects.folder import FilesystemStore
 from petsearch.ports import ObjectStore
 from services.api.stored_bytes import stored_bytes
 from services.http.problems import add_problem_handlers
@@ -20,7 +20,7 @@ SMALL, LARGE = bytes(range(256)) * 4, bytes(range(256)) * 8192
 @pytest.fixture(scope="module")
 def s3_store(s3_url: str) -> ObjectStore:
     keys = {"access_key": "testing", "secret_key": "testing-secret"}
-    return minio_store.open_bucket(f"{s3_url}/parts", **keys)
+    return minio.open_bucket(f"{s3_url}/parts", **keys)
 
 
 @pytest.fixture(params=["disk", "s3"])

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from petsearch.adapters.open_clip_model import OpenClipModel, load_model
+from petsearch.adapters.clip.model import OpenClipModel, load_model
 from petsearch.client.local_photos import DatasetOptions, from_dataset
 from petsearch.domain.calibration import Calibration
 from petsearch.sample.catalogue import DEMO_SEED, HELD_OUT_SEED, MODEL_DIR, TRAINING_SEED

@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from petsearch.adapters.open_clip_model import OpenClipModel, load_model
+from petsearch.adapters.clip.model import OpenClipModel, load_model
 from petsearch.domain.errors import InvalidInput
 from petsearch.domain.prompts import DEFAULT_TEMPLATES
 from petsearch.sample.catalogue import HELD_OUT_SEED, catalogue

@@ -19,7 +19,7 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-from petsearch.adapters.open_clip_model import load_model
+from petsearch.adapters.clip.model import load_model
 from petsearch.cli import app
 from petsearch.domain.errors import ConfigurationError, Conflict, InvalidInput, StorageFull
 from petsearch.sample.catalogue import catalogue

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from petsearch.adapters.open_clip_model import load_model
+from petsearch.adapters.clip.model import load_model
 from petsearch.domain.calibration import weights_of
 from petsearch.domain.errors import InvalidInput
 from petsearch.publishing import CALIBRATION, CalibrationData, publish_folder

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from petsearch.adapters.open_clip_model import OpenClipModel, load_model
+from petsearch.adapters.clip.model import OpenClipModel, load_model
 from petsearch.domain import Embeddings
 from petsearch.sample.catalogue import DEMO_SEED, MODEL_DIR, Drawing, catalogue
 from petsearch.sample.kinds import KINDS

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from petsearch.adapters.batch_norm_folding import fold_batch_norms
+from petsearch.adapters.clip.batch_norm_folding import fold_batch_norms
 
 
 def _with_statistics(module: nn.Module) -> nn.Module:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from petsearch.adapters.qdrant_edge_index import QdrantEdgeIndex
+from petsearch.adapters.qdrant.edge_index import QdrantEdgeIndex
 from petsearch.domain import ModelInfo
 from petsearch.domain.errors import Unavailable
 from petsearch.models.current import Catalogue, collection_of

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pytest
 
-from petsearch.adapters.open_clip_model import load_model
+from petsearch.adapters.clip.model import load_model
 from petsearch.domain import Embeddings, ModelInfo, Pixels, Priority
 from petsearch.domain.errors import Unavailable
 from petsearch.embedding.batching import BatchingOptions

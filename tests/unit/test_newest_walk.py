@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from petsearch.adapters.newest_walk import latest_of, newest_page
+from petsearch.adapters.qdrant.time_pages import latest_of, newest_page
 from petsearch.domain import Filters, ImageRecord, SortBy, TimeRange
 from petsearch.domain.errors import InvalidInput
 from tests.contract.records import record

@@ -6,7 +6,7 @@ import sys
 SCRIPT = """
 import sys
 import numpy as np
-from petsearch.adapters.open_clip_model import load_model
+from petsearch.adapters.clip.model import load_model
 clip = load_model("sample")
 spec = clip.info.pixel_spec
 clip.encode_pixels(np.zeros((2, 3, spec.height, spec.width), np.uint8))

@@ -7,7 +7,7 @@ import open_clip
 import pytest
 from PIL import Image
 
-from petsearch.adapters.torch_resize import resize_for, resize_with_torch
+from petsearch.adapters.clip.torch_resize import resize_for, resize_with_torch
 from petsearch.domain import Pixels, PixelSpec
 from petsearch.photos import decode
 from petsearch.photos.decode import ImageLimits

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from petsearch.adapters.qdrant_payload import from_payload, to_payload
+from petsearch.adapters.qdrant.payload import from_payload, to_payload
 from petsearch.domain import ItemRef
 from tests.contract.records import record
 

@@ -8,7 +8,7 @@ from dataclasses import asdict
 import httpx
 import pytest
 
-from petsearch.adapters.http_embedder import HttpEmbedder
+from petsearch.adapters.embedder_http import HttpEmbedder
 from petsearch.domain import ModelInfo, PixelSpec
 from petsearch.domain.errors import Unavailable
 from petsearch.failover import FailoverTransport

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from petsearch.adapters.filesystem_store import FilesystemStore
+from petsearch.adapters.objects.folder import FilesystemStore
 from petsearch.domain.errors import ConfigurationError, InvalidInput, NotFound, TooLarge
 from petsearch.opening import source_context
 from petsearch.settings import Settings

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from minio import Minio
 from minio.error import S3Error
 
-from petsearch.adapters.minio_store import make_client, translated_s3_errors
+from petsearch.adapters.objects.minio import make_client, translated_s3_errors
 from petsearch.domain.errors import InvalidInput, NotFound, TooLarge
 from petsearch.sources.s3_prefix import BucketObject
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import redis
 
-from petsearch.adapters import ledger_scripts
+from petsearch.adapters.redis import ledger_scripts
 from petsearch.domain import ItemStatus, Job, JobKind, NewJob, OnDuplicate, QueueName
 from petsearch.domain.errors import Conflict, NotFound, StorageFull, Unavailable
 from petsearch.ports import ChunkSlot, Claim, ClaimedChunk, Enumeration, KeptAnswer, OverdueChunks

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from petsearch.adapters.batch_norm_folding import fold_batch_norms
+from petsearch.adapters.clip.batch_norm_folding import fold_batch_norms
 from petsearch.domain import PixelSpec
 from petsearch.observability import get_logger
 

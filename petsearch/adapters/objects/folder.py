@@ -8,8 +8,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from petsearch.adapters.atomic_file import replacing, translated_disk_errors, write_atomically
-from petsearch.adapters.sized_stream import SizedStream
+from petsearch.adapters.objects.atomic_file import (
+    replacing,
+    translated_disk_errors,
+    write_atomically,
+)
+from petsearch.adapters.objects.sized_stream import SizedStream
 from petsearch.domain import object_keys
 from petsearch.domain.errors import NotFound, Unavailable
 from petsearch.ports import StoredObject

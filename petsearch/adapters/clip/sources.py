@@ -98,7 +98,7 @@ def _folder_source(spec: str, path: Path, *, name: str) -> ModelSource:
 
 
 def _hub_source(spec: str, rest: str) -> ModelSource:
-    from petsearch.adapters.open_clip_library import open_clip
+    from petsearch.adapters.clip.library import open_clip
 
     pretrained = open_clip.pretrained
 

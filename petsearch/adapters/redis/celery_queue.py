@@ -6,7 +6,7 @@ import celery
 import kombu.exceptions
 from kombu.entity import Queue
 
-from petsearch.adapters import redis_transport
+from petsearch.adapters.redis import celery_transport
 from petsearch.domain import QueueName
 from petsearch.domain.errors import Unavailable
 
@@ -24,7 +24,7 @@ def make_celery(broker_url: str) -> celery.Celery:
     Args:
         broker_url: `redis://…` or `redis+socket://<path>`.
     """
-    redis_transport.install()
+    celery_transport.install()
     app = celery.Celery("petsearch", broker=broker_url, set_as_current=False)
     app.conf.update(
         accept_content=["json"],

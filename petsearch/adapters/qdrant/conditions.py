@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from petsearch.adapters.qdrant_payload import attribute_words
+from petsearch.adapters.qdrant.payload import attribute_words
 from petsearch.domain import Filters, ImageRecord, Near, TimeRange
 from petsearch.ports import RecordChange
 

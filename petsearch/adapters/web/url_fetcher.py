@@ -11,8 +11,13 @@ from dataclasses import dataclass
 import httpcore
 import httpx
 
-from petsearch.adapters.guarded_network import GuardedNetwork, Resolver, remaining, system_resolver
-from petsearch.adapters.public_addresses import IpAddress, is_public
+from petsearch.adapters.web.guarded_network import (
+    GuardedNetwork,
+    Resolver,
+    remaining,
+    system_resolver,
+)
+from petsearch.adapters.web.public_addresses import IpAddress, is_public
 from petsearch.domain.errors import InvalidInput, NotFound, Overloaded, TooLarge, Unavailable
 from petsearch.sources.url_list import SCHEME
 

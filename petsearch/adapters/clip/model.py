@@ -15,10 +15,10 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import nn
 
-from petsearch.adapters.inference_tuning import Precision, dtype_of, tune_for_inference
-from petsearch.adapters.model_sources import ModelSource, resolve_model
-from petsearch.adapters.open_clip_library import open_clip
-from petsearch.adapters.trimmed_text import encode_trimmed, length_groups, trimmable_text_tower
+from petsearch.adapters.clip.inference_tuning import Precision, dtype_of, tune_for_inference
+from petsearch.adapters.clip.library import open_clip
+from petsearch.adapters.clip.sources import ModelSource, resolve_model
+from petsearch.adapters.clip.trimmed_text import encode_trimmed, length_groups, trimmable_text_tower
 from petsearch.domain import (
     Embeddings,
     Label,

@@ -4,8 +4,8 @@ import uuid
 
 import qdrant_edge as edge
 
-from petsearch.adapters.qdrant_conditions import METRES_PER_KM, conditions_of
-from petsearch.adapters.qdrant_payload import LOCATION_FIELD, VERSION_FIELD
+from petsearch.adapters.qdrant.conditions import METRES_PER_KM, conditions_of
+from petsearch.adapters.qdrant.payload import LOCATION_FIELD, VERSION_FIELD
 from petsearch.domain import Filters, ImageRecord, Near, TimeRange
 
 

@@ -2,8 +2,8 @@
 
 from qdrant_client import models
 
-from petsearch.adapters.qdrant_conditions import METRES_PER_KM, conditions_of
-from petsearch.adapters.qdrant_payload import LOCATION_FIELD, VERSION_FIELD
+from petsearch.adapters.qdrant.conditions import METRES_PER_KM, conditions_of
+from petsearch.adapters.qdrant.payload import LOCATION_FIELD, VERSION_FIELD
 from petsearch.domain import Filters, ImageRecord, Near
 
 

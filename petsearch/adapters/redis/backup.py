@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import redis
 
-from petsearch.adapters.redis_errors import translated
+from petsearch.adapters.redis.errors import translated
 from petsearch.domain import JsonDict
 from petsearch.domain.errors import InvalidInput
 

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import redis
 
-from petsearch.adapters.redis_errors import translated
+from petsearch.adapters.redis.errors import translated
 from petsearch.domain.api_keys import ApiKey, Scope
 from petsearch.domain.errors import NotFound
 

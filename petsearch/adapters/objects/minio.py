@@ -13,7 +13,7 @@ from minio.commonconfig import CopySource
 from minio.datatypes import Object
 from minio.error import MinioException, S3Error
 
-from petsearch.adapters.sized_stream import SizedStream
+from petsearch.adapters.objects.sized_stream import SizedStream
 from petsearch.domain import object_keys
 from petsearch.domain.errors import ConfigurationError, NotFound, StorageFull, Unavailable
 from petsearch.ports import StoredObject

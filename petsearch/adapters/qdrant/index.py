@@ -7,17 +7,17 @@ from urllib.parse import urlsplit
 import numpy as np
 from qdrant_client import QdrantClient, models
 
-from petsearch.adapters.newest_walk import latest_of, newest_page
-from petsearch.adapters.qdrant_collection import CollectionOptions, create_collection
-from petsearch.adapters.qdrant_conditions import left_alone
-from petsearch.adapters.qdrant_errors import translated
-from petsearch.adapters.qdrant_filters import filter_of_version, to_filter
-from petsearch.adapters.qdrant_payload import (
+from petsearch.adapters.qdrant.collection import CollectionOptions, create_collection
+from petsearch.adapters.qdrant.conditions import left_alone
+from petsearch.adapters.qdrant.errors import translated
+from petsearch.adapters.qdrant.filters import filter_of_version, to_filter
+from petsearch.adapters.qdrant.payload import (
     VERSION_FIELD,
     from_payload,
     to_payload,
     version_from,
 )
+from petsearch.adapters.qdrant.time_pages import latest_of, newest_page
 from petsearch.domain import Embedding, Filters, Hit, ImageRecord, Point, SortBy
 from petsearch.domain.errors import Conflict, NotFound
 from petsearch.ports import RecordChange

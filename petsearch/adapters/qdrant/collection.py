@@ -7,7 +7,7 @@ import grpc
 from qdrant_client import QdrantClient, models
 from qdrant_client.http.exceptions import UnexpectedResponse
 
-from petsearch.adapters.qdrant_payload import (
+from petsearch.adapters.qdrant.payload import (
     DATETIME_FIELDS,
     INTEGER_FIELDS,
     KEYWORD_FIELDS,

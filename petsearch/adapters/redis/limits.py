@@ -8,7 +8,7 @@ from typing import cast
 
 import redis
 
-from petsearch.adapters.redis_errors import translated
+from petsearch.adapters.redis.errors import translated
 from petsearch.ports import Allowance
 
 # In microseconds, because a limit of many requests has less than a millisecond for each.

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import httpcore
 
-from petsearch.adapters.public_addresses import IpAddress
+from petsearch.adapters.web.public_addresses import IpAddress
 from petsearch.domain.errors import InvalidInput, NotFound, Unavailable
 
 Resolver = Callable[[str, int], Sequence[str]]

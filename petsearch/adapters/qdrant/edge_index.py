@@ -15,11 +15,10 @@ from pathlib import Path
 import numpy as np
 import qdrant_edge as edge
 
-from petsearch.adapters.atomic_file import write_atomically
-from petsearch.adapters.edge_filters import filter_of_version, to_filter
-from petsearch.adapters.newest_walk import latest_of, newest_page
-from petsearch.adapters.qdrant_conditions import left_alone
-from petsearch.adapters.qdrant_payload import (
+from petsearch.adapters.objects.atomic_file import write_atomically
+from petsearch.adapters.qdrant.conditions import left_alone
+from petsearch.adapters.qdrant.edge_filters import filter_of_version, to_filter
+from petsearch.adapters.qdrant.payload import (
     DATETIME_FIELDS,
     INTEGER_FIELDS,
     KEYWORD_FIELDS,
@@ -29,6 +28,7 @@ from petsearch.adapters.qdrant_payload import (
     to_payload,
     version_from,
 )
+from petsearch.adapters.qdrant.time_pages import latest_of, newest_page
 from petsearch.domain import Embedding, Filters, Hit, ImageRecord, Point, SortBy
 from petsearch.domain.errors import (
     ConfigurationError,
