@@ -24,6 +24,7 @@ from petsearch.domain import ImageMetadata, ItemStatus
 from petsearch.jobs.service import Upload
 from petsearch.observability import configure_logging
 from petsearch.settings import Settings
+from petsearch.working import make_work
 
 PHOTOS_PER_CHUNK = 64
 
@@ -65,7 +66,7 @@ def _open(folder: Path, model: str, pace: float, s3: str) -> Services:
 
 
 def _ingest(services: Services, paths: list[Path]) -> float:
-    worker = services.make_work().chunks
+    worker = make_work(services).chunks
     # The model's labels, the index's folders and the store's connections are there from now on.
     work_off(services, worker, *_stage(services, paths[:8]))
     job_id, chunks = _stage(services, paths[8:])

@@ -2,7 +2,6 @@
 
 import json
 import os
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -20,17 +19,11 @@ from petsearch.adapters.redis.ledger import RedisLedger
 from petsearch.adapters.redis.limits import RedisLimiter
 from petsearch.adapters.redis.write_set import RedisWriteSet
 from petsearch.catalogue.duplicates import Duplicates
-from petsearch.chunk_worker import ChunkWorker
-from petsearch.discarding import Discarder
 from petsearch.domain import object_keys
 from petsearch.domain.errors import PetsearchError
 from petsearch.embedding.cache import CachingEmbedder
-from petsearch.ingest.ingestor import IngestOptions, Ingestor
-from petsearch.jobs.circuit_breaker import DependencyGate
 from petsearch.jobs.control import JobControl
 from petsearch.jobs.dispatch import Dispatcher, DispatchOptions
-from petsearch.jobs.enumeration import Enumerator
-from petsearch.jobs.leases import LeaseKeeper
 from petsearch.jobs.service import Jobs
 from petsearch.maintenance.backup import Kept
 from petsearch.models.current import Catalogue, Target, model_id_of
@@ -50,18 +43,13 @@ from petsearch.photos.decode import ImageLimits
 from petsearch.photos.preprocessing import Resize, resize_with_pillow
 from petsearch.photos.stored import StoredPixels
 from petsearch.ports import Embedder, Index, JobLedger, ObjectStore, RateLimiter, TaskQueue
-from petsearch.ports.observer import IngestObserver, NobodyWatches
-from petsearch.reindex.backfill import Copier, PointMaker
+from petsearch.reindex.backfill import PointMaker
 from petsearch.reindex.changes import ModelChanges
 from petsearch.reindex.fanout_index import WriteThrough
-from petsearch.reindex.runner import Reindexer
-from petsearch.reindex.source import open_reindex
 from petsearch.reindex.write_set import WriteSet
 from petsearch.search.searcher import Searcher
 from petsearch.settings import Settings
-from petsearch.sources.source import Source
-from petsearch.sources.spec import SourceContext, make_fetcher, open_source, parse_spec
-from petsearch.working import Work
+from petsearch.sources.spec import SourceContext
 
 log = get_logger(__name__)
 
@@ -103,46 +91,9 @@ class Services:
     clock: Callable[[], datetime]
     _closing: ExitStack
 
-    def make_work(self, observer: IngestObserver | None = None) -> Work:
-        """What a worker process runs. Closed with the services."""
-        observer = observer or NobodyWatches()
-        stopping = threading.Event()
-        gate = DependencyGate(self.probe, stopping=stopping, observer=observer)
-        leases = LeaseKeeper(self.settings.lease_s)
-        ingestor = self._make_ingestor(observer)
-        work = Work(
-            chunks=ChunkWorker(
-                ingestor=ingestor,
-                ledger=self.ledger,
-                dispatcher=self.dispatcher,
-                gate=gate,
-                leases=leases,
-                stopping=stopping,
-                clock=self.clock,
-                reindexer=self._make_reindexer(),
-            ),
-            enumerator=Enumerator(
-                open_source=self._open_source,
-                store=self.store,
-                ledger=self.ledger,
-                dispatcher=self.dispatcher,
-                gate=gate,
-                leases=leases,
-                stopping=stopping,
-                clock=self.clock,
-            ),
-            discarder=Discarder(
-                control=self.job_control, queue=self.queue, gate=gate, stopping=stopping
-            ),
-            dispatcher=self.dispatcher,
-            ingestor=ingestor,
-            leases=leases,
-            gate=gate,
-            stopping=stopping,
-            chores=(self.model_changes.load_all,),
-        )
-        self._closing.callback(work.close)
-        return work
+    def close_with(self, close: Callable[[], None]) -> None:
+        """Call `close` when the services are closed, before anything they hold."""
+        self._closing.callback(close)
 
     def probe(self) -> None:
         """Ask every dependency; raises an error of ours if one does not answer."""
@@ -150,47 +101,6 @@ class Services:
         self.store.ping()
         self.index.ping()
         self.embedder.models()
-
-    def _make_ingestor(self, observer: IngestObserver) -> Ingestor:
-        settings = self.settings
-        return Ingestor(
-            embedder=self.embedder,
-            index=self.index,
-            store=self.store,
-            ledger=self.ledger,
-            catalogue=self.catalogue,
-            options=IngestOptions(
-                batch_size=settings.ingest_batch_size,
-                decode_threads=decode_threads(settings),
-                limits=self.image_limits,
-                resize=self.resize,
-            ),
-            clock=self.clock,
-            fetcher=make_fetcher(self.sources),
-            observer=observer,
-        )
-
-    def _make_reindexer(self) -> Reindexer:
-        return Reindexer(
-            index=self.own_index,
-            store=self.store,
-            ledger=self.ledger,
-            catalogue=self.catalogue,
-            write_set=self.write_set,
-            copier=Copier(index=self.own_index, store=self.store, points=self.points),
-            batch_size=self.settings.ingest_batch_size,
-            clock=self.clock,
-        )
-
-    def _open_source(self, spec: str) -> Source:
-        """What a job reads: photos from somewhere, or the images that are here."""
-        reindex = open_reindex(
-            spec,
-            index=self.own_index,
-            write_set=self.write_set,
-            current=self.catalogue.collection,
-        )
-        return reindex or open_source(parse_spec(spec), self.sources)
 
     def initialise(self) -> Target:
         """Create the first collection if there is none, and remember where its model came from."""

@@ -22,6 +22,7 @@ from petsearch.domain.errors import ConfigurationError, StorageFull
 from petsearch.observability import get_logger
 from petsearch.process_tuning import MemoryTrimmer, starting
 from petsearch.settings import Settings
+from petsearch.working import make_work
 from services.api.app import build_app
 from services.api.metrics import ApiMetrics
 from services.http.metrics_route import add_metrics_route
@@ -93,7 +94,7 @@ def serve(
         api_metrics, worker_metrics = ApiMetrics(), WorkerMetrics()
         api_metrics.watch(services.query_cache)
         worker_metrics.watch(services.queue)
-        work = services.make_work(worker_metrics)
+        work = make_work(services, worker_metrics)
         worker = WorkerThread(create_app(services, work), work, threads=settings.worker_threads)
         # Nobody else works here: what the last process left is taken up from the ledger.
         services.celery_app.control.purge()

@@ -3,16 +3,24 @@
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
+from petsearch.bootstrap import Services, decode_threads
 from petsearch.chunk_worker import ChunkWorker
 from petsearch.discarding import Discarder
 from petsearch.domain.errors import PetsearchError
-from petsearch.ingest.ingestor import Ingestor
+from petsearch.ingest.ingestor import IngestOptions, Ingestor
 from petsearch.jobs.circuit_breaker import DependencyGate
 from petsearch.jobs.dispatch import Dispatcher
 from petsearch.jobs.enumeration import Enumerator
 from petsearch.jobs.leases import LeaseKeeper
 from petsearch.observability import get_logger
+from petsearch.ports.observer import IngestObserver, NobodyWatches
+from petsearch.reindex.backfill import Copier
+from petsearch.reindex.runner import Reindexer
+from petsearch.reindex.source import open_reindex
+from petsearch.sources.source import Source
+from petsearch.sources.spec import make_fetcher, open_source, parse_spec
 
 log = get_logger(__name__)
 
@@ -61,3 +69,90 @@ class Work:
                     log.debug("a chore cannot be done now", reason=error.detail)
                 except Exception:  # a thread's edge: without it lost work stays lost
                     log.exception("a chore failed")
+
+
+def make_work(services: Services, observer: IngestObserver | None = None) -> Work:
+    """What a worker process runs. Closed with the services."""
+    observer = observer or NobodyWatches()
+    stopping = threading.Event()
+    gate = DependencyGate(services.probe, stopping=stopping, observer=observer)
+    leases = LeaseKeeper(services.settings.lease_s)
+    ingestor = _make_ingestor(services, observer)
+    work = Work(
+        chunks=ChunkWorker(
+            ingestor=ingestor,
+            ledger=services.ledger,
+            dispatcher=services.dispatcher,
+            gate=gate,
+            leases=leases,
+            stopping=stopping,
+            clock=services.clock,
+            reindexer=_make_reindexer(services),
+        ),
+        enumerator=Enumerator(
+            open_source=partial(_open_source, services),
+            store=services.store,
+            ledger=services.ledger,
+            dispatcher=services.dispatcher,
+            gate=gate,
+            leases=leases,
+            stopping=stopping,
+            clock=services.clock,
+        ),
+        discarder=Discarder(
+            control=services.job_control, queue=services.queue, gate=gate, stopping=stopping
+        ),
+        dispatcher=services.dispatcher,
+        ingestor=ingestor,
+        leases=leases,
+        gate=gate,
+        stopping=stopping,
+        chores=(services.model_changes.load_all,),
+    )
+    services.close_with(work.close)
+    return work
+
+
+def _make_ingestor(services: Services, observer: IngestObserver) -> Ingestor:
+    settings = services.settings
+    return Ingestor(
+        embedder=services.embedder,
+        index=services.index,
+        store=services.store,
+        ledger=services.ledger,
+        catalogue=services.catalogue,
+        options=IngestOptions(
+            batch_size=settings.ingest_batch_size,
+            decode_threads=decode_threads(settings),
+            limits=services.image_limits,
+            resize=services.resize,
+        ),
+        clock=services.clock,
+        fetcher=make_fetcher(services.sources),
+        observer=observer,
+    )
+
+
+def _make_reindexer(services: Services) -> Reindexer:
+    copier = Copier(index=services.own_index, store=services.store, points=services.points)
+    return Reindexer(
+        index=services.own_index,
+        store=services.store,
+        ledger=services.ledger,
+        catalogue=services.catalogue,
+        write_set=services.write_set,
+        copier=copier,
+        batch_size=services.settings.ingest_batch_size,
+        clock=services.clock,
+    )
+
+
+def _open_source(services: Services, spec: str) -> Source:
+    """What a job reads: photos from somewhere, or the images that are here."""
+    reindex = open_reindex(
+        spec,
+        index=services.own_index,
+        write_set=services.write_set,
+        current=services.catalogue.collection,
+    )
+    return reindex or open_source(parse_spec(spec), services.sources)

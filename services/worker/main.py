@@ -12,7 +12,7 @@ from petsearch.domain.errors import Conflict, Unavailable
 from petsearch.observability import configure_logging, get_logger
 from petsearch.process_tuning import give_back_freed_memory, starting
 from petsearch.settings import Settings
-from petsearch.working import Work
+from petsearch.working import Work, make_work
 from services.worker.metrics import WorkerMetrics
 from services.worker.node import node_name
 from services.worker.tasks import register_tasks
@@ -99,7 +99,7 @@ def main() -> None:
     with starting():
         services = build_services(settings)
     metrics = WorkerMetrics()
-    work = services.make_work(metrics)
+    work = make_work(services, metrics)
     if settings.metrics_port:
         metrics.watch(services.queue)
         metrics.serve(settings.metrics_port)
