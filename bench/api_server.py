@@ -22,7 +22,7 @@ import uvicorn
 
 from bench.api_workloads import LIMIT, WORKLOADS, Question, Workload
 from bench.stand_in_embedder import StandInEmbedder
-from petsearch.bootstrap import Services, build_services
+from petsearch.app.services import Services, build_services
 from petsearch.domain import Embedding
 from petsearch.embedding.zero_shot import embed_prompted
 from petsearch.observability import configure_logging

@@ -18,7 +18,7 @@ import typer
 from pydantic import SecretStr
 
 from bench.paced_embedder import PacedEmbedder
-from petsearch.bootstrap import Services, build_services
+from petsearch.app.services import Services, build_services
 from petsearch.chunk_worker import ChunkWorker
 from petsearch.domain import ImageMetadata, ItemStatus
 from petsearch.jobs.service import Upload

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.galleries import around_centres, record
-from petsearch.bootstrap import Services, build_services
+from petsearch.app.services import Services, build_services
 from petsearch.domain import Point, object_keys
 from petsearch.photos import decode
 from petsearch.sample.catalogue import catalogue

@@ -24,7 +24,7 @@ from bench.forgetful_index import ForgetfulIndex
 from bench.huge_pictures import KINDS, write_huge
 from bench.ingest_run import PHOTOS_PER_CHUNK, work_off
 from bench.paced_embedder import PacedEmbedder
-from petsearch.bootstrap import Services, build_services
+from petsearch.app.services import Services, build_services
 from petsearch.domain import ImageMetadata, ItemStatus
 from petsearch.jobs.service import Upload
 from petsearch.observability import configure_logging

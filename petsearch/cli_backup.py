@@ -3,6 +3,7 @@
 from dataclasses import asdict
 from pathlib import Path
 
+from petsearch.app.connections import open_place
 from petsearch.cli_output import print_json, say
 from petsearch.cli_storage import opened_storage
 from petsearch.domain.errors import ConfigurationError
@@ -10,7 +11,6 @@ from petsearch.maintenance.backup import Backup
 from petsearch.maintenance.backup_format import MANIFEST, Manifest
 from petsearch.maintenance.restore import Restore
 from petsearch.models.current import model_id_of
-from petsearch.opening import open_place
 
 
 def backup(out: str, data_dir: Path | None, *, with_objects: bool, as_json: bool) -> None:

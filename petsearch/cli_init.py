@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from petsearch.bootstrap import build_services
+from petsearch.app.services import build_services
 from petsearch.domain.errors import Conflict, Unavailable
 from petsearch.models.current import Target
 from petsearch.settings import Settings

@@ -79,7 +79,7 @@ def revoke(
 @contextmanager
 def _opened(data_dir: Path | None) -> Iterator[KeyRing]:
     # Not above: a client's installation has no Redis library, and other commands start sooner.
-    from petsearch.bootstrap import open_keys
+    from petsearch.app.services import open_keys
 
     if data_dir is None:
         settings = Settings.from_environment()

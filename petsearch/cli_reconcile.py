@@ -7,13 +7,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from petsearch.bootstrap import Storage
+from petsearch.app.connections import image_limits
+from petsearch.app.services import Storage
 from petsearch.cli_storage import opened_storage
 from petsearch.domain import JsonDict
 from petsearch.domain.errors import ConfigurationError
 from petsearch.maintenance.reconcile import Damage, Finding, Reconciler, Report
 from petsearch.maintenance.reingest import Reingesting
-from petsearch.opening import image_limits
 
 _WORDS = {
     Damage.HALF_DELETED: ("deletes that were cut off", "finished"),

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from petsearch.bootstrap import Storage, open_storage
+from petsearch.app.services import Storage, open_storage
 from petsearch.domain.errors import ConfigurationError
 from petsearch.settings import Settings
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from petsearch.bootstrap import Services
+from petsearch.app.services import Services
 from petsearch.cli_output import connect
 from petsearch.client.local_photos import PhotoSource, from_dataset, from_drawings, from_paths
 from petsearch.client.upload import Progress, upload

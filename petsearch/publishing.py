@@ -11,10 +11,10 @@ import numpy as np
 from pydantic import BaseModel, ValidationError
 
 from petsearch.adapters.clip.sources import resolve_model
+from petsearch.app.connections import open_store
 from petsearch.domain.errors import ConfigurationError
 from petsearch.models.cards import write_card
 from petsearch.models.registry import Published, Registry
-from petsearch.opening import open_store
 from petsearch.ports import ClipModel
 from petsearch.settings import Settings
 

@@ -17,7 +17,7 @@ import uvicorn
 from fastapi import FastAPI
 
 import petsearch
-from petsearch.bootstrap import Services, build_services, open_keys
+from petsearch.app.services import Services, build_services, open_keys
 from petsearch.domain.errors import ConfigurationError, StorageFull
 from petsearch.observability import get_logger
 from petsearch.process_tuning import MemoryTrimmer, starting

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from petsearch.bootstrap import Services, decode_threads
+from petsearch.app.services import Services, decode_threads
 from petsearch.chunk_worker import ChunkWorker
 from petsearch.discarding import Discarder
 from petsearch.domain.errors import PetsearchError

@@ -7,7 +7,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
 
 import petsearch
-from petsearch.bootstrap import Services
+from petsearch.app.services import Services
 from petsearch.domain import JsonDict
 from services.api.authorisation import AccessTable, Authorisation
 from services.api.callers import Callers, KeyPolicy

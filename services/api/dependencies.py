@@ -10,7 +10,7 @@ from uuid import UUID
 from fastapi import Depends, Header, Query, Request
 from pydantic import AfterValidator, StringConstraints
 
-from petsearch.bootstrap import Services
+from petsearch.app.services import Services
 from petsearch.domain.errors import NotFound
 from petsearch.domain.metadata import whole_characters
 from petsearch.search.query import GroupBy, SearchOptions

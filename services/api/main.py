@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from fastapi import FastAPI
 
-from petsearch.bootstrap import build_services, open_keys
+from petsearch.app.services import build_services, open_keys
 from petsearch.domain.errors import ConfigurationError
 from petsearch.observability import configure_logging
 from petsearch.process_tuning import starting

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, wait
 
-from petsearch.bootstrap import Services
+from petsearch.app.services import Services
 from petsearch.domain.errors import PetsearchError
 from petsearch.models.current import model_id_of
 from petsearch.observability import get_logger

@@ -5,8 +5,8 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
+from petsearch.app.connections import image_limits, load_embedder, load_resize
 from petsearch.observability import configure_logging
-from petsearch.opening import image_limits, load_embedder, load_resize
 from petsearch.process_tuning import MemoryTrimmer, starting
 from petsearch.settings import Settings
 from services.embedder.app import build_app

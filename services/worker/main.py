@@ -7,7 +7,7 @@ from typing import Any
 
 import celery
 
-from petsearch.bootstrap import Services, build_services
+from petsearch.app.services import Services, build_services
 from petsearch.domain.errors import Conflict, Unavailable
 from petsearch.observability import configure_logging, get_logger
 from petsearch.process_tuning import give_back_freed_memory, starting

@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from devstack.addresses import free_port
 from petsearch.adapters.clip.model import load_model
 from petsearch.adapters.embedder_http import HttpEmbedder
-from petsearch.bootstrap import build_services
+from petsearch.app.services import build_services
 from petsearch.domain import ItemStatus
 from petsearch.embedding.batching import BatchingOptions
 from petsearch.embedding.embedder import BatchingEmbedder

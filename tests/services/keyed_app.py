@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from petsearch.access.key_ring import KeyRing
-from petsearch.bootstrap import Services, build_services
+from petsearch.app.services import Services, build_services
 from petsearch.domain.api_keys import Scope, make_key
 from petsearch.embedding.batching import BatchingOptions
 from petsearch.embedding.embedder import BatchingEmbedder

@@ -11,7 +11,7 @@ import pytest
 
 from petsearch.adapters.clip.model import load_model
 from petsearch.adapters.embedder_http import HttpEmbedder
-from petsearch.bootstrap import Services, build_services
+from petsearch.app.services import Services, build_services
 from petsearch.client.api import Client
 from petsearch.domain import Point, sha256_of
 from petsearch.domain.errors import Unavailable

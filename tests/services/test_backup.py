@@ -15,7 +15,8 @@ from redis import Redis
 from devstack import parts
 from devstack.addresses import free_port
 from devstack.qdrant_server import build_app
-from petsearch.bootstrap import open_keys, open_storage
+from petsearch.app.connections import open_place
+from petsearch.app.services import open_keys, open_storage
 from petsearch.domain import Filters, ItemStatus, JsonDict, NewJob
 from petsearch.domain.api_keys import Scope, make_key
 from petsearch.domain.errors import ConfigurationError, Conflict, InvalidInput, Unavailable
@@ -23,7 +24,6 @@ from petsearch.domain.object_keys import original, staging, thumbnail
 from petsearch.maintenance.backup import Backup, Kept
 from petsearch.maintenance.backup_format import MANIFEST, Manifest, Place
 from petsearch.maintenance.restore import Restore
-from petsearch.opening import open_place
 from petsearch.ports import ObjectStore, StoredObject
 from petsearch.settings import Settings
 from tests.app_server import served_app

@@ -9,8 +9,8 @@ import pytest
 from pydantic import SecretStr
 
 from petsearch.adapters.objects.folder import FilesystemStore
+from petsearch.app.connections import source_context
 from petsearch.domain.errors import ConfigurationError, InvalidInput, NotFound, TooLarge
-from petsearch.opening import source_context
 from petsearch.settings import Settings
 from petsearch.sources.s3_prefix import BucketObject
 from petsearch.sources.source import SourceItem

@@ -18,6 +18,16 @@ from petsearch.adapters.redis.keys import RedisKeys
 from petsearch.adapters.redis.ledger import RedisLedger
 from petsearch.adapters.redis.limits import RedisLimiter
 from petsearch.adapters.redis.write_set import RedisWriteSet
+from petsearch.app.connections import (
+    image_limits,
+    load_resize,
+    open_embedder,
+    open_index,
+    open_redis,
+    open_snapshots,
+    open_store,
+    source_context,
+)
 from petsearch.catalogue.duplicates import Duplicates
 from petsearch.domain import object_keys
 from petsearch.domain.errors import PetsearchError
@@ -29,16 +39,6 @@ from petsearch.maintenance.backup import Kept
 from petsearch.models.current import Catalogue, Target, model_id_of
 from petsearch.models.registry import Registry
 from petsearch.observability import get_logger
-from petsearch.opening import (
-    image_limits,
-    load_resize,
-    open_embedder,
-    open_index,
-    open_redis,
-    open_snapshots,
-    open_store,
-    source_context,
-)
 from petsearch.photos.decode import ImageLimits
 from petsearch.photos.preprocessing import Resize, resize_with_pillow
 from petsearch.photos.stored import StoredPixels
