@@ -19,12 +19,12 @@ from pydantic import SecretStr
 
 from bench.paced_embedder import PacedEmbedder
 from petsearch.app.services import Services, build_services
-from petsearch.chunk_worker import ChunkWorker
 from petsearch.domain import ImageMetadata, ItemStatus
 from petsearch.jobs.service import Upload
 from petsearch.observability import configure_logging
 from petsearch.settings import Settings
-from petsearch.working import make_work
+from services.worker.chunk_worker import ChunkWorker
+from services.worker.runtime import make_work
 
 PHOTOS_PER_CHUNK = 64
 

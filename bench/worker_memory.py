@@ -30,7 +30,7 @@ from petsearch.jobs.service import Upload
 from petsearch.observability import configure_logging
 from petsearch.process_tuning import give_back_freed_memory
 from petsearch.settings import Settings
-from petsearch.working import make_work
+from services.worker.runtime import make_work
 
 _BAR_MB = 600
 _HUGE_COUNT = 8

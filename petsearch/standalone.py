@@ -22,12 +22,12 @@ from petsearch.domain.errors import ConfigurationError, StorageFull
 from petsearch.observability import get_logger
 from petsearch.process_tuning import MemoryTrimmer, starting
 from petsearch.settings import Settings
-from petsearch.working import make_work
 from services.api.app import build_app
 from services.api.metrics import ApiMetrics
 from services.http.metrics_route import add_metrics_route
 from services.worker.main import WorkerThread, create_app
 from services.worker.metrics import WorkerMetrics
+from services.worker.runtime import make_work
 
 log = get_logger(__name__)
 

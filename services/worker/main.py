@@ -12,9 +12,9 @@ from petsearch.domain.errors import Conflict, Unavailable
 from petsearch.observability import configure_logging, get_logger
 from petsearch.process_tuning import give_back_freed_memory, starting
 from petsearch.settings import Settings
-from petsearch.working import Work, make_work
 from services.worker.metrics import WorkerMetrics
 from services.worker.node import node_name
+from services.worker.runtime import Work, make_work
 from services.worker.tasks import register_tasks
 
 log = get_logger(__name__)

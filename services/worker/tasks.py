@@ -9,7 +9,7 @@ import celery
 from petsearch.adapters.redis.celery_queue import DISCARD_JOB, INGEST_CHUNK, READ_SOURCE
 from petsearch.domain.errors import PetsearchError
 from petsearch.observability import bind, get_logger, unbind
-from petsearch.working import Work
+from services.worker.runtime import Work
 
 log = get_logger(__name__)
 

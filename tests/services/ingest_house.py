@@ -13,7 +13,6 @@ import redis
 from petsearch.adapters.objects.folder import FilesystemStore
 from petsearch.adapters.qdrant.edge_index import QdrantEdgeIndex
 from petsearch.adapters.redis.ledger import RedisLedger
-from petsearch.chunk_worker import ChunkWorker
 from petsearch.domain import (
     Filters,
     ImageMetadata,
@@ -41,6 +40,7 @@ from petsearch.photos.decode import ImageLimits
 from petsearch.ports import JobLedger
 from petsearch.ports.observer import NobodyWatches
 from petsearch.sources.spec import SourceContext, make_fetcher, open_source, parse_spec
+from services.worker.chunk_worker import ChunkWorker
 from tests import pictures
 from tests.contract.tiny_clip import TinyClip
 

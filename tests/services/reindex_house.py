@@ -16,7 +16,6 @@ from petsearch.adapters.objects.folder import FilesystemStore
 from petsearch.adapters.qdrant.edge_index import QdrantEdgeIndex
 from petsearch.adapters.redis.ledger import RedisLedger
 from petsearch.adapters.redis.write_set import RedisWriteSet
-from petsearch.chunk_worker import ChunkWorker
 from petsearch.domain import Embeddings, Filters, ImageRecord, Job, image_id_of, sha256_of
 from petsearch.embedding.batching import BatchingOptions
 from petsearch.embedding.embedder import BatchingEmbedder
@@ -40,6 +39,7 @@ from petsearch.reindex.runner import Reindexer
 from petsearch.reindex.source import open_reindex
 from petsearch.reindex.write_set import WriteSet
 from petsearch.sources.spec import SourceContext, make_fetcher
+from services.worker.chunk_worker import ChunkWorker
 from tests.contract.tiny_clip import TinyClip
 from tests.services.ingest_house import LEASE_S, SHORT, RecordingQueue
 

@@ -9,13 +9,13 @@ import redis
 
 from petsearch.adapters.redis.celery_queue import CeleryQueue, make_celery
 from petsearch.adapters.redis.private_server import PrivateRedis
-from petsearch.discarding import Discarder
 from petsearch.domain import QueueName
 from petsearch.domain.errors import Unavailable
 from petsearch.jobs.circuit_breaker import DependencyGate
 from petsearch.jobs.leases import LeaseKeeper
 from petsearch.ports.observer import NobodyWatches
-from petsearch.working import Work
+from services.worker.cleanup import Discarder
+from services.worker.runtime import Work
 from tests.services.ingest_house import House
 
 _LEASE_S = 0.03

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from petsearch.discarding import Discarder
 from petsearch.domain import (
     ImageMetadata,
     ItemStatus,
@@ -22,6 +21,7 @@ from petsearch.jobs.service import KnownImage, Upload
 from petsearch.photos import decode, preprocessing
 from petsearch.photos.decode import ImageLimits
 from petsearch.ports.observer import NobodyWatches
+from services.worker.cleanup import Discarder
 from tests import pictures
 from tests.services.ingest_house import (
     LEASE_S,

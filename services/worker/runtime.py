@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from functools import partial
 
 from petsearch.app.services import Services, decode_threads
-from petsearch.chunk_worker import ChunkWorker
-from petsearch.discarding import Discarder
 from petsearch.domain.errors import PetsearchError
 from petsearch.ingest.ingestor import IngestOptions, Ingestor
 from petsearch.jobs.circuit_breaker import DependencyGate
@@ -21,6 +19,8 @@ from petsearch.reindex.runner import Reindexer
 from petsearch.reindex.source import open_reindex
 from petsearch.sources.source import Source
 from petsearch.sources.spec import make_fetcher, open_source, parse_spec
+from services.worker.chunk_worker import ChunkWorker
+from services.worker.cleanup import Discarder
 
 log = get_logger(__name__)
 
