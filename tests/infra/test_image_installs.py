@@ -95,7 +95,9 @@ def test_image_installs_without_torch_and_is_small(
     size_mb = megabytes(packages)
     with capsys.disabled():
         print(f"\n{service}: {size_mb:.0f} MB installed ({largest(packages)})")  # noqa: T201
-    code = f"import {ENTRIES[service]} as main, petsearch.cli; assert callable(main.create_app)"
+    code = (
+        f"import {ENTRIES[service]} as main, petsearch.cli.main; assert callable(main.create_app)"
+    )
     subprocess.run([str(python), "-I", "-c", code], cwd=tmp_path, check=True, timeout=300)
     if service == "worker":
         subprocess.run(

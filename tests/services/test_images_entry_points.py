@@ -55,11 +55,11 @@ def test_the_embedder_loads_a_model_without_queue_index_and_data_sets() -> None:
 
 def test_a_model_is_published_from_the_embedders_image(tmp_path: Path) -> None:
     names = (*QUEUE, *STORAGE, *STANDALONE, "datasets", "matplotlib")
-    code = _BLOCK.format(module="petsearch.cli", entry="main", names=names)
+    code = _BLOCK.format(module="petsearch.cli.main", entry="main", names=names)
     publish = """
 from petsearch.sample.catalogue import MODEL_DIR
 sys.argv[1:] = ["publish", str(MODEL_DIR), "--name", "mine"]
-petsearch.cli.main()
+petsearch.cli.main.main()
 """
     store = f"file:{tmp_path}"
     run(code + publish, PETSEARCH_STORE_URL=store)

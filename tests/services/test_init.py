@@ -11,7 +11,7 @@ from devstack.addresses import free_port
 from petsearch.adapters.clip.model import load_model
 from petsearch.adapters.clip.torch_resize import resize_with_torch
 from petsearch.adapters.qdrant.edge_index import QdrantEdgeIndex
-from petsearch.cli_init import initialise
+from petsearch.cli.init import initialise
 from petsearch.domain.errors import Unavailable
 from petsearch.embedding.batching import BatchingOptions
 from petsearch.embedding.embedder import BatchingEmbedder

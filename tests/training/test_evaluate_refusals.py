@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from petsearch.cli import app
+from petsearch.cli.main import app
 from petsearch.domain.errors import PetsearchError
 from tests import pictures
 from tests.training.photo_sets import write_photo_set

@@ -20,7 +20,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from petsearch.adapters.clip.model import load_model
-from petsearch.cli import app
+from petsearch.cli.main import app
 from petsearch.domain.errors import ConfigurationError, Conflict, InvalidInput, StorageFull
 from petsearch.sample.catalogue import catalogue
 from petsearch.sample.kinds import KINDS

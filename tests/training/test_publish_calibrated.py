@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from petsearch.adapters.clip.model import load_model
+from petsearch.cli.publish import CALIBRATION, CalibrationData, publish_folder
 from petsearch.domain.calibration import weights_of
 from petsearch.domain.errors import InvalidInput
-from petsearch.publishing import CALIBRATION, CalibrationData, publish_folder
 from petsearch.sample.catalogue import MODEL_DIR, catalogue
 from tests.training.photo_sets import write_photo_set
 from training.gallery import SEED

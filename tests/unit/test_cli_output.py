@@ -6,8 +6,8 @@ import pytest
 from typer.testing import CliRunner
 
 import petsearch
-from petsearch.cli import app
-from petsearch.cli_output import print_table
+from petsearch.cli.main import app
+from petsearch.cli.output import print_table
 
 
 def test_the_version_is_told() -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from petsearch.cli_output import messages, output, print_table, say
+from petsearch.cli.output import messages, output, print_table, say
 from petsearch.domain.errors import ConfigurationError
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from petsearch.app.connections import image_limits
 from petsearch.app.services import Storage
-from petsearch.cli_storage import opened_storage
+from petsearch.cli.storage import opened_storage
 from petsearch.domain import JsonDict
 from petsearch.domain.errors import ConfigurationError
 from petsearch.maintenance.reconcile import Damage, Finding, Reconciler, Report

@@ -4,8 +4,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from petsearch.app.connections import open_place
-from petsearch.cli_output import print_json, say
-from petsearch.cli_storage import opened_storage
+from petsearch.cli.output import print_json, say
+from petsearch.cli.storage import opened_storage
 from petsearch.domain.errors import ConfigurationError
 from petsearch.maintenance.backup import Backup
 from petsearch.maintenance.backup_format import MANIFEST, Manifest

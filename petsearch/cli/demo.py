@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from petsearch.app.services import Services
-from petsearch.cli_output import connect
+from petsearch.cli.output import connect
 from petsearch.client.local_photos import PhotoSource, from_dataset, from_drawings, from_paths
 from petsearch.client.upload import Progress, upload
 from petsearch.domain import Filters, sha256_of

@@ -7,10 +7,10 @@ from typing import Annotated
 import typer
 
 import petsearch
-from petsearch import cli_jobs, cli_keys, cli_models
-from petsearch.cli_ingest import IngestCommand, check_file
-from petsearch.cli_ingest import ingest as run_ingest
-from petsearch.cli_output import (
+from petsearch.cli import jobs, keys, models
+from petsearch.cli.ingest import IngestCommand, check_file
+from petsearch.cli.ingest import ingest as run_ingest
+from petsearch.cli.output import (
     DEFAULT_API,
     EXIT_ERROR,
     EXIT_PARTLY,
@@ -34,9 +34,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.add_typer(cli_jobs.app, name="jobs")
-app.add_typer(cli_keys.app, name="keys")
-cli_models.register(app)
+app.add_typer(jobs.app, name="jobs")
+app.add_typer(keys.app, name="keys")
+models.register(app)
 
 
 def main() -> None:
@@ -101,7 +101,7 @@ def demo(
     count: Annotated[int, typer.Option(min=1, help="How many drawings.")] = 480,
 ) -> None:
     """Serve a catalogue to look at: the bundled drawings, Oxford pets, or a folder of yours."""
-    from petsearch.demo import DemoOptions, run_demo
+    from petsearch.cli.demo import DemoOptions, run_demo
 
     run_demo(DemoOptions(data_dir, source, model, port, count), say=say)
 
@@ -114,7 +114,7 @@ def init(
     ] = 60.0,
 ) -> None:
     """Make the bucket and the first collection of PETSEARCH_…_URL, where they are missing."""
-    from petsearch.cli_init import initialise
+    from petsearch.cli.init import initialise
 
     target = initialise(Settings.from_environment(), patience_s=patience, say=say)
     if target is not None:
@@ -218,8 +218,8 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Measure a model on labelled photos: naming, text queries, photo queries, confidences."""
-    from petsearch.cli_evaluate import EvaluateCommand
-    from petsearch.cli_evaluate import evaluate as run
+    from petsearch.cli.evaluate import EvaluateCommand
+    from petsearch.cli.evaluate import evaluate as run
 
     if template is not None and "{}" not in template:
         raise typer.BadParameter("a template holds {} where the name goes")
@@ -249,7 +249,7 @@ def reconcile(
     as_json: Json = False,
 ) -> None:
     """Compare the index with the stored objects, and mend what a crash left between them."""
-    from petsearch.cli_reconcile import reconcile as run
+    from petsearch.cli.reconcile import reconcile as run
 
     if not run(data_dir, fix=fix, as_json=as_json):
         raise typer.Exit(EXIT_PARTLY)
@@ -270,7 +270,7 @@ def backup(
     as_json: Json = False,
 ) -> None:
     """Back up index, jobs, keys and the list of objects, with a checksum of every part."""
-    from petsearch.cli_backup import backup as run
+    from petsearch.cli.backup import backup as run
 
     run(out, data_dir, with_objects=objects, as_json=as_json)
 
@@ -288,7 +288,7 @@ def restore(
     as_json: Json = False,
 ) -> None:
     """Check a backup and restore it. Cut off, it goes on when it is run again."""
-    from petsearch.cli_backup import restore as run
+    from petsearch.cli.backup import restore as run
 
     run(place, data_dir, into_existing=into_existing, as_json=as_json)
 
@@ -306,7 +306,7 @@ def finetune(
     ] = "",
 ) -> None:
     """Fine-tune a model on labelled photos and write it as a model folder."""
-    from petsearch.cli_finetune import finetune as run
+    from petsearch.cli.finetune import finetune as run
 
     run(config, base, data, out)
 

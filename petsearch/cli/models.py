@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from petsearch.cli_jobs import follow
-from petsearch.cli_output import (
+from petsearch.cli.jobs import follow
+from petsearch.cli.output import (
     DEFAULT_API,
     EXIT_PARTLY,
     Api,
@@ -43,7 +43,7 @@ def publish(
     as_json: Json = False,
 ) -> None:
     """Check a model folder and put it into the registry, from where servers load it."""
-    from petsearch.publishing import CalibrationData, publish_folder
+    from petsearch.cli.publish import CalibrationData, publish_folder
 
     data = CalibrationData(dataset, split, label_column) if dataset else None
     published = publish_folder(folder, name=name, data_dir=data_dir, calibrate_with=data)

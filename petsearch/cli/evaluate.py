@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from petsearch.cli_output import messages, output, print_json, print_table, say
+from petsearch.cli.output import messages, output, print_json, print_table, say
 from petsearch.domain.errors import ConfigurationError, StorageFull
 
 if TYPE_CHECKING:  # it brings torch

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from petsearch.cli_output import (
+from petsearch.cli.output import (
     DEFAULT_API,
     EXIT_PARTLY,
     Api,

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import typer
 
-from petsearch.cli_jobs import follow
-from petsearch.cli_output import EXIT_PARTLY, connect, print_job, problems_of, progress_bar
+from petsearch.cli.jobs import follow
+from petsearch.cli.output import EXIT_PARTLY, connect, print_job, problems_of, progress_bar
 from petsearch.client.api import Client
 from petsearch.client.local_photos import PhotoSource, from_dataset, from_drawings, from_paths
 from petsearch.client.upload import Progress, upload
