@@ -8,7 +8,7 @@ from fastapi import UploadFile
 
 from petsearch.domain.errors import Conflict, InvalidInput
 from petsearch.ports import JobLedger
-from services.api.schemas_jobs import JobBody
+from services.api.schemas.jobs import JobBody
 
 KEPT_S = 24 * 3600.0
 _LONGEST_CALL_S = 120.0

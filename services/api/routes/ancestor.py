@@ -9,7 +9,7 @@ from petsearch.search.query import SearchOptions
 from services.api.dependencies import QueryText, ServicesDep
 from services.api.responses import errors
 from services.api.routes.image_files import PUBLIC_COPY, public_copy
-from services.api.schemas import AncestorAnswer, AncestorHit
+from services.api.schemas.common import AncestorAnswer, AncestorHit
 
 router = APIRouter(tags=["ancestor"])
 

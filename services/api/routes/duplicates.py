@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from petsearch.catalogue.duplicates import SIMILAR_SCORE, Tier
 from services.api.dependencies import MAX_RESULTS, Cursor, ImageIdDep, ServicesDep
 from services.api.responses import errors
-from services.api.schemas_duplicates import Copies, DuplicatePage
+from services.api.schemas.duplicates import Copies, DuplicatePage
 
 router = APIRouter(prefix="/v1", tags=["images"])
 

@@ -12,8 +12,8 @@ from services.api.conditions import check_if_match, etag_of, is_named
 from services.api.dependencies import MAX_RESULTS, Cursor, ImageIdDep, ServicesDep
 from services.api.filter_parameters import FiltersDep, refuse_repeated
 from services.api.responses import Responses, errors
-from services.api.schemas import ImageBody, ImagePage
-from services.api.schemas_images import DeletedImages, ImagePatch
+from services.api.schemas.common import ImageBody, ImagePage
+from services.api.schemas.images import DeletedImages, ImagePatch
 
 router = APIRouter(prefix="/v1/images", tags=["images"])
 

@@ -12,7 +12,7 @@ from petsearch.domain import Job
 from petsearch.domain.errors import NotFound, Unavailable
 from services.api.dependencies import JobIdDep, ServicesDep
 from services.api.responses import errors
-from services.api.schemas_jobs import JobBody
+from services.api.schemas.jobs import JobBody
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 

@@ -19,8 +19,8 @@ from services.api.dependencies import (
 from services.api.idempotency import Call, digest_of, digest_of_uploads, once
 from services.api.responses import errors
 from services.api.routes.uploads import MetadataField, Photos, check_count, read_uploads
-from services.api.schemas import parse_metadata
-from services.api.schemas_jobs import (
+from services.api.schemas.common import parse_metadata
+from services.api.schemas.jobs import (
     JobBody,
     JobPage,
     KnownPhotos,

@@ -5,7 +5,7 @@ from fastapi import APIRouter
 from petsearch.domain.api_keys import make_key
 from services.api.dependencies import ServicesDep
 from services.api.responses import errors
-from services.api.schemas_keys import KeyBody, KeyList, KeyRequest, MadeKey
+from services.api.schemas.keys import KeyBody, KeyList, KeyRequest, MadeKey
 
 router = APIRouter(prefix="/v1/keys", tags=["keys"])
 

@@ -6,8 +6,8 @@ from fastapi import APIRouter, Path, Query, Response
 
 from services.api.dependencies import ServicesDep
 from services.api.responses import errors
-from services.api.schemas_jobs import JobBody
-from services.api.schemas_models import (
+from services.api.schemas.jobs import JobBody
+from services.api.schemas.models import (
     ModelId,
     ModelList,
     ModelStateBody,

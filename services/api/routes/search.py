@@ -20,7 +20,7 @@ from services.api.dependencies import (
 )
 from services.api.filter_parameters import MOST_VALUES, FiltersDep
 from services.api.responses import errors
-from services.api.search_schemas import (
+from services.api.schemas.search import (
     Facets,
     FacetValue,
     SearchAnswer,

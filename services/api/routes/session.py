@@ -8,7 +8,7 @@ from petsearch.domain.api_keys import ApiKey
 from services.api.callers import SESSION_COOKIE, Caller, cookie_of
 from services.api.dependencies import ServicesDep
 from services.api.responses import errors
-from services.api.schemas_keys import SessionBody, SessionRequest
+from services.api.schemas.keys import SessionBody, SessionRequest
 from services.http.proxies import is_tls
 
 router = APIRouter(prefix="/v1/session", tags=["keys"])

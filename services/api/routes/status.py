@@ -8,7 +8,7 @@ from petsearch.domain import Job
 from services.api.dependencies import ServicesDep
 from services.api.readiness import OK, Readiness
 from services.api.responses import errors
-from services.api.schemas import Health, Seeding, Stats
+from services.api.schemas.common import Health, Seeding, Stats
 
 router = APIRouter(tags=["status"])
 

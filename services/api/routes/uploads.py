@@ -12,8 +12,8 @@ from petsearch.jobs.service import JobOptions, Upload
 from services.api.dependencies import CallerIdDep, IdempotencyKey, ServicesDep
 from services.api.idempotency import Call, digest_of_uploads, once
 from services.api.responses import errors
-from services.api.schemas import parse_metadata
-from services.api.schemas_jobs import JobBody
+from services.api.schemas.common import parse_metadata
+from services.api.schemas.jobs import JobBody
 
 router = APIRouter(prefix="/v1/images", tags=["images"])
 

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from petsearch.catalogue.duplicates import Group, GroupPage
 from petsearch.domain import ImageRecord
-from services.api.schemas import ImageBody
+from services.api.schemas.common import ImageBody
 
 
 class SourceBody(BaseModel):

@@ -24,7 +24,7 @@ from petsearch.search.query import (
 )
 from services.api.dependencies import MAX_RESULTS, Cursor, QueryText
 from services.api.filter_parameters import FiltersBody
-from services.api.schemas import ImageBody, image_fields
+from services.api.schemas.common import ImageBody, image_fields
 
 _MOST_NEGATIVES = 10
 Weight = Annotated[Number, Field(gt=0, le=100)]
