@@ -23,7 +23,7 @@ from petsearch.domain import Embedding, Embeddings
 from petsearch.observability import configure_logging
 from petsearch.process_tuning import tune_process
 from petsearch.search.combination import combine
-from training.metrics import mean_average_precision, precision_at_k
+from training.evaluation.metrics import mean_average_precision, precision_at_k
 
 if TYPE_CHECKING:
     from petsearch.adapters.clip.model import OpenClipModel

@@ -20,8 +20,8 @@ from bench.random_model import random_vit
 from petsearch.process_tuning import tune_process
 
 if TYPE_CHECKING:
-    from training.photo_config import PhotoTrainingConfig
-    from training.photo_training import PhotoTrainer
+    from training.finetuning.config import PhotoTrainingConfig
+    from training.finetuning.training import PhotoTrainer
 
 _CONFIG = Path("training/configs/ancestor.toml")
 _BLOCKS = 12
@@ -47,8 +47,8 @@ def main(
 ) -> None:
     """Print seconds per epoch with and without the cache, and how far the losses are apart."""
     tune_process()
-    from training.config import read_any_config
-    from training.photo_config import PhotoTrainingConfig
+    from training.drawings.config import read_any_config
+    from training.finetuning.config import PhotoTrainingConfig
 
     config = read_any_config(_CONFIG)
     assert isinstance(config, PhotoTrainingConfig)
@@ -81,9 +81,9 @@ def _run(config: "PhotoTrainingConfig", folder: Path, epochs: int) -> list[tuple
 
 
 def _trainer(config: "PhotoTrainingConfig", work: Path) -> "PhotoTrainer":
-    from training.base_model import load_base
-    from training.drawn_photos import drawn_photos
-    from training.photo_setup import Progress, open_setup
+    from training.drawings.drawn_photos import drawn_photos
+    from training.finetuning.base_model import load_base
+    from training.finetuning.setup import Progress, open_setup
     from training.precision import choose_precision
 
     silent = Progress(lambda *_: None, lambda _: None, lambda _: None, lambda *_: None)

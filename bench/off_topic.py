@@ -21,11 +21,11 @@ from petsearch.domain.calibration import Calibration
 from petsearch.observability import configure_logging
 from petsearch.process_tuning import tune_process
 from petsearch.sample.queries import ATTRIBUTE_QUERIES
-from training.metrics import auc
+from training.evaluation.metrics import auc
 
 if TYPE_CHECKING:
     from petsearch.adapters.clip.model import OpenClipModel
-    from training.config import DataConfig
+    from training.drawings.config import DataConfig
 
 _DRAWINGS = 600
 
@@ -65,8 +65,8 @@ def main(
 
 
 def _data() -> "DataConfig":
-    from training.config import read_config
-    from training.evaluate_drawings import SAMPLE_CONFIG
+    from training.drawings.config import read_config
+    from training.drawings.evaluate import SAMPLE_CONFIG
 
     return read_config(SAMPLE_CONFIG).data
 
@@ -75,8 +75,8 @@ def _calibrated(
     clip: "OpenClipModel", dataset: str, cache: Path | None
 ) -> tuple[Calibration, Embeddings]:
     """The model's own calibration, or one fitted here; and photos it was not fitted on."""
-    from training.calibrate import fit, prepare_texts
-    from training.gallery import Gallery, drawn_gallery
+    from training.calibration.calibrate import fit, prepare_texts
+    from training.calibration.gallery import Gallery, drawn_gallery
 
     if clip.info.is_sample:
         photos = drawn_gallery(clip, 2 * _DRAWINGS)
@@ -90,7 +90,7 @@ def _calibrated(
 def _figures(
     calibration: Calibration, asked: Embeddings, away: Embeddings, gallery: Embeddings
 ) -> list[str]:
-    from training.calibrate import best_photos
+    from training.calibration.calibrate import best_photos
 
     line = calibration.off_topic
     best, best_away = (best_photos(rows, gallery, calibration.spread) for rows in (asked, away))

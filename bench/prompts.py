@@ -18,7 +18,7 @@ from bench.shared_data import DATASET, MODEL, check_is_there
 from petsearch.domain.prompts import DEFAULT_TEMPLATES
 from petsearch.observability import configure_logging
 from petsearch.process_tuning import tune_process
-from training.metrics import mean_average_precision, precision_at_k
+from training.evaluation.metrics import mean_average_precision, precision_at_k
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "raw": ("{}",),

@@ -40,7 +40,7 @@ from petsearch.process_tuning import tune_process
 from petsearch.sources.dataset_rows import DatasetOptions
 
 if TYPE_CHECKING:
-    from training.config import DataConfig
+    from training.drawings.config import DataConfig
 
 _MOST_CALIBRATION_ERROR = 0.05
 
@@ -86,14 +86,14 @@ def main(
 
 
 def _calibrate(model: Path, dataset: str, cache: Path) -> "DataConfig":
-    """Write calibration.json into a model folder, as training.calibrate does."""
+    """Write calibration.json into a model folder, as training.calibration.calibrate does."""
     # Imported here: OpenMP must be told how to wait before torch is there.
     from petsearch.adapters.clip.model import load_model
-    from training.calibrate import CALIBRATION, fit, prepare_texts
-    from training.config import read_config
-    from training.evaluate_drawings import SAMPLE_CONFIG
-    from training.gallery import Gallery
-    from training.model_folder import write_json
+    from training.calibration.calibrate import CALIBRATION, fit, prepare_texts
+    from training.calibration.gallery import Gallery
+    from training.drawings.config import read_config
+    from training.drawings.evaluate import SAMPLE_CONFIG
+    from training.drawings.model_folder import write_json
 
     data = read_config(SAMPLE_CONFIG).data
     clip = load_model(f"dir:{model}")

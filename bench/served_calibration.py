@@ -1,7 +1,8 @@
 """Do the confidences that a server gives hold? Over HTTP, on photos not used to calibrate.
 
-The protocol of training/calibrate.py: a query's results are its best 2R, R being how many are
-right, so that rights and wrongs balance. Off-topic texts are those that nothing was fitted on.
+The protocol of training/calibration/calibrate.py: a query's results are its best 2R, R being how
+many are right, so that rights and wrongs balance. Off-topic texts are those that nothing was fitted
+on.
 """
 
 from collections import Counter
@@ -13,8 +14,8 @@ import numpy as np
 from bench.rankings import AskedServer, truth_of
 from petsearch.domain import JsonDict
 from petsearch.domain.prompts import OXFORD_LABELS, species_of
-from training.calibration_metrics import brier_score, expected_calibration_error
-from training.metrics import auc
+from training.calibration.metrics import brier_score, expected_calibration_error
+from training.evaluation.metrics import auc
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from petsearch.cli.output import messages, output, print_json, print_table, say
 from petsearch.domain.errors import ConfigurationError, StorageFull
 
 if TYPE_CHECKING:  # it brings torch
-    from training.evaluate import EvaluationOptions, Result
+    from training.evaluation.evaluate import EvaluationOptions, Result
 
 DRAWINGS = "drawings"
 
@@ -41,7 +41,7 @@ def evaluate(command: EvaluateCommand, *, as_json: bool) -> None:
         StorageFull: the report cannot be written.
     """
     try:
-        import training.evaluate  # noqa: F401  # so that what is absent is said first
+        import training.evaluation.evaluate  # noqa: F401  # so that what is absent is said first
     except ImportError as error:
         raise ConfigurationError(
             f"Evaluating needs {error.name}. Install it with: pip install 'petsearch[training]'"
@@ -49,7 +49,7 @@ def evaluate(command: EvaluateCommand, *, as_json: bool) -> None:
     if command.data == DRAWINGS:
         _on_drawings(command, as_json=as_json)
         return
-    from training.evaluation_files import as_json as plain
+    from training.evaluation.files import as_json as plain
 
     result = _measure(_options(command))
     if command.out is not None:
@@ -67,8 +67,8 @@ def model_address(given: str) -> str:
 
 
 def _options(command: EvaluateCommand) -> "EvaluationOptions":
-    from training.evaluate import EvaluationOptions
-    from training.resampling import Resampling
+    from training.evaluation.evaluate import EvaluationOptions
+    from training.evaluation.resampling import Resampling
 
     return EvaluationOptions(
         model=model_address(command.model),
@@ -85,9 +85,9 @@ def _options(command: EvaluateCommand) -> "EvaluationOptions":
 
 
 def _measure(options: "EvaluationOptions") -> "Result":
-    from training.evaluate import Progress as Told
-    from training.evaluate import evaluate as run
-    from training.evaluate import open_photos
+    from training.evaluation.evaluate import Progress as Told
+    from training.evaluation.evaluate import evaluate as run
+    from training.evaluation.evaluate import open_photos
 
     photos = open_photos(options)
     columns = (
@@ -106,8 +106,8 @@ def _measure(options: "EvaluationOptions") -> "Result":
 
 
 def _write(result: "Result", folder: Path) -> None:
-    from training.evaluation_files import json_text, markdown
-    from training.report_html import report
+    from training.evaluation.files import json_text, markdown
+    from training.evaluation.report_html import report
 
     files = {
         "evaluation.json": json_text(result.evaluation),
@@ -124,7 +124,7 @@ def _write(result: "Result", folder: Path) -> None:
 
 
 def _print(result: "Result") -> None:
-    from training.evaluation_files import figure_rows, headers_of
+    from training.evaluation.files import figure_rows, headers_of
 
     evaluation = result.evaluation
     rows = [tuple(row) for row in figure_rows(evaluation)]
@@ -139,9 +139,9 @@ def _print(result: "Result") -> None:
 
 def _on_drawings(command: EvaluateCommand, *, as_json: bool) -> None:
     from petsearch.adapters.clip.model import load_model
-    from training.config import read_config
-    from training.evaluate_drawings import SAMPLE_CONFIG, report
-    from training.evaluate_drawings import evaluate as run
+    from training.drawings.config import read_config
+    from training.drawings.evaluate import SAMPLE_CONFIG, report
+    from training.drawings.evaluate import evaluate as run
 
     config = read_config(SAMPLE_CONFIG)
     model = load_model(model_address(command.model))

@@ -14,11 +14,11 @@ from petsearch.cli.output import messages, output, print_table, say
 from petsearch.domain.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from training.photo_config import PhotoTrainingConfig
-    from training.photo_run import PhotoRun
-    from training.photo_setup import Progress
-    from training.photo_training import PhotoStep
-    from training.validation import Figures
+    from training.finetuning.config import PhotoTrainingConfig
+    from training.finetuning.run import PhotoRun
+    from training.finetuning.setup import Progress
+    from training.finetuning.training import PhotoStep
+    from training.finetuning.validation import Figures
 
 _LOG_EVERY = 20
 _NEEDED = ("torch", "open_clip", "datasets", "matplotlib")
@@ -31,8 +31,8 @@ def finetune(config: Path, base: str, data: str, out: Path) -> None:
         PetsearchError: see `finetune_on_photos`.
     """
     _check_installed()
-    from training.config import TrainingConfig as DrawingsConfig
-    from training.config import read_any_config
+    from training.drawings.config import TrainingConfig as DrawingsConfig
+    from training.drawings.config import read_any_config
 
     settings = read_any_config(config)
     if isinstance(settings, DrawingsConfig):
@@ -54,7 +54,7 @@ def _check_installed() -> None:
 
 
 def _train_on_drawings(config: Path, out: Path) -> None:
-    from training.finetune import main
+    from training.drawings.finetune import main
 
     main(config, out)
 
@@ -63,7 +63,7 @@ def _train_on_photos(
     settings: "PhotoTrainingConfig", config: Path, base: str, data: str, out: Path
 ) -> None:
     from training.commits import current_commit
-    from training.photo_finetune import finetune_on_photos, override
+    from training.finetuning.finetune import finetune_on_photos, override
 
     settings = override(settings, base, data)
     out.mkdir(parents=True, exist_ok=True)
@@ -76,7 +76,7 @@ def _train_on_photos(
 
 @contextmanager
 def _shown() -> Iterator["Progress"]:
-    from training.photo_setup import Progress
+    from training.finetuning.setup import Progress
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Bar(*columns, TimeRemainingColumn(), console=messages) as bar:

@@ -137,11 +137,11 @@ def _calibrate(model: "OpenClipModel", data: CalibrationData, folder: Path) -> P
     """calibration.json, fitted on one half of the photos."""
     from petsearch.client.local_photos import from_dataset
     from petsearch.sources.dataset_rows import DatasetOptions
-    from training.calibrate import fit, prepare_texts
-    from training.config import read_config
-    from training.evaluate_drawings import SAMPLE_CONFIG
-    from training.gallery import photo_gallery
-    from training.model_folder import write_json
+    from training.calibration.calibrate import fit, prepare_texts
+    from training.calibration.gallery import photo_gallery
+    from training.drawings.config import read_config
+    from training.drawings.evaluate import SAMPLE_CONFIG
+    from training.drawings.model_folder import write_json
 
     options = DatasetOptions(data.split, data.label_column, limit=None)
     gallery = photo_gallery(model, from_dataset(data.dataset, options).photos)

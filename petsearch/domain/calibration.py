@@ -3,7 +3,7 @@
 Both look at a score and at how far it stands out from what the query scores with photos in general:
 the standard score z = (score - mean) / deviation, where mean and deviation follow from the query's
 embedding and from the mean and covariance of held-out photos' embeddings (ADR 0014).
-`training/calibrate.py` fits what is applied here and writes it as calibration.json.
+`training/calibration/calibrate.py` fits what is applied here and writes it as calibration.json.
 """
 
 import json
@@ -162,7 +162,7 @@ def calibration_from(content: Any) -> Calibration:
         where = ".".join(str(part) for part in first["loc"])
         raise ConfigurationError(
             f"calibration.json cannot be used: {where}: {first['msg']}. "
-            "Write it again with: python -m training.calibrate"
+            "Write it again with: python -m training.calibration.calibrate"
         ) from error
 
 

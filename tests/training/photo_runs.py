@@ -8,13 +8,13 @@ from pathlib import Path
 
 import torch
 
-from training.checkpoints import Checkpoint
-from training.config import read_any_config
-from training.photo_config import AugmentationConfig, PhotoTrainingConfig
-from training.photo_finetune import finetune_on_photos
-from training.photo_run import PhotoRun
-from training.photo_setup import Progress
-from training.photo_training import PhotoStep
+from training.drawings.config import read_any_config
+from training.finetuning.checkpoints import Checkpoint
+from training.finetuning.config import AugmentationConfig, PhotoTrainingConfig
+from training.finetuning.finetune import finetune_on_photos
+from training.finetuning.run import PhotoRun
+from training.finetuning.setup import Progress
+from training.finetuning.training import PhotoStep
 
 CONFIGS = Path(__file__).parents[2] / "training" / "configs"
 

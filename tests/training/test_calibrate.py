@@ -11,7 +11,7 @@ from petsearch.client.local_photos import DatasetOptions, from_dataset
 from petsearch.domain.calibration import Calibration
 from petsearch.sample.catalogue import DEMO_SEED, HELD_OUT_SEED, MODEL_DIR, TRAINING_SEED
 from petsearch.sample.queries import ATTRIBUTE_QUERIES
-from training.calibrate import (
+from training.calibration.calibrate import (
     CALIBRATION,
     KindReport,
     Results,
@@ -22,13 +22,13 @@ from training.calibrate import (
     fit_logistic,
     prepare_texts,
 )
-from training.calibration_metrics import brier_score, expected_calibration_error
-from training.config import read_config
-from training.embedding import embed_texts
-from training.evaluate_drawings import SAMPLE_CONFIG
-from training.gallery import SEED, Gallery, drawn_gallery, photo_gallery
-from training.metrics import auc
-from training.model_folder import write_json
+from training.calibration.gallery import SEED, Gallery, drawn_gallery, photo_gallery
+from training.calibration.metrics import brier_score, expected_calibration_error
+from training.drawings.config import read_config
+from training.drawings.evaluate import SAMPLE_CONFIG
+from training.drawings.model_folder import write_json
+from training.evaluation.embedding import embed_texts
+from training.evaluation.metrics import auc
 
 DATA = read_config(SAMPLE_CONFIG).data
 

@@ -20,13 +20,20 @@ from petsearch.sample.catalogue import HELD_OUT_SEED, catalogue
 from petsearch.sample.kinds import KINDS
 from tests import pictures
 from tests.training.photo_sets import write_photo_set
-from training.embedding import embed_photos
-from training.evaluate import EvaluationOptions, Progress, Result, evaluate, nameable, open_photos
-from training.evaluation_files import figure_rows, json_text, markdown, read_json
-from training.measuring import PromptSet, Subject, measure
-from training.photos import load_split
-from training.report_html import report
-from training.resampling import Resampling
+from training.evaluation.embedding import embed_photos
+from training.evaluation.evaluate import (
+    EvaluationOptions,
+    Progress,
+    Result,
+    evaluate,
+    nameable,
+    open_photos,
+)
+from training.evaluation.files import figure_rows, json_text, markdown, read_json
+from training.evaluation.measurement import PromptSet, Subject, measure
+from training.evaluation.photos import load_split
+from training.evaluation.report_html import report
+from training.evaluation.resampling import Resampling
 
 SILENT = Progress(lambda _: None, lambda _: None)
 DRAWINGS = 4 * len(KINDS)

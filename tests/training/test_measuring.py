@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from training.measuring import DEPTHS, photo_values, text_values
+from training.evaluation.measurement import DEPTHS, photo_values, text_values
 
 _CASES = range(15)
 

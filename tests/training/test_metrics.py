@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from training.metrics import (
+from training.evaluation.metrics import (
     auc,
     confusion_matrix,
     mean_average_precision,

@@ -26,9 +26,9 @@ from petsearch.sample.catalogue import catalogue
 from petsearch.sample.kinds import KINDS
 from tests.training.photo_runs import CONFIGS, finetune, photo_config, with_cache
 from tests.training.photo_sets import write_photo_set
-from training.checkpoints import read_checkpoint, write_checkpoint
-from training.photo_run import WORK
-from training.photo_training import PhotoStep
+from training.finetuning.checkpoints import read_checkpoint, write_checkpoint
+from training.finetuning.run import WORK
+from training.finetuning.training import PhotoStep
 
 _ROOT = Path(__file__).parents[2]
 
@@ -254,7 +254,7 @@ def test_a_drawings_configuration_takes_no_base(tmp_path: Path) -> None:
 def test_a_value_outside_its_range_is_refused(
     section: str, key: str, value: float, message: str
 ) -> None:
-    from training.photo_config import check_photo_config
+    from training.finetuning.config import check_photo_config
 
     config = photo_config("pets-4gb.toml")
     changed = replace(getattr(config, section), **{key: value})
@@ -264,6 +264,6 @@ def test_a_value_outside_its_range_is_refused(
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda path: path.name)
 def test_every_configuration_reads(path: Path) -> None:
-    from training.config import read_any_config
+    from training.drawings.config import read_any_config
 
     assert read_any_config(path)

@@ -16,15 +16,15 @@ from petsearch.domain import PixelSpec
 from petsearch.domain.errors import InvalidInput
 from petsearch.sample.catalogue import MODEL_DIR
 from tests.training.photo_runs import photo_config
-from training.augmenting import Views
-from training.base_model import load_base
-from training.interpolation import choose_interpolation
+from training.finetuning.augmentation import Views
+from training.finetuning.base_model import load_base
+from training.finetuning.interpolation import choose_interpolation
+from training.finetuning.off_topic_texts import OffTopicTexts
+from training.finetuning.prefix_cache import fill_prefix_cache
+from training.finetuning.split import split_photos
+from training.finetuning.validation import Figures
 from training.losses import class_loss, ranking_loss
-from training.off_topic_texts import OffTopicTexts
-from training.photo_split import split_photos
-from training.prefix_cache import fill_prefix_cache
 from training.schedule import share_of_rate
-from training.validation import Figures
 
 _SPEC = PixelSpec(48, 48, "shortest", "bicubic", 0)
 

@@ -9,7 +9,7 @@ from petsearch.domain import PixelSpec
 from petsearch.domain.errors import InvalidInput, NotAnImage, NotFound
 from tests import pictures
 from tests.training.photo_sets import write_photo_set
-from training.photos import class_counts, load_split
+from training.evaluation.photos import class_counts, load_split
 
 PHOTOS = [pictures.jpeg(seed) for seed in range(6)]
 

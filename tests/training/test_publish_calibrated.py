@@ -11,7 +11,7 @@ from petsearch.domain.calibration import weights_of
 from petsearch.domain.errors import InvalidInput
 from petsearch.sample.catalogue import MODEL_DIR, catalogue
 from tests.training.photo_sets import write_photo_set
-from training.gallery import SEED
+from training.calibration.gallery import SEED
 
 DRAWINGS = 228
 

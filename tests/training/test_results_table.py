@@ -5,8 +5,15 @@ from pathlib import Path
 import pytest
 
 from petsearch.domain.errors import InvalidInput
-from training.evaluation_files import read_json
-from training.results_table import BEGIN, END, NOT_MEASURED, ROOT, results_table, with_table
+from training.evaluation.files import read_json
+from training.evaluation.results_table import (
+    BEGIN,
+    END,
+    NOT_MEASURED,
+    ROOT,
+    results_table,
+    with_table,
+)
 
 RESULTS = ROOT / "docs/results"
 README = ROOT / "README.md"
@@ -14,7 +21,9 @@ README = ROOT / "README.md"
 
 def test_the_readme_says_what_was_measured() -> None:
     written = README.read_text(encoding="utf-8")
-    assert written == with_table(written, RESULTS), "run: python -m training.results_table"
+    assert written == with_table(written, RESULTS), (
+        "run: python -m training.evaluation.results_table"
+    )
 
 
 def test_every_evaluation_has_a_row_with_its_own_figures() -> None:

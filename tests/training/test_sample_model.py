@@ -11,9 +11,9 @@ from petsearch.adapters.clip.model import OpenClipModel, load_model
 from petsearch.domain import Embeddings
 from petsearch.sample.catalogue import DEMO_SEED, MODEL_DIR, Drawing, catalogue
 from petsearch.sample.kinds import KINDS
-from training.config import read_config
-from training.embedding import embed_texts
-from training.evaluate_drawings import SAMPLE_CONFIG, Evaluation, embed_drawings, evaluate
+from training.drawings.config import read_config
+from training.drawings.evaluate import SAMPLE_CONFIG, Evaluation, embed_drawings, evaluate
+from training.evaluation.embedding import embed_texts
 
 
 @pytest.fixture(scope="module")

@@ -233,7 +233,8 @@ def _calibration(source: ModelSource) -> Calibration | None:
     if found.weights == weights_of(source.model_id()):
         return found
     log.warning(
-        "calibration.json is of other weights and is not used; run training.calibrate again",
+        "calibration.json is of other weights and is not used; "
+        "run training.calibration.calibrate again",
         file=str(source.calibration_file),
     )
     return None

@@ -1,0 +1,240 @@
+"""Evaluates a model on labelled photos; `petsearch evaluate` is its command.
+
+The protocol is in docs/evaluation.md. Weights run in fp32, so that figures do not depend on which
+precision this machine is faster at; only throughput is measured as the model is served.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from petsearch.adapters.clip.model import OpenClipModel, load_model
+from petsearch.adapters.clip.sources import resolve_model
+from petsearch.domain.errors import InvalidInput
+from training.drawings.config import read_config
+from training.drawings.evaluate import SAMPLE_CONFIG
+from training.evaluation.breed_tables import breed_rows, examples_of, recalls, worst_confusions
+from training.evaluation.embedding import embed_photos
+from training.evaluation.figures import (
+    DataFacts,
+    Evaluation,
+    Forgetting,
+    ModelFacts,
+    figures_of,
+)
+from training.evaluation.forgetting import OtherPhotos, forgetting_by_species, forgetting_on
+from training.evaluation.measurement import Subject, measure, prompt_sets
+from training.evaluation.metrics import confusion_matrix
+from training.evaluation.photos import LabelledPhotos, class_counts, load_split
+from training.evaluation.reliability import reliability
+from training.evaluation.resampling import Resampling
+from training.evaluation.throughput import throughput
+
+
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """What to evaluate, as it is asked for."""
+
+    model: str
+    """`dir:<folder>`, `hub:<arch>/<tag>` or `sample`."""
+    data: str
+    split: str = "test"
+    image_column: str | None = None
+    label_column: str = "label"
+    baseline: str | None = None
+    template: str | None = None
+    """The single prompt; the model's first label template if not given."""
+    forgetting: str | None = None
+    """A data set with other labels; its split is `test`, or what follows a `#`."""
+    forgetting_label_column: str = "label"
+    resampling: Resampling = field(default_factory=Resampling)
+
+
+@dataclass(frozen=True)
+class Result:
+    """An evaluation, and small JPEGs of the photos behind each of its confusions."""
+
+    evaluation: Evaluation
+    examples: tuple[tuple[bytes, ...], ...]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Told what goes on."""
+
+    photos: Callable[[int], None]
+    """So many photos more are embedded."""
+    step: Callable[[str], None]
+    """What is done now."""
+
+
+def evaluate(options: EvaluationOptions, photos: LabelledPhotos, progress: Progress) -> Result:
+    """Measure everything; `photos` are `open_photos(options)`.
+
+    Raises:
+        ConfigurationError: a model does not load, or the hub does not answer.
+        InvalidInput: the model can name fewer than two of the classes, no photo decodes, or the
+            data set for forgetting cannot be used.
+    """
+    progress.step("loading")
+    model = load_model(options.model, precision="fp32")
+    baseline = load_model(options.baseline, precision="fp32") if options.baseline else None
+    named, not_named = nameable(options.model, model, photos)
+    other = _other_photos(options, photos, tuple(not_named))
+    progress.step("embedding")
+    subject = _subject(model, named, progress)
+    against = _subject(baseline, named, progress) if baseline else None
+    progress.step("measuring")
+    return _evaluation(options, (subject, against), not_named, other, photos)
+
+
+def open_photos(options: EvaluationOptions) -> LabelledPhotos:
+    """The labelled photos; errors as `load_split`."""
+    return load_split(
+        options.data,
+        options.split,
+        image_column=options.image_column,
+        label_column=options.label_column,
+    )
+
+
+def nameable(
+    spec: str, model: OpenClipModel, photos: LabelledPhotos
+) -> tuple[LabelledPhotos, dict[str, int]]:
+    """Photos of classes that a model can name, and how many there are of each of the others.
+
+    A folder with labels.json names those; any other CLIP is asked by text alone and can be asked
+    for anything.
+
+    Raises:
+        InvalidInput: fewer than two classes are left.
+    """
+    if resolve_model(spec).labels_file is None:
+        return photos, {}
+    known = {label.breed for label in model.info.labels}
+    names = [name for name in photos.class_names if name in known]
+    counts = class_counts(photos)
+    not_named = {name: count for name, count in counts.items() if name not in known}
+    if len(names) < 2:
+        raise InvalidInput(
+            f"The model {model.info.model_id} can name {len(names)} of the "
+            f"{len(photos.class_names)} classes of {photos.source.data}, and two are needed. "
+            f"It has no label for: {_some(list(not_named))}. Its labels: {_some(sorted(known))}."
+        )
+    return (photos.only(names), not_named) if not_named else (photos, {})
+
+
+def _subject(model: OpenClipModel, photos: LabelledPhotos, progress: Progress) -> Subject:
+    embedded = embed_photos(model, photos, progress.photos)
+    counts = class_counts(embedded.photos)
+    left = [name for name, count in counts.items() if count]
+    if len(left) < 2:
+        raise InvalidInput(f"Photos of one class only can be decoded: {left[0]!r}.")
+    return Subject(model, replace(embedded, photos=embedded.photos.only(left)))
+
+
+def public_name(data: str) -> str:
+    """A hub name as it is; of a folder only its own name, for reports travel."""
+    path = Path(data)
+    return path.resolve().name if path.exists() else data
+
+
+def _evaluation(
+    options: EvaluationOptions,
+    subjects: tuple[Subject, Subject | None],
+    not_named: dict[str, int],
+    other: OtherPhotos | None,
+    photos: LabelledPhotos,
+) -> Result:
+    subject, against = subjects
+    data = public_name(options.data)
+    prompts = prompt_sets(
+        (options.template,) if options.template else subject.model.info.label_templates
+    )
+    scores = subject.class_scores(prompts[0])
+    counts = confusion_matrix(subject.labels, scores.argmax(axis=1), len(subject.class_names))
+    base_recall = recalls(against, against.class_scores(prompts[0])) if against else None
+    confusions = worst_confusions(counts, subject.class_names)
+    evaluation = Evaluation(
+        model=_facts(subject.model),
+        baseline=_facts(against.model) if against else None,
+        data=_data_facts(subject, photos, data, not_named),
+        class_names=subject.class_names,
+        resamples=options.resampling.times,
+        seed=options.resampling.seed,
+        figures=figures_of(
+            measure(subject, prompts, data),
+            measure(against, prompts, data) if against else None,
+            options.resampling,
+        ),
+        breeds=breed_rows(subject, scores, counts, base_recall),
+        confusion=tuple(tuple(int(cell) for cell in row) for row in counts),
+        confusions=confusions,
+        reliability=reliability(subject, scores, read_config(SAMPLE_CONFIG).data),
+        forgetting=_forgetting(options, subject, against, other, data),
+        throughput=throughput(load_model(options.model), subject.embedded.photos),
+    )
+    return Result(evaluation, examples_of(subject, scores, confusions))
+
+
+def _other_photos(
+    options: EvaluationOptions, photos: LabelledPhotos, not_named: tuple[str, ...]
+) -> OtherPhotos | None:
+    if options.forgetting:
+        name, _, split = options.forgetting.partition("#")
+        other = load_split(name, split or "test", label_column=options.forgetting_label_column)
+        said = public_name(name)
+        return OtherPhotos(other, said, f"Zero-shot top-1 over the classes of {said}.")
+    if len(not_named) > 1:
+        what = (
+            f"Zero-shot top-1 over the {len(not_named)} classes of this data set that the model "
+            "has no label for."
+        )
+        return OtherPhotos(photos.only(not_named), public_name(options.data), what)
+    return None
+
+
+def _forgetting(
+    options: EvaluationOptions,
+    subject: Subject,
+    against: Subject | None,
+    other: OtherPhotos | None,
+    data: str,
+) -> Forgetting:
+    if other is not None:
+        baseline = against.model if against else None
+        return forgetting_on(other, subject.model, baseline, options.resampling)
+    return forgetting_by_species(subject, against, data, options.resampling)
+
+
+def _data_facts(
+    subject: Subject, photos: LabelledPhotos, data: str, not_named: dict[str, int]
+) -> DataFacts:
+    source = photos.source
+    return DataFacts(
+        name=data,
+        split=source.split,
+        image_column=source.image_column,
+        label_column=source.label_column,
+        photos=len(subject.embedded.photos),
+        skipped=(*photos.skipped, *subject.embedded.broken),
+        not_named=not_named,
+    )
+
+
+def _facts(model: OpenClipModel) -> ModelFacts:
+    info = model.info
+    kind, _, rest = info.spec.partition(":")
+    return ModelFacts(
+        model_id=info.model_id,
+        address=f"dir:{Path(rest).name}" if kind == "dir" else info.spec,
+        dim=info.dim,
+        image_size=info.pixel_spec.height,
+        device=info.device,
+        precision=info.precision,
+    )
+
+
+def _some(names: list[str], at_most: int = 8) -> str:
+    more = f" and {len(names) - at_most} more" if len(names) > at_most else ""
+    return ", ".join(names[:at_most]) + more

@@ -1,0 +1,128 @@
+"""An evaluation as evaluation.json and evaluation.md, and read back from JSON."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from petsearch.domain import JsonDict
+from petsearch.domain.errors import InvalidInput
+from training.evaluation.figures import Evaluation, Figure
+from training.evaluation.resampling import Estimate
+
+_EVALUATION = TypeAdapter(Evaluation)
+_DIGITS = 5
+
+
+def as_json(evaluation: Evaluation) -> JsonDict:
+    """Plain values; floats have five decimals."""
+    content: JsonDict = json.loads(
+        json.dumps(_EVALUATION.dump_python(evaluation, mode="json")), parse_float=_rounded
+    )
+    return content
+
+
+def json_text(evaluation: Evaluation) -> str:
+    """JSON for diffs: an entry of a list a line."""
+    lines = [f"{json.dumps(key)}: {_value(value)}" for key, value in as_json(evaluation).items()]
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def read_json(path: Path) -> Evaluation:
+    """An evaluation that `json_text` wrote.
+
+    Raises:
+        InvalidInput: the file holds something else.
+    """
+    try:
+        return _EVALUATION.validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise InvalidInput(f"{path} is no evaluation: {error.errors()[0]['msg']}.") from error
+
+
+def markdown(evaluation: Evaluation) -> str:
+    """The figures as a table, with what was measured above and what was left out below."""
+    data, model = evaluation.data, evaluation.model
+    lines = [
+        f"# {model.model_id} on {data.name} ({data.split})",
+        "",
+        f"{data.photos} photos, {len(evaluation.class_names)} classes, {model.precision} on "
+        f"{model.device}. In brackets: 95 % of {evaluation.resamples} bootstrap resamples "
+        f"(seed {evaluation.seed}).",
+    ]
+    if evaluation.baseline:
+        lines.append(f"Baseline: {evaluation.baseline.model_id}; differences are paired.")
+    lines += ["", *table(figure_rows(evaluation), headers_of(evaluation)), ""]
+    if evaluation.data.not_named:
+        names = ", ".join(f"{name} ({count})" for name, count in data.not_named.items())
+        lines += [f"Left out, the model cannot name them: {names}.", ""]
+    if data.skipped:
+        lines += [f"{len(data.skipped)} photos were skipped:", ""]
+        lines += [f"- {photo.name}: {photo.reason}" for photo in data.skipped] + [""]
+    lines += [f"Forgetting: {evaluation.forgetting.what}", ""]
+    return "\n".join(lines)
+
+
+def figure_rows(evaluation: Evaluation) -> list[list[str]]:
+    """One row a figure: task, prompts, metric, count, value, and of a baseline its two."""
+    figures = [*evaluation.figures]
+    if evaluation.forgetting.figure:
+        figures.append(evaluation.forgetting.figure)
+    return [_row(figure) for figure in figures]
+
+
+def table(rows: Sequence[Sequence[str]], headers: Sequence[str]) -> list[str]:
+    """Lines of a Markdown table."""
+    ruled = [list(headers), ["---"] * len(headers), *(list(row) for row in rows)]
+    return [f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in ruled]
+
+
+def with_interval(estimate: Estimate, *, signed: bool = False) -> str:
+    """`0.683 [0.661, 0.704]`"""
+    sign = "+" if signed else ""
+    return f"{estimate.value:{sign}.3f} [{estimate.low:{sign}.3f}, {estimate.high:{sign}.3f}]"
+
+
+def prompts_of(figure: Figure) -> str:
+    """The template, or how many there are."""
+    templates = figure.protocol.templates
+    if not templates:
+        return "(a photo)"
+    return f'"{templates[0]}"' if len(templates) == 1 else f"mean of {len(templates)} templates"
+
+
+def task_of(figure: Figure) -> str:
+    """In words."""
+    if figure.key.startswith("forgetting"):
+        return "forgetting"
+    return figure.protocol.task.replace("_", " ")
+
+
+def _row(figure: Figure) -> list[str]:
+    cells = [
+        task_of(figure),
+        prompts_of(figure),
+        figure.metric,
+        f"{figure.count} {figure.unit}",
+        with_interval(figure.estimate),
+    ]
+    if figure.baseline and figure.difference:
+        cells += [with_interval(figure.baseline), with_interval(figure.difference, signed=True)]
+    return cells
+
+
+def headers_of(evaluation: Evaluation) -> list[str]:
+    """Of `figure_rows`."""
+    headers = ["task", "prompt", "metric", "over", "value"]
+    return [*headers, "baseline", "difference"] if evaluation.baseline else headers
+
+
+def _value(value: object) -> str:
+    if isinstance(value, list) and value:
+        return "[\n " + ",\n ".join(json.dumps(entry) for entry in value) + "\n]"
+    return json.dumps(value)
+
+
+def _rounded(number: str) -> float:
+    return round(float(number), _DIGITS)

@@ -1,0 +1,96 @@
+"""What of a CLIP is trained: the last stages of the image tower, the text tower or not."""
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from petsearch.domain.errors import ConfigurationError
+from training.finetuning.config import PolicyConfig
+from training.finetuning.towers import Stage, run_stages, stages_of
+
+# What of open_clip's CLIP is the text tower; CustomTextCLIP keeps it in `text`.
+_TEXT_PARTS = (
+    "transformer",
+    "token_embedding",
+    "positional_embedding",
+    "ln_final",
+    "text_projection",
+)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A CLIP divided into what stays and what is trained."""
+
+    prefix: tuple[Stage, ...]
+    """Frozen stages of the image tower."""
+    suffix: tuple[Stage, ...]
+    """Its trained stages; the last is the projection."""
+    text: tuple[nn.Parameter, ...]
+    """Of the text tower; empty if it is frozen."""
+    logit_scale: nn.Parameter
+
+    def run_prefix(self, images: Tensor) -> Tensor:
+        """float `(n, 3, height, width)` to what the trained part takes."""
+        return run_stages(self.prefix, images)
+
+    def run_suffix(self, features: Tensor) -> Tensor:
+        """What the frozen part gives to image features `(n, dim)`."""
+        return run_stages(self.suffix, features)
+
+
+def apply_policy(model: nn.Module, config: PolicyConfig) -> Policy:
+    """Freeze all of `model` but what `config` names, and set every part's mode.
+
+    Batch norms keep the statistics of the base model, also where their weights are trained: those
+    of a few thousand photos, a few at a time, are worse.
+
+    Raises:
+        ConfigurationError: the image tower has fewer groups, or nothing would be trained.
+    """
+    clip = cast(Any, model)
+    stages = stages_of(clip.visual)
+    _check(config, stages)
+    cut = len(stages) - config.image_groups
+    for parameter in model.parameters():
+        parameter.requires_grad = False
+    model.eval()
+    policy = Policy(
+        prefix=stages[:cut],
+        suffix=stages[cut:],
+        text=tuple(_text_parameters(model)) if config.train_text else (),
+        logit_scale=clip.logit_scale,
+    )
+    for stage in policy.suffix:
+        for module in stage.modules():
+            module.training = not isinstance(module, _BatchNorm)
+        for parameter in stage.parameters():
+            parameter.requires_grad = True
+    for parameter in policy.text:
+        parameter.requires_grad = True
+    policy.logit_scale.requires_grad = config.train_logit_scale
+    return policy
+
+
+def _check(config: PolicyConfig, stages: tuple[Stage, ...]) -> None:
+    if config.image_groups > len(stages) or config.image_groups < 0:
+        names = ", ".join(stage.name for stage in stages)
+        raise ConfigurationError(
+            f"image_groups is {config.image_groups}; this image tower has {len(stages)}: {names}."
+        )
+    if not config.image_groups and not config.train_text:
+        raise ConfigurationError("Nothing would be trained: image_groups is 0, train_text false.")
+
+
+def _text_parameters(model: nn.Module) -> list[nn.Parameter]:
+    tower = getattr(model, "text", None)
+    if isinstance(tower, nn.Module):
+        return list(tower.parameters())
+    found: list[nn.Parameter] = []
+    for name in _TEXT_PARTS:
+        part = getattr(model, name)
+        if part is not None:
+            found += [part] if isinstance(part, nn.Parameter) else list(part.parameters())
+    return found
