@@ -24,7 +24,7 @@ from bench.api_workloads import LIMIT, WORKLOADS, Question, Workload
 from bench.stand_in_embedder import StandInEmbedder
 from petsearch.app.services import Services, build_services
 from petsearch.domain import Embedding
-from petsearch.embedding.zero_shot import embed_prompted
+from petsearch.embedding import embed_prompted
 from petsearch.observability import configure_logging
 from petsearch.settings import Settings
 from services.api.app import build_app

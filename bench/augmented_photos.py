@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 
 from bench.galleries import jittered, lifted
 from petsearch.domain import Embeddings, Pixels
-from petsearch.photos.preprocessing import to_pixels
+from petsearch.photos import to_pixels
 
 if TYPE_CHECKING:
     from petsearch.adapters.clip.model import OpenClipModel

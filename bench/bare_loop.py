@@ -39,8 +39,8 @@ def main(
     if way is Way.PETSEARCH:
         tune_process()
     configure_logging(level="ERROR")
-    from petsearch.client.local_photos import from_dataset
-    from petsearch.sources.dataset_rows import DatasetOptions
+    from petsearch.client import from_dataset
+    from petsearch.sources import DatasetOptions
 
     options = DatasetOptions(split, label_column=None, limit=limit)
     photos = [photo.data for photo in from_dataset(dataset, options).photos]
@@ -63,7 +63,7 @@ def _open_clip(model: str) -> Encode:
     import torch
     from PIL import Image
 
-    from petsearch.adapters.clip.sources import resolve_model
+    from petsearch.adapters.clip import resolve_model
 
     source = resolve_model(model)
     clip, _, preprocess = open_clip.create_model_and_transforms(

@@ -199,7 +199,7 @@ def _plain_text_encoder(spec: str) -> Callable[[str], object]:
     import open_clip
     import torch
 
-    from petsearch.adapters.clip.sources import resolve_model
+    from petsearch.adapters.clip import resolve_model
 
     source = resolve_model(spec)
     model, _, _ = open_clip.create_model_and_transforms(

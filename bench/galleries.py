@@ -24,7 +24,7 @@ from petsearch.domain import (
     sha256_of,
 )
 from petsearch.domain.prompts import OXFORD_LABELS
-from petsearch.models.current import collection_of
+from petsearch.models import collection_of
 
 DIM = 512
 ANIMALS = 1000

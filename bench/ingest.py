@@ -21,11 +21,10 @@ import typer
 
 from bench.random_model import random_vit
 from bench.shared_data import DATASET
-from petsearch.client.api import Photo
-from petsearch.client.local_photos import from_dataset, from_paths
-from petsearch.photos.decode import ImageLimits
+from petsearch.client import Photo, from_dataset, from_paths
+from petsearch.photos import ImageLimits
 from petsearch.sample.catalogue import DEMO_SEED, catalogue
-from petsearch.sources.dataset_rows import DatasetOptions
+from petsearch.sources import DatasetOptions
 
 _PACES = (30.0, 60.0)
 _MAX_BYTES = ImageLimits().max_bytes

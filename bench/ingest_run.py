@@ -20,7 +20,7 @@ from pydantic import SecretStr
 from bench.paced_embedder import PacedEmbedder
 from petsearch.app.services import Services, build_services
 from petsearch.domain import ImageMetadata, ItemStatus
-from petsearch.jobs.service import Upload
+from petsearch.jobs import Upload
 from petsearch.observability import configure_logging
 from petsearch.settings import Settings
 from services.worker.chunk_worker import ChunkWorker

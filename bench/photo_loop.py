@@ -72,7 +72,7 @@ def _ancestor(paths: list[Path], folder: Path, model: str) -> float:
     import torch
     from PIL import Image
 
-    from petsearch.adapters.clip.sources import resolve_model
+    from petsearch.adapters.clip import resolve_model
 
     source = resolve_model(model)
     clip, _, preprocess = open_clip.create_model_and_transforms(

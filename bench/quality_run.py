@@ -32,12 +32,10 @@ from bench.served_calibration import (
 )
 from bench.shared_data import DATASET, MODEL, check_is_there
 from bench.standalone_server import standalone_server
-from petsearch.client.api import Client, Photo
-from petsearch.client.local_photos import PhotoSource, from_dataset
-from petsearch.client.upload import upload
+from petsearch.client import Client, Photo, PhotoSource, from_dataset, upload
 from petsearch.observability import configure_logging
 from petsearch.process_tuning import tune_process
-from petsearch.sources.dataset_rows import DatasetOptions
+from petsearch.sources import DatasetOptions
 
 if TYPE_CHECKING:
     from training.drawings.config import DataConfig

@@ -15,7 +15,7 @@ from PIL import Image
 from bench.shared_data import DATASET
 from petsearch.domain import Embeddings, ModelInfo, normalise_name
 from petsearch.domain.prompts import apply_templates, species_of
-from petsearch.photos.preprocessing import to_pixels
+from petsearch.photos import to_pixels
 
 if TYPE_CHECKING:
     from petsearch.adapters.clip.model import OpenClipModel

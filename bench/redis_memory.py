@@ -12,7 +12,7 @@ from typing import Annotated, cast
 import redis
 import typer
 
-from petsearch.adapters.redis.ledger import RedisLedger
+from petsearch.adapters.redis import RedisLedger
 from petsearch.adapters.redis.private_server import PrivateRedis
 from petsearch.domain import ItemStatus, NewJob
 

@@ -17,8 +17,7 @@ from PIL import Image
 from bench.embedder import read_photos
 from bench.shared_data import PHOTOS
 from petsearch.domain import Pixels, PixelSpec
-from petsearch.photos import decode
-from petsearch.photos.preprocessing import Resize, resize_with_pillow, to_pixels
+from petsearch.photos import Resize, decode, resize_with_pillow, to_pixels
 from petsearch.process_tuning import tune_process
 
 _SPEC = PixelSpec(224, 224)

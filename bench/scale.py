@@ -15,7 +15,8 @@ from typing import Annotated, Literal, TypeVar
 
 import typer
 
-from petsearch.photos.decode import ImageLimits, decode, display_copy, thumbnail
+from petsearch.photos import ImageLimits
+from petsearch.photos.decode import decode, display_copy, thumbnail
 
 FLOAT_BYTES = 4
 LINK_BYTES = 4

@@ -26,7 +26,7 @@ from bench.ingest_run import PHOTOS_PER_CHUNK, work_off
 from bench.paced_embedder import PacedEmbedder
 from petsearch.app.services import Services, build_services
 from petsearch.domain import ImageMetadata, ItemStatus
-from petsearch.jobs.service import Upload
+from petsearch.jobs import Upload
 from petsearch.observability import configure_logging
 from petsearch.process_tuning import give_back_freed_memory
 from petsearch.settings import Settings

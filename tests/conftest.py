@@ -12,9 +12,7 @@ import redis
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from petsearch.adapters.redis.private_server import PrivateRedis
-from petsearch.client.api import Client, Photo
-from petsearch.client.local_photos import PhotoSource
-from petsearch.client.upload import upload
+from petsearch.client import Client, Photo, PhotoSource, upload
 from petsearch.sample.catalogue import catalogue
 from tests.browser import BROWSER_WAIT_MS, find_chromium, launch
 from tests.server import ServerProcess

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from petsearch.adapters.clip.torch_resize import resize_with_torch
-from petsearch.embedding.embedder import BatchingEmbedder
-from petsearch.photos.decode import ImageLimits
+from petsearch.embedding import BatchingEmbedder
+from petsearch.photos import ImageLimits
 from services.embedder.app import build_app
 from services.embedder.decoding import Decoder
 from services.embedder.metrics import EmbedderMetrics

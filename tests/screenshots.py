@@ -11,9 +11,7 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from petsearch.client.api import Client, Photo
-from petsearch.client.local_photos import PhotoSource
-from petsearch.client.upload import upload
+from petsearch.client import Client, Photo, PhotoSource, upload
 from petsearch.sample.catalogue import DEMO_SEED, catalogue, drawing_at
 from tests import pictures
 from tests.browser import find_chromium, launch

@@ -7,22 +7,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from petsearch.adapters import embedder_http
-from petsearch.adapters.clip.sources import ModelSource, published_source, resolve_model
-from petsearch.adapters.objects.folder import FilesystemStore
-from petsearch.adapters.web.url_fetcher import UrlFetcher
+from petsearch.adapters.clip import ModelSource, published_source, resolve_model
+from petsearch.adapters.objects import FilesystemStore
+from petsearch.adapters.web import UrlFetcher
 from petsearch.domain.errors import ConfigurationError, NotFound
-from petsearch.embedding.batching import BatchingOptions, BatchObserver
-from petsearch.embedding.embedder import BatchingEmbedder
-from petsearch.maintenance.backup_format import Place
-from petsearch.models.current import model_id_of
-from petsearch.models.registry import SPEC_KIND, Registry
+from petsearch.embedding import BatchingEmbedder, BatchingOptions, BatchObserver
+from petsearch.maintenance import Place
+from petsearch.models import Registry, model_id_of
+from petsearch.models.registry import SPEC_KIND
 from petsearch.observability import get_logger
-from petsearch.photos.decode import ImageLimits
-from petsearch.photos.preprocessing import Resize
+from petsearch.photos import ImageLimits, Resize
 from petsearch.ports import ClipModel, Embedder, Index, ObjectStore, Snapshots
 from petsearch.process_tuning import tune_process
 from petsearch.settings import Settings
-from petsearch.sources.spec import SourceContext
+from petsearch.sources import SourceContext
 
 if TYPE_CHECKING:  # the embedder has none
     import redis

@@ -10,14 +10,17 @@ from datetime import UTC, datetime
 import celery
 import redis
 
-from petsearch.access.key_ring import KeyRing
+from petsearch.access import KeyRing
+from petsearch.adapters.redis import (
+    CeleryQueue,
+    RedisKeys,
+    RedisLedger,
+    RedisLimiter,
+    RedisWriteSet,
+    make_celery,
+)
 from petsearch.adapters.redis.backup import RedisCopy
-from petsearch.adapters.redis.celery_queue import CeleryQueue, make_celery
 from petsearch.adapters.redis.client import impatient
-from petsearch.adapters.redis.keys import RedisKeys
-from petsearch.adapters.redis.ledger import RedisLedger
-from petsearch.adapters.redis.limits import RedisLimiter
-from petsearch.adapters.redis.write_set import RedisWriteSet
 from petsearch.app.connections import (
     image_limits,
     load_resize,
@@ -28,28 +31,20 @@ from petsearch.app.connections import (
     open_store,
     source_context,
 )
-from petsearch.catalogue.duplicates import Duplicates
+from petsearch.catalogue import Duplicates
 from petsearch.domain import object_keys
 from petsearch.domain.errors import PetsearchError
-from petsearch.embedding.cache import CachingEmbedder
-from petsearch.jobs.control import JobControl
-from petsearch.jobs.dispatch import Dispatcher, DispatchOptions
-from petsearch.jobs.service import Jobs
-from petsearch.maintenance.backup import Kept
-from petsearch.models.current import Catalogue, Target, model_id_of
-from petsearch.models.registry import Registry
+from petsearch.embedding import CachingEmbedder
+from petsearch.jobs import Dispatcher, DispatchOptions, JobControl, Jobs
+from petsearch.maintenance import Kept
+from petsearch.models import Catalogue, Registry, Target, model_id_of
 from petsearch.observability import get_logger
-from petsearch.photos.decode import ImageLimits
-from petsearch.photos.preprocessing import Resize, resize_with_pillow
-from petsearch.photos.stored import StoredPixels
+from petsearch.photos import ImageLimits, Resize, StoredPixels, resize_with_pillow
 from petsearch.ports import Embedder, Index, JobLedger, ObjectStore, RateLimiter, TaskQueue
-from petsearch.reindex.backfill import PointMaker
-from petsearch.reindex.changes import ModelChanges
-from petsearch.reindex.fanout_index import WriteThrough
-from petsearch.reindex.write_set import WriteSet
-from petsearch.search.searcher import Searcher
+from petsearch.reindex import ModelChanges, PointMaker, WriteSet, WriteThrough
+from petsearch.search import Searcher
 from petsearch.settings import Settings
-from petsearch.sources.spec import SourceContext
+from petsearch.sources import SourceContext
 
 log = get_logger(__name__)
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from petsearch.domain import Filters, ImageRecord, hash_bands, hash_distance
 from petsearch.domain.errors import NotFound
-from petsearch.models.current import Catalogue
+from petsearch.models import Catalogue
 from petsearch.ports import Index
 
 SAME_PHOTO_BITS = 3

@@ -7,10 +7,9 @@ from petsearch.app.connections import open_place
 from petsearch.cli.output import print_json, say
 from petsearch.cli.storage import opened_storage
 from petsearch.domain.errors import ConfigurationError
-from petsearch.maintenance.backup import Backup
-from petsearch.maintenance.backup_format import MANIFEST, Manifest
-from petsearch.maintenance.restore import Restore
-from petsearch.models.current import model_id_of
+from petsearch.maintenance import Backup, Manifest, Restore
+from petsearch.maintenance.backup_format import MANIFEST
+from petsearch.models import model_id_of
 
 
 def backup(out: str, data_dir: Path | None, *, with_objects: bool, as_json: bool) -> None:

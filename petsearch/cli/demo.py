@@ -7,13 +7,12 @@ from pathlib import Path
 
 from petsearch.app.services import Services
 from petsearch.cli.output import connect
-from petsearch.client.local_photos import PhotoSource, from_dataset, from_drawings, from_paths
-from petsearch.client.upload import Progress, upload
+from petsearch.client import PhotoSource, Progress, from_dataset, from_drawings, from_paths, upload
 from petsearch.domain import Filters, sha256_of
 from petsearch.domain.errors import ConfigurationError, PetsearchError
-from petsearch.photos.decode import ImageLimits
+from petsearch.photos import ImageLimits
 from petsearch.sample.catalogue import MODEL_DIR
-from petsearch.sources.dataset_rows import DatasetOptions
+from petsearch.sources import DatasetOptions
 from petsearch.standalone import StandaloneOptions, serve
 
 OXFORD_PETS = "oxford-pets"

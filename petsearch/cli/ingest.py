@@ -7,13 +7,19 @@ import typer
 
 from petsearch.cli.jobs import follow
 from petsearch.cli.output import EXIT_PARTLY, connect, print_job, problems_of, progress_bar
-from petsearch.client.api import Client
-from petsearch.client.local_photos import PhotoSource, from_dataset, from_drawings, from_paths
-from petsearch.client.upload import Progress, upload
+from petsearch.client import (
+    Client,
+    PhotoSource,
+    Progress,
+    from_dataset,
+    from_drawings,
+    from_paths,
+    upload,
+)
 from petsearch.domain import JsonDict
 from petsearch.domain.errors import InvalidInput
 from petsearch.settings import Limits
-from petsearch.sources.dataset_rows import DatasetOptions
+from petsearch.sources import DatasetOptions
 
 
 @dataclass(frozen=True)

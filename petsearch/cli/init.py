@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from petsearch.app.services import build_services
 from petsearch.domain.errors import Conflict, Unavailable
-from petsearch.models.current import Target
+from petsearch.models import Target
 from petsearch.settings import Settings
 
 _PAUSE_S = 1.0

@@ -17,7 +17,7 @@ from petsearch.cli.output import (
     progress_bar,
     say,
 )
-from petsearch.client.api import Client
+from petsearch.client import Client
 from petsearch.domain import JsonDict
 
 app = typer.Typer(help="List jobs, watch one, change its course.", invoke_without_command=True)

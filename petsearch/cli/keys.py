@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from petsearch.access.key_ring import KeyRing
+from petsearch.access import KeyRing
 from petsearch.cli.output import Json, output, print_json, print_table, say
 from petsearch.domain import JsonDict
 from petsearch.domain.api_keys import ApiKey, Scope, make_key

@@ -27,7 +27,7 @@ from petsearch.domain.errors import PetsearchError
 from petsearch.observability import configure_logging
 from petsearch.process_tuning import tune_process
 from petsearch.settings import Settings
-from petsearch.sources.dataset_rows import DatasetOptions
+from petsearch.sources import DatasetOptions
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from petsearch.client.api import Client
+from petsearch.client import Client
 from petsearch.domain import JsonDict
 
 EXIT_ERROR = 1

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
-from petsearch.adapters.clip.sources import resolve_model
+from petsearch.adapters.clip import resolve_model
 from petsearch.app.connections import open_store
 from petsearch.domain.errors import ConfigurationError
+from petsearch.models import Published, Registry
 from petsearch.models.cards import write_card
-from petsearch.models.registry import Published, Registry
 from petsearch.ports import ClipModel
 from petsearch.settings import Settings
 
@@ -135,8 +135,8 @@ def _check_answers(model: ClipModel) -> None:
 
 def _calibrate(model: "OpenClipModel", data: CalibrationData, folder: Path) -> Path:
     """calibration.json, fitted on one half of the photos."""
-    from petsearch.client.local_photos import from_dataset
-    from petsearch.sources.dataset_rows import DatasetOptions
+    from petsearch.client import from_dataset
+    from petsearch.sources import DatasetOptions
     from training.calibration.calibrate import fit, prepare_texts
     from training.calibration.gallery import photo_gallery
     from training.drawings.config import read_config

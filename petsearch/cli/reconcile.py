@@ -12,7 +12,7 @@ from petsearch.app.services import Storage
 from petsearch.cli.storage import opened_storage
 from petsearch.domain import JsonDict
 from petsearch.domain.errors import ConfigurationError
-from petsearch.maintenance.reconcile import Damage, Finding, Reconciler, Report
+from petsearch.maintenance import Damage, Finding, Reconciler, Report
 from petsearch.maintenance.reingest import Reingesting
 
 _WORDS = {

@@ -1,0 +1,16 @@
+"""The Python client of the REST API, and bulk uploads of local photos with it."""
+
+from petsearch.client.api import Client, Photo
+from petsearch.client.local_photos import PhotoSource, from_dataset, from_drawings, from_paths
+from petsearch.client.upload import Progress, upload
+
+__all__ = [
+    "Client",
+    "Photo",
+    "PhotoSource",
+    "Progress",
+    "from_dataset",
+    "from_drawings",
+    "from_paths",
+    "upload",
+]

@@ -25,21 +25,28 @@ from petsearch.domain import (
     image_id_of,
 )
 from petsearch.domain.errors import NotFound, Overloaded, PetsearchError, StorageFull, Unavailable
-from petsearch.embedding.zero_shot import BreedTagger
+from petsearch.embedding import BreedTagger
 from petsearch.ingest.outcomes import failed, outcome_of, quarantined
 from petsearch.ingest.prepare import Known, Prepared, Preparer
 from petsearch.ingest.repeats import Settler, completed
 from petsearch.ingest.run import ChunkRun, delete_progress, read_progress, write_progress
 from petsearch.jobs import chunk_files
-from petsearch.models.current import Catalogue
+from petsearch.models import Catalogue
 from petsearch.observability import get_logger
-from petsearch.photos.decode import ImageLimits
+from petsearch.photos import ImageLimits, Resize, resize_with_pillow
 from petsearch.photos.perceptual_hash import hashes_of
-from petsearch.photos.preprocessing import Resize, resize_with_pillow
-from petsearch.ports import Embedder, Index, JobLedger, ObjectStore
-from petsearch.ports.observer import IngestObserver, NobodyWatches, Stage, timed
+from petsearch.ports import (
+    Embedder,
+    Index,
+    IngestObserver,
+    JobLedger,
+    NobodyWatches,
+    ObjectStore,
+    Stage,
+    timed,
+)
 from petsearch.process_tuning import yield_to_the_model
-from petsearch.sources.source import Fetcher
+from petsearch.sources import Fetcher
 
 log = get_logger(__name__)
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from petsearch.domain import Item, ItemStatus, Outcome, image_id_of
 from petsearch.observability import get_logger
-from petsearch.ports.observer import Stage
+from petsearch.ports import Stage
 
 log = get_logger(__name__)
 

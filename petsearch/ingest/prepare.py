@@ -13,17 +13,12 @@ from typing import BinaryIO, cast
 from petsearch.domain import Item, ItemStatus, Outcome, Pixels, image_id_of, object_keys, sha256_of
 from petsearch.domain.errors import InvalidInput, NotFound, Unavailable
 from petsearch.ingest.outcomes import failed, outcome_of
-from petsearch.models.current import Target
+from petsearch.models import Target
 from petsearch.observability import get_logger
-from petsearch.photos import decode
-from petsearch.photos.decode import Encoded, ImageLimits
-from petsearch.photos.decode_memory import Budget
+from petsearch.photos import Budget, Encoded, ImageLimits, Resize, decode, to_pixels
 from petsearch.photos.perceptual_hash import grey_pixels
-from petsearch.photos.preprocessing import Resize, to_pixels
-from petsearch.ports import Index, ObjectStore
-from petsearch.ports.observer import IngestObserver, Stage, timed
-from petsearch.sources import url_list
-from petsearch.sources.source import Fetcher
+from petsearch.ports import Index, IngestObserver, ObjectStore, Stage, timed
+from petsearch.sources import Fetcher, url_list
 
 log = get_logger(__name__)
 

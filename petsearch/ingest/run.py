@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 
 from petsearch.domain import Item, ItemRef, Job, Outcome, object_keys
 from petsearch.domain.errors import NotFound
-from petsearch.models.current import Target
+from petsearch.models import Target
 from petsearch.ports import ObjectStore
 
 _OUTCOMES = TypeAdapter(tuple[Outcome, ...])

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from petsearch.domain.errors import Overloaded, PetsearchError
 from petsearch.observability import get_logger
-from petsearch.ports.observer import IngestObserver
+from petsearch.ports import IngestObserver
 
 log = get_logger(__name__)
 

@@ -19,7 +19,7 @@ from petsearch.jobs.dispatch import Dispatcher
 from petsearch.jobs.leases import Lease, LeaseKeeper
 from petsearch.observability import get_logger
 from petsearch.ports import Enumeration, JobLedger, ObjectStore
-from petsearch.sources.source import Source, SourceItem
+from petsearch.sources import Source, SourceItem
 
 log = get_logger(__name__)
 

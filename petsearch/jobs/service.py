@@ -23,9 +23,10 @@ from petsearch.domain.errors import Conflict, InvalidInput, PetsearchError
 from petsearch.domain.metadata import safe_filename
 from petsearch.jobs import chunk_files
 from petsearch.jobs.dispatch import Dispatcher
-from petsearch.models.current import Catalogue
+from petsearch.models import Catalogue
 from petsearch.ports import ChunkSlot, Index, JobLedger, ObjectStore
-from petsearch.sources.spec import SourceContext, SourceSpec, describe, open_source, parse_spec
+from petsearch.sources import SourceContext, SourceSpec, open_source, parse_spec
+from petsearch.sources.spec import describe
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from petsearch.catalogue.delete import delete_images
+from petsearch.catalogue import delete_images
 from petsearch.domain import object_keys
 from petsearch.domain.errors import Conflict, InvalidInput, NotFound
 from petsearch.maintenance.inventory import WHOLE, Traces, look, walk
 from petsearch.observability import get_logger
-from petsearch.photos import decode
-from petsearch.photos.decode import ImageLimits
+from petsearch.photos import ImageLimits, decode
 from petsearch.ports import Index, JobLedger, ObjectStore
 
 log = get_logger(__name__)

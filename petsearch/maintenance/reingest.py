@@ -7,8 +7,7 @@ from datetime import datetime
 
 from petsearch.domain import ImageMetadata, Item, NewJob, image_id_of, object_keys
 from petsearch.domain.errors import NotFound
-from petsearch.jobs import chunk_files
-from petsearch.jobs.dispatch import Dispatcher
+from petsearch.jobs import Dispatcher, chunk_files
 from petsearch.ports import JobLedger, ObjectStore
 
 _SOURCE = "reconcile"

@@ -1,0 +1,8 @@
+"""CLIP models as the catalogue knows them: which one is current, which are published, and their
+cards.
+"""
+
+from petsearch.models.current import Catalogue, Target, collection_of, model_id_of
+from petsearch.models.registry import Published, Registry
+
+__all__ = ["Catalogue", "Published", "Registry", "Target", "collection_of", "model_id_of"]

@@ -17,6 +17,7 @@ from petsearch.ports.ledger import (
     LedgerCopy,
     OverdueChunks,
 )
+from petsearch.ports.observer import IngestObserver, NobodyWatches, Stage, timed
 from petsearch.ports.queue import TaskQueue
 from petsearch.ports.store import ObjectStore, StoredObject
 from petsearch.ports.write_set import WriteSetState, WriteSetStore
@@ -30,18 +31,22 @@ __all__ = [
     "Embedder",
     "Enumeration",
     "Index",
+    "IngestObserver",
     "JobLedger",
     "KeptAnswer",
     "KeyStore",
     "LedgerCopy",
+    "NobodyWatches",
     "ObjectStore",
     "OverdueChunks",
     "RateLimiter",
     "RecordChange",
     "Snapshots",
+    "Stage",
     "StoredObject",
     "TaskQueue",
     "Tokens",
     "WriteSetState",
     "WriteSetStore",
+    "timed",
 ]

@@ -11,9 +11,9 @@ import numpy as np
 
 from petsearch.domain import ImageRecord, ModelInfo, Pixels, Point, Priority, object_keys
 from petsearch.domain.errors import NotFound
-from petsearch.embedding.zero_shot import BreedTagger
+from petsearch.embedding import BreedTagger
 from petsearch.observability import get_logger
-from petsearch.photos.stored import StoredPixels
+from petsearch.photos import StoredPixels
 from petsearch.ports import Embedder, Index, ObjectStore
 
 log = get_logger(__name__)

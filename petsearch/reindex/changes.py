@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 
 from petsearch.domain import Filters, Job, JobKind, NewJob
 from petsearch.domain.errors import Conflict, NotFound
-from petsearch.jobs.dispatch import Dispatcher
-from petsearch.models.current import Catalogue, collection_of, model_id_of
-from petsearch.models.registry import METRICS, Registry
+from petsearch.jobs import Dispatcher
+from petsearch.models import Catalogue, Registry, collection_of, model_id_of
+from petsearch.models.registry import METRICS
 from petsearch.observability import get_logger
 from petsearch.ports import Embedder, Index, JobLedger, WriteSetStore
 from petsearch.reindex.checks import (

@@ -12,10 +12,9 @@ from itertools import islice
 from petsearch.domain import Item, ItemStatus, Job, ModelInfo, Outcome, object_keys
 from petsearch.domain.errors import Conflict
 from petsearch.jobs import chunk_files
-from petsearch.models.current import Catalogue, model_id_of
+from petsearch.models import Catalogue, model_id_of
 from petsearch.observability import get_logger
-from petsearch.ports import Index, JobLedger, ObjectStore
-from petsearch.ports.observer import Stage
+from petsearch.ports import Index, JobLedger, ObjectStore, Stage
 from petsearch.reindex.backfill import Copied, Copier, carry, exists
 from petsearch.reindex.source import COPY, Range, read_reindex_spec
 from petsearch.reindex.write_set import WriteSet

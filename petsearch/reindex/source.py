@@ -14,7 +14,7 @@ from petsearch.domain import Filters, ImageMetadata
 from petsearch.domain.errors import Unavailable
 from petsearch.ports import Index
 from petsearch.reindex.write_set import WriteSet
-from petsearch.sources.source import Source, SourceItem
+from petsearch.sources import Source, SourceItem
 
 COPY = "copy"
 COMPARE = "compare"

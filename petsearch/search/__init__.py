@@ -1,0 +1,30 @@
+"""How a query is answered: its parts are embedded and combined, hits are ranked, judged and
+returned page by page.
+"""
+
+from petsearch.search.query import (
+    GroupBy,
+    ImagePart,
+    PhotoPart,
+    PromptMode,
+    Query,
+    SearchOptions,
+    SpellingMode,
+    TextPart,
+    Weighted,
+)
+from petsearch.search.searcher import FacetField, Searcher
+
+__all__ = [
+    "FacetField",
+    "GroupBy",
+    "ImagePart",
+    "PhotoPart",
+    "PromptMode",
+    "Query",
+    "SearchOptions",
+    "Searcher",
+    "SpellingMode",
+    "TextPart",
+    "Weighted",
+]

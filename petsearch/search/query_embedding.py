@@ -4,11 +4,9 @@ from collections.abc import Sequence
 from typing import cast
 
 from petsearch.domain import Embedding
-from petsearch.embedding.zero_shot import embed_prompted
-from petsearch.models.current import Target
-from petsearch.photos import decode, preprocessing
-from petsearch.photos.decode import ImageLimits
-from petsearch.photos.decode_memory import Budget
+from petsearch.embedding import embed_prompted
+from petsearch.models import Target
+from petsearch.photos import Budget, ImageLimits, decode, preprocessing
 from petsearch.ports import Embedder, Index
 from petsearch.search.combination import WeightedEmbedding, combine
 from petsearch.search.query import (

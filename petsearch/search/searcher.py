@@ -12,8 +12,8 @@ from petsearch.domain import (
     normalise_name,
 )
 from petsearch.domain.errors import Conflict, InvalidInput, NotFound, TooLarge, unknown_choice
-from petsearch.models.current import Catalogue, Target
-from petsearch.photos.decode import ImageLimits
+from petsearch.models import Catalogue, Target
+from petsearch.photos import ImageLimits
 from petsearch.ports import Embedder, Index
 from petsearch.search import pages
 from petsearch.search.confidence import ScoreWorth

@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.types import Scope as Connection
 
-from petsearch.access.key_ring import KeyRing, KnownKeys
+from petsearch.access import KeyRing, KnownKeys
 from petsearch.domain.api_keys import ApiKey
 from services.http.proxies import Networks, client_of
 

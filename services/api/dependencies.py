@@ -13,7 +13,7 @@ from pydantic import AfterValidator, StringConstraints
 from petsearch.app.services import Services
 from petsearch.domain.errors import NotFound
 from petsearch.domain.metadata import whole_characters
-from petsearch.search.query import GroupBy, SearchOptions
+from petsearch.search import GroupBy, SearchOptions
 from services.api.callers import Caller
 from services.api.filter_parameters import FiltersDep
 

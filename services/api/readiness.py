@@ -6,7 +6,7 @@ from concurrent.futures import Future, wait
 
 from petsearch.app.services import Services
 from petsearch.domain.errors import PetsearchError
-from petsearch.models.current import model_id_of
+from petsearch.models import model_id_of
 from petsearch.observability import get_logger
 
 log = get_logger(__name__)

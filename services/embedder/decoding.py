@@ -4,10 +4,7 @@ import os
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from petsearch.domain import Pixels, PixelSpec
-from petsearch.photos import decode, preprocessing
-from petsearch.photos.decode import ImageLimits
-from petsearch.photos.decode_memory import Budget
-from petsearch.photos.preprocessing import Resize
+from petsearch.photos import Budget, ImageLimits, Resize, decode, preprocessing
 from petsearch.process_tuning import yield_to_the_model
 
 _AT_LEAST = 640

@@ -8,8 +8,8 @@ from prometheus_client import Counter, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from petsearch.embedding import BatchingEmbedder
 from petsearch.embedding.batching import Kind
-from petsearch.embedding.embedder import BatchingEmbedder
 from services.http.metrics import ServedMetrics
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from petsearch.embedding.embedder import BatchingEmbedder
+from petsearch.embedding import BatchingEmbedder
 from services.embedder.decoding import Decoder
 from services.embedder.metrics import EmbedderMetrics
 

@@ -1,0 +1,1 @@
+"""The worker: a Celery process that runs chunks, reads sources and deletes what jobs left."""

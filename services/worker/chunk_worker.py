@@ -14,13 +14,11 @@ from time import monotonic
 
 from petsearch.domain import ItemStatus, Job, JobKind
 from petsearch.domain.errors import Conflict, NotFound, PetsearchError, Unavailable
-from petsearch.ingest.ingestor import Ingestor
-from petsearch.jobs.circuit_breaker import DependencyGate
-from petsearch.jobs.dispatch import Dispatcher
-from petsearch.jobs.leases import Lease, LeaseKeeper
+from petsearch.ingest import Ingestor
+from petsearch.jobs import DependencyGate, Dispatcher, Lease, LeaseKeeper
 from petsearch.observability import get_logger
 from petsearch.ports import Claim, JobLedger
-from petsearch.reindex.runner import Reindexer
+from petsearch.reindex import Reindexer
 
 log = get_logger(__name__)
 

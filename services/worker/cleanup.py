@@ -3,8 +3,7 @@
 import threading
 
 from petsearch.domain.errors import Unavailable
-from petsearch.jobs.circuit_breaker import DependencyGate
-from petsearch.jobs.control import JobControl
+from petsearch.jobs import DependencyGate, JobControl
 from petsearch.ports import TaskQueue
 
 

@@ -9,8 +9,7 @@ from prometheus_client.registry import Collector
 from petsearch.domain import ItemStatus, QueueName
 from petsearch.domain.errors import PetsearchError
 from petsearch.observability import get_logger
-from petsearch.ports import TaskQueue
-from petsearch.ports.observer import Stage
+from petsearch.ports import Stage, TaskQueue
 from services.http.metrics import ServedMetrics
 
 log = get_logger(__name__)

@@ -9,7 +9,7 @@ import sys
 
 from kombu.exceptions import OperationalError
 
-from petsearch.adapters.redis.celery_queue import make_celery
+from petsearch.adapters.redis import make_celery
 from petsearch.settings import Settings
 from services.worker.node import nodes_of_host
 

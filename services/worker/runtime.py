@@ -7,18 +7,13 @@ from functools import partial
 
 from petsearch.app.services import Services, decode_threads
 from petsearch.domain.errors import PetsearchError
-from petsearch.ingest.ingestor import IngestOptions, Ingestor
-from petsearch.jobs.circuit_breaker import DependencyGate
-from petsearch.jobs.dispatch import Dispatcher
-from petsearch.jobs.enumeration import Enumerator
-from petsearch.jobs.leases import LeaseKeeper
+from petsearch.ingest import IngestOptions, Ingestor
+from petsearch.jobs import DependencyGate, Dispatcher, Enumerator, LeaseKeeper
 from petsearch.observability import get_logger
-from petsearch.ports.observer import IngestObserver, NobodyWatches
-from petsearch.reindex.backfill import Copier
-from petsearch.reindex.runner import Reindexer
+from petsearch.ports import IngestObserver, NobodyWatches
+from petsearch.reindex import Copier, Reindexer
 from petsearch.reindex.source import open_reindex
-from petsearch.sources.source import Source
-from petsearch.sources.spec import make_fetcher, open_source, parse_spec
+from petsearch.sources import Source, make_fetcher, open_source, parse_spec
 from services.worker.chunk_worker import ChunkWorker
 from services.worker.cleanup import Discarder
 

@@ -9,8 +9,7 @@ import pytest
 from petsearch.adapters import embedder_http
 from petsearch.domain import Priority
 from petsearch.domain.errors import Conflict, InvalidInput, Overloaded, TooLarge, Unavailable
-from petsearch.embedding.batching import BatchingOptions
-from petsearch.embedding.embedder import BatchingEmbedder
+from petsearch.embedding import BatchingEmbedder, BatchingOptions
 from petsearch.ports import Embedder
 from tests.contract.tiny_clip import DIM, TinyClip, pixels
 from tests.embedder_server import served

@@ -22,7 +22,7 @@ from devstack.addresses import free_port
 from petsearch.adapters.qdrant.edge_index import QdrantEdgeIndex
 from petsearch.adapters.qdrant.errors import translated
 from petsearch.adapters.qdrant.index import QdrantIndex, connect
-from petsearch.catalogue.edit import save_amended
+from petsearch.catalogue import save_amended
 from petsearch.domain import Filters, ImageRecord, ItemRef, Near, Point, TimeRange
 from petsearch.domain.errors import Conflict, InvalidInput, NotFound, Unavailable
 from petsearch.ports import Index

@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 import redis
 
-from petsearch.access.key_ring import KeyRing
+from petsearch.access import KeyRing
+from petsearch.adapters.redis import RedisKeys, RedisLimiter
 from petsearch.adapters.redis.client import impatient
-from petsearch.adapters.redis.keys import RedisKeys
-from petsearch.adapters.redis.limits import RedisLimiter
 from petsearch.domain.api_keys import Scope, make_key
 from petsearch.domain.errors import NotFound, Unavailable
 from petsearch.ports import KeyStore, RateLimiter

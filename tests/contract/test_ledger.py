@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from petsearch.adapters.redis.ledger import RedisLedger
+from petsearch.adapters.redis import RedisLedger
 from petsearch.domain import ItemStatus, JobState, NewJob
 from petsearch.domain.errors import Conflict, NotFound, Unavailable
 from petsearch.ports import ChunkSlot, Claim, ClaimedChunk, Enumeration, JobLedger, KeptAnswer

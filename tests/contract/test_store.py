@@ -9,8 +9,7 @@ from typing import BinaryIO, cast
 
 import pytest
 
-from petsearch.adapters.objects import minio
-from petsearch.adapters.objects.folder import FilesystemStore
+from petsearch.adapters.objects import FilesystemStore, minio
 from petsearch.domain.errors import ConfigurationError, InvalidInput, NotFound, Unavailable
 from petsearch.ports import ObjectStore
 from tests.contract.real_servers import where_set

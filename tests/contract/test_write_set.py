@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 import pytest
 import redis
 
-from petsearch.adapters.redis.write_set import RedisWriteSet
+from petsearch.adapters.redis import RedisWriteSet
 from petsearch.domain.errors import Conflict, NotFound, Unavailable
 from petsearch.ports import WriteSetState
-from petsearch.reindex.write_set import WriteSet
+from petsearch.reindex import WriteSet
 from tests.services.ingest_house import in_thread, wait_until
 
 A, B, C = "pets-a", "pets-b", "pets-c"

@@ -7,9 +7,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 
-from petsearch.client.api import Client, Photo
-from petsearch.client.local_photos import PhotoSource
-from petsearch.client.upload import upload
+from petsearch.client import Client, Photo, PhotoSource, upload
 from petsearch.domain import JsonDict
 from petsearch.sample.catalogue import catalogue
 from tests.server import ServerProcess

@@ -12,7 +12,7 @@ import pytest
 
 from devstack import parts
 from devstack.addresses import answers_http, free_port
-from petsearch.client.api import Client
+from petsearch.client import Client
 from petsearch.domain import JsonDict
 from tests import pictures
 from tests.processes import Process

@@ -10,9 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from petsearch.client.api import Client
-from petsearch.client.local_photos import PhotoSource
-from petsearch.client.upload import upload
+from petsearch.client import Client, PhotoSource, upload
 from petsearch.domain.errors import PetsearchError
 from tests.server import ServerProcess
 

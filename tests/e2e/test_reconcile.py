@@ -10,9 +10,7 @@ from pathlib import Path
 import pytest
 
 from petsearch.adapters.qdrant.edge_index import QdrantEdgeIndex
-from petsearch.client.api import Client, Photo
-from petsearch.client.local_photos import PhotoSource
-from petsearch.client.upload import upload
+from petsearch.client import Client, Photo, PhotoSource, upload
 from petsearch.domain import JsonDict, image_id_of, sha256_of
 from petsearch.domain.object_keys import original, staging
 from tests import pictures

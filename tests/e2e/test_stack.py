@@ -19,9 +19,7 @@ import httpx
 import pytest
 
 from devstack.parts import Part
-from petsearch.client.api import Client, Photo
-from petsearch.client.local_photos import PhotoSource
-from petsearch.client.upload import upload
+from petsearch.client import Client, Photo, PhotoSource, upload
 from petsearch.domain.errors import PetsearchError
 from petsearch.sample.catalogue import catalogue
 from tests.processes import Process, Processes

@@ -12,9 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from petsearch.client.api import Client, Photo
-from petsearch.client.local_photos import PhotoSource
-from petsearch.client.upload import upload
+from petsearch.client import Client, Photo, PhotoSource, upload
 from petsearch.domain import JobState, JsonDict
 from petsearch.sample.catalogue import MODEL_DIR
 from tests import pictures

@@ -4,8 +4,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from petsearch.client.api import Photo
-from petsearch.client.local_photos import PhotoSource
+from petsearch.client import Photo, PhotoSource
 from petsearch.domain import image_id_of, sha256_of
 from petsearch.sample.catalogue import drawing_at
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from petsearch.adapters.objects import minio
 from petsearch.adapters.qdrant.index import QdrantIndex, connect
-from petsearch.adapters.redis.ledger import RedisLedger
-from petsearch.client.api import Client
-from petsearch.client.upload import patiently, upload
+from petsearch.adapters.redis import RedisLedger
+from petsearch.client import Client, upload
+from petsearch.client.upload import patiently
 from petsearch.domain import Filters, JsonDict
 from petsearch.domain.errors import NotFound
 from tests.fault.faults import Faults, Plan

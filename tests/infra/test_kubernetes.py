@@ -17,7 +17,7 @@ import redis
 import yaml
 
 from devstack.addresses import free_port, listens
-from petsearch.adapters.redis.celery_queue import CeleryQueue, make_celery
+from petsearch.adapters.redis import CeleryQueue, make_celery
 from petsearch.adapters.redis.private_server import find_redis_server
 from petsearch.domain import QueueName
 from petsearch.settings import Limits, Settings

@@ -20,9 +20,8 @@ from petsearch.adapters.clip.model import load_model
 from petsearch.adapters.embedder_http import HttpEmbedder
 from petsearch.app.services import build_services
 from petsearch.domain import ItemStatus
-from petsearch.embedding.batching import BatchingOptions
-from petsearch.embedding.embedder import BatchingEmbedder
-from petsearch.ports.observer import Stage
+from petsearch.embedding import BatchingEmbedder, BatchingOptions
+from petsearch.ports import Stage
 from petsearch.settings import Settings
 from services.api.app import build_app
 from services.api.metrics import ApiMetrics

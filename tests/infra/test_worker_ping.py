@@ -12,7 +12,7 @@ import pytest
 from celery.worker import WorkController
 
 from devstack.addresses import free_port, listens
-from petsearch.adapters.redis.celery_queue import make_celery
+from petsearch.adapters.redis import make_celery
 from petsearch.adapters.redis.private_server import find_redis_server
 from services.worker.node import node_name, nodes_of_host
 from services.worker.ping import answers

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import redis
 
-from petsearch.adapters.objects.folder import FilesystemStore
+from petsearch.adapters.objects import FilesystemStore
 from petsearch.adapters.qdrant.edge_index import QdrantEdgeIndex
-from petsearch.adapters.redis.ledger import RedisLedger
+from petsearch.adapters.redis import RedisLedger
 from petsearch.domain import (
     Filters,
     ImageMetadata,
@@ -26,20 +26,24 @@ from petsearch.domain import (
     sha256_of,
 )
 from petsearch.domain.errors import Unavailable
-from petsearch.embedding.batching import BatchingOptions
-from petsearch.embedding.embedder import BatchingEmbedder
-from petsearch.ingest.ingestor import IngestOptions, Ingestor
-from petsearch.jobs.circuit_breaker import DependencyGate
-from petsearch.jobs.control import JobControl
-from petsearch.jobs.dispatch import Dispatcher, DispatchOptions
-from petsearch.jobs.enumeration import Enumerator, OpenSource
-from petsearch.jobs.leases import LeaseKeeper
-from petsearch.jobs.service import JobOptions, Jobs, Upload
-from petsearch.models.current import Catalogue
-from petsearch.photos.decode import ImageLimits
-from petsearch.ports import JobLedger
-from petsearch.ports.observer import NobodyWatches
-from petsearch.sources.spec import SourceContext, make_fetcher, open_source, parse_spec
+from petsearch.embedding import BatchingEmbedder, BatchingOptions
+from petsearch.ingest import IngestOptions, Ingestor
+from petsearch.jobs import (
+    DependencyGate,
+    Dispatcher,
+    DispatchOptions,
+    Enumerator,
+    JobControl,
+    JobOptions,
+    Jobs,
+    LeaseKeeper,
+    Upload,
+)
+from petsearch.jobs.enumeration import OpenSource
+from petsearch.models import Catalogue
+from petsearch.photos import ImageLimits
+from petsearch.ports import JobLedger, NobodyWatches
+from petsearch.sources import SourceContext, make_fetcher, open_source, parse_spec
 from services.worker.chunk_worker import ChunkWorker
 from tests import pictures
 from tests.contract.tiny_clip import TinyClip

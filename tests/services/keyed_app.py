@@ -10,11 +10,10 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from petsearch.access.key_ring import KeyRing
+from petsearch.access import KeyRing
 from petsearch.app.services import Services, build_services
 from petsearch.domain.api_keys import Scope, make_key
-from petsearch.embedding.batching import BatchingOptions
-from petsearch.embedding.embedder import BatchingEmbedder
+from petsearch.embedding import BatchingEmbedder, BatchingOptions
 from petsearch.ports import KeyStore, RateLimiter
 from petsearch.settings import Settings
 from services.api.app import build_app

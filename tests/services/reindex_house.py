@@ -12,33 +12,27 @@ from typing import Any
 import numpy as np
 import redis
 
-from petsearch.adapters.objects.folder import FilesystemStore
+from petsearch.adapters.objects import FilesystemStore
 from petsearch.adapters.qdrant.edge_index import QdrantEdgeIndex
-from petsearch.adapters.redis.ledger import RedisLedger
-from petsearch.adapters.redis.write_set import RedisWriteSet
+from petsearch.adapters.redis import RedisLedger, RedisWriteSet
 from petsearch.domain import Embeddings, Filters, ImageRecord, Job, image_id_of, sha256_of
-from petsearch.embedding.batching import BatchingOptions
-from petsearch.embedding.embedder import BatchingEmbedder
-from petsearch.ingest.ingestor import IngestOptions, Ingestor
-from petsearch.jobs.circuit_breaker import DependencyGate
-from petsearch.jobs.dispatch import Dispatcher, DispatchOptions
-from petsearch.jobs.enumeration import Enumerator
-from petsearch.jobs.leases import LeaseKeeper
-from petsearch.jobs.service import Jobs, Upload
-from petsearch.models.current import Catalogue, collection_of, model_id_of
-from petsearch.models.registry import Registry
-from petsearch.photos.decode import ImageLimits
-from petsearch.photos.preprocessing import resize_with_pillow
-from petsearch.photos.stored import StoredPixels
-from petsearch.ports import Index
-from petsearch.ports.observer import NobodyWatches
-from petsearch.reindex.backfill import Copier, PointMaker
-from petsearch.reindex.changes import ModelChanges
-from petsearch.reindex.fanout_index import WriteThrough
-from petsearch.reindex.runner import Reindexer
+from petsearch.embedding import BatchingEmbedder, BatchingOptions
+from petsearch.ingest import IngestOptions, Ingestor
+from petsearch.jobs import (
+    DependencyGate,
+    Dispatcher,
+    DispatchOptions,
+    Enumerator,
+    Jobs,
+    LeaseKeeper,
+    Upload,
+)
+from petsearch.models import Catalogue, Registry, collection_of, model_id_of
+from petsearch.photos import ImageLimits, StoredPixels, resize_with_pillow
+from petsearch.ports import Index, NobodyWatches
+from petsearch.reindex import Copier, ModelChanges, PointMaker, Reindexer, WriteSet, WriteThrough
 from petsearch.reindex.source import open_reindex
-from petsearch.reindex.write_set import WriteSet
-from petsearch.sources.spec import SourceContext, make_fetcher
+from petsearch.sources import SourceContext, make_fetcher
 from services.worker.chunk_worker import ChunkWorker
 from tests.contract.tiny_clip import TinyClip
 from tests.services.ingest_house import LEASE_S, SHORT, RecordingQueue

@@ -6,9 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from petsearch.client.api import Client, Photo
-from petsearch.client.local_photos import PhotoSource
-from petsearch.client.upload import upload
+from petsearch.client import Client, Photo, PhotoSource, upload
 from petsearch.domain import JsonDict
 from petsearch.sample.catalogue import catalogue
 

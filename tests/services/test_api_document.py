@@ -11,9 +11,7 @@ import httpx
 import jsonschema
 import pytest
 
-from petsearch.client.api import Client, Photo
-from petsearch.client.local_photos import PhotoSource
-from petsearch.client.upload import upload
+from petsearch.client import Client, Photo, PhotoSource, upload
 from petsearch.domain import JsonDict, image_id_of, sha256_of
 from petsearch.domain.errors import PetsearchError
 from services.http.problems import MEDIA_TYPE

@@ -8,9 +8,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from petsearch.client.api import Client, Photo
-from petsearch.client.local_photos import PhotoSource
-from petsearch.client.upload import upload
+from petsearch.client import Client, Photo, PhotoSource, upload
 from petsearch.domain import JsonDict, image_id_of, sha256_of
 from petsearch.sample.catalogue import catalogue
 from tests import pictures

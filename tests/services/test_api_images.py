@@ -5,9 +5,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from petsearch.client.api import Client, Photo
-from petsearch.client.local_photos import PhotoSource
-from petsearch.client.upload import upload
+from petsearch.client import Client, Photo, PhotoSource, upload
 from petsearch.domain import JsonDict, image_id_of, sha256_of
 from tests import pictures
 

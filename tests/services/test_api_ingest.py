@@ -8,9 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from petsearch.client.api import Client, Photo
-from petsearch.client.local_photos import PhotoSource
-from petsearch.client.upload import upload
+from petsearch.client import Client, Photo, PhotoSource, upload
 from petsearch.domain import JobState, JsonDict, image_id_of, sha256_of
 from tests import pictures
 from tests.server import ServerProcess

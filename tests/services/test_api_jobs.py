@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from petsearch.client.api import Client, Photo
+from petsearch.client import Client, Photo
 from petsearch.domain.errors import Conflict, InvalidInput, NotFound
 from tests import pictures
 

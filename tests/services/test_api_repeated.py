@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from petsearch.client.api import Client
+from petsearch.client import Client
 from petsearch.domain.api_keys import Scope
 from tests import pictures
 from tests.services.keyed_app import KeyedApp, keyed_app

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from petsearch.client.api import Client
+from petsearch.client import Client
 from tests import pictures
 
 

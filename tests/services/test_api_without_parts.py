@@ -12,11 +12,10 @@ import pytest
 from petsearch.adapters.clip.model import load_model
 from petsearch.adapters.embedder_http import HttpEmbedder
 from petsearch.app.services import Services, build_services
-from petsearch.client.api import Client
+from petsearch.client import Client
 from petsearch.domain import Point, sha256_of
 from petsearch.domain.errors import Unavailable
-from petsearch.embedding.batching import BatchingOptions
-from petsearch.embedding.embedder import BatchingEmbedder
+from petsearch.embedding import BatchingEmbedder, BatchingOptions
 from petsearch.settings import Settings
 from services.api.app import build_app
 from services.api.metrics import ApiMetrics

@@ -21,9 +21,8 @@ from petsearch.domain import Filters, ItemStatus, JsonDict, NewJob
 from petsearch.domain.api_keys import Scope, make_key
 from petsearch.domain.errors import ConfigurationError, Conflict, InvalidInput, Unavailable
 from petsearch.domain.object_keys import original, staging, thumbnail
-from petsearch.maintenance.backup import Backup, Kept
-from petsearch.maintenance.backup_format import MANIFEST, Manifest, Place
-from petsearch.maintenance.restore import Restore
+from petsearch.maintenance import Backup, Kept, Manifest, Place, Restore
+from petsearch.maintenance.backup_format import MANIFEST
 from petsearch.ports import ObjectStore, StoredObject
 from petsearch.settings import Settings
 from tests.app_server import served_app

@@ -9,13 +9,10 @@ from petsearch.adapters.clip.model import load_model
 from petsearch.adapters.qdrant.edge_index import QdrantEdgeIndex
 from petsearch.domain import ImageRecord, Point
 from petsearch.domain.errors import Unavailable
-from petsearch.embedding.batching import BatchingOptions
-from petsearch.embedding.cache import CachingEmbedder
-from petsearch.embedding.embedder import BatchingEmbedder
-from petsearch.models.current import Catalogue
-from petsearch.photos.decode import ImageLimits
-from petsearch.search.query import SearchOptions
-from petsearch.search.searcher import Searcher
+from petsearch.embedding import BatchingEmbedder, BatchingOptions, CachingEmbedder
+from petsearch.models import Catalogue
+from petsearch.photos import ImageLimits
+from petsearch.search import Searcher, SearchOptions
 from tests.contract.records import record
 from tests.embedder_server import served
 

@@ -7,13 +7,12 @@ import kombu.transport.redis
 import pytest
 import redis
 
-from petsearch.adapters.redis.celery_queue import CeleryQueue, make_celery
+from petsearch.adapters.redis import CeleryQueue, make_celery
 from petsearch.adapters.redis.private_server import PrivateRedis
 from petsearch.domain import QueueName
 from petsearch.domain.errors import Unavailable
-from petsearch.jobs.circuit_breaker import DependencyGate
-from petsearch.jobs.leases import LeaseKeeper
-from petsearch.ports.observer import NobodyWatches
+from petsearch.jobs import DependencyGate, LeaseKeeper
+from petsearch.ports import NobodyWatches
 from services.worker.cleanup import Discarder
 from services.worker.runtime import Work
 from tests.services.ingest_house import House

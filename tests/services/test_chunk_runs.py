@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from petsearch.catalogue.edit import save_amended
+from petsearch.catalogue import save_amended
 from petsearch.domain import ImageMetadata, ImageRecord, Item, ItemStatus, JobState
 from petsearch.domain.errors import NotFound
 from petsearch.jobs import chunk_files

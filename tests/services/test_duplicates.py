@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from petsearch.adapters.qdrant.edge_index import QdrantEdgeIndex
-from petsearch.catalogue.duplicates import MAX_MEMBERS, Duplicates, Tier
+from petsearch.catalogue import Duplicates, Tier
+from petsearch.catalogue.duplicates import MAX_MEMBERS
 from petsearch.domain import Embedding, ImageRecord, Point
-from petsearch.embedding.batching import BatchingOptions
-from petsearch.embedding.embedder import BatchingEmbedder
-from petsearch.models.current import Catalogue
+from petsearch.embedding import BatchingEmbedder, BatchingOptions
+from petsearch.models import Catalogue
 from tests.contract import tiny_clip
 from tests.contract.records import record
 from tests.contract.tiny_clip import TinyClip

@@ -17,8 +17,7 @@ import pytest
 
 from petsearch.adapters.clip.model import load_model
 from petsearch.domain.errors import DeviceLost
-from petsearch.embedding.batching import BatchingOptions
-from petsearch.embedding.embedder import BatchingEmbedder
+from petsearch.embedding import BatchingEmbedder, BatchingOptions
 from petsearch.sample.catalogue import MODEL_DIR
 from services.embedder.metrics import EmbedderMetrics
 from tests import pictures

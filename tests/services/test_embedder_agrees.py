@@ -10,13 +10,11 @@ import pytest
 import torch
 from PIL import Image
 
+from petsearch.adapters.clip import resolve_model
 from petsearch.adapters.clip.model import OpenClipModel, load_model
-from petsearch.adapters.clip.sources import resolve_model
 from petsearch.adapters.clip.torch_resize import resize_with_torch
 from petsearch.domain import Embeddings
-from petsearch.photos import decode
-from petsearch.photos.decode import ImageLimits
-from petsearch.photos.preprocessing import to_pixels
+from petsearch.photos import ImageLimits, decode, to_pixels
 from petsearch.sample.catalogue import MODEL_DIR, catalogue
 
 LOWEST = {"fp32": 0.9999, "bf16": 0.999, "fp16": 0.999}

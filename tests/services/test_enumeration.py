@@ -11,9 +11,8 @@ import pytest
 
 from petsearch.domain import ImageMetadata, ItemStatus, JobState
 from petsearch.domain.errors import InvalidInput, NotFound
-from petsearch.jobs.service import JobOptions
-from petsearch.sources.source import SourceItem
-from petsearch.sources.spec import parse_spec
+from petsearch.jobs import JobOptions
+from petsearch.sources import SourceItem, parse_spec
 from tests import pictures
 from tests.services.ingest_house import House
 

@@ -15,12 +15,9 @@ from petsearch.domain import (
 )
 from petsearch.domain.errors import Conflict, Unavailable
 from petsearch.ingest.prepare import LARGE_BYTES
-from petsearch.jobs import chunk_files
-from petsearch.jobs.circuit_breaker import DependencyGate
-from petsearch.jobs.service import KnownImage, Upload
-from petsearch.photos import decode, preprocessing
-from petsearch.photos.decode import ImageLimits
-from petsearch.ports.observer import NobodyWatches
+from petsearch.jobs import DependencyGate, KnownImage, Upload, chunk_files
+from petsearch.photos import ImageLimits, decode, preprocessing
+from petsearch.ports import NobodyWatches
 from services.worker.cleanup import Discarder
 from tests import pictures
 from tests.services.ingest_house import (

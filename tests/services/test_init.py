@@ -13,9 +13,8 @@ from petsearch.adapters.clip.torch_resize import resize_with_torch
 from petsearch.adapters.qdrant.edge_index import QdrantEdgeIndex
 from petsearch.cli.init import initialise
 from petsearch.domain.errors import Unavailable
-from petsearch.embedding.batching import BatchingOptions
-from petsearch.embedding.embedder import BatchingEmbedder
-from petsearch.photos.decode import ImageLimits
+from petsearch.embedding import BatchingEmbedder, BatchingOptions
+from petsearch.photos import ImageLimits
 from petsearch.settings import Settings
 from services.embedder.app import build_app
 from services.embedder.decoding import Decoder

@@ -10,15 +10,13 @@ from pathlib import Path
 import pytest
 import typer
 
-from petsearch.adapters.clip.sources import resolve_model
+from petsearch.adapters.clip import resolve_model
 from petsearch.adapters.objects import minio
 from petsearch.cli.publish import publish_folder
-from petsearch.client.api import Client, Photo
-from petsearch.client.local_photos import PhotoSource
-from petsearch.client.upload import upload
+from petsearch.client import Client, Photo, PhotoSource, upload
 from petsearch.domain import JsonDict
 from petsearch.domain.errors import Conflict, PetsearchError
-from petsearch.models.registry import Registry
+from petsearch.models import Registry
 from petsearch.reindex.write_set import HOLD_S, WRITE_LEASE_S
 from petsearch.sample.catalogue import catalogue
 from tests.other_model import write_other_model

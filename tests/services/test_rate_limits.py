@@ -8,9 +8,8 @@ import redis
 from fastapi.testclient import TestClient
 from structlog.testing import capture_logs
 
+from petsearch.adapters.redis import RedisKeys, RedisLimiter
 from petsearch.adapters.redis.client import impatient
-from petsearch.adapters.redis.keys import RedisKeys
-from petsearch.adapters.redis.limits import RedisLimiter
 from petsearch.domain.api_keys import Scope
 from tests.services.keyed_app import KeyedApp, keyed_app
 

@@ -11,18 +11,15 @@ import pytest
 import redis
 from qdrant_client import QdrantClient
 
-from petsearch.adapters.objects import minio
-from petsearch.adapters.objects.folder import FilesystemStore
+from petsearch.adapters.objects import FilesystemStore, minio
 from petsearch.adapters.qdrant.edge_index import QdrantEdgeIndex
 from petsearch.adapters.qdrant.index import QdrantIndex
-from petsearch.adapters.redis.ledger import RedisLedger
-from petsearch.catalogue.delete import delete_images
+from petsearch.adapters.redis import RedisLedger
+from petsearch.catalogue import delete_images
 from petsearch.domain import ImageRecord, NewJob, Point, image_id_of, object_keys, sha256_of
 from petsearch.domain.errors import Conflict, NotFound, Unavailable
-from petsearch.maintenance import reconcile
-from petsearch.maintenance.reconcile import Damage, Reconciler, Report
-from petsearch.photos import decode
-from petsearch.photos.decode import ImageLimits
+from petsearch.maintenance import Damage, Reconciler, Report, reconcile
+from petsearch.photos import ImageLimits, decode
 from petsearch.ports import Index, ObjectStore
 from tests import pictures
 from tests.contract.records import DIM, embedding, record

@@ -7,7 +7,7 @@ from typing import Any
 import celery
 import pytest
 
-from petsearch.adapters.redis.celery_queue import CeleryQueue, make_celery
+from petsearch.adapters.redis import CeleryQueue, make_celery
 from petsearch.adapters.redis.private_server import PrivateRedis
 from petsearch.domain import QueueName
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from petsearch.adapters.clip.sources import resolve_model
-from petsearch.adapters.objects.folder import FilesystemStore
+from petsearch.adapters.clip import resolve_model
+from petsearch.adapters.objects import FilesystemStore
 from petsearch.cli.publish import publish_folder
 from petsearch.domain import object_keys
 from petsearch.domain.errors import ConfigurationError, InvalidInput, NotFound, Unavailable
-from petsearch.models.registry import Registry
+from petsearch.models import Registry
 from petsearch.sample.catalogue import MODEL_DIR
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -8,13 +8,11 @@ import numpy as np
 import pytest
 import redis
 
-from petsearch.catalogue.delete import delete_images
-from petsearch.catalogue.edit import amend, save_amended
+from petsearch.catalogue import amend, delete_images, save_amended
 from petsearch.domain import Embedding, ImageRecord, JobKind, JobState, QueueName, object_keys
 from petsearch.domain.errors import Conflict, NotFound
-from petsearch.photos.decode import ImageLimits
-from petsearch.search.query import SearchOptions
-from petsearch.search.searcher import Searcher
+from petsearch.photos import ImageLimits
+from petsearch.search import Searcher, SearchOptions
 from tests.services.ingest_house import in_thread, photo, wait_until
 from tests.services.reindex_house import (
     NEW,

@@ -7,8 +7,7 @@ import httpx
 import pytest
 from fastapi import FastAPI, Request, Response
 
-from petsearch.adapters.objects import minio
-from petsearch.adapters.objects.folder import FilesystemStore
+from petsearch.adapters.objects import FilesystemStore, minio
 from petsearch.ports import ObjectStore
 from services.api.stored_bytes import stored_bytes
 from services.http.problems import add_problem_handlers

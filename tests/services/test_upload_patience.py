@@ -3,9 +3,8 @@
 import httpx
 import pytest
 
-from petsearch.client.api import Client, Photo
-from petsearch.client.local_photos import PhotoSource
-from petsearch.client.upload import patiently, upload
+from petsearch.client import Client, Photo, PhotoSource, upload
+from petsearch.client.upload import patiently
 from petsearch.domain.errors import InvalidInput, Unavailable
 from tests import pictures
 

@@ -7,7 +7,7 @@ import pytest
 
 from petsearch.domain import ItemStatus, QueueName
 from petsearch.domain.errors import Unavailable
-from petsearch.ports.observer import Stage
+from petsearch.ports import Stage
 from services.worker.metrics import WorkerMetrics
 from tests.services.ingest_house import RecordingQueue
 

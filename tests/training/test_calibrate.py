@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from petsearch.adapters.clip.model import OpenClipModel, load_model
-from petsearch.client.local_photos import DatasetOptions, from_dataset
+from petsearch.client import from_dataset
+from petsearch.client.local_photos import DatasetOptions
 from petsearch.domain.calibration import Calibration
 from petsearch.sample.catalogue import DEMO_SEED, HELD_OUT_SEED, MODEL_DIR, TRAINING_SEED
 from petsearch.sample.queries import ATTRIBUTE_QUERIES

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import nn
 
+from petsearch.adapters.clip import resolve_model
 from petsearch.adapters.clip.model import load_model
-from petsearch.adapters.clip.sources import resolve_model
 from petsearch.domain import PixelSpec
 from petsearch.domain.errors import InvalidInput
 from petsearch.sample.catalogue import MODEL_DIR

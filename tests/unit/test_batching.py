@@ -7,7 +7,8 @@ import pytest
 
 from petsearch.domain import Embeddings, Priority
 from petsearch.domain.errors import Conflict, DeviceLost, DeviceMemoryFull, Unavailable
-from petsearch.embedding.batching import Batcher, BatchingOptions, Rows
+from petsearch.embedding import BatchingOptions
+from petsearch.embedding.batching import Batcher, Rows
 from tests.contract.tiny_clip import TinyClip, pixels
 
 

@@ -11,7 +11,7 @@ import pytest
 from petsearch.adapters.qdrant.edge_index import QdrantEdgeIndex
 from petsearch.domain import ModelInfo
 from petsearch.domain.errors import Unavailable
-from petsearch.models.current import Catalogue, collection_of
+from petsearch.models import Catalogue, collection_of
 from tests.contract.tiny_clip import TinyClip
 
 LOST = replace(TinyClip().info, model_id="lost-000000000000")

@@ -13,8 +13,9 @@ import pillow_heif
 import pytest
 from PIL import Image
 
-from petsearch.photos.decode import DISPLAY_SIDE, ImageLimits, open_checked
-from petsearch.photos.decode_memory import Budget, bytes_to_decode, smallest_size
+from petsearch.photos import Budget, ImageLimits
+from petsearch.photos.decode import DISPLAY_SIDE, open_checked
+from petsearch.photos.decode_memory import bytes_to_decode, smallest_size
 from tests import pictures
 
 LIMITS = ImageLimits()

@@ -8,9 +8,7 @@ import pytest
 from petsearch.adapters.clip.model import load_model
 from petsearch.domain import Embeddings, ModelInfo, Pixels, Priority
 from petsearch.domain.errors import Unavailable
-from petsearch.embedding.batching import BatchingOptions
-from petsearch.embedding.cache import CachingEmbedder
-from petsearch.embedding.embedder import BatchingEmbedder
+from petsearch.embedding import BatchingEmbedder, BatchingOptions, CachingEmbedder
 
 
 class Interruptible:

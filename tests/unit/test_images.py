@@ -10,8 +10,7 @@ from PIL import Image, ImageOps
 
 from petsearch.domain import PixelSpec
 from petsearch.domain.errors import NotAnImage, TooLarge
-from petsearch.photos import decode, preprocessing
-from petsearch.photos.decode import ImageLimits
+from petsearch.photos import ImageLimits, decode, preprocessing
 from tests import pictures
 
 LIMITS = ImageLimits(max_bytes=5_000_000, max_megapixels=50)

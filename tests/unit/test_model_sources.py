@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
-from petsearch.adapters.clip.sources import resolve_model
+from petsearch.adapters.clip import resolve_model
 from petsearch.domain.errors import ConfigurationError
 from petsearch.sample.catalogue import MODEL_DIR
 

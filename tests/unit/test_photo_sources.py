@@ -7,9 +7,9 @@ from pathlib import Path
 import datasets
 import pytest
 
-from petsearch.client.local_photos import from_dataset, from_drawings, from_paths
+from petsearch.client import from_dataset, from_drawings, from_paths
 from petsearch.domain.errors import ConfigurationError, InvalidInput, NotFound
-from petsearch.sources.dataset_rows import DatasetOptions
+from petsearch.sources import DatasetOptions
 from tests import pictures
 
 LIMIT = 10_000_000

@@ -9,9 +9,7 @@ from PIL import Image
 
 from petsearch.adapters.clip.torch_resize import resize_for, resize_with_torch
 from petsearch.domain import Pixels, PixelSpec
-from petsearch.photos import decode
-from petsearch.photos.decode import ImageLimits
-from petsearch.photos.preprocessing import Resize, resize_with_pillow, to_pixels
+from petsearch.photos import ImageLimits, Resize, decode, resize_with_pillow, to_pixels
 from tests import pictures
 
 SPECS = [

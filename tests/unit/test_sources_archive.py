@@ -14,10 +14,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from petsearch.domain.errors import InvalidInput
-from petsearch.sources import cursor
+from petsearch.sources import SourceItem, cursor
 from petsearch.sources.archive import ArchiveSource
 from petsearch.sources.archive_limits import ArchiveLimits
-from petsearch.sources.source import SourceItem
 from tests import pictures
 
 LIMITS = ArchiveLimits(entry_bytes=100_000, any_ratio_bytes=20_000)

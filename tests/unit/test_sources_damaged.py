@@ -8,10 +8,10 @@ from collections.abc import Callable
 import pytest
 
 from petsearch.domain.errors import InvalidInput
+from petsearch.sources import Source, SourceItem
 from petsearch.sources.archive import ArchiveSource
 from petsearch.sources.archive_limits import ArchiveLimits
 from petsearch.sources.manifest import ManifestSource
-from petsearch.sources.source import Source, SourceItem
 from tests.unit.test_sources_archive import KINDS, PHOTOS, made
 from tests.unit.test_sources_manifest import BAD_CSV, BAD_JSONL
 

@@ -7,8 +7,8 @@ import datasets
 import pytest
 
 from petsearch.domain.errors import InvalidInput
+from petsearch.sources import DatasetOptions
 from petsearch.sources.dataset import DatasetSource
-from petsearch.sources.dataset_rows import DatasetOptions
 from tests import pictures
 
 COUNT = 7

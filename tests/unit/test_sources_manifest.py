@@ -9,8 +9,8 @@ import pytest
 
 from petsearch.domain import ImageMetadata
 from petsearch.domain.errors import InvalidInput
+from petsearch.sources import SourceItem
 from petsearch.sources.manifest import Columns, ManifestSource
-from petsearch.sources.source import SourceItem
 
 
 def source_of(data: str | bytes, columns: Columns | None = None) -> ManifestSource:

@@ -8,13 +8,12 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from petsearch.adapters.objects.folder import FilesystemStore
+from petsearch.adapters.objects import FilesystemStore
 from petsearch.app.connections import source_context
 from petsearch.domain.errors import ConfigurationError, InvalidInput, NotFound, TooLarge
 from petsearch.settings import Settings
+from petsearch.sources import SourceContext, SourceItem, make_fetcher, open_source, parse_spec
 from petsearch.sources.s3_prefix import BucketObject
-from petsearch.sources.source import SourceItem
-from petsearch.sources.spec import SourceContext, make_fetcher, open_source, parse_spec
 
 
 class Buckets:

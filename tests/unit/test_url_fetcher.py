@@ -15,8 +15,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from petsearch.adapters.web import UrlFetcher
 from petsearch.adapters.web.public_addresses import IpAddress, is_public
-from petsearch.adapters.web.url_fetcher import UrlFetcher, UrlFetcherOptions
+from petsearch.adapters.web.url_fetcher import UrlFetcherOptions
 from petsearch.domain.errors import InvalidInput, NotFound, Overloaded, TooLarge, Unavailable
 from tests.web_server import WebServer, drips, gives
 

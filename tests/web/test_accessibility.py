@@ -6,7 +6,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from petsearch.client.api import Client, Photo
+from petsearch.client import Client, Photo
 from tests import pictures
 from tests.web.pages import CARDS, LOOKS, Look, new_page, open_filters
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from petsearch.client.api import Client, Photo
+from petsearch.client import Client, Photo
 from tests import pictures
 from tests.web.pages import Look
 

@@ -3,9 +3,7 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from petsearch.client.api import Client, Photo
-from petsearch.client.local_photos import PhotoSource
-from petsearch.client.upload import upload
+from petsearch.client import Client, Photo, PhotoSource, upload
 from petsearch.domain import image_id_of, sha256_of
 from tests import pictures
 from tests.web.pages import Look

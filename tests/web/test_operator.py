@@ -4,7 +4,7 @@ import re
 
 from playwright.sync_api import Page, Route, expect
 
-from petsearch.client.api import Client
+from petsearch.client import Client
 from petsearch.domain import JsonDict
 
 

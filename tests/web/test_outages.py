@@ -14,9 +14,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from petsearch.client.api import Client, Photo
-from petsearch.client.local_photos import PhotoSource
-from petsearch.client.upload import upload
+from petsearch.client import Client, Photo, PhotoSource, upload
 from petsearch.sample.catalogue import catalogue
 from tests import pictures
 from tests.server import ServerProcess

@@ -6,9 +6,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from petsearch.client.api import Client, Photo
-from petsearch.client.local_photos import PhotoSource
-from petsearch.client.upload import upload
+from petsearch.client import Client, Photo, PhotoSource, upload
 from petsearch.domain import JsonDict, image_id_of, sha256_of
 from petsearch.sample.catalogue import drawing_at
 from tests import pictures

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from petsearch.client.api import Client
+from petsearch.client import Client
 from tests import pictures
 from tests.web.pages import CARDS, Look, new_page, open_start, search
 

@@ -4,9 +4,7 @@ import re
 
 from playwright.sync_api import Page, expect
 
-from petsearch.client.api import Client, Photo
-from petsearch.client.local_photos import PhotoSource
-from petsearch.client.upload import upload
+from petsearch.client import Client, Photo, PhotoSource, upload
 from petsearch.domain import image_id_of, sha256_of
 from petsearch.sample.catalogue import drawing_at
 from tests.web.pages import CARDS, Look, leave, open_filters, open_start, search

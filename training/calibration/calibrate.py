@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from open_clip.tokenizer import SimpleTokenizer
 
 from petsearch.adapters.clip.model import OpenClipModel, load_model
-from petsearch.client.local_photos import from_dataset
+from petsearch.client import from_dataset
 from petsearch.domain import Embeddings, Label, ModelInfo
 from petsearch.domain.calibration import (
     Calibration,
@@ -32,7 +32,7 @@ from petsearch.domain.calibration import (
 )
 from petsearch.domain.errors import ConfigurationError, InvalidInput
 from petsearch.observability import configure_logging
-from petsearch.sources.dataset_rows import DatasetOptions
+from petsearch.sources import DatasetOptions
 from training.calibration.gallery import SEED, Gallery, drawn_gallery, photo_gallery
 from training.calibration.logistic_regression import fit_weights
 from training.calibration.metrics import brier_score, expected_calibration_error

@@ -8,11 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from petsearch.adapters.clip.model import OpenClipModel
-from petsearch.client.api import Photo
+from petsearch.client import Photo
 from petsearch.domain import Embeddings, normalise_name
 from petsearch.domain.errors import InvalidInput
-from petsearch.photos import decode, preprocessing
-from petsearch.photos.decode import ImageLimits
+from petsearch.photos import ImageLimits, decode, preprocessing
 from petsearch.sample.catalogue import catalogue
 from training.drawings.evaluate import embed_drawings
 

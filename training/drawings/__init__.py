@@ -1,0 +1,1 @@
+"""Training on the bundled drawings: the data, the recipe and the figures of the sample model."""

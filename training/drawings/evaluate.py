@@ -18,7 +18,7 @@ from rich.table import Table
 from petsearch.adapters.clip.model import OpenClipModel
 from petsearch.domain import Embeddings
 from petsearch.domain.errors import ConfigurationError
-from petsearch.photos.preprocessing import to_pixels
+from petsearch.photos import to_pixels
 from petsearch.sample.captions import Text, describes, facts_of
 from petsearch.sample.catalogue import Drawing, attributes_at, drawing_at
 from petsearch.sample.queries import ATTRIBUTE_QUERIES

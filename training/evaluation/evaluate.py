@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from petsearch.adapters.clip import resolve_model
 from petsearch.adapters.clip.model import OpenClipModel, load_model
-from petsearch.adapters.clip.sources import resolve_model
 from petsearch.domain.errors import InvalidInput
 from training.drawings.config import read_config
 from training.drawings.evaluate import SAMPLE_CONFIG

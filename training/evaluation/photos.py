@@ -13,8 +13,7 @@ from PIL import Image
 from petsearch.domain import Pixels, PixelSpec, normalise_name
 from petsearch.domain.errors import ConfigurationError, InvalidInput, NotAnImage, Unavailable
 from petsearch.domain.prompts import species_of
-from petsearch.photos import decode, preprocessing
-from petsearch.photos.decode import ImageLimits
+from petsearch.photos import ImageLimits, decode, preprocessing
 from petsearch.sources.dataset_rows import image_column_of, label_of, load, undecoded
 
 DECODED_SIDE = 640

@@ -10,8 +10,8 @@ import open_clip
 from open_clip.transformer import QuickGELU
 from torch import Tensor, nn
 
+from petsearch.adapters.clip import ModelSource, resolve_model
 from petsearch.adapters.clip.model import preprocessing_of
-from petsearch.adapters.clip.sources import ModelSource, resolve_model
 from petsearch.domain import PixelSpec
 from petsearch.domain.errors import ConfigurationError
 from petsearch.domain.prompts import DEFAULT_TEMPLATES

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from petsearch.adapters.objects.atomic_file import replacing, translated_disk_errors
+from petsearch.adapters.objects import replacing, translated_disk_errors
 from petsearch.domain.errors import InvalidInput
 from training.evaluation.photos import BrokenPhoto, LabelledPhotos
 

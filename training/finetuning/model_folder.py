@@ -7,7 +7,7 @@ from typing import Any
 
 from safetensors.torch import save
 
-from petsearch.adapters.objects.atomic_file import write_atomically
+from petsearch.adapters.objects import write_atomically
 from petsearch.domain import Label
 from petsearch.domain.prompts import species_of
 from training.drawings.model_folder import WEIGHTS

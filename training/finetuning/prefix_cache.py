@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from petsearch.adapters.objects.atomic_file import translated_disk_errors, write_atomically
+from petsearch.adapters.objects import translated_disk_errors, write_atomically
 from petsearch.domain.errors import StorageFull
 
 _FEATURES = "prefix.bin"

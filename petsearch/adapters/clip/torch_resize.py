@@ -11,7 +11,8 @@ from PIL import Image
 
 from petsearch.domain import Interpolation, Pixels
 from petsearch.observability import get_logger
-from petsearch.photos.preprocessing import Box, Resize, Size, resize_with_pillow
+from petsearch.photos import Resize, resize_with_pillow
+from petsearch.photos.preprocessing import Box, Size
 
 log = get_logger(__name__)
 

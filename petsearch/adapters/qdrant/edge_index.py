@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import qdrant_edge as edge
 
-from petsearch.adapters.objects.atomic_file import write_atomically
+from petsearch.adapters.objects import write_atomically
 from petsearch.adapters.qdrant.conditions import left_alone
 from petsearch.adapters.qdrant.edge_filters import filter_of_version, to_filter
 from petsearch.adapters.qdrant.payload import (

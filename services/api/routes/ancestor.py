@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from petsearch.domain import object_keys
-from petsearch.search.query import SearchOptions
+from petsearch.search import SearchOptions
 from services.api.dependencies import QueryText, ServicesDep
 from services.api.responses import errors
 from services.api.routes.image_files import PUBLIC_COPY, public_copy

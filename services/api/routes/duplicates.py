@@ -4,7 +4,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from petsearch.catalogue.duplicates import SIMILAR_SCORE, Tier
+from petsearch.catalogue import Tier
+from petsearch.catalogue.duplicates import SIMILAR_SCORE
 from services.api.dependencies import MAX_RESULTS, Cursor, ImageIdDep, ServicesDep
 from services.api.responses import errors
 from services.api.schemas.duplicates import Copies, DuplicatePage

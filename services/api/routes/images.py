@@ -4,8 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Header, Query, Request, Response
 
-from petsearch.catalogue.delete import delete_images, delete_images_of_animal
-from petsearch.catalogue.edit import amend, save_amended
+from petsearch.catalogue import amend, delete_images, delete_images_of_animal, save_amended
 from petsearch.domain import Filters, ImageRecord, SortBy
 from petsearch.domain.metadata import ShortText
 from services.api.conditions import check_if_match, etag_of, is_named

@@ -6,7 +6,7 @@ from fastapi import APIRouter, File, Form, Query, Request, Response, UploadFile
 
 from petsearch.domain import ItemStatus, OnDuplicate
 from petsearch.domain.api_keys import Scope
-from petsearch.jobs.service import JobOptions, KnownImage
+from petsearch.jobs import JobOptions, KnownImage
 from petsearch.sources.spec import reads_hub
 from services.api.authorisation import require_scope
 from services.api.dependencies import (

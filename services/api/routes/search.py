@@ -8,9 +8,8 @@ from fastapi import APIRouter, Depends, File, Form, Query, Request, Response, Up
 from petsearch.domain import Filters
 from petsearch.domain.errors import InvalidInput
 from petsearch.domain.metadata import ShortText
+from petsearch.search import FacetField, PromptMode, SearchOptions, SpellingMode, TextPart, Weighted
 from petsearch.search import query as queries
-from petsearch.search.query import PromptMode, SearchOptions, SpellingMode, TextPart, Weighted
-from petsearch.search.searcher import FacetField
 from services.api.dependencies import (
     MAX_RESULTS,
     ImageIdDep,

@@ -8,7 +8,7 @@ from fastapi import APIRouter, File, Form, Response, UploadFile
 from petsearch.domain import OnDuplicate, QueueName
 from petsearch.domain.errors import InvalidInput
 from petsearch.domain.metadata import PhotoMetadata
-from petsearch.jobs.service import JobOptions, Upload
+from petsearch.jobs import JobOptions, Upload
 from services.api.dependencies import CallerIdDep, IdempotencyKey, ServicesDep
 from services.api.idempotency import Call, digest_of_uploads, once
 from services.api.responses import errors

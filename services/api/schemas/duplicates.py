@@ -5,7 +5,7 @@ from typing import Self
 
 from pydantic import BaseModel, Field
 
-from petsearch.catalogue.duplicates import Group, GroupPage
+from petsearch.catalogue import Group, GroupPage
 from petsearch.domain import ImageRecord
 from services.api.schemas.common import ImageBody
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from petsearch.domain import ItemStatus, Job, JobKind, JobState, OnDuplicate, Outcome
 from petsearch.domain.metadata import Count, PhotoMetadata, ShortText
-from petsearch.sources.spec import SourceSpec
+from petsearch.sources import SourceSpec
 
 _MOST_ITEMS = 1_000_000_000
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]

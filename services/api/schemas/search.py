@@ -9,19 +9,18 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from petsearch.domain import Hit, SearchResult
 from petsearch.domain.errors import InvalidInput
 from petsearch.domain.metadata import Count, Number
-from petsearch.search.query import (
-    NEGATIVE_WEIGHT,
+from petsearch.search import (
     GroupBy,
     ImagePart,
     PhotoPart,
     PromptMode,
     Query,
-    QueryPart,
     SearchOptions,
     SpellingMode,
     TextPart,
     Weighted,
 )
+from petsearch.search.query import NEGATIVE_WEIGHT, QueryPart
 from services.api.dependencies import MAX_RESULTS, Cursor, QueryText
 from services.api.filter_parameters import FiltersBody
 from services.api.schemas.common import ImageBody, image_fields
