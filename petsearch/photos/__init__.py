@@ -1,5 +1,5 @@
-"""Encoded photos to pixels: decoding within limits, copies for display, the pixels a model sees,
-perceptual hashes.
+"""From encoded photos to pixels: decoding within limits, display copies, the pixels that a model
+reads, and perceptual hashes.
 """
 
 from petsearch.photos.decode import Encoded, ImageLimits

@@ -1,4 +1,8 @@
-"""Pictures: check, decode once, and make copies for people; `preprocessing` makes the model's."""
+"""Checks and decodes an encoded picture, and encodes its display copy and thumbnail.
+
+Orientation, transparency and colour modes are handled here; `preprocessing` makes the pixels for
+a model.
+"""
 
 import functools
 import io
@@ -22,7 +26,7 @@ DISPLAY_SIDE = 1600
 THUMBNAIL_SIDE = 320
 _ORIENTATION_TAG = 0x0112
 _STRIP_PIXELS = 250_000
-# What undoes each EXIF orientation, as PIL.ImageOps.exif_transpose.
+# The inverse of each EXIF orientation, as in PIL.ImageOps.exif_transpose.
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -32,7 +36,7 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-# What a decoder may raise on broken input; DecompressionBombError is not an OSError.
+# Raised by decoders on broken input; DecompressionBombError is not an OSError.
 _DECODE_ERRORS = (
     OSError,
     SyntaxError,
@@ -42,50 +46,50 @@ _DECODE_ERRORS = (
     TypeError,
     MemoryError,
     OverflowError,
-    RuntimeError,  # libheif, where a file breaks its limits
+    RuntimeError,  # libheif, when a file exceeds its limits
     Image.DecompressionBombError,
 )
 
 
 Encoded = bytes | BinaryIO
-"""A picture as it was received: its bytes, or a seekable file, which takes no memory."""
+"""An encoded picture: its bytes, or a seekable file, which is not read into memory."""
 
 
 @dataclass(frozen=True)
 class ImageLimits:
-    """What is refused before a pixel is decoded."""
+    """Limits that are checked before a pixel is decoded."""
 
     max_bytes: int = 50 * 1024 * 1024
     max_megapixels: float = 120.0
     max_decode_bytes: int = 420_000_000
-    """What decoding may hold in memory: by its format, a picture needs 0.3 to 17 bytes a pixel."""
+    """Memory that decoding may use: 0.3 to 17 bytes a pixel, depending on the format."""
 
 
 @dataclass(frozen=True)
 class DecodedImage:
-    """An upright RGB picture without metadata, and what its file declared."""
+    """An upright RGB picture without metadata, and what its file declares."""
 
     picture: Image.Image
     width: int
-    """Upright width of the original; `picture` may be smaller (see `decode`)."""
+    """Width of the original when upright; `picture` may be smaller (see `decode`)."""
     height: int
     content_type: str
 
 
 @functools.cache
 def register_formats() -> None:
-    """Teach Pillow HEIC, what phones send. Doing it twice is doing it once."""
+    """Register the HEIC decoder with Pillow, once per process."""
     pillow_heif.register_heif_opener()
 
 
 def open_checked(data: Encoded, limits: ImageLimits) -> Image.Image:
-    """Read the header of an encoded picture and check it against `limits`; decodes nothing.
+    """Read the header of an encoded picture and check it against `limits`, without decoding.
 
-    A file is not closed, and must stay open until the picture is decoded.
+    A file stays open, and must do so until the picture is decoded.
 
     Raises:
-        TooLarge: more bytes or declared pixels than allowed.
-        NotAnImage: empty, not a picture, or a format outside `FORMATS`.
+        TooLarge: it has more bytes, or declares more pixels, than allowed.
+        NotAnImage: it is empty, not a picture, or in a format outside `FORMATS`.
     """
     stream = io.BytesIO(data) if isinstance(data, bytes) else data
     size = stream.seek(0, io.SEEK_END)
@@ -99,7 +103,7 @@ def open_checked(data: Encoded, limits: ImageLimits) -> Image.Image:
         )
     register_formats()
     with warnings.catch_warnings():
-        # Pillow warns about large pictures and odd metadata; the limits below decide.
+        # Pillow warns about large pictures and odd metadata; the limits below apply instead.
         warnings.simplefilter("ignore")
         try:
             picture = Image.open(stream, formats=FORMATS)
@@ -123,16 +127,16 @@ def open_checked(data: Encoded, limits: ImageLimits) -> Image.Image:
 
 
 def decode(data: Encoded, limits: ImageLimits, *, at_least: int = DISPLAY_SIDE) -> DecodedImage:
-    """Decode an encoded picture whole: upright by EXIF, RGB, first frame, metadata dropped.
+    """Decode a picture to upright RGB: EXIF orientation applied, first frame, metadata dropped.
 
     JPEGs much larger than `at_least` (pixels of the longer side) are decoded at 1/2, 1/4 or 1/8
-    of their size, which their format allows at a fraction of the cost. (A phone's 12 megapixels
-    took 88 ms with all copies instead of 200, and the model's pixels differed by 2 of 255 at most.)
-    Other pictures of more than 20 megapixels are averaged down as soon as they are decoded.
+    scale, which costs a fraction of a full decode. (A 12-megapixel phone photo took 88 ms with all
+    copies instead of 200, and the model's pixels differed by at most 2 of 255.) Other pictures of
+    more than 20 megapixels are averaged down right after decoding.
 
     Raises:
-        TooLarge, NotAnImage: see `open_checked`; `NotAnImage` also for a truncated file, `TooLarge`
-            for one that would take too much memory.
+        TooLarge, NotAnImage: see `open_checked`; also `NotAnImage` for a truncated file and
+            `TooLarge` for one whose decoding would take too much memory.
     """
     alone = Budget(limits.max_decode_bytes)
     with decoded_within(alone, data, limits, at_least=at_least) as decoded:
@@ -143,7 +147,7 @@ def decode(data: Encoded, limits: ImageLimits, *, at_least: int = DISPLAY_SIDE) 
 def decoded_within(
     budget: Budget, data: Encoded, limits: ImageLimits, *, at_least: int = DISPLAY_SIDE
 ) -> Iterator[DecodedImage]:
-    """As `decode`, once `budget` has room for the bytes it takes, which are held to the end.
+    """Like `decode`, but wait until `budget` has room; the memory is released with the block.
 
     Raises:
         TooLarge, NotAnImage: see `decode`.
@@ -173,30 +177,29 @@ def _decode(picture: Image.Image, declared: tuple[int, int], at_least: int) -> D
             picture.load()
             upright = to_rgb(picture, shrink_factor(picture.size, at_least))
             if upright is not picture:
-                # The caller still knows it: without this the whole picture would stay in memory.
+                # The caller still refers to it; unclosed, the full picture would stay in memory.
                 picture.close()
             if orientation in _UPRIGHT:
                 upright = upright.transpose(_UPRIGHT[orientation])
         except _DECODE_ERRORS as error:
             raise NotAnImage(
-                f"The {picture.format} file cannot be decoded to its end; "
-                "it is broken or truncated."
+                f"The {picture.format} file cannot be decoded; it is broken or truncated."
             ) from error
-    # Pillow's encoders copy comments and profiles from `info`; the copies must hold none.
+    # Pillow's encoders copy comments and profiles from `info`; the copies must have none.
     upright.info.clear()
     width, height = declared[::-1] if orientation in (5, 6, 7, 8) else declared
     return DecodedImage(upright, width, height, content_type)
 
 
 def to_rgb(picture: Image.Image, factor: int = 1) -> Image.Image:
-    """RGB, 8 bits a channel: transparency goes on white, 16-bit grey is scaled, CMYK converted.
+    """Convert to 8-bit RGB: transparency over white, 16-bit grey scaled, CMYK converted.
 
     Args:
-        factor: squares of so many pixels a side are averaged into one.
+        factor: squares of `factor` x `factor` pixels are averaged into one.
     """
     if picture.mode == "RGB" and factor == 1:
         return picture
-    # Strip by strip: a whole picture in another mode, or its floats, may not fit into memory.
+    # Strip by strip: a second full-size copy, or floats, may not fit into memory.
     brightest = _brightest(picture)
     width, height = picture.size
     rows = factor * max(1, _STRIP_PIXELS // (width * factor))
@@ -219,32 +222,32 @@ def _strip_to_rgb(strip: Image.Image, brightest: float) -> Image.Image:
 
 
 def _brightest(picture: Image.Image) -> float:
-    """The value that becomes white."""
+    """The value that is mapped to white."""
     if picture.mode not in ("I", "F"):
         return 65535.0
-    # 16-bit files use their whole range; floats and 32-bit integers say no range, so the
-    # brightest value is white.
+    # 16-bit files use their full range; floats and 32-bit integers declare none, so their
+    # brightest value becomes white.
     _, top = picture.getextrema()
     return max(65535.0 if picture.mode == "I" else 1.0, float(cast(float, top)))
 
 
 def display_copy(picture: Image.Image) -> bytes:
-    """JPEG of at most `DISPLAY_SIDE` pixels a side, without any metadata."""
+    """Encode a JPEG of at most `DISPLAY_SIDE` pixels a side, without metadata."""
     return _encode(shrunk(picture, DISPLAY_SIDE), quality=88)
 
 
 def thumbnail(picture: Image.Image) -> bytes:
-    """JPEG of at most `THUMBNAIL_SIDE` pixels a side, without any metadata."""
+    """Encode a JPEG of at most `THUMBNAIL_SIDE` pixels a side, without metadata."""
     return _encode(shrunk(picture, THUMBNAIL_SIDE), quality=80)
 
 
 def shrunk(picture: Image.Image, side: int) -> Image.Image:
-    """A copy of at most `side` pixels a side; a picture that is as small is returned as it is."""
+    """Shrink to at most `side` pixels a side; a picture that fits is returned unchanged."""
     if max(picture.size) <= side:
         return picture
     ratio = side / max(picture.size)
     size = (max(1, round(picture.width * ratio)), max(1, round(picture.height * ratio)))
-    # Bilinear is smooth enough for people and takes 60 % of bicubic's time.
+    # Bilinear looks smooth enough and takes 60 % of the time of bicubic.
     return picture.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
 
 
@@ -256,11 +259,11 @@ def _encode(picture: Image.Image, *, quality: int) -> bytes:
 
 
 def _file_in_memory() -> BinaryIO:
-    """Where the system has files in memory, one: Pillow lets other threads run meanwhile.
+    """A file in memory with a descriptor, where the system has such files (Linux).
 
-    It holds the interpreter's lock while it encodes into a Python object, and only then: two
-    threads took 0.38 ms a display copy with `BytesIO`, and 0.22 with this.
+    Pillow releases the interpreter lock only when it encodes into a real file: with two threads a
+    display copy took 0.38 ms with `BytesIO`, and 0.22 with this.
     """
     if sys.platform == "linux":
-        return open(os.memfd_create("picture"), "w+b", buffering=0)  # noqa: PTH123  # a number
+        return open(os.memfd_create("picture"), "w+b", buffering=0)  # noqa: PTH123  # a descriptor, not a path
     return io.BytesIO()

@@ -1,8 +1,8 @@
-"""What decoding a picture holds in memory, told from its header, and a budget to share it.
+"""Estimates the memory that decoding a picture takes, and limits what threads use together.
 
-The figures are measured (`make bench-memory` holds them to it): Pillow keeps RGB as 4 bytes a
-pixel, libjpeg keeps every coefficient of a progressive file, and the libraries for WebP and HEIC
-keep whole frames of their own beside Pillow's.
+The figures are measured (`make bench-memory` checks them): Pillow stores RGB as 4 bytes a pixel,
+libjpeg keeps every coefficient of a progressive file, and the WebP and HEIC libraries keep whole
+frames of their own in addition to Pillow's.
 """
 
 import math
@@ -15,9 +15,9 @@ from typing import IO, cast
 from PIL import Image, JpegImagePlugin, TiffImagePlugin
 
 SHRINK_ABOVE_PIXELS = 20_000_000
-"""Larger pictures are made smaller right after they are decoded, before anything copies them."""
+"""Larger pictures are reduced right after decoding, before they are copied."""
 SHORTEST_SIDE = 640
-"""No picture is made smaller than this on its shorter side; no model wants more pixels."""
+"""The shorter side is never reduced below this; no supported model needs more pixels."""
 _BYTES_PER_PIXEL = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}
 _RGB_BYTES = 4
 _WEBP_BYTES = 17
@@ -27,13 +27,13 @@ _ROWS_PER_STRIP, _BITS_PER_SAMPLE, _TILE_LENGTH = 278, 258, 323
 
 
 class Budget:
-    """Lets threads pass as long as what they hold together stays under a limit.
+    """A fair semaphore with weights: what all threads spend together stays within a limit.
 
-    First come, first served: small things do not overtake a big one for ever. Something larger
-    than the whole budget passes alone.
+    First come, first served, so that small amounts cannot starve a large one. An amount larger
+    than the limit waits until nothing else is spent.
 
     Args:
-        limit: in any unit, the one that `spend` is given.
+        limit: in the unit that `spend` takes.
     """
 
     def __init__(self, limit: float) -> None:
@@ -44,7 +44,7 @@ class Budget:
 
     @contextmanager
     def spend(self, amount: float) -> Iterator[None]:
-        """Wait for room for `amount`, and give it back at the end."""
+        """Wait for room for `amount`, and release it at the end of the block."""
         cost = min(amount, self._limit)
         with self._changed:
             self._take(cost)
@@ -69,13 +69,13 @@ class Budget:
 
 
 def smallest_size(size: tuple[int, int], at_least: int) -> tuple[int, int]:
-    """What must be left of a picture of `size`: `at_least`, and `SHORTEST_SIDE` across."""
+    """The smallest allowed size of a reduced picture: `at_least` x `SHORTEST_SIDE`."""
     across = min(at_least, SHORTEST_SIDE)
     return (at_least, across) if size[0] >= size[1] else (across, at_least)
 
 
 def shrink_factor(size: tuple[int, int], at_least: int) -> int:
-    """By how much a picture of `size` (width, height) is divided before it is copied."""
+    """The divisor for the sides of a picture of `size` (width, height) before it is copied."""
     if math.prod(size) <= SHRINK_ABOVE_PIXELS:
         return 1
     left = smallest_size(size, at_least)
@@ -83,16 +83,16 @@ def shrink_factor(size: tuple[int, int], at_least: int) -> int:
 
 
 def bytes_to_decode(picture: Image.Image, declared: tuple[int, int], at_least: int) -> int:
-    """The most bytes that decoding holds at a time: what the library needs, and one copy in RGB.
+    """The peak memory of decoding: what the library needs, plus one RGB copy.
 
     Args:
-        picture: opened, `draft` called, not loaded.
-        declared: width and height before `draft`.
+        picture: opened and drafted, but not loaded.
+        declared: width and height before `Image.draft`.
         at_least: see `shrink_factor`.
     """
     pixels = math.prod(picture.size)
     copy = _RGB_BYTES * pixels / shrink_factor(picture.size, at_least) ** 2
-    return math.ceil(pixels * _bytes_per_pixel(picture) + _beside(picture, declared) + copy)
+    return math.ceil(pixels * _bytes_per_pixel(picture) + _overhead(picture, declared) + copy)
 
 
 def _bytes_per_pixel(picture: Image.Image) -> float:
@@ -104,7 +104,7 @@ def _bytes_per_pixel(picture: Image.Image) -> float:
     return _BYTES_PER_PIXEL.get(picture.mode, _RGB_BYTES)
 
 
-def _beside(picture: Image.Image, declared: tuple[int, int]) -> float:
+def _overhead(picture: Image.Image, declared: tuple[int, int]) -> float:
     if isinstance(picture, JpegImagePlugin.JpegImageFile):
         return _coefficient_bytes(picture, declared)
     if isinstance(picture, TiffImagePlugin.TiffImageFile):
@@ -113,17 +113,17 @@ def _beside(picture: Image.Image, declared: tuple[int, int]) -> float:
 
 
 def _coefficient_bytes(picture: JpegImagePlugin.JpegImageFile, declared: tuple[int, int]) -> float:
-    """libjpeg keeps 16 bits per coefficient of files whose scans do not hold all components."""
+    """libjpeg keeps 16 bits per coefficient if no single scan holds all components."""
     if not (picture.info.get("progressive") or _has_several_scans(picture)):
         return 0
     sampling = [(layer[1], layer[2]) for layer in picture.layer]
-    # A broken header may say 0.
+    # A broken header may declare 0.
     whole = max(1, max(h for h, _ in sampling) * max(v for _, v in sampling))
     return 2 * math.prod(declared) * sum(h * v for h, v in sampling) / whole
 
 
 def _has_several_scans(picture: JpegImagePlugin.JpegImageFile) -> bool:
-    # Pillow has read up to the end of the first scan's header: marker, length, components, ….
+    # Pillow has read to the end of the first scan header: marker, length, components, ….
     components = len(picture.layer)
     stream = cast(IO[bytes], picture.fp)
     end = stream.tell()

@@ -1,7 +1,7 @@
-"""Perceptual hashes: 64 bits that hardly change when a picture is resized or compressed again.
+"""Perceptual hashes: 64 bits that hardly change when a picture is resized or recompressed.
 
 pHash: the lowest 8 x 8 frequencies of the cosine transform of 32 x 32 grey pixels, each above (1)
-or below (0) their median. Why this one: docs/adr/0011.
+or below (0) their median. For the choice see docs/adr/0011.
 """
 
 import functools
@@ -21,8 +21,8 @@ def perceptual_hash(picture: Image.Image) -> str:
 
 
 def grey_pixels(picture: Image.Image) -> bytes:
-    """What a picture's hash is made of: 32 x 32 pixels, row by row."""
-    # A smooth reduction first: without it, fine patterns alias into the low frequencies.
+    """The 32 x 32 grey pixels that the hash is computed from, row by row."""
+    # Smoothed first: otherwise fine patterns alias into the low frequencies.
     small = picture.resize((_SIDE, _SIDE), Image.Resampling.BILINEAR, reducing_gap=2.0)
     return small.convert("L").tobytes()
 
@@ -30,14 +30,14 @@ def grey_pixels(picture: Image.Image) -> bytes:
 def hashes_of(greys: Sequence[bytes]) -> list[str]:
     """The hash of each picture, from its `grey_pixels`.
 
-    All at once: for arrays this small numpy takes longer to start than to compute.
+    As one batch: for arrays this small, the overhead of numpy calls outweighs the computation.
     """
     pixels = np.frombuffer(b"".join(greys), dtype=np.uint8).reshape(-1, _SIDE, _SIDE)
     waves = _cosine_waves()
-    # Rounded, so that nothing is exactly nothing in a flat picture on every machine.
+    # Rounded, so that the zeros of a flat picture are exact on every machine.
     low = (waves @ pixels.astype(np.float64) @ waves.T).reshape(len(greys), -1).round(2)
-    # The first is the mean brightness, which would pull the median of a flat picture.
-    # Of 63 values the median is the middle one; sorting them is quicker than asking numpy for it.
+    # Without the first, the mean brightness, which would shift the median of a flat picture.
+    # The median of 63 values is the middle one; sorting is faster than numpy.median.
     medians = np.sort(low[:, 1:], axis=1)[:, 31, None]
     return [bits.tobytes().hex() for bits in np.packbits(low > medians, axis=1)]
 

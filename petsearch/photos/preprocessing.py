@@ -1,8 +1,7 @@
-"""What a model sees of a picture: resized, cut or padded to the size that it was trained on.
+"""Resizes, crops or pads a picture to the input size of a model.
 
-`to_pixels` is the one preprocessing of the project: worker, embedder, evaluation and tests use it.
-It equals open_clip's own evaluation transform up to normalisation
-(tests/unit/test_preprocessing.py).
+Worker, embedder, evaluation and tests all use `to_pixels`. It equals open_clip's evaluation
+transform up to normalisation (tests/unit/test_preprocessing.py).
 """
 
 from typing import Protocol
@@ -21,42 +20,42 @@ _RESAMPLING = {
 Size = tuple[int, int]
 """Width and height, as Pillow has them."""
 Box = tuple[int, int, int, int]
-"""Left, top, right and bottom; what is right and below is outside."""
+"""Left, top, right and bottom; right and bottom are exclusive."""
 
 
 class Resize(Protocol):
-    """Resizes with the antialiasing of Pillow, whose rounding may be off by a step or two."""
+    """Resizes with antialiasing like Pillow; values may differ by rounding (1 or 2 of 255)."""
 
     def __call__(
         self, picture: Image.Image, size: Size, box: Box, interpolation: Interpolation
     ) -> Pixels:
-        """The pixels `(3, height, width)` uint8 of `box` in the RGB `picture` of a new `size`."""
+        """Resize the RGB `picture` to `size` and return `box` as `(3, height, width)` uint8."""
 
 
 def resize_with_pillow(
     picture: Image.Image, size: Size, box: Box, interpolation: Interpolation
 ) -> Pixels:
-    """`Resize` that is exact, and runs everywhere."""
+    """The reference `Resize`, which needs Pillow only."""
     resized = picture.resize(size, _RESAMPLING[interpolation]).crop(box)
     return np.ascontiguousarray(np.asarray(resized, dtype=np.uint8).transpose(2, 0, 1))
 
 
 def to_pixels(picture: Image.Image, spec: PixelSpec, resize: Resize = resize_with_pillow) -> Pixels:
-    """Pixels `(3, height, width)` uint8 as `spec` wants them, from an upright RGB picture."""
+    """Make pixels `(3, height, width)` uint8 as `spec` asks, from an upright RGB picture."""
     if spec.resize_mode == "squash":
         size = (spec.width, spec.height)
         return resize(picture, size, (0, 0, *size), spec.interpolation)
     if spec.resize_mode == "longest":
         size = _longest_fits(picture.size, spec)
         return _padded(resize(picture, size, (0, 0, *size), spec.interpolation), spec)
-    picture = _cut_extremes(picture)
-    # As open_clip.transform.ResizeKeepRatio, which is always bicubic.
+    picture = _crop_extreme_aspect(picture)
+    # Like open_clip.transform.ResizeKeepRatio, which is always bicubic.
     interpolation = spec.interpolation if spec.width == spec.height else "bicubic"
     size = _shortest_fits(picture.size, spec)
     return resize(picture, size, _centre(size, spec), interpolation)
 
 
-def _cut_extremes(picture: Image.Image) -> Image.Image:
+def _crop_extreme_aspect(picture: Image.Image) -> Image.Image:
     # A 60000 x 1 picture would become 13 million pixels wide before the crop.
     width, height = picture.size
     longest = _MAX_ASPECT * min(width, height)
@@ -69,10 +68,10 @@ def _cut_extremes(picture: Image.Image) -> Image.Image:
 def _shortest_fits(size: Size, spec: PixelSpec) -> Size:
     width, height = size
     if spec.width != spec.height:
-        # As open_clip.transform.ResizeKeepRatio.
+        # Like open_clip.transform.ResizeKeepRatio.
         ratio = min(height / spec.height, width / spec.width)
         return round(width / ratio), round(height / ratio)
-    # As torchvision.transforms.Resize(int): the longer side is truncated, not rounded.
+    # Like torchvision.transforms.Resize(int): the longer side is truncated, not rounded.
     side = spec.width
     if width <= height:
         return side, int(side * height / width)
@@ -80,24 +79,24 @@ def _shortest_fits(size: Size, spec: PixelSpec) -> Size:
 
 
 def _centre(size: Size, spec: PixelSpec) -> Box:
-    # As torchvision.transforms.CenterCrop, which rounds half to even.
+    # Like torchvision.transforms.CenterCrop, which rounds half to even.
     left = round((size[0] - spec.width) / 2.0)
     top = round((size[1] - spec.height) / 2.0)
     return left, top, left + spec.width, top + spec.height
 
 
 def _longest_fits(size: Size, spec: PixelSpec) -> Size:
-    # As open_clip.transform.ResizeKeepRatio(longest=1).
+    # Like open_clip.transform.ResizeKeepRatio(longest=1).
     width, height = size
     ratio = max(height / spec.height, width / spec.width)
-    # A strip of 500 x 1 would be nothing.
+    # The shorter side of a 500 x 1 picture would round to 0.
     return max(1, round(width / ratio)), max(1, round(height / ratio))
 
 
 def _padded(pixels: Pixels, spec: PixelSpec) -> Pixels:
     canvas = np.full((3, spec.height, spec.width), spec.fill_color, np.uint8)
     height, width = pixels.shape[1:]
-    # As open_clip.transform.center_crop_or_pad.
+    # Like open_clip.transform.center_crop_or_pad.
     left, top = (spec.width - width) // 2, (spec.height - height) // 2
     canvas[:, top : top + height, left : left + width] = pixels
     return canvas

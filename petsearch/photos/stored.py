@@ -1,4 +1,4 @@
-"""Pixels of images that were ingested before, from their stored originals."""
+"""Decodes the stored originals of images, to embed them with another model."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +14,7 @@ from petsearch.process_tuning import yield_to_the_model
 
 
 class StoredPixels:
-    """Decodes originals just as ingest did. Safe to call from several threads."""
+    """Decodes originals exactly as ingest does. Thread-safe."""
 
     def __init__(
         self, store: ObjectStore, limits: ImageLimits, *, threads: int, resize: Resize
@@ -28,10 +28,10 @@ class StoredPixels:
         )
 
     def read(self, image_ids: Sequence[str], spec: PixelSpec) -> list[Pixels | str]:
-        """Pixels of each image, or why there are none.
+        """The pixels of each image, or the reason why there are none.
 
         Raises:
-            Unavailable: the store does not answer.
+            Unavailable: the object store does not answer.
         """
         return list(self._threads.map(lambda image_id: self._read(image_id, spec), image_ids))
 
@@ -47,4 +47,4 @@ class StoredPixels:
         except NotFound:
             return "Its original is not in the object store."
         except InvalidInput as error:
-            return f"Its original cannot be decoded any more: {error.detail}"
+            return f"Its original cannot be decoded: {error.detail}"
