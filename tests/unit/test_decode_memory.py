@@ -26,16 +26,16 @@ SLACK_BYTES = 24_000_000
 _MEASURE = """
 import re, sys
 from pathlib import Path
-from petsearch import decode_memory, images
+from petsearch.photos import decode, decode_memory
 def memory(name):
     status = Path("/proc/self/status").read_text()
     return 1024 * int(re.search(name + r":\\s+(\\d+)", status)[1])
-images.register_formats()
+decode.register_formats()
 data = Path(sys.argv[1]).read_bytes()
 before = memory("VmRSS")
-with images.decoded_within(decode_memory.Budget(1), data, images.ImageLimits()) as decoded:
-    images.display_copy(decoded.picture)
-    images.thumbnail(decoded.picture)
+with decode.decoded_within(decode_memory.Budget(1), data, decode.ImageLimits()) as decoded:
+    decode.display_copy(decoded.picture)
+    decode.thumbnail(decoded.picture)
 print(memory("VmHWM") - before)
 """
 
