@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import httpx
+from httpx_sse import SSEError, connect_sse
 
 from petsearch.domain import JsonDict
 from petsearch.domain.errors import (
@@ -226,27 +227,32 @@ class Client:
         self._send("DELETE", f"/v1/jobs/{job_id}")
 
     def watch_job(self, job_id: str) -> Iterator[JsonDict]:
-        """The job with every change, until it has ended; comes back by itself when cut off.
+        """Yield the job after every change until it ends; reconnects if the stream is cut off.
 
         Raises:
-            Unavailable: the server does not answer at all.
+            NotFound: there is no such job, or it was deleted meanwhile.
+            Unavailable: the server does not answer.
         """
-        last_id = ""
+        path, last_id = f"/v1/jobs/{job_id}/events", ""
         while True:
             headers = {"Last-Event-ID": last_id} if last_id else {}
-            path = f"/v1/jobs/{job_id}/events"
-            with self._answering(), self._http.stream("GET", path, headers=headers) as answer:
-                if not answer.is_success:
-                    answer.read()
-                    raise _error_of(answer)
+            with (
+                self._errors_translated(),
+                connect_sse(self._http, "GET", path, headers=headers) as stream,
+            ):
+                _raise_for_status(stream.response)
                 try:
-                    for event_id, body in _events(answer.iter_lines()):
-                        last_id = event_id or last_id
-                        yield body
-                        if body["finished_at"] is not None:
+                    for event in stream.iter_sse():
+                        if not event.data:  # the end of a comment
+                            continue
+                        last_id, job = event.id, event.json()
+                        yield job
+                        if job["finished_at"] is not None:
                             return
+                except SSEError:  # not an event stream: asking again would not help
+                    raise
                 except httpx.TransportError:
-                    continue  # cut off in the middle: ask again from the last event
+                    continue  # cut off: ask again from the last event on
 
     def job(self, job_id: str) -> JsonDict:
         """Where a job stands."""
@@ -315,14 +321,13 @@ class Client:
         return body
 
     def _send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
-        with self._answering():
+        with self._errors_translated():
             response = self._http.request(method, path, **arguments)
-        if not response.is_success:
-            raise _error_of(response)
+        _raise_for_status(response)
         return response
 
     @contextmanager
-    def _answering(self) -> Iterator[None]:
+    def _errors_translated(self) -> Iterator[None]:
         try:
             yield
         except httpx.HTTPError as error:
@@ -332,25 +337,14 @@ class Client:
             ) from error
 
 
-def _events(lines: Iterator[str]) -> Iterator[tuple[str, JsonDict]]:
-    """Id and data of server-sent events; comments are left out."""
-    event_id, data = "", ""
-    for line in lines:
-        name, _, value = line.partition(": ")
-        if name == "id":
-            event_id = value
-        elif name == "data":
-            data += value
-        elif not line and data:
-            yield event_id, json.loads(data)
-            event_id, data = "", ""
-
-
 def _given(options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _error_of(response: httpx.Response) -> PetsearchError:
+def _raise_for_status(response: httpx.Response) -> None:
+    if response.is_success:
+        return
+    response.read()  # a stream is not read yet
     try:
         detail = str(response.json()["detail"])
     except (ValueError, KeyError, TypeError):
@@ -358,4 +352,4 @@ def _error_of(response: httpx.Response) -> PetsearchError:
     kind = _ERROR_OF.get(response.status_code)
     if kind is None:
         kind = Unavailable if response.status_code >= 500 else PetsearchError
-    return kind(detail)
+    raise kind(detail)
