@@ -27,13 +27,13 @@ from rich.table import Table
 
 from bench.augmented_photos import LIFT_NOISE, embed_augmented, topped_up
 from bench.galleries import ANIMALS, DIM, build_edge_index, image_id, jittered, lifted, normalised
-from bench.prompts import WAYS_TO_ASK
-from bench.real_photos import embed_texts, load_photos
+from bench.real_photos import WAYS_TO_ASK, load_photos
 from bench.shared_data import DATASET, MODEL, check_is_there
 from petsearch.adapters.qdrant.edge_filters import to_filter
 from petsearch.domain import Embeddings, Filters
 from petsearch.observability import configure_logging
 from petsearch.process_tuning import tune_process
+from training.evaluation.embedding import embed_texts
 
 _K = 10
 _LEAST_RECALL = 0.98

@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from bench.real_photos import embed_texts, load_photos
+from bench.real_photos import load_photos
 from bench.shared_data import DATASET, MODEL, check_is_there
 from petsearch.domain import Embeddings
 from petsearch.domain.calibration import Calibration
 from petsearch.observability import configure_logging
 from petsearch.process_tuning import tune_process
 from petsearch.sample.queries import ATTRIBUTE_QUERIES
+from training.evaluation.embedding import embed_texts
 from training.evaluation.metrics import auc
 
 if TYPE_CHECKING:

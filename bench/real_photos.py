@@ -1,7 +1,6 @@
-"""The Oxford-IIIT Pet photos as embeddings with their breeds: what the quality benchmarks rank."""
+"""The Oxford-IIIT Pet photos as embeddings with their breeds, which the quality benchmarks rank."""
 
 import io
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,25 +13,27 @@ from PIL import Image
 
 from bench.shared_data import DATASET
 from petsearch.domain import Embeddings, ModelInfo, normalise_name
-from petsearch.domain.prompts import apply_templates, species_of
+from petsearch.domain.prompts import species_of
 from petsearch.photos import to_pixels
 
 if TYPE_CHECKING:
     from petsearch.adapters.clip.model import OpenClipModel
 
+WAYS_TO_ASK = ("{}", "{} {species}", "lost {}", "cute {} puppy or kitten", "a {} on a sofa")
+"""A breed's name as users write it."""
 _BATCH_SIZE = 32
 
 
 @dataclass(frozen=True)
 class RealPhotos:
-    """Photos of one split, in its order."""
+    """The photos of one split, in its order."""
 
     embeddings: Embeddings
     """float32 `(n, dim)`."""
     breeds: NDArray[np.str_]
     """`(n,)`, as `normalise_name` writes them."""
     coats: NDArray[np.float32]
-    """`(n, 3)`: mean colour of the middle of each photo, RGB 0..1; a stand-in for coat colour."""
+    """`(n, 3)`: mean RGB (0..1) of the centre of each photo; a proxy for coat colour."""
 
     @property
     def species(self) -> NDArray[np.str_]:
@@ -40,14 +41,14 @@ class RealPhotos:
         return np.array([species_of(str(breed)) or "" for breed in self.breeds])
 
     def part(self, chosen: NDArray[np.intp] | NDArray[np.bool_]) -> "RealPhotos":
-        """Some of them."""
+        """The chosen photos."""
         return RealPhotos(self.embeddings[chosen], self.breeds[chosen], self.coats[chosen])
 
 
 def load_photos(
     model: "OpenClipModel", *, dataset: str = DATASET, split: str = "test", cache: Path | None
 ) -> RealPhotos:
-    """Embed a split, or read what an earlier run left in the folder `cache`."""
+    """Embed a split, or read its embeddings from `cache` if an earlier run stored them there."""
     kept = cache / f"{model.info.model_id}-{split}.npz" if cache else None
     if kept is not None and kept.exists():
         with np.load(kept) as arrays:
@@ -59,19 +60,8 @@ def load_photos(
     return photos
 
 
-def embed_texts(
-    model: "OpenClipModel", texts: Sequence[str], templates: Sequence[str]
-) -> Embeddings:
-    """Embeddings `(n, dim)`: each the normalised mean over the prompts of a text."""
-    prompts = [prompt for text in texts for prompt in apply_templates(text, templates)]
-    rows = model.encode_tokens(model.tokenise(prompts))
-    means = rows.reshape(len(texts), len(templates), -1).mean(axis=1)
-    normalised: Embeddings = means / np.linalg.norm(means, axis=1, keepdims=True)
-    return normalised
-
-
 def breeds_of(info: ModelInfo) -> list[str]:
-    """The breeds that a model can name."""
+    """The breeds that a model has labels for."""
     return [label.breed for label in info.labels]
 
 

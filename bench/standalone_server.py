@@ -1,4 +1,4 @@
-"""`petsearch serve` as a process of its own, for benchmarks that ask from outside."""
+"""`petsearch serve` in a process of its own, for benchmarks that query it over HTTP."""
 
 import os
 import subprocess
@@ -6,18 +6,19 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 
 @contextmanager
-def standalone_server(model: str) -> Iterator[str]:
-    """A server over an empty data folder; its address."""
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "petsearch", "serve", "--data-dir", folder]
+def standalone_server(model: str, data_dir: Path | None = None) -> Iterator[str]:
+    """Start a server over `data_dir`, or over an empty data folder, and yield its address."""
+    with tempfile.TemporaryDirectory() as empty:
+        command = [sys.executable, "-m", "petsearch", "serve", "--data-dir", str(data_dir or empty)]
         process = subprocess.Popen(
             [*command, "--model", model, "--port", "0"],
             stderr=subprocess.PIPE,
             text=True,
-            # Nobody reads what comes after the address: a full pipe would stop the server.
+            # Nothing reads what follows the address: a full pipe would block the server.
             env={**os.environ, "PETSEARCH_LOG_LEVEL": "ERROR"},
         )
         assert process.stderr is not None

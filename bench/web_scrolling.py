@@ -6,6 +6,8 @@ the way it prints how long a page of 60 photos took from asking to shown, the fr
 scroll over what is there, and the memory of the page.
 """
 
+import os
+import shutil
 import statistics
 import sys
 import tempfile
@@ -18,13 +20,12 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.galleries import around_centres, record
+from bench.standalone_server import standalone_server
 from petsearch.app.services import Services, build_services
 from petsearch.domain import Point, object_keys
 from petsearch.photos import decode
 from petsearch.sample.catalogue import catalogue
 from petsearch.standalone import StandaloneOptions, standalone_settings
-from tests.browser import find_chromium, launch
-from tests.server import ServerProcess
 
 _DRAWINGS = 60
 _BATCH = 500
@@ -94,23 +95,22 @@ def _scroll(page: Page, photos: int, table: Table) -> tuple[float, float]:
 
 
 def main(photos: Annotated[int, typer.Option(help="how many")] = 5000) -> None:
-    """Seed, serve, scroll, tell."""
-    executable = find_chromium()
+    """Seed an index, serve it, scroll through it and print a row for each fifth of the way."""
+    executable = os.environ.get("PETSEARCH_CHROMIUM") or shutil.which("chromium")
     if executable is None:
-        sys.exit("no Chromium: install it, or set PETSEARCH_CHROMIUM to its path")
+        sys.exit("chromium is not on PATH: install it, or set PETSEARCH_CHROMIUM to its path")
     table = Table("photos shown", "ms a page", "worst", "frames/s", "worst frame, ms", "heap, MB")
     with tempfile.TemporaryDirectory() as folder:
         data_dir = Path(folder) / "data"
         services = build_services(standalone_settings(StandaloneOptions(data_dir, "sample")))
         _seed(services, photos)
         services.close()
-        server = ServerProcess(data_dir)
-        with sync_playwright() as playwright:
-            browser = launch(playwright, executable)
-            page = browser.new_page(base_url=server.address)
-            first, last = _scroll(page, photos, table)
+        with standalone_server("sample", data_dir) as address, sync_playwright() as playwright:
+            browser = playwright.chromium.launch(
+                executable_path=executable, args=["--no-sandbox"] if os.geteuid() == 0 else []
+            )
+            first, last = _scroll(browser.new_page(base_url=address), photos, table)
             browser.close()
-        server.stop()
     Console(width=100).print(table)
     if last < _LEAST_SHARE * first:
         sys.exit(f"{last:.0f} frames a second at the end, {first:.0f} at the start")

@@ -4,14 +4,17 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from petsearch.adapters.clip.model import OpenClipModel
 from petsearch.domain import Embeddings, Pixels, PixelSpec
 from petsearch.domain.errors import InvalidInput
 from petsearch.domain.prompts import apply_templates
 from training.evaluation.photos import BrokenPhoto, LabelledPhotos
+
+if TYPE_CHECKING:  # it imports torch
+    from petsearch.adapters.clip.model import OpenClipModel
 
 BATCH_SIZE = 32
 _TEXTS_AT_A_TIME = 256
@@ -28,7 +31,9 @@ class EmbeddedPhotos:
     broken: tuple[BrokenPhoto, ...]
 
 
-def embed_texts(model: OpenClipModel, texts: Sequence[str], templates: Sequence[str]) -> Embeddings:
+def embed_texts(
+    model: "OpenClipModel", texts: Sequence[str], templates: Sequence[str]
+) -> Embeddings:
     """Embeddings `(n, dim)`: each the normalised mean over the prompts of a text."""
     prompts = [prompt for text in texts for prompt in apply_templates(text, templates)]
     parts = [
@@ -41,7 +46,7 @@ def embed_texts(model: OpenClipModel, texts: Sequence[str], templates: Sequence[
 
 
 def embed_photos(
-    model: OpenClipModel, photos: LabelledPhotos, on_photos: Callable[[int], None] | None = None
+    model: "OpenClipModel", photos: LabelledPhotos, on_photos: Callable[[int], None] | None = None
 ) -> EmbeddedPhotos:
     """Decode and encode every photo, a batch at a time; the next is decoded meanwhile.
 

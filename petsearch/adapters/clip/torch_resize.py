@@ -1,8 +1,8 @@
 """Resizing with torch's vectorised kernel, which came from Pillow-SIMD.
 
 Photos of 500 x 375 took 0.4 ms of processor time instead of Pillow's 2.0, and 0.4 % of the values
-differed, by 2 of 255 at most (`python -m bench.resizing`). It is for processes that have torch
-anyway.
+differed, by 2 of 255 at most (`python -m bench.decisions.resizing`). It is for processes that
+have torch anyway.
 """
 
 import numpy as np

@@ -1,7 +1,7 @@
-"""Pillow's resizing beside torch's on the same photos: `python -m bench.resizing`.
+"""Resizing with Pillow and with torch (ADR 33): `python -m bench.decisions.resizing`.
 
-Prints the processor time a photo takes with each, measured in turns, and how far the pixels are
-apart. Decoding is not in it.
+Prints the CPU time per photo of each, measured alternately on the same photos, and the largest
+difference between their pixels. Decoding is not included.
 """
 
 import statistics
@@ -28,7 +28,7 @@ def main(
     photos: Annotated[Path, typer.Option(help="JPEGs.")] = PHOTOS,
     rounds: Annotated[int, typer.Option(min=1)] = 20,
 ) -> None:
-    """Measure and print."""
+    """Print the CPU time of both and how far their pixels differ."""
     tune_process()
     import torch
 

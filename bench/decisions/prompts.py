@@ -1,7 +1,7 @@
-"""Which prompt templates a bare query is put into: P@5 and mAP of each choice, on real photos.
+"""Prompt templates for bare queries (ADR 13): P@5 and mAP of each choice on real photos.
 
-`python -m bench.prompts` asks for every breed, bare and as people write it, over the Oxford test
-split; relevant are the photos of the breed.
+`python -m bench.decisions.prompts` queries every breed name, alone and as people write it, against
+the Oxford test split; photos of the breed are relevant.
 """
 
 from pathlib import Path
@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from bench.real_photos import breeds_of, embed_texts, load_photos
+from bench.real_photos import WAYS_TO_ASK, breeds_of, load_photos
 from bench.shared_data import DATASET, MODEL, check_is_there
 from petsearch.domain.prompts import DEFAULT_TEMPLATES
 from petsearch.observability import configure_logging
 from petsearch.process_tuning import tune_process
+from training.evaluation.embedding import embed_texts
 from training.evaluation.metrics import mean_average_precision, precision_at_k
 
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -33,7 +34,6 @@ CHOICES: dict[str, tuple[str, ...]] = {
         "{}",
     ),
 }
-WAYS_TO_ASK = ("{}", "{} {species}", "lost {}", "cute {} puppy or kitten", "a {} on a sofa")
 
 
 def main(
@@ -42,7 +42,7 @@ def main(
     dataset: Annotated[str, typer.Option()] = DATASET,
     cache: Annotated[Path | None, typer.Option(help="Folder to keep embeddings in.")] = None,
 ) -> None:
-    """Print the table."""
+    """Print P@5 and mAP of each set of templates."""
     check_is_there(model, dataset)
     tune_process()
     configure_logging(level="ERROR")

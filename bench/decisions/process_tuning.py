@@ -1,6 +1,7 @@
-"""Benchmark of petsearch/process_tuning.py: photos per second with and without, in turns.
+"""Photos per second with and without petsearch/process_tuning.py (ADR 4), measured alternately.
 
-Every reading is a process of its own, because the settings hold for a whole process.
+`python -m bench.decisions.process_tuning`; every reading runs in its own process, because the
+settings apply to a whole process.
 """
 
 import json
@@ -28,7 +29,7 @@ def main(
     pairs: Annotated[int, typer.Option(min=1)] = 3,
     reading: Annotated[str, typer.Option(help="tuned or plain: one reading, as JSON")] = "",
 ) -> None:
-    """Print the ratio of tuned to plain."""
+    """Print the ratio of tuned to untuned throughput."""
     check_is_there(model)
     configure_logging(level="ERROR")
     if reading:

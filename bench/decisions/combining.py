@@ -1,9 +1,9 @@
-"""Which way of combining texts and photos in one query ranks best, on real photos.
+"""Rules for combining texts and photos in one query (ADR 12), compared on real photos.
 
-`python -m bench.combining` prints P@5 and mAP of four rules over the test split; query photos come
-from the train split. A "wrong hit" is the best-scored photo of another breed there: what a person
-would mark as "less like this". "Light" is a photo whose middle is brighter than two thirds of its
-breed's, "dark" one that is darker than two thirds: a stand-in for coat colour.
+`python -m bench.decisions.combining` prints P@5 and mAP of four rules on the test split; query
+photos come from the train split. A "wrong hit" is the highest-scored photo of another breed: the
+one a user would mark as "less like this". A "light" photo has a centre brighter than two thirds of
+its breed, a "dark" one a centre darker than two thirds: a proxy for coat colour.
 """
 
 from collections.abc import Callable
@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from bench.real_photos import RealPhotos, breeds_of, embed_texts, load_photos
+from bench.real_photos import RealPhotos, breeds_of, load_photos
 from bench.shared_data import DATASET, MODEL, check_is_there
 from petsearch.domain import Embedding, Embeddings
 from petsearch.observability import configure_logging
 from petsearch.process_tuning import tune_process
 from petsearch.search.combination import combine
+from training.evaluation.embedding import embed_texts
 from training.evaluation.metrics import mean_average_precision, precision_at_k
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ def main(
     dataset: Annotated[str, typer.Option()] = DATASET,
     cache: Annotated[Path | None, typer.Option(help="Folder to keep embeddings in.")] = None,
 ) -> None:
-    """Print the table."""
+    """Print P@5 and mAP of each rule for each kind of query."""
     check_is_there(model, dataset)
     tune_process()
     configure_logging(level="ERROR")
