@@ -65,7 +65,7 @@ class BareIndex:
 
     def ask(self, question: Question) -> None:
         """One search of as many results as the API wants: a page, and one to see if more follow."""
-        index, collection = self._services.index, self._target.collection
+        index, collection = self._services.own_index, self._target.collection
         if question.image_id is not None:
             embedding = index.get_embedding(collection, question.image_id)
         else:

@@ -70,7 +70,7 @@ def _seed(services: Services, count: int) -> None:
         numbers = range(start, min(start + _BATCH, count))
         records = [record(number, target.model.model_id) for number in numbers]
         points = [Point(one, rows[n]) for n, one in zip(numbers, records, strict=True)]
-        services.index.insert(target.collection, points)
+        services.index.insert_everywhere(target.collection, points)
         for number, one in zip(numbers, records, strict=True):
             services.store.put(object_keys.thumbnail(one.image_id), files[number % len(files)])
 

@@ -17,7 +17,8 @@ from petsearch.models import Registry, model_id_of
 from petsearch.models.registry import SPEC_KIND
 from petsearch.observability import get_logger
 from petsearch.photos import ImageLimits, Resize
-from petsearch.ports import ClipModel, Embedder, Index, ObjectStore, Snapshots
+from petsearch.ports import ClipModel, Collections, Embedder, ObjectStore, Snapshots
+from petsearch.ports.raw_index import RawIndex
 from petsearch.process_tuning import tune_process
 from petsearch.settings import Settings
 from petsearch.sources import SourceContext
@@ -99,7 +100,7 @@ def open_store(settings: Settings) -> ObjectStore:
     raise _unknown_address("STORE_URL", url, "s3+http://<host>:<port>/<bucket>, file:<dir>")
 
 
-def open_index(settings: Settings) -> Index:
+def open_index(settings: Settings) -> RawIndex:
     url = settings.index_url
     kind, _, rest = url.partition(":")
     if kind == "edge" and rest:
@@ -172,7 +173,7 @@ def open_redis(url: str, opened: ExitStack) -> "tuple[str, redis.Redis]":
     return broker_url, client
 
 
-def open_embedder(settings: Settings, index: Index, store: ObjectStore) -> Embedder:
+def open_embedder(settings: Settings, index: Collections, store: ObjectStore) -> Embedder:
     url = settings.embedder_url
     if url.startswith(("http://", "https://")):
         return embedder_http.connect(url)
@@ -225,7 +226,7 @@ def _load_embedder(
     return BatchingEmbedder(model, options, load=load_apart, observer=observer)
 
 
-def _model_to_serve(wanted: str, index: Index, registry: Registry) -> str:
+def _model_to_serve(wanted: str, index: Collections, registry: Registry) -> str:
     """The model the photos are indexed with; `wanted` only decides the first one."""
     collection = index.current()
     if collection is None:

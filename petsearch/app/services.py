@@ -40,8 +40,9 @@ from petsearch.maintenance import Kept
 from petsearch.models import Catalogue, Registry, Target, model_id_of
 from petsearch.observability import get_logger
 from petsearch.photos import ImageLimits, Resize, StoredPixels, resize_with_pillow
-from petsearch.ports import Embedder, Index, JobLedger, ObjectStore, RateLimiter, TaskQueue
-from petsearch.reindex import ModelChanges, PointMaker, WriteSet, WriteThrough
+from petsearch.ports import Embedder, JobLedger, ObjectStore, RateLimiter, TaskQueue
+from petsearch.ports.raw_index import RawIndex
+from petsearch.reindex import FanOutIndex, ModelChanges, PointMaker, WriteSet
 from petsearch.search import Searcher
 from petsearch.settings import Settings
 from petsearch.sources import SourceContext
@@ -59,10 +60,8 @@ class Services:
 
     settings: Settings
     embedder: Embedder
-    index: Index
-    """Writes to it reach every collection of the write set."""
-    own_index: Index
-    """The same, where each collection is written to as it is."""
+    index: FanOutIndex
+    own_index: RawIndex
     store: ObjectStore
     ledger: JobLedger
     queue: TaskQueue
@@ -94,7 +93,7 @@ class Services:
         """Ask every dependency; raises an error of ours if one does not answer."""
         self.ledger.ping()
         self.store.ping()
-        self.index.ping()
+        self.own_index.ping()
         self.embedder.models()
 
     def initialise(self) -> Target:
@@ -118,7 +117,8 @@ class Storage:
     """What is kept, without a model: for work that looks at it as a whole."""
 
     settings: Settings
-    index: Index
+    index: RawIndex
+    writer: FanOutIndex
     store: ObjectStore
     ledger: JobLedger
     dispatcher: Dispatcher
@@ -159,12 +159,12 @@ def open_storage(settings: Settings) -> Iterator[Storage]:
         ledger = RedisLedger(client)
         dispatcher = _make_dispatcher(settings, ledger, CeleryQueue(celery_app))
         kept = Kept(index, store, RedisCopy(client), open_snapshots(settings, opened))
-        through = WriteThrough(index, WriteSet(RedisWriteSet(client)))
-        yield Storage(settings, through, store, ledger, dispatcher, _now, kept)
+        through = FanOutIndex(index, WriteSet(RedisWriteSet(client)))
+        yield Storage(settings, index, through, store, ledger, dispatcher, _now, kept)
 
 
 def build_services(
-    settings: Settings, *, embedder: Embedder | None = None, index: Index | None = None
+    settings: Settings, *, embedder: Embedder | None = None, index: RawIndex | None = None
 ) -> Services:
     """Open what the addresses name.
 
@@ -197,7 +197,7 @@ def build_services(
         pixels = StoredPixels(store, limits, threads=decode_threads(settings), resize=resize)
         opened.callback(pixels.close)
         points = PointMaker(embedder, pixels)
-        through = WriteThrough(
+        through = FanOutIndex(
             index,
             write_set,
             points=points,
@@ -210,7 +210,7 @@ def build_services(
             store=store,
             ledger=ledger,
             dispatcher=dispatcher,
-            index=through,
+            index=index,
             catalogue=catalogue,
             sources=sources,
             clock=_now,

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from petsearch.domain import Filters, object_keys
-from petsearch.ports import Index, ObjectStore
+from petsearch.ports import IndexReader, IndexWriter, ObjectStore
 
 
 def delete_images(
-    index: Index, store: ObjectStore, collection: str, image_ids: Sequence[str]
+    index: IndexWriter, store: ObjectStore, collection: str, image_ids: Sequence[str]
 ) -> None:
     """Delete points and objects; images that are not there are ignored.
 
@@ -21,7 +21,7 @@ def delete_images(
         version = record.updated_at.isoformat() if record else ""
         store.put(object_keys.tombstone(image_id), version.encode())
     # The point first: from then on no search shows an image whose copies are going.
-    index.delete(collection, image_ids)
+    index.delete_everywhere(collection, image_ids)
     for image_id in image_ids:
         for key_of in (object_keys.display, object_keys.thumbnail, object_keys.original):
             store.delete(key_of(image_id))
@@ -29,10 +29,16 @@ def delete_images(
 
 
 def delete_images_of_animal(
-    index: Index, store: ObjectStore, collection: str, animal_id: str, *, most: int
+    reader: IndexReader,
+    writer: IndexWriter,
+    store: ObjectStore,
+    collection: str,
+    animal_id: str,
+    *,
+    most: int,
 ) -> int:
     """Delete the newest `most` images of an animal; how many that were. Repeat it for the rest."""
     filters = Filters(animal_id=animal_id)
-    records, _ = index.list_newest(collection, limit=most, filters=filters)
-    delete_images(index, store, collection, [record.image_id for record in records])
+    records, _ = reader.list_newest(collection, limit=most, filters=filters)
+    delete_images(writer, store, collection, [record.image_id for record in records])
     return len(records)

@@ -8,7 +8,7 @@ from enum import StrEnum
 from petsearch.domain import Filters, ImageRecord, hash_bands, hash_distance
 from petsearch.domain.errors import NotFound
 from petsearch.models import Catalogue
-from petsearch.ports import Index
+from petsearch.ports import IndexReader
 
 SAME_PHOTO_BITS = 3
 """Largest distance of two hashes of one photo: what four indexed bands find without a gap.
@@ -59,7 +59,7 @@ class Duplicates:
     neighbours of neighbours, up to `MAX_MEMBERS`.
     """
 
-    def __init__(self, *, index: Index, catalogue: Catalogue) -> None:
+    def __init__(self, *, index: IndexReader, catalogue: Catalogue) -> None:
         self._index = index
         self._catalogue = catalogue
 
@@ -114,7 +114,7 @@ class Duplicates:
 class _Looking:
     """Finds the neighbours of images, and counts how often it was asked."""
 
-    def __init__(self, index: Index, collection: str, tier: Tier, min_score: float) -> None:
+    def __init__(self, index: IndexReader, collection: str, tier: Tier, min_score: float) -> None:
         self._index = index
         self._collection = collection
         self._tier = tier

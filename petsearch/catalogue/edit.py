@@ -9,7 +9,7 @@ from petsearch.domain import ImageMetadata, ImageRecord, JsonDict, ModelInfo
 from petsearch.domain.errors import Conflict, InvalidInput, NotFound
 from petsearch.domain.metadata import PhotoMetadata, checked_metadata
 from petsearch.ingest.repeats import completed
-from petsearch.ports import Index
+from petsearch.ports import IndexWriter
 
 _MOST_ROUNDS = 20
 """So often a record is read again because somebody else changed it meanwhile."""
@@ -35,7 +35,7 @@ def amend(
 
 
 def save_amended(
-    index: Index,
+    index: IndexWriter,
     collection: str,
     image_id: str,
     change: Callable[[ImageRecord], ImageRecord],
@@ -51,7 +51,7 @@ def save_amended(
         if image_id not in found:
             raise NotFound(f"There is no image {image_id}.")
         changed = change(found[image_id])
-        if not index.replace_unchanged(collection, [(found[image_id], changed)]):
+        if not index.replace_everywhere(collection, [(found[image_id], changed)]):
             return changed
     raise Conflict(f"The image {image_id} is changed as fast as it is read; try again.")
 

@@ -80,7 +80,7 @@ def _source(options: DemoOptions) -> PhotoSource:
 def _fill(address: str, source: PhotoSource, services: Services, say: Say) -> None:
     """Upload what is not there yet. Ends quietly when the server is stopped meanwhile."""
     collection = services.catalogue.current().collection
-    if source.count and services.index.count(collection, Filters()) >= source.count:
+    if source.count and services.own_index.count(collection, Filters()) >= source.count:
         say(f"The catalogue is there already: {source.count} photos.")
         return
     shown = -1

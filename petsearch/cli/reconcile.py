@@ -61,6 +61,7 @@ def _reconciler(storage: Storage) -> Reconciler:
         raise ConfigurationError("There is no collection yet, so there is nothing to compare.")
     return Reconciler(
         index=storage.index,
+        writer=storage.writer,
         store=storage.store,
         ledger=storage.ledger,
         collection=collection,

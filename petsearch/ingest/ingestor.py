@@ -37,7 +37,7 @@ from petsearch.photos import ImageLimits, Resize, resize_with_pillow
 from petsearch.photos.perceptual_hash import hashes_of
 from petsearch.ports import (
     Embedder,
-    Index,
+    IndexWriter,
     IngestObserver,
     JobLedger,
     NobodyWatches,
@@ -78,7 +78,7 @@ class Ingestor:
         self,
         *,
         embedder: Embedder,
-        index: Index,
+        index: IndexWriter,
         store: ObjectStore,
         ledger: JobLedger,
         catalogue: Catalogue,
@@ -290,7 +290,7 @@ class Ingestor:
                     ready, hashes, predictions, embeddings, strict=True
                 )
             ]
-            self._index.insert(collection, points)
+            self._index.insert_everywhere(collection, points)
             # Insert leaves a point alone that another chunk inserted in the meantime.
             ids = [point.record.image_id for point in points]
             found = self._index.get(collection, ids)

@@ -17,7 +17,7 @@ from petsearch.models import Target
 from petsearch.observability import get_logger
 from petsearch.photos import Budget, Encoded, ImageLimits, Resize, decode, to_pixels
 from petsearch.photos.perceptual_hash import grey_pixels
-from petsearch.ports import Index, IngestObserver, ObjectStore, Stage, timed
+from petsearch.ports import IndexWriter, IngestObserver, ObjectStore, Stage, timed
 from petsearch.sources import Fetcher, url_list
 
 log = get_logger(__name__)
@@ -82,7 +82,7 @@ class Preparer:
         self,
         *,
         store: ObjectStore,
-        index: Index,
+        index: IndexWriter,
         limits: ImageLimits,
         resize: Resize,
         fetcher: Fetcher,

@@ -21,7 +21,7 @@ from petsearch.domain.prompts import species_of
 from petsearch.ingest.outcomes import outcome_of
 from petsearch.ingest.run import ChunkRun
 from petsearch.observability import get_logger
-from petsearch.ports import Index, RecordChange
+from petsearch.ports import IndexWriter, RecordChange
 
 log = get_logger(__name__)
 
@@ -74,7 +74,7 @@ def filled(before: ImageMetadata, said: ImageMetadata) -> ImageMetadata:
 class Settler:
     """Decides what became of items whose image is indexed. Safe to call from several threads."""
 
-    def __init__(self, index: Index, clock: Callable[[], datetime]) -> None:
+    def __init__(self, index: IndexWriter, clock: Callable[[], datetime]) -> None:
         self._index = index
         self._clock = clock
 
@@ -117,7 +117,7 @@ class Settler:
         collection = run.target.collection
         for _ in range(_MOST_ROUNDS):
             changes = self._changes(run, repeats, before)
-            left = self._index.replace_unchanged(collection, changes) if changes else set()
+            left = self._index.replace_everywhere(collection, changes) if changes else set()
             if not left:
                 return
             log.debug("changed by somebody else while they were merged", images=len(left))

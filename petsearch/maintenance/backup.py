@@ -33,7 +33,8 @@ from petsearch.maintenance.backup_format import (
     write_manifest,
 )
 from petsearch.maintenance.hashed_stream import HashedStream, blocks_of
-from petsearch.ports import Index, LedgerCopy, ObjectStore, Snapshots, StoredObject
+from petsearch.ports import LedgerCopy, ObjectStore, Snapshots, StoredObject
+from petsearch.ports.raw_index import RawIndex
 
 _BATCH = 500
 _THREADS = 8
@@ -43,7 +44,7 @@ _THREADS = 8
 class Kept:
     """What is backed up, and restored."""
 
-    index: Index
+    index: RawIndex
     store: ObjectStore
     ledger: LedgerCopy
     snapshots: Snapshots | None

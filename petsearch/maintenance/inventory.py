@@ -12,7 +12,7 @@ from uuid import UUID
 from petsearch.domain import ImageRecord, object_keys
 from petsearch.domain.errors import NotFound
 from petsearch.observability import get_logger
-from petsearch.ports import Index, ObjectStore, StoredObject
+from petsearch.ports import IndexReader, ObjectStore, StoredObject
 
 log = get_logger(__name__)
 
@@ -63,7 +63,7 @@ class Traces:
 
 
 def walk(
-    index: Index, store: ObjectStore, collection: str
+    index: IndexReader, store: ObjectStore, collection: str
 ) -> Iterator[tuple[str, frozenset[Part]]]:
     """Every image that left any trace, with its parts; a page of ids is in memory at a time.
 
@@ -76,7 +76,7 @@ def walk(
         yield image_id, frozenset(part for _, part in traces)
 
 
-def look(index: Index, store: ObjectStore, collection: str, image_id: str) -> Traces:
+def look(index: IndexReader, store: ObjectStore, collection: str, image_id: str) -> Traces:
     """What there is of one image now."""
     found = {part: _stat(store, key_of(image_id)) for part, (_, key_of) in _KEY_OF.items()}
     return Traces(
@@ -89,7 +89,7 @@ def look(index: Index, store: ObjectStore, collection: str, image_id: str) -> Tr
     )
 
 
-def _points(index: Index, collection: str) -> Iterator[tuple[str, Part]]:
+def _points(index: IndexReader, collection: str) -> Iterator[tuple[str, Part]]:
     after = None
     while page := index.list_ids(collection, after=after, limit=_IDS_AT_A_TIME):
         yield from ((image_id, Part.POINT) for image_id in page)

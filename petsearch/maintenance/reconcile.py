@@ -15,7 +15,7 @@ from petsearch.domain.errors import Conflict, InvalidInput, NotFound
 from petsearch.maintenance.inventory import WHOLE, Traces, look, walk
 from petsearch.observability import get_logger
 from petsearch.photos import ImageLimits, decode
-from petsearch.ports import Index, JobLedger, ObjectStore
+from petsearch.ports import IndexReader, IndexWriter, JobLedger, ObjectStore
 
 log = get_logger(__name__)
 
@@ -91,7 +91,8 @@ class Reconciler:
     def __init__(
         self,
         *,
-        index: Index,
+        index: IndexReader,
+        writer: IndexWriter,
         store: ObjectStore,
         ledger: JobLedger,
         collection: str,
@@ -99,6 +100,7 @@ class Reconciler:
         clock: Callable[[], datetime],
     ) -> None:
         self._index = index
+        self._writer = writer
         self._store = store
         self._ledger = ledger
         self._collection = collection
@@ -119,7 +121,9 @@ class Reconciler:
         """
         self._check_store()
         batches = _Batches(reingest)
-        mending = _Mending(self._index, self._store, self._collection, self._limits, batches)
+        mending = _Mending(
+            self._index, self._writer, self._store, self._collection, self._limits, batches
+        )
         report = self._run(mending)
         batches.flush()
         return report
@@ -184,13 +188,15 @@ class _Mending:
 
     def __init__(
         self,
-        index: Index,
+        index: IndexReader,
+        writer: IndexWriter,
         store: ObjectStore,
         collection: str,
         limits: ImageLimits,
         reingest: "_Batches",
     ) -> None:
         self._index = index
+        self._writer = writer
         self._store = store
         self._collection = collection
         self._limits = limits
@@ -232,7 +238,7 @@ class _Mending:
         return traces.original.modified_at > traces.tombstone.modified_at
 
     def _delete(self, traces: Traces) -> None:
-        delete_images(self._index, self._store, self._collection, [traces.image_id])
+        delete_images(self._writer, self._store, self._collection, [traces.image_id])
 
     def _ingest_again(self, traces: Traces) -> None:
         self._reingest.add(traces.image_id)

@@ -25,7 +25,7 @@ from petsearch.maintenance.backup_format import (
     point_from_line,
     read_manifest,
 )
-from petsearch.ports import Index
+from petsearch.ports.raw_index import RawIndex
 
 _BATCH = 256
 _THREADS = 8
@@ -144,7 +144,7 @@ class Restore:
             raise Unavailable(f"The index has {found} of {manifest.points} points; run this again.")
         self._say(f"index: {found} photos in {collection}")
 
-    def _insert(self, index: Index, collection: str, part: PartFile) -> None:
+    def _insert(self, index: RawIndex, collection: str, part: PartFile) -> None:
         points = map(point_from_line, self._place.lines(part.name))
         while batch := list(islice(points, _BATCH)):
             index.insert(collection, batch)

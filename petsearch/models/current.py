@@ -12,7 +12,7 @@ from petsearch.domain.errors import (
     NotFound,
     Unavailable,
 )
-from petsearch.ports import Embedder, Index
+from petsearch.ports import Collections, Embedder
 
 _COLLECTION_PREFIX = "pets-"
 
@@ -39,7 +39,7 @@ class Catalogue:
     """Resolves the alias, once per request."""
 
     def __init__(
-        self, index: Index, embedder: Embedder, *, spec_of: Callable[[str], str] | None = None
+        self, index: Collections, embedder: Embedder, *, spec_of: Callable[[str], str] | None = None
     ) -> None:
         self._index = index
         self._embedder = embedder

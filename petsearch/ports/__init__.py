@@ -6,7 +6,13 @@ suite per port (tests/contract) runs over every adapter.
 
 from petsearch.ports.access import Allowance, KeyStore, RateLimiter
 from petsearch.ports.embedding import ClipModel, Embedder, Tokens
-from petsearch.ports.index import Index, RecordChange, Snapshots
+from petsearch.ports.index import (
+    Collections,
+    IndexReader,
+    IndexWriter,
+    RecordChange,
+    Snapshots,
+)
 from petsearch.ports.ledger import (
     ChunkSlot,
     Claim,
@@ -28,9 +34,11 @@ __all__ = [
     "Claim",
     "ClaimedChunk",
     "ClipModel",
+    "Collections",
     "Embedder",
     "Enumeration",
-    "Index",
+    "IndexReader",
+    "IndexWriter",
     "IngestObserver",
     "JobLedger",
     "KeptAnswer",

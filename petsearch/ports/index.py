@@ -1,4 +1,9 @@
-"""The index of embeddings and records, and its snapshots."""
+"""The index of embeddings and records by what is needed of it, and its snapshots.
+
+`IndexReader` reads, `IndexWriter` changes images in every collection of the write set, and
+`Collections` manages collections and the alias. What writes to one collection alone is apart, in
+`petsearch.ports.raw_index`.
+"""
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -11,8 +16,8 @@ RecordChange = tuple[ImageRecord, ImageRecord]
 """A record as it was read, and as it shall be."""
 
 
-class Index(Protocol):
-    """Points in collections, and one pointer (alias) that says which collection is current."""
+class Collections(Protocol):
+    """The collections, and one pointer (alias) that says which of them is current."""
 
     def create_collection(self, collection: str, dim: int) -> None:
         """Create `collection` with its payload indexes; one that exists is left as it is."""
@@ -23,18 +28,33 @@ class Index(Protocol):
     def point_alias_to(self, collection: str) -> None:
         """Make `collection` the current one, atomically."""
 
-    def insert(self, collection: str, points: Sequence[Point]) -> None:
-        """Insert points whose ids are absent, leave the others untouched; durable on return."""
-
-    def replace_records(self, collection: str, records: Sequence[ImageRecord]) -> None:
-        """Replace the payloads of existing points; their embeddings stay. Durable on return.
+    def delete_collection(self, collection: str) -> None:
+        """Delete a collection with all its points; an absent one is ignored.
 
         Raises:
-            NotFound: one of the points does not exist (any more).
+            Conflict: it is the current one.
         """
 
-    def replace_unchanged(self, collection: str, changes: Sequence[RecordChange]) -> set[str]:
-        """Replace the payloads of points whose records are still as they were read.
+
+class IndexWriter(Protocol):
+    """Changes images in every collection of the write set; `collection` is the current one."""
+
+    def get(self, collection: str, image_ids: Sequence[str]) -> dict[str, ImageRecord]:
+        """The records of those of `image_ids` that exist in `collection`.
+
+        Raises:
+            Conflict: it was dropped.
+        """
+
+    def insert_everywhere(self, collection: str, points: Sequence[Point]) -> None:
+        """Insert points whose ids are absent, leave the others untouched; durable on return.
+
+        Args:
+            points: with embeddings of the model of `collection`.
+        """
+
+    def replace_everywhere(self, collection: str, changes: Sequence[RecordChange]) -> set[str]:
+        """Replace the records of points that are still as they were read from `collection`.
 
         Each is looked at and replaced in one step; two such calls for the same point cannot both
         succeed. Every change sets a new `updated_at`, by which the step tells.
@@ -43,6 +63,16 @@ class Index(Protocol):
             The ids of those that were changed or deleted meanwhile, and left alone. One that was
             replaced and changed again at once may be among them.
         """
+
+    def delete_everywhere(self, collection: str, image_ids: Sequence[str]) -> None:
+        """Delete points; absent ones are ignored."""
+
+
+class IndexReader(Protocol):
+    """Reads points of the collection that is named.
+
+    Every method raises `NotFound` if there is no such collection.
+    """
 
     def get(self, collection: str, image_ids: Sequence[str]) -> dict[str, ImageRecord]:
         """The records of those of `image_ids` that exist."""
@@ -106,22 +136,6 @@ class Index(Protocol):
 
     def facet(self, collection: str, field: str, filters: Filters) -> dict[str, int]:
         """Points per value of a keyword field (`breed`, `phash_bands`), most frequent first."""
-
-    def delete(self, collection: str, image_ids: Sequence[str]) -> None:
-        """Delete points; absent ones are ignored."""
-
-    def delete_collection(self, collection: str) -> None:
-        """Delete a collection with all its points; an absent one is ignored.
-
-        Raises:
-            Conflict: it is the current one.
-        """
-
-    def ping(self) -> None:
-        """Return if the index answers, raise `Unavailable` otherwise."""
-
-    def close(self) -> None:
-        """Flush and release."""
 
 
 class Snapshots(Protocol):

@@ -4,8 +4,8 @@ checks, promotion and rollback.
 
 from petsearch.reindex.backfill import Copier, PointMaker
 from petsearch.reindex.changes import ModelChanges
-from petsearch.reindex.fanout_index import WriteThrough
+from petsearch.reindex.fanout_index import FanOutIndex
 from petsearch.reindex.runner import Reindexer
 from petsearch.reindex.write_set import WriteSet
 
-__all__ = ["Copier", "ModelChanges", "PointMaker", "Reindexer", "WriteSet", "WriteThrough"]
+__all__ = ["Copier", "FanOutIndex", "ModelChanges", "PointMaker", "Reindexer", "WriteSet"]

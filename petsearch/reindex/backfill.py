@@ -14,7 +14,8 @@ from petsearch.domain.errors import NotFound
 from petsearch.embedding import BreedTagger
 from petsearch.observability import get_logger
 from petsearch.photos import StoredPixels
-from petsearch.ports import Embedder, Index, ObjectStore
+from petsearch.ports import Embedder, ObjectStore
+from petsearch.ports.raw_index import RawIndex
 
 log = get_logger(__name__)
 
@@ -75,13 +76,9 @@ class PointMaker:
 
 
 class Copier:
-    """Copies images from one collection to another. Safe to call from several threads.
+    """Copies images from one collection to another. Safe to call from several threads."""
 
-    Args:
-        index: is written to as it is; no write goes on to other collections.
-    """
-
-    def __init__(self, *, index: Index, store: ObjectStore, points: PointMaker) -> None:
+    def __init__(self, *, index: RawIndex, store: ObjectStore, points: PointMaker) -> None:
         self._index = index
         self._store = store
         self._points = points
@@ -124,7 +121,7 @@ def carried(wanted: ImageRecord, there: ImageRecord) -> ImageRecord:
     return replace(wanted, prediction=there.prediction, model_id=there.model_id)
 
 
-def carry(index: Index, source: str, target: str, image_ids: Sequence[str]) -> int:
+def carry(index: RawIndex, source: str, target: str, image_ids: Sequence[str]) -> int:
     """Make the records of `target` say what those of `source` do, until they do.
 
     Whoever changes a record changes it in the current collection first, so the last one to look
@@ -148,7 +145,7 @@ def carry(index: Index, source: str, target: str, image_ids: Sequence[str]) -> i
     return len(changed)
 
 
-def _replace(index: Index, collection: str, records: Sequence[ImageRecord]) -> None:
+def _replace(index: RawIndex, collection: str, records: Sequence[ImageRecord]) -> None:
     try:
         index.replace_records(collection, records)
     except NotFound:

@@ -16,7 +16,8 @@ from petsearch.jobs import Dispatcher
 from petsearch.models import Catalogue, Registry, collection_of, model_id_of
 from petsearch.models.registry import METRICS
 from petsearch.observability import get_logger
-from petsearch.ports import Embedder, Index, JobLedger, WriteSetStore
+from petsearch.ports import Embedder, JobLedger, WriteSetStore
+from petsearch.ports.raw_index import RawIndex
 from petsearch.reindex.checks import (
     BREEDS,
     Check,
@@ -65,7 +66,6 @@ class ModelChanges:
     """Changes which model serves. Any process may call it.
 
     Args:
-        index: without write-through: each collection is looked at as it is.
         clock: the time now, with a time zone.
         rng: draws the photos that are tried.
     """
@@ -73,7 +73,7 @@ class ModelChanges:
     def __init__(
         self,
         *,
-        index: Index,
+        index: RawIndex,
         embedder: Embedder,
         catalogue: Catalogue,
         registry: Registry,

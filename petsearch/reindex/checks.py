@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from petsearch.domain import Embedding, Filters, ModelInfo
-from petsearch.ports import Index
+from petsearch.ports import IndexReader
 
 NEIGHBOURS = 10
 LEAST_RECALL = 0.95
@@ -42,7 +42,7 @@ def check_measured(model: ModelInfo, *, has_metrics: bool) -> Check:
     return Check("measured", passed=has_metrics, detail=detail)
 
 
-def check_counts(index: Index, current: str, candidate: str) -> Check:
+def check_counts(index: IndexReader, current: str, candidate: str) -> Check:
     """Both collections hold the same number of images. Nobody writes meanwhile."""
     counts = [index.count(collection, Filters()) for collection in (current, candidate)]
     same = counts[0] == counts[1]
@@ -50,7 +50,7 @@ def check_counts(index: Index, current: str, candidate: str) -> Check:
     return Check("count", same, detail if same else f"{detail} Run petsearch reindex once more.")
 
 
-def check_recall(index: Index, candidate: str, rng: random.Random) -> Check:
+def check_recall(index: IndexReader, candidate: str, rng: random.Random) -> Check:
     """The approximate search finds what looking at every point does, for photos as queries."""
     ids = index.list_ids(candidate, after=None, limit=_PAGE)
     sample = index.read_points(candidate, rng.sample(ids, min(len(ids), _SAMPLE)))
@@ -62,7 +62,7 @@ def check_recall(index: Index, candidate: str, rng: random.Random) -> Check:
     return Check("recall", mean >= LEAST_RECALL, detail)
 
 
-def check_breeds(index: Index, current: str, candidate: str, rng: random.Random) -> Check:
+def check_breeds(index: IndexReader, current: str, candidate: str, rng: random.Random) -> Check:
     """Photos find those of their own breed about as well as in the current collection.
 
     The reference set are the catalogue's own photos: both models are asked after the same ones.
@@ -86,14 +86,14 @@ def check_breeds(index: Index, current: str, candidate: str, rng: random.Random)
     return Check(BREEDS, not is_worse, detail + hint if is_worse else detail)
 
 
-def _labelled(index: Index, collection: str, rng: random.Random) -> list[str]:
+def _labelled(index: IndexReader, collection: str, rng: random.Random) -> list[str]:
     """Ids of some photos that say their breed."""
     records = index.get(collection, index.list_ids(collection, after=None, limit=_PAGE))
     ids = sorted(image_id for image_id, record in records.items() if record.metadata.breed)
     return rng.sample(ids, min(len(ids), _LABELLED))
 
 
-def _same_breed(index: Index, collection: str, image_ids: list[str]) -> dict[str, float]:
+def _same_breed(index: IndexReader, collection: str, image_ids: list[str]) -> dict[str, float]:
     """For each photo that there is, the share of its breed among the nearest, without itself."""
     shares = {}
     for point in index.read_points(collection, image_ids):
@@ -105,7 +105,7 @@ def _same_breed(index: Index, collection: str, image_ids: list[str]) -> dict[str
     return shares
 
 
-def _recall(index: Index, collection: str, embedding: Embedding) -> float:
+def _recall(index: IndexReader, collection: str, embedding: Embedding) -> float:
     exact, found = (
         [
             hit.score

@@ -14,7 +14,8 @@ from petsearch.domain.errors import Conflict
 from petsearch.jobs import chunk_files
 from petsearch.models import Catalogue, model_id_of
 from petsearch.observability import get_logger
-from petsearch.ports import Index, JobLedger, ObjectStore, Stage
+from petsearch.ports import JobLedger, ObjectStore, Stage
+from petsearch.ports.raw_index import RawIndex
 from petsearch.reindex.backfill import Copied, Copier, carry, exists
 from petsearch.reindex.source import COPY, Range, read_reindex_spec
 from petsearch.reindex.write_set import WriteSet
@@ -34,14 +35,13 @@ class Reindexer:
     """Runs chunks of reindex jobs. Safe to call from several threads at once.
 
     Args:
-        index: without write-through: each collection is written to as it is.
         clock: the time now, with a time zone.
     """
 
     def __init__(
         self,
         *,
-        index: Index,
+        index: RawIndex,
         store: ObjectStore,
         ledger: JobLedger,
         catalogue: Catalogue,

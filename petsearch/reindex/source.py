@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from petsearch.domain import Filters, ImageMetadata
 from petsearch.domain.errors import Unavailable
-from petsearch.ports import Index
+from petsearch.ports import IndexReader
 from petsearch.reindex.write_set import WriteSet
 from petsearch.sources import Source, SourceItem
 
@@ -68,7 +68,12 @@ class ReindexSource:
     """Reads on from any cursor: `c:<id>:<count>` while copying, `v:<id>:<count>` after that."""
 
     def __init__(
-        self, spec: ReindexSpec, *, index: Index, write_set: WriteSet, current: Callable[[], str]
+        self,
+        spec: ReindexSpec,
+        *,
+        index: IndexReader,
+        write_set: WriteSet,
+        current: Callable[[], str],
     ) -> None:
         self._spec = spec
         self._index = index
@@ -122,7 +127,7 @@ _END = "end"
 
 
 def open_reindex(
-    spec: str, *, index: Index, write_set: WriteSet, current: Callable[[], str]
+    spec: str, *, index: IndexReader, write_set: WriteSet, current: Callable[[], str]
 ) -> Source | None:
     """The source of a reindex job; None for a job of another kind."""
     found = read_reindex_spec(spec)

@@ -7,7 +7,7 @@ from petsearch.domain import Embedding
 from petsearch.embedding import embed_prompted
 from petsearch.models import Target
 from petsearch.photos import Budget, ImageLimits, decode, preprocessing
-from petsearch.ports import Embedder, Index
+from petsearch.ports import Embedder, IndexReader
 from petsearch.search.combination import WeightedEmbedding, combine
 from petsearch.search.query import (
     ImagePart,
@@ -26,7 +26,9 @@ _DECODED_SIDE = 640
 class QueryEmbedder:
     """Embeds with the model of the collection that is searched."""
 
-    def __init__(self, *, embedder: Embedder, index: Index, image_limits: ImageLimits) -> None:
+    def __init__(
+        self, *, embedder: Embedder, index: IndexReader, image_limits: ImageLimits
+    ) -> None:
         self._embedder = embedder
         self._index = index
         self._image_limits = image_limits

@@ -14,7 +14,7 @@ from petsearch.domain import (
 from petsearch.domain.errors import Conflict, InvalidInput, NotFound, TooLarge, unknown_choice
 from petsearch.models import Catalogue, Target
 from petsearch.photos import ImageLimits
-from petsearch.ports import Embedder, Index
+from petsearch.ports import Embedder, IndexReader
 from petsearch.search import pages
 from petsearch.search.confidence import ScoreWorth
 from petsearch.search.query import (
@@ -40,7 +40,7 @@ class Searcher:
         self,
         *,
         embedder: Embedder,
-        index: Index,
+        index: IndexReader,
         catalogue: Catalogue,
         image_limits: ImageLimits,
         max_query_characters: int,

@@ -50,7 +50,7 @@ def probes_of(services: Services) -> dict[str, Probe]:
     collections: list[str] = []
 
     def ask_index() -> None:
-        services.index.ping()
+        services.own_index.ping()
         collections[:] = [services.catalogue.collection()]
 
     def ask_embedder() -> None:

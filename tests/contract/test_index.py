@@ -25,7 +25,7 @@ from petsearch.adapters.qdrant.index import QdrantIndex, connect
 from petsearch.catalogue import save_amended
 from petsearch.domain import Filters, ImageRecord, ItemRef, Near, Point, TimeRange
 from petsearch.domain.errors import Conflict, InvalidInput, NotFound, Unavailable
-from petsearch.ports import Index
+from petsearch.ports.raw_index import RawIndex
 from tests.contract.real_servers import where_set
 from tests.contract.records import DIM, embedding, point, record
 from tests.processes import Processes
@@ -51,9 +51,9 @@ def rest_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         *where_set("PETSEARCH_TEST_QDRANT_URL", "server"),
     ]
 )
-def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Index]:
+def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RawIndex]:
     if request.param == "qdrant rest":
-        opened: Index = _emptied(request.getfixturevalue("rest_url"), use_grpc=False)
+        opened: RawIndex = _emptied(request.getfixturevalue("rest_url"), use_grpc=False)
     else:
         opened = _open(request.param, tmp_path)
     opened.create_collection(PETS, DIM)
@@ -62,7 +62,7 @@ def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Index]:
     opened.close()
 
 
-def _open(kind: str, folder: Path) -> Index:
+def _open(kind: str, folder: Path) -> RawIndex:
     if kind == "edge":
         return QdrantEdgeIndex(folder)
     if kind == "client's local mode":
@@ -72,14 +72,14 @@ def _open(kind: str, folder: Path) -> Index:
     return _emptied(os.environ["PETSEARCH_TEST_QDRANT_URL"], use_grpc=True)
 
 
-def _emptied(url: str, *, use_grpc: bool) -> Index:
+def _emptied(url: str, *, use_grpc: bool) -> RawIndex:
     client = connect(url, use_grpc=use_grpc)
     for found in client.get_collections().collections:
         client.delete_collection(found.name)
     return QdrantIndex(client)
 
 
-def test_points_are_read_with_their_embeddings(index: Index) -> None:
+def test_points_are_read_with_their_embeddings(index: RawIndex) -> None:
     index.insert(PETS, [point(1), point(2)])
     wanted = [record(number).image_id for number in (1, 2, 3)]
     found = {p.record.image_id: p for p in index.read_points(PETS, wanted)}
@@ -91,13 +91,13 @@ def test_points_are_read_with_their_embeddings(index: Index) -> None:
     assert index.read_points(PETS, []) == []
 
 
-def test_a_record_comes_back_as_it_went_in(index: Index) -> None:
+def test_a_record_comes_back_as_it_went_in(index: RawIndex) -> None:
     wanted = record(1, breed="birman")
     index.insert(PETS, [point(1, breed="birman")])
     assert index.get(PETS, [wanted.image_id]) == {wanted.image_id: wanted}
 
 
-def test_absent_ids_are_left_out(index: Index) -> None:
+def test_absent_ids_are_left_out(index: RawIndex) -> None:
     index.insert(PETS, [point(1)])
     absent = record(2).image_id
     assert index.get(PETS, [absent]) == {}
@@ -105,27 +105,27 @@ def test_absent_ids_are_left_out(index: Index) -> None:
         index.get_embedding(PETS, absent)
 
 
-def test_an_embedding_comes_back(index: Index) -> None:
+def test_an_embedding_comes_back(index: RawIndex) -> None:
     index.insert(PETS, [point(1, angle=0.4)])
     found = index.get_embedding(PETS, record(1).image_id)
     assert found.dtype == np.float32
     assert np.allclose(found, embedding(0.4), atol=1e-6)
 
 
-def test_the_nearest_come_first_with_their_cosine(index: Index) -> None:
+def test_the_nearest_come_first_with_their_cosine(index: RawIndex) -> None:
     index.insert(PETS, [point(number) for number in range(6)])
     hits = index.search(PETS, embedding(0.0), limit=3, filters=ALL)
     assert [hit.record.metadata.filename for hit in hits] == ["0.jpg", "1.jpg", "2.jpg"]
     assert [hit.score for hit in hits] == pytest.approx(np.cos([0.0, 0.1, 0.2]), abs=1e-5)
 
 
-def test_a_lowest_score_cuts_the_rest_off(index: Index) -> None:
+def test_a_lowest_score_cuts_the_rest_off(index: RawIndex) -> None:
     index.insert(PETS, [point(number) for number in range(6)])
     hits = index.search(PETS, embedding(0.0), limit=6, filters=ALL, min_score=float(np.cos(0.15)))
     assert len(hits) == 2
 
 
-def test_only_what_was_asked_for_is_found(index: Index) -> None:
+def test_only_what_was_asked_for_is_found(index: RawIndex) -> None:
     index.insert(PETS, [point(0), point(1, species="dog"), point(2, species="dog", breed="pug")])
     dogs = index.search(PETS, embedding(0.0), limit=9, filters=Filters(species="dog"))
     assert [hit.record.metadata.filename for hit in dogs] == ["1.jpg", "2.jpg"]
@@ -152,7 +152,7 @@ _SAID: list[tuple[Filters, list[str]]] = [
 
 
 @pytest.mark.parametrize(("filters", "names"), _SAID, ids=lambda value: str(value)[:60])
-def test_every_filter_holds(index: Index, filters: Filters, names: list[str]) -> None:
+def test_every_filter_holds(index: RawIndex, filters: Filters, names: list[str]) -> None:
     index.insert(PETS, _described_points())
     hits = index.search(PETS, embedding(0.0), limit=9, filters=filters)
     assert [hit.record.metadata.filename for hit in hits] == names
@@ -181,13 +181,13 @@ def _described_points() -> list[Point]:
     ]
 
 
-def test_a_location_comes_back(index: Index) -> None:
+def test_a_location_comes_back(index: RawIndex) -> None:
     wanted = _described_points()[0].record
     index.insert(PETS, _described_points())
     assert index.get(PETS, [wanted.image_id])[wanted.image_id] == wanted
 
 
-def test_a_list_by_time_taken_leaves_out_what_does_not_say_it(index: Index) -> None:
+def test_a_list_by_time_taken_leaves_out_what_does_not_say_it(index: RawIndex) -> None:
     points = _described_points()
     earlier = replace(points[1].record.metadata, taken_at=datetime(2020, 5, 1, tzinfo=UTC))
     points[1] = replace(points[1], record=replace(points[1].record, metadata=earlier))
@@ -197,7 +197,7 @@ def test_a_list_by_time_taken_leaves_out_what_does_not_say_it(index: Index) -> N
     assert [found.metadata.filename for found in [*first, *rest]] == ["0.jpg", "1.jpg"]
 
 
-def test_inserting_again_changes_nothing(index: Index) -> None:
+def test_inserting_again_changes_nothing(index: RawIndex) -> None:
     index.insert(PETS, [point(1, angle=0.2)])
     index.insert(PETS, [point(1, angle=1.2, species="dog"), point(2)])
     assert index.count(PETS, ALL) == 2
@@ -205,12 +205,12 @@ def test_inserting_again_changes_nothing(index: Index) -> None:
     assert np.allclose(index.get_embedding(PETS, record(1).image_id), embedding(0.2), atol=1e-6)
 
 
-def test_nothing_to_insert_is_fine(index: Index) -> None:
+def test_nothing_to_insert_is_fine(index: RawIndex) -> None:
     index.insert(PETS, [])
     assert index.count(PETS, ALL) == 0
 
 
-def test_replacing_a_record_keeps_its_embedding(index: Index) -> None:
+def test_replacing_a_record_keeps_its_embedding(index: RawIndex) -> None:
     index.insert(PETS, [point(1, angle=0.2)])
     changed = replace(record(1), metadata=replace(record(1).metadata, breed="ragdoll", tags=()))
     index.replace_records(PETS, [changed])
@@ -218,7 +218,7 @@ def test_replacing_a_record_keeps_its_embedding(index: Index) -> None:
     assert np.allclose(index.get_embedding(PETS, changed.image_id), embedding(0.2), atol=1e-6)
 
 
-def test_a_record_that_was_changed_meanwhile_is_left_alone(index: Index) -> None:
+def test_a_record_that_was_changed_meanwhile_is_left_alone(index: RawIndex) -> None:
     index.insert(PETS, [point(number) for number in range(4)])
     before = [record(number) for number in range(4)]
     later = before[0].updated_at + timedelta(microseconds=1)
@@ -234,7 +234,7 @@ def test_a_record_that_was_changed_meanwhile_is_left_alone(index: Index) -> None
     assert index.replace_unchanged(PETS, []) == set()
 
 
-def test_a_location_of_seventeen_digits_counts_as_written(index: Index) -> None:
+def test_a_location_of_seventeen_digits_counts_as_written(index: RawIndex) -> None:
     index.insert(PETS, [point(1)])
     before = record(1)
     exact = replace(before.metadata, location=(15.363494782769479, 4.722576723029249))
@@ -243,7 +243,7 @@ def test_a_location_of_seventeen_digits_counts_as_written(index: Index) -> None:
     assert index.replace_unchanged(PETS, [(before, after)]) == set()
 
 
-def test_nobody_who_changes_a_record_at_the_same_time_is_lost(index: Index) -> None:
+def test_nobody_who_changes_a_record_at_the_same_time_is_lost(index: RawIndex) -> None:
     index.insert(PETS, [point(1)])
     start = threading.Barrier(4)
 
@@ -263,7 +263,7 @@ def _tagged(tag: str, one: ImageRecord) -> ImageRecord:
     return replace(one, metadata=metadata, updated_at=datetime.now(UTC))
 
 
-def test_many_records_are_replaced_in_one_call(index: Index) -> None:
+def test_many_records_are_replaced_in_one_call(index: RawIndex) -> None:
     index.insert(PETS, [point(number) for number in range(4)])
     changed = [replace(record(number), width=number) for number in (1, 3)]
     index.replace_records(PETS, changed)
@@ -273,7 +273,7 @@ def test_many_records_are_replaced_in_one_call(index: Index) -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1, 6, 7])
-def test_all_ids_are_walked_in_order(index: Index, count: int) -> None:
+def test_all_ids_are_walked_in_order(index: RawIndex, count: int) -> None:
     index.insert(PETS, [point(number) for number in range(count)])
     walked: list[str] = []
     while page := index.list_ids(PETS, after=walked[-1] if walked else None, limit=3):
@@ -282,14 +282,14 @@ def test_all_ids_are_walked_in_order(index: Index, count: int) -> None:
     assert walked == sorted(record(number).image_id for number in range(count))
 
 
-def test_a_walk_goes_on_after_an_id_that_is_gone(index: Index) -> None:
+def test_a_walk_goes_on_after_an_id_that_is_gone(index: RawIndex) -> None:
     index.insert(PETS, [point(number) for number in range(5)])
     ids = sorted(record(number).image_id for number in range(5))
     index.delete(PETS, [ids[1]])
     assert index.list_ids(PETS, after=ids[1], limit=2) == ids[2:4]
 
 
-def test_images_that_came_more_than_once_are_found(index: Index) -> None:
+def test_images_that_came_more_than_once_are_found(index: RawIndex) -> None:
     sources = tuple(ItemRef("job", number) for number in range(3))
     points = [
         replace(point(n), record=replace(record(n), sources=sources[: n + 1])) for n in range(3)
@@ -300,7 +300,7 @@ def test_images_that_came_more_than_once_are_found(index: Index) -> None:
     assert index.count(PETS, Filters(min_sources=3)) == 2
 
 
-def test_images_that_share_a_part_of_their_hash_are_found(index: Index) -> None:
+def test_images_that_share_a_part_of_their_hash_are_found(index: RawIndex) -> None:
     hashes = ["aaaabbbbccccdddd", "0000bbbb00000000", "bbbb000011112222", None]
     index.insert(
         PETS,
@@ -317,7 +317,7 @@ def test_images_that_share_a_part_of_their_hash_are_found(index: Index) -> None:
     assert index.facet(PETS, "phash_bands", ALL)["1:bbbb"] == 2
 
 
-def test_the_newest_are_listed_page_by_page_without_a_gap(index: Index) -> None:
+def test_the_newest_are_listed_page_by_page_without_a_gap(index: RawIndex) -> None:
     index.insert(PETS, [point(number) for number in range(7)])
     names: list[str] = []
     cursor = None
@@ -330,7 +330,7 @@ def test_the_newest_are_listed_page_by_page_without_a_gap(index: Index) -> None:
 
 
 @pytest.mark.parametrize("limit", [1, 2, 5, 9])
-def test_images_of_the_same_moment_are_listed_once_each(index: Index, limit: int) -> None:
+def test_images_of_the_same_moment_are_listed_once_each(index: RawIndex, limit: int) -> None:
     moment = record(5).created_at
     same = [replace(p, record=replace(p.record, created_at=moment)) for p in map(point, range(5))]
     points = [*same, *map(point, range(6, 9))]
@@ -348,33 +348,33 @@ def test_images_of_the_same_moment_are_listed_once_each(index: Index, limit: int
 
 
 @pytest.mark.parametrize("cursor", ["yesterday|x", "2026-01-01T00:00:00+00:00|not-an-id", ""])
-def test_a_made_up_cursor_is_refused(index: Index, cursor: str) -> None:
+def test_a_made_up_cursor_is_refused(index: RawIndex, cursor: str) -> None:
     with pytest.raises(InvalidInput, match="cursor"):
         index.list_newest(PETS, limit=2, filters=ALL, before=cursor)
 
 
-def test_facets_count_what_is_shown(index: Index) -> None:
+def test_facets_count_what_is_shown(index: RawIndex) -> None:
     index.insert(PETS, [point(0, breed="birman"), point(1), point(2, species="dog", breed="pug")])
     # A photo without a label counts under its prediction.
     assert index.facet(PETS, "breed", ALL) == {"birman": 1, "siamese": 1, "pug": 1}
     assert index.facet(PETS, "species", Filters(breed="pug")) == {"dog": 1}
 
 
-def test_deleting_twice_is_deleting_once(index: Index) -> None:
+def test_deleting_twice_is_deleting_once(index: RawIndex) -> None:
     index.insert(PETS, [point(1), point(2)])
     for _ in range(2):
         index.delete(PETS, [record(1).image_id])
     assert index.count(PETS, ALL) == 1
 
 
-def test_a_deleted_image_may_come_again(index: Index) -> None:
+def test_a_deleted_image_may_come_again(index: RawIndex) -> None:
     index.insert(PETS, [point(1)])
     index.delete(PETS, [record(1).image_id])
     index.insert(PETS, [point(1, species="dog")])
     assert index.count(PETS, Filters(species="dog")) == 1
 
 
-def test_the_alias_moves(index: Index) -> None:
+def test_the_alias_moves(index: RawIndex) -> None:
     assert index.current() == PETS
     index.create_collection("pets-model-1", DIM)
     assert index.current() == PETS
@@ -394,7 +394,7 @@ def test_the_alias_of_a_folder_is_known_when_it_is_opened_again(tmp_path: Path) 
     again.close()
 
 
-def test_an_exact_search_finds_what_any_search_does(index: Index) -> None:
+def test_an_exact_search_finds_what_any_search_does(index: RawIndex) -> None:
     index.insert(PETS, [point(number) for number in range(6)])
     exact, found = (
         index.search(PETS, embedding(0.25), limit=4, filters=ALL, exact=is_exact)
@@ -404,7 +404,7 @@ def test_an_exact_search_finds_what_any_search_does(index: Index) -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1, 6, 7])
-def test_versions_are_walked_in_the_order_of_ids(index: Index, count: int) -> None:
+def test_versions_are_walked_in_the_order_of_ids(index: RawIndex, count: int) -> None:
     index.insert(PETS, [point(number) for number in range(count)])
     changed = datetime(2026, 2, 1, tzinfo=UTC)
     if count:
@@ -418,14 +418,14 @@ def test_versions_are_walked_in_the_order_of_ids(index: Index, count: int) -> No
     assert walked == sorted(times.items())
 
 
-def test_replacing_what_is_not_there_is_said(index: Index) -> None:
+def test_replacing_what_is_not_there_is_said(index: RawIndex) -> None:
     index.insert(PETS, [point(1)])
     with pytest.raises((NotFound, KeyError)):  # the client's local mode raises the latter
         index.replace_records(PETS, [record(2)])
     assert index.count(PETS, ALL) == 1
 
 
-def test_a_collection_goes_with_its_points_and_the_current_one_stays(index: Index) -> None:
+def test_a_collection_goes_with_its_points_and_the_current_one_stays(index: RawIndex) -> None:
     index.create_collection("pets-model-1", DIM)
     index.insert("pets-model-1", [point(1)])
     index.insert(PETS, [point(2)])
@@ -440,7 +440,7 @@ def test_a_collection_goes_with_its_points_and_the_current_one_stays(index: Inde
     assert index.count("pets-model-1", ALL) == 0
 
 
-def test_two_collections_share_nothing(index: Index) -> None:
+def test_two_collections_share_nothing(index: RawIndex) -> None:
     index.create_collection("pets-model-1", DIM)
     index.insert(PETS, [point(1, angle=0.2)])
     index.insert("pets-model-1", [point(1, angle=0.9, species="dog")])
@@ -450,13 +450,13 @@ def test_two_collections_share_nothing(index: Index) -> None:
     assert np.allclose(found, embedding(0.9), atol=1e-6)
 
 
-def test_creating_a_collection_again_keeps_what_is_in_it(index: Index) -> None:
+def test_creating_a_collection_again_keeps_what_is_in_it(index: RawIndex) -> None:
     index.insert(PETS, [point(1)])
     index.create_collection(PETS, DIM)
     assert index.count(PETS, ALL) == 1
 
 
-def test_a_collection_that_does_not_exist_is_said(index: Index) -> None:
+def test_a_collection_that_does_not_exist_is_said(index: RawIndex) -> None:
     with pytest.raises(NotFound):
         index.search("pets-none", embedding(0.0), limit=1, filters=ALL)
     with pytest.raises(NotFound):
@@ -474,7 +474,7 @@ def test_a_folder_of_before_gets_the_indexes_it_lacks(tmp_path: Path) -> None:
     index.close()
 
 
-def test_it_answers(index: Index) -> None:
+def test_it_answers(index: RawIndex) -> None:
     index.ping()
 
 

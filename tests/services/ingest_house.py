@@ -12,7 +12,7 @@ import redis
 
 from petsearch.adapters.objects import FilesystemStore
 from petsearch.adapters.qdrant.edge_index import QdrantEdgeIndex
-from petsearch.adapters.redis import RedisLedger
+from petsearch.adapters.redis import RedisLedger, RedisWriteSet
 from petsearch.domain import (
     Filters,
     ImageMetadata,
@@ -43,6 +43,7 @@ from petsearch.jobs.enumeration import OpenSource
 from petsearch.models import Catalogue
 from petsearch.photos import ImageLimits
 from petsearch.ports import JobLedger, NobodyWatches
+from petsearch.reindex import FanOutIndex, WriteSet
 from petsearch.sources import SourceContext, make_fetcher, open_source, parse_spec
 from services.worker.chunk_worker import ChunkWorker
 from tests import pictures
@@ -126,6 +127,7 @@ class House:
     dispatcher: Dispatcher
     queue: RecordingQueue
     index: QdrantEdgeIndex
+    writer: FanOutIndex
     store: FilesystemStore
     ledger: RedisLedger
     catalogue: Catalogue
@@ -187,13 +189,14 @@ def ingest_house(folder: Path, client: redis.Redis) -> Iterator[House]:
     clip, queue, stopping = TinyClip(), RecordingQueue(), threading.Event()
     store, index = FilesystemStore(folder / "objects"), QdrantEdgeIndex(folder / "index")
     embedder, ledger = BatchingEmbedder(clip, BatchingOptions()), RedisLedger(client)
+    writer = FanOutIndex(index, WriteSet(RedisWriteSet(client)))
     catalogue = Catalogue(index, embedder)
     catalogue.initialise()
 
     def make_ingestor(counting: JobLedger) -> Ingestor:
         return Ingestor(
             embedder=embedder,
-            index=index,
+            index=writer,
             store=store,
             ledger=counting,
             catalogue=catalogue,
@@ -263,6 +266,7 @@ def ingest_house(folder: Path, client: redis.Redis) -> Iterator[House]:
         dispatcher,
         queue,
         index,
+        writer,
         store,
         ledger,
         catalogue,

@@ -29,8 +29,9 @@ from petsearch.jobs import (
 )
 from petsearch.models import Catalogue, Registry, collection_of, model_id_of
 from petsearch.photos import ImageLimits, StoredPixels, resize_with_pillow
-from petsearch.ports import Index, NobodyWatches
-from petsearch.reindex import Copier, ModelChanges, PointMaker, Reindexer, WriteSet, WriteThrough
+from petsearch.ports import NobodyWatches
+from petsearch.ports.raw_index import RawIndex
+from petsearch.reindex import Copier, FanOutIndex, ModelChanges, PointMaker, Reindexer, WriteSet
 from petsearch.reindex.source import open_reindex
 from petsearch.sources import SourceContext, make_fetcher
 from services.worker.chunk_worker import ChunkWorker
@@ -60,7 +61,7 @@ class Cut(BaseException):
 class Tripwire:
     """An index that fails once, at one of its calls, before or after it was done."""
 
-    def __init__(self, index: Index) -> None:
+    def __init__(self, index: RawIndex) -> None:
         self._index = index
         self.calls = 0
         self.trip_at = -1
@@ -93,7 +94,7 @@ class ReindexHouse:
     dispatcher: Dispatcher
     changes: ModelChanges
     queue: RecordingQueue
-    index: WriteThrough
+    index: FanOutIndex
     own_index: Tripwire
     store: FilesystemStore
     ledger: RedisLedger
@@ -159,7 +160,7 @@ def reindex_house(folder: Path, client: redis.Redis) -> Iterator[ReindexHouse]:
         StoredPixels(store, limits, threads=2, resize=resize_with_pillow),
     )
     points = PointMaker(embedder, pixels)
-    index = WriteThrough(
+    index = FanOutIndex(
         own_index,
         write_set,
         points=points,
@@ -208,7 +209,7 @@ def reindex_house(folder: Path, client: redis.Redis) -> Iterator[ReindexHouse]:
         store=store,
         ledger=ledger,
         dispatcher=dispatcher,
-        index=index,
+        index=own_index,
         catalogue=catalogue,
         sources=sources,
         clock=now,

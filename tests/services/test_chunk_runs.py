@@ -47,7 +47,7 @@ def test_two_who_say_something_of_one_photo_at_once_are_both_heard(
 
     def be_overtaken(collection: str, changes: Sequence[RecordChange]) -> set[str]:
         monkeypatch.setattr(house.index, "replace_unchanged", replace_unchanged)
-        save_amended(house.index, collection, record.image_id, _is_lost)
+        save_amended(house.writer, collection, record.image_id, _is_lost)
         return replace_unchanged(collection, changes)
 
     monkeypatch.setattr(house.index, "replace_unchanged", be_overtaken)

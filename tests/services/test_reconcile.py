@@ -14,13 +14,15 @@ from qdrant_client import QdrantClient
 from petsearch.adapters.objects import FilesystemStore, minio
 from petsearch.adapters.qdrant.edge_index import QdrantEdgeIndex
 from petsearch.adapters.qdrant.index import QdrantIndex
-from petsearch.adapters.redis import RedisLedger
+from petsearch.adapters.redis import RedisLedger, RedisWriteSet
 from petsearch.catalogue import delete_images
 from petsearch.domain import ImageRecord, NewJob, Point, image_id_of, object_keys, sha256_of
 from petsearch.domain.errors import Conflict, NotFound, Unavailable
 from petsearch.maintenance import Damage, Reconciler, Report, reconcile
 from petsearch.photos import ImageLimits, decode
-from petsearch.ports import Index, ObjectStore
+from petsearch.ports import ObjectStore
+from petsearch.ports.raw_index import RawIndex
+from petsearch.reindex import FanOutIndex, WriteSet
 from tests import pictures
 from tests.contract.records import DIM, embedding, record
 
@@ -33,7 +35,8 @@ DAYS = timedelta(days=1)
 class House:
     """Index, store and ledger, with whole images in them, and ways to break them."""
 
-    index: Index
+    index: RawIndex
+    writer: FanOutIndex
     store: ObjectStore
     ledger: RedisLedger
 
@@ -60,6 +63,7 @@ class House:
         """One that runs so much later."""
         return Reconciler(
             index=self.index,
+            writer=self.writer,
             store=self.store,
             ledger=self.ledger,
             collection=PETS,
@@ -90,7 +94,7 @@ def house(
 ) -> Iterator[House]:
     private_redis.flushall()
     if request.param == "folders":
-        index: Index = QdrantEdgeIndex(tmp_path / "index")
+        index: RawIndex = QdrantEdgeIndex(tmp_path / "index")
         store: ObjectStore = FilesystemStore(tmp_path / "objects")
     else:
         # It keeps no payload indexes, and says so.
@@ -100,7 +104,8 @@ def house(
             f"{s3_url}/b-{uuid.uuid4().hex[:8]}", access_key="testing", secret_key="testing-secret"
         )
     index.create_collection(PETS, DIM)
-    yield House(index, store, RedisLedger(private_redis))
+    writer = FanOutIndex(index, WriteSet(RedisWriteSet(private_redis)))
+    yield House(index, writer, store, RedisLedger(private_redis))
     index.close()
 
 
@@ -135,15 +140,15 @@ def _begin_delete(house: House, image_id: str) -> None:
 class _BreakingIndex:
     """The real index, which cannot delete."""
 
-    def __init__(self, index: Index) -> None:
+    def __init__(self, index: RawIndex) -> None:
         self._index = index
 
     def get(self, collection: str, image_ids: Sequence[str]) -> dict[str, ImageRecord]:
-        """See `Index.get`."""
+        """See `IndexWriter.get`."""
         return self._index.get(collection, image_ids)
 
-    def delete(self, *_: object) -> None:
-        """See `Index.delete`."""
+    def delete_everywhere(self, *_: object) -> None:
+        """See `IndexWriter.delete_everywhere`."""
         raise Unavailable("cut off")
 
 
@@ -153,7 +158,7 @@ def _delete_point_only(house: House, image_id: str) -> None:
 
 
 def _leave_tombstone_only(house: House, image_id: str) -> None:
-    delete_images(house.index, house.store, PETS, [image_id])
+    delete_images(house.writer, house.store, PETS, [image_id])
     _begin_delete(house, image_id)
 
 
@@ -324,7 +329,7 @@ def test_a_delete_that_is_cut_off_anywhere_is_finished(house: House, changes: in
     image_id = house.bring(0)
     breaking = BreakingStore(house.store, changes)
     with pytest.raises(Unavailable):
-        delete_images(house.index, breaking, PETS, [image_id])  # type: ignore[arg-type]
+        delete_images(house.writer, breaking, PETS, [image_id])  # type: ignore[arg-type]
     house.fix()
     assert house.report().found == 0
     # Cut off before it left a trace, it did not happen.
@@ -335,7 +340,7 @@ def test_a_delete_that_is_cut_off_anywhere_is_finished(house: House, changes: in
 def test_deleting_leaves_nothing(house: House) -> None:
     kept, *deleted = (house.bring(seed) for seed in range(3))
     absent = image_id_of(sha256_of(b"absent"))
-    delete_images(house.index, house.store, PETS, [*deleted, absent])
+    delete_images(house.writer, house.store, PETS, [*deleted, absent])
     assert [image_id for image_id in deleted if house.has_point(image_id)] == []
     assert house.has_point(kept)
     assert all(kept in key for key in house.objects())

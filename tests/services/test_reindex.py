@@ -360,7 +360,7 @@ def test_a_search_whose_collection_goes_away_is_answered_by_the_next_one(
 
     searcher = Searcher(
         embedder=house.embedder,
-        index=house.index,
+        index=house.own_index,
         catalogue=house.catalogue,
         image_limits=ImageLimits(),
         max_query_characters=100,

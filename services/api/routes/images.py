@@ -48,9 +48,14 @@ def delete_images_by_animal(
     refuse_repeated(request.query_params)
     collection = services.catalogue.collection()
     deleted = delete_images_of_animal(
-        services.index, services.store, collection, animal_id, most=_MOST_DELETED
+        services.own_index,
+        services.index,
+        services.store,
+        collection,
+        animal_id,
+        most=_MOST_DELETED,
     )
-    remaining = services.index.count(collection, Filters(animal_id=animal_id))
+    remaining = services.own_index.count(collection, Filters(animal_id=animal_id))
     return DeletedImages(deleted=deleted, remaining=remaining)
 
 

@@ -1,0 +1,40 @@
+"""The whole index, whose writes reach one collection: that which is named, and no other.
+
+Only those who build, copy, restore or compare single collections import it: reindex, maintenance
+and app. Everybody else changes images through `petsearch.ports.IndexWriter`.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from petsearch.domain import ImageRecord, Point
+from petsearch.ports.index import Collections, IndexReader, RecordChange
+
+
+class RawIndex(IndexReader, Collections, Protocol):
+    """What an adapter of a vector index implements."""
+
+    def insert(self, collection: str, points: Sequence[Point]) -> None:
+        """Insert points whose ids are absent, leave the others untouched; durable on return."""
+
+    def replace_records(self, collection: str, records: Sequence[ImageRecord]) -> None:
+        """Replace the payloads of existing points; their embeddings stay. Durable on return.
+
+        Raises:
+            NotFound: one of the points does not exist (any more).
+        """
+
+    def replace_unchanged(self, collection: str, changes: Sequence[RecordChange]) -> set[str]:
+        """Replace the payloads of points whose records are still as they were read.
+
+        See `IndexWriter.replace_everywhere`, of which it is the part for one collection.
+        """
+
+    def delete(self, collection: str, image_ids: Sequence[str]) -> None:
+        """Delete points; absent ones are ignored."""
+
+    def ping(self) -> None:
+        """Return if the index answers, raise `Unavailable` otherwise."""
+
+    def close(self) -> None:
+        """Flush and release."""
