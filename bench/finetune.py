@@ -21,7 +21,7 @@ from petsearch.process_tuning import tune_process
 
 if TYPE_CHECKING:
     from training.finetuning.config import PhotoTrainingConfig
-    from training.finetuning.training import PhotoTrainer
+    from training.finetuning.trainer import PhotoTrainer
 
 _CONFIG = Path("training/configs/ancestor.toml")
 _BLOCKS = 12
@@ -81,10 +81,10 @@ def _run(config: "PhotoTrainingConfig", folder: Path, epochs: int) -> list[tuple
 
 
 def _trainer(config: "PhotoTrainingConfig", work: Path) -> "PhotoTrainer":
+    from training.clip.base_model import load_base
     from training.drawings.drawn_photos import drawn_photos
-    from training.finetuning.base_model import load_base
     from training.finetuning.setup import Progress, open_setup
-    from training.precision import choose_precision
+    from training.runs.precision import choose_precision
 
     silent = Progress(lambda *_: None, lambda _: None, lambda _: None, lambda *_: None)
     precision = choose_precision(config.optimisation.precision, "cpu")

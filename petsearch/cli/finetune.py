@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from training.finetuning.config import PhotoTrainingConfig
     from training.finetuning.run import PhotoRun
     from training.finetuning.setup import Progress
-    from training.finetuning.training import PhotoStep
+    from training.finetuning.trainer import PhotoStep
     from training.finetuning.validation import Figures
 
 _LOG_EVERY = 20
@@ -62,8 +62,8 @@ def _train_on_drawings(config: Path, out: Path) -> None:
 def _train_on_photos(
     settings: "PhotoTrainingConfig", config: Path, base: str, data: str, out: Path
 ) -> None:
-    from training.commits import current_commit
     from training.finetuning.finetune import finetune_on_photos, override
+    from training.runs.commits import current_commit
 
     settings = override(settings, base, data)
     out.mkdir(parents=True, exist_ok=True)

@@ -9,12 +9,12 @@ from pathlib import Path
 import torch
 
 from training.drawings.config import read_any_config
-from training.finetuning.checkpoints import Checkpoint
 from training.finetuning.config import AugmentationConfig, PhotoTrainingConfig
 from training.finetuning.finetune import finetune_on_photos
 from training.finetuning.run import PhotoRun
 from training.finetuning.setup import Progress
-from training.finetuning.training import PhotoStep
+from training.finetuning.trainer import PhotoStep
+from training.runs.checkpoints import Checkpoint
 
 CONFIGS = Path(__file__).parents[2] / "training" / "configs"
 

@@ -16,10 +16,10 @@ import torch
 from petsearch.domain.errors import ConfigurationError
 from petsearch.sample.captions import any_text, describes, facts_of, vocabulary
 from petsearch.sample.catalogue import attributes_at
+from training.clip.losses import background_loss, multi_positive_loss
 from training.drawings.config import parse_config, read_config
 from training.drawings.data import augmented, background_words, relevance
 from training.drawings.finetune import Step, finetune, learning_rate_at
-from training.losses import background_loss, multi_positive_loss
 
 _CONFIGS = Path(__file__).parents[2] / "training" / "configs"
 _SMOKE = _CONFIGS / "smoke-sample.toml"

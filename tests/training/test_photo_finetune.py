@@ -26,9 +26,9 @@ from petsearch.sample.catalogue import catalogue
 from petsearch.sample.kinds import KINDS
 from tests.training.photo_runs import CONFIGS, finetune, photo_config, with_cache
 from tests.training.photo_sets import write_photo_set
-from training.finetuning.checkpoints import read_checkpoint, write_checkpoint
 from training.finetuning.run import WORK
-from training.finetuning.training import PhotoStep
+from training.finetuning.trainer import PhotoStep
+from training.runs.checkpoints import read_checkpoint, write_checkpoint
 
 _ROOT = Path(__file__).parents[2]
 

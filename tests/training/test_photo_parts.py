@@ -16,15 +16,15 @@ from petsearch.domain import PixelSpec
 from petsearch.domain.errors import InvalidInput
 from petsearch.sample.catalogue import MODEL_DIR
 from tests.training.photo_runs import photo_config
+from training.clip.base_model import load_base
+from training.clip.losses import class_loss, ranking_loss
 from training.finetuning.augmentation import Views
-from training.finetuning.base_model import load_base
 from training.finetuning.interpolation import choose_interpolation
 from training.finetuning.off_topic_texts import OffTopicTexts
 from training.finetuning.prefix_cache import fill_prefix_cache
 from training.finetuning.split import split_photos
 from training.finetuning.validation import Figures
-from training.losses import class_loss, ranking_loss
-from training.schedule import share_of_rate
+from training.runs.schedule import share_of_rate
 
 _SPEC = PixelSpec(48, 48, "shortest", "bicubic", 0)
 

@@ -10,9 +10,9 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from petsearch.domain.errors import ConfigurationError
+from training.clip.towers import run_stages, stages_of
 from training.finetuning.config import PolicyConfig
 from training.finetuning.policies import apply_policy
-from training.finetuning.towers import run_stages, stages_of
 
 _TEXT = {"context_length": 16, "vocab_size": 60, "width": 16, "heads": 2, "layers": 1}
 _VISION: dict[str, dict[str, Any]] = {

@@ -23,14 +23,14 @@ from petsearch.domain.errors import ConfigurationError
 from petsearch.observability import configure_logging
 from petsearch.sample.captions import LABEL_TEMPLATES, PROMPT_TEMPLATES
 from petsearch.sample.kinds import KINDS
-from training.commits import current_commit
+from training.clip.losses import background_loss, contrastive_loss
 from training.drawings.config import OptimisationConfig, TrainingConfig, read_config
 from training.drawings.data import Batch, Sampler, background_words, render
 from training.drawings.evaluate import Evaluation, evaluate, report
 from training.drawings.model_card import model_card
 from training.drawings.model_folder import Prompts, build_model, write_json, write_model
-from training.losses import background_loss, contrastive_loss
-from training.schedule import share_of_rate
+from training.runs.commits import current_commit
+from training.runs.schedule import share_of_rate
 
 _MAX_LOG_SCALE = math.log(100)
 _LOG_EVERY = 100

@@ -12,7 +12,7 @@ from training.finetuning.config import PhotosConfig, PhotoTrainingConfig, check_
 from training.finetuning.model_folder import PhotoProvenance, write_photo_model
 from training.finetuning.run import PhotoRun, remove_work, run
 from training.finetuning.setup import Progress
-from training.precision import choose_precision
+from training.runs.precision import choose_precision
 
 
 def override(config: PhotoTrainingConfig, base: str, data: str) -> PhotoTrainingConfig:

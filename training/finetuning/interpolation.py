@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from training.clip.weights import Weights, load_weights
 from training.finetuning.validation import Figures
-from training.weights import Weights, load_weights
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from safetensors.torch import save
 from petsearch.adapters.objects import write_atomically
 from petsearch.domain import Label
 from petsearch.domain.prompts import species_of
+from training.clip.base_model import BaseModel
 from training.drawings.model_folder import WEIGHTS
-from training.finetuning.base_model import BaseModel
 from training.finetuning.config import PhotoTrainingConfig
 from training.finetuning.model_card import photo_model_card
 from training.finetuning.run import PhotoRun

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from petsearch.domain.errors import ConfigurationError
+from training.clip.towers import Stage, run_stages, stages_of
 from training.finetuning.config import PolicyConfig
-from training.finetuning.towers import Stage, run_stages, stages_of
 
 # What of open_clip's CLIP is the text tower; CustomTextCLIP keeps it in `text`.
 _TEXT_PARTS = (

@@ -8,19 +8,19 @@ from pathlib import Path
 
 import torch
 
-from training.curves import write_curves
+from training.clip.base_model import BaseModel, load_base
+from training.clip.weights import copy_of, load_weights, trained_weights
 from training.evaluation.photos import LabelledPhotos
-from training.finetuning.base_model import BaseModel, load_base
-from training.finetuning.checkpoints import read_checkpoint, write_checkpoint
 from training.finetuning.config import PhotoTrainingConfig
 from training.finetuning.interpolation import Interpolated, choose_interpolation
-from training.finetuning.memory_estimate import estimated_gpu_bytes
 from training.finetuning.setup import PhotoSetup, Progress, open_setup
-from training.finetuning.training import PhotoTrainer
+from training.finetuning.trainer import PhotoTrainer
 from training.finetuning.validation import Figures, Validation
-from training.precision import PeakMemory, Precision, peak_memory
-from training.run_log import write_log
-from training.weights import copy_of, load_weights, trained_weights
+from training.runs.checkpoints import read_checkpoint, write_checkpoint
+from training.runs.curves import write_curves
+from training.runs.log import write_log
+from training.runs.memory_estimate import estimated_gpu_bytes
+from training.runs.precision import PeakMemory, Precision, peak_memory
 
 WORK = "work"
 """The folder inside a result that an unfinished run keeps its checkpoint and caches in."""

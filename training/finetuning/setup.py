@@ -8,16 +8,16 @@ import torch
 
 from petsearch.domain import Pixels
 from petsearch.domain.prompts import species_of
+from training.clip.base_model import BaseModel
+from training.clip.class_texts import ClassTexts, TextEncoder
 from training.evaluation.photos import LabelledPhotos
 from training.finetuning.augmentation import Views
-from training.finetuning.base_model import BaseModel
-from training.finetuning.class_texts import ClassTexts, TextEncoder
 from training.finetuning.config import PhotoTrainingConfig
 from training.finetuning.decoded_photos import DecodedPhotos, decode_photos
 from training.finetuning.off_topic_texts import OffTopicTexts
 from training.finetuning.policies import apply_policy
 from training.finetuning.split import Split, split_photos
-from training.finetuning.training import PhotoStep, PhotoTrainer, Sides, Species
+from training.finetuning.trainer import PhotoStep, PhotoTrainer, Sides, Species
 from training.finetuning.validation import Figures, Validation
 from training.finetuning.view_features import (
     DrawnViews,
@@ -26,7 +26,7 @@ from training.finetuning.view_features import (
     cached,
     plain_features,
 )
-from training.precision import Precision
+from training.runs.precision import Precision
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from training.clip.class_texts import ClassTexts
+from training.clip.losses import class_loss
 from training.evaluation.metrics import mean_average_precision, precision_at_k, zero_shot_top1
-from training.finetuning.class_texts import ClassTexts
 from training.finetuning.policies import Policy
-from training.losses import class_loss
-from training.precision import Precision
+from training.runs.precision import Precision
 
 _BATCH_SIZE = 64
 

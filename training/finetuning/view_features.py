@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from petsearch.domain import Pixels
+from training.clip.base_model import BaseModel
 from training.finetuning.augmentation import Views
-from training.finetuning.base_model import BaseModel
 from training.finetuning.decoded_photos import DecodedPhotos
 from training.finetuning.policies import Policy
 from training.finetuning.prefix_cache import PrefixCache, fill_prefix_cache
-from training.precision import Precision
+from training.runs.precision import Precision
 
 _BATCH_SIZE = 32
 _DTYPES = {"fp16": "float16", "fp32": "float32"}

@@ -16,18 +16,18 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from petsearch.domain.errors import ConfigurationError
-from training.finetuning.checkpoints import Checkpoint
-from training.finetuning.class_texts import ClassTexts, TextEncoder
+from training.clip.class_texts import ClassTexts, TextEncoder
+from training.clip.losses import background_loss, class_loss, contrastive_loss, ranking_loss
+from training.clip.weights import Weights, copy_of, load_weights, trained_weights
 from training.finetuning.config import LossConfig, PhotoOptimisationConfig
-from training.finetuning.memory_estimate import KeptForBackward
 from training.finetuning.off_topic_texts import OffTopicTexts
 from training.finetuning.policies import Policy
 from training.finetuning.validation import Figures
 from training.finetuning.view_features import ViewFeatures
-from training.losses import background_loss, class_loss, contrastive_loss, ranking_loss
-from training.precision import Precision
-from training.schedule import share_of_rate
-from training.weights import Weights, copy_of, load_weights, trained_weights
+from training.runs.checkpoints import Checkpoint
+from training.runs.memory_estimate import KeptForBackward
+from training.runs.precision import Precision
+from training.runs.schedule import share_of_rate
 
 _MAX_LOG_SCALE = math.log(100)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from petsearch.adapters.objects import write_atomically
-from training.run_log import Rows
+from training.runs.log import Rows
 
 _SMOOTHED_STEPS = 20
 _SCORES = {"top1": "top-1", "precision_at_5": "P@5", "mean_average_precision": "mAP"}

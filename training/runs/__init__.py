@@ -1,0 +1,1 @@
+"""What every training run keeps: precision, learning rate, checkpoints, log, curves and commit."""
