@@ -18,7 +18,7 @@ setup: $(STAMP) ## Install everything into .venv
 
 $(STAMP): pyproject.toml constraints.txt
 	@started=$$SECONDS; \
-	command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed: install it, or set PYTHON=<path>"; exit 1; }; \
+	command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) was not found. Install Python 3.11 or 3.12, or name one: make $(or $(MAKECMDGOALS),setup) PYTHON=python3.12"; exit 1; }; \
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV); \
 	echo "Installing packages into $(VENV) …"; \
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv && \

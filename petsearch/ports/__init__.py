@@ -1,7 +1,8 @@
-"""What the core needs from the outside, as Protocols with few methods. All calls are synchronous.
+"""What the core needs from the outside, as Protocols. All calls are synchronous, and raise
+`Unavailable` when what is behind the port does not respond.
 
-Every method may raise `Unavailable` when the thing behind the port does not answer. One contract
-suite per port (tests/contract) runs over every adapter.
+The suites in tests/contract run over every adapter of the index, the object store, the ledger, the
+keys, the limiter, the write set and the embedder. The other ports have one adapter and no suite.
 """
 
 from petsearch.ports.access import Allowance, KeyStore, RateLimiter
