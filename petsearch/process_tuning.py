@@ -1,8 +1,8 @@
 """Process-wide settings that make CPU inference fast. Imports nothing heavy; entry points call it.
 
 On 2 cores, MobileNetV2 at batch 16 embeds 1.5 times as many photos per second with them
-(`python -m bench.decisions.process_tuning`). Beside another busy process, short spinning kept a text encode
-at 1 ms where the default took 190 ms (ADR 4).
+(`python -m bench.decisions.process_tuning`). Beside another busy process, short spinning kept a
+text encode at 1 ms where the default took 190 ms (ADR 4).
 """
 
 import ctypes
