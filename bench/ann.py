@@ -191,7 +191,7 @@ def _rows(
                 hits = shard.query(request)
                 took_ms.append((time.perf_counter() - started) * 1e3)
                 rows = [numbers[str(hit.id)] for hit in hits]
-                found.append(_recall(query @ data.gallery.T, kept, rows))
+                found.append(recall(query @ data.gallery.T, kept, rows))
             recalls[kind] = float(np.mean(found))
         yield Row(data.name, search, name, recalls, float(np.median(took_ms)))
     shard.close()
@@ -210,7 +210,7 @@ def _filter(name: str, number: int, points: int) -> tuple[Filters, NDArray[np.bo
     return Filters(), rows >= 0
 
 
-def _recall(scores: NDArray[np.float32], kept: NDArray[np.bool_], rows: list[int]) -> float:
+def recall(scores: NDArray[np.float32], kept: NDArray[np.bool_], rows: list[int]) -> float:
     """Share of the nearest that were found; a row that ties with the last of them counts."""
     allowed = scores[kept]
     wanted = min(_K, len(allowed))

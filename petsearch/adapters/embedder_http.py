@@ -22,6 +22,7 @@ from petsearch.domain import (
 from petsearch.domain.calibration import calibration_from
 from petsearch.domain.errors import Conflict, InvalidInput, Overloaded, TooLarge, Unavailable
 from petsearch.failover import ONLY, FailoverTransport, split_addresses
+from petsearch.ports import Embedder
 
 BINARY = "application/octet-stream"
 # Bounded, because numpy knows no larger sizes and no more than some dozens of them.
@@ -47,7 +48,7 @@ class _Failed:
     at: float
 
 
-class HttpEmbedder:
+class HttpEmbedder(Embedder):
     """The `Embedder` port over the embedder service.
 
     Args:
@@ -72,7 +73,7 @@ class HttpEmbedder:
         self._asking = threading.Lock()
 
     def models(self) -> tuple[ModelInfo, ...]:
-        """See `Embedder.models`. Asked again after some seconds, not at every call."""
+        """Asked again after some seconds, not at every call."""
         came_at = self._clock()
         with self._asking:
             known = self._known
@@ -117,7 +118,6 @@ class HttpEmbedder:
         model_id: str | None = None,
         priority: Priority = Priority.QUERY,
     ) -> Embeddings:
-        """See `Embedder.embed_texts`."""
         with _translated():
             response = self._client.post(
                 "/v1/embed/texts",
@@ -134,7 +134,6 @@ class HttpEmbedder:
         model_id: str | None = None,
         priority: Priority = Priority.QUERY,
     ) -> Embeddings:
-        """See `Embedder.embed_pixels`."""
         if pixels.dtype != np.uint8 or pixels.ndim != 4:
             raise InvalidInput(
                 "Pixels must be uint8 of shape (n, 3, height, width); "
@@ -152,7 +151,7 @@ class HttpEmbedder:
         return self._embeddings(response)
 
     def load(self, spec: str) -> ModelInfo:
-        """See `Embedder.load`. Every service loads it, one after the other."""
+        """Every service loads it, one after the other."""
         try:
             first, *_ = [self._load(spec, address) for address in self._addresses]
             return first
@@ -171,7 +170,6 @@ class HttpEmbedder:
         return _model_from(response.json())
 
     def unload(self, model_id: str) -> None:
-        """See `Embedder.unload`."""
         try:
             for address in self._addresses:
                 self._unload(model_id, address)

@@ -20,7 +20,7 @@ from petsearch.adapters.redis import (
     make_celery,
 )
 from petsearch.adapters.redis.backup import RedisCopy
-from petsearch.adapters.redis.client import impatient
+from petsearch.adapters.redis.client import without_retries
 from petsearch.app.connections import (
     image_limits,
     load_resize,
@@ -40,7 +40,7 @@ from petsearch.maintenance import Kept
 from petsearch.models import Catalogue, Registry, Target, model_id_of
 from petsearch.observability import get_logger
 from petsearch.photos import ImageLimits, Resize, StoredPixels, resize_with_pillow
-from petsearch.ports import Embedder, JobLedger, ObjectStore, RateLimiter, TaskQueue
+from petsearch.ports import ChunkLedger, Embedder, ObjectStore, RateLimiter, TaskQueue
 from petsearch.ports.raw_index import RawIndex
 from petsearch.reindex import FanOutIndex, ModelChanges, PointMaker, WriteSet
 from petsearch.search import Searcher
@@ -49,8 +49,8 @@ from petsearch.sources import SourceContext
 
 log = get_logger(__name__)
 
-_KEYS_PATIENCE_S = 2.0
-_LIMITS_PATIENCE_S = 0.5
+_KEYS_TIMEOUT_S = 2.0
+_LIMITS_TIMEOUT_S = 0.5
 """Without an answer a request goes on uncounted, so this is what an outage costs one request."""
 
 
@@ -63,7 +63,7 @@ class Services:
     index: FanOutIndex
     own_index: RawIndex
     store: ObjectStore
-    ledger: JobLedger
+    ledger: RedisLedger
     queue: TaskQueue
     celery_app: celery.Celery
     catalogue: Catalogue
@@ -120,7 +120,7 @@ class Storage:
     index: RawIndex
     writer: FanOutIndex
     store: ObjectStore
-    ledger: JobLedger
+    ledger: RedisLedger
     dispatcher: Dispatcher
     clock: Callable[[], datetime]
     kept: Kept
@@ -273,18 +273,18 @@ def decode_threads(settings: Settings) -> int:
 
 
 def _open_ring(client: redis.Redis, opened: ExitStack) -> KeyRing:
-    own = impatient(client, _KEYS_PATIENCE_S)
+    own = without_retries(client, _KEYS_TIMEOUT_S)
     opened.callback(own.close)
     return KeyRing(RedisKeys(own), _now)
 
 
 def _open_limiter(client: redis.Redis, opened: ExitStack) -> RateLimiter:
-    own = impatient(client, _LIMITS_PATIENCE_S)
+    own = without_retries(client, _LIMITS_TIMEOUT_S)
     opened.callback(own.close)
     return RedisLimiter(own)
 
 
-def _make_dispatcher(settings: Settings, ledger: JobLedger, queue: TaskQueue) -> Dispatcher:
+def _make_dispatcher(settings: Settings, ledger: ChunkLedger, queue: TaskQueue) -> Dispatcher:
     return Dispatcher(ledger, queue, DispatchOptions(settings.job_chunks, settings.lease_s), _now)
 
 

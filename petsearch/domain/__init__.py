@@ -22,7 +22,6 @@ from petsearch.domain.images import (
     Prediction,
 )
 from petsearch.domain.jobs import (
-    _FINAL_STATES,
     Item,
     ItemStatus,
     Job,
@@ -52,7 +51,6 @@ from petsearch.domain.searches import (
 
 __all__ = [
     "IMAGE_NAMESPACE",
-    "_FINAL_STATES",
     "Embedding",
     "Embeddings",
     "Filters",

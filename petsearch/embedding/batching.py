@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,24 +53,14 @@ class BatchingOptions:
         return cls() if device == "cpu" else cls(max_batch_size=256, ingest_batch_s=0.05)
 
 
-class BatchObserver(Protocol):
-    """Is told what the batcher does; called from its thread and from callers'."""
+class BatchObserver:
+    """Receives what the batcher does and ignores it. Subclasses are called from any thread."""
 
     def batch_done(self, kind: Kind, rows: int, waited_s: float, ran_s: float) -> None:
         """A batch was encoded; its oldest request had waited `waited_s`."""
 
     def overloaded(self) -> None:
         """A request was refused because the queue is full."""
-
-
-class NobodyWatches:
-    """The `BatchObserver` that does nothing."""
-
-    def batch_done(self, kind: Kind, rows: int, waited_s: float, ran_s: float) -> None:
-        """See `BatchObserver.batch_done`."""
-
-    def overloaded(self) -> None:
-        """See `BatchObserver.overloaded`."""
 
 
 @dataclass(eq=False)
@@ -103,7 +93,7 @@ class Batcher:
 
     def __init__(self, options: BatchingOptions, observer: BatchObserver | None = None) -> None:
         self._options = options
-        self._observer = observer or NobodyWatches()
+        self._observer = observer or BatchObserver()
         self._encoders: dict[Kind, Encode] = {}
         self._queues: dict[Priority, deque[_Request]] = {p: deque() for p in Priority}
         self._changed = threading.Condition()

@@ -20,7 +20,7 @@ _Key = tuple[str, str]
 """The model and the final text, after its prompt template."""
 
 
-class CachingEmbedder:
+class CachingEmbedder(Embedder):
     """The `Embedder` port over another one; keeps the texts asked for last.
 
     While the other one does not answer, the models it had last are still named, so that what is
@@ -52,7 +52,6 @@ class CachingEmbedder:
         """Texts that the embedder was asked for."""
 
     def models(self) -> tuple[ModelInfo, ...]:
-        """See `Embedder.models`."""
         if self._last_models and self._clock() < self._ask_at:
             return self._last_models
         try:
@@ -71,7 +70,6 @@ class CachingEmbedder:
         model_id: str | None = None,
         priority: Priority = Priority.QUERY,
     ) -> Embeddings:
-        """See `Embedder.embed_texts`."""
         name = model_id or self.models()[0].model_id
         found = self._find(name, texts)
         missing = [text for text in dict.fromkeys(texts) if text not in found]
@@ -89,15 +87,12 @@ class CachingEmbedder:
         model_id: str | None = None,
         priority: Priority = Priority.QUERY,
     ) -> Embeddings:
-        """See `Embedder.embed_pixels`."""
         return self._embedder.embed_pixels(pixels, model_id=model_id, priority=priority)
 
     def load(self, spec: str) -> ModelInfo:
-        """See `Embedder.load`."""
         return self._embedder.load(spec)
 
     def unload(self, model_id: str) -> None:
-        """See `Embedder.unload`."""
         self._embedder.unload(model_id)
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ from petsearch.domain import Embeddings, ModelInfo, ModelUsage, Pixels, Priority
 from petsearch.domain.errors import Conflict, InvalidInput
 from petsearch.embedding.batching import Batcher, BatchingOptions, BatchObserver
 from petsearch.observability import get_logger
-from petsearch.ports import ClipModel
+from petsearch.ports import ClipModel, Embedder
 
 log = get_logger(__name__)
 
@@ -32,7 +32,7 @@ class _Kind:
         return self.rows
 
 
-class BatchingEmbedder:
+class BatchingEmbedder(Embedder):
     """Serves one model, or two while one is being replaced.
 
     Args:
@@ -60,7 +60,6 @@ class BatchingEmbedder:
         return self._batcher
 
     def models(self) -> tuple[ModelInfo, ...]:
-        """See `Embedder.models`."""
         return tuple(model.info for model in self._models.values())
 
     def usage(self) -> ModelUsage:
@@ -146,7 +145,6 @@ class BatchingEmbedder:
         model_id: str | None = None,
         priority: Priority = Priority.QUERY,
     ) -> Embeddings:
-        """See `Embedder.embed_texts`."""
         return self.submit_texts(texts, model_id, priority).result()
 
     def embed_pixels(
@@ -156,7 +154,6 @@ class BatchingEmbedder:
         model_id: str | None = None,
         priority: Priority = Priority.QUERY,
     ) -> Embeddings:
-        """See `Embedder.embed_pixels`."""
         return self.submit_pixels(pixels, model_id, priority).result()
 
     def close(self) -> None:

@@ -36,11 +36,10 @@ from petsearch.observability import get_logger
 from petsearch.photos import ImageLimits, Resize, resize_with_pillow
 from petsearch.photos.perceptual_hash import hashes_of
 from petsearch.ports import (
+    ChunkLedger,
     Embedder,
     IndexWriter,
     IngestObserver,
-    JobLedger,
-    NobodyWatches,
     ObjectStore,
     Stage,
     timed,
@@ -80,7 +79,7 @@ class Ingestor:
         embedder: Embedder,
         index: IndexWriter,
         store: ObjectStore,
-        ledger: JobLedger,
+        ledger: ChunkLedger,
         catalogue: Catalogue,
         options: IngestOptions,
         clock: Callable[[], datetime],
@@ -94,7 +93,7 @@ class Ingestor:
         self._catalogue = catalogue
         self._batch_size = options.batch_size
         self._clock = clock
-        self._observer = observer or NobodyWatches()
+        self._observer = observer or IngestObserver()
         self._tagger = BreedTagger(embedder)
         self._preparer = Preparer(
             store=store,

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from petsearch.domain.errors import NotFound
 from petsearch.observability import get_logger
-from petsearch.ports import JobLedger, TaskQueue
+from petsearch.ports import ChunkLedger, TaskQueue
 
 log = get_logger(__name__)
 
@@ -38,7 +38,7 @@ class Dispatcher:
 
     def __init__(
         self,
-        ledger: JobLedger,
+        ledger: ChunkLedger,
         queue: TaskQueue,
         options: DispatchOptions,
         clock: Callable[[], datetime],

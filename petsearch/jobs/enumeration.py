@@ -18,7 +18,7 @@ from petsearch.jobs.circuit_breaker import DependencyGate
 from petsearch.jobs.dispatch import Dispatcher
 from petsearch.jobs.leases import Lease, LeaseKeeper
 from petsearch.observability import get_logger
-from petsearch.ports import Enumeration, JobLedger, ObjectStore
+from petsearch.ports import Enumeration, EnumerationLedger, ObjectStore
 from petsearch.sources import Source, SourceItem
 
 log = get_logger(__name__)
@@ -43,7 +43,7 @@ class Enumerator:
         *,
         open_source: OpenSource,
         store: ObjectStore,
-        ledger: JobLedger,
+        ledger: EnumerationLedger,
         dispatcher: Dispatcher,
         gate: DependencyGate,
         leases: LeaseKeeper,

@@ -24,7 +24,7 @@ from petsearch.domain.metadata import safe_filename
 from petsearch.jobs import chunk_files
 from petsearch.jobs.dispatch import Dispatcher
 from petsearch.models import Catalogue
-from petsearch.ports import ChunkSlot, IndexReader, JobLedger, ObjectStore
+from petsearch.ports import ChunkSlot, IndexReader, JobWriter, ObjectStore
 from petsearch.sources import SourceContext, SourceSpec, open_source, parse_spec
 from petsearch.sources.spec import describe
 
@@ -73,7 +73,7 @@ class Jobs:
         self,
         *,
         store: ObjectStore,
-        ledger: JobLedger,
+        ledger: JobWriter,
         dispatcher: Dispatcher,
         index: IndexReader,
         catalogue: Catalogue,

@@ -15,7 +15,7 @@ from petsearch.domain.errors import Conflict, InvalidInput, NotFound
 from petsearch.maintenance.inventory import WHOLE, Traces, look, walk
 from petsearch.observability import get_logger
 from petsearch.photos import ImageLimits, decode
-from petsearch.ports import IndexReader, IndexWriter, JobLedger, ObjectStore
+from petsearch.ports import IndexReader, IndexWriter, JobRecords, ObjectStore
 
 log = get_logger(__name__)
 
@@ -94,7 +94,7 @@ class Reconciler:
         index: IndexReader,
         writer: IndexWriter,
         store: ObjectStore,
-        ledger: JobLedger,
+        ledger: JobRecords,
         collection: str,
         limits: ImageLimits,
         clock: Callable[[], datetime],

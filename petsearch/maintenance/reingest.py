@@ -8,7 +8,7 @@ from datetime import datetime
 from petsearch.domain import ImageMetadata, Item, NewJob, image_id_of, object_keys
 from petsearch.domain.errors import NotFound
 from petsearch.jobs import Dispatcher, chunk_files
-from petsearch.ports import JobLedger, ObjectStore
+from petsearch.ports import JobWriter, ObjectStore
 
 _SOURCE = "reconcile"
 _DAMAGED = "The original in the object store is damaged: it is not the photo that was ingested."
@@ -27,7 +27,7 @@ class Reingesting:
         self,
         *,
         store: ObjectStore,
-        ledger: JobLedger,
+        ledger: JobWriter,
         dispatcher: Dispatcher,
         clock: Callable[[], datetime],
     ) -> None:

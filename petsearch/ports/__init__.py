@@ -15,22 +15,28 @@ from petsearch.ports.index import (
     Snapshots,
 )
 from petsearch.ports.ledger import (
+    ChunkLedger,
     ChunkSlot,
     Claim,
     ClaimedChunk,
     Enumeration,
+    EnumerationLedger,
+    IdempotencyStore,
     JobLedger,
+    JobRecords,
+    JobWriter,
     KeptAnswer,
     LedgerCopy,
     OverdueChunks,
 )
-from petsearch.ports.observer import IngestObserver, NobodyWatches, Stage, timed
+from petsearch.ports.observer import IngestObserver, Stage, timed
 from petsearch.ports.queue import TaskQueue
 from petsearch.ports.store import ObjectStore, StoredObject
 from petsearch.ports.write_set import WriteSetState, WriteSetStore
 
 __all__ = [
     "Allowance",
+    "ChunkLedger",
     "ChunkSlot",
     "Claim",
     "ClaimedChunk",
@@ -38,14 +44,17 @@ __all__ = [
     "Collections",
     "Embedder",
     "Enumeration",
+    "EnumerationLedger",
+    "IdempotencyStore",
     "IndexReader",
     "IndexWriter",
     "IngestObserver",
     "JobLedger",
+    "JobRecords",
+    "JobWriter",
     "KeptAnswer",
     "KeyStore",
     "LedgerCopy",
-    "NobodyWatches",
     "ObjectStore",
     "OverdueChunks",
     "RateLimiter",

@@ -66,18 +66,12 @@ class KeptAnswer:
     answer: str | None
 
 
-class JobLedger(Protocol):
-    """Jobs, their chunks and their counters. Survives a restart of everything.
+class JobRecords(Protocol):
+    """Jobs as they are recorded: what clients and workers both read, and the reason they show.
 
-    A chunk is reserved (it has a number), pending (work to do), then queued: handed to the task
-    queue, and held by a worker that extends its lease. Accounting ends it, exactly once.
-
-    A job that was deleted stays so: what comes too late for it is dropped, or raises `NotFound`
-    where that is said.
+    A deleted job stays deleted: a later write for it is dropped, or raises `NotFound` where the
+    method says so.
     """
-
-    def create(self, job: NewJob) -> None:
-        """Open a job without items."""
 
     def get(self, job_id: str) -> Job:
         """The job.
@@ -94,6 +88,28 @@ class JobLedger(Protocol):
 
     def active(self) -> list[str]:
         """The ids of all jobs that are not final."""
+
+    def is_stopped(self, job_id: str) -> bool:
+        """Whether the job was paused, cancelled or deleted: its chunks stop at the next batch."""
+
+    def chunk_size(self, job_id: str, chunk_no: int) -> int:
+        """How many items were added with a chunk; 0 if it is not known."""
+
+    def problem_chunks(self, job_id: str) -> list[int]:
+        """The chunks in which items were refused or failed."""
+
+    def set_reason(self, job_id: str, reason: str | None) -> None:
+        """Say why a job does not move, or that it moves again."""
+
+    def ping(self) -> None:
+        """Return if the ledger answers, raise `Unavailable` otherwise."""
+
+
+class JobWriter(JobRecords, Protocol):
+    """Opens jobs and adds chunks to them, for clients and for the enumeration of a source."""
+
+    def create(self, job: NewJob) -> None:
+        """Open a job without items."""
 
     def reserve_chunk(self, job_id: str, item_count: int, *, key: str | None = None) -> ChunkSlot:
         """Take the next chunk number and item numbers; nothing is counted yet.
@@ -131,71 +147,9 @@ class JobLedger(Protocol):
     def set_expected(self, job_id: str, expected: int) -> None:
         """How many items there will be."""
 
-    def take_chunks(self, job_id: str, most_queued: int, patience_s: float) -> list[int]:
-        """Make pending chunks queued, until `most_queued` are; the caller hands them to the queue.
 
-        Args:
-            patience_s: one that no worker has claimed by then counts as overdue.
-        """
-
-    def claim_chunk(self, job_id: str, chunk_no: int, holder: str, lease_s: float) -> ClaimedChunk:
-        """Try to hold a queued chunk for `lease_s` seconds."""
-
-    def extend_chunk(self, job_id: str, chunk_no: int, holder: str, lease_s: float) -> bool:
-        """Hold it longer; False if `holder` does not hold it any more."""
-
-    def hand_back_chunk(self, job_id: str, chunk_no: int, holder: str, now: datetime) -> None:
-        """Make a held chunk pending again, the next one of its job; of a cancelled job it ends."""
-
-    def is_stopped(self, job_id: str) -> bool:
-        """Whether the job was paused, cancelled or deleted: its chunks stop at the next batch."""
-
-    def mark_item(self, job_id: str, item_no: int) -> int:
-        """Note that an item is tried now; how many tries of it were noted and never cleared."""
-
-    def clear_mark(self, job_id: str, item_no: int) -> None:
-        """The item came to an end, or its failure was not its own."""
-
-    def account_chunk(
-        self, job_id: str, chunk_no: int, counts: Mapping[ItemStatus, int], now: datetime
-    ) -> bool:
-        """Count a queued chunk as finished, exactly once; False if it was not queued (any more)."""
-
-    def overdue_chunks(self, job_id: str, long_wait_s: float) -> OverdueChunks:
-        """Queued chunks whose lease or patience has ended."""
-
-    def requeue_chunk(self, job_id: str, chunk_no: int, patience_s: float, now: datetime) -> bool:
-        """Take an overdue chunk from its dead worker; False if it is not to be queued again."""
-
-    def end_leases(self, job_id: str) -> None:
-        """Let all that is held of a job be overdue now: its holders are known to be gone."""
-
-    def chunk_size(self, job_id: str, chunk_no: int) -> int:
-        """How many items were added with a chunk; 0 if it is not known."""
-
-    def problem_chunks(self, job_id: str) -> list[int]:
-        """The chunks in which items were refused or failed."""
-
-    def begin_enumeration(
-        self, job_id: str, holder: str, lease_s: float, most_open: int
-    ) -> Enumeration | None:
-        """Hold the enumeration of a job's source; None if it is held, done, stopped or ahead.
-
-        Args:
-            most_open: it is far enough ahead with so many chunks pending or queued.
-        """
-
-    def extend_enumeration(self, job_id: str, holder: str, lease_s: float) -> bool:
-        """Hold it longer; False if `holder` does not hold it any more."""
-
-    def end_enumeration(self, job_id: str, holder: str) -> None:
-        """Let go of it."""
-
-    def wants_enumeration(self, job_id: str, most_open: int) -> bool:
-        """Whether the source should be read on, and nobody does."""
-
-    def has_room(self, job_id: str, most_open: int) -> bool:
-        """Whether fewer chunks than that are pending or queued."""
+class JobLedger(JobWriter, Protocol):
+    """Everything that clients do with jobs."""
 
     def pause(self, job_id: str) -> None:
         """Stop a job until it is resumed. A final one raises `Conflict`."""
@@ -227,11 +181,81 @@ class JobLedger(Protocol):
     def delete(self, job_id: str) -> None:
         """Forget a job."""
 
-    def set_reason(self, job_id: str, reason: str | None) -> None:
-        """Say why a job does not move, or that it moves again."""
+
+class ChunkLedger(JobRecords, Protocol):
+    """Hands chunks to workers and accounts for them. Survives a restart of everything.
+
+    A chunk is reserved (it has a number), pending (work to do), then queued: handed to the task
+    queue, and held by a worker that extends its lease. Accounting ends it, exactly once.
+    """
+
+    def take_chunks(self, job_id: str, most_queued: int, patience_s: float) -> list[int]:
+        """Make pending chunks queued, until `most_queued` are; the caller hands them to the queue.
+
+        Args:
+            patience_s: one that no worker has claimed by then counts as overdue.
+        """
+
+    def claim_chunk(self, job_id: str, chunk_no: int, holder: str, lease_s: float) -> ClaimedChunk:
+        """Try to hold a queued chunk for `lease_s` seconds."""
+
+    def extend_chunk(self, job_id: str, chunk_no: int, holder: str, lease_s: float) -> bool:
+        """Hold it longer; False if `holder` does not hold it any more."""
+
+    def hand_back_chunk(self, job_id: str, chunk_no: int, holder: str, now: datetime) -> None:
+        """Make a held chunk pending again, the next one of its job; of a cancelled job it ends."""
+
+    def mark_item(self, job_id: str, item_no: int) -> int:
+        """Note that an item is tried now; how many tries of it were noted and never cleared."""
+
+    def clear_mark(self, job_id: str, item_no: int) -> None:
+        """The item came to an end, or its failure was not its own."""
+
+    def account_chunk(
+        self, job_id: str, chunk_no: int, counts: Mapping[ItemStatus, int], now: datetime
+    ) -> bool:
+        """Count a queued chunk as finished, exactly once; False if it was not queued (any more)."""
+
+    def overdue_chunks(self, job_id: str, long_wait_s: float) -> OverdueChunks:
+        """Queued chunks whose lease or patience has ended."""
+
+    def requeue_chunk(self, job_id: str, chunk_no: int, patience_s: float, now: datetime) -> bool:
+        """Take an overdue chunk from its dead worker; False if it is not to be queued again."""
+
+    def end_leases(self, job_id: str) -> None:
+        """Let all that is held of a job be overdue now: its holders are known to be gone."""
+
+    def wants_enumeration(self, job_id: str, most_open: int) -> bool:
+        """Whether the source should be read on, and nobody does."""
 
     def is_first(self, what: str, for_s: float) -> bool:
         """Whether nobody else asked for `what` in the last `for_s` seconds: one does the chore."""
+
+
+class EnumerationLedger(JobWriter, Protocol):
+    """Lets one worker at a time read the source of a job."""
+
+    def begin_enumeration(
+        self, job_id: str, holder: str, lease_s: float, most_open: int
+    ) -> Enumeration | None:
+        """Hold the enumeration of a job's source; None if it is held, done, stopped or ahead.
+
+        Args:
+            most_open: it is far enough ahead with so many chunks pending or queued.
+        """
+
+    def extend_enumeration(self, job_id: str, holder: str, lease_s: float) -> bool:
+        """Hold it longer; False if `holder` does not hold it any more."""
+
+    def end_enumeration(self, job_id: str, holder: str) -> None:
+        """Let go of it."""
+
+    def has_room(self, job_id: str, most_open: int) -> bool:
+        """Whether fewer chunks than that are pending or queued."""
+
+
+class IdempotencyStore(Protocol):
+    """Remembers calls and their answers, so that a repeated call gets the same answer."""
 
     def claim_answer(self, name: str, digest: str, for_s: float) -> KeptAnswer | None:
         """What is remembered of the call `name`; None if nothing was: it is yours for `for_s`."""
@@ -241,9 +265,6 @@ class JobLedger(Protocol):
 
     def drop_answer(self, name: str) -> None:
         """Forget a call, claimed or answered."""
-
-    def ping(self) -> None:
-        """Return if the ledger answers, raise `Unavailable` otherwise."""
 
 
 class LedgerCopy(Protocol):

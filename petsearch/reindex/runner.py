@@ -14,7 +14,7 @@ from petsearch.domain.errors import Conflict
 from petsearch.jobs import chunk_files
 from petsearch.models import Catalogue, model_id_of
 from petsearch.observability import get_logger
-from petsearch.ports import JobLedger, ObjectStore, Stage
+from petsearch.ports import ChunkLedger, ObjectStore, Stage
 from petsearch.ports.raw_index import RawIndex
 from petsearch.reindex.backfill import Copied, Copier, carry, exists
 from petsearch.reindex.source import COPY, Range, read_reindex_spec
@@ -43,7 +43,7 @@ class Reindexer:
         *,
         index: RawIndex,
         store: ObjectStore,
-        ledger: JobLedger,
+        ledger: ChunkLedger,
         catalogue: Catalogue,
         write_set: WriteSet,
         copier: Copier,

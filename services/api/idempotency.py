@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fastapi import UploadFile
 
 from petsearch.domain.errors import Conflict, InvalidInput
-from petsearch.ports import JobLedger
+from petsearch.ports import IdempotencyStore
 from services.api.schemas.jobs import JobBody
 
 KEPT_S = 24 * 3600.0
@@ -31,7 +31,7 @@ class Call:
         return f"{self.route} {self.caller} {self.key}"
 
 
-def once(ledger: JobLedger, call: Call, run: Callable[[], JobBody]) -> JobBody:
+def once(store: IdempotencyStore, call: Call, run: Callable[[], JobBody]) -> JobBody:
     """What `run` answers, or what it answered to the same call in the last 24 h.
 
     A call that failed is not remembered: repeated, it is run again.
@@ -42,9 +42,9 @@ def once(ledger: JobLedger, call: Call, run: Callable[[], JobBody]) -> JobBody:
     """
     if call.key is None:
         return run()
-    kept = ledger.claim_answer(call.name, call.digest, _LONGEST_CALL_S)
+    kept = store.claim_answer(call.name, call.digest, _LONGEST_CALL_S)
     if kept is None:
-        return _run_and_keep(ledger, call, run)
+        return _run_and_keep(store, call, run)
     if kept.digest != call.digest:
         raise InvalidInput(
             f"The Idempotency-Key {call.key!r} came with another request before; take a new one."
@@ -80,12 +80,12 @@ def _digest(blocks: Iterable[bytes]) -> str:
     return digest.hexdigest()
 
 
-def _run_and_keep(ledger: JobLedger, call: Call, run: Callable[[], JobBody]) -> JobBody:
+def _run_and_keep(store: IdempotencyStore, call: Call, run: Callable[[], JobBody]) -> JobBody:
     answer: JobBody | None = None
     try:
         answer = run()
     finally:
         if answer is None:
-            ledger.drop_answer(call.name)
-    ledger.keep_answer(call.name, call.digest, answer.model_dump_json(), KEPT_S)
+            store.drop_answer(call.name)
+    store.keep_answer(call.name, call.digest, answer.model_dump_json(), KEPT_S)
     return answer

@@ -8,7 +8,7 @@ from prometheus_client import Counter, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from petsearch.embedding import BatchingEmbedder
+from petsearch.embedding import BatchingEmbedder, BatchObserver
 from petsearch.embedding.batching import Kind
 from services.http.metrics import ServedMetrics
 
@@ -16,7 +16,7 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128)
 
 
-class EmbedderMetrics(ServedMetrics):
+class EmbedderMetrics(ServedMetrics, BatchObserver):
     """Of batches, whose `BatchObserver` it is, and of the device."""
 
     def __init__(self) -> None:
@@ -46,13 +46,11 @@ class EmbedderMetrics(ServedMetrics):
         self.registry.register(_Gauges(embedder))
 
     def batch_done(self, kind: Kind, rows: int, waited_s: float, ran_s: float) -> None:
-        """See `BatchObserver.batch_done`."""
         self._batch_rows.labels(str(kind)).observe(rows)
         self._stage_s.labels("wait", str(kind)).observe(waited_s)
         self._stage_s.labels("encode", str(kind)).observe(ran_s)
 
     def overloaded(self) -> None:
-        """See `BatchObserver.overloaded`."""
         self._overloaded.inc()
 
     @contextmanager

@@ -19,7 +19,7 @@ log = get_logger(__name__)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _QUIET_PATHS = ("/livez", "/readyz", "/metrics")
-_SECURITY_HEADERS = {
+SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
     "Content-Security-Policy": (
@@ -29,7 +29,7 @@ _SECURITY_HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-_HSTS = "max-age=31536000"
+HSTS = "max-age=31536000"
 """A year, this host alone: only its owner knows about the hosts below it."""
 
 
@@ -46,7 +46,7 @@ class RequestContext:
     ) -> None:
         self._app = app
         self._trusted = trusted_proxies
-        self._headers = dict(_SECURITY_HEADERS)
+        self._headers = dict(SECURITY_HEADERS)
         if embeddable:
             self._headers["Cross-Origin-Resource-Policy"] = "cross-origin"
 
@@ -69,7 +69,7 @@ class RequestContext:
                 for name, value in self._headers.items():
                     headers.setdefault(name, value)
                 if is_tls(scope, self._trusted):
-                    headers["Strict-Transport-Security"] = _HSTS
+                    headers["Strict-Transport-Security"] = HSTS
             await send(message)
 
         started = time.perf_counter()

@@ -17,7 +17,7 @@ from petsearch.domain.errors import Conflict, NotFound, PetsearchError, Unavaila
 from petsearch.ingest import Ingestor
 from petsearch.jobs import DependencyGate, Dispatcher, Lease, LeaseKeeper
 from petsearch.observability import get_logger
-from petsearch.ports import Claim, JobLedger
+from petsearch.ports import ChunkLedger, Claim
 from petsearch.reindex import Reindexer
 
 log = get_logger(__name__)
@@ -48,7 +48,7 @@ class ChunkWorker:
         self,
         *,
         ingestor: Ingestor,
-        ledger: JobLedger,
+        ledger: ChunkLedger,
         dispatcher: Dispatcher,
         gate: DependencyGate,
         leases: LeaseKeeper,

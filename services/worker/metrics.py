@@ -9,7 +9,7 @@ from prometheus_client.registry import Collector
 from petsearch.domain import ItemStatus, QueueName
 from petsearch.domain.errors import PetsearchError
 from petsearch.observability import get_logger
-from petsearch.ports import Stage, TaskQueue
+from petsearch.ports import IngestObserver, Stage, TaskQueue
 from services.http.metrics import ServedMetrics
 
 log = get_logger(__name__)
@@ -17,7 +17,7 @@ log = get_logger(__name__)
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
-class WorkerMetrics(ServedMetrics):
+class WorkerMetrics(ServedMetrics, IngestObserver):
     """Of ingest, whose `IngestObserver` it is, and of the queues."""
 
     def __init__(self) -> None:
@@ -44,16 +44,13 @@ class WorkerMetrics(ServedMetrics):
             self._items.labels(status.value)
 
     def stage_took(self, stage: Stage, seconds: float) -> None:
-        """See `IngestObserver.stage_took`."""
         self._stage_s.labels(stage.value).observe(seconds)
 
     def items_ended(self, counts: Mapping[ItemStatus, int]) -> None:
-        """See `IngestObserver.items_ended`."""
         for status, count in counts.items():
             self._items.labels(status.value).inc(count)
 
     def paused(self, *, is_paused: bool) -> None:
-        """See `IngestObserver.paused`."""
         self._paused.set(is_paused)
 
     def watch(self, queue: TaskQueue) -> None:

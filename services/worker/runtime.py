@@ -10,7 +10,7 @@ from petsearch.domain.errors import PetsearchError
 from petsearch.ingest import IngestOptions, Ingestor
 from petsearch.jobs import DependencyGate, Dispatcher, Enumerator, LeaseKeeper
 from petsearch.observability import get_logger
-from petsearch.ports import IngestObserver, NobodyWatches
+from petsearch.ports import IngestObserver
 from petsearch.reindex import Copier, Reindexer
 from petsearch.reindex.source import open_reindex
 from petsearch.sources import Source, make_fetcher, open_source, parse_spec
@@ -68,7 +68,7 @@ class Work:
 
 def make_work(services: Services, observer: IngestObserver | None = None) -> Work:
     """What a worker process runs. Closed with the services."""
-    observer = observer or NobodyWatches()
+    observer = observer or IngestObserver()
     stopping = threading.Event()
     gate = DependencyGate(services.probe, stopping=stopping, observer=observer)
     leases = LeaseKeeper(services.settings.lease_s)

@@ -20,7 +20,7 @@ from qdrant_client.http.exceptions import UnexpectedResponse
 from devstack import parts
 from devstack.addresses import free_port
 from petsearch.adapters.qdrant.edge_index import QdrantEdgeIndex
-from petsearch.adapters.qdrant.errors import translated
+from petsearch.adapters.qdrant.errors import qdrant_errors
 from petsearch.adapters.qdrant.index import QdrantIndex, connect
 from petsearch.domain import Filters, ImageRecord, ItemRef, Near, Point, TimeRange
 from petsearch.domain.errors import Conflict, InvalidInput, NotFound, Unavailable
@@ -497,5 +497,5 @@ def test_a_server_that_is_not_there_is_unavailable(use_grpc: bool) -> None:  # n
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_refused_key_is_waited_for_and_named(status: int) -> None:
     refused = UnexpectedResponse(status, "refused", b"", httpx.Headers())
-    with pytest.raises(Unavailable, match="PETSEARCH_QDRANT_API_KEY"), translated():
+    with pytest.raises(Unavailable, match="PETSEARCH_QDRANT_API_KEY"), qdrant_errors():
         raise refused

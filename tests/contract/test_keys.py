@@ -13,7 +13,7 @@ import redis
 
 from petsearch.access import KeyRing
 from petsearch.adapters.redis import RedisKeys, RedisLimiter
-from petsearch.adapters.redis.client import impatient
+from petsearch.adapters.redis.client import without_retries
 from petsearch.domain.api_keys import Scope, make_key
 from petsearch.domain.errors import NotFound, Unavailable
 from petsearch.ports import KeyStore, RateLimiter
@@ -51,7 +51,7 @@ def nowhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[redis.Redis]:
     """A client of a Redis that is not there."""
     path = tmp_path_factory.mktemp("none") / "none.sock"
     client = redis.Redis(unix_socket_path=str(path), decode_responses=True)
-    yield impatient(client, 1)
+    yield without_retries(client, 1)
     client.close()
 
 
@@ -187,13 +187,13 @@ def test_a_session_that_was_seen_is_good_while_the_store_is_away(
             ring.key_of_session(token)
 
 
-def test_an_impatient_client_does_not_wait_for_a_server_that_is_silent(tmp_path: Path) -> None:
+def test_a_client_without_retries_does_not_wait_for_a_server_that_is_silent(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as silent:
         silent.bind(str(tmp_path / "silent.sock"))
         silent.listen()
         patient = redis.Redis(unix_socket_path=str(tmp_path / "silent.sock"), protocol=2)
         started = time.monotonic()
         with pytest.raises(Unavailable):
-            RedisLimiter(impatient(patient, 0.05)).take("me", 1)
+            RedisLimiter(without_retries(patient, 0.05)).take("me", 1)
         assert time.monotonic() - started < 5
         patient.close()

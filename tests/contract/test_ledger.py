@@ -13,7 +13,7 @@ import redis
 from petsearch.adapters.redis import RedisLedger
 from petsearch.domain import ItemStatus, JobState, NewJob
 from petsearch.domain.errors import Conflict, NotFound, Unavailable
-from petsearch.ports import ChunkSlot, Claim, ClaimedChunk, Enumeration, JobLedger, KeptAnswer
+from petsearch.ports import ChunkSlot, Claim, ClaimedChunk, Enumeration, KeptAnswer
 from tests.contract.real_servers import where_set
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -22,7 +22,7 @@ JOB = "job-1"
 
 
 @pytest.fixture(params=["private redis", *where_set("PETSEARCH_TEST_REDIS_URL", "redis server")])
-def ledger(request: pytest.FixtureRequest) -> Iterator[JobLedger]:
+def ledger(request: pytest.FixtureRequest) -> Iterator[RedisLedger]:
     if request.param == "private redis":
         client = request.getfixturevalue("private_redis")
         client.flushall()
@@ -35,33 +35,33 @@ def ledger(request: pytest.FixtureRequest) -> Iterator[JobLedger]:
     client.close()
 
 
-def _open(ledger: JobLedger, job_id: str = JOB, *, created_at: datetime = NOW) -> None:
+def _open(ledger: RedisLedger, job_id: str = JOB, *, created_at: datetime = NOW) -> None:
     ledger.create(NewJob(job_id, "upload", created_at, expected=3))
 
 
-def _add(ledger: JobLedger, count: int, job_id: str = JOB) -> int:
+def _add(ledger: RedisLedger, count: int, job_id: str = JOB) -> int:
     slot = ledger.reserve_chunk(job_id, count)
     ledger.add_chunk(job_id, slot.chunk_no, count)
     return slot.chunk_no
 
 
-def _queue(ledger: JobLedger, count: int, patience_s: float = 60.0) -> int:
+def _queue(ledger: RedisLedger, count: int, patience_s: float = 60.0) -> int:
     chunk = _add(ledger, count)
     assert ledger.take_chunks(JOB, 100, patience_s) == [chunk]
     return chunk
 
 
-def _wait_until_overdue(ledger: JobLedger, chunk: int) -> None:
+def _wait_until_overdue(ledger: RedisLedger, chunk: int) -> None:
     deadline = time.monotonic() + 10
     while chunk not in (*ledger.overdue_chunks(JOB, 60).lost, *_unclaimed(ledger)):
         assert time.monotonic() < deadline
 
 
-def _unclaimed(ledger: JobLedger) -> tuple[int, ...]:
+def _unclaimed(ledger: RedisLedger) -> tuple[int, ...]:
     return ledger.overdue_chunks(JOB, 60).unclaimed
 
 
-def test_a_new_job_is_queued_and_empty(ledger: JobLedger) -> None:
+def test_a_new_job_is_queued_and_empty(ledger: RedisLedger) -> None:
     _open(ledger)
     job = ledger.get(JOB)
     assert (job.state, job.total, job.done, job.expected) == (JobState.QUEUED, 0, 0, 3)
@@ -69,7 +69,7 @@ def test_a_new_job_is_queued_and_empty(ledger: JobLedger) -> None:
     assert ledger.active() == [JOB]
 
 
-def test_a_job_that_does_not_exist_is_said(ledger: JobLedger) -> None:
+def test_a_job_that_does_not_exist_is_said(ledger: RedisLedger) -> None:
     for call in (
         lambda: ledger.get("none"),
         lambda: ledger.reserve_chunk("none", 1),
@@ -85,7 +85,7 @@ def test_a_job_that_does_not_exist_is_said(ledger: JobLedger) -> None:
     assert ledger.claim_chunk("none", 0, "me", 60).claim is Claim.GONE
 
 
-def test_chunks_and_items_are_numbered_on(ledger: JobLedger) -> None:
+def test_chunks_and_items_are_numbered_on(ledger: RedisLedger) -> None:
     _open(ledger)
     first, second = ledger.reserve_chunk(JOB, 5), ledger.reserve_chunk(JOB, 2)
     assert (first.chunk_no, first.first_item_no) == (0, 0)
@@ -93,7 +93,7 @@ def test_chunks_and_items_are_numbered_on(ledger: JobLedger) -> None:
     assert ledger.get(JOB).total == 0, "a reserved chunk is no work yet"
 
 
-def test_the_same_key_reserves_the_same_chunk(ledger: JobLedger) -> None:
+def test_the_same_key_reserves_the_same_chunk(ledger: RedisLedger) -> None:
     _open(ledger)
     first = ledger.reserve_chunk(JOB, 5, key="batch 0")
     ledger.reserve_chunk(JOB, 1)
@@ -107,7 +107,7 @@ def test_the_same_key_reserves_the_same_chunk(ledger: JobLedger) -> None:
         assert again == replace(slot, is_added=True), "what counts already does not count again"
 
 
-def test_adding_a_chunk_twice_counts_it_once(ledger: JobLedger) -> None:
+def test_adding_a_chunk_twice_counts_it_once(ledger: RedisLedger) -> None:
     _open(ledger)
     slot = ledger.reserve_chunk(JOB, 4)
     assert [ledger.add_chunk(JOB, slot.chunk_no, 4) for _ in range(2)] == [True, False]
@@ -115,7 +115,7 @@ def test_adding_a_chunk_twice_counts_it_once(ledger: JobLedger) -> None:
     assert ledger.take_chunks(JOB, 10, 60) == [slot.chunk_no]
 
 
-def test_only_so_many_chunks_of_a_job_are_queued(ledger: JobLedger) -> None:
+def test_only_so_many_chunks_of_a_job_are_queued(ledger: RedisLedger) -> None:
     _open(ledger)
     chunks = [_add(ledger, 1) for _ in range(5)]
     assert ledger.take_chunks(JOB, 2, 60) == chunks[:2]
@@ -124,7 +124,7 @@ def test_only_so_many_chunks_of_a_job_are_queued(ledger: JobLedger) -> None:
     assert ledger.take_chunks(JOB, 2, 60) == [chunks[2]]
 
 
-def test_a_chunk_is_held_by_one_worker(ledger: JobLedger) -> None:
+def test_a_chunk_is_held_by_one_worker(ledger: RedisLedger) -> None:
     _open(ledger)
     chunk = _queue(ledger, 1)
     assert ledger.claim_chunk(JOB, chunk, "me", 60) == ClaimedChunk(Claim.RUN, 0)
@@ -136,7 +136,7 @@ def test_a_chunk_is_held_by_one_worker(ledger: JobLedger) -> None:
     assert ledger.extend_chunk(JOB, chunk, "me", 60) is False
 
 
-def test_the_chunk_of_a_dead_worker_is_lost_and_queued_again(ledger: JobLedger) -> None:
+def test_the_chunk_of_a_dead_worker_is_lost_and_queued_again(ledger: RedisLedger) -> None:
     _open(ledger)
     chunk = _queue(ledger, 1)
     assert ledger.requeue_chunk(JOB, chunk, 60, NOW) is False, "it is not overdue yet"
@@ -148,7 +148,7 @@ def test_the_chunk_of_a_dead_worker_is_lost_and_queued_again(ledger: JobLedger) 
     assert ledger.claim_chunk(JOB, chunk, "next", 60) == ClaimedChunk(Claim.RUN, deaths=1)
 
 
-def test_a_chunk_that_nobody_claims_is_told_apart(ledger: JobLedger) -> None:
+def test_a_chunk_that_nobody_claims_is_told_apart(ledger: RedisLedger) -> None:
     _open(ledger)
     chunk = _queue(ledger, 1, patience_s=0.01)
     _wait_until_overdue(ledger, chunk)
@@ -156,7 +156,7 @@ def test_a_chunk_that_nobody_claims_is_told_apart(ledger: JobLedger) -> None:
     assert ledger.overdue_chunks(JOB, 0.0).lost == (chunk,), "it waits for too long"
 
 
-def test_all_leases_can_be_ended(ledger: JobLedger) -> None:
+def test_all_leases_can_be_ended(ledger: RedisLedger) -> None:
     _open(ledger)
     held, waiting = _queue(ledger, 1), _queue(ledger, 2)
     ledger.claim_chunk(JOB, held, "gone", 60)
@@ -166,7 +166,7 @@ def test_all_leases_can_be_ended(ledger: JobLedger) -> None:
     assert (ledger.chunk_size(JOB, waiting), ledger.chunk_size(JOB, 99)) == (2, 0)
 
 
-def test_a_chunk_that_is_handed_back_is_the_next_one(ledger: JobLedger) -> None:
+def test_a_chunk_that_is_handed_back_is_the_next_one(ledger: RedisLedger) -> None:
     _open(ledger)
     first, second = _add(ledger, 1), _add(ledger, 1)
     assert ledger.take_chunks(JOB, 1, 60) == [first]
@@ -178,7 +178,7 @@ def test_a_chunk_that_is_handed_back_is_the_next_one(ledger: JobLedger) -> None:
     assert ledger.claim_chunk(JOB, first, "me", 60).deaths == 0
 
 
-def test_a_redelivered_chunk_is_counted_once(ledger: JobLedger) -> None:
+def test_a_redelivered_chunk_is_counted_once(ledger: RedisLedger) -> None:
     _open(ledger)
     chunk = _queue(ledger, 3)
     counts = {ItemStatus.INGESTED: 2, ItemStatus.REFUSED: 1}
@@ -189,7 +189,7 @@ def test_a_redelivered_chunk_is_counted_once(ledger: JobLedger) -> None:
     assert ledger.problem_chunks(JOB) == [chunk]
 
 
-def test_a_job_ends_when_it_is_sealed_and_all_is_accounted(ledger: JobLedger) -> None:
+def test_a_job_ends_when_it_is_sealed_and_all_is_accounted(ledger: RedisLedger) -> None:
     _open(ledger)
     chunk = _queue(ledger, 1)
     ledger.account_chunk(JOB, chunk, {ItemStatus.INGESTED: 1}, NOW)
@@ -200,7 +200,7 @@ def test_a_job_ends_when_it_is_sealed_and_all_is_accounted(ledger: JobLedger) ->
     assert ledger.active() == []
 
 
-def test_a_sealed_job_ends_with_its_last_chunk(ledger: JobLedger) -> None:
+def test_a_sealed_job_ends_with_its_last_chunk(ledger: RedisLedger) -> None:
     _open(ledger)
     chunks = [_queue(ledger, 1), _queue(ledger, 1)]
     ledger.seal(JOB, NOW)
@@ -211,7 +211,7 @@ def test_a_sealed_job_ends_with_its_last_chunk(ledger: JobLedger) -> None:
     assert (job.state, job.finished_at) == (JobState.PARTLY_FAILED, LATER)
 
 
-def test_a_job_of_refusals_failed(ledger: JobLedger) -> None:
+def test_a_job_of_refusals_failed(ledger: RedisLedger) -> None:
     _open(ledger)
     chunk = _queue(ledger, 2)
     ledger.seal(JOB, NOW)
@@ -219,7 +219,7 @@ def test_a_job_of_refusals_failed(ledger: JobLedger) -> None:
     assert ledger.get(JOB).state is JobState.FAILED
 
 
-def test_a_sealed_job_takes_no_more(ledger: JobLedger) -> None:
+def test_a_sealed_job_takes_no_more(ledger: RedisLedger) -> None:
     _open(ledger)
     ledger.seal(JOB, NOW)
     with pytest.raises(Conflict, match="no more"):
@@ -227,7 +227,7 @@ def test_a_sealed_job_takes_no_more(ledger: JobLedger) -> None:
 
 
 def test_an_ended_job_goes_on_with_a_chunk_that_was_reserved_before(
-    ledger: JobLedger, private_redis: redis.Redis
+    ledger: RedisLedger, private_redis: redis.Redis
 ) -> None:
     _open(ledger)
     first, late = _queue(ledger, 1), ledger.reserve_chunk(JOB, 2).chunk_no
@@ -247,7 +247,7 @@ def test_an_ended_job_goes_on_with_a_chunk_that_was_reserved_before(
     assert ledger.active() == []
 
 
-def test_a_reason_pauses_and_progress_clears_it(ledger: JobLedger) -> None:
+def test_a_reason_pauses_and_progress_clears_it(ledger: RedisLedger) -> None:
     _open(ledger)
     chunk = _queue(ledger, 2)
     ledger.set_reason(JOB, "The embedder does not answer.")
@@ -257,7 +257,7 @@ def test_a_reason_pauses_and_progress_clears_it(ledger: JobLedger) -> None:
     assert ledger.get(JOB).reason is None
 
 
-def test_a_paused_job_stands_still_until_it_is_resumed(ledger: JobLedger) -> None:
+def test_a_paused_job_stands_still_until_it_is_resumed(ledger: RedisLedger) -> None:
     _open(ledger)
     held, queued, pending = _queue(ledger, 1), _queue(ledger, 1), _add(ledger, 1)
     ledger.claim_chunk(JOB, held, "me", 60)
@@ -272,7 +272,7 @@ def test_a_paused_job_stands_still_until_it_is_resumed(ledger: JobLedger) -> Non
     assert sorted(ledger.take_chunks(JOB, 10, 60)) == [held, queued, pending]
 
 
-def test_a_cancelled_job_ends_with_the_last_chunk_that_is_handed_back(ledger: JobLedger) -> None:
+def test_a_cancelled_job_ends_with_the_last_chunk_that_is_handed_back(ledger: RedisLedger) -> None:
     _open(ledger)
     held = _queue(ledger, 2)
     ledger.claim_chunk(JOB, held, "me", 60)
@@ -282,7 +282,7 @@ def test_a_cancelled_job_ends_with_the_last_chunk_that_is_handed_back(ledger: Jo
     assert ledger.active() == []
 
 
-def test_a_cancelled_job_keeps_what_was_accounted(ledger: JobLedger) -> None:
+def test_a_cancelled_job_keeps_what_was_accounted(ledger: RedisLedger) -> None:
     _open(ledger)
     held, queued = _queue(ledger, 2), _queue(ledger, 1)
     _add(ledger, 1)
@@ -300,7 +300,7 @@ def test_a_cancelled_job_keeps_what_was_accounted(ledger: JobLedger) -> None:
             call()
 
 
-def test_failed_items_are_tried_again_in_a_chunk_of_their_own(ledger: JobLedger) -> None:
+def test_failed_items_are_tried_again_in_a_chunk_of_their_own(ledger: RedisLedger) -> None:
     _open(ledger)
     chunk = _queue(ledger, 3)
     with pytest.raises(Conflict, match="final"):
@@ -319,7 +319,7 @@ def test_failed_items_are_tried_again_in_a_chunk_of_their_own(ledger: JobLedger)
     assert (job.state, job.counts[ItemStatus.INGESTED]) == (JobState.SUCCEEDED, 3)
 
 
-def test_no_more_items_are_tried_again_than_failed(ledger: JobLedger) -> None:
+def test_no_more_items_are_tried_again_than_failed(ledger: RedisLedger) -> None:
     _open(ledger)
     chunk = _queue(ledger, 2)
     ledger.seal(JOB, NOW)
@@ -331,7 +331,7 @@ def test_no_more_items_are_tried_again_than_failed(ledger: JobLedger) -> None:
     assert (job.finished_at, job.done, job.counts[ItemStatus.FAILED]) == (NOW, 2, 1)
 
 
-def test_marks_count_tries_until_they_are_cleared(ledger: JobLedger) -> None:
+def test_marks_count_tries_until_they_are_cleared(ledger: RedisLedger) -> None:
     _open(ledger)
     assert [ledger.mark_item(JOB, 7) for _ in range(3)] == [1, 2, 3]
     assert ledger.mark_item(JOB, 8) == 1
@@ -339,7 +339,7 @@ def test_marks_count_tries_until_they_are_cleared(ledger: JobLedger) -> None:
     assert ledger.mark_item(JOB, 7) == 1
 
 
-def test_an_enumeration_is_held_by_one_and_goes_on_at_its_cursor(ledger: JobLedger) -> None:
+def test_an_enumeration_is_held_by_one_and_goes_on_at_its_cursor(ledger: RedisLedger) -> None:
     ledger.create(NewJob(JOB, "archive", NOW, spec="{}"))
     assert ledger.wants_enumeration(JOB, 2)
     begun = ledger.begin_enumeration(JOB, "me", 60, most_open=2)
@@ -357,7 +357,7 @@ def test_an_enumeration_is_held_by_one_and_goes_on_at_its_cursor(ledger: JobLedg
     assert begun == Enumeration("{}", "64", ChunkSlot(1, 64))
 
 
-def test_an_enumeration_stops_when_it_is_ahead_or_done(ledger: JobLedger) -> None:
+def test_an_enumeration_stops_when_it_is_ahead_or_done(ledger: RedisLedger) -> None:
     ledger.create(NewJob(JOB, "archive", NOW, spec="{}"))
     ledger.add_chunk(JOB, 0, 1, cursor="1")
     assert not ledger.wants_enumeration(JOB, 1)
@@ -368,14 +368,14 @@ def test_an_enumeration_stops_when_it_is_ahead_or_done(ledger: JobLedger) -> Non
     assert ledger.begin_enumeration(JOB, "me", 60, most_open=5) is None
 
 
-def test_a_source_that_cannot_be_read_fails_the_job(ledger: JobLedger) -> None:
+def test_a_source_that_cannot_be_read_fails_the_job(ledger: RedisLedger) -> None:
     ledger.create(NewJob(JOB, "archive", NOW, spec="{}"))
     ledger.fail(JOB, "This is no archive.", NOW)
     job = ledger.get(JOB)
     assert (job.state, job.reason) == (JobState.FAILED, "This is no archive.")
 
 
-def test_a_deleted_job_is_forgotten(ledger: JobLedger) -> None:
+def test_a_deleted_job_is_forgotten(ledger: RedisLedger) -> None:
     _open(ledger)
     chunk = _queue(ledger, 1)
     ledger.delete(JOB)
@@ -387,7 +387,7 @@ def test_a_deleted_job_is_forgotten(ledger: JobLedger) -> None:
 
 
 def test_what_comes_late_does_not_bring_a_deleted_job_back(
-    ledger: JobLedger, private_redis: redis.Redis
+    ledger: RedisLedger, private_redis: redis.Redis
 ) -> None:
     _open(ledger)
     chunk = _queue(ledger, 1)
@@ -424,7 +424,7 @@ def test_what_an_earlier_version_left_of_a_deleted_job_is_no_job(
             call()
 
 
-def test_a_change_is_a_new_version(ledger: JobLedger) -> None:
+def test_a_change_is_a_new_version(ledger: RedisLedger) -> None:
     _open(ledger)
     versions = [ledger.get(JOB).version]
     chunk = _queue(ledger, 1)
@@ -440,7 +440,7 @@ def test_a_change_is_a_new_version(ledger: JobLedger) -> None:
     assert versions == sorted(set(versions))
 
 
-def test_the_rate_is_known_while_it_moves(ledger: JobLedger) -> None:
+def test_the_rate_is_known_while_it_moves(ledger: RedisLedger) -> None:
     _open(ledger)
     for _ in range(3):
         ledger.account_chunk(JOB, _queue(ledger, 10), {ItemStatus.INGESTED: 10}, NOW)
@@ -454,19 +454,19 @@ def test_the_rate_is_known_while_it_moves(ledger: JobLedger) -> None:
     assert eta_s == pytest.approx(60 / job.rate_per_s, rel=0.01)
 
 
-def test_one_of_many_does_a_chore(ledger: JobLedger) -> None:
+def test_one_of_many_does_a_chore(ledger: RedisLedger) -> None:
     assert [ledger.is_first("sweep", 60) for _ in range(3)] == [True, False, False]
     assert ledger.is_first("another", 60)
 
 
-def test_the_newest_jobs_come_first(ledger: JobLedger) -> None:
+def test_the_newest_jobs_come_first(ledger: RedisLedger) -> None:
     _open(ledger, "old")
     _open(ledger, "new", created_at=LATER)
     assert [job.job_id for job in ledger.newest(5)] == ["new", "old"]
     assert [job.job_id for job in ledger.newest(1)] == ["new"]
 
 
-def test_it_answers(ledger: JobLedger) -> None:
+def test_it_answers(ledger: RedisLedger) -> None:
     ledger.ping()
 
 
@@ -480,7 +480,7 @@ def test_a_redis_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
     client.close()
 
 
-def test_one_call_claims_an_answer_and_the_others_are_told_of_it(ledger: JobLedger) -> None:
+def test_one_call_claims_an_answer_and_the_others_are_told_of_it(ledger: RedisLedger) -> None:
     assert ledger.claim_answer("POST a", "one", 60) is None
     assert ledger.claim_answer("POST a", "two", 60) == KeptAnswer("one", None)
     ledger.keep_answer("POST a", "one", '{"first": "line\\nand more"}\nlast', 60)
@@ -489,13 +489,13 @@ def test_one_call_claims_an_answer_and_the_others_are_told_of_it(ledger: JobLedg
     assert ledger.claim_answer("POST b", "two", 60) is None
 
 
-def test_a_dropped_answer_can_be_claimed_again(ledger: JobLedger) -> None:
+def test_a_dropped_answer_can_be_claimed_again(ledger: RedisLedger) -> None:
     assert ledger.claim_answer("POST a", "one", 60) is None
     ledger.drop_answer("POST a")
     assert ledger.claim_answer("POST a", "two", 60) is None
 
 
-def test_a_claim_ends_by_itself(ledger: JobLedger) -> None:
+def test_a_claim_ends_by_itself(ledger: RedisLedger) -> None:
     assert ledger.claim_answer("POST a", "one", 0.001) is None
     deadline = time.monotonic() + 10
     while ledger.claim_answer("POST a", "two", 60) is not None:

@@ -17,7 +17,7 @@ from services.api.routes import (
     status,
     uploads,
 )
-from services.http.middleware import _HSTS, _SECURITY_HEADERS
+from services.http.middleware import HSTS, SECURITY_HEADERS
 from tests.infra.compose_files import ROOT, seconds
 from tests.infra.test_compose import SERVICES
 from tests.infra.test_dockerfiles import start_command
@@ -56,9 +56,9 @@ def test_proxy_passes_every_route_of_the_api_and_no_file_of_the_page() -> None:
 
 
 def test_page_has_the_headers_that_the_api_sends() -> None:
-    for name, value in _SECURITY_HEADERS.items():
+    for name, value in SECURITY_HEADERS.items():
         assert re.search(rf'^\s*{name} "?{re.escape(value)}"?$', SITE, re.MULTILINE), name
-    assert f'Strict-Transport-Security "{_HSTS}"' in (PROXY / "Caddyfile.tls").read_text()
+    assert f'Strict-Transport-Security "{HSTS}"' in (PROXY / "Caddyfile.tls").read_text()
 
 
 def test_every_address_serves_the_same_site() -> None:

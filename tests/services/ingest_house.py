@@ -42,7 +42,7 @@ from petsearch.jobs import (
 from petsearch.jobs.enumeration import OpenSource
 from petsearch.models import Catalogue
 from petsearch.photos import ImageLimits
-from petsearch.ports import JobLedger, NobodyWatches
+from petsearch.ports import ChunkLedger, IngestObserver, JobLedger
 from petsearch.reindex import FanOutIndex, WriteSet
 from petsearch.sources import SourceContext, make_fetcher, open_source, parse_spec
 from services.worker.chunk_worker import ChunkWorker
@@ -119,7 +119,7 @@ class House:
     jobs: Jobs
     control: JobControl
     make_control: Callable[[JobLedger], JobControl]
-    make_ingestor: Callable[[JobLedger], Ingestor]
+    make_ingestor: Callable[[ChunkLedger], Ingestor]
     ingestor: Ingestor
     worker: ChunkWorker
     enumerator: Enumerator
@@ -193,7 +193,7 @@ def ingest_house(folder: Path, client: redis.Redis) -> Iterator[House]:
     catalogue = Catalogue(index, embedder)
     catalogue.initialise()
 
-    def make_ingestor(counting: JobLedger) -> Ingestor:
+    def make_ingestor(counting: ChunkLedger) -> Ingestor:
         return Ingestor(
             embedder=embedder,
             index=writer,
@@ -210,7 +210,7 @@ def ingest_house(folder: Path, client: redis.Redis) -> Iterator[House]:
 
     ingestor, leases = make_ingestor(ledger), LeaseKeeper(LEASE_S)
     dispatcher = Dispatcher(ledger, queue, DispatchOptions(4, LEASE_S), lambda: NOW)
-    gate = DependencyGate(probe, stopping=stopping, observer=NobodyWatches(), jitter=lambda: SHORT)
+    gate = DependencyGate(probe, stopping=stopping, observer=IngestObserver(), jitter=lambda: SHORT)
     worker = ChunkWorker(
         ingestor=ingestor,
         ledger=ledger,

@@ -29,7 +29,7 @@ from petsearch.jobs import (
 )
 from petsearch.models import Catalogue, Registry, collection_of, model_id_of
 from petsearch.photos import ImageLimits, StoredPixels, resize_with_pillow
-from petsearch.ports import NobodyWatches
+from petsearch.ports import IngestObserver
 from petsearch.ports.raw_index import RawIndex
 from petsearch.reindex import Copier, FanOutIndex, ModelChanges, PointMaker, Reindexer, WriteSet
 from petsearch.reindex.source import open_reindex
@@ -192,7 +192,7 @@ def reindex_house(folder: Path, client: redis.Redis) -> Iterator[ReindexHouse]:
     gate = DependencyGate(
         catalogue.current,  # type: ignore[arg-type]  # what it answers is not looked at
         stopping=stopping,
-        observer=NobodyWatches(),
+        observer=IngestObserver(),
         jitter=lambda: SHORT,
     )
     parts = {"ledger": ledger, "dispatcher": dispatcher, "gate": gate, "leases": leases}

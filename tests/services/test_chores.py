@@ -12,7 +12,7 @@ from petsearch.adapters.redis.private_server import PrivateRedis
 from petsearch.domain import QueueName
 from petsearch.domain.errors import Unavailable
 from petsearch.jobs import DependencyGate, LeaseKeeper
-from petsearch.ports import NobodyWatches
+from petsearch.ports import IngestObserver
 from services.worker.cleanup import Discarder
 from services.worker.runtime import Work
 from tests.services.ingest_house import House
@@ -37,7 +37,7 @@ class FailsOnce:
 def test_a_chore_that_fails_is_done_again(house: House) -> None:
     stopping, chore = threading.Event(), FailsOnce()
     gate = DependencyGate(
-        lambda: None, stopping=stopping, observer=NobodyWatches(), jitter=lambda: 0.0
+        lambda: None, stopping=stopping, observer=IngestObserver(), jitter=lambda: 0.0
     )
     work = Work(
         chunks=house.worker,

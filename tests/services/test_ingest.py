@@ -17,7 +17,7 @@ from petsearch.domain.errors import Conflict, Unavailable
 from petsearch.ingest.prepare import LARGE_BYTES
 from petsearch.jobs import DependencyGate, KnownImage, Upload, chunk_files
 from petsearch.photos import ImageLimits, decode, preprocessing
-from petsearch.ports import NobodyWatches
+from petsearch.ports import IngestObserver
 from services.worker.cleanup import Discarder
 from tests import pictures
 from tests.services.ingest_house import (
@@ -356,7 +356,7 @@ def test_what_a_job_left_is_deleted_when_the_store_is_back(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate = DependencyGate(
-        lambda: None, stopping=house.stopping, observer=NobodyWatches(), jitter=lambda: 0.0
+        lambda: None, stopping=house.stopping, observer=IngestObserver(), jitter=lambda: 0.0
     )
     discarder = Discarder(
         control=house.control, queue=house.queue, gate=gate, stopping=house.stopping

@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 from structlog.testing import capture_logs
 
 from petsearch.adapters.redis import RedisKeys, RedisLimiter
-from petsearch.adapters.redis.client import impatient
+from petsearch.adapters.redis.client import without_retries
 from petsearch.domain.api_keys import Scope
 from tests.services.keyed_app import KeyedApp, keyed_app
 
@@ -27,7 +27,7 @@ def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KeyedApp]:
 def nowhere(tmp_path: Path) -> Iterator[redis.Redis]:
     """A client of a Redis that is not there."""
     client = redis.Redis(unix_socket_path=str(tmp_path / "none.sock"), decode_responses=True)
-    yield impatient(client, 1)
+    yield without_retries(client, 1)
     client.close()
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from open_clip.model import CLIP
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.batchnorm import _BatchNorm  # noqa: PLC2701  # no public base
 
 from petsearch.domain.errors import ConfigurationError
 from training.clip.towers import run_stages, stages_of

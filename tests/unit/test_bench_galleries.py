@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bench.ann import _recall
+from bench.ann import recall
 from bench.galleries import around_centres, image_id, jittered, lifted, normalised, record
 from bench.rankings import average_precision, precision_at_5
 
@@ -36,13 +36,13 @@ def test_records_differ_and_are_the_same_each_time() -> None:
 def test_a_row_that_ties_with_the_last_one_wanted_counts() -> None:
     scores = np.array([0.9, 0.8, 0.8, *np.linspace(0.7, 0.1, 10)], np.float32)
     everything = np.ones(13, bool)
-    assert _recall(scores, everything, list(range(10))) == 1.0
-    assert _recall(scores, everything, [*range(9), 12]) == 0.9
+    assert recall(scores, everything, list(range(10))) == 1.0
+    assert recall(scores, everything, [*range(9), 12]) == 0.9
 
 
 def test_a_row_that_the_filter_drops_does_not_count() -> None:
     scores = np.array([0.9, 0.8, 0.7], np.float32)
-    assert _recall(scores, np.array([False, True, True]), [0, 1]) == 0.5
+    assert recall(scores, np.array([False, True, True]), [0, 1]) == 0.5
 
 
 def test_average_precision_counts_what_was_not_ranked() -> None:

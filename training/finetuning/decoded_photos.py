@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from petsearch.adapters.objects import replacing, translated_disk_errors
+from petsearch.atomic_file import disk_errors, replacing
 from petsearch.domain.errors import InvalidInput
 from training.evaluation.photos import BrokenPhoto, LabelledPhotos
 
@@ -75,7 +75,7 @@ def _decode(photos: LabelledPhotos, side: int, folder: Path, on_photo: Callable[
     good: list[int] = []
     sizes: list[tuple[int, int]] = []
     reasons: list[str] = []
-    with translated_disk_errors():
+    with disk_errors():
         folder.mkdir(parents=True, exist_ok=True)
     with replacing(folder / _PIXELS) as file:
         for index in range(len(photos)):

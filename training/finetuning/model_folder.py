@@ -7,7 +7,7 @@ from typing import Any
 
 from safetensors.torch import save
 
-from petsearch.adapters.objects import write_atomically
+from petsearch.atomic_file import write_atomically
 from petsearch.domain import Label
 from petsearch.domain.prompts import species_of
 from training.clip.base_model import BaseModel

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.batchnorm import _BatchNorm  # noqa: PLC2701  # no public base
 
 from petsearch.domain.errors import ConfigurationError
 from training.clip.towers import Stage, run_stages, stages_of

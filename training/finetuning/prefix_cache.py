@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from petsearch.adapters.objects import translated_disk_errors, write_atomically
+from petsearch.atomic_file import disk_errors, write_atomically
 from petsearch.domain.errors import StorageFull
 
 _FEATURES = "prefix.bin"
@@ -88,7 +88,7 @@ def _fill(
 def _reserve(path: Path, size: int) -> None:
     """Blocks for the whole file: a full disk under a mapping would end the process."""
     try:
-        with translated_disk_errors(), path.open("wb") as file:
+        with disk_errors(), path.open("wb") as file:
             _allocate(file.fileno(), size)
     except StorageFull as error:
         path.unlink(missing_ok=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from petsearch.adapters.objects import write_atomically
+from petsearch.atomic_file import write_atomically
 from petsearch.domain.errors import ConfigurationError, Conflict
 
 _FILE = "checkpoint.pt"

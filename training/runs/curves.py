@@ -5,7 +5,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from petsearch.adapters.objects import write_atomically
+from petsearch.atomic_file import write_atomically
 from training.runs.log import Rows
 
 _SMOOTHED_STEPS = 20

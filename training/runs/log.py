@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from petsearch.adapters.objects import write_atomically
+from petsearch.atomic_file import write_atomically
 
 Rows = Sequence[dict[str, float]]
 

@@ -32,7 +32,7 @@ from petsearch.domain.calibration import Calibration, read_calibration, weights_
 from petsearch.domain.errors import ConfigurationError, DeviceLost, DeviceMemoryFull, unknown_choice
 from petsearch.domain.prompts import DEFAULT_TEMPLATES, OXFORD_LABELS
 from petsearch.observability import get_logger
-from petsearch.ports import Tokens
+from petsearch.ports import ClipModel, Tokens
 
 log = get_logger(__name__)
 
@@ -81,7 +81,7 @@ def load_model(
     return loaded
 
 
-class OpenClipModel:
+class OpenClipModel(ClipModel):
     """A CLIP on one device. Not thread-safe: the batcher's one thread calls it."""
 
     def __init__(
@@ -130,7 +130,6 @@ class OpenClipModel:
             return self._encode_by_length(self._text_tower, tokens)
 
     def usage(self) -> ModelUsage:
-        """See `ClipModel.usage`."""
         on_gpu = self._device.type == "cuda"
         memory = torch.cuda.memory_allocated(self._device) if on_gpu else 0
         return ModelUsage(self._positions_needed, self._positions_computed, memory)

@@ -2,11 +2,6 @@
 they are imported by their full names.
 """
 
-from petsearch.adapters.objects.atomic_file import (
-    replacing,
-    translated_disk_errors,
-    write_atomically,
-)
 from petsearch.adapters.objects.folder import FilesystemStore
 
-__all__ = ["FilesystemStore", "replacing", "translated_disk_errors", "write_atomically"]
+__all__ = ["FilesystemStore"]

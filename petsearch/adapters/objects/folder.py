@@ -8,41 +8,38 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from petsearch.adapters.objects.atomic_file import (
+from petsearch.adapters.objects.sized_stream import SizedStream
+from petsearch.atomic_file import (
+    disk_errors,
     replacing,
-    translated_disk_errors,
     write_atomically,
 )
-from petsearch.adapters.objects.sized_stream import SizedStream
 from petsearch.domain import object_keys
 from petsearch.domain.errors import NotFound, Unavailable
-from petsearch.ports import StoredObject
+from petsearch.ports import ObjectStore, StoredObject
 
 _BLOCK_BYTES = 1024 * 1024
 
 
-class FilesystemStore:
+class FilesystemStore(ObjectStore):
     """The `ObjectStore` port over a folder; keys become relative paths."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        with translated_disk_errors():
+        with disk_errors():
             folder.mkdir(parents=True, exist_ok=True)
 
     def put(self, key: str, data: bytes) -> None:
-        """See `ObjectStore.put`."""
         write_atomically(self._name(key), data)
 
     def put_stream(self, key: str, file: BinaryIO, size_bytes: int | None) -> None:
-        """See `ObjectStore.put_stream`."""
         stream = SizedStream(file, size_bytes)
         with replacing(self._path(key)) as target:
             while block := stream.read(_BLOCK_BYTES):
                 target.write(block)
 
     def get(self, key: str) -> bytes:
-        """See `ObjectStore.get`."""
-        with translated_disk_errors():
+        with disk_errors():
             try:
                 # Without the buffer that `Path.open` makes and the whole file goes past.
                 with open(self._name(key), "rb", buffering=0) as file:  # noqa: PTH123  # no Path: see _name
@@ -51,8 +48,7 @@ class FilesystemStore:
                 raise NotFound(f"There is no object {key!r}.") from error
 
     def open(self, key: str, *, offset: int = 0) -> BinaryIO:
-        """See `ObjectStore.open`."""
-        with translated_disk_errors():
+        with disk_errors():
             try:
                 file = self._path(key).open("rb")
                 file.seek(offset)
@@ -61,34 +57,30 @@ class FilesystemStore:
                 raise NotFound(f"There is no object {key!r}.") from error
 
     def stat(self, key: str) -> StoredObject:
-        """See `ObjectStore.stat`."""
-        with translated_disk_errors():
+        with disk_errors():
             try:
                 return _stored(key, self._path(key).stat())
             except FileNotFoundError as error:
                 raise NotFound(f"There is no object {key!r}.") from error
 
     def move(self, source: str, target: str) -> None:
-        """See `ObjectStore.move`."""
         here, there = self._name(source), self._name(target)
-        with translated_disk_errors():
+        with disk_errors():
             try:
                 _rename(here, there)
             except FileNotFoundError as error:
                 raise NotFound(f"There is no object {source!r}.") from error
 
     def delete(self, key: str) -> None:
-        """See `ObjectStore.delete`."""
-        with translated_disk_errors():
+        with disk_errors():
             self._path(key).unlink(missing_ok=True)
 
     def list_keys(self, prefix: str) -> Iterator[str]:
-        """See `ObjectStore.list_keys`."""
         return (found.key for found in self.list_objects(prefix))
 
     def list_objects(self, prefix: str) -> Iterator[StoredObject]:
-        """See `ObjectStore.list_objects`. One folder is in memory at a time, and those above it."""
-        with translated_disk_errors():
+        """One folder is in memory at a time, and those above it."""
+        with disk_errors():
             yield from _walk(self._folder, "", prefix)
 
     def local_path(self, key: str) -> Path | None:
@@ -97,8 +89,7 @@ class FilesystemStore:
         return path if path.is_file() else None
 
     def ping(self) -> None:
-        """See `ObjectStore.ping`."""
-        with translated_disk_errors():
+        with disk_errors():
             try:
                 shutil.disk_usage(self._folder)
             except FileNotFoundError as error:

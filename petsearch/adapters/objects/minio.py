@@ -16,7 +16,7 @@ from minio.error import MinioException, S3Error
 from petsearch.adapters.objects.sized_stream import SizedStream
 from petsearch.domain import object_keys
 from petsearch.domain.errors import ConfigurationError, NotFound, StorageFull, Unavailable
-from petsearch.ports import StoredObject
+from petsearch.ports import ObjectStore, StoredObject
 
 _CONNECT_S = 3.0
 _READ_S = 30.0
@@ -61,7 +61,7 @@ def make_client(url: str, *, access_key: str, secret_key: str) -> tuple[Minio, s
     return client, bucket
 
 
-class MinioStore:
+class MinioStore(ObjectStore):
     """The `ObjectStore` port over one bucket, which is made when it is first written to."""
 
     def __init__(self, client: Minio, bucket: str) -> None:
@@ -69,9 +69,8 @@ class MinioStore:
         self._bucket = bucket
 
     def put(self, key: str, data: bytes) -> None:
-        """See `ObjectStore.put`."""
         object_keys.check(key)
-        with translated_s3_errors(key):
+        with s3_errors(key):
             try:
                 self._put(key, data)
             except S3Error as error:
@@ -81,10 +80,10 @@ class MinioStore:
                 self._put(key, data)
 
     def put_stream(self, key: str, file: BinaryIO, size_bytes: int | None) -> None:
-        """See `ObjectStore.put_stream`. One part is in memory at a time."""
+        """One part is in memory at a time."""
         object_keys.check(key)
         stream = cast(BinaryIO, SizedStream(file, size_bytes))
-        with translated_s3_errors(key):
+        with s3_errors(key):
             # A stream cannot be sent again when it turns out that there is no bucket.
             if not self._client.bucket_exists(self._bucket):
                 self._make_bucket()
@@ -94,9 +93,8 @@ class MinioStore:
             )
 
     def get(self, key: str) -> bytes:
-        """See `ObjectStore.get`."""
         object_keys.check(key)
-        with translated_s3_errors(key):
+        with s3_errors(key):
             response = self._client.get_object(self._bucket, key)
             try:
                 return response.read()
@@ -105,43 +103,38 @@ class MinioStore:
                 response.release_conn()
 
     def open(self, key: str, *, offset: int = 0) -> BinaryIO:
-        """See `ObjectStore.open`."""
         object_keys.check(key)
-        with translated_s3_errors(key):
+        with s3_errors(key):
             response = self._client.get_object(self._bucket, key, offset=offset)
         return cast(BinaryIO, io.BufferedReader(_Body(response, key)))
 
     def stat(self, key: str) -> StoredObject:
-        """See `ObjectStore.stat`."""
         object_keys.check(key)
-        with translated_s3_errors(key):
+        with s3_errors(key):
             return _stored(self._client.stat_object(self._bucket, key))
 
     def move(self, source: str, target: str) -> None:
-        """See `ObjectStore.move`. S3 has no rename: a copy on the server, then a delete."""
+        """S3 has no rename: a copy on the server, then a delete."""
         object_keys.check(source)
         object_keys.check(target)
-        with translated_s3_errors(source):
+        with s3_errors(source):
             self._client.copy_object(self._bucket, target, CopySource(self._bucket, source))
             self._client.remove_object(self._bucket, source)
 
     def delete(self, key: str) -> None:
-        """See `ObjectStore.delete`."""
         object_keys.check(key)
         try:
-            with translated_s3_errors(key):
+            with s3_errors(key):
                 self._client.remove_object(self._bucket, key)
         except NotFound:
             return  # no bucket yet, so no object either
 
     def list_keys(self, prefix: str) -> Iterator[str]:
-        """See `ObjectStore.list_keys`."""
         return (found.key for found in self.list_objects(prefix))
 
     def list_objects(self, prefix: str) -> Iterator[StoredObject]:
-        """See `ObjectStore.list_objects`."""
         try:
-            with translated_s3_errors(prefix):
+            with s3_errors(prefix):
                 for entry in self._client.list_objects(self._bucket, prefix, recursive=True):
                     yield _stored(entry)
         except NotFound:
@@ -152,8 +145,7 @@ class MinioStore:
         return None
 
     def ping(self) -> None:
-        """See `ObjectStore.ping`."""
-        with translated_s3_errors(self._bucket):
+        with s3_errors(self._bucket):
             self._client.bucket_exists(self._bucket)
 
     def _put(self, key: str, data: bytes) -> None:
@@ -185,7 +177,7 @@ class _Body(io.RawIOBase):
         return True
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        with translated_s3_errors(self._key):
+        with s3_errors(self._key):
             part = self._response.read(len(buffer))
         buffer[: len(part)] = part
         return len(part)
@@ -198,7 +190,7 @@ class _Body(io.RawIOBase):
 
 
 @contextmanager
-def translated_s3_errors(key: str) -> Iterator[None]:
+def s3_errors(key: str) -> Iterator[None]:
     """Turn what the S3 client raises about `key` into errors of our own."""
     try:
         yield

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from minio import Minio
 from minio.error import S3Error
 
-from petsearch.adapters.objects.minio import make_client, translated_s3_errors
+from petsearch.adapters.objects.minio import make_client, s3_errors
 from petsearch.domain.errors import InvalidInput, NotFound, TooLarge
-from petsearch.sources.s3_prefix import BucketObject
+from petsearch.sources.s3_prefix import BucketObject, BucketReader
 
 
 def open_reader(store_url: str, *, access_key: str, secret_key: str) -> "S3Reader":
@@ -21,7 +21,7 @@ def open_reader(store_url: str, *, access_key: str, secret_key: str) -> "S3Reade
     return S3Reader(client)
 
 
-class S3Reader:
+class S3Reader(BucketReader):
     """The `BucketReader` port."""
 
     def __init__(self, client: Minio) -> None:
@@ -30,7 +30,7 @@ class S3Reader:
     def list_objects(
         self, bucket: str, prefix: str, *, start_after: str | None
     ) -> Iterator[BucketObject]:
-        """See `BucketReader.list_objects`. Asks for a thousand keys at a time."""
+        """Asks for a thousand keys at a time."""
         with _translated(bucket, prefix):
             found = self._client.list_objects(
                 bucket, prefix, recursive=True, start_after=start_after
@@ -40,7 +40,6 @@ class S3Reader:
                 yield BucketObject(entry.object_name, entry.size or 0)
 
     def get(self, bucket: str, key: str, *, max_bytes: int) -> bytes:
-        """See `BucketReader.get`."""
         with _translated(bucket, key):
             response = self._client.get_object(bucket, key)
             try:
@@ -55,7 +54,7 @@ class S3Reader:
 
 @contextmanager
 def _translated(bucket: str, key: str) -> Iterator[None]:
-    with translated_s3_errors(key):
+    with s3_errors(key):
         try:
             yield
         except S3Error as error:

@@ -9,44 +9,54 @@ import shutil
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 
-import numpy as np
 import qdrant_edge as edge
 
-from petsearch.adapters.objects import write_atomically
-from petsearch.adapters.qdrant.conditions import left_alone
+from petsearch.adapters.qdrant.base_index import ALL, FACET_VALUES, BaseIndex, Row, ScoredRow
 from petsearch.adapters.qdrant.edge_filters import filter_of_version, to_filter
 from petsearch.adapters.qdrant.payload import (
     DATETIME_FIELDS,
     INTEGER_FIELDS,
     KEYWORD_FIELDS,
     LOCATION_FIELD,
-    VERSION_FIELD,
-    from_payload,
     to_payload,
-    version_from,
 )
-from petsearch.adapters.qdrant.time_pages import latest_of, newest_page
-from petsearch.domain import Embedding, Filters, Hit, ImageRecord, Point, SortBy
+from petsearch.adapters.qdrant.time_pages import latest_of
+from petsearch.atomic_file import write_atomically
+from petsearch.domain import Embedding, Filters, ImageRecord, Point, SortBy
 from petsearch.domain.errors import (
     ConfigurationError,
-    Conflict,
-    InvalidInput,
     NotFound,
+    PetsearchError,
     StorageFull,
     Unavailable,
 )
-from petsearch.ports import RecordChange
 
 _POINTER = "current"
-_FACET_VALUES = 10_000
 _ROOM_BYTES = 32 * 1024 * 1024
 
 
-class QdrantEdgeIndex:
-    """The `Index` port over Qdrant Edge. One process per folder.
+@contextmanager
+def edge_errors() -> Iterator[None]:
+    """Raise what Edge raises, which is a bare `Exception`, as an error of ours."""
+    try:
+        yield
+    except PetsearchError:
+        raise
+    except Exception as error:  # Edge names no class of its own
+        message = str(error)
+        if "No point with id" in message:
+            raise NotFound(f"{message}.") from error
+        if "WouldBlock" in message:
+            raise ConfigurationError("The index folder is open in another process.") from error
+        if "No space left" in message or "os error 28" in message:
+            raise StorageFull("The disk of the index is full; free some space.") from error
+        raise Unavailable(f"The index failed: {message}") from error
+
+
+class QdrantEdgeIndex(BaseIndex):
+    """The index over Qdrant Edge. One process per folder.
 
     Raises:
         ConfigurationError: another process has the folder open.
@@ -60,8 +70,8 @@ class QdrantEdgeIndex:
         folder.mkdir(parents=True, exist_ok=True)
         self._current = self._read_pointer()
 
+    @edge_errors()
     def create_collection(self, collection: str, dim: int) -> None:
-        """See `Index.create_collection`."""
         with self._opening:
             if self._path(collection).exists():
                 return
@@ -69,106 +79,88 @@ class QdrantEdgeIndex:
             building = self._folder / f".building-{collection}"
             _remove_tree(building)
             building.mkdir(parents=True)
-            with _translated():
-                config = edge.EdgeConfig(
-                    vectors=edge.EdgeVectorParams(size=dim, distance=edge.Distance.Cosine)
-                )
-                shard = edge.EdgeShard.create(str(building), config)
-                _add_missing_indexes(shard)
-                shard.flush()
-                shard.close()
+            config = edge.EdgeConfig(
+                vectors=edge.EdgeVectorParams(size=dim, distance=edge.Distance.Cosine)
+            )
+            shard = edge.EdgeShard.create(str(building), config)
+            _add_missing_indexes(shard)
+            shard.flush()
+            shard.close()
             self._path(collection).parent.mkdir(exist_ok=True)
             building.rename(self._path(collection))
 
     def current(self) -> str | None:
-        """See `Index.current`."""
         # Every request asks. The folder is this process's alone, so nobody else moves the pointer.
         return self._current
 
     def point_alias_to(self, collection: str) -> None:
-        """See `Index.point_alias_to`."""
         self._shard(collection)
         with self._pointing:
             write_atomically(self._folder / _POINTER, collection.encode())
             self._current = collection
 
-    def insert(self, collection: str, points: Sequence[Point]) -> None:
-        """See `Index.insert`."""
-        if not points:
-            return
+    @edge_errors()
+    def count(self, collection: str, filters: Filters) -> int:
+        request = edge.CountRequest(exact=True, filter=to_filter(filters))
+        return self._shard(collection).count(request)
+
+    @edge_errors()
+    def facet(self, collection: str, field: str, filters: Filters) -> dict[str, int]:
+        request = edge.FacetRequest(
+            field, limit=FACET_VALUES, exact=True, filter=to_filter(filters)
+        )
+        return {str(hit.value): hit.count for hit in self._shard(collection).facet(request)}
+
+    def delete(self, collection: str, image_ids: Sequence[str]) -> None:
+        self._update(collection, [edge.UpdateOperation.delete_points(list(image_ids))])
+
+    def ping(self) -> None:
+        current = self.current()
+        if current:
+            self._shard(current)
+
+    @edge_errors()
+    def close(self) -> None:
+        with self._opening:
+            for shard in self._shards.values():
+                shard.flush()
+                shard.close()
+            self._shards.clear()
+
+    def _insert(self, collection: str, points: Sequence[Point]) -> None:
         rows = [
             edge.Point(p.record.image_id, p.embedding.tolist(), to_payload(p.record))
             for p in points
         ]
+        insert = edge.UpdateOperation.upsert_points(rows, update_mode=edge.UpdateMode.InsertOnly)
         self._check_room()
-        with _translated():
-            self._shard(collection).update(
-                edge.UpdateOperation.upsert_points(rows, update_mode=edge.UpdateMode.InsertOnly)
-            )
+        self._update(collection, [insert])
 
-    def replace_records(self, collection: str, records: Sequence[ImageRecord]) -> None:
-        """See `Index.replace_records`."""
+    def _overwrite(
+        self, collection: str, changes: Sequence[tuple[ImageRecord | None, ImageRecord]]
+    ) -> None:
         self._check_room()
-        with _translated():
-            shard = self._shard(collection)
-            for record in records:
-                shard.update(
-                    edge.UpdateOperation.overwrite_payload([record.image_id], to_payload(record))
-                )
+        self._update(collection, [_overwriting(before, after) for before, after in changes])
 
-    def replace_unchanged(self, collection: str, changes: Sequence[RecordChange]) -> set[str]:
-        """See `Index.replace_unchanged`."""
-        self._check_room()
-        with _translated():
-            shard = self._shard(collection)
-            for before, after in changes:
-                shard.update(
-                    edge.UpdateOperation.overwrite_payload_by_filter(
-                        filter_of_version(before), to_payload(after)
-                    )
-                )
-        return left_alone(changes, self.get(collection, [after.image_id for _, after in changes]))
+    @edge_errors()
+    def _retrieve(
+        self, collection: str, image_ids: list[str], *, payload: bool, vectors: bool
+    ) -> Sequence[Row]:
+        return self._shard(collection).retrieve(
+            [*image_ids], with_payload=payload, with_vector=vectors
+        )
 
-    def get(self, collection: str, image_ids: Sequence[str]) -> dict[str, ImageRecord]:
-        """See `Index.get`."""
-        with _translated():
-            found = self._shard(collection).retrieve(
-                list(image_ids), with_payload=True, with_vector=False
-            )
-        return {str(r.id): from_payload(str(r.id), r.payload or {}) for r in found}
-
-    def get_embedding(self, collection: str, image_id: str) -> Embedding:
-        """See `Index.get_embedding`."""
-        with _translated():
-            found = self._shard(collection).retrieve(
-                [image_id], with_payload=False, with_vector=True
-            )
-        if not found:
-            raise NotFound(f"There is no image {image_id}.")
-        return np.asarray(found[0].vector, dtype=np.float32)
-
-    def read_points(self, collection: str, image_ids: Sequence[str]) -> list[Point]:
-        """See `Index.read_points`."""
-        with _translated():
-            found = self._shard(collection).retrieve(
-                list(image_ids), with_payload=True, with_vector=True
-            )
-        return [
-            Point(from_payload(str(r.id), r.payload or {}), np.asarray(r.vector, dtype=np.float32))
-            for r in found
-        ]
-
-    def search(
+    @edge_errors()
+    def _nearest(
         self,
         collection: str,
         embedding: Embedding,
         *,
         limit: int,
         filters: Filters,
-        min_score: float | None = None,
-        exact: bool = False,  # noqa: ARG002  # it always is
-    ) -> list[Hit]:
-        """See `Index.search`."""
+        min_score: float | None,
+        exact: bool,  # noqa: ARG002  # it always is
+    ) -> Sequence[ScoredRow]:
         request = edge.QueryRequest(
             limit=limit,
             query=edge.Query.Nearest(embedding.tolist()),
@@ -176,78 +168,32 @@ class QdrantEdgeIndex:
             score_threshold=min_score,
             with_payload=True,
         )
-        with _translated():
-            found = self._shard(collection).query(request)
-        return [Hit(from_payload(str(p.id), p.payload or {}), p.score) for p in found]
+        return self._shard(collection).query(request)
 
-    def list_newest(
+    @edge_errors()
+    def _scroll(
         self,
         collection: str,
-        *,
         limit: int,
-        filters: Filters,
-        before: str | None = None,
-        sort: SortBy = "created_at",
-    ) -> tuple[list[ImageRecord], str | None]:
-        """See `Index.list_newest`."""
-        shard = self._shard(collection)
-
-        def latest(wanted: Filters, most: int) -> list[ImageRecord]:
-            start = latest_of(wanted, sort)
-            order = edge.OrderBy(
-                sort, edge.Direction.Desc, start_from=start.isoformat() if start else None
-            )
-            return _scrolled(shard, to_filter(wanted), limit=most, order_by=order)
-
-        def by_id(wanted: Filters, after: str | None, most: int) -> list[ImageRecord]:
-            # One more than asked for, because the scroll begins with `after` itself.
-            found = _scrolled(shard, to_filter(wanted), limit=most + 1, offset=after)
-            return [record for record in found if record.image_id != after][:most]
-
-        return newest_page(filters, sort, limit=limit, cursor=before, latest=latest, by_id=by_id)
-
-    def list_ids(self, collection: str, *, after: str | None, limit: int) -> list[str]:
-        """See `Index.list_ids`."""
-        # One more than asked for, because the scroll begins with `after` itself.
-        request = edge.ScrollRequest(offset=after, limit=limit + 1, with_payload=False)
-        with _translated():
-            found, _ = self._shard(collection).scroll(request)
-        return [str(r.id) for r in found if str(r.id) != after][:limit]
-
-    def list_versions(
-        self, collection: str, *, after: str | None, limit: int
-    ) -> list[tuple[str, datetime]]:
-        """See `Index.list_versions`."""
-        request = edge.ScrollRequest(offset=after, limit=limit + 1, with_payload=[VERSION_FIELD])
-        with _translated():
-            found, _ = self._shard(collection).scroll(request)
-        versions = [(str(r.id), version_from(r.payload or {})) for r in found]
-        return [version for version in versions if version[0] != after][:limit]
-
-    def count(self, collection: str, filters: Filters) -> int:
-        """See `Index.count`."""
-        with _translated():
-            return self._shard(collection).count(
-                edge.CountRequest(exact=True, filter=to_filter(filters))
-            )
-
-    def facet(self, collection: str, field: str, filters: Filters) -> dict[str, int]:
-        """See `Index.facet`."""
-        request = edge.FacetRequest(
-            field, limit=_FACET_VALUES, exact=True, filter=to_filter(filters)
+        *,
+        filters: Filters = ALL,
+        newest_by: SortBy | None = None,
+        after: str | None = None,
+        payload: bool | list[str] = True,
+    ) -> Sequence[Row]:
+        request = edge.ScrollRequest(
+            limit=limit,
+            filter=to_filter(filters),
+            order_by=_order_by(newest_by, filters) if newest_by else None,
+            offset=after,
+            with_payload=payload,
         )
-        with _translated():
-            return {str(hit.value): hit.count for hit in self._shard(collection).facet(request)}
+        rows, _ = self._shard(collection).scroll(request)
+        return rows
 
-    def delete(self, collection: str, image_ids: Sequence[str]) -> None:
-        """See `Index.delete`."""
-        with _translated():
-            self._shard(collection).update(edge.UpdateOperation.delete_points(list(image_ids)))
-
-    def delete_collection(self, collection: str) -> None:
-        """See `Index.delete_collection`. Whoever still searches there must have ended."""
-        if collection == self._current:
-            raise Conflict(f"The collection {collection!r} is the current one.")
+    @edge_errors()
+    def _drop(self, collection: str) -> None:
+        """Searches in it must have ended."""
         path, leaving = self._path(collection), self._folder / f".leaving-{collection}"
         with self._opening:
             shard = self._shards.pop(collection, None)
@@ -256,24 +202,14 @@ class QdrantEdgeIndex:
                 _remove_tree(leaving)
                 path.rename(leaving)
             if shard is not None:
-                with _translated():
-                    shard.close()
+                shard.close()
             _remove_tree(leaving)
 
-    def ping(self) -> None:
-        """See `Index.ping`."""
-        current = self.current()
-        if current:
-            self._shard(current)
-
-    def close(self) -> None:
-        """Flush and release every shard."""
-        with self._opening:
-            for shard in self._shards.values():
-                with _translated():
-                    shard.flush()
-                    shard.close()
-            self._shards.clear()
+    @edge_errors()
+    def _update(self, collection: str, operations: Sequence[edge.UpdateOperation]) -> None:
+        shard = self._shard(collection)
+        for operation in operations:
+            shard.update(operation)
 
     def _check_room(self) -> None:
         # Edge writes into mapped files with holes: on a full disk the kernel ends the process.
@@ -294,6 +230,7 @@ class QdrantEdgeIndex:
         shard = self._shards.get(collection)
         return shard if shard is not None else self._load(collection)
 
+    @edge_errors()
     def _load(self, collection: str) -> edge.EdgeShard:
         with self._opening:
             if collection in self._shards:
@@ -301,27 +238,22 @@ class QdrantEdgeIndex:
             path = self._path(collection)
             if not path.exists():
                 raise NotFound(f"There is no collection {collection!r}.")
-            with _translated():
-                shard = edge.EdgeShard.load(str(path))
-                _add_missing_indexes(shard)
+            shard = edge.EdgeShard.load(str(path))
+            _add_missing_indexes(shard)
             self._shards[collection] = shard
             return shard
 
 
-def _scrolled(
-    shard: edge.EdgeShard,
-    wanted: edge.Filter | None,
-    *,
-    limit: int,
-    order_by: edge.OrderBy | None = None,
-    offset: str | None = None,
-) -> list[ImageRecord]:
-    request = edge.ScrollRequest(
-        limit=limit, filter=wanted, order_by=order_by, offset=offset, with_payload=True
-    )
-    with _translated():
-        found, _ = shard.scroll(request)
-    return [from_payload(str(r.id), r.payload or {}) for r in found]
+def _overwriting(before: ImageRecord | None, after: ImageRecord) -> edge.UpdateOperation:
+    payload = to_payload(after)
+    if before is None:
+        return edge.UpdateOperation.overwrite_payload([after.image_id], payload)
+    return edge.UpdateOperation.overwrite_payload_by_filter(filter_of_version(before), payload)
+
+
+def _order_by(sort: SortBy, filters: Filters) -> edge.OrderBy:
+    start = latest_of(filters, sort)
+    return edge.OrderBy(sort, edge.Direction.Desc, start_from=start.isoformat() if start else None)
 
 
 def _add_missing_indexes(shard: edge.EdgeShard) -> None:
@@ -337,29 +269,5 @@ def _add_missing_indexes(shard: edge.EdgeShard) -> None:
 
 
 def _remove_tree(path: Path) -> None:
-    if not path.exists():
-        return
-    for child in path.iterdir():
-        if child.is_dir():
-            _remove_tree(child)
-        else:
-            child.unlink()
-    path.rmdir()
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Edge raises bare `Exception`s; say which of ours they are."""
-    try:
-        yield
-    except (NotFound, InvalidInput):
-        raise
-    except Exception as error:  # Edge names no class of its own
-        message = str(error)
-        if "No point with id" in message:
-            raise NotFound(f"{message}.") from error
-        if "WouldBlock" in message:
-            raise ConfigurationError("The index folder is open in another process.") from error
-        if "No space left" in message or "os error 28" in message:
-            raise StorageFull("The disk of the index is full; free some space.") from error
-        raise Unavailable(f"The index failed: {message}") from error
+    if path.exists():
+        shutil.rmtree(path)

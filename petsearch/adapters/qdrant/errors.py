@@ -11,7 +11,7 @@ from petsearch.domain.errors import InvalidInput, NotFound, PetsearchError, Stor
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def qdrant_errors() -> Iterator[None]:
     """Raise what the client raises as an error of ours."""
     try:
         yield

@@ -1,30 +1,21 @@
 """The index on a Qdrant server: a collection per model, and an alias that names the current one."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from urllib.parse import urlsplit
 
-import numpy as np
 from qdrant_client import QdrantClient, models
 
+from petsearch.adapters.qdrant.base_index import ALL, FACET_VALUES, BaseIndex, Row, ScoredRow
 from petsearch.adapters.qdrant.collection import CollectionOptions, create_collection
-from petsearch.adapters.qdrant.conditions import left_alone
-from petsearch.adapters.qdrant.errors import translated
+from petsearch.adapters.qdrant.errors import qdrant_errors
 from petsearch.adapters.qdrant.filters import filter_of_version, to_filter
-from petsearch.adapters.qdrant.payload import (
-    VERSION_FIELD,
-    from_payload,
-    to_payload,
-    version_from,
-)
-from petsearch.adapters.qdrant.time_pages import latest_of, newest_page
-from petsearch.domain import Embedding, Filters, Hit, ImageRecord, Point, SortBy
-from petsearch.domain.errors import Conflict, NotFound
-from petsearch.ports import RecordChange
+from petsearch.adapters.qdrant.payload import to_payload
+from petsearch.adapters.qdrant.time_pages import latest_of
+from petsearch.domain import Embedding, Filters, ImageRecord, Point, SortBy
+from petsearch.domain.errors import NotFound
 
 _ALIAS = "pets"
 _GRPC_PORT = 6334
-_FACET_VALUES = 10_000
 _TIMEOUT_S = 30
 
 
@@ -46,27 +37,25 @@ def connect(url: str, *, api_key: str | None = None, use_grpc: bool = True) -> Q
     )
 
 
-class QdrantIndex:
-    """The `Index` port over a Qdrant client."""
+class QdrantIndex(BaseIndex):
+    """The index over a Qdrant client."""
 
     def __init__(self, client: QdrantClient, options: CollectionOptions | None = None) -> None:
         self._client = client
         self._options = options or CollectionOptions()
 
+    @qdrant_errors()
     def create_collection(self, collection: str, dim: int) -> None:
-        """See `Index.create_collection`."""
-        with translated():
-            create_collection(self._client, collection, dim, self._options)
+        create_collection(self._client, collection, dim, self._options)
 
+    @qdrant_errors()
     def current(self) -> str | None:
-        """See `Index.current`."""
-        with translated():
-            aliases = self._client.get_aliases().aliases
+        aliases = self._client.get_aliases().aliases
         return next((a.collection_name for a in aliases if a.alias_name == _ALIAS), None)
 
+    @qdrant_errors()
     def point_alias_to(self, collection: str) -> None:
-        """See `Index.point_alias_to`."""
-        if not self._exists(collection):
+        if not self._client.collection_exists(collection):
             raise NotFound(f"There is no collection {collection!r}.")
         change: list[models.AliasOperations] = [
             models.CreateAliasOperation(
@@ -76,227 +65,128 @@ class QdrantIndex:
         if self.current() is not None:
             drop = models.DeleteAlias(alias_name=_ALIAS)
             change.insert(0, models.DeleteAliasOperation(delete_alias=drop))
-        with translated():
-            self._client.update_collection_aliases(change)
+        self._client.update_collection_aliases(change)
 
-    def insert(self, collection: str, points: Sequence[Point]) -> None:
-        """See `Index.insert`."""
-        if not points:
-            return
+    @qdrant_errors()
+    def count(self, collection: str, filters: Filters) -> int:
+        return self._client.count(collection, count_filter=to_filter(filters), exact=True).count
+
+    @qdrant_errors()
+    def facet(self, collection: str, field: str, filters: Filters) -> dict[str, int]:
+        found = self._client.facet(
+            collection, field, facet_filter=to_filter(filters), limit=FACET_VALUES, exact=True
+        )
+        return {str(hit.value): hit.count for hit in found.hits}
+
+    @qdrant_errors()
+    def delete(self, collection: str, image_ids: Sequence[str]) -> None:
+        self._client.delete(collection, list(image_ids), wait=True, ordering=self._options.ordering)
+
+    @qdrant_errors()
+    def ping(self) -> None:
+        self._client.get_collections()
+
+    def close(self) -> None:
+        self._client.close()
+
+    @qdrant_errors()
+    def _insert(self, collection: str, points: Sequence[Point]) -> None:
         rows = [
             models.PointStruct(
                 id=p.record.image_id, vector=p.embedding.tolist(), payload=to_payload(p.record)
             )
             for p in points
         ]
-        with translated():
-            self._client.upsert(
-                collection,
-                rows,
-                wait=True,
-                ordering=self._options.ordering,
-                update_mode=models.UpdateMode.INSERT_ONLY,
-            )
+        self._client.upsert(
+            collection,
+            rows,
+            wait=True,
+            ordering=self._options.ordering,
+            update_mode=models.UpdateMode.INSERT_ONLY,
+        )
 
-    def replace_records(self, collection: str, records: Sequence[ImageRecord]) -> None:
-        """See `Index.replace_records`."""
-        if not records:
-            return
+    @qdrant_errors()
+    def _overwrite(
+        self, collection: str, changes: Sequence[tuple[ImageRecord | None, ImageRecord]]
+    ) -> None:
         operations: list[models.UpdateOperation] = [
             models.OverwritePayloadOperation(
                 overwrite_payload=models.SetPayload(
-                    payload=to_payload(record), points=[record.image_id]
-                )
-            )
-            for record in records
-        ]
-        with translated():
-            self._client.batch_update_points(
-                collection, operations, wait=True, ordering=self._options.ordering
-            )
-
-    def replace_unchanged(self, collection: str, changes: Sequence[RecordChange]) -> set[str]:
-        """See `Index.replace_unchanged`."""
-        if not changes:
-            return set()
-        operations: list[models.UpdateOperation] = [
-            models.OverwritePayloadOperation(
-                overwrite_payload=models.SetPayload(
-                    payload=to_payload(after), filter=filter_of_version(before)
+                    payload=to_payload(after),
+                    points=[after.image_id] if before is None else None,
+                    filter=None if before is None else filter_of_version(before),
                 )
             )
             for before, after in changes
         ]
-        with translated():
-            self._client.batch_update_points(
-                collection, operations, wait=True, ordering=self._options.ordering
-            )
-        return left_alone(changes, self.get(collection, [after.image_id for _, after in changes]))
+        self._client.batch_update_points(
+            collection, operations, wait=True, ordering=self._options.ordering
+        )
 
-    def get(self, collection: str, image_ids: Sequence[str]) -> dict[str, ImageRecord]:
-        """See `Index.get`."""
-        with translated():
-            found = self._client.retrieve(
-                collection,
-                list(image_ids),
-                with_payload=True,
-                consistency=self._options.consistency,
-            )
-        return {str(r.id): from_payload(str(r.id), r.payload or {}) for r in found}
+    @qdrant_errors()
+    def _retrieve(
+        self, collection: str, image_ids: list[str], *, payload: bool, vectors: bool
+    ) -> Sequence[Row]:
+        return self._client.retrieve(
+            collection,
+            image_ids,
+            with_payload=payload,
+            with_vectors=vectors,
+            # Records decide what is written; an embedding never changes.
+            consistency=self._options.consistency if payload else None,
+        )
 
-    def get_embedding(self, collection: str, image_id: str) -> Embedding:
-        """See `Index.get_embedding`."""
-        with translated():
-            found = self._client.retrieve(
-                collection, [image_id], with_payload=False, with_vectors=True
-            )
-        if not found:
-            raise NotFound(f"There is no image {image_id}.")
-        return np.asarray(found[0].vector, dtype=np.float32)
-
-    def read_points(self, collection: str, image_ids: Sequence[str]) -> list[Point]:
-        """See `Index.read_points`."""
-        with translated():
-            found = self._client.retrieve(
-                collection,
-                list(image_ids),
-                with_payload=True,
-                with_vectors=True,
-                consistency=self._options.consistency,
-            )
-        return [
-            Point(from_payload(str(r.id), r.payload or {}), np.asarray(r.vector, dtype=np.float32))
-            for r in found
-        ]
-
-    def search(
+    @qdrant_errors()
+    def _nearest(
         self,
         collection: str,
         embedding: Embedding,
         *,
         limit: int,
         filters: Filters,
-        min_score: float | None = None,
-        exact: bool = False,
-    ) -> list[Hit]:
-        """See `Index.search`."""
-        wide = self._options.search_params
-        with translated():
-            found = self._client.query_points(
-                collection,
-                query=embedding.tolist(),
-                limit=limit,
-                query_filter=to_filter(filters),
-                search_params=models.SearchParams(exact=True) if exact else wide,
-                score_threshold=min_score,
-                with_payload=True,
-            ).points
-        return [Hit(from_payload(str(p.id), p.payload or {}), p.score) for p in found]
+        min_score: float | None,
+        exact: bool,
+    ) -> Sequence[ScoredRow]:
+        return self._client.query_points(
+            collection,
+            query=embedding.tolist(),
+            limit=limit,
+            query_filter=to_filter(filters),
+            search_params=models.SearchParams(exact=True) if exact else self._options.search_params,
+            score_threshold=min_score,
+            with_payload=True,
+        ).points
 
-    def list_newest(
+    @qdrant_errors()
+    def _scroll(
         self,
         collection: str,
-        *,
         limit: int,
-        filters: Filters,
-        before: str | None = None,
-        sort: SortBy = "created_at",
-    ) -> tuple[list[ImageRecord], str | None]:
-        """See `Index.list_newest`."""
+        *,
+        filters: Filters = ALL,
+        newest_by: SortBy | None = None,
+        after: str | None = None,
+        payload: bool | list[str] = True,
+    ) -> Sequence[Row]:
+        rows, _ = self._client.scroll(
+            collection,
+            scroll_filter=to_filter(filters),
+            limit=limit,
+            order_by=_order_by(newest_by, filters) if newest_by else None,
+            offset=after,
+            with_payload=payload,
+            # Whole records are shown; ids and versions decide what is copied or deleted.
+            consistency=None if payload is True else self._options.consistency,
+        )
+        return rows
 
-        def latest(wanted: Filters, most: int) -> list[ImageRecord]:
-            order = models.OrderBy(
-                key=sort,
-                direction=models.Direction.DESC,
-                start_from=latest_of(wanted, sort),
-            )
-            with translated():
-                found, _ = self._client.scroll(
-                    collection, scroll_filter=to_filter(wanted), limit=most, order_by=order
-                )
-            return [from_payload(str(r.id), r.payload or {}) for r in found]
+    @qdrant_errors()
+    def _drop(self, collection: str) -> None:
+        if self._client.collection_exists(collection):
+            self._client.delete_collection(collection)
 
-        def by_id(wanted: Filters, after: str | None, most: int) -> list[ImageRecord]:
-            with translated():
-                # One more than asked for, because the scroll begins with `after` itself.
-                found, _ = self._client.scroll(
-                    collection, scroll_filter=to_filter(wanted), offset=after, limit=most + 1
-                )
-            records = [from_payload(str(r.id), r.payload or {}) for r in found]
-            return [record for record in records if record.image_id != after][:most]
 
-        return newest_page(filters, sort, limit=limit, cursor=before, latest=latest, by_id=by_id)
-
-    def list_ids(self, collection: str, *, after: str | None, limit: int) -> list[str]:
-        """See `Index.list_ids`."""
-        with translated():
-            # One more than asked for, because the scroll begins with `after` itself.
-            found, _ = self._client.scroll(
-                collection,
-                offset=after,
-                limit=limit + 1,
-                with_payload=False,
-                consistency=self._options.consistency,
-            )
-        return [str(r.id) for r in found if str(r.id) != after][:limit]
-
-    def list_versions(
-        self, collection: str, *, after: str | None, limit: int
-    ) -> list[tuple[str, datetime]]:
-        """See `Index.list_versions`."""
-        with translated():
-            found, _ = self._client.scroll(
-                collection,
-                offset=after,
-                limit=limit + 1,
-                with_payload=[VERSION_FIELD],
-                consistency=self._options.consistency,
-            )
-        versions = [(str(r.id), version_from(r.payload or {})) for r in found]
-        return [version for version in versions if version[0] != after][:limit]
-
-    def count(self, collection: str, filters: Filters) -> int:
-        """See `Index.count`."""
-        with translated():
-            counted = self._client.count(collection, count_filter=to_filter(filters), exact=True)
-        return counted.count
-
-    def facet(self, collection: str, field: str, filters: Filters) -> dict[str, int]:
-        """See `Index.facet`."""
-        with translated():
-            found = self._client.facet(
-                collection,
-                field,
-                facet_filter=to_filter(filters),
-                limit=_FACET_VALUES,
-                exact=True,
-            )
-        return {str(hit.value): hit.count for hit in found.hits}
-
-    def delete(self, collection: str, image_ids: Sequence[str]) -> None:
-        """See `Index.delete`."""
-        with translated():
-            self._client.delete(
-                collection, list(image_ids), wait=True, ordering=self._options.ordering
-            )
-
-    def delete_collection(self, collection: str) -> None:
-        """See `Index.delete_collection`."""
-        if collection == self.current():
-            raise Conflict(f"The collection {collection!r} is the current one.")
-        if self._exists(collection):
-            with translated():
-                self._client.delete_collection(collection)
-
-    def ping(self) -> None:
-        """See `Index.ping`."""
-        with translated():
-            self._client.get_collections()
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._client.close()
-
-    def _exists(self, collection: str) -> bool:
-        with translated():
-            return self._client.collection_exists(collection)
+def _order_by(sort: SortBy, filters: Filters) -> models.OrderBy:
+    return models.OrderBy(
+        key=sort, direction=models.Direction.DESC, start_from=latest_of(filters, sort)
+    )

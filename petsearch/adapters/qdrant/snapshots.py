@@ -7,6 +7,7 @@ from typing import BinaryIO
 import httpx
 
 from petsearch.domain.errors import InvalidInput, Unavailable
+from petsearch.ports import Snapshots
 
 _CONNECT_S = 5.0
 _MAKE_S = 3600.0
@@ -14,7 +15,7 @@ _MAKE_S = 3600.0
 _BLOCK_BYTES = 1024 * 1024
 
 
-class QdrantSnapshots:
+class QdrantSnapshots(Snapshots):
     """Snapshots of the server at `url` (its HTTP address)."""
 
     def __init__(self, url: str, *, api_key: str | None = None) -> None:
@@ -25,13 +26,11 @@ class QdrantSnapshots:
         )
 
     def is_whole(self, collection: str) -> bool:
-        """See `Snapshots.is_whole`."""
         answer = self._send("GET", f"/collections/{collection}/cluster")
         return not answer.json()["result"]["remote_shards"]
 
     @contextmanager
     def made(self, collection: str) -> Iterator[Iterator[bytes]]:
-        """See `Snapshots.made`."""
         path = f"/collections/{collection}/snapshots"
         name = self._send("POST", path, params={"wait": "true"}).json()["result"]["name"]
         try:
@@ -44,7 +43,6 @@ class QdrantSnapshots:
             self._send("DELETE", f"{path}/{name}", params={"wait": "true"})
 
     def recover(self, collection: str, file: BinaryIO, sha256: str) -> None:
-        """See `Snapshots.recover`."""
         self._send(
             "POST",
             f"/collections/{collection}/snapshots/upload",

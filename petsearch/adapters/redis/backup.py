@@ -10,48 +10,46 @@ from typing import Any, cast
 
 import redis
 
-from petsearch.adapters.redis.errors import translated
+from petsearch.adapters.redis.client import redis_errors
 from petsearch.domain import JsonDict
 from petsearch.domain.errors import InvalidInput
+from petsearch.ports import LedgerCopy
 
 _PREFIX = "petsearch:"
 _JOBS, _KEYS = f"{_PREFIX}jobs", f"{_PREFIX}keys"
 _SHARED = frozenset({_JOBS, f"{_PREFIX}jobs:active", _KEYS})
 """Names of many jobs or keys: what is there already stays."""
 _LEFT_OUT = (f"{_PREFIX}write-set",)
-_WHAT = "The job ledger"
+_WHAT = "job ledger"
 
 
-class RedisCopy:
+class RedisCopy(LedgerCopy):
     """Reads and writes over a Redis client that decodes responses."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._redis = client
 
     def counts(self) -> tuple[int, int]:
-        """See `LedgerCopy.counts`."""
-        with translated(_WHAT):
+        with redis_errors(_WHAT):
             return self._redis.zcard(_JOBS), self._redis.zcard(_KEYS)
 
     def export(self) -> Iterator[JsonDict]:
-        """See `LedgerCopy.export`."""
-        with translated(_WHAT):
+        with redis_errors(_WHAT):
             names = sorted(set(cast(Iterable[str], self._redis.scan_iter(f"{_PREFIX}*", 1000))))
         for _, group in groupby(names, _owner):
             yield from self._read([name for name in group if not name.startswith(_LEFT_OUT)])
 
     def load(self, entries: Iterable[JsonDict]) -> None:
-        """See `LedgerCopy.load`."""
         for entry in entries:
             name, kind, value = entry["name"], entry["type"], entry["value"]
-            with translated(_WHAT), self._redis.pipeline() as pipe:
+            with redis_errors(_WHAT), self._redis.pipeline() as pipe:
                 if name not in _SHARED:
                     pipe.delete(name)
                 _write(pipe, name, kind, value)
                 pipe.execute()
 
     def _read(self, names: list[str]) -> list[JsonDict]:
-        with translated(_WHAT), self._redis.pipeline() as pipe:
+        with redis_errors(_WHAT), self._redis.pipeline() as pipe:
             for name in names:
                 pipe.type(name)
                 pipe.pttl(name)

@@ -9,6 +9,7 @@ from kombu.entity import Queue
 from petsearch.adapters.redis import celery_transport
 from petsearch.domain import QueueName
 from petsearch.domain.errors import Unavailable
+from petsearch.ports import TaskQueue
 
 INGEST_CHUNK = "petsearch.ingest_chunk.v1"
 """Task (job_id, chunk_no): ingest one chunk."""
@@ -58,26 +59,22 @@ def _queue(name: QueueName) -> Queue:
     return Queue(name.value)  # type: ignore[no-untyped-call]  # kombu has no type information
 
 
-class CeleryQueue:
-    """The `TaskQueue` port over a Celery application."""
+class CeleryQueue(TaskQueue):
+    """Tasks by name over a Celery application."""
 
     def __init__(self, app: celery.Celery) -> None:
         self._app = app
 
     def enqueue_chunk(self, job_id: str, chunk_no: int, queue: QueueName) -> None:
-        """See `TaskQueue.enqueue_chunk`."""
         self._send(INGEST_CHUNK, [job_id, chunk_no], queue)
 
     def enqueue_enumeration(self, job_id: str) -> None:
-        """See `TaskQueue.enqueue_enumeration`."""
         self._send(READ_SOURCE, [job_id], QueueName.BULK)
 
     def enqueue_discard(self, job_id: str) -> None:
-        """See `TaskQueue.enqueue_discard`."""
         self._send(DISCARD_JOB, [job_id], QueueName.BULK)
 
     def depth(self, queue: QueueName) -> int:
-        """See `TaskQueue.depth`."""
         try:
             with self._app.connection_for_read() as connection:
                 declared = connection.default_channel.queue_declare(queue.value, passive=True)

@@ -6,13 +6,14 @@ from typing import Any, cast
 
 import redis
 
-from petsearch.adapters.redis.errors import translated
+from petsearch.adapters.redis.client import redis_errors
 from petsearch.domain.api_keys import ApiKey, Scope
 from petsearch.domain.errors import NotFound
+from petsearch.ports import KeyStore
 
 _PREFIX = "petsearch:"
 _KEYS = f"{_PREFIX}keys"
-_WHAT = "The API keys"
+_WHAT = "API keys"
 # Only fields of a key that is there: neither may bring a key into being.
 _SET_IF_KNOWN = """
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
@@ -22,59 +23,53 @@ return 1
 """
 
 
-class RedisKeys:
-    """The `KeyStore` port over a Redis client that decodes responses."""
+class RedisKeys(KeyStore):
+    """API keys and sessions over a Redis client that decodes responses."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._redis = client
         self._set_if_known = client.register_script(_SET_IF_KNOWN)
 
+    @redis_errors(_WHAT)
     def add(self, key: ApiKey) -> None:
-        """See `KeyStore.add`."""
-        with translated(_WHAT), self._redis.pipeline() as pipe:
+        with self._redis.pipeline() as pipe:
             pipe.hset(_key(key.key_id), mapping=cast(Mapping[Any, Any], _to_fields(key)))
             pipe.zadd(_KEYS, {key.key_id: key.created_at.timestamp()})
             pipe.execute()
 
+    @redis_errors(_WHAT)
     def all(self) -> list[ApiKey]:
-        """See `KeyStore.all`."""
-        with translated(_WHAT):
-            ids = cast(list[str], self._redis.zrange(_KEYS, 0, -1))
-            if not ids:
-                return []
-            with self._redis.pipeline(transaction=False) as pipe:
-                for key_id in ids:
-                    pipe.hgetall(_key(key_id))
-                return [_to_key(fields) for fields in pipe.execute()]
+        ids = cast(list[str], self._redis.zrange(_KEYS, 0, -1))
+        if not ids:
+            return []
+        with self._redis.pipeline(transaction=False) as pipe:
+            for key_id in ids:
+                pipe.hgetall(_key(key_id))
+            return [_to_key(fields) for fields in pipe.execute()]
 
     def revoke(self, key_id: str, now: datetime) -> None:
-        """See `KeyStore.revoke`."""
         if not self._set(key_id, "revoked_at", now, only_once=True):
             raise NotFound(f"There is no key {key_id!r}.")
 
     def note_use(self, key_id: str, at: datetime) -> None:
-        """See `KeyStore.note_use`."""
         self._set(key_id, "last_used_at", at, only_once=False)
 
+    @redis_errors(_WHAT)
     def open_session(self, token_hash: str, key_id: str, for_s: float) -> None:
-        """See `KeyStore.open_session`."""
-        with translated(_WHAT):
-            self._redis.set(_session(token_hash), key_id, px=max(1, int(for_s * 1000)))
+        self._redis.set(_session(token_hash), key_id, px=max(1, int(for_s * 1000)))
 
+    @redis_errors(_WHAT)
     def session_key_id(self, token_hash: str) -> str | None:
-        """See `KeyStore.session_key_id`."""
-        with translated(_WHAT):
-            return cast(str | None, self._redis.get(_session(token_hash)))
+        return cast(str | None, self._redis.get(_session(token_hash)))
 
+    @redis_errors(_WHAT)
     def close_session(self, token_hash: str) -> None:
-        """See `KeyStore.close_session`."""
-        with translated(_WHAT):
-            self._redis.delete(_session(token_hash))
+        self._redis.delete(_session(token_hash))
 
+    @redis_errors(_WHAT)
     def _set(self, key_id: str, field: str, at: datetime, *, only_once: bool) -> bool:
         arguments = (field, at.isoformat(), int(only_once))
-        with translated(_WHAT):
-            return bool(self._set_if_known(keys=[_key(key_id)], args=arguments))
+        return bool(self._set_if_known(keys=[_key(key_id)], args=arguments))
 
 
 def _key(key_id: str) -> str:

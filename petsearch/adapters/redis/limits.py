@@ -8,8 +8,8 @@ from typing import cast
 
 import redis
 
-from petsearch.adapters.redis.errors import translated
-from petsearch.ports import Allowance
+from petsearch.adapters.redis.client import redis_errors
+from petsearch.ports import Allowance, RateLimiter
 
 # In microseconds, because a limit of many requests has less than a millisecond for each.
 _TAKE = """
@@ -29,15 +29,14 @@ return {granted and 1 or 0, remaining, math.ceil(wait / 1000), math.ceil((full_a
 """
 
 
-class RedisLimiter:
-    """The `RateLimiter` port over a Redis client."""
+class RedisLimiter(RateLimiter):
+    """Rate limits over a Redis client."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._take = client.register_script(_TAKE)
 
+    @redis_errors("rate limits")
     def take(self, who: str, per_minute: int) -> Allowance:
-        """See `RateLimiter.take`."""
-        with translated("The rate limits"):
-            answer = self._take(keys=[f"petsearch:rate:{who}"], args=[per_minute])
+        answer = self._take(keys=[f"petsearch:rate:{who}"], args=[per_minute])
         granted, remaining, wait_ms, full_ms = cast(list[int], answer)
         return Allowance(bool(granted), remaining, wait_ms / 1000, full_ms / 1000)

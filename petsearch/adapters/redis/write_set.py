@@ -1,15 +1,14 @@
 """The write set in Redis: which collections are written, and who is writing, by atomic scripts."""
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 import redis
 
-from petsearch.domain.errors import Unavailable
-from petsearch.ports import WriteSetState
+from petsearch.adapters.redis.client import redis_errors
+from petsearch.ports import WriteSetState, WriteSetStore
 
 _PREFIX = "petsearch:write-set"
 _KEYS = [_PREFIX, f"{_PREFIX}:writers", f"{_PREFIX}:hold"]
@@ -99,8 +98,8 @@ if redis.call('GET', hold) == ARGV[1] then redis.call('DEL', hold) end
 """
 
 
-class RedisWriteSet:
-    """The `WriteSetStore` port over a Redis client that decodes responses."""
+class RedisWriteSet(WriteSetStore):
+    """The write set over a Redis client that decodes responses."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._redis = client
@@ -117,46 +116,37 @@ class RedisWriteSet:
         self._scripts = {name: client.register_script(text) for name, text in sources.items()}
 
     def read(self) -> WriteSetState:
-        """See `WriteSetStore.read`."""
         return _state(self._run("read"))
 
     def change(self, add: Sequence[str], remove: Sequence[str]) -> WriteSetState:
-        """See `WriteSetStore.change`."""
         return _state(self._run("change", json.dumps(list(add)), json.dumps(list(remove))))
 
     def note_move(self, previous: str | None, now: datetime) -> None:
-        """See `WriteSetStore.note_move`."""
         self._run("move", previous or "", now.isoformat())
 
     def begin_write(self, token: str, lease_s: float) -> WriteSetState | None:
-        """See `WriteSetStore.begin_write`."""
         found = self._run("begin", token, int(lease_s * 1000))
         return None if found is None else _state(found)
 
     def end_write(self, token: str) -> int:
-        """See `WriteSetStore.end_write`."""
         return int(self._run("end", token))
 
     def count_writers(self, before_epoch: int) -> int:
-        """See `WriteSetStore.count_writers`."""
         return int(self._run("count", before_epoch))
 
     def hold_writers(self, holder: str, for_s: float) -> bool:
-        """See `WriteSetStore.hold_writers`."""
         return bool(self._run("hold", holder, int(for_s * 1000)))
 
+    @redis_errors("write set")
     def holds_writers(self, holder: str) -> bool:
-        """See `WriteSetStore.holds_writers`."""
-        with _translated():
-            return bool(self._redis.get(_KEYS[2]) == holder)
+        return bool(self._redis.get(_KEYS[2]) == holder)
 
     def release_writers(self, holder: str) -> None:
-        """See `WriteSetStore.release_writers`."""
         self._run("release", holder)
 
+    @redis_errors("write set")
     def _run(self, script: str, *arguments: str | int) -> Any:
-        with _translated():
-            return self._scripts[script](keys=_KEYS, args=list(arguments))
+        return self._scripts[script](keys=_KEYS, args=list(arguments))
 
 
 def _state(found: Sequence[Any]) -> WriteSetState:
@@ -167,11 +157,3 @@ def _state(found: Sequence[Any]) -> WriteSetState:
         previous=previous or None,
         moved_at=datetime.fromisoformat(moved_at) if moved_at else None,
     )
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except redis.RedisError as error:
-        raise Unavailable(f"The write set (Redis) does not answer: {error}") from error

@@ -19,6 +19,7 @@ from petsearch.adapters.web.guarded_network import (
 )
 from petsearch.adapters.web.public_addresses import IpAddress, is_public
 from petsearch.domain.errors import InvalidInput, NotFound, Overloaded, TooLarge, Unavailable
+from petsearch.sources.source import Fetcher
 from petsearch.sources.url_list import SCHEME
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -42,7 +43,7 @@ class UrlFetcherOptions:
     max_redirects: int = 3
 
 
-class UrlFetcher:
+class UrlFetcher(Fetcher):
     """The `Fetcher` for `url:<address>`.
 
     Args:
@@ -63,7 +64,6 @@ class UrlFetcher:
         self._tls = httpx.create_ssl_context()
 
     def fetch(self, origin: str, *, max_bytes: int) -> bytes:
-        """See `Fetcher.fetch`."""
         url = _checked(origin.removeprefix(f"{SCHEME}:"))
         deadline = time.monotonic() + self._options.timeout_s
         network = GuardedNetwork(self._resolve, self._is_allowed, deadline)

@@ -16,7 +16,7 @@ _numbers = itertools.count()
 
 
 @contextmanager
-def translated_disk_errors() -> Iterator[None]:
+def disk_errors() -> Iterator[None]:
     """Turn a full disk into `StorageFull` and other disk trouble into `Unavailable`."""
     try:
         yield
@@ -42,7 +42,7 @@ def write_atomically(path: Path | str, data: bytes) -> None:
     # Plain calls and strings: with `replacing` a small file took half as long again.
     name = os.fspath(path)
     temporary = _beside(name)
-    with translated_disk_errors():
+    with disk_errors():
         try:
             _write(_create(temporary), data)
             os.rename(temporary, name)  # noqa: PTH104  # strings: see above
@@ -68,7 +68,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         StorageFull: no space left; nothing is left behind.
     """
     temporary = Path(_beside(str(path)))
-    with translated_disk_errors():
+    with disk_errors():
         try:
             with os.fdopen(_create(str(temporary)), "wb") as file:
                 yield file

@@ -1,0 +1,189 @@
+"""What both Qdrant indexes do alike, over the few calls in which their engines differ."""
+
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+import numpy as np
+
+from petsearch.adapters.qdrant.conditions import left_alone
+from petsearch.adapters.qdrant.payload import VERSION_FIELD, from_payload, version_from
+from petsearch.adapters.qdrant.time_pages import newest_page
+from petsearch.domain import Embedding, Filters, Hit, ImageRecord, JsonDict, Point, SortBy
+from petsearch.domain.errors import Conflict, NotFound
+from petsearch.ports import RecordChange
+from petsearch.ports.raw_index import RawIndex
+
+FACET_VALUES = 10_000
+"""The most values of a field that are counted."""
+ALL = Filters()
+
+
+class Row(Protocol):
+    """A point as both engines return it."""
+
+    @property
+    def id(self) -> object:
+        """A UUID."""
+
+    @property
+    def payload(self) -> JsonDict | None:
+        """What `to_payload` wrote, or those of its fields that were asked for."""
+
+    @property
+    def vector(self) -> Any:
+        """The embedding, if it was asked for."""
+
+
+class ScoredRow(Row, Protocol):
+    """A row of a search."""
+
+    @property
+    def score(self) -> float:
+        """The cosine."""
+
+
+class BaseIndex(RawIndex):
+    """The index over an engine, whose calls are the abstract methods below."""
+
+    @abstractmethod
+    def _insert(self, collection: str, points: Sequence[Point]) -> None:
+        """Insert points whose ids are absent."""
+
+    @abstractmethod
+    def _overwrite(
+        self, collection: str, changes: Sequence[tuple[ImageRecord | None, ImageRecord]]
+    ) -> None:
+        """Replace payloads; where a first record is given, only if it is still stored."""
+
+    @abstractmethod
+    def _retrieve(
+        self, collection: str, image_ids: list[str], *, payload: bool, vectors: bool
+    ) -> Sequence[Row]:
+        """The points of those ids that exist."""
+
+    @abstractmethod
+    def _nearest(
+        self,
+        collection: str,
+        embedding: Embedding,
+        *,
+        limit: int,
+        filters: Filters,
+        min_score: float | None,
+        exact: bool,
+    ) -> Sequence[ScoredRow]:
+        """The nearest points, best first."""
+
+    @abstractmethod
+    def _scroll(
+        self,
+        collection: str,
+        limit: int,
+        *,
+        filters: Filters = ALL,
+        newest_by: SortBy | None = None,
+        after: str | None = None,
+        payload: bool | list[str] = True,
+    ) -> Sequence[Row]:
+        """Points, newest first by a time, or in the order of their ids from `after` on."""
+
+    @abstractmethod
+    def _drop(self, collection: str) -> None:
+        """Delete a collection if it exists."""
+
+    def insert(self, collection: str, points: Sequence[Point]) -> None:
+        if points:
+            self._insert(collection, points)
+
+    def replace_records(self, collection: str, records: Sequence[ImageRecord]) -> None:
+        if records:
+            self._overwrite(collection, [(None, record) for record in records])
+
+    def replace_unchanged(self, collection: str, changes: Sequence[RecordChange]) -> set[str]:
+        if not changes:
+            return set()
+        self._overwrite(collection, changes)
+        return left_alone(changes, self.get(collection, [after.image_id for _, after in changes]))
+
+    def get(self, collection: str, image_ids: Sequence[str]) -> dict[str, ImageRecord]:
+        rows = self._retrieve(collection, list(image_ids), payload=True, vectors=False)
+        return {str(row.id): _record(row) for row in rows}
+
+    def get_embedding(self, collection: str, image_id: str) -> Embedding:
+        rows = self._retrieve(collection, [image_id], payload=False, vectors=True)
+        if not rows:
+            raise NotFound(f"There is no image {image_id}.")
+        return _embedding(rows[0])
+
+    def read_points(self, collection: str, image_ids: Sequence[str]) -> list[Point]:
+        rows = self._retrieve(collection, list(image_ids), payload=True, vectors=True)
+        return [Point(_record(row), _embedding(row)) for row in rows]
+
+    def search(
+        self,
+        collection: str,
+        embedding: Embedding,
+        *,
+        limit: int,
+        filters: Filters,
+        min_score: float | None = None,
+        exact: bool = False,
+    ) -> list[Hit]:
+        rows = self._nearest(
+            collection, embedding, limit=limit, filters=filters, min_score=min_score, exact=exact
+        )
+        return [Hit(_record(row), row.score) for row in rows]
+
+    def list_newest(
+        self,
+        collection: str,
+        *,
+        limit: int,
+        filters: Filters,
+        before: str | None = None,
+        sort: SortBy = "created_at",
+    ) -> tuple[list[ImageRecord], str | None]:
+        def latest(wanted: Filters, most: int) -> list[ImageRecord]:
+            return _records(self._scroll(collection, most, filters=wanted, newest_by=sort))
+
+        def by_id(wanted: Filters, after: str | None, most: int) -> list[ImageRecord]:
+            # One more than asked for, because the scroll begins with `after` itself.
+            rows = self._scroll(collection, most + 1, filters=wanted, after=after)
+            return _records(_beyond(after, rows)[:most])
+
+        return newest_page(filters, sort, limit=limit, cursor=before, latest=latest, by_id=by_id)
+
+    def list_ids(self, collection: str, *, after: str | None, limit: int) -> list[str]:
+        rows = self._scroll(collection, limit + 1, after=after, payload=False)
+        return [str(row.id) for row in _beyond(after, rows)[:limit]]
+
+    def list_versions(
+        self, collection: str, *, after: str | None, limit: int
+    ) -> list[tuple[str, datetime]]:
+        rows = self._scroll(collection, limit + 1, after=after, payload=[VERSION_FIELD])
+        return [
+            (str(row.id), version_from(row.payload or {})) for row in _beyond(after, rows)[:limit]
+        ]
+
+    def delete_collection(self, collection: str) -> None:
+        if collection == self.current():
+            raise Conflict(f"The collection {collection!r} is the current one.")
+        self._drop(collection)
+
+
+def _beyond(after: str | None, rows: Iterable[Row]) -> list[Row]:
+    return [row for row in rows if str(row.id) != after]
+
+
+def _record(row: Row) -> ImageRecord:
+    return from_payload(str(row.id), row.payload or {})
+
+
+def _records(rows: Iterable[Row]) -> list[ImageRecord]:
+    return [_record(row) for row in rows]
+
+
+def _embedding(row: Row) -> Embedding:
+    return np.asarray(row.vector, dtype=np.float32)
