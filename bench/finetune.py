@@ -47,8 +47,7 @@ def main(
 ) -> None:
     """Print seconds per epoch with and without the cache, and how far the losses are apart."""
     tune_process()
-    from training.drawings.config import read_any_config
-    from training.finetuning.config import PhotoTrainingConfig
+    from training.finetuning.config import PhotoTrainingConfig, read_any_config
 
     config = read_any_config(_CONFIG)
     assert isinstance(config, PhotoTrainingConfig)

@@ -66,8 +66,7 @@ def main(
 
 
 def _data() -> "DataConfig":
-    from training.drawings.config import read_config
-    from training.drawings.evaluate import SAMPLE_CONFIG
+    from training.drawings.config import SAMPLE_CONFIG, read_config
 
     return read_config(SAMPLE_CONFIG).data
 

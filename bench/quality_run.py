@@ -89,8 +89,7 @@ def _calibrate(model: Path, dataset: str, cache: Path) -> "DataConfig":
     from petsearch.adapters.clip.model import load_model
     from training.calibration.calibrate import CALIBRATION, fit, prepare_texts
     from training.calibration.gallery import Gallery
-    from training.drawings.config import read_config
-    from training.drawings.evaluate import SAMPLE_CONFIG
+    from training.drawings.config import SAMPLE_CONFIG, read_config
     from training.drawings.model_folder import write_json
 
     data = read_config(SAMPLE_CONFIG).data

@@ -139,9 +139,9 @@ def _print(result: "Result") -> None:
 
 def _on_drawings(command: EvaluateCommand, *, as_json: bool) -> None:
     from petsearch.adapters.clip.model import load_model
-    from training.drawings.config import read_config
-    from training.drawings.evaluate import SAMPLE_CONFIG, report
+    from training.drawings.config import SAMPLE_CONFIG, read_config
     from training.drawings.evaluate import evaluate as run
+    from training.drawings.evaluate import report
 
     config = read_config(SAMPLE_CONFIG)
     model = load_model(model_address(command.model))

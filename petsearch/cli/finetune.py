@@ -32,7 +32,7 @@ def finetune(config: Path, base: str, data: str, out: Path) -> None:
     """
     _check_installed()
     from training.drawings.config import TrainingConfig as DrawingsConfig
-    from training.drawings.config import read_any_config
+    from training.finetuning.config import read_any_config
 
     settings = read_any_config(config)
     if isinstance(settings, DrawingsConfig):

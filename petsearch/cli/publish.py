@@ -139,8 +139,7 @@ def _calibrate(model: "OpenClipModel", data: CalibrationData, folder: Path) -> P
     from petsearch.sources import DatasetOptions
     from training.calibration.calibrate import fit, prepare_texts
     from training.calibration.gallery import photo_gallery
-    from training.drawings.config import read_config
-    from training.drawings.evaluate import SAMPLE_CONFIG
+    from training.drawings.config import SAMPLE_CONFIG, read_config
     from training.drawings.model_folder import write_json
 
     options = DatasetOptions(data.split, data.label_column, limit=None)

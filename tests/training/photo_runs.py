@@ -8,8 +8,7 @@ from pathlib import Path
 
 import torch
 
-from training.drawings.config import read_any_config
-from training.finetuning.config import AugmentationConfig, PhotoTrainingConfig
+from training.finetuning.config import AugmentationConfig, PhotoTrainingConfig, read_any_config
 from training.finetuning.finetune import finetune_on_photos
 from training.finetuning.run import PhotoRun
 from training.finetuning.setup import Progress

@@ -25,8 +25,7 @@ from training.calibration.calibrate import (
 )
 from training.calibration.gallery import SEED, Gallery, drawn_gallery, photo_gallery
 from training.calibration.metrics import brier_score, expected_calibration_error
-from training.drawings.config import read_config
-from training.drawings.evaluate import SAMPLE_CONFIG
+from training.drawings.config import SAMPLE_CONFIG, read_config
 from training.drawings.model_folder import write_json
 from training.evaluation.embedding import embed_texts
 from training.evaluation.metrics import auc

@@ -17,9 +17,10 @@ from petsearch.domain.errors import ConfigurationError
 from petsearch.sample.captions import any_text, describes, facts_of, vocabulary
 from petsearch.sample.catalogue import attributes_at
 from training.clip.losses import background_loss, multi_positive_loss
-from training.drawings.config import parse_config, read_config
+from training.drawings.config import TrainingConfig, read_config
 from training.drawings.data import augmented, background_words, relevance
 from training.drawings.finetune import Step, finetune, learning_rate_at
+from training.runs.config_file import validated
 
 _CONFIGS = Path(__file__).parents[2] / "training" / "configs"
 _SMOKE = _CONFIGS / "smoke-sample.toml"
@@ -81,30 +82,37 @@ def _smoke() -> dict[str, Any]:
     return tomllib.loads(_SMOKE.read_text())
 
 
-def test_an_unknown_key_is_refused_with_the_accepted_ones() -> None:
-    raw = _smoke()
-    raw["optimisation"]["learning_rte"] = 1.0
-    with pytest.raises(ConfigurationError, match=r"learning_rte.*Accepted keys:.*learning_rate"):
-        parse_config(raw)
+def test_an_unknown_key_is_rejected_with_the_file_and_the_accepted_keys() -> None:
+    tables = _smoke()
+    tables["optimisation"]["learning_rte"] = 1.0
+    message = (
+        r"my\.toml: optimisation\.learning_rte is not a known key\. "
+        r"Accepted keys: seed, steps, batch_size, learning_rate,"
+    )
+    with pytest.raises(ConfigurationError, match=message):
+        validated(TrainingConfig, tables, Path("my.toml"))
 
 
-def test_a_missing_section_is_refused() -> None:
-    raw = _smoke()
-    del raw["data"]
-    with pytest.raises(ConfigurationError, match="missing in the top level: data"):
-        parse_config(raw)
+def test_a_missing_table_is_rejected() -> None:
+    tables = _smoke()
+    del tables["data"]
+    message = r"data is missing\. Accepted keys: model, data, optimisation, evaluation\."
+    with pytest.raises(ConfigurationError, match=message):
+        validated(TrainingConfig, tables, Path("my.toml"))
 
 
 @pytest.mark.parametrize("value", ["12", True, 1.5])
-def test_a_value_of_the_wrong_type_is_refused(value: object) -> None:
-    raw = _smoke()
-    raw["optimisation"]["steps"] = value
-    with pytest.raises(ConfigurationError, match=r"steps is .* must be int"):
-        parse_config(raw)
+def test_a_value_of_the_wrong_type_is_rejected(value: object) -> None:
+    tables = _smoke()
+    tables["optimisation"]["steps"] = value
+    with pytest.raises(
+        ConfigurationError, match=r"optimisation\.steps is .*: Input should be a valid integer"
+    ):
+        validated(TrainingConfig, tables, Path("my.toml"))
 
 
-def test_an_unreadable_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="does not read"):
+def test_an_unreadable_file_is_rejected(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"none\.toml cannot be read as TOML"):
         read_config(tmp_path / "none.toml")
 
 

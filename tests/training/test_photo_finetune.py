@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -26,9 +27,11 @@ from petsearch.sample.catalogue import catalogue
 from petsearch.sample.kinds import KINDS
 from tests.training.photo_runs import CONFIGS, finetune, photo_config, with_cache
 from tests.training.photo_sets import write_photo_set
+from training.finetuning.config import PhotoTrainingConfig, read_any_config
 from training.finetuning.run import WORK
 from training.finetuning.trainer import PhotoStep
 from training.runs.checkpoints import read_checkpoint, write_checkpoint
+from training.runs.config_file import validated
 
 _ROOT = Path(__file__).parents[2]
 
@@ -243,27 +246,25 @@ def test_a_drawings_configuration_takes_no_base(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("section", "key", "value", "message"),
+    ("table", "key", "value", "message"),
     [
-        ("photos", "validation_share", 1.5, "between 0 and 1"),
-        ("optimisation", "epochs", 0, "at least 1"),
-        ("augmentation", "views", 0, "stored views"),
-        ("loss", "background_weight", 1.0, "train_text"),
+        ("photos", "validation_share", 1.5, r"photos\.validation_share is 1\.5: .* equal to 1\."),
+        ("optimisation", "epochs", 0, r"optimisation\.epochs is 0: .* equal to 1\."),
+        ("augmentation", "views", 0, "augmentation: a cache needs stored views"),
+        ("loss", "background_weight", 1.0, r"loss\.background_weight needs policy\.train_text"),
+        ("", "templates", ["a pet"], r"templates\.0 is 'a pet'"),
+        ("", "interpolation", [], "interpolation is .* at least 1 item"),
     ],
 )
-def test_a_value_outside_its_range_is_refused(
-    section: str, key: str, value: float, message: str
+def test_a_value_outside_its_range_is_rejected(
+    table: str, key: str, value: object, message: str
 ) -> None:
-    from training.finetuning.config import check_photo_config
-
-    config = photo_config("pets-4gb.toml")
-    changed = replace(getattr(config, section), **{key: value})
-    with pytest.raises(ConfigurationError, match=message):
-        check_photo_config(replace(config, **{section: changed}))
+    tables = tomllib.loads((CONFIGS / "pets-4gb.toml").read_text())
+    (tables[table] if table else tables)[key] = value
+    with pytest.raises(ConfigurationError, match=rf"my\.toml: {message}"):
+        validated(PhotoTrainingConfig, tables, Path("my.toml"))
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda path: path.name)
 def test_every_configuration_reads(path: Path) -> None:
-    from training.drawings.config import read_any_config
-
     assert read_any_config(path)

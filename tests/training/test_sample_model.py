@@ -11,8 +11,8 @@ from petsearch.adapters.clip.model import OpenClipModel, load_model
 from petsearch.domain import Embeddings
 from petsearch.sample.catalogue import DEMO_SEED, MODEL_DIR, Drawing, catalogue
 from petsearch.sample.kinds import KINDS
-from training.drawings.config import read_config
-from training.drawings.evaluate import SAMPLE_CONFIG, Evaluation, embed_drawings, evaluate
+from training.drawings.config import SAMPLE_CONFIG, read_config
+from training.drawings.evaluate import Evaluation, embed_drawings, evaluate
 from training.evaluation.embedding import embed_texts
 
 

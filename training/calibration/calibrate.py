@@ -36,9 +36,8 @@ from petsearch.sources import DatasetOptions
 from training.calibration.gallery import SEED, Gallery, drawn_gallery, photo_gallery
 from training.calibration.logistic_regression import fit_weights
 from training.calibration.metrics import brier_score, expected_calibration_error
-from training.drawings.config import DataConfig, read_config
+from training.drawings.config import SAMPLE_CONFIG, DataConfig, read_config
 from training.drawings.data import background_words
-from training.drawings.evaluate import SAMPLE_CONFIG
 from training.drawings.model_folder import write_json
 from training.evaluation.embedding import embed_texts
 

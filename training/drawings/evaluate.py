@@ -8,7 +8,6 @@ relevant ones. Texts are prompt ensembles as at search time. See `Evaluation` fo
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +31,6 @@ from training.evaluation.metrics import (
     zero_shot_top1,
 )
 
-SAMPLE_CONFIG = Path(__file__).parents[1] / "configs" / "sample.toml"
 _BATCH_SIZE = 32
 _SEARCH_LIMIT = 100_000
 

@@ -11,8 +11,7 @@ from pathlib import Path
 from petsearch.adapters.clip import resolve_model
 from petsearch.adapters.clip.model import OpenClipModel, load_model
 from petsearch.domain.errors import InvalidInput
-from training.drawings.config import read_config
-from training.drawings.evaluate import SAMPLE_CONFIG
+from training.drawings.config import SAMPLE_CONFIG, read_config
 from training.evaluation.breed_tables import breed_rows, examples_of, recalls, worst_confusions
 from training.evaluation.embedding import embed_photos
 from training.evaluation.figures import (

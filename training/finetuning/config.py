@@ -1,12 +1,16 @@
-"""The configuration of a fine-tune on photos: TOML read into frozen dataclasses."""
+"""The configuration of a fine-tune on labelled photos."""
 
-from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import Annotated, Literal, Self
 
-from petsearch.domain.errors import ConfigurationError
+from pydantic import Field, model_validator
+from pydantic.dataclasses import dataclass
+
+from training.drawings.config import TrainingConfig
+from training.runs.config_file import STRICT, Count, Share, Template, read_toml, validated
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class PhotosConfig:
     """Which photos, and which of them are kept for validation."""
 
@@ -16,13 +20,13 @@ class PhotosConfig:
     image_column: str
     """Empty for the first one that holds images."""
     label_column: str
-    validation_share: float
+    validation_share: Share
     """Of each class, 0..1, never trained on: what is chosen is chosen on these."""
-    decoded_side: int
+    decoded_side: Count
     """Short side in pixels at which photos are kept, decoded once."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class PolicyConfig:
     """What is trained."""
 
@@ -34,14 +38,14 @@ class PolicyConfig:
     """Side in pixels of the images that the result sees; 0 keeps the base model's."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class LossConfig:
     """What is minimised."""
 
     kind: Literal["cross_entropy", "contrastive", "both"]
     """Photos against all class prompts; photos and prompts of a batch against each other; or the
     first, and each class prompt against the photos of the batch."""
-    label_smoothing: float
+    label_smoothing: Share
     """0..1, of the cross-entropy."""
     species_weight: float
     """Of the cross-entropy over the species of the classes, where two or more are known; 0 leaves
@@ -60,7 +64,7 @@ class LossConfig:
     """Cosine that a photo and an off-topic text should stay below."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class AugmentationConfig:
     """How photos vary from epoch to epoch."""
 
@@ -70,7 +74,7 @@ class AugmentationConfig:
     (Touvron et al., "Fixing the train-test resolution discrepancy", 2019)."""
     views: int
     """Stored views of a photo, taken in turn; 0 draws a new one every epoch."""
-    min_area: float
+    min_area: Share
     """Smallest crop, as a share of the photo's area, 0..1."""
     mirror: bool
     brightness: float
@@ -79,84 +83,71 @@ class AugmentationConfig:
     cache: Literal["none", "fp16", "fp32"]
     """Keep what the frozen stages give for each view on the disk; needs `views`."""
 
+    @model_validator(mode="after")
+    def _cache_needs_stored_views(self) -> Self:
+        if self.cache != "none" and not self.views:
+            raise ValueError("a cache needs stored views: set views to 1 or more")
+        return self
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, config=STRICT)
 class PhotoOptimisationConfig:
     """How long and how fast to train."""
 
     seed: int
-    epochs: int
-    batch_size: int
-    accumulate: int
+    epochs: Count
+    batch_size: Count
+    accumulate: Count
     """Batches whose gradients make one step."""
     learning_rate: float
     """Of the last trained stage below the projection."""
-    layer_decay: float
+    layer_decay: Share
     """Each stage further down learns this much slower, 0..1."""
     projection_learning_rate: float
     text_learning_rate: float
-    warmup_share: float
+    warmup_share: Share
     """Of all steps, 0..1."""
     weight_decay: float
     clip_norm: float
     precision: Literal["fp32", "bf16", "amp"]
     """amp is fp16 with a scaled loss, for GPUs without bf16."""
-    average_decay: float
+    average_decay: Share
     """Of the running average of the weights, which is what is kept; 0 keeps the last."""
     patience: int
     """Epochs without a better validation before training stops."""
-    checkpoint_steps: int
+    checkpoint_steps: Count
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class PhotoTrainingConfig:
     """One fine-tune, from photos to model folder."""
 
     base: str
     """`hub:<arch>/<tag>`, `dir:<folder>` or `sample`; `--base` replaces it. Empty: it must."""
-    templates: tuple[str, ...]
+    templates: Annotated[tuple[Template, ...], Field(min_length=1)]
     """Prompt templates of class names, also those the result predicts breeds with."""
     photos: PhotosConfig
     policy: PolicyConfig
     loss: LossConfig
     augmentation: AugmentationConfig
     optimisation: PhotoOptimisationConfig
-    interpolation: tuple[float, ...]
+    interpolation: Annotated[tuple[Share, ...], Field(min_length=1)]
     """Shares of the fine-tuned weights that are tried (WiSE-FT), 0..1; (1.0,) tries none."""
 
+    @model_validator(mode="after")
+    def _background_loss_needs_a_trained_text_tower(self) -> Self:
+        if self.loss.background_weight and not self.policy.train_text:
+            raise ValueError("loss.background_weight needs policy.train_text = true")
+        return self
 
-def check_photo_config(config: PhotoTrainingConfig) -> None:
-    """Hold values to their ranges.
+
+def read_any_config(path: Path) -> TrainingConfig | PhotoTrainingConfig:
+    """Read the configuration of a fine-tune on photos (it has a table `photos`) or on drawings.
 
     Raises:
-        ConfigurationError: one is outside.
+        ConfigurationError: as `validated`.
     """
-    optimisation, augmentation, loss = config.optimisation, config.augmentation, config.loss
-    for name, value in (
-        ("validation_share", config.photos.validation_share),
-        ("min_area", augmentation.min_area),
-        ("layer_decay", optimisation.layer_decay),
-        ("warmup_share", optimisation.warmup_share),
-        ("average_decay", optimisation.average_decay),
-        ("label_smoothing", loss.label_smoothing),
-        *(("interpolation", share) for share in config.interpolation),
-    ):
-        if not 0 <= value <= 1:
-            raise ConfigurationError(f"{name} is {value}; it must lie between 0 and 1.")
-    for name, count in (
-        ("epochs", optimisation.epochs),
-        ("batch_size", optimisation.batch_size),
-        ("accumulate", optimisation.accumulate),
-        ("checkpoint_steps", optimisation.checkpoint_steps),
-        ("decoded_side", config.photos.decoded_side),
-        ("the number of templates", len(config.templates)),
-        ("the number of shares in interpolation", len(config.interpolation)),
-    ):
-        if count < 1:
-            raise ConfigurationError(f"{name} is {count}; it must be at least 1.")
-    if any("{}" not in template for template in config.templates):
-        raise ConfigurationError("Each of templates must hold {} where the class name goes.")
-    if augmentation.cache != "none" and not augmentation.views:
-        raise ConfigurationError("A cache needs stored views: set views to 1 or more.")
-    if loss.background_weight and not config.policy.train_text:
-        raise ConfigurationError("background_weight needs train_text: off-topic texts must move.")
+    tables = read_toml(path)
+    if "photos" not in tables:
+        return validated(TrainingConfig, tables, path)
+    return validated(PhotoTrainingConfig, tables, path)

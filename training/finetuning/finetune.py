@@ -8,7 +8,7 @@ from pathlib import Path
 from petsearch.domain.errors import ConfigurationError
 from training.drawings.drawn_photos import DRAWINGS, drawn_photos
 from training.evaluation.photos import LabelledPhotos, load_split
-from training.finetuning.config import PhotosConfig, PhotoTrainingConfig, check_photo_config
+from training.finetuning.config import PhotosConfig, PhotoTrainingConfig
 from training.finetuning.model_folder import PhotoProvenance, write_photo_model
 from training.finetuning.run import PhotoRun, remove_work, run
 from training.finetuning.setup import Progress
@@ -19,7 +19,7 @@ def override(config: PhotoTrainingConfig, base: str, data: str) -> PhotoTraining
     """The configuration with another base model or other photos; empty keeps its own.
 
     Raises:
-        ConfigurationError: a value is outside its range.
+        ConfigurationError: neither names a base model.
     """
     photos = replace(config.photos, data=data) if data else config.photos
     config = replace(config, base=base or config.base, photos=photos)
@@ -27,7 +27,6 @@ def override(config: PhotoTrainingConfig, base: str, data: str) -> PhotoTraining
         raise ConfigurationError(
             "The configuration names no base model: give --base hub:<arch>/<tag> or dir:<folder>."
         )
-    check_photo_config(config)
     return config
 
 
