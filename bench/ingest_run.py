@@ -24,7 +24,7 @@ from petsearch.jobs import Upload
 from petsearch.observability import configure_logging
 from petsearch.settings import Settings
 from services.worker.chunk_worker import ChunkWorker
-from services.worker.runtime import make_work
+from services.worker.runtime import build_runtime
 
 PHOTOS_PER_CHUNK = 64
 
@@ -66,7 +66,7 @@ def _open(folder: Path, model: str, pace: float, s3: str) -> Services:
 
 
 def _ingest(services: Services, paths: list[Path]) -> float:
-    worker = make_work(services).chunks
+    worker = build_runtime(services).chunks
     # The model's labels, the index's folders and the store's connections are there from now on.
     work_off(services, worker, *_stage(services, paths[:8]))
     job_id, chunks = _stage(services, paths[8:])

@@ -30,7 +30,7 @@ from petsearch.jobs import Upload
 from petsearch.observability import configure_logging
 from petsearch.process_tuning import give_back_freed_memory
 from petsearch.settings import Settings
-from services.worker.runtime import make_work
+from services.worker.runtime import build_runtime
 
 _BAR_MB = 600
 _HUGE_COUNT = 8
@@ -81,7 +81,7 @@ def base() -> None:
     _say(f"with the worker and the adapters of the distributed shape: {memory().now:.0f}")
     with tempfile.TemporaryDirectory() as folder:
         services = _open(Path(folder))
-        make_work(services)
+        build_runtime(services)
         _say(f"with open services: {memory().now:.0f}")
         services.close()
 
@@ -137,7 +137,7 @@ class _Worker:
         self._folder = tempfile.TemporaryDirectory()
         self._services = _open(Path(self._folder.name))
         self._services.initialise()
-        self._worker = make_work(self._services).chunks
+        self._worker = build_runtime(self._services).chunks
         self._job_id = self._services.jobs.open("bench").job_id
         self._chunks: list[int] = []
         self._next = 0

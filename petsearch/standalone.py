@@ -27,7 +27,7 @@ from services.api.metrics import ApiMetrics
 from services.http.metrics_route import add_metrics_route
 from services.worker.main import WorkerThread, create_app
 from services.worker.metrics import WorkerMetrics
-from services.worker.runtime import make_work
+from services.worker.runtime import build_runtime
 
 log = get_logger(__name__)
 
@@ -94,7 +94,7 @@ def serve(
         api_metrics, worker_metrics = ApiMetrics(), WorkerMetrics()
         api_metrics.watch(services.query_cache)
         worker_metrics.watch(services.queue)
-        work = make_work(services, worker_metrics)
+        work = build_runtime(services, worker_metrics)
         worker = WorkerThread(create_app(services, work), work, threads=settings.worker_threads)
         # Nobody else works here: what the last process left is taken up from the ledger.
         services.celery_app.control.purge()

@@ -8,7 +8,7 @@ from typing import Any
 from petsearch.domain import ImageMetadata, ImageRecord, JsonDict, ModelInfo
 from petsearch.domain.errors import Conflict, InvalidInput, NotFound
 from petsearch.domain.metadata import PhotoMetadata, checked_metadata
-from petsearch.ingest.repeats import completed
+from petsearch.ingest.repeats import normalise_metadata
 from petsearch.ports import IndexWriter
 
 _MOST_ROUNDS = 20
@@ -31,7 +31,7 @@ def amend(
     said = checked_metadata({k: v for k, v in merged.items() if v is not None}, "")
     if changes.get("breed") and "species" not in changes:
         said = _with_species_of_breed(said, model)
-    return replace(record, metadata=completed(said, model), updated_at=now)
+    return replace(record, metadata=normalise_metadata(said, model), updated_at=now)
 
 
 def save_amended(
@@ -70,5 +70,5 @@ def merge_patch(target: Any, patch: Any) -> Any:
 
 
 def _with_species_of_breed(said: ImageMetadata, model: ModelInfo) -> ImageMetadata:
-    derived = completed(replace(said, species=None), model).species
+    derived = normalise_metadata(replace(said, species=None), model).species
     return replace(said, species=derived or said.species)

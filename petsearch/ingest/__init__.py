@@ -1,7 +1,8 @@
-"""What brings a chunk of photos into the catalogue: fetch, decode, store copies, embed, index, and
-an outcome for every item. Every step may be repeated.
+"""Ingests photos: fetches, decodes, stores, embeds and indexes the items of a chunk, and determines
+an outcome for each.
 """
 
-from petsearch.ingest.ingestor import IngestOptions, Ingestor
+from petsearch.ingest.ingestor import Ingestor
+from petsearch.ingest.prepare import IngestOptions
 
 __all__ = ["IngestOptions", "Ingestor"]

@@ -1,4 +1,4 @@
-"""How what became of an item is said."""
+"""Outcomes of items: ingested, duplicate, refused, failed or in quarantine."""
 
 from dataclasses import replace
 
@@ -10,7 +10,7 @@ log = get_logger(__name__)
 
 
 def outcome_of(item: Item, status: ItemStatus, reason: str | None = None) -> Outcome:
-    """What became of an item."""
+    """The outcome of an item."""
     has_image = status in (ItemStatus.INGESTED, ItemStatus.DUPLICATE)
     return Outcome(
         item_no=item.item_no,
@@ -21,8 +21,8 @@ def outcome_of(item: Item, status: ItemStatus, reason: str | None = None) -> Out
     )
 
 
-def failed(item: Item, stage: Stage, error: Exception, *, attempts: int = 1) -> Outcome:
-    """An item that failed though it may be good: it can be tried again."""
+def failed_outcome(item: Item, stage: Stage, error: Exception, *, attempts: int = 1) -> Outcome:
+    """The outcome of an item that failed in a step; a retry may succeed."""
     log.error("item failed", item_no=item.item_no, stage=stage.value, exc_info=error)
     return replace(
         outcome_of(item, ItemStatus.FAILED, str(error) or type(error).__name__),
@@ -32,10 +32,10 @@ def failed(item: Item, stage: Stage, error: Exception, *, attempts: int = 1) -> 
     )
 
 
-def quarantined(item: Item, attempts: int) -> Outcome:
-    """An item that ended its worker so often that it is not tried again by itself."""
-    log.error("item put into quarantine", item_no=item.item_no, attempts=attempts)
-    reason = f"Its worker ended {attempts} times while it worked on this file."
+def quarantine_outcome(item: Item, attempts: int) -> Outcome:
+    """The outcome of an item that killed its worker `attempts` times; only a retry runs it."""
+    log.error("item quarantined", item_no=item.item_no, attempts=attempts)
+    reason = f"Its worker died {attempts} times while it processed this file."
     return replace(
         outcome_of(item, ItemStatus.FAILED, reason),
         stage=Stage.QUARANTINE.value,

@@ -1,69 +1,85 @@
-"""The steps of one item before it is embedded: fetch, identify, decode, store its copies.
+"""Prepares items in threads: fetches and decodes them, and stores their copies.
 
-Runs in a pool of threads, several items at a time. Every step may be repeated.
+Every step may be repeated.
 """
 
 import shutil
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from itertools import islice
 from tempfile import TemporaryFile
-from typing import BinaryIO, cast
+from typing import BinaryIO, TypeVar, cast
 
 from petsearch.domain import Item, ItemStatus, Outcome, Pixels, image_id_of, object_keys, sha256_of
 from petsearch.domain.errors import InvalidInput, NotFound, Unavailable
-from petsearch.ingest.outcomes import failed, outcome_of
+from petsearch.ingest.outcomes import failed_outcome, outcome_of
 from petsearch.models import Target
 from petsearch.observability import get_logger
-from petsearch.photos import Budget, Encoded, ImageLimits, Resize, decode, to_pixels
+from petsearch.photos import (
+    Budget,
+    Encoded,
+    ImageLimits,
+    Resize,
+    decode,
+    resize_with_pillow,
+    to_pixels,
+)
 from petsearch.photos.perceptual_hash import grey_pixels
 from petsearch.ports import IndexWriter, IngestObserver, ObjectStore, Stage, timed
+from petsearch.process_tuning import yield_to_the_model
 from petsearch.sources import Fetcher, url_list
 
 log = get_logger(__name__)
 
 ENCODED_BYTES = 32_000_000
-"""What all decoding threads together hold of files as they came."""
+"""Encoded files that all threads together hold in memory."""
 LARGE_BYTES = 8_000_000
-"""A larger file is decoded from where it lies: with its pixels there is no room for it, too."""
+"""A larger file is decoded from disk: memory does not fit it together with its pixels."""
 _UNKNOWN_BYTES = 8_000_000
-"""What an item of unknown size counts for."""
+"""The assumed size of an item whose size is not known."""
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class IngestOptions:
+    """Batch size, parallelism and limits of ingest."""
+
+    batch_size: int
+    """Photos embedded in one call."""
+    decode_threads: int
+    limits: ImageLimits
+    resize: Resize = resize_with_pillow
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A decoded item whose bytes and copies are stored already."""
+    """A decoded item, ready to be embedded. Its original and its copies are stored."""
 
     item: Item
     pixels: Pixels
     width: int
     height: int
     content_type: str
-    size_bytes: int
     grey: bytes
-    """Its hash is made of these."""
+    """The pixels for its perceptual hash."""
 
 
 @dataclass(frozen=True)
-class Known:
-    """An item whose bytes turned out to be indexed already."""
+class AlreadyIndexed:
+    """A fetched item whose image is in the index."""
 
     item: Item
 
 
-@dataclass(frozen=True)
-class _Copies:
-    pixels: Pixels
-    display: bytes
-    thumbnail: bytes
-    grey: bytes
-    width: int
-    height: int
-    content_type: str
+Preparation = Prepared | AlreadyIndexed | Outcome
 
 
 class _Failed(Exception):
-    """A step failed; `cause` says how."""
+    """A step failed, because of `cause`."""
 
     def __init__(self, stage: Stage, cause: Exception) -> None:
         super().__init__(str(cause))
@@ -72,10 +88,10 @@ class _Failed(Exception):
 
 
 class Preparer:
-    """Prepares items. Safe to call from several threads at once.
+    """Prepares items in a pool of threads. Thread-safe.
 
     Args:
-        fetcher: brings the bytes of items that only have an origin.
+        fetcher: fetches items that have an origin instead of staged bytes.
     """
 
     def __init__(
@@ -83,97 +99,153 @@ class Preparer:
         *,
         store: ObjectStore,
         index: IndexWriter,
-        limits: ImageLimits,
-        resize: Resize,
+        options: IngestOptions,
         fetcher: Fetcher,
         observer: IngestObserver,
     ) -> None:
         self._store = store
         self._index = index
-        self._limits = limits
-        self._resize = resize
+        self._limits = options.limits
+        self._resize = options.resize
         self._fetcher = fetcher
         self._observer = observer
-        self._decoded = Budget(limits.max_decode_bytes)
+        self._decoded = Budget(options.limits.max_decode_bytes)
         self._encoded = Budget(ENCODED_BYTES)
+        # Each thread takes half its share of a batch at a time: the thread that waits for a batch
+        # is woken rarely, and each wake-up takes the interpreter lock from a decoding thread.
+        self._share = max(1, options.batch_size // (2 * options.decode_threads))
+        self._shares_per_batch = options.batch_size // self._share
+        self._shares_ahead = self._shares_per_batch + options.decode_threads
+        self._threads = ThreadPoolExecutor(
+            options.decode_threads, thread_name_prefix="decode", initializer=yield_to_the_model
+        )
 
-    def prepare(self, item: Item, target: Target) -> Prepared | Known | Outcome:
-        """Take an item to the point where it can be embedded, or to its end.
+    def close(self) -> None:
+        """Stop the threads."""
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+    def prepare(self, item: Item, target: Target) -> Preparation:
+        """Prepare one item, in a thread of the pool.
 
         Raises:
-            Unavailable: a dependency does not answer; that is not the item's fault.
+            Unavailable: a dependency fails, which is not the item's fault.
         """
+        return self._threads.submit(self._prepare, item, target).result()
+
+    def batches(
+        self, items: Sequence[Item], target: Target, should_stop: Callable[[], bool]
+    ) -> Iterator[list[Preparation]]:
+        """Prepare items a batch at a time, the next ones while the caller works on a batch.
+
+        Raises:
+            Unavailable: see `prepare`.
+        """
+        waiting = iter(items)
+        shares = iter(lambda: list(islice(waiting, self._share)), [])
+        futures: deque[Future[list[Preparation]]] = deque()
+        try:
+            while True:
+                for share in islice(shares, self._shares_ahead - len(futures)):
+                    futures.append(self._threads.submit(self._prepare_all, share, target))
+                if not futures or should_stop():
+                    return
+                count = min(self._shares_per_batch, len(futures))
+                wait(list(islice(futures, count)), return_when=FIRST_EXCEPTION)
+                yield [one for _ in range(count) for one in futures.popleft().result()]
+        finally:
+            for future in futures:
+                future.cancel()
+
+    def _prepare_all(self, items: Sequence[Item], target: Target) -> list[Preparation]:
+        return [self._prepare(item, target) for item in items]
+
+    def _prepare(self, item: Item, target: Target) -> Preparation:
         try:
             if item.sha256 and (item.size_bytes or 0) > LARGE_BYTES:
-                return self._prepare_large(item, target)
-            return self._prepare_held(item, target)
+                return self._prepare_from_disk(item, target)
+            return self._prepare_in_memory(item, target)
         except _Failed as failure:
             stage, error = failure.stage, failure.cause
         if isinstance(error, InvalidInput):
             return outcome_of(item, ItemStatus.REFUSED, error.detail)
-        if isinstance(error, Unavailable) and not (stage is Stage.FETCH and _is_elsewhere(item)):
+        if isinstance(error, Unavailable) and not (stage is Stage.FETCH and _is_remote(item)):
             raise error
-        return failed(item, stage, error)
+        return failed_outcome(item, stage, error)
 
-    def _prepare_held(self, item: Item, target: Target) -> Prepared | Known:
-        """With the whole file in memory."""
+    def _prepare_in_memory(self, item: Item, target: Target) -> Prepared | AlreadyIndexed:
         with self._encoded.spend(item.size_bytes or _UNKNOWN_BYTES):
             with self._step(Stage.FETCH):
                 data = self._fetch(item)
             if not item.sha256:
                 item = replace(item, sha256=sha256_of(data), size_bytes=len(data))
                 with self._step(Stage.INDEX):
-                    if self._is_known(item, target):
-                        return Known(item)
-            return self._decode_and_keep(item, data, data, target)
+                    if self._index.get(target.collection, [image_id_of(item.sha256)]):
+                        return AlreadyIndexed(item)
+            return self._decode_and_store(item, data, data, target)
 
-    def _prepare_large(self, item: Item, target: Target) -> Prepared:
-        """From the file where it lies."""
+    def _prepare_from_disk(self, item: Item, target: Target) -> Prepared:
         with ExitStack() as opened:
             with self._step(Stage.FETCH):
-                file = opened.enter_context(self._open(item))
-            return self._decode_and_keep(item, file, None, target)
+                file = opened.enter_context(self._read_stored(item, self._local_file))
+            return self._decode_and_store(item, file, None, target)
 
-    def _decode_and_keep(
+    def _decode_and_store(
         self, item: Item, encoded: Encoded, data: bytes | None, target: Target
     ) -> Prepared:
         with self._step(Stage.DECODE):
-            copies = self._decode(encoded, target)
+            prepared, display, thumbnail = self._decode(item, encoded, target)
+        image_id = image_id_of(item.sha256)
         with self._step(Stage.STORE):
-            self._keep(item, data, copies)
-        return Prepared(
-            item,
-            copies.pixels,
-            copies.width,
-            copies.height,
-            copies.content_type,
-            item.size_bytes or 0,
-            copies.grey,
-        )
+            self._store_original(item, data, image_id)
+            self._store.put(object_keys.display(image_id), display)
+            self._store.put(object_keys.thumbnail(image_id), thumbnail)
+        return prepared
+
+    def _decode(
+        self, item: Item, encoded: Encoded, target: Target
+    ) -> tuple[Prepared, bytes, bytes]:
+        """The decoded item, its display copy and its thumbnail."""
+        with decode.decoded_within(self._decoded, encoded, self._limits) as decoded:
+            small = decode.shrunk(decoded.picture, decode.THUMBNAIL_SIDE)
+            prepared = Prepared(
+                item,
+                to_pixels(decoded.picture, target.model.pixel_spec, self._resize),
+                decoded.width,
+                decoded.height,
+                decoded.content_type,
+                grey_pixels(small),
+            )
+            return prepared, decode.display_copy(decoded.picture), decode.thumbnail(small)
 
     @contextmanager
     def _step(self, stage: Stage) -> Iterator[None]:
-        """Time a step, and say which one it was that failed: a thread's edge."""
+        """Time a step, and record in which one an item failed: a thread's edge."""
         try:
             with timed(self._observer, stage):
                 yield
         except Exception as error:
             raise _Failed(stage, error) from error
 
-    def _open(self, item: Item) -> AbstractContextManager[BinaryIO]:
-        """A file of staged bytes, or of the original that a run that was cut off kept."""
-        keys = [object_keys.original(image_id_of(item.sha256))]
-        if item.staging_key is not None:
-            keys.insert(0, item.staging_key)
-        for key in keys:
-            try:
-                return self._local_file(key)
-            except NotFound:
-                log.debug("bytes were moved before", item_no=item.item_no)
-        raise InvalidInput("Its bytes are not here any more; upload it again.")
+    def _fetch(self, item: Item) -> bytes:
+        if item.staging_key is not None or item.origin is None:
+            return self._read_stored(item, self._store.get)
+        try:
+            return self._fetcher.fetch(item.origin, max_bytes=self._limits.max_bytes)
+        except NotFound as error:
+            raise InvalidInput(error.detail) from error
+
+    def _read_stored(self, item: Item, read: Callable[[str], _T]) -> _T:
+        """Read staged bytes, or the original to which an interrupted run has moved them."""
+        for key in (item.staging_key, object_keys.original(image_id_of(item.sha256))):
+            if key is not None:
+                try:
+                    return read(key)
+                except NotFound:
+                    log.debug("stored bytes not found", item_no=item.item_no, key=key)
+        raise InvalidInput("Its bytes are no longer stored; upload it again.")
 
     def _local_file(self, key: str) -> AbstractContextManager[BinaryIO]:
-        """The object as a file that can be read at any place."""
+        """Open an object as a seekable file."""
         if self._store.local_path(key) is not None:
             return self._store.open(key)
         with self._store.open(key) as stream:
@@ -181,49 +253,7 @@ class Preparer:
             shutil.copyfileobj(stream, file)
         return cast(AbstractContextManager[BinaryIO], file)
 
-    def _fetch(self, item: Item) -> bytes:
-        """The bytes: staged, at their origin, or kept by a run of this chunk that was cut off."""
-        if item.staging_key is not None:
-            try:
-                return self._store.get(item.staging_key)
-            except NotFound:
-                log.debug("staged bytes were moved before", item_no=item.item_no)
-        elif item.origin is not None:
-            return self._fetch_from(item.origin)
-        try:
-            return self._store.get(object_keys.original(image_id_of(item.sha256)))
-        except NotFound as error:
-            raise InvalidInput("Its bytes are not here any more; upload it again.") from error
-
-    def _fetch_from(self, origin: str) -> bytes:
-        try:
-            return self._fetcher.fetch(origin, max_bytes=self._limits.max_bytes)
-        except NotFound as error:
-            raise InvalidInput(error.detail) from error
-
-    def _is_known(self, item: Item, target: Target) -> bool:
-        return bool(self._index.get(target.collection, [image_id_of(item.sha256)]))
-
-    def _decode(self, encoded: Encoded, target: Target) -> _Copies:
-        with decode.decoded_within(self._decoded, encoded, self._limits) as decoded:
-            small = decode.shrunk(decoded.picture, decode.THUMBNAIL_SIDE)
-            return _Copies(
-                to_pixels(decoded.picture, target.model.pixel_spec, self._resize),
-                decode.display_copy(decoded.picture),
-                decode.thumbnail(small),
-                grey_pixels(small),
-                decoded.width,
-                decoded.height,
-                decoded.content_type,
-            )
-
-    def _keep(self, item: Item, data: bytes | None, copies: _Copies) -> None:
-        image_id = image_id_of(item.sha256)
-        self._keep_original(item, data, image_id)
-        self._store.put(object_keys.display(image_id), copies.display)
-        self._store.put(object_keys.thumbnail(image_id), copies.thumbnail)
-
-    def _keep_original(self, item: Item, data: bytes | None, image_id: str) -> None:
+    def _store_original(self, item: Item, data: bytes | None, image_id: str) -> None:
         if item.origin is not None and data is not None:
             self._store.put(object_keys.original(image_id), data)
         elif item.staging_key is not None:
@@ -233,6 +263,6 @@ class Preparer:
                 self._store.stat(object_keys.original(image_id))
 
 
-def _is_elsewhere(item: Item) -> bool:
-    """Whether the bytes lie on a server of somebody else, whose outage is not ours to wait for."""
+def _is_remote(item: Item) -> bool:
+    """Whether the bytes are on another site's server, whose outages are not waited for."""
     return item.origin is not None and item.origin.startswith(f"{url_list.SCHEME}:")

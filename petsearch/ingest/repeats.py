@@ -1,7 +1,7 @@
-"""What is kept of what clients say about an image: the first time, and when it comes again."""
+"""Merges the metadata of an image that is ingested repeatedly into its record."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from petsearch.domain import (
@@ -19,123 +19,128 @@ from petsearch.domain import (
 from petsearch.domain.errors import Conflict
 from petsearch.domain.prompts import species_of
 from petsearch.ingest.outcomes import outcome_of
-from petsearch.ingest.run import ChunkRun
+from petsearch.jobs.chunk_runner import ChunkRun
+from petsearch.models import Target
 from petsearch.observability import get_logger
 from petsearch.ports import IndexWriter, RecordChange
 
 log = get_logger(__name__)
 
 MAX_SOURCES = 20
-"""How many items that brought the same image are remembered with it."""
-_MOST_ROUNDS = 20
-"""So often records are read again because somebody else changed them meanwhile."""
-
-Repeat = tuple[Item, str]
-"""An item that came again, and the id of its image."""
+"""The number of items that an image keeps as its sources."""
+_MAX_ATTEMPTS = 20
+"""How often records are read again after a concurrent change."""
 
 
-def completed(said: ImageMetadata, model: ModelInfo) -> ImageMetadata:
-    """Names as they are stored, and the species of a known breed where only the breed was said."""
-    breed = normalise_name(said.breed) if said.breed else None
-    species = normalise_name(said.species) if said.species else None
+def normalise_metadata(given: ImageMetadata, model: ModelInfo) -> ImageMetadata:
+    """Normalise names, and add the species of a known breed if only the breed is given."""
+    breed = normalise_name(given.breed) if given.breed else None
+    species = normalise_name(given.species) if given.species else None
     if breed and not species:
         of_model = {label.breed: label.species for label in model.labels}
         species = of_model.get(breed) or species_of(breed)
-    status = normalise_name(said.status) if said.status else None
-    return replace(said, breed=breed or None, species=species or None, status=status or None)
+    status = normalise_name(given.status) if given.status else None
+    return replace(given, breed=breed or None, species=species or None, status=status or None)
 
 
-def settled(
-    record: ImageRecord, said: ImageMetadata, source: ItemRef, on_duplicate: OnDuplicate
+def merge_record(
+    record: ImageRecord, given: ImageMetadata, source: ItemRef, on_duplicate: OnDuplicate
 ) -> ImageRecord:
-    """The record after an item brought its image once more; the same one if nothing changes."""
+    """Merge the metadata of a duplicate into the record of its image."""
     if on_duplicate is OnDuplicate.KEEP or source in record.sources:
         return record
-    sources = (*record.sources, source)[:MAX_SOURCES]
-    metadata = said if on_duplicate is OnDuplicate.REPLACE else filled(record.metadata, said)
-    return replace(record, metadata=metadata, sources=sources)
+    metadata = given if on_duplicate is OnDuplicate.REPLACE else _merge(record.metadata, given)
+    return replace(record, metadata=metadata, sources=(*record.sources, source)[:MAX_SOURCES])
 
 
-def filled(before: ImageMetadata, said: ImageMetadata) -> ImageMetadata:
-    """Fill what is not said yet and add new tags; what was said before stays."""
+def _merge(stored: ImageMetadata, given: ImageMetadata) -> ImageMetadata:
+    """Fill empty fields and add new tags and attributes; stored values stay."""
     return ImageMetadata(
-        filename=before.filename or said.filename,
-        breed=before.breed or said.breed,
-        species=before.species or said.species,
-        animal_id=before.animal_id or said.animal_id,
-        status=before.status or said.status,
-        tags=tuple(dict.fromkeys((*before.tags, *said.tags))),
-        taken_at=before.taken_at or said.taken_at,
-        attributes={**said.attributes, **before.attributes},
-        location=before.location or said.location,
+        filename=stored.filename or given.filename,
+        breed=stored.breed or given.breed,
+        species=stored.species or given.species,
+        animal_id=stored.animal_id or given.animal_id,
+        status=stored.status or given.status,
+        tags=tuple(dict.fromkeys((*stored.tags, *given.tags))),
+        taken_at=stored.taken_at or given.taken_at,
+        attributes={**given.attributes, **stored.attributes},
+        location=stored.location or given.location,
     )
 
 
-class Settler:
-    """Decides what became of items whose image is indexed. Safe to call from several threads."""
+@dataclass(frozen=True)
+class RepeatMerger:
+    """Determines the outcomes of items whose image is indexed. Thread-safe."""
 
-    def __init__(self, index: IndexWriter, clock: Callable[[], datetime]) -> None:
-        self._index = index
-        self._clock = clock
+    index: IndexWriter
+    clock: Callable[[], datetime]
 
-    def settle_repeats(self, run: ChunkRun, items: Sequence[Item]) -> list[Outcome]:
-        """Items whose image was indexed before they came, or comes earlier in their chunk."""
-        if not items:
-            return []
-        ids = [image_id_of(item.sha256) for item in items]
-        found = self._index.get(run.target.collection, ids)
-        return self.settle(run, [(item, found.get(i)) for item, i in zip(items, ids, strict=True)])
+    def merge(self, run: ChunkRun, target: Target, items: Sequence[Item]) -> list[Outcome]:
+        """Merge duplicates into their records, and return an outcome for each item.
 
-    def settle(
-        self, run: ChunkRun, found: Sequence[tuple[Item, ImageRecord | None]]
-    ) -> list[Outcome]:
-        """Ingested iff an item brought its image first, also when it is run twice."""
-        repeats = [
-            (item, record.image_id)
-            for item, record in found
-            if record is not None and record.first_seen != run.ref(item)
-        ]
-        self._merge(run, repeats, {r.image_id: r for _, r in found if r is not None})
-        return [self._outcome(run, item, record) for item, record in found]
-
-    def _outcome(self, run: ChunkRun, item: Item, record: ImageRecord | None) -> Outcome:
-        if record is None:
-            reason = "The same file in this chunk was refused."
-            return outcome_of(item, ItemStatus.REFUSED, reason)
-        if record.first_seen == run.ref(item):
-            return outcome_of(item, ItemStatus.INGESTED)
-        return outcome_of(item, ItemStatus.DUPLICATE, "This photo was ingested before.")
-
-    def _merge(
-        self, run: ChunkRun, repeats: Sequence[Repeat], before: Mapping[str, ImageRecord]
-    ) -> None:
-        """Add what repeats say to their images; an image that is deleted meanwhile needs nothing.
+        The item that an image was first seen in is ingested, also when its chunk is run again;
+        every other one is a duplicate.
 
         Raises:
-            Conflict: images are changed as fast as they are read; the same call may work later.
+            Conflict: records change as fast as they are read; the same call may succeed later.
         """
-        collection = run.target.collection
-        for _ in range(_MOST_ROUNDS):
-            changes = self._changes(run, repeats, before)
-            left = self._index.replace_everywhere(collection, changes) if changes else set()
-            if not left:
+        if not items:
+            return []
+        records = self.index.get(target.collection, [image_id_of(item.sha256) for item in items])
+        outcomes = [_outcome(run, item, records.get(image_id_of(item.sha256))) for item in items]
+        repeats = [
+            item
+            for item, outcome in zip(items, outcomes, strict=True)
+            if outcome.status is ItemStatus.DUPLICATE
+        ]
+        self._merge_repeats(run, target, repeats, records)
+        return outcomes
+
+    def _merge_repeats(
+        self,
+        run: ChunkRun,
+        target: Target,
+        repeats: Sequence[Item],
+        records: Mapping[str, ImageRecord],
+    ) -> None:
+        """Write merged records; one that was deleted meanwhile is skipped."""
+        for _ in range(_MAX_ATTEMPTS):
+            changes = self._changes(run, target, repeats, records)
+            if not changes:
                 return
-            log.debug("changed by somebody else while they were merged", images=len(left))
-            before = self._index.get(collection, list(left))
-        raise Conflict("Images are changed as fast as they are read; try again.")
+            changed = self.index.replace_everywhere(target.collection, changes)
+            if not changed:
+                return
+            log.debug("images changed while they were merged", images=len(changed))
+            records = self.index.get(target.collection, list(changed))
+        raise Conflict("Images change as fast as they are read; try again.")
 
     def _changes(
-        self, run: ChunkRun, repeats: Sequence[Repeat], before: Mapping[str, ImageRecord]
+        self,
+        run: ChunkRun,
+        target: Target,
+        repeats: Sequence[Item],
+        records: Mapping[str, ImageRecord],
     ) -> list[RecordChange]:
-        latest = dict(before)
-        for item, image_id in repeats:
-            if image_id in latest:
-                said = completed(item.metadata, run.target.model)
-                merged = latest[image_id]
-                latest[image_id] = settled(merged, said, run.ref(item), run.job.on_duplicate)
-        now = self._clock()
+        merged = dict(records)
+        for item in repeats:
+            image_id = image_id_of(item.sha256)
+            if image_id in merged:
+                given = normalise_metadata(item.metadata, target.model)
+                merged[image_id] = merge_record(
+                    merged[image_id], given, run.ref(item), run.job.on_duplicate
+                )
+        now = self.clock()
         return [
-            (before[image_id], replace(record, updated_at=now))
-            for image_id, record in latest.items()
-            if record != before[image_id]
+            (record, replace(merged[image_id], updated_at=now))
+            for image_id, record in records.items()
+            if merged[image_id] != record
         ]
+
+
+def _outcome(run: ChunkRun, item: Item, record: ImageRecord | None) -> Outcome:
+    if record is None:
+        return outcome_of(item, ItemStatus.REFUSED, "The same file in this chunk was refused.")
+    if record.first_seen == run.ref(item):
+        return outcome_of(item, ItemStatus.INGESTED)
+    return outcome_of(item, ItemStatus.DUPLICATE, "This photo was ingested before.")

@@ -2,7 +2,7 @@
 leased, found again when lost, and their outcomes are listed, retried and deleted.
 """
 
-from petsearch.jobs.circuit_breaker import DependencyGate
+from petsearch.jobs.circuit_breaker import CircuitBreaker
 from petsearch.jobs.control import JobControl
 from petsearch.jobs.dispatch import Dispatcher, DispatchOptions
 from petsearch.jobs.enumeration import Enumerator
@@ -10,7 +10,7 @@ from petsearch.jobs.leases import Lease, LeaseKeeper
 from petsearch.jobs.service import JobOptions, Jobs, KnownImage, Upload
 
 __all__ = [
-    "DependencyGate",
+    "CircuitBreaker",
     "DispatchOptions",
     "Dispatcher",
     "Enumerator",

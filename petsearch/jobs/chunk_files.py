@@ -1,4 +1,4 @@
-"""Chunks of items and their outcomes as JSON in the object store."""
+"""Chunks, their outcomes and the progress of interrupted runs, as JSON in the object store."""
 
 from collections.abc import Sequence
 
@@ -18,10 +18,10 @@ def write_chunk(store: ObjectStore, job_id: str, chunk_no: int, items: Sequence[
 
 
 def read_chunk(store: ObjectStore, job_id: str, chunk_no: int) -> tuple[Item, ...]:
-    """The items of a chunk.
+    """Read the items of a chunk.
 
     Raises:
-        NotFound: it was never written.
+        NotFound: there is no such chunk.
     """
     return _ITEMS.validate_json(store.get(object_keys.chunk(job_id, chunk_no)))
 
@@ -29,22 +29,35 @@ def read_chunk(store: ObjectStore, job_id: str, chunk_no: int) -> tuple[Item, ..
 def write_outcomes(
     store: ObjectStore, job_id: str, chunk_no: int, outcomes: Sequence[Outcome]
 ) -> None:
-    """Store what became of a chunk's items."""
+    """Store the outcomes of a finished chunk; its progress is no longer needed."""
     store.put(object_keys.outcomes(job_id, chunk_no), _OUTCOMES.dump_json(tuple(outcomes)))
+    store.delete(_progress_key(job_id, chunk_no))
 
 
 def find_outcomes(store: ObjectStore, job_id: str, chunk_no: int) -> tuple[Outcome, ...] | None:
-    """What became of a chunk's items, or None if that is not written yet."""
+    """Read the outcomes of a chunk; None if it is not finished."""
+    return _find(store, object_keys.outcomes(job_id, chunk_no))
+
+
+def write_progress(
+    store: ObjectStore, job_id: str, chunk_no: int, outcomes: Sequence[Outcome]
+) -> None:
+    """Store the outcomes so far of a chunk that is handed back unfinished."""
+    store.put(_progress_key(job_id, chunk_no), _OUTCOMES.dump_json(tuple(outcomes)))
+
+
+def read_progress(store: ObjectStore, job_id: str, chunk_no: int) -> tuple[Outcome, ...]:
+    """Read the outcomes of earlier, unfinished runs of a chunk."""
+    return _find(store, _progress_key(job_id, chunk_no)) or ()
+
+
+def _find(store: ObjectStore, key: str) -> tuple[Outcome, ...] | None:
     try:
-        return read_outcomes(store, job_id, chunk_no)
+        return _OUTCOMES.validate_json(store.get(key))
     except NotFound:
         return None
 
 
-def read_outcomes(store: ObjectStore, job_id: str, chunk_no: int) -> tuple[Outcome, ...]:
-    """What became of a chunk's items.
-
-    Raises:
-        NotFound: it was never written.
-    """
-    return _OUTCOMES.validate_json(store.get(object_keys.outcomes(job_id, chunk_no)))
+def _progress_key(job_id: str, chunk_no: int) -> str:
+    # Not under the prefix of the outcomes, which is listed and holds finished chunks only.
+    return f"{object_keys.job_prefix(job_id)}progress/{chunk_no:06d}.json"

@@ -1,7 +1,7 @@
-"""A circuit breaker for all workers of a process: it opens when a dependency is down.
+"""A circuit breaker for all threads of a worker: it opens when a dependency is down.
 
-Who meets a dependency that does not answer waits here, all together, until a probe of every
-dependency succeeds. The pauses grow and are jittered; the log has one line per change of state.
+Threads that meet an outage wait here together until a probe of every dependency succeeds. Pauses
+grow and are jittered; each change of state is one line in the log.
 """
 
 import random
@@ -16,27 +16,27 @@ from petsearch.ports import IngestObserver
 log = get_logger(__name__)
 
 FIRST_PAUSE_S = 0.5
-LONGEST_PAUSE_S = 30.0
+MAX_PAUSE_S = 30.0
 
 
-class GateState(StrEnum):
-    """As circuit breakers name it."""
+class CircuitState(StrEnum):
+    """The states of a circuit breaker."""
 
     CLOSED = "closed"
-    """Work flows."""
+    """Calls are made."""
     OPEN = "open"
-    """Everybody waits."""
+    """All callers wait."""
     HALF_OPEN = "half open"
-    """The probe succeeded; the next real call tells."""
+    """A probe succeeded; the next call decides."""
 
 
-class DependencyGate:
-    """Lets work pass while all dependencies answer.
+class CircuitBreaker:
+    """Lets callers pass while all dependencies answer. Thread-safe.
 
     Args:
-        probe: asks every dependency; raises an error of ours if one does not answer.
-        stopping: is set when the process ends; whoever waits goes on then.
-        jitter: a factor for a pause, from 0.5 to 1.
+        probe: calls every dependency; raises a `PetsearchError` if one does not answer.
+        stopping: set when the process stops; ends every wait.
+        jitter: returns a factor for a pause, from 0.5 to 1.
     """
 
     def __init__(
@@ -54,57 +54,52 @@ class DependencyGate:
         self._changing = threading.Lock()
         self._probing = threading.Lock()
         self._failures = 0
-        self._state = GateState.CLOSED
-
-    @property
-    def state(self) -> GateState:
-        """Where it stands."""
-        return self._state
+        self._state = CircuitState.CLOSED
 
     def wait(self, error: PetsearchError, give_up: Callable[[], bool]) -> None:
-        """Wait after `error` until all dependencies answer, or until `give_up` or the end.
+        """Open after `error`, and wait until all dependencies answer, `give_up()` or the end.
 
-        `Overloaded` is no outage: it only takes the pause that was asked for.
+        `Overloaded` is not an outage: it only pauses for as long as it asks.
         """
         if isinstance(error, Overloaded):
-            self._stopping.wait(min(error.retry_after_s, LONGEST_PAUSE_S) * self._jitter())
+            self._stopping.wait(min(error.retry_after_s, MAX_PAUSE_S) * self._jitter())
             return
         self._open(error)
         while not (self._stopping.wait(self._pause_s()) or give_up()):
-            # One asks, the others wait for its answer.
+            # One thread probes, the others wait for the result.
             with self._probing:
-                if self._state is not GateState.OPEN or self._answers():
+                if self._state is not CircuitState.OPEN or self._probe_succeeds():
                     return
 
-    def succeeded(self) -> None:
-        """Real work was done: everything answers."""
+    def record_success(self) -> None:
+        """Close: a real call succeeded."""
         with self._changing:
-            if self._state is GateState.CLOSED:
+            if self._state is CircuitState.CLOSED:
                 return
-            self._state, self._failures = GateState.CLOSED, 0
-        log.info("ingest goes on: all dependencies answer")
+            self._state, self._failures = CircuitState.CLOSED, 0
+        log.info("ingest resumed: all dependencies answer")
         self._observer.paused(is_paused=False)
 
     def _open(self, error: PetsearchError) -> None:
         with self._changing:
-            was_closed = self._state is GateState.CLOSED
-            if self._state is not GateState.OPEN:
+            was_closed = self._state is CircuitState.CLOSED
+            if self._state is not CircuitState.OPEN:
                 self._failures += 1
-            self._state = GateState.OPEN
+            self._state = CircuitState.OPEN
         if was_closed:
-            log.warning("ingest pauses: a dependency is down", reason=error.detail)
+            log.warning("ingest paused: a dependency is down", reason=error.detail)
             self._observer.paused(is_paused=True)
 
-    def _answers(self) -> bool:
+    def _probe_succeeds(self) -> bool:
         try:
             self._probe()
         except PetsearchError as error:
-            log.debug("a dependency is still down", reason=error.detail)
+            log.debug("dependency still down", reason=error.detail)
             self._failures += 1
             return False
-        self._state = GateState.HALF_OPEN
+        self._state = CircuitState.HALF_OPEN
         return True
 
     def _pause_s(self) -> float:
-        longest: float = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(self._failures, 10))
+        longest: float = min(MAX_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(self._failures, 10))
         return longest * self._jitter()

@@ -1,7 +1,7 @@
-"""Hands pending work to the task queue, a few chunks of each job at a time, and finds lost work.
+"""Queues pending chunks, a few of each job at a time, and requeues lost ones.
 
-Only so many chunks of a job are in the queue at once: no job stands in another's way, and pausing
-or cancelling takes effect at once. What a dead worker or a lost message left is queued again.
+Because only a few chunks of a job are queued at once, jobs do not block each other, and pausing or
+cancelling takes effect immediately. Work of a dead worker or a lost message is queued again.
 """
 
 from collections.abc import Callable
@@ -14,27 +14,27 @@ from petsearch.ports import ChunkLedger, TaskQueue
 
 log = get_logger(__name__)
 
-_LONG_WAIT_S = 600.0
-"""After so long in the queue a chunk's message counts as lost even if others still wait."""
+_MAX_WAIT_S = 600.0
+"""A chunk queued for longer counts as lost, even if the queue is not empty."""
 
 
 @dataclass(frozen=True)
 class DispatchOptions:
-    """How much of a job is in the queue, and when work counts as lost."""
+    """How many chunks of a job are queued, and when work counts as lost."""
 
     most_queued: int = 16
-    """Chunks of one job."""
+    """Chunks of one job in the queue."""
     lease_s: float = 30.0
-    """A worker that says nothing for so long is dead."""
+    """A worker that does not extend its lease for this long counts as dead."""
 
     @property
     def most_open(self) -> int:
-        """Chunks of one job that are read ahead from its source."""
+        """Chunks of one job that are read from its source before they are processed."""
         return 2 * self.most_queued
 
 
 class Dispatcher:
-    """Moves chunks from pending to the queue. Any process may do so at any time."""
+    """Moves chunks from pending to queued. Every process may do so at any time."""
 
     def __init__(
         self,
@@ -49,12 +49,12 @@ class Dispatcher:
         self.options = options
 
     def dispatch(self, job_id: str) -> None:
-        """Queue what may be queued of a job: its next chunks, and the reading of its source."""
+        """Queue the next chunks of a job, and the enumeration of its source."""
         self._queue_chunks(job_id)
-        self._queue_reading(job_id)
+        self._queue_enumeration(job_id)
 
     def discard_if_cancelled(self, job_id: str) -> None:
-        """Queue the deletion of what a cancelled job staged, once no worker holds any of it."""
+        """Queue the cleanup of a cancelled job, once no worker holds any of its chunks."""
         try:
             job = self._ledger.get(job_id)
         except NotFound:
@@ -70,18 +70,26 @@ class Dispatcher:
             for chunk_no in taken:
                 self._queue.enqueue_chunk(job_id, chunk_no, name)
 
-    def _queue_reading(self, job_id: str) -> None:
+    def _queue_enumeration(self, job_id: str) -> None:
         if self._ledger.wants_enumeration(job_id, self.options.most_open):
             self._queue.enqueue_enumeration(job_id)
 
     def sweep(self) -> int:
-        """Queue lost work of all jobs again, once per lease in all processes; how many chunks."""
+        """Requeue the lost work of all jobs, once per lease across processes.
+
+        Returns:
+            The number of requeued chunks.
+        """
         if not self._ledger.is_first("sweep", self.options.lease_s / 3):
             return 0
         return sum(self._sweep_job(job_id) for job_id in self._ledger.active())
 
     def recover(self) -> int:
-        """Queue all unfinished work again; only where nobody works, and nothing is in the queue."""
+        """Requeue all unfinished work; only for a process that knows itself to be the only one.
+
+        Returns:
+            The number of requeued chunks.
+        """
         active = self._ledger.active()
         for job_id in active:
             self._ledger.end_leases(job_id)
@@ -89,10 +97,10 @@ class Dispatcher:
 
     def _sweep_job(self, job_id: str) -> int:
         try:
-            overdue = self._ledger.overdue_chunks(job_id, _LONG_WAIT_S)
+            overdue = self._ledger.overdue_chunks(job_id, _MAX_WAIT_S)
             lost = list(overdue.lost)
             name = self._ledger.get(job_id).queue
-            # With nothing in the queue, its messages are lost (a worker died as it took them).
+            # If the queue is empty, their messages are lost: a worker died while taking them.
             is_empty = self._queue.depth(name) == 0
             if is_empty:
                 lost += overdue.unclaimed
@@ -104,13 +112,13 @@ class Dispatcher:
             for chunk_no in requeued:
                 self._queue.enqueue_chunk(job_id, chunk_no, name)
             if len(requeued) < len(lost):
-                # The last chunk of a cancelled job may have ended so: no worker will see its end.
+                # This may have ended a cancelled job, whose end no worker sees.
                 self.discard_if_cancelled(job_id)
             self._queue_chunks(job_id)
             if is_empty:
-                self._queue_reading(job_id)
+                self._queue_enumeration(job_id)
         except NotFound:  # deleted meanwhile
             return 0
         if requeued:
-            log.warning("lost chunks queued again", job_id=job_id, chunk_nos=requeued)
+            log.warning("lost chunks requeued", job_id=job_id, chunk_nos=requeued)
         return len(requeued)

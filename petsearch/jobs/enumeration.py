@@ -1,12 +1,13 @@
-"""Reads the source of a job, a window of chunks at a time, and goes on where it was cut off.
+"""Enumerates the source of a job into chunks, a window at a time, from a stored cursor.
 
-The cursor is stored with the chunk it leads to, in one step: a source is read twice at most from
-the last chunk on, and no item is added twice.
+A chunk and the cursor after it are stored in one step: after an interruption the source is read
+again from the last chunk, and no item is added twice.
 """
 
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from time import monotonic
@@ -14,7 +15,7 @@ from time import monotonic
 from petsearch.domain import Item, object_keys, sha256_of
 from petsearch.domain.errors import ConfigurationError, InvalidInput, NotFound, Unavailable
 from petsearch.jobs import chunk_files
-from petsearch.jobs.circuit_breaker import DependencyGate
+from petsearch.jobs.circuit_breaker import CircuitBreaker
 from petsearch.jobs.dispatch import Dispatcher
 from petsearch.jobs.leases import Lease, LeaseKeeper
 from petsearch.observability import get_logger
@@ -25,133 +26,116 @@ log = get_logger(__name__)
 
 CHUNK_ITEMS = 64
 CHUNK_BYTES = 64 * 1024 * 1024
-LONGEST_RUN_S = 60.0
-"""After so long the reading is queued again, so that others come to their turn."""
+MAX_RUN_S = 60.0
+"""An enumeration that takes longer is queued again, so that other tasks get their turn."""
 
-_MOST_KEPT = 4
-"""Readings that are left open between two windows, in this process."""
+_MAX_OPEN = 4
+"""Sources that this process keeps open between two windows."""
 
 OpenSource = Callable[[str], Source]
-"""Opens a source by the JSON of its specification."""
+"""Opens the source of a specification, given as JSON."""
+
+Batches = Iterator[Sequence[SourceItem]]
 
 
+@dataclass(frozen=True, kw_only=True)
 class Enumerator:
-    """Turns sources into chunks. Safe to call from several threads at once."""
+    """Turns sources into chunks. Thread-safe."""
 
-    def __init__(
-        self,
-        *,
-        open_source: OpenSource,
-        store: ObjectStore,
-        ledger: EnumerationLedger,
-        dispatcher: Dispatcher,
-        gate: DependencyGate,
-        leases: LeaseKeeper,
-        stopping: threading.Event,
-        clock: Callable[[], datetime],
-    ) -> None:
-        self._open_source = open_source
-        self._store = store
-        self._ledger = ledger
-        self._dispatcher = dispatcher
-        self._gate = gate
-        self._leases = leases
-        self._stopping = stopping
-        self._clock = clock
-        self._keeping = threading.Lock()
-        self._kept: dict[str, tuple[str, Iterator[Sequence[SourceItem]]]] = {}
+    open_source: OpenSource
+    store: ObjectStore
+    ledger: EnumerationLedger
+    dispatcher: Dispatcher
+    breaker: CircuitBreaker
+    leases: LeaseKeeper
+    stopping: threading.Event
+    clock: Callable[[], datetime]
+    _open: dict[str, tuple[str, Batches]] = field(default_factory=dict, init=False)
+    """The batches of an open source and its cursor, by job."""
+    _opening: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def work(self, job_id: str) -> None:
-        """Read on until the window is full, the source ends, or the job is stopped."""
-        holder, lease_s = uuid.uuid4().hex, self._leases.lease_s
-        most_open = self._dispatcher.options.most_open
-        begun = self._ledger.begin_enumeration(job_id, holder, lease_s, most_open)
+        """Add chunks until the window is full, the source ends, or the job is stopped."""
+        holder, lease_s = uuid.uuid4().hex, self.leases.lease_s
+        most_open = self.dispatcher.options.most_open
+        begun = self.ledger.begin_enumeration(job_id, holder, lease_s, most_open)
         if begun is None:
             return
-        extend = partial(self._ledger.extend_enumeration, job_id, holder, lease_s)
-        with self._leases.keep(extend) as lease:
+        extend = partial(self.ledger.extend_enumeration, job_id, holder, lease_s)
+        with self.leases.keep(extend) as lease:
             try:
-                self._read(job_id, begun, lease)
+                self._enumerate(job_id, begun, lease)
             except (InvalidInput, NotFound, ConfigurationError) as error:
-                log.error("source cannot be read", reason=error.detail)
-                self._ledger.fail(job_id, error.detail, self._clock())
+                log.error("source failed", reason=error.detail)
+                self.ledger.fail(job_id, error.detail, self.clock())
             except Unavailable as error:
-                self._ledger.set_reason(job_id, error.detail)
-                self._gate.wait(error, give_up=lambda: lease.is_lost)
-                self._ledger.set_reason(job_id, None)
+                self.ledger.set_reason(job_id, error.detail)
+                self.breaker.wait(error, give_up=lambda: lease.is_lost)
+                self.ledger.set_reason(job_id, None)
             finally:
-                self._ledger.end_enumeration(job_id, holder)
-        self._dispatcher.dispatch(job_id)
-        self._dispatcher.discard_if_cancelled(job_id)
+                self.ledger.end_enumeration(job_id, holder)
+        self.dispatcher.dispatch(job_id)
+        self.dispatcher.discard_if_cancelled(job_id)
 
-    def _read(self, job_id: str, begun: Enumeration, lease: Lease) -> None:
+    def _enumerate(self, job_id: str, begun: Enumeration, lease: Lease) -> None:
         chunk_no, item_no = begun.next.chunk_no, begun.next.first_item_no
         started = monotonic()
-        batches = self._batches_from(job_id, begun)
+        batches = self._batches(job_id, begun)
         for batch in batches:
-            items = [self._item(job_id, item_no + n, entry) for n, entry in enumerate(batch)]
-            chunk_files.write_chunk(self._store, job_id, chunk_no, items)
-            if not self._ledger.add_chunk(job_id, chunk_no, len(items), cursor=batch[-1].cursor):
+            items = [
+                self._stage(job_id, number, entry) for number, entry in enumerate(batch, item_no)
+            ]
+            chunk_files.write_chunk(self.store, job_id, chunk_no, items)
+            if not self.ledger.add_chunk(job_id, chunk_no, len(items), cursor=batch[-1].cursor):
                 return  # another worker took over, or the job was cancelled
             chunk_no, item_no = chunk_no + 1, item_no + len(items)
-            self._dispatcher.dispatch(job_id)
+            self.dispatcher.dispatch(job_id)
             if self._should_stop(job_id, lease, started):
-                self._keep(job_id, batch[-1].cursor, batches)
+                self._keep_open(job_id, batch[-1].cursor, batches)
                 return
-        self._ledger.seal(job_id, self._clock())
+        self.ledger.seal(job_id, self.clock())
 
-    def _batches_from(self, job_id: str, begun: Enumeration) -> Iterator[Sequence[SourceItem]]:
-        with self._keeping:
-            kept = self._kept.pop(job_id, None)
-        if kept is not None and kept[0] == begun.cursor:
-            return kept[1]
-        source = self._open_source(begun.spec)
+    def _batches(self, job_id: str, begun: Enumeration) -> Batches:
+        with self._opening:
+            cursor, batches = self._open.pop(job_id, (None, iter(())))
+        if cursor is not None and cursor == begun.cursor:
+            return batches
+        source = self.open_source(begun.spec)
         if begun.cursor is None:
             expected = source.count()
             if expected is not None:
-                self._ledger.set_expected(job_id, expected)
-        return _batches(source.read(begun.cursor))
+                self.ledger.set_expected(job_id, expected)
+        return _batched(source.read(begun.cursor))
 
-    def _keep(self, job_id: str, cursor: str, batches: Iterator[Sequence[SourceItem]]) -> None:
-        """Leave a reading open: a packed tar would have to be unpacked from its start again."""
-        with self._keeping:
-            self._kept[job_id] = (cursor, batches)
-            while len(self._kept) > _MOST_KEPT:
-                self._kept.pop(next(iter(self._kept)))
+    def _keep_open(self, job_id: str, cursor: str, batches: Batches) -> None:
+        """Keep a source open: a compressed tar would have to be unpacked from its start again."""
+        with self._opening:
+            self._open[job_id] = (cursor, batches)
+            while len(self._open) > _MAX_OPEN:
+                self._open.pop(next(iter(self._open)))
 
     def _should_stop(self, job_id: str, lease: Lease, started: float) -> bool:
         return (
-            self._stopping.is_set()
+            self.stopping.is_set()
             or lease.is_lost
-            or monotonic() - started > LONGEST_RUN_S
-            or self._ledger.is_stopped(job_id)
-            or not self._ledger.has_room(job_id, self._dispatcher.options.most_open)
+            or monotonic() - started > MAX_RUN_S
+            or self.ledger.is_stopped(job_id)
+            or not self.ledger.has_room(job_id, self.dispatcher.options.most_open)
         )
 
-    def _item(self, job_id: str, item_no: int, entry: SourceItem) -> Item:
+    def _stage(self, job_id: str, item_no: int, entry: SourceItem) -> Item:
+        """Make the item of an entry, and stage the bytes that the entry has."""
         if entry.refusal is not None or entry.data is None:
-            return Item(
-                item_no,
-                "",
-                entry.metadata,
-                staging_key=None,
-                refusal=entry.refusal,
-                origin=entry.origin,
-                size_bytes=entry.size_bytes,
-            )
-        key = object_keys.staging(job_id, item_no)
-        self._store.put(key, entry.data)
-        return Item(
-            item_no,
-            sha256_of(entry.data),
-            entry.metadata,
-            staging_key=key,
-            size_bytes=len(entry.data),
-        )
+            sha256, key, size = "", None, entry.size_bytes
+        else:
+            sha256, size = sha256_of(entry.data), len(entry.data)
+            key = object_keys.staging(job_id, item_no)
+            self.store.put(key, entry.data)
+        return Item(item_no, sha256, entry.metadata, key, entry.refusal, entry.origin, size)
 
 
-def _batches(entries: Iterator[SourceItem]) -> Iterator[Sequence[SourceItem]]:
-    """Entries a chunk at a time: few enough to be done soon, and to be held in memory."""
+def _batched(entries: Iterator[SourceItem]) -> Batches:
+    """Group entries into chunks, which are processed quickly and fit into memory."""
     batch: list[SourceItem] = []
     size = 0
     for entry in entries:

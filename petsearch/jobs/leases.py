@@ -1,4 +1,4 @@
-"""Leases that are extended while work goes on: a worker that died lets go of it by itself."""
+"""Leases that a thread extends while their holder works; those of a dead worker expire."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -12,11 +12,11 @@ log = get_logger(__name__)
 _EXTENSIONS_PER_LEASE = 3
 
 Extend = Callable[[], bool]
-"""Asks for another lease; False if it was lost."""
+"""Extends a lease; returns False if it was lost."""
 
 
 class Lease:
-    """Something that is held."""
+    """A lease on a chunk or on the enumeration of a source."""
 
     def __init__(self, extend: Extend) -> None:
         self._extend = extend
@@ -24,20 +24,20 @@ class Lease:
 
     @property
     def is_lost(self) -> bool:
-        """Whether somebody else may have it by now."""
+        """Whether another worker may hold it now."""
         return self._lost.is_set()
 
     def extend(self) -> None:
-        """Ask for another lease. A ledger that does not answer is asked again at the next beat."""
+        """Extend the lease; if the ledger does not answer, the next beat tries again."""
         try:
             if not self._extend():
                 self._lost.set()
         except PetsearchError as error:
-            log.debug("a lease could not be extended", reason=error.detail)
+            log.debug("lease not extended", reason=error.detail)
 
 
 class LeaseKeeper:
-    """One thread that extends everything this process holds, until it is closed."""
+    """A thread that extends all leases of this process until it is closed."""
 
     def __init__(self, lease_s: float) -> None:
         self.lease_s = lease_s
@@ -49,7 +49,7 @@ class LeaseKeeper:
 
     @contextmanager
     def keep(self, extend: Extend) -> Iterator[Lease]:
-        """Extend a lease for as long as the block runs."""
+        """Extend a lease while the block runs."""
         lease = Lease(extend)
         with self._changing:
             self._held.add(lease)
@@ -60,7 +60,7 @@ class LeaseKeeper:
                 self._held.discard(lease)
 
     def close(self) -> None:
-        """Stop extending."""
+        """Stop the thread."""
         self._closing.set()
         self._thread.join()
 
@@ -71,5 +71,5 @@ class LeaseKeeper:
             for lease in held:
                 try:
                     lease.extend()
-                except Exception:  # the thread's edge: the other leases are extended still
-                    log.exception("a lease could not be extended")
+                except Exception:  # the thread's edge: the other leases must still be extended
+                    log.exception("lease not extended")

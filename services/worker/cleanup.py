@@ -1,36 +1,30 @@
-"""What a worker does to delete what a job left: it waits while something is down."""
+"""Deletes what cancelled and deleted jobs left in the object store."""
 
 import threading
+from dataclasses import dataclass
 
 from petsearch.domain.errors import Unavailable
-from petsearch.jobs import DependencyGate, JobControl
+from petsearch.jobs import CircuitBreaker, JobControl
 from petsearch.ports import TaskQueue
 
 
-class Discarder:
-    """Runs the deletions that the queue delivers. Safe to call from several threads at once."""
+@dataclass(frozen=True, kw_only=True)
+class JobCleanup:
+    """Runs the deletions that the queue delivers. Thread-safe."""
 
-    def __init__(
-        self,
-        *,
-        control: JobControl,
-        queue: TaskQueue,
-        gate: DependencyGate,
-        stopping: threading.Event,
-    ) -> None:
-        self._control = control
-        self._queue = queue
-        self._gate = gate
-        self._stopping = stopping
+    control: JobControl
+    queue: TaskQueue
+    breaker: CircuitBreaker
+    stopping: threading.Event
 
     def work(self, job_id: str) -> None:
-        """Delete what a job left in the store; where the process is to stop, another one will."""
-        while not self._stopping.is_set():
+        """Delete what a job left, or queue the deletion again if the process is stopping."""
+        while not self.stopping.is_set():
             try:
-                self._control.discard(job_id)
+                self.control.discard(job_id)
             except Unavailable as error:
-                self._gate.wait(error, give_up=self._stopping.is_set)
+                self.breaker.wait(error, give_up=self.stopping.is_set)
             else:
-                self._gate.succeeded()
+                self.breaker.record_success()
                 return
-        self._queue.enqueue_discard(job_id)
+        self.queue.enqueue_discard(job_id)

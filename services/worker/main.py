@@ -14,7 +14,7 @@ from petsearch.process_tuning import give_back_freed_memory, starting
 from petsearch.settings import Settings
 from services.worker.metrics import WorkerMetrics
 from services.worker.node import node_name
-from services.worker.runtime import Work, make_work
+from services.worker.runtime import WorkerRuntime, build_runtime
 from services.worker.tasks import register_tasks
 
 log = get_logger(__name__)
@@ -22,50 +22,50 @@ log = get_logger(__name__)
 _RESTART_PAUSE_S = 1.0
 
 
-def create_app(services: Services, work: Work) -> celery.Celery:
-    """The Celery application with its tasks, and the first collection for them to write to.
+def create_app(services: Services, runtime: WorkerRuntime) -> celery.Celery:
+    """Create the first collection if there is none, and the Celery application with its tasks.
 
     Raises:
         Unavailable: a dependency does not answer.
     """
     services.initialise()
-    register_tasks(services.celery_app, work)
+    register_tasks(services.celery_app, runtime)
     return services.celery_app
 
 
 class WorkerThread:
     """A Celery worker in a thread of this process.
 
-    It is started again when it ends by itself: when Redis goes away at a bad moment, Celery 5.7
-    takes that for an unrecoverable error.
+    It is restarted when it ends by itself: Celery 5.7 treats a lost connection to Redis as
+    unrecoverable at some moments.
     """
 
-    def __init__(self, app: celery.Celery, work: Work, *, threads: int) -> None:
-        # The pool's threads look their task up in the default application.
+    def __init__(self, app: celery.Celery, runtime: WorkerRuntime, *, threads: int) -> None:
+        # The threads of the pool look up their tasks in the default application.
         app.set_default()
         self._app = app
-        self._work = work
+        self._runtime = runtime
         self._threads = threads
         self._changing = threading.Lock()
         self._controller: Any = self._make_controller()
         self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
 
     def start(self) -> None:
-        """Begin to consume."""
-        self._work.begin()
+        """Start to consume."""
+        self._runtime.start()
         self._thread.start()
 
     def stop(self) -> None:
-        """End the chunks in hand at their next batch, then stop."""
+        """End running chunks at their next batch, then stop."""
         with self._changing:
-            self._work.stop()
+            self._runtime.stop()
         self._controller.stop()
         self._thread.join()
 
     def _make_controller(self) -> Any:
         from celery.worker import WorkController
 
-        # Without signal handlers, unlike app.Worker, which wants the main thread.
+        # Unlike app.Worker, it has no signal handlers, which need the main thread.
         return WorkController(
             app=self._app,
             hostname=node_name(socket.gethostname()),
@@ -76,15 +76,15 @@ class WorkerThread:
         )
 
     def _run(self) -> None:
-        stopping = self._work.stopping
+        stopping = self._runtime.stopping
         while not stopping.is_set():
             try:
                 self._controller.start()
-            except Exception:  # the thread's edge: it is started again
-                log.exception("the worker failed")
+            except Exception:  # the thread's edge: it is restarted
+                log.exception("worker failed")
             if stopping.wait(_RESTART_PAUSE_S):
                 return
-            log.error("the worker ended by itself; starting it again")
+            log.error("worker ended; restarting")
             with self._changing:
                 if stopping.is_set():
                     return
@@ -99,7 +99,7 @@ def main() -> None:
     with starting():
         services = build_services(settings)
     metrics = WorkerMetrics()
-    work = make_work(services, metrics)
+    runtime = build_runtime(services, metrics)
     if settings.metrics_port:
         metrics.watch(services.queue)
         metrics.serve(settings.metrics_port)
@@ -107,13 +107,13 @@ def main() -> None:
 
     def stop(_number: int, _frame: object) -> None:
         asked_to_stop.set()
-        work.stop()  # whoever waits for a dependency goes on
+        runtime.stop()  # ends the wait for a dependency
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
-    app = _create_patiently(services, work, asked_to_stop)
+    app = _create_app_when_ready(services, runtime, asked_to_stop)
     if app is not None:
-        worker = WorkerThread(app, work, threads=settings.worker_threads)
+        worker = WorkerThread(app, runtime, threads=settings.worker_threads)
         worker.start()
         log.info("ready")
         asked_to_stop.wait()
@@ -122,18 +122,18 @@ def main() -> None:
     metrics.close()
 
 
-def _create_patiently(
-    services: Services, work: Work, asked_to_stop: threading.Event
+def _create_app_when_ready(
+    services: Services, runtime: WorkerRuntime, asked_to_stop: threading.Event
 ) -> celery.Celery | None:
-    """The application, once everything answers that it needs; None if it is to stop before."""
+    """Create the application once all dependencies answer; None if asked to stop before."""
     while not asked_to_stop.is_set():
         try:
-            app = create_app(services, work)
+            app = create_app(services, runtime)
         except (Unavailable, Conflict) as error:
-            # Conflict: the embedder was started with another model than the photos' own.
-            work.gate.wait(error, give_up=lambda: False)
+            # Conflict: the embedder has not loaded the model of the current collection.
+            runtime.breaker.wait(error, give_up=lambda: False)
         else:
-            work.gate.succeeded()
+            runtime.breaker.record_success()
             return app
     return None
 

@@ -1,114 +1,123 @@
-"""Everything a worker process runs, and the chores it does beside the queue."""
+"""Builds what a worker process runs, and the background thread beside the queue."""
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from petsearch.app.services import Services, decode_threads
+from petsearch.domain import JobKind
 from petsearch.domain.errors import PetsearchError
 from petsearch.ingest import IngestOptions, Ingestor
-from petsearch.jobs import DependencyGate, Dispatcher, Enumerator, LeaseKeeper
+from petsearch.jobs import CircuitBreaker, Enumerator, LeaseKeeper
+from petsearch.jobs.chunk_runner import ChunkRunner
 from petsearch.observability import get_logger
 from petsearch.ports import IngestObserver
 from petsearch.reindex import Copier, Reindexer
 from petsearch.reindex.source import open_reindex
 from petsearch.sources import Source, make_fetcher, open_source, parse_spec
 from services.worker.chunk_worker import ChunkWorker
-from services.worker.cleanup import Discarder
+from services.worker.cleanup import JobCleanup
 
 log = get_logger(__name__)
 
-_SWEEPS_PER_LEASE = 3
+_CHORES_PER_LEASE = 3
 
 
 @dataclass
-class Work:
-    """What the tasks call. `begin` starts the chores, `stop` hands back, `close` releases."""
+class WorkerRuntime:
+    """What the tasks call, and the thread of the chores. Close it when the process ends."""
 
     chunks: ChunkWorker
     enumerator: Enumerator
-    discarder: Discarder
-    dispatcher: Dispatcher
-    ingestor: Ingestor
+    cleanup: JobCleanup
+    breaker: CircuitBreaker
     leases: LeaseKeeper
-    gate: DependencyGate
     stopping: threading.Event
-    chores: tuple[Callable[[], None], ...] = ()
-    """What else is to be done every now and then."""
-    _sweeper: threading.Thread | None = None
+    chores: tuple[Callable[[], object], ...]
+    """Called regularly by the thread."""
+    _thread: threading.Thread | None = field(default=None, init=False)
 
-    def begin(self) -> None:
-        """Look for lost work every now and then, in a thread, until `stop`."""
-        self._sweeper = threading.Thread(target=self._sweep, name="sweep", daemon=True)
-        self._sweeper.start()
+    def start(self) -> None:
+        """Start the thread of the chores."""
+        self._thread = threading.Thread(target=self._run_chores, name="chores", daemon=True)
+        self._thread.start()
 
     def stop(self) -> None:
-        """Let running chunks end at their next batch; what is left is handed back."""
+        """Let running chunks end at their next batch; unfinished ones are handed back."""
         self.stopping.set()
 
     def close(self) -> None:
-        """Wait for the threads, then release them."""
+        """Stop, and wait for the threads."""
         self.stop()
-        if self._sweeper is not None:
-            self._sweeper.join()
-        self.ingestor.close()
+        if self._thread is not None:
+            self._thread.join()
         self.leases.close()
 
-    def _sweep(self) -> None:
-        while not self.stopping.wait(self.leases.lease_s / _SWEEPS_PER_LEASE):
-            for chore in (self.dispatcher.sweep, *self.chores):
+    def _run_chores(self) -> None:
+        while not self.stopping.wait(self.leases.lease_s / _CHORES_PER_LEASE):
+            for chore in self.chores:
                 try:
                     chore()
                 except PetsearchError as error:
-                    log.debug("a chore cannot be done now", reason=error.detail)
-                except Exception:  # a thread's edge: without it lost work stays lost
-                    log.exception("a chore failed")
+                    log.debug("chore postponed", reason=error.detail)
+                except Exception:  # a thread's edge: without the sweep lost work stays lost
+                    log.exception("chore failed")
 
 
-def make_work(services: Services, observer: IngestObserver | None = None) -> Work:
-    """What a worker process runs. Closed with the services."""
+def build_runtime(services: Services, observer: IngestObserver | None = None) -> WorkerRuntime:
+    """Build what a worker process runs; it is closed with the services."""
     observer = observer or IngestObserver()
     stopping = threading.Event()
-    gate = DependencyGate(services.probe, stopping=stopping, observer=observer)
+    breaker = CircuitBreaker(services.probe, stopping=stopping, observer=observer)
     leases = LeaseKeeper(services.settings.lease_s)
-    ingestor = _make_ingestor(services, observer)
-    work = Work(
+    ingestor = _build_ingestor(services, observer)
+    services.close_with(ingestor.close)
+    runtime = WorkerRuntime(
         chunks=ChunkWorker(
-            ingestor=ingestor,
+            runner=ChunkRunner(
+                processors={
+                    JobKind.INGEST: ingestor,
+                    JobKind.REINDEX: _build_reindexer(services),
+                },
+                store=services.store,
+                ledger=services.ledger,
+                observer=observer,
+                clock=services.clock,
+            ),
             ledger=services.ledger,
             dispatcher=services.dispatcher,
-            gate=gate,
+            breaker=breaker,
             leases=leases,
             stopping=stopping,
             clock=services.clock,
-            reindexer=_make_reindexer(services),
         ),
         enumerator=Enumerator(
             open_source=partial(_open_source, services),
             store=services.store,
             ledger=services.ledger,
             dispatcher=services.dispatcher,
-            gate=gate,
+            breaker=breaker,
             leases=leases,
             stopping=stopping,
             clock=services.clock,
         ),
-        discarder=Discarder(
-            control=services.job_control, queue=services.queue, gate=gate, stopping=stopping
+        cleanup=JobCleanup(
+            control=services.job_control,
+            queue=services.queue,
+            breaker=breaker,
+            stopping=stopping,
         ),
-        dispatcher=services.dispatcher,
-        ingestor=ingestor,
+        breaker=breaker,
         leases=leases,
-        gate=gate,
         stopping=stopping,
-        chores=(services.model_changes.load_all,),
+        chores=(services.dispatcher.sweep, services.model_changes.load_all),
     )
-    services.close_with(work.close)
-    return work
+    services.close_with(runtime.close)
+    return runtime
 
 
-def _make_ingestor(services: Services, observer: IngestObserver) -> Ingestor:
+def _build_ingestor(services: Services, observer: IngestObserver) -> Ingestor:
     settings = services.settings
     return Ingestor(
         embedder=services.embedder,
@@ -128,7 +137,7 @@ def _make_ingestor(services: Services, observer: IngestObserver) -> Ingestor:
     )
 
 
-def _make_reindexer(services: Services) -> Reindexer:
+def _build_reindexer(services: Services) -> Reindexer:
     copier = Copier(index=services.own_index, store=services.store, points=services.points)
     return Reindexer(
         index=services.own_index,
@@ -138,12 +147,11 @@ def _make_reindexer(services: Services) -> Reindexer:
         write_set=services.write_set,
         copier=copier,
         batch_size=services.settings.ingest_batch_size,
-        clock=services.clock,
     )
 
 
 def _open_source(services: Services, spec: str) -> Source:
-    """What a job reads: photos from somewhere, or the images that are here."""
+    """Open the source of a job: photos to ingest, or the images to reindex."""
     reindex = open_reindex(
         spec,
         index=services.own_index,

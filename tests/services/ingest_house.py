@@ -18,6 +18,7 @@ from petsearch.domain import (
     ImageMetadata,
     ImageRecord,
     ItemStatus,
+    JobKind,
     JobState,
     OnDuplicate,
     Outcome,
@@ -29,7 +30,7 @@ from petsearch.domain.errors import Unavailable
 from petsearch.embedding import BatchingEmbedder, BatchingOptions
 from petsearch.ingest import IngestOptions, Ingestor
 from petsearch.jobs import (
-    DependencyGate,
+    CircuitBreaker,
     Dispatcher,
     DispatchOptions,
     Enumerator,
@@ -39,6 +40,7 @@ from petsearch.jobs import (
     LeaseKeeper,
     Upload,
 )
+from petsearch.jobs.chunk_runner import ChunkRunner
 from petsearch.jobs.enumeration import OpenSource
 from petsearch.models import Catalogue
 from petsearch.photos import ImageLimits
@@ -119,8 +121,8 @@ class House:
     jobs: Jobs
     control: JobControl
     make_control: Callable[[JobLedger], JobControl]
-    make_ingestor: Callable[[ChunkLedger], Ingestor]
-    ingestor: Ingestor
+    make_runner: Callable[[ChunkLedger], ChunkRunner]
+    runner: ChunkRunner
     worker: ChunkWorker
     enumerator: Enumerator
     make_enumerator: Callable[[OpenSource], Enumerator]
@@ -193,29 +195,40 @@ def ingest_house(folder: Path, client: redis.Redis) -> Iterator[House]:
     catalogue = Catalogue(index, embedder)
     catalogue.initialise()
 
-    def make_ingestor(counting: ChunkLedger) -> Ingestor:
-        return Ingestor(
-            embedder=embedder,
-            index=writer,
+    ingestor = Ingestor(
+        embedder=embedder,
+        index=writer,
+        store=store,
+        ledger=ledger,
+        catalogue=catalogue,
+        options=IngestOptions(4, 2, ImageLimits()),
+        clock=lambda: NOW,
+        fetcher=make_fetcher(SourceContext(store, import_dirs=(folder,))),
+        observer=IngestObserver(),
+    )
+
+    def make_runner(counting: ChunkLedger) -> ChunkRunner:
+        return ChunkRunner(
+            processors={JobKind.INGEST: ingestor},
             store=store,
             ledger=counting,
-            catalogue=catalogue,
-            options=IngestOptions(4, 2, ImageLimits()),
+            observer=IngestObserver(),
             clock=lambda: NOW,
-            fetcher=make_fetcher(SourceContext(store, import_dirs=(folder,))),
         )
 
     def probe() -> None:
         catalogue.current()
 
-    ingestor, leases = make_ingestor(ledger), LeaseKeeper(LEASE_S)
+    runner, leases = make_runner(ledger), LeaseKeeper(LEASE_S)
     dispatcher = Dispatcher(ledger, queue, DispatchOptions(4, LEASE_S), lambda: NOW)
-    gate = DependencyGate(probe, stopping=stopping, observer=IngestObserver(), jitter=lambda: SHORT)
+    breaker = CircuitBreaker(
+        probe, stopping=stopping, observer=IngestObserver(), jitter=lambda: SHORT
+    )
     worker = ChunkWorker(
-        ingestor=ingestor,
+        runner=runner,
         ledger=ledger,
         dispatcher=dispatcher,
-        gate=gate,
+        breaker=breaker,
         leases=leases,
         stopping=stopping,
         clock=lambda: NOW,
@@ -228,7 +241,7 @@ def ingest_house(folder: Path, client: redis.Redis) -> Iterator[House]:
             store=store,
             ledger=ledger,
             dispatcher=dispatcher,
-            gate=gate,
+            breaker=breaker,
             leases=leases,
             stopping=stopping,
             clock=lambda: NOW,
@@ -258,8 +271,8 @@ def ingest_house(folder: Path, client: redis.Redis) -> Iterator[House]:
         jobs,
         make_control(ledger),
         make_control,
-        make_ingestor,
-        ingestor,
+        make_runner,
+        runner,
         worker,
         make_enumerator(lambda spec: open_source(parse_spec(spec), sources)),
         make_enumerator,

@@ -15,11 +15,19 @@ import redis
 from petsearch.adapters.objects import FilesystemStore
 from petsearch.adapters.qdrant.edge_index import QdrantEdgeIndex
 from petsearch.adapters.redis import RedisLedger, RedisWriteSet
-from petsearch.domain import Embeddings, Filters, ImageRecord, Job, image_id_of, sha256_of
+from petsearch.domain import (
+    Embeddings,
+    Filters,
+    ImageRecord,
+    Job,
+    JobKind,
+    image_id_of,
+    sha256_of,
+)
 from petsearch.embedding import BatchingEmbedder, BatchingOptions
 from petsearch.ingest import IngestOptions, Ingestor
 from petsearch.jobs import (
-    DependencyGate,
+    CircuitBreaker,
     Dispatcher,
     DispatchOptions,
     Enumerator,
@@ -27,6 +35,7 @@ from petsearch.jobs import (
     LeaseKeeper,
     Upload,
 )
+from petsearch.jobs.chunk_runner import ChunkRunner
 from petsearch.models import Catalogue, Registry, collection_of, model_id_of
 from petsearch.photos import ImageLimits, StoredPixels, resize_with_pillow
 from petsearch.ports import IngestObserver
@@ -90,7 +99,6 @@ class ReindexHouse:
     jobs: Jobs
     worker: ChunkWorker
     enumerator: Enumerator
-    reindexer: Reindexer
     dispatcher: Dispatcher
     changes: ModelChanges
     queue: RecordingQueue
@@ -176,6 +184,7 @@ def reindex_house(folder: Path, client: redis.Redis) -> Iterator[ReindexHouse]:
         options=IngestOptions(4, 2, limits),
         clock=now,
         fetcher=make_fetcher(sources),
+        observer=IngestObserver(),
     )
     reindexer = Reindexer(
         index=own_index,
@@ -185,19 +194,25 @@ def reindex_house(folder: Path, client: redis.Redis) -> Iterator[ReindexHouse]:
         write_set=write_set,
         copier=Copier(index=own_index, store=store, points=points),
         batch_size=4,
-        clock=now,
     )
     leases = LeaseKeeper(LEASE_S)
     dispatcher = Dispatcher(ledger, queue, DispatchOptions(4, LEASE_S), now)
-    gate = DependencyGate(
+    breaker = CircuitBreaker(
         catalogue.current,  # type: ignore[arg-type]  # what it answers is not looked at
         stopping=stopping,
         observer=IngestObserver(),
         jitter=lambda: SHORT,
     )
-    parts = {"ledger": ledger, "dispatcher": dispatcher, "gate": gate, "leases": leases}
+    parts = {"ledger": ledger, "dispatcher": dispatcher, "breaker": breaker, "leases": leases}
     parts |= {"stopping": stopping, "clock": now}
-    worker = ChunkWorker(ingestor=ingestor, reindexer=reindexer, **parts)  # type: ignore[arg-type]
+    runner = ChunkRunner(
+        processors={JobKind.INGEST: ingestor, JobKind.REINDEX: reindexer},
+        store=store,
+        ledger=ledger,
+        observer=IngestObserver(),
+        clock=now,
+    )
+    worker = ChunkWorker(runner=runner, **parts)  # type: ignore[arg-type]
     enumerator = Enumerator(
         open_source=lambda spec: open_reindex(  # type: ignore[arg-type, return-value]
             spec, index=own_index, write_set=write_set, current=catalogue.collection
@@ -229,7 +244,6 @@ def reindex_house(folder: Path, client: redis.Redis) -> Iterator[ReindexHouse]:
         jobs,
         worker,
         enumerator,
-        reindexer,
         dispatcher,
         changes,
         queue,

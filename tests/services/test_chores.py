@@ -11,10 +11,10 @@ from petsearch.adapters.redis import CeleryQueue, make_celery
 from petsearch.adapters.redis.private_server import PrivateRedis
 from petsearch.domain import QueueName
 from petsearch.domain.errors import Unavailable
-from petsearch.jobs import DependencyGate, LeaseKeeper
+from petsearch.jobs import CircuitBreaker, LeaseKeeper
 from petsearch.ports import IngestObserver
-from services.worker.cleanup import Discarder
-from services.worker.runtime import Work
+from services.worker.cleanup import JobCleanup
+from services.worker.runtime import WorkerRuntime
 from tests.services.ingest_house import House
 
 _LEASE_S = 0.03
@@ -36,23 +36,23 @@ class FailsOnce:
 
 def test_a_chore_that_fails_is_done_again(house: House) -> None:
     stopping, chore = threading.Event(), FailsOnce()
-    gate = DependencyGate(
+    breaker = CircuitBreaker(
         lambda: None, stopping=stopping, observer=IngestObserver(), jitter=lambda: 0.0
     )
-    work = Work(
+    runtime = WorkerRuntime(
         chunks=house.worker,
         enumerator=house.enumerator,
-        discarder=Discarder(control=house.control, queue=house.queue, gate=gate, stopping=stopping),
-        dispatcher=house.dispatcher,
-        ingestor=house.ingestor,
+        cleanup=JobCleanup(
+            control=house.control, queue=house.queue, breaker=breaker, stopping=stopping
+        ),
         leases=LeaseKeeper(_LEASE_S),
-        gate=gate,
+        breaker=breaker,
         stopping=stopping,
         chores=(chore,),
     )
-    work.begin()
+    runtime.start()
     came_again = chore.came_again.wait(10)
-    work.close()
+    runtime.close()
     assert came_again
 
 

@@ -107,7 +107,7 @@ def test_a_chunk_that_is_handed_back_after_each_batch_comes_to_its_end(
     job_id = _open_chunk_of_files(house, paths)
     job = house.jobs.get(job_id)
     runs = 1
-    while not house.ingestor.ingest_chunk(job, 0, should_stop=_after_a_batch()):
+    while not house.runner.run(job, 0, should_stop=_after_a_batch()):
         runs += 1
         assert runs <= 3, "a batch of four is done in each run"
         assert house.outcomes(job_id) == [], "what is not whole is not listed"
@@ -119,8 +119,8 @@ def test_a_chunk_that_is_handed_back_after_each_batch_comes_to_its_end(
 def test_a_repeat_waits_for_the_photo_that_a_later_run_brings(house: House) -> None:
     job_id = house.open_job(*(photo(number) for number in range(6)), photo(5))
     job = house.jobs.get(job_id)
-    assert not house.ingestor.ingest_chunk(job, 0, should_stop=_after_a_batch())
-    assert house.ingestor.ingest_chunk(job, 0)
+    assert not house.runner.run(job, 0, should_stop=_after_a_batch())
+    assert house.runner.run(job, 0)
     assert house.counts(job_id) == {"ingested": 6, "duplicate": 1}
     assert house.outcomes(job_id, ItemStatus.REFUSED) == []
 

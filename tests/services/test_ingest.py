@@ -15,10 +15,10 @@ from petsearch.domain import (
 )
 from petsearch.domain.errors import Conflict, Unavailable
 from petsearch.ingest.prepare import LARGE_BYTES
-from petsearch.jobs import DependencyGate, KnownImage, Upload, chunk_files
+from petsearch.jobs import CircuitBreaker, KnownImage, Upload, chunk_files
 from petsearch.photos import ImageLimits, decode, preprocessing
 from petsearch.ports import IngestObserver
-from services.worker.cleanup import Discarder
+from services.worker.cleanup import JobCleanup
 from tests import pictures
 from tests.services.ingest_house import (
     LEASE_S,
@@ -60,10 +60,9 @@ def test_a_chunk_cut_off_before_it_was_counted_counts_its_photos_as_ingested(
     job_id = house.open_job(photo(1), photo(2))
     # What a crash leaves after the upsert: everything is there but the accounting.
     (chunk,) = house.queue.chunks
-    cut_off = house.make_ingestor(LedgerThatDoesNotCount(house.ledger))
+    cut_off = house.make_runner(LedgerThatDoesNotCount(house.ledger))
     with pytest.raises(Unavailable):
-        cut_off.ingest_chunk(house.jobs.get(job_id), chunk[1])
-    cut_off.close()
+        cut_off.run(house.jobs.get(job_id), chunk[1])
     assert house.images() == 2
     house.deliver()
     assert house.counts(job_id) == {"ingested": 2}
@@ -355,11 +354,11 @@ def test_a_cancelled_job_ends_and_its_staged_photos_go(house: House) -> None:
 def test_what_a_job_left_is_deleted_when_the_store_is_back(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gate = DependencyGate(
+    breaker = CircuitBreaker(
         lambda: None, stopping=house.stopping, observer=IngestObserver(), jitter=lambda: 0.0
     )
-    discarder = Discarder(
-        control=house.control, queue=house.queue, gate=gate, stopping=house.stopping
+    cleanup = JobCleanup(
+        control=house.control, queue=house.queue, breaker=breaker, stopping=house.stopping
     )
     job_id = house.jobs.open("test").job_id
     house.jobs.add_photos(job_id, [photo(1), photo(2)], 2)
@@ -373,11 +372,11 @@ def test_what_a_job_left_is_deleted_when_the_store_is_back(
         delete(key)
 
     monkeypatch.setattr(house.store, "delete", fail_in_between)
-    discarder.work(job_id)
+    cleanup.work(job_id)
     assert list(house.store.list_keys("staging/")) == []
     assert house.queue.discards == []
     house.stopping.set()
-    discarder.work(job_id)
+    cleanup.work(job_id)
     assert house.queue.discards == [job_id], "whoever stops leaves it to another"
 
 
