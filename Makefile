@@ -9,7 +9,7 @@ PORT ?= 8000
 SOURCE ?=
 MODEL ?=
 
-.PHONY: help setup check format test test-real fuzz soak demo up stack lock bench bench-embedder bench-ingest bench-memory bench-redis bench-api bench-ann bench-quality bench-finetune bench-web screenshots clean
+.PHONY: help setup check format test test-fast test-real fuzz soak demo up stack lock bench bench-embedder bench-ingest bench-memory bench-redis bench-api bench-ann bench-quality bench-finetune bench-web screenshots clean
 
 help: ## List these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -37,6 +37,9 @@ format: setup ## Bring the code into its style
 
 test: setup ## Set up and run every test
 	$(BIN)/pytest
+
+test-fast: setup ## Run the tests that need neither servers nor files of models
+	$(BIN)/pytest -m unit tests/unit
 
 test-real: setup ## The contract suites, also over real servers (PETSEARCH_TEST_…_URL)
 	PETSEARCH_TEST_REAL=1 $(BIN)/pytest tests/contract

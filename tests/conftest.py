@@ -17,9 +17,21 @@ from petsearch.sample.catalogue import catalogue
 from tests.browser import BROWSER_WAIT_MS, find_chromium, launch
 from tests.server import ServerProcess
 
-_ROOT = Path(__file__).parent.parent
+_TESTS = Path(__file__).parent
+_ROOT = _TESTS.parent
 _MEMORY_DISK = Path("/dev/shm")
 _ENOUGH_BYTES = 8 * 1024**3
+_TIERS = {
+    "unit": "unit",
+    "contract": "service",
+    "services": "service",
+    "training": "training",
+    "web": "browser",
+    "infra": "process",
+    "e2e": "process",
+    "fault": "process",
+}
+"""Which tier the tests of a folder belong to; pyproject.toml describes the tiers."""
 
 
 def pytest_configure() -> None:
@@ -35,6 +47,13 @@ def pytest_configure() -> None:
         free = min(int(available.split()[1]) * 1024, shutil.disk_usage(_MEMORY_DISK).free)
         if free > _ENOUGH_BYTES:
             os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY_DISK))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test with the tier of its folder."""
+    for item in items:
+        folder = item.path.relative_to(_TESTS).parts[0]
+        item.add_marker(_TIERS[folder])
 
 
 @pytest.fixture(scope="session")
