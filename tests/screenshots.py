@@ -16,7 +16,7 @@ from petsearch.sample.catalogue import DEMO_SEED, catalogue, drawing_at
 from tests import pictures
 from tests.browser import find_chromium, launch
 from tests.server import ServerProcess
-from tests.web.pages import CARDS, Look, new_page
+from tests.web.pages import CARDS, Look, new_page, picked
 
 _FOLDER = Path(__file__).parent.parent / "docs/screenshots"
 _DRAWINGS = 480
@@ -112,7 +112,7 @@ def _suggestions(page: Page) -> None:
 def _framing(page: Page) -> None:
     page.goto("/")
     expect(page.locator(CARDS).first).to_be_visible()
-    mine = {"name": "mine.jpg", "mimeType": "image/jpeg", "buffer": drawing_at(9001, 7).to_jpeg()}
+    mine = picked("mine.jpg", drawing_at(9001, 7).to_jpeg())
     page.locator("#photo-file").set_input_files(mine)
     expect(page.locator(".frame")).to_be_visible()
     for _ in range(7):
@@ -151,9 +151,7 @@ def _job(page: Page) -> None:
     page.goto("/?page=add")
     photos = [(f"IMG_{4310 + n}.jpg", drawing_at(9100 + n, 7).to_jpeg()) for n in range(6)]
     photos += [("holiday.jpg", pictures.HTML), ("broken.jpg", photos[0][1][:2000])]
-    page.locator("#add-files").set_input_files(
-        [{"name": name, "mimeType": "image/jpeg", "buffer": data} for name, data in photos]
-    )
+    page.locator("#add-files").set_input_files([picked(name, data) for name, data in photos])
     expect(page.locator(".job-head .state")).to_have_text("Done, not all")
     expect(page.locator(".refused .problems li")).to_have_count(2)
 

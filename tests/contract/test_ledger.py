@@ -295,9 +295,9 @@ def test_a_cancelled_job_keeps_what_was_accounted(ledger: RedisLedger) -> None:
     job = ledger.get(JOB)
     assert (job.state, job.finished_at, job.done) == (JobState.CANCELLED, LATER, 1)
     assert ledger.active() == []
-    for call in (lambda: ledger.pause(JOB), lambda: ledger.resume(JOB)):
+    for change in (ledger.pause, ledger.resume):
         with pytest.raises(Conflict, match="ended"):
-            call()
+            change(JOB)
 
 
 def test_failed_items_are_tried_again_in_a_chunk_of_their_own(ledger: RedisLedger) -> None:

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -100,6 +101,10 @@ class Searches:
         for running in self._running:
             running.result()
 
+    def are_beyond(self, number: int) -> bool:
+        """Whether more searches than that were answered."""
+        return self.done > number
+
     def _search(self) -> None:
         with Client(self._api, timeout_s=30) as client:
             while not self._ending.wait(PAUSE_S):
@@ -146,9 +151,9 @@ def test_nobody_notices_that_every_service_is_restarted(stack: RunningStack) -> 
     ):
         job = aside.submit(upload, client, photos(), name="while restarting")
         for name in ("api-1", "api-2", "embedder-1", "embedder-2", "worker"):
-            before = searches.done
+            enough = searches.done + 5
             stack.restart(name)
-            stack.wait_for(lambda before=before: searches.done > before + 5)
+            stack.wait_for(partial(searches.are_beyond, enough))
         counts = job.result(PATIENCE_S)["counts"]
     assert searches.failures == []
     assert searches.done > 25

@@ -30,7 +30,7 @@ def find_caddy() -> str:
     caddy = os.environ.get("PETSEARCH_TEST_CADDY") or shutil.which("caddy")
     if caddy is None:
         pytest.skip("caddy is not on PATH: install Caddy 2.7 or newer to run this")
-    command = [caddy, "adapt", "--config", PROXY / "Caddyfile", "--adapter", "caddyfile"]
+    command = [caddy, "adapt", "--config", str(PROXY / "Caddyfile"), "--adapter", "caddyfile"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if "persist_config" in done.stderr:
         pytest.skip("caddy is older than 2.7: install a newer one to run this")

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import redis
 
@@ -84,34 +85,25 @@ class RecordingQueue:
         return 0 if queue in self.names else -1
 
 
-class LedgerThatDoesNotCount:
+class LedgerThatDoesNotCount(RedisLedger):
     """The real ledger, until a chunk is to be counted."""
 
-    def __init__(self, ledger: RedisLedger) -> None:
-        self._ledger = ledger
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._ledger, name)
-
-    def account_chunk(self, *_: object) -> bool:
+    def account_chunk(self, *_: Any) -> bool:
         """See `JobLedger.account_chunk`."""
         raise Unavailable("cut off")
 
 
-class LedgerWhereAnotherIsFirst:
+class LedgerWhereAnotherIsFirst(RedisLedger):
     """The real ledger, where somebody else does something just before a retry is reserved."""
 
-    def __init__(self, ledger: RedisLedger, first: Callable[[], object]) -> None:
-        self._ledger = ledger
+    def __init__(self, client: redis.Redis, first: Callable[[], object]) -> None:
+        super().__init__(client)
         self._first = first
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._ledger, name)
 
     def reserve_retry(self, job_id: str) -> int:
         """See `JobLedger.reserve_retry`."""
         self._first()
-        return self._ledger.reserve_retry(job_id)
+        return super().reserve_retry(job_id)
 
 
 @dataclass
@@ -292,7 +284,7 @@ def ingest_house(folder: Path, client: redis.Redis) -> Iterator[House]:
     index.close()
 
 
-def photo(seed: int, **said: str) -> Upload:
+def photo(seed: int, **said: Any) -> Upload:
     return Upload(pictures.jpeg(seed), ImageMetadata(filename=f"{seed}.jpg", **said))
 
 

@@ -196,7 +196,12 @@ def test_a_walk_by_cursor_repeats_nothing(http: httpx.Client) -> None:
 
 def test_a_cursor_belongs_to_its_search(http: httpx.Client) -> None:
     cursor = http.get("/v1/search", params={"q": "cat", "limit": 2}).json()["next_cursor"]
-    for changed in ({"q": "dog"}, {"q": "cat", "species": "cat"}, {"q": "cat", "min_score": 0.1}):
+    changes: list[dict[str, str | float]] = [
+        {"q": "dog"},
+        {"q": "cat", "species": "cat"},
+        {"q": "cat", "min_score": 0.1},
+    ]
+    for changed in changes:
         answer = http.get("/v1/search", params={**changed, "cursor": cursor})
         assert answer.status_code == 422, changed
         assert "another search" in answer.json()["detail"]

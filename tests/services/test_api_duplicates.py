@@ -46,11 +46,11 @@ def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     server.stop()
 
 
-def _groups(http: httpx.Client, tier: str, **options: object) -> list[list[JsonDict]]:
+def _groups(http: httpx.Client, tier: str, **options: str | float) -> list[list[JsonDict]]:
     groups: list[list[JsonDict]] = []
     cursor = None
     while True:
-        query = {"tier": tier, "cursor": cursor, **options}
+        query: dict[str, str | float | None] = {"tier": tier, "cursor": cursor, **options}
         answer = http.get("/v1/duplicates", params={k: v for k, v in query.items() if v})
         assert answer.status_code == 200, answer.text
         groups += [group["images"] for group in answer.json()["items"]]

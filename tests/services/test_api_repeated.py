@@ -3,28 +3,32 @@
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import httpx
 import pytest
+from fastapi.testclient import TestClient
 
 from petsearch.client import Client
 from petsearch.domain.api_keys import Scope
 from tests import pictures
 from tests.services.keyed_app import KeyedApp, keyed_app
 
-Send = Callable[[httpx.Client, str | None, int], httpx.Response]
+Http = httpx.Client | TestClient
+Send = Callable[[Http, str | None, int], Any]
+"""Returns the response of either client: they are of two libraries with the same methods."""
 
 
-def open_job(http: httpx.Client, key: str | None, what: int) -> httpx.Response:
+def open_job(http: Http, key: str | None, what: int) -> Any:
     return http.post("/v1/jobs", json={"source": f"job {what}"}, headers=with_key(key))
 
 
-def upload_photos(http: httpx.Client, key: str | None, what: int) -> httpx.Response:
+def upload_photos(http: Http, key: str | None, what: int) -> Any:
     files = {"photos": ("a.jpg", pictures.jpeg(70_000 + what))}
     return http.post("/v1/images", files=files, headers=with_key(key))
 
 
-def upload_manifest(http: httpx.Client, key: str | None, what: int) -> httpx.Response:
+def upload_manifest(http: Http, key: str | None, what: int) -> Any:
     files = {"file": ("m.csv", f"url,breed\nhttp://example.org/{what}.jpg,cat\n".encode())}
     data = {"kind": "manifest"}
     return http.post("/v1/jobs/upload", files=files, data=data, headers=with_key(key))

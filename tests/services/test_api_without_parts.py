@@ -13,7 +13,7 @@ from petsearch.adapters.clip.model import load_model
 from petsearch.adapters.embedder_http import HttpEmbedder
 from petsearch.app.services import Services, build_services
 from petsearch.client import Client
-from petsearch.domain import Point, sha256_of
+from petsearch.domain import JsonDict, Point, sha256_of
 from petsearch.domain.errors import Unavailable
 from petsearch.embedding import BatchingEmbedder, BatchingOptions
 from petsearch.settings import Settings
@@ -96,7 +96,7 @@ def test_photos_are_taken_in_and_shown_without_the_embedder(house: House) -> Non
     assert answer.status_code == 202
     with Client(house.url) as client:
         job_id = client.open_job("later")["job_id"]
-        known = [(record(0).sha256, {}), (sha256_of(data), {})]
+        known: list[tuple[str, JsonDict]] = [(record(0).sha256, {}), (sha256_of(data), {})]
         missing = client.add_known(job_id, known)
         assert 1 in missing
         assert client.job(job_id)["total"] == 2 - len(missing)

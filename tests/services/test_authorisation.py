@@ -2,8 +2,9 @@
 
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi import WebSocket
@@ -27,7 +28,7 @@ def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KeyedApp]:
         yield opened
 
 
-def routes_of(routes: list[object]) -> Iterator[str]:
+def routes_of(routes: Iterable[Any]) -> Iterator[str]:
     """`METHOD /path/{template}` of every route, those of included routers too."""
     for route in routes:
         if hasattr(route, "effective_candidates"):
@@ -36,7 +37,7 @@ def routes_of(routes: list[object]) -> Iterator[str]:
             continue
         for method in getattr(route, "methods", None) or ():
             if method != "HEAD":
-                yield f"{method} {route.path}"  # type: ignore[attr-defined]
+                yield f"{method} {route.path}"
 
 
 def call(client: TestClient, route: str) -> int:

@@ -55,12 +55,12 @@ def test_a_redelivered_chunk_is_counted_once_and_embeds_nothing(house: House) ->
 
 
 def test_a_chunk_cut_off_before_it_was_counted_counts_its_photos_as_ingested(
-    house: House,
+    house: House, private_redis: redis.Redis
 ) -> None:
     job_id = house.open_job(photo(1), photo(2))
     # What a crash leaves after the upsert: everything is there but the accounting.
     (chunk,) = house.queue.chunks
-    cut_off = house.make_runner(LedgerThatDoesNotCount(house.ledger))
+    cut_off = house.make_runner(LedgerThatDoesNotCount(private_redis))
     with pytest.raises(Unavailable):
         cut_off.run(house.jobs.get(job_id), chunk[1])
     assert house.images() == 2
@@ -215,10 +215,12 @@ def _job_with_a_failure(house: House) -> str:
     return job_id
 
 
-def test_of_two_retries_at_once_one_is_refused_and_hides_no_failure(house: House) -> None:
+def test_of_two_retries_at_once_one_is_refused_and_hides_no_failure(
+    house: House, private_redis: redis.Redis
+) -> None:
     job_id = _job_with_a_failure(house)
     before = set(house.store.list_keys(object_keys.chunks_prefix(job_id)))
-    ledger = LedgerWhereAnotherIsFirst(house.ledger, lambda: house.control.retry(job_id))
+    ledger = LedgerWhereAnotherIsFirst(private_redis, lambda: house.control.retry(job_id))
     with pytest.raises(Conflict, match="not final"):
         house.make_control(ledger).retry(job_id)
     after = set(house.store.list_keys(object_keys.chunks_prefix(job_id)))
@@ -232,7 +234,9 @@ def test_of_two_retries_at_once_one_is_refused_and_hides_no_failure(house: House
     assert house.outcomes(job_id, ItemStatus.FAILED) == []
 
 
-def test_a_retry_that_another_has_done_meanwhile_counts_nothing(house: House) -> None:
+def test_a_retry_that_another_has_done_meanwhile_counts_nothing(
+    house: House, private_redis: redis.Redis
+) -> None:
     job_id = _job_with_a_failure(house)
     house.clip.poison = None
 
@@ -241,7 +245,7 @@ def test_a_retry_that_another_has_done_meanwhile_counts_nothing(house: House) ->
         house.deliver()
 
     with pytest.raises(Conflict, match="retried meanwhile"):
-        house.make_control(LedgerWhereAnotherIsFirst(house.ledger, another)).retry(job_id)
+        house.make_control(LedgerWhereAnotherIsFirst(private_redis, another)).retry(job_id)
     assert house.counts(job_id) == {"ingested": 2}
     assert house.jobs.get(job_id).state is JobState.SUCCEEDED
 

@@ -35,7 +35,7 @@ def settings(folder: Path, port: int) -> Settings:
 
 
 def test_what_is_not_up_yet_is_waited_for_and_what_is_there_stays(tmp_path: Path) -> None:
-    port, said = free_port(), []
+    port, said = free_port(), list[str]()
     with ExitStack() as opened:
         model = BatchingEmbedder(load_model("sample", device="cpu"), BatchingOptions())
         opened.callback(model.close)

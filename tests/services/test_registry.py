@@ -25,7 +25,7 @@ class Elsewhere(FilesystemStore):
 
     fails_at = -1
 
-    def local_path(self, key: str) -> None:  # type: ignore[override]
+    def local_path(self, key: str) -> None:
         """See `ObjectStore.local_path`."""
 
     def put_stream(self, key: str, *arguments: Any) -> None:

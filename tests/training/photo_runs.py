@@ -5,6 +5,7 @@ import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import torch
 
@@ -25,7 +26,10 @@ def photo_config(name: str = "smoke.toml") -> PhotoTrainingConfig:
     return config
 
 
-def with_cache(config: PhotoTrainingConfig, cache: str) -> PhotoTrainingConfig:
+Cache = Literal["none", "fp16", "fp32"]
+
+
+def with_cache(config: PhotoTrainingConfig, cache: Cache) -> PhotoTrainingConfig:
     """The same run with another cache of the frozen stages."""
     augmentation: AugmentationConfig = replace(config.augmentation, cache=cache)
     return replace(config, augmentation=augmentation)

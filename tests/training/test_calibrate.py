@@ -8,10 +8,10 @@ import pytest
 
 from petsearch.adapters.clip.model import OpenClipModel, load_model
 from petsearch.client import from_dataset
-from petsearch.client.local_photos import DatasetOptions
 from petsearch.domain.calibration import Calibration
 from petsearch.sample.catalogue import DEMO_SEED, HELD_OUT_SEED, MODEL_DIR, TRAINING_SEED
 from petsearch.sample.queries import ATTRIBUTE_QUERIES
+from petsearch.sources import DatasetOptions
 from training.calibration.calibrate import (
     CALIBRATION,
     KindReport,

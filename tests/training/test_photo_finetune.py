@@ -25,7 +25,7 @@ from petsearch.cli.main import app
 from petsearch.domain.errors import ConfigurationError, Conflict, InvalidInput, StorageFull
 from petsearch.sample.catalogue import catalogue
 from petsearch.sample.kinds import KINDS
-from tests.training.photo_runs import CONFIGS, finetune, photo_config, with_cache
+from tests.training.photo_runs import CONFIGS, Cache, finetune, photo_config, with_cache
 from tests.training.photo_sets import write_photo_set
 from training.finetuning.config import PhotoTrainingConfig, read_any_config
 from training.finetuning.run import WORK
@@ -137,7 +137,8 @@ def test_the_cache_of_the_frozen_stages_changes_nothing(
     smoke: tuple[Path, list[PhotoStep]], tmp_path: Path
 ) -> None:
     _, plain = smoke
-    for cache, tolerance in (("fp32", 1e-4), ("fp16", 5e-3)):
+    tolerances: dict[Cache, float] = {"fp32": 1e-4, "fp16": 5e-3}
+    for cache, tolerance in tolerances.items():
         cached: list[PhotoStep] = []
         finetune(with_cache(photo_config(), cache), tmp_path / cache, cached)
         losses = [step.loss for step in cached]

@@ -33,7 +33,8 @@ class _Norm(nn.Module):
         self.norm = nn.BatchNorm2d(4)
 
     def forward(self, batch: torch.Tensor) -> torch.Tensor:
-        return self.norm(self.conv(batch) * 2.0)
+        normed: torch.Tensor = self.norm(self.conv(batch) * 2.0)
+        return normed
 
 
 def test_a_norm_after_a_convolution_goes_into_it() -> None:
@@ -64,7 +65,7 @@ def test_a_norm_that_follows_something_else_stays() -> None:
 
 
 def test_timms_norms_keep_their_activation() -> None:
-    from timm.layers import BatchNormAct2d
+    from timm.layers.norm_act import BatchNormAct2d
 
     module = _with_statistics(nn.Sequential(nn.Conv2d(3, 8, 3), BatchNormAct2d(8)))
     batch = torch.rand(2, 3, 9, 9) - 0.5

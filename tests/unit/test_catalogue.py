@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -12,6 +13,7 @@ from petsearch.adapters.qdrant.edge_index import QdrantEdgeIndex
 from petsearch.domain import ModelInfo
 from petsearch.domain.errors import Unavailable
 from petsearch.models import Catalogue, collection_of
+from petsearch.ports import Embedder
 from tests.contract.tiny_clip import TinyClip
 
 LOST = replace(TinyClip().info, model_id="lost-000000000000")
@@ -47,7 +49,7 @@ def index(tmp_path: Path) -> Iterator[QdrantEdgeIndex]:
 
 def test_one_call_loads_it_and_the_others_are_told_to_come_again(index: QdrantEdgeIndex) -> None:
     embedder = SlowToLoad()
-    catalogue = Catalogue(index, embedder, spec_of="s3:{}".format)
+    catalogue = Catalogue(index, cast(Embedder, embedder), spec_of="s3:{}".format)
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(catalogue.current)
         assert embedder.begun.wait(30)

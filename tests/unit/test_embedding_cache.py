@@ -46,6 +46,12 @@ class Interruptible:
         self._check()
         return self.inner.embed_pixels(pixels, model_id=model_id, priority=priority)
 
+    def load(self, spec: str) -> ModelInfo:
+        return self.inner.load(spec)
+
+    def unload(self, model_id: str) -> None:
+        self.inner.unload(model_id)
+
     def close(self) -> None:
         self.inner.close()
 

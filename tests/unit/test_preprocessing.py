@@ -31,7 +31,8 @@ def open_clip_pixels(picture: Image.Image, spec: PixelSpec) -> np.ndarray:
         interpolation=spec.interpolation,
         fill_color=spec.fill_color,
     )
-    return np.round(transform(picture).numpy() * 255.0).astype(np.uint8)
+    scaled: np.ndarray = transform(picture).numpy()
+    return np.round(scaled * 255.0).astype(np.uint8)
 
 
 def furthest(found: Pixels, wanted: Pixels) -> int:

@@ -1,6 +1,7 @@
 """Data sets that the server reads itself."""
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import datasets
@@ -14,7 +15,7 @@ from tests import pictures
 COUNT = 7
 
 
-def written(folder: Path, images: list[dict[str, object]], labels: list[int | None]) -> Path:
+def written(folder: Path, images: Sequence[Mapping[str, object]], labels: list[int | None]) -> Path:
     features = datasets.Features(
         {
             "image": datasets.Image(),
@@ -63,7 +64,7 @@ def test_an_absent_column_is_said(folder: Path) -> None:
 
 def test_a_data_set_cannot_name_files_of_this_machine(tmp_path: Path) -> None:
     inside = tmp_path / "set/photos/1.jpg"
-    images: list[dict[str, object]] = [
+    images: Sequence[Mapping[str, object]] = [
         {"bytes": None, "path": path}
         for path in ("/etc/passwd", "../secret.jpg", "http://169.254.169.254/", str(inside))
     ]

@@ -19,9 +19,15 @@ class Listener:
         self.lines: queue.Queue[str] = queue.Queue()
         self.lost: queue.Queue[str] = queue.Queue()
 
-    def run(self, program: str, **options: bool) -> Supervised:
+    def run(self, program: str, *, forgets: bool = False, is_server: bool = False) -> Supervised:
         """A started Python program."""
-        part = Part("part", (sys.executable, "-c", program), lambda: True, **options)
+        part = Part(
+            "part",
+            (sys.executable, "-c", program),
+            lambda: True,
+            forgets=forgets,
+            is_server=is_server,
+        )
         supervised = Supervised(part, self.lines.put, self.lost.put)
         supervised.start()
         return supervised

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -231,7 +232,10 @@ def test_a_server_that_drips_is_left_in_time(web: WebServer, start: bytes) -> No
     "said", [b"no http at all\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx"]
 )
 def test_an_answer_that_is_broken_may_be_tried_again(web: WebServer, said: bytes) -> None:
-    web.answers["/a.jpg"] = lambda handler: handler.wfile.write(said) and None
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.wfile.write(said)
+
+    web.answers["/a.jpg"] = answer
     with pytest.raises(Unavailable):
         fetch(web, "/a.jpg")
 

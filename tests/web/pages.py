@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
-from playwright.sync_api import Browser, Page, Response, expect
+from playwright.sync_api import Browser, FilePayload, Page, Request, Response, expect
 
 from tests.browser import BROWSER_WAIT_MS
 
@@ -60,7 +60,7 @@ class Complaints:
         self._expected = expected
         page.on("pageerror", lambda error: self._said.append(str(error)))
         page.on("console", lambda message: self._hear(message.text))
-        page.on("request", lambda request: self._see(request.url))
+        page.on("request", self._see)
         page.on("response", self._judge)
 
     def check(self) -> None:
@@ -72,13 +72,18 @@ class Complaints:
         if "Failed to load resource" not in text and "[verbose]" not in text.lower():
             self._said.append(text)
 
-    def _see(self, url: str) -> None:
-        if not url.startswith((self._address, "blob:", "data:")):
-            self._said.append(f"another server was asked: {url}")
+    def _see(self, request: Request) -> None:
+        if not request.url.startswith((self._address, "blob:", "data:")):
+            self._said.append(f"another server was asked: {request.url}")
 
     def _judge(self, response: Response) -> None:
         if response.status >= 400 and response.status not in self._expected:
             self._said.append(f"{response.status} of {response.request.method} {response.url}")
+
+
+def picked(name: str, data: bytes, kind: str = "image/jpeg") -> FilePayload:
+    """A file as a person picks it."""
+    return {"name": name, "mimeType": kind, "buffer": data}
 
 
 def open_start(page: Page) -> None:

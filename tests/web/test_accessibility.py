@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from petsearch.client import Client, Photo
 from tests import pictures
-from tests.web.pages import CARDS, LOOKS, Look, new_page, open_filters
+from tests.web.pages import CARDS, LOOKS, Look, new_page, open_filters, picked
 
 Step = Callable[[Page, Client], None]
 
@@ -54,8 +54,7 @@ def nothing_found(page: Page, _client: Client) -> None:
 
 def framing(page: Page, _client: Client) -> None:
     page.goto("/")
-    photo = {"name": "a.jpg", "mimeType": "image/jpeg", "buffer": pictures.jpeg(4000)}
-    page.locator("#photo-file").set_input_files(photo)
+    page.locator("#photo-file").set_input_files(picked("a.jpg", pictures.jpeg(4000)))
     expect(page.locator(".frame")).to_be_visible()
 
 

@@ -9,9 +9,7 @@ from playwright.sync_api import Page, expect
 
 from petsearch.client import Client, Photo
 from tests import pictures
-from tests.web.pages import Look
-
-JPEG = "image/jpeg"
+from tests.web.pages import Look, picked
 
 
 @pytest.fixture
@@ -42,9 +40,9 @@ def test_every_file_says_what_became_of_it_and_why(page: Page, seed: int) -> Non
     page.locator("#said").get_by_label("Tags").fill("shy, new here")
     page.locator("#add-files").set_input_files(
         [
-            {"name": "good.jpg", "mimeType": JPEG, "buffer": pictures.jpeg(seed)},
-            {"name": "byte.jpg", "mimeType": JPEG, "buffer": b"\xff"},
-            {"name": hostile, "mimeType": JPEG, "buffer": pictures.HTML},
+            picked("good.jpg", pictures.jpeg(seed)),
+            picked("byte.jpg", b"\xff"),
+            picked(hostile, pictures.HTML),
         ]
     )
     expect(page.locator(".job-head .state")).to_have_text("Done, not all")
@@ -93,7 +91,7 @@ def test_what_is_said_is_not_lost_on_an_archive(page: Page) -> None:
     open_add(page)
     page.get_by_text("Say something about all of them").click()
     page.locator("#said").get_by_label("Status").fill("found")
-    archive = {"name": "pets.zip", "mimeType": "application/zip", "buffer": b"PK"}
+    archive = picked("pets.zip", b"PK", "application/zip")
     page.locator("#add-archive").set_input_files([archive])
     expect(page.locator("#add-status")).to_contain_text("is of photos alone")
 
@@ -102,7 +100,7 @@ def test_an_archive_on_its_way_can_be_stopped(page: Page, client: Client) -> Non
     open_add(page)
     before = client.jobs(limit=1)
     page.route("**/v1/jobs/upload", lambda _route: None)  # It never gets an answer.
-    archive = {"name": "pets.zip", "mimeType": "application/zip", "buffer": b"PK"}
+    archive = picked("pets.zip", b"PK", "application/zip")
     page.locator("#add-archive").set_input_files([archive])
     expect(page.locator("#add-status")).to_contain_text("Sending pets.zip")
     page.locator("#add-stop").get_by_role("button", name="Cancel").click()

@@ -19,7 +19,7 @@ from petsearch.sample.catalogue import catalogue
 from tests import pictures
 from tests.server import ServerProcess
 from tests.tcp_proxy import TcpProxy
-from tests.web.pages import CARDS, new_page
+from tests.web.pages import CARDS, new_page, picked
 
 
 @pytest.fixture(scope="module")
@@ -201,10 +201,7 @@ def test_a_request_that_is_cut_off_during_an_upload_is_repeated_and_counted_once
     page.route("**/v1/jobs/*/photos", cut)
     page.goto("/?page=add")
     page.locator("#add-files").set_input_files(
-        [
-            {"name": f"{n}.jpg", "mimeType": "image/jpeg", "buffer": pictures.jpeg(8100 + n)}
-            for n in range(3)
-        ]
+        [picked(f"{n}.jpg", pictures.jpeg(8100 + n)) for n in range(3)]
     )
     expect(page.locator(".job-head .state")).to_have_text("Done")
     expect(page.locator(".job-progress")).to_contain_text("3 of 3 photos done")

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, Response, expect
+from playwright.sync_api import Browser, Page, Request, expect
 
 from tests.web.pages import CARDS, LOOKS, Look, new_page, open_start
 
@@ -87,12 +87,14 @@ def test_the_page_weighs_little(browser: Browser, server_url: str) -> None:
     page = new_page(browser, server_url)
     weights: dict[str, int] = {}
 
-    def weigh(response: Response) -> None:
+    def weigh(request: Request) -> None:
+        response = request.response()
+        assert response is not None
         if re.search(r"(/|\.html|\.js|\.css)$", response.url.partition("?")[0]):
-            sizes = response.request.sizes()
+            sizes = request.sizes()
             weights[response.url] = sizes["responseBodySize"] + sizes["responseHeadersSize"]
 
-    page.on("requestfinished", lambda request: weigh(request.response()))
+    page.on("requestfinished", weigh)
     open_start(page)
     page.wait_for_load_state("networkidle")
     total_kb = sum(weights.values()) / 1e3
