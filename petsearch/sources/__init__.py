@@ -1,10 +1,11 @@
-"""Where photos of a job come from when the server reads them itself: archives, manifests, URL
-lists, S3 prefixes, data sets and the folders that may be imported.
+"""Reads photos from where the server finds them by itself: archives, manifests, URL lists, S3
+prefixes, data sets and allowed folders.
 """
 
 from petsearch.sources.dataset_rows import DatasetOptions
+from petsearch.sources.opening import SourceContext, open_source
 from petsearch.sources.source import Fetcher, Source, SourceItem
-from petsearch.sources.spec import SourceContext, SourceSpec, make_fetcher, open_source, parse_spec
+from petsearch.sources.spec import SourceSpec, parse_spec
 
 __all__ = [
     "DatasetOptions",
@@ -13,7 +14,6 @@ __all__ = [
     "SourceContext",
     "SourceItem",
     "SourceSpec",
-    "make_fetcher",
     "open_source",
     "parse_spec",
 ]

@@ -1,4 +1,4 @@
-"""How much an archive may hold, and what is said about what goes beyond it."""
+"""Limits for archives, and the refusals of what exceeds them."""
 
 from dataclasses import dataclass
 
@@ -11,35 +11,45 @@ _MEBI = 1024 * 1024
 
 @dataclass(frozen=True)
 class ArchiveLimits:
-    """What an archive may declare and hold. Reading stops, or refuses an entry, above it."""
+    """What an archive may declare and contain; an entry is refused, or reading stops, above it."""
 
     entry_bytes: int = 50 * _MEBI
-    """Unpacked, of one photo."""
+    """Unpacked bytes of one photo."""
     total_bytes: int = 256 * 1024 * _MEBI
-    """Unpacked, of the whole archive."""
+    """Unpacked bytes of the archive."""
     entries: int = 2_000_000
-    """Photos and anything else."""
+    """Entries of any kind."""
     ratio: int = 200
-    """Unpacked to packed. Photos are packed already (1 to 1); deflate reaches 1030 on zeros."""
+    """Unpacked to packed bytes. Photos hardly compress (1); deflate reaches 1030 on zeros."""
     any_ratio_bytes: int = 8 * _MEBI
-    """Unpacked bytes up to which the ratio does not matter: small drawings pack well."""
+    """Unpacked bytes up to which the ratio is not checked: small drawings compress well."""
 
     def is_suspicious(self, unpacked_bytes: int, packed_bytes: int) -> bool:
-        """Whether so much comes out of so little that it is no archive of photos."""
+        """Whether the ratio is that of a decompression bomb, not of photos."""
         if unpacked_bytes <= self.any_ratio_bytes:
             return False
         return unpacked_bytes > self.ratio * max(1, packed_bytes)
 
     @property
     def entry_too_large(self) -> str:
-        """Why one entry is refused."""
+        """The refusal of a large entry."""
         return f"It is larger than {self.entry_bytes / 1e6:.0f} MB."
 
+    @property
+    def too_many_entries(self) -> str:
+        """The reason to stop at the limit of entries."""
+        return f"it holds more than {self.entries} entries."
 
-SUSPICIOUS = "It unpacks to far more than a photo does, as a zip bomb would."
+    @property
+    def total_too_large(self) -> str:
+        """The reason to stop at the limit of unpacked bytes."""
+        return f"it unpacks to more than {self.total_bytes / 1e9:g} GB."
 
 
-def rest_refused(reason: str, position: int) -> SourceItem:
+SUSPICIOUS = "It unpacks to far more than a photo does, like a zip bomb."
+
+
+def refused_rest(reason: str, position: int) -> SourceItem:
     """The last item of an archive that is not read to its end."""
     refusal = f"The archive was read up to entry {position}; the rest was not: {reason}"
     metadata = ImageMetadata(filename="(rest of the archive)")

@@ -1,23 +1,23 @@
-"""Cursors of sources that are a few numbers: short strings, checked when they come back."""
+"""Cursors that consist of a few numbers, as short strings."""
 
 from petsearch.domain.errors import InvalidInput
 
 END = "end"
-"""The cursor of a source of which nothing more will be read."""
+"""The cursor of a source that is not read any further."""
 
 
 def pack(*numbers: int) -> str:
-    """Numbers of 0 and above as one short string."""
+    """Join non-negative numbers into a cursor."""
     return ":".join(str(number) for number in numbers)
 
 
 def unpack(cursor: str, count: int) -> tuple[int, ...]:
-    """The `count` numbers of a cursor.
+    """Split a cursor into its `count` numbers.
 
     Raises:
-        InvalidInput: `cursor` was not made by `pack` with so many numbers.
+        InvalidInput: `cursor` was not made by `pack` with `count` numbers.
     """
     parts = cursor.split(":")
     if len(parts) != count or not all(part.isascii() and part.isdigit() for part in parts):
-        raise InvalidInput(f"{cursor[:80]!r} is no cursor of this source.")
+        raise InvalidInput(f"{cursor[:80]!r} is not a cursor of this source.")
     return tuple(int(part) for part in parts)

@@ -1,6 +1,7 @@
-"""A Hugging Face data set as a source that the server reads. The cursor is the row number."""
+"""A Hugging Face data set as a source. The cursor is the row number."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from petsearch.domain import ImageMetadata
@@ -9,30 +10,27 @@ from petsearch.domain.metadata import checked_metadata, safe_filename
 from petsearch.sources import cursor as cursors
 from petsearch.sources import import_folders
 from petsearch.sources.dataset_rows import DatasetOptions, DatasetRow, open_rows
-from petsearch.sources.source import SourceItem
+from petsearch.sources.source import Source, SourceItem
 
 
-class DatasetSource:
-    """The `Source` of a data set; it is opened when it is read, which takes a second or more.
+@dataclass(frozen=True)
+class DatasetSource(Source):
+    """The `Source` of a data set, which is opened when it is read: that takes a second or more."""
 
-    Args:
-        name: a hub name, or the absolute path of a folder that jobs may read.
-    """
-
-    def __init__(self, name: str, options: DatasetOptions) -> None:
-        self._name = name
-        self._options = options
+    name: str
+    """A name on the hub, or the absolute path of a folder that jobs may read."""
+    options: DatasetOptions
 
     def read(self, cursor: str | None) -> Iterator[SourceItem]:
-        """See `Source.read`; also raises `ConfigurationError` where `datasets` is missing."""
+        """See `Source.read`; also raises `ConfigurationError` if `datasets` is not installed."""
         (start,) = cursors.unpack(cursor, 1) if cursor else (0,)
-        rows = open_rows(self._name, self._options)
+        rows = open_rows(self.name, self.options)
         for number, row in enumerate(rows.read(start), start + 1):
             yield self._item(row, cursors.pack(number))
 
     def count(self) -> int | None:
-        """As the data set says; opens it."""
-        return open_rows(self._name, self._options).count
+        """The number of rows that the data set declares; opens it."""
+        return open_rows(self.name, self.options).count
 
     def _item(self, row: DatasetRow, cursor: str) -> SourceItem:
         filename = safe_filename(row.filename)
@@ -45,14 +43,14 @@ class DatasetSource:
         return SourceItem(metadata, cursor, data=row.data, origin=origin, size_bytes=size)
 
     def _origin(self, row: DatasetRow) -> str:
-        """Of a photo in a file of its own: only in the data set's own folder.
+        """The origin of a photo in a file, which must be in the folder of the data set.
 
-        A data set could name any file of this machine, or any address, for this server to read.
+        A data set could refer to any file of the server, or to any URL.
         """
-        folder = Path(self._name)
+        folder = Path(self.name)
         path = Path(row.path)
         if folder.is_absolute() and path.is_absolute() and path.is_relative_to(folder):
             return f"{import_folders.SCHEME}:{path}"
         raise InvalidInput(
-            "The data set only names a file that is not in its folder; photos must be in its rows."
+            "The data set refers to a file outside its folder; photos must be in its rows."
         )

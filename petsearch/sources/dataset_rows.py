@@ -1,4 +1,4 @@
-"""The rows of a Hugging Face data set of photos, streamed from the hub or a local folder."""
+"""Streams the rows of a Hugging Face data set of photos from the hub or a local folder."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,23 +14,23 @@ from petsearch.models.hub import hub_answers
 
 @dataclass(frozen=True)
 class DatasetOptions:
-    """Which part of a data set to read, and what of it."""
+    """Which rows and columns of a data set to read."""
 
     split: str = "train"
     label_column: str | None = "label"
-    """Column whose value becomes the breed; None for photos without labels."""
+    """The column that becomes the breed; None for photos without labels."""
     limit: int | None = None
 
 
 @dataclass(frozen=True)
 class DatasetRow:
-    """A photo of a data set: its bytes, or the file that has them."""
+    """A photo of a data set: its bytes, or the path of its file."""
 
     filename: str
     data: bytes | None
     path: str
-    """Of a file beside the data set's own; empty if `data` is there. Whoever made the data set
-    chose it, so it may lead anywhere."""
+    """The path of its file, or empty if there is `data`. It is chosen by the author of the data
+    set, so it may lead anywhere."""
     breed: str | None
 
 
@@ -47,23 +47,23 @@ class DatasetRows:
             raise InvalidInput(
                 f"The data set {name} has no column {label!r}. "
                 f"It has: {', '.join(self._features)}. "
-                "Choose another label column or none (--label-column, --no-labels)."
+                "Choose another label column, or none (--label-column, --no-labels)."
             )
         self.count = _count(rows, options)
-        """How many rows there are to read, if the data set says so."""
+        """The number of rows to read, if the data set declares it."""
         self._rows = undecoded(rows, self._image_column)
 
     def read(self, start: int) -> Iterator[DatasetRow]:
-        """The rows from row `start` (from 0) to the end or the limit.
+        """Iterate over the rows from `start` (0 is the first) to the end or the limit.
 
         Raises:
             InvalidInput: the data set is broken.
-            Unavailable: the hub does not answer any more.
+            Unavailable: the hub stopped answering.
         """
         rows = self._rows.skip(start) if start else self._rows
         if self._options.limit is not None:
             rows = rows.take(max(0, self._options.limit - start))
-        with _translated(self._name):
+        with _read_errors(self._name):
             for number, row in enumerate(rows, start):
                 yield self._row(row, number)
 
@@ -86,29 +86,29 @@ def open_rows(name: str, options: DatasetOptions) -> DatasetRows:
     """Open a data set, by hub name or local folder.
 
     Raises:
-        ConfigurationError: the `datasets` library is missing.
+        ConfigurationError: the `datasets` library is not installed.
         InvalidInput: there is no such split or column, or no column with images.
-        NotFound: `name` is a path, and nothing is there.
+        NotFound: `name` is a path that does not exist.
         Unavailable: the hub does not answer.
     """
     return DatasetRows(name, load(name, options.split, streaming=True), options)
 
 
 def label_of(feature: Any, value: Any) -> str | None:
-    """The name that a cell of a label column stands for; None if it holds none."""
+    """The label in a cell of a label column; None if it is empty."""
     if value is None:
         return None
     if not hasattr(feature, "int2str"):
         return str(value)
-    # -1 is how data sets mark a photo whose label is not published.
+    # Data sets use -1 for labels that are not published.
     return str(feature.int2str(value)) if value >= 0 else None
 
 
 def load(name: str, split: str, *, streaming: bool) -> Any:
-    """A split as the library `datasets` gives it. Errors as `open_rows`.
+    """Load a split with the `datasets` library; raises like `open_rows`.
 
-    Streaming reads files in place, one row after the other; otherwise they are copied into the
-    library's cache first, and any row can be read.
+    Streaming reads rows in order, in place; otherwise the split is copied into the cache of the
+    library first, and rows can be read at random.
     """
     try:
         import datasets
@@ -129,10 +129,10 @@ def load(name: str, split: str, *, streaming: bool) -> Any:
 
 
 def _check_place(name: str) -> None:
-    """A local folder must exist, and the hub must answer: its client would try for half a minute.
+    """Check that a folder exists or the hub answers, whose client would retry for half a minute.
 
     Raises:
-        NotFound: `name` is a path, and nothing is there.
+        NotFound: `name` is a path that does not exist.
         Unavailable: `name` is on the hub, which does not answer.
     """
     if Path(name).exists():
@@ -140,24 +140,24 @@ def _check_place(name: str) -> None:
     if name.startswith((".", "/", "~")) or name.count("/") > 1:
         raise NotFound(f"There is no folder {name}.")
     if not hub_answers():
-        raise Unavailable(f"The data set {name} is no local folder, and the hub does not answer.")
+        raise Unavailable(f"The data set {name} is not a folder here, and the hub does not answer.")
 
 
 @contextmanager
-def _translated(name: str) -> Iterator[None]:
+def _read_errors(name: str) -> Iterator[None]:
     try:
         yield
     except (OSError, httpx.HTTPError) as error:
-        raise Unavailable(f"The data set {name} cannot be read on: {error}") from error
-    except ValueError as error:  # pyarrow's errors about broken files are such
+        raise Unavailable(f"The data set {name} cannot be read further: {error}") from error
+    except ValueError as error:  # includes the errors of pyarrow for broken files
         raise InvalidInput(f"The data set {name} is broken: {error}") from error
 
 
 def image_column_of(name: str, features: Any) -> str:
-    """The first column that holds images.
+    """The first column with images.
 
     Raises:
-        InvalidInput: there is none.
+        InvalidInput: there is no such column.
     """
     for column, feature in features.items():
         if type(feature).__name__ == "Image":
@@ -166,7 +166,7 @@ def image_column_of(name: str, features: Any) -> str:
 
 
 def undecoded(rows: Any, column: str) -> Any:
-    """The same rows; their images are read as the files' bytes."""
+    """The same rows with encoded images."""
     import datasets
 
     return rows.cast_column(column, datasets.Image(decode=False))

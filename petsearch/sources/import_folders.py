@@ -1,4 +1,4 @@
-"""The folders of this machine that jobs may read, and the files below them."""
+"""The folders of the server's machine that jobs may read."""
 
 import os
 import stat
@@ -6,88 +6,77 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from petsearch.domain.errors import InvalidInput, NotFound, TooLarge, Unavailable
+from petsearch.domain.errors import InvalidInput, NotFound, TooLarge
+from petsearch.sources.source import Fetcher, disk_errors
 
 SCHEME = "file"
 
 
-class ImportFolders:
-    """Opens files, and no other than those that really lie below one of the folders."""
+class ImportFolders(Fetcher):
+    """Opens files below the folders, and no others; the `Fetcher` for `file:<path>`."""
 
     def __init__(self, folders: Sequence[Path]) -> None:
         self._folders = tuple(folder.expanduser().resolve() for folder in folders)
 
     def resolve(self, path: str) -> Path:
-        """The absolute path of a file or folder, all links followed.
+        """Resolve a file or folder to its absolute path, following all links.
 
         Raises:
             InvalidInput: it is outside the folders, or not absolute.
-            NotFound: nothing is there.
+            NotFound: it does not exist.
         """
         given = Path(path)
         if not given.is_absolute() or "\0" in path:
-            raise InvalidInput(f"{path!r} is no absolute path.")
+            raise InvalidInput(f"{path!r} is not an absolute path.")
         try:
             found = given.resolve()
-        except (OSError, RuntimeError) as error:  # RuntimeError: links that go in a circle
-            raise InvalidInput(f"The path {path} cannot be followed.") from error
+        except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links
+            raise InvalidInput(f"The path {path} cannot be resolved.") from error
         if not any(found.is_relative_to(folder) for folder in self._folders):
-            # Whether there is such a file outside is nobody's business.
+            # The same message whether such a file exists outside or not.
             raise InvalidInput(
                 f"{path} is in none of the folders that jobs may read; "
-                "whoever runs this server names them in PETSEARCH_IMPORT_DIRS."
+                "the operator of the server sets them by PETSEARCH_IMPORT_DIRS."
             )
         if not _exists(found):
             raise NotFound(f"There is no file or folder {path}.")
         return found
 
     def open(self, path: str) -> BinaryIO:
-        """A stream of a file's bytes, seekable.
+        """Open a file as a seekable stream.
 
         Raises:
-            InvalidInput, NotFound: see `resolve`; `InvalidInput` also for what is no file.
-            Unavailable: the disk does not give it.
+            InvalidInput, NotFound: see `resolve`; also `InvalidInput` if it is not a file.
+            Unavailable: the disk fails.
         """
         found = self.resolve(path)
-        # Not a link that took the file's place since, and no waiting for a pipe's other end.
+        # Refuse a link that has replaced the file since, and do not wait for a pipe's other end.
         flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-        try:
-            file = os.fdopen(os.open(found, flags | getattr(os, "O_BINARY", 0)), "rb")
-        except IsADirectoryError as error:
-            raise InvalidInput(f"{path} is a folder, not a file.") from error
-        except FileNotFoundError as error:
-            raise NotFound(f"There is no file {path}.") from error
-        except PermissionError as error:
-            raise InvalidInput(f"The server may not read {path}.") from error
-        except OSError as error:
-            raise Unavailable(f"{path} cannot be read: {error.strerror}.") from error
+        with disk_errors(path):
+            try:
+                file = os.fdopen(os.open(found, flags | getattr(os, "O_BINARY", 0)), "rb")
+            except IsADirectoryError as error:
+                raise InvalidInput(f"{path} is a folder, not a file.") from error
+            except FileNotFoundError as error:
+                raise NotFound(f"There is no file {path}.") from error
+            except PermissionError as error:
+                raise InvalidInput(f"The server may not read {path}.") from error
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             file.close()
-            raise InvalidInput(f"{path} is no file.")
+            raise InvalidInput(f"{path} is not a file.")
         return file
+
+    def fetch(self, origin: str, *, max_bytes: int) -> bytes:
+        path = origin.removeprefix(f"{SCHEME}:")
+        with self.open(path) as file, disk_errors(path):
+            data = file.read(max_bytes + 1)
+        if len(data) > max_bytes:
+            raise TooLarge(f"The file is larger than {max_bytes / 1e6:.0f} MB.")
+        return data
 
 
 def _exists(path: Path) -> bool:
     try:
         return path.exists()
-    except OSError:  # a name that no file can have is the name of none
+    except OSError:  # such as a name that is too long
         return False
-
-
-class FileFetcher:
-    """The `Fetcher` for `file:<path>`."""
-
-    def __init__(self, folders: ImportFolders) -> None:
-        self._folders = folders
-
-    def fetch(self, origin: str, *, max_bytes: int) -> bytes:
-        """See `Fetcher.fetch`."""
-        path = origin.removeprefix(f"{SCHEME}:")
-        with self._folders.open(path) as file:
-            try:
-                data = file.read(max_bytes + 1)
-            except OSError as error:
-                raise Unavailable(f"{path} cannot be read: {error.strerror}.") from error
-        if len(data) > max_bytes:
-            raise TooLarge(f"The file is larger than {max_bytes / 1e6:.0f} MB.")
-        return data

@@ -1,67 +1,54 @@
-"""A JSONL or CSV file that says where photos are, and what is known of each, as a source.
+"""A JSONL or CSV file of photos and their metadata as a source.
 
-A row has one of `path` (a file of this machine), `key` (`bucket/key` on the S3 server) and `url`,
-and may have filename, breed, species, animal_id, status, tags (a JSON list, or words between `;`
-or `|`), taken_at (ISO 8601) and any `attributes.<name>`. A row that cannot be used is an item with
-its reason; a column that nobody knows refuses the whole file, for it is mostly a misspelt one.
+A row has one of `path` (a file of the server), `key` (`bucket/key` on the S3 server) and `url`, and
+may have filename, breed, species, animal_id, status, tags (a JSON list, or words separated by `;`
+or `|`), taken_at (ISO 8601) and any `attributes.<name>`. An invalid row is an item with a refusal;
+an unknown column, usually a misspelt one, rejects the whole file.
 """
 
 import posixpath
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import BinaryIO
 
 from petsearch.domain import ImageMetadata
-from petsearch.domain.errors import InvalidInput, Unavailable, unknown_choice
+from petsearch.domain.errors import InvalidInput, unknown_choice
 from petsearch.domain.metadata import checked_metadata, safe_filename
 from petsearch.sources import cursor as cursors
 from petsearch.sources import import_folders, s3_prefix, url_list
 from petsearch.sources.manifest_rows import BadRow, CsvRows, Row, read_jsonl
-from petsearch.sources.source import SourceItem
+from petsearch.sources.source import Source, SourceItem, disk_errors
 
 PLACES = ("path", "key", "url")
-"""Columns of which a row has one."""
-_SAID = ("filename", "breed", "species", "animal_id", "status", "tags", "taken_at")
+"""The columns of which a row has exactly one."""
+_METADATA = ("filename", "breed", "species", "animal_id", "status", "tags", "taken_at")
 _ATTRIBUTE = "attributes."
-ACCEPTED = (*PLACES, *_SAID, f"{_ATTRIBUTE}<name>")
-"""Names of columns."""
+ACCEPTED = (*PLACES, *_METADATA, f"{_ATTRIBUTE}<name>")
+"""The accepted columns."""
 
 Columns = Mapping[str, str | None]
-"""From the file's names of columns to ours; None for one that is left out."""
+"""From columns of the file to accepted ones; None for one that is ignored."""
 
 
-class ManifestSource:
-    """The `Source` of a manifest. The cursor holds the row's number and the next one's offset.
+@dataclass(frozen=True)
+class ManifestSource(Source):
+    """The `Source` of a manifest. The cursor has the row number and the offset of the next row."""
 
-    Args:
-        open_file: opens the manifest as a seekable stream.
-        columns: names of columns that are not ours.
-        folder: what paths in it are relative to; None if they must be absolute.
-    """
+    open_file: Callable[[], BinaryIO]
+    """Opens the manifest as a seekable stream."""
+    columns: Columns = field(default_factory=dict)
+    folder: str | None = None
+    """The folder that paths are relative to; None if they must be absolute."""
 
-    def __init__(
-        self,
-        open_file: Callable[[], BinaryIO],
-        *,
-        columns: Columns | None = None,
-        folder: str | None = None,
-    ) -> None:
-        self._open_file = open_file
-        self._columns = columns or {}
-        self._folder = folder
-        check_columns(name for name in self._columns.values() if name is not None)
+    def __post_init__(self) -> None:
+        check_columns(self.columns.values())
 
     def read(self, cursor: str | None) -> Iterator[SourceItem]:
-        """See `Source.read`."""
         number, offset = cursors.unpack(cursor, 2) if cursor else (0, 0)
-        with _translated_disk_errors(), self._open_file() as file:
+        with disk_errors("The manifest"), self.open_file() as file:
             for row in self._rows(file, number, offset):
                 yield self._item(row)
-
-    def count(self) -> int | None:
-        """Not known without reading the whole file."""
-        return None
 
     def _rows(self, file: BinaryIO, number: int, offset: int) -> Iterator[Row]:
         head = file.read(1024).lstrip(b"\xef\xbb\xbf \t\r\n")
@@ -69,25 +56,25 @@ class ManifestSource:
             raise InvalidInput("The manifest is a JSON list; write one object a line instead.")
         if not head.startswith(b"{"):
             table = CsvRows(file)
-            check_columns(self._our_name(name) for name in table.columns)
+            check_columns(self._mapped(name) for name in table.columns)
             yield from table.read(number, offset)
             return
         for row in read_jsonl(file, number, offset):
             if row.number == 1:
-                check_columns(self._our_name(name) for name in row.fields if name != "attributes")
+                check_columns(self._mapped(name) for name in row.fields if name != "attributes")
             yield row
 
-    def _our_name(self, name: str) -> str | None:
-        return self._columns.get(name, name)
+    def _mapped(self, name: str) -> str | None:
+        return self.columns.get(name, name)
 
     def _item(self, row: Row) -> SourceItem:
         metadata = ImageMetadata(filename=f"row {row.number}")
         origin, refusal = None, row.problem
         if refusal is None:
             try:
-                said = self._renamed(row.fields)
-                origin = self._origin(said)
-                metadata = _metadata(said, origin)
+                given = self._rename(row.fields)
+                origin = self._origin(given)
+                metadata = _metadata(given, origin)
             except BadRow as error:
                 origin, refusal = None, str(error)
             except InvalidInput as error:
@@ -99,42 +86,43 @@ class ManifestSource:
             refusal=refusal and f"Row {row.number}: {refusal}.",
         )
 
-    def _renamed(self, fields: Mapping[str, object]) -> dict[str, object]:
-        """The fields by our names, without those that say nothing."""
-        said: dict[str, object] = {}
+    def _rename(self, fields: Mapping[str, object]) -> dict[str, object]:
+        """The fields by accepted columns, without empty ones."""
+        given: dict[str, object] = {}
         for name, value in _flat(fields):
-            ours = self._our_name(name)
-            if ours is None or value is None or value == "":
+            column = self._mapped(name)
+            if column is None or value is None or value == "":
                 continue
-            check_columns([ours])
-            if ours in said:
-                raise BadRow(f"it says {ours} twice")
-            said[ours] = value
-        return said
+            check_columns([column])
+            if column in given:
+                raise BadRow(f"it has {column} twice")
+            given[column] = value
+        return given
 
-    def _origin(self, said: Mapping[str, object]) -> str:
-        given = [name for name in PLACES if name in said]
-        if len(given) != 1:
-            raise BadRow(f"it must have one of path, key and url, and has {len(given)}")
-        value = said[given[0]]
+    def _origin(self, given: Mapping[str, object]) -> str:
+        places = [name for name in PLACES if name in given]
+        if len(places) != 1:
+            raise BadRow(f"it must have one of path, key and url, and has {len(places)}")
+        (place,) = places
+        value = given[place]
         if not isinstance(value, str):
-            raise BadRow(f"its {given[0]} is no text")
+            raise BadRow(f"its {place} is not a text")
         if "\0" in value or not _is_unicode(value):
-            raise BadRow(f"its {given[0]} has characters that no name has")
-        if given[0] == "url":
+            raise BadRow(f"its {place} has characters that no name has")
+        if place == "url":
             return f"{url_list.SCHEME}:{value}"
-        if given[0] == "key":
+        if place == "key":
             return f"{s3_prefix.SCHEME}:{value.removeprefix('s3://')}"
-        if not posixpath.isabs(value) and self._folder is None:
+        if not posixpath.isabs(value) and self.folder is None:
             raise BadRow("its path must be absolute, since the manifest was uploaded")
-        return f"{import_folders.SCHEME}:{posixpath.join(self._folder or '/', value)}"
+        return f"{import_folders.SCHEME}:{posixpath.join(self.folder or '/', value)}"
 
 
 def check_columns(names: Iterable[str | None]) -> None:
-    """Refuse names of columns that are not ours; None stands for one that is left out.
+    """Check that columns are accepted; None stands for one that is ignored.
 
     Raises:
-        InvalidInput: lists those that are.
+        InvalidInput: one is not; the message lists the accepted ones.
     """
     for name in names:
         attribute = name is not None and name.startswith(_ATTRIBUTE) and name != _ATTRIBUTE
@@ -143,25 +131,25 @@ def check_columns(names: Iterable[str | None]) -> None:
 
 
 def _flat(fields: Mapping[str, object]) -> Iterator[tuple[str, object]]:
-    """JSON may hold attributes as an object of their own."""
+    """Flatten `attributes`, which JSON may have as an object."""
     for name, value in fields.items():
         if name == "attributes" and isinstance(value, dict):
-            yield from ((_ATTRIBUTE + inner, said) for inner, said in value.items())
+            yield from ((_ATTRIBUTE + inner, text) for inner, text in value.items())
         else:
             yield name, value
 
 
-def _metadata(said: Mapping[str, object], origin: str) -> ImageMetadata:
+def _metadata(given: Mapping[str, object], origin: str) -> ImageMetadata:
     fields: dict[str, object] = {
-        name: _text(said[name]) for name in _SAID if name in said and name != "tags"
+        name: _text(given[name]) for name in _METADATA if name in given and name != "tags"
     }
-    if "tags" in said:
-        fields["tags"] = _tags(said["tags"])
-    if "taken_at" in said:
-        fields["taken_at"] = _time(str(said["taken_at"]))
+    if "tags" in given:
+        fields["tags"] = _tags(given["tags"])
+    if "taken_at" in given:
+        fields["taken_at"] = _time(str(given["taken_at"]))
     fields["attributes"] = {
         name.removeprefix(_ATTRIBUTE): _text(value)
-        for name, value in said.items()
+        for name, value in given.items()
         if name.startswith(_ATTRIBUTE)
     }
     if origin.startswith(f"{url_list.SCHEME}:"):
@@ -172,12 +160,12 @@ def _metadata(said: Mapping[str, object], origin: str) -> ImageMetadata:
 
 
 def _is_unicode(text: str) -> bool:
-    # JSON can escape halves of a character.
+    # JSON can escape unpaired surrogates.
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _text(value: object) -> object:
-    """Numbers as text: an animal's number is one. What else is no text is refused later."""
+    """Numbers as text, since ids of animals may be numbers; other types are rejected later."""
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
@@ -191,12 +179,4 @@ def _time(text: str) -> datetime:
     try:
         return datetime.fromisoformat(text.strip())
     except ValueError as error:
-        raise BadRow(f"taken_at is {text[:40]!r}, which is no date as 2026-05-17") from error
-
-
-@contextmanager
-def _translated_disk_errors() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise Unavailable(f"The manifest cannot be read: {error.strerror}.") from error
+        raise BadRow(f"taken_at is {text[:40]!r}, which is not a date like 2026-05-17") from error

@@ -1,4 +1,4 @@
-"""An object of a store as a file that can be sought in, without a copy on this machine's disk."""
+"""An object of the store as a seekable file, without a copy on disk."""
 
 import io
 from collections.abc import Callable
@@ -6,13 +6,13 @@ from typing import BinaryIO, cast
 
 from petsearch.ports import ObjectStore
 
-_READ_ON_BYTES = 1024 * 1024
-"""So far ahead, reading on is cheaper than another request."""
+_READ_AHEAD_BYTES = 1024 * 1024
+"""Up to this distance, reading ahead is cheaper than another request."""
 _BUFFER_BYTES = 256 * 1024
 
 
 def open_object(store: ObjectStore, key: str) -> BinaryIO:
-    """A seekable stream of the bytes under `key`.
+    """Open an object as a seekable stream.
 
     Raises:
         NotFound: there is no such object.
@@ -26,7 +26,7 @@ def open_object(store: ObjectStore, key: str) -> BinaryIO:
 
 
 class _ObjectFile(io.RawIOBase):
-    """Reads from one request as long as it goes forward, and opens another one otherwise."""
+    """Reads forward from one request, and opens another one after other seeks."""
 
     def __init__(self, open_at: Callable[[int], BinaryIO], size: int) -> None:
         self._open_at = open_at
@@ -66,7 +66,7 @@ class _ObjectFile(io.RawIOBase):
 
     def _stream_here(self) -> BinaryIO:
         ahead = self._position - self._stream_position
-        if self._stream is not None and 0 <= ahead <= _READ_ON_BYTES:
+        if self._stream is not None and 0 <= ahead <= _READ_AHEAD_BYTES:
             self._stream.read(ahead)
         else:
             if self._stream is not None:

@@ -1,54 +1,66 @@
-"""What a source is: items in a fixed order, each with the cursor to go on from after it."""
+"""What a source is: items in a fixed order, each with a cursor to resume after it."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
 from petsearch.domain import ImageMetadata
+from petsearch.domain.errors import Unavailable
 
 
 @dataclass(frozen=True)
 class SourceItem:
-    """One photo of a source: its bytes, or the origin to fetch them from, or why neither."""
+    """One photo of a source: its bytes, the origin to fetch them from, or a refusal."""
 
     metadata: ImageMetadata
     cursor: str
-    """Where `Source.read` goes on after this item."""
+    """The cursor with which `Source.read` resumes after this item."""
     data: bytes | None = None
-    """The bytes, where reading the source brought them (an archive, a data set)."""
+    """The bytes, if reading the source yields them (an archive, a data set)."""
     origin: str | None = None
     """Where a worker fetches the bytes: `s3:<bucket>/<key>`, `url:<address>`, `file:<path>`."""
     size_bytes: int | None = None
-    """Of the bytes, where that is known before they are fetched."""
+    """The number of bytes, if it is known before they are fetched."""
     refusal: str | None = None
-    """Why this entry is no photo that can be taken (a bad row, too large, an escaping path)."""
+    """Why this entry is refused (an invalid row, too large, a path that leads out)."""
 
 
 class Source(Protocol):
-    """A list of photos that can be read on from any cursor, in the same order every time."""
+    """Photos in a fixed order, which can be read from any cursor."""
 
     def read(self, cursor: str | None) -> Iterator[SourceItem]:
-        """The items after `cursor`, from the start if it is None; holds one at a time in memory.
+        """Iterate over the items after `cursor`, or over all; one at a time is in memory.
 
         Raises:
-            InvalidInput: the source as a whole cannot be read (no archive, an unknown column).
-            NotFound: there is no such file, object, bucket or data set.
-            Unavailable: where it lies does not answer; reading on later works.
+            InvalidInput: the source as a whole cannot be read (not an archive, an unknown column).
+            NotFound: the file, object, bucket or data set does not exist.
+            Unavailable: its server or disk does not answer; reading can resume later.
         """
 
     def count(self) -> int | None:
-        """How many items there are, if that is known without reading all of them."""
+        """The number of items, if it is known without reading all of them."""
+        return None
 
 
 class Fetcher(Protocol):
     """Fetches the bytes of items that only have an origin. Called from several threads."""
 
     def fetch(self, origin: str, *, max_bytes: int) -> bytes:
-        """The bytes at `origin`.
+        """Fetch the bytes at `origin`.
 
         Raises:
-            NotFound: nothing is there.
+            NotFound: nothing exists there.
             TooLarge: there are more than `max_bytes`.
-            InvalidInput: the origin is not allowed, or answers that it will never be given.
-            Unavailable: it does not answer; the same call may work later.
+            InvalidInput: the origin is not allowed, or its server refuses permanently.
+            Unavailable: it does not answer; the same call may succeed later.
         """
+
+
+@contextmanager
+def disk_errors(what: str) -> Iterator[None]:
+    """Raise `Unavailable` for errors of the disk while the block reads `what`."""
+    try:
+        yield
+    except OSError as error:
+        raise Unavailable(f"{what} cannot be read: {error.strerror}.") from error

@@ -1,4 +1,4 @@
-"""The photos of a tar file, plain or packed by gzip, bzip2 or xz, read from front to back."""
+"""Reads the photos of a tar file, plain or compressed by gzip, bzip2 or xz, as a stream."""
 
 import bz2
 import gzip
@@ -13,7 +13,7 @@ from petsearch.domain import ImageMetadata
 from petsearch.domain.errors import InvalidInput
 from petsearch.domain.metadata import safe_filename
 from petsearch.sources import cursor
-from petsearch.sources.archive_limits import SUSPICIOUS, ArchiveLimits, rest_refused
+from petsearch.sources.archive_limits import SUSPICIOUS, ArchiveLimits, refused_rest
 from petsearch.sources.names import NameKind, kind_of
 from petsearch.sources.source import SourceItem
 
@@ -21,8 +21,8 @@ _BLOCK = 512
 _STEP_BYTES = 1024 * 1024
 _UNPACKED_BYTES = 4096
 _XZ_MEMORY_BYTES = 128 * 1024 * 1024
-"""Of xz's dictionary; `xz -9` needs 65 MB."""
-# What broken bytes raise. RecursionError: tarfile follows headers that announce headers.
+"""The largest xz dictionary; `xz -9` needs 65 MB."""
+# Raised on broken bytes. RecursionError: tarfile follows headers that announce headers.
 _BROKEN = (
     tarfile.TarError,
     EOFError,
@@ -36,11 +36,11 @@ _NO_TAR = (tarfile.TarError, EOFError, lzma.LZMAError, zlib.error)
 
 
 class _Bomb(Exception):
-    """More comes out than goes in by so much that reading stops. Does not leave this module."""
+    """The stream is a decompression bomb, or exceeds a limit. Not raised outside this module."""
 
 
 def is_tar(head: bytes) -> bool:
-    """Whether a file that begins with `head` (512 bytes or more) is a tar file, packed or not."""
+    """Whether a file that begins with `head` (512 bytes) is a tar file, compressed or not."""
     if head.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00")):
         return True
     try:
@@ -50,36 +50,38 @@ def is_tar(head: bytes) -> bool:
     return True
 
 
-def read_tar(file: BinaryIO, limits: ArchiveLimits, after: str) -> Iterator[SourceItem | None]:
-    """Items after the cursor `after` ("" for all); None for each entry that is passed over.
+def read_tar(file: BinaryIO, limits: ArchiveLimits, after: str) -> Iterator[SourceItem]:
+    """Iterate over the items after the cursor `after` ("" for all).
 
-    The cursor holds entries read and the place among the unpacked bytes: going on in a plain
-    file costs nothing, in a packed one it unpacks again what lies before.
+    The cursor has the entries read and the offset in the unpacked bytes: a plain file resumes at
+    no cost, a compressed one is decompressed again up to there.
 
     Raises:
-        InvalidInput: the packed file holds no tar file.
+        InvalidInput: the compressed file does not contain a tar file.
     """
     index, offset = cursor.unpack(after, 2) if after else (0, 0)
     try:
         archive = _open_at(_TarStream(file, limits), offset)
         while (entry := _next_entry(archive)) is not None:
             if index >= limits.entries:
-                yield rest_refused(f"it holds more than {limits.entries} entries.", index)
+                yield refused_rest(limits.too_many_entries, index)
                 return
-            yield _item(archive, entry, limits, index)
+            kind = kind_of(entry.name)
+            if kind is not NameKind.SKIPPED and (kind.refusal or not entry.isdir()):
+                yield _item(archive, entry, kind, limits, index)
             index += 1
     except _Bomb as error:
-        yield rest_refused(str(error), index)
+        yield refused_rest(str(error), index)
     except _BROKEN as error:
         if index == 0 and offset == 0 and isinstance(error, _NO_TAR):
-            raise InvalidInput("The file holds no tar archive that can be read.") from error
-        yield rest_refused("it is broken or cut off there.", index)
+            raise InvalidInput("The file is not a readable tar archive.") from error
+        yield refused_rest("it is broken or cut off there.", index)
 
 
 def _open_at(stream: "_TarStream", offset: int) -> tarfile.TarFile:
-    # One less: `_next_entry` looks whether the byte before the next header is there.
+    # One less: `_next_entry` checks that the byte before the next header exists.
     stream.advance(max(0, offset - 1))
-    # Opened on nothing: the constructor reads a header, and takes a broken one for the end.
+    # Opened on an empty file: the constructor reads a header and takes a broken one for the end.
     archive = tarfile.TarFile(fileobj=io.BytesIO(bytes(2 * _BLOCK)), encoding="utf-8")
     archive.errors = "replace"
     archive.fileobj = cast(IO[bytes], stream)
@@ -90,10 +92,10 @@ def _open_at(stream: "_TarStream", offset: int) -> tarfile.TarFile:
 def _next_entry(archive: tarfile.TarFile) -> tarfile.TarInfo | None:
     """The next entry, or None at the end.
 
-    `TarFile.next` would keep all entries in memory, and take a broken header for the end.
+    `TarFile.next` keeps all entries in memory, and takes a broken header for the end.
 
     Raises:
-        tarfile.TarError: the header is broken, or the file is cut off.
+        tarfile.TarError: the header is broken, or the file is truncated.
     """
     stream = cast(_TarStream, archive.fileobj)
     start = archive.offset
@@ -111,11 +113,12 @@ def _next_entry(archive: tarfile.TarFile) -> tarfile.TarInfo | None:
 
 
 def _item(
-    archive: tarfile.TarFile, entry: tarfile.TarInfo, limits: ArchiveLimits, index: int
-) -> SourceItem | None:
-    kind = kind_of(entry.name)
-    if kind is NameKind.PASSED_OVER or (entry.isdir() and not kind.refusal):
-        return None
+    archive: tarfile.TarFile,
+    entry: tarfile.TarInfo,
+    kind: NameKind,
+    limits: ArchiveLimits,
+    index: int,
+) -> SourceItem:
     refusal = kind.refusal or _refusal(entry, limits)
     data = None
     if refusal is None:
@@ -140,7 +143,7 @@ def _refusal(entry: tarfile.TarInfo, limits: ArchiveLimits) -> str | None:
 
 
 class _TarStream:
-    """What `tarfile` reads from: forwards only, in bounded pieces, with an eye on bombs."""
+    """The stream that `tarfile` reads: forward only, in bounded pieces, checked for bombs."""
 
     def __init__(self, file: BinaryIO, limits: ArchiveLimits) -> None:
         self._packed = file
@@ -156,11 +159,11 @@ class _TarStream:
         return self._position
 
     def seek(self, position: int) -> None:
-        """As files have it; only forwards."""
+        """Seek forward."""
         self.advance(position)
 
     def read(self, size: int) -> bytes:
-        # A header may announce gigabytes of names, which tarfile would read in one piece.
+        # A header may announce gigabytes of names, which tarfile would read at once.
         if not 0 <= size <= self._limits.entry_bytes + _STEP_BYTES:
             raise tarfile.ReadError("a header that is too large")
         self._check()
@@ -183,20 +186,19 @@ class _TarStream:
         return bytes(data)
 
     def _unpack_block(self) -> bytes:
-        """The next block. Always as large, so that what is damaged is found at the same place
-        whether reading began before it or went on from a cursor."""
+        """Unpack a block of fixed size, so that a resumed read finds damage at the same offset."""
         try:
             return self._unpacked.read(_UNPACKED_BYTES)
         except OSError as error:
             if error.errno is not None:
-                raise  # the disk's
-            raise tarfile.ReadError(str(error)) from error  # bzip2's and gzip's
+                raise  # from the disk
+            raise tarfile.ReadError(str(error)) from error  # from bzip2 or gzip
 
     def advance(self, position: int) -> None:
-        """Go on to `position`, or to the end of the file if that comes before.
+        """Advance to `position`, or to the end of the file if it comes first.
 
         Raises:
-            _Bomb: too much would be unpacked.
+            _Bomb: too many bytes would be unpacked.
         """
         if position < self._position:
             raise tarfile.ReadError("an entry that points back")
@@ -210,7 +212,7 @@ class _TarStream:
     def _check(self, position: int | None = None) -> None:
         wanted = self._position if position is None else position
         if wanted > self._limits.total_bytes:
-            raise _Bomb(f"it unpacks to more than {self._limits.total_bytes / 1e9:g} GB.")
+            raise _Bomb(self._limits.total_too_large)
         if self._limits.is_suspicious(self._position, self._packed.tell()):
             raise _Bomb(SUSPICIOUS)
 
@@ -226,7 +228,7 @@ def _unpacker(file: BinaryIO, head: bytes) -> BinaryIO:
 
 
 def _open_xz(file: BinaryIO) -> lzma.LZMAFile:
-    """An xz file whose dictionary is bounded: it may declare gigabytes."""
+    """Open an xz file with a bounded dictionary; a file may declare gigabytes."""
     probe = lzma.LZMADecompressor(memlimit=_XZ_MEMORY_BYTES)
     probe.decompress(file.read(_BLOCK), max_length=1)
     file.seek(0)

@@ -1,39 +1,37 @@
-"""A list of web addresses as a source. The cursor is the position in the list."""
+"""A list of URLs as a source. The cursor is the position in the list."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
 from petsearch.domain import ImageMetadata
 from petsearch.domain.metadata import safe_filename
 from petsearch.sources import cursor as cursors
-from petsearch.sources.source import SourceItem
+from petsearch.sources.source import Source, SourceItem
 
 SCHEME = "url"
 
 
-class UrlListSource:
-    """The `Source` of photos at web addresses; a worker fetches them."""
+@dataclass(frozen=True)
+class UrlListSource(Source):
+    """The `Source` of photos at URLs, which workers fetch."""
 
-    def __init__(self, urls: Sequence[str]) -> None:
-        self._urls = urls
+    urls: Sequence[str]
 
     def read(self, cursor: str | None) -> Iterator[SourceItem]:
-        """See `Source.read`."""
         (start,) = cursors.unpack(cursor, 1) if cursor else (0,)
-        for position in range(start, len(self._urls)):
-            url = self._urls[position]
+        for number, url in enumerate(self.urls[start:], start + 1):
             metadata = ImageMetadata(filename=filename_of_url(url))
-            yield SourceItem(metadata, cursors.pack(position + 1), origin=f"{SCHEME}:{url}")
+            yield SourceItem(metadata, cursors.pack(number), origin=f"{SCHEME}:{url}")
 
     def count(self) -> int | None:
-        """The length of the list."""
-        return len(self._urls)
+        return len(self.urls)
 
 
 def filename_of_url(url: str) -> str:
-    """The last part of an address's path, or its host if it has none."""
+    """The last part of a URL's path, or its host if there is no path."""
     try:
         parts = urlsplit(url)
-    except ValueError:  # such as brackets that do not close; fetching it will say so
+    except ValueError:  # such as unbalanced brackets, which the fetch reports
         return safe_filename(url)
     return safe_filename(unquote(parts.path)) or safe_filename(parts.netloc.rpartition("@")[2])

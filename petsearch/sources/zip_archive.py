@@ -1,4 +1,4 @@
-"""The photos of a zip file: stored or deflated entries, each read with a bound."""
+"""Reads the photos of a zip file: stored or deflated entries, in bounded memory."""
 
 import stat
 import zlib
@@ -9,7 +9,7 @@ from petsearch.domain import ImageMetadata
 from petsearch.domain.errors import InvalidInput
 from petsearch.domain.metadata import safe_filename
 from petsearch.sources import cursor
-from petsearch.sources.archive_limits import SUSPICIOUS, ArchiveLimits, rest_refused
+from petsearch.sources.archive_limits import SUSPICIOUS, ArchiveLimits, refused_rest
 from petsearch.sources.names import NameKind, kind_of
 from petsearch.sources.source import SourceItem
 from petsearch.sources.zip_directory import BrokenDirectory, ZipDirectory, ZipEntry, data_offset
@@ -20,31 +20,33 @@ _READ_BYTES = 64 * 1024
 
 
 def read_zip(
-    file: BinaryIO, own_file: BinaryIO, directory: ZipDirectory, limits: ArchiveLimits, after: str
-) -> Iterator[SourceItem | None]:
-    """Items after the cursor `after` ("" for all); None for each entry that is passed over.
+    file: BinaryIO,
+    directory_file: BinaryIO,
+    directory: ZipDirectory,
+    limits: ArchiveLimits,
+    after: str,
+) -> Iterator[SourceItem]:
+    """Iterate over the items after the cursor `after` ("" for all).
 
-    The cursor holds entries read, the place in the directory, and bytes unpacked so far.
+    The cursor has the entries read, the offset in the directory, and the bytes unpacked so far.
 
     Args:
-        own_file: the same file opened once more, so that reading the directory stays sequential.
+        directory_file: the same file, opened separately so that its directory is read sequentially.
     """
     index, offset, unpacked = cursor.unpack(after, 3) if after else (0, directory.start, 0)
     try:
-        for entry in directory.entries(own_file, offset):
+        for entry in directory.entries(directory_file, offset):
             if index >= limits.entries:
-                yield rest_refused(f"it holds more than {limits.entries} entries.", index)
+                yield refused_rest(limits.too_many_entries, index)
                 return
             index += 1
             kind = kind_of(entry.name)
-            if kind is NameKind.PASSED_OVER:
-                yield None
+            if kind is NameKind.SKIPPED:
                 continue
             data, refusal = _read_entry(file, entry, kind, limits)
             unpacked += len(data or b"")
             if unpacked > limits.total_bytes:
-                more = f"it unpacks to more than {limits.total_bytes / 1e9:g} GB."
-                yield rest_refused(more, index - 1)
+                yield refused_rest(limits.total_too_large, index - 1)
                 return
             yield SourceItem(
                 ImageMetadata(filename=safe_filename(entry.name)),
@@ -54,17 +56,17 @@ def read_zip(
                 refusal=refusal,
             )
     except BrokenDirectory:
-        yield rest_refused("its directory is broken there.", index)
+        yield refused_rest("its directory is broken there.", index)
 
 
 def count_photos(file: BinaryIO, directory: ZipDirectory, limits: ArchiveLimits) -> int:
-    """How many items `read_zip` gives, if no limit stops it early."""
+    """The number of items that `read_zip` yields if no limit stops it."""
     count = 0
     try:
         for index, entry in enumerate(directory.entries(file, directory.start)):
             if index >= limits.entries:
                 return count + 1
-            count += kind_of(entry.name) is not NameKind.PASSED_OVER
+            count += kind_of(entry.name) is not NameKind.SKIPPED
     except BrokenDirectory:
         return count + 1
     return count
@@ -73,7 +75,7 @@ def count_photos(file: BinaryIO, directory: ZipDirectory, limits: ArchiveLimits)
 def _read_entry(
     file: BinaryIO, entry: ZipEntry, kind: NameKind, limits: ArchiveLimits
 ) -> tuple[bytes | None, str | None]:
-    """The bytes, or why there are none."""
+    """The bytes, or the reason why there are none."""
     refusal = kind.refusal or _refusal(entry, limits)
     if refusal:
         return None, refusal
@@ -84,7 +86,7 @@ def _read_entry(
 
 
 def _refusal(entry: ZipEntry, limits: ArchiveLimits) -> str | None:
-    """Why the entry is not even read."""
+    """The reason not to read the entry; None if it is read."""
     if stat.S_IFMT(entry.unix_mode) not in (0, stat.S_IFREG):
         return "It is a link or a device, not a file."
     if entry.flags & _ENCRYPTED:
@@ -99,10 +101,10 @@ def _refusal(entry: ZipEntry, limits: ArchiveLimits) -> str | None:
 
 
 def _unpack(file: BinaryIO, entry: ZipEntry) -> bytes:
-    """The bytes of an entry, never more than one above what it declares.
+    """Unpack an entry, at most one byte beyond its declared size.
 
     Raises:
-        InvalidInput: they are not what the directory declares, or are cut off.
+        InvalidInput: the bytes do not match the directory, or are truncated.
     """
     file.seek(data_offset(file, entry))
     if entry.method == _STORED:
@@ -110,7 +112,7 @@ def _unpack(file: BinaryIO, entry: ZipEntry) -> bytes:
     else:
         data = _inflate(file, entry.packed_bytes, entry.unpacked_bytes + 1)
     if len(data) != entry.unpacked_bytes or zlib.crc32(data) != entry.crc:
-        raise InvalidInput("It is damaged: its size or checksum is not what the archive says.")
+        raise InvalidInput("It is damaged: its size or checksum does not match the archive.")
     return data
 
 

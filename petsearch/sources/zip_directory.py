@@ -1,7 +1,7 @@
-"""The directory of a zip file, read an entry at a time.
+"""Reads the directory of a zip file entry by entry.
 
 `zipfile` reads the whole directory before the first entry: 20 s and 480 MB for a million entries,
-and again for every window of a job (docs/adr/0010). Fields: PKWARE's APPNOTE 6.3, section 4.3.
+and again for every window of a job (docs/adr/0010). Fields: PKWARE APPNOTE 6.3, section 4.3.
 """
 
 import io
@@ -25,40 +25,40 @@ _UNIX_SYSTEMS = (3, 19)  # Unix, macOS
 
 
 class BrokenDirectory(Exception):
-    """The directory cannot be read on from here. Stays among the zip files' modules."""
+    """The directory is broken from here on. Not raised outside the zip modules."""
 
 
 @dataclass(frozen=True)
 class ZipEntry:
-    """An entry as the directory declares it; what the file holds may be something else."""
+    """An entry as the directory declares it; the file may differ."""
 
     name: str
     flags: int
     method: int
     unix_mode: int
-    """0 where the file was not made on Unix."""
+    """0 if the archive was not made on Unix."""
     crc: int
     packed_bytes: int
     unpacked_bytes: int
     header_offset: int
     next_offset: int
-    """Where the directory goes on after this entry."""
+    """The offset of the next entry in the directory."""
 
 
 @dataclass(frozen=True)
 class ZipDirectory:
-    """Where the directory lies in its file."""
+    """The position of the directory in its file."""
 
     start: int
     end: int
     shift: int
-    """Bytes in front of the zip file proper, which its offsets do not count."""
+    """The number of bytes in front of the zip file proper, which its offsets do not count."""
 
     def entries(self, file: BinaryIO, offset: int) -> Iterator[ZipEntry]:
-        """The entries from `offset` on.
+        """Iterate over the entries from `offset`.
 
         Raises:
-            BrokenDirectory: what lies at an offset is no entry.
+            BrokenDirectory: there is no entry at an offset.
         """
         while offset < self.end:
             file.seek(offset)
@@ -95,10 +95,10 @@ class ZipDirectory:
 
 
 def find_directory(file: BinaryIO) -> ZipDirectory | None:
-    """Where the directory is; None if this is no zip file.
+    """Find the directory; None if this is not a zip file.
 
     Raises:
-        InvalidInput: it is one part of a zip file in several parts, or cut off.
+        InvalidInput: the file is truncated, or one part of a multi-part zip file.
     """
     size = file.seek(0, io.SEEK_END)
     tail_start = max(0, size - _LONGEST_COMMENT - _END.size)
@@ -121,7 +121,7 @@ def find_directory(file: BinaryIO) -> ZipDirectory | None:
 
 
 def _find_wide(file: BinaryIO, end: int) -> tuple[int, int, int, int] | None:
-    """(end, disk, length, offset) of the directory from the records of a zip file over 4 GB."""
+    """(end, disk, length, offset) of the directory, from the ZIP64 records of a large file."""
     wide_at = end - _LOCATOR_64.size - _END_64.size
     if wide_at < 0:
         return None
@@ -134,10 +134,10 @@ def _find_wide(file: BinaryIO, end: int) -> tuple[int, int, int, int] | None:
 
 
 def data_offset(file: BinaryIO, entry: ZipEntry) -> int:
-    """Where the packed bytes of `entry` begin.
+    """The offset of the packed bytes of `entry`.
 
     Raises:
-        InvalidInput: what the directory points to is no entry.
+        InvalidInput: the directory points to something else.
     """
     file.seek(entry.header_offset)
     header = file.read(_LOCAL.size)
@@ -148,7 +148,7 @@ def data_offset(file: BinaryIO, entry: ZipEntry) -> int:
 
 
 def _widen(extra: bytes, values: tuple[int, int, int]) -> tuple[int, int, int]:
-    """(unpacked, packed, header offset), those too large for 32 bits taken from `extra`."""
+    """(unpacked, packed, header offset), with values beyond 32 bits taken from `extra`."""
     if _IN_EXTRA_32 not in values:
         return values
     found = _zip64_field(extra)

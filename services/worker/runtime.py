@@ -15,7 +15,7 @@ from petsearch.observability import get_logger
 from petsearch.ports import IngestObserver
 from petsearch.reindex import Copier, Reindexer
 from petsearch.reindex.source import open_reindex
-from petsearch.sources import Source, make_fetcher, open_source, parse_spec
+from petsearch.sources import Source, open_source, parse_spec
 from services.worker.chunk_worker import ChunkWorker
 from services.worker.cleanup import JobCleanup
 
@@ -132,7 +132,7 @@ def _build_ingestor(services: Services, observer: IngestObserver) -> Ingestor:
             resize=services.resize,
         ),
         clock=services.clock,
-        fetcher=make_fetcher(services.sources),
+        fetcher=services.sources,
         observer=observer,
     )
 

@@ -15,7 +15,7 @@ from petsearch.adapters.objects.s3_reader import S3Reader
 from petsearch.domain.errors import InvalidInput, NotFound, TooLarge, Unavailable
 from petsearch.sources.archive import ArchiveSource
 from petsearch.sources.object_file import open_object
-from petsearch.sources.s3_prefix import AllowedBuckets, S3Fetcher, S3PrefixSource
+from petsearch.sources.s3_prefix import AllowedBuckets, S3PrefixSource
 from tests import pictures
 from tests.contract.real_servers import where_set
 
@@ -76,11 +76,10 @@ def test_photos_under_a_prefix_are_items_by_key(buckets: AllowedBuckets, bucket:
         ("Ä.png", True),
     ]
     assert [i.size_bytes for i in items][:2] == [12, 2000]
-    fetcher = S3Fetcher(buckets)
     for item in items:
         if item.origin:
             key = item.origin.removeprefix(f"s3:{bucket}/")
-            assert fetcher.fetch(item.origin, max_bytes=1000) == key.encode()
+            assert buckets.fetch(item.origin, max_bytes=1000) == key.encode()
 
 
 def test_reading_on_from_any_key_gives_the_rest(buckets: AllowedBuckets, bucket: str) -> None:
@@ -103,24 +102,22 @@ def test_long_listings_are_read_in_pages(client: Minio, reader: S3Reader) -> Non
 
 
 def test_an_object_is_not_read_further_than_allowed(buckets: AllowedBuckets, bucket: str) -> None:
-    fetcher = S3Fetcher(buckets)
-    assert len(fetcher.fetch(f"s3:{bucket}/cats/large.jpg", max_bytes=2000)) == 2000
+    assert len(buckets.fetch(f"s3:{bucket}/cats/large.jpg", max_bytes=2000)) == 2000
     with pytest.raises(TooLarge):
-        fetcher.fetch(f"s3:{bucket}/cats/large.jpg", max_bytes=1999)
+        buckets.fetch(f"s3:{bucket}/cats/large.jpg", max_bytes=1999)
 
 
 def test_other_buckets_are_refused_with_the_setting(buckets: AllowedBuckets) -> None:
     with pytest.raises(InvalidInput, match="PETSEARCH_IMPORT_BUCKETS"):
-        S3Fetcher(buckets).fetch("s3:petsearch/originals/aa/x", max_bytes=10)
+        buckets.fetch("s3:petsearch/originals/aa/x", max_bytes=10)
     with pytest.raises(InvalidInput, match="PETSEARCH_IMPORT_BUCKETS"):
         list(S3PrefixSource(buckets, "petsearch", "", max_bytes=10).read(None))
 
 
 def test_what_is_not_there_is_not_found(buckets: AllowedBuckets, bucket: str) -> None:
-    fetcher = S3Fetcher(buckets)
     for origin in (f"s3:{bucket}/absent.jpg", "s3:not-there/a.jpg"):
         with pytest.raises(NotFound):
-            fetcher.fetch(origin, max_bytes=10)
+            buckets.fetch(origin, max_bytes=10)
     with pytest.raises(NotFound, match="bucket 'not-there'"):
         list(S3PrefixSource(buckets, "not-there", "", max_bytes=10).read(None))
 
@@ -128,7 +125,7 @@ def test_what_is_not_there_is_not_found(buckets: AllowedBuckets, bucket: str) ->
 @pytest.mark.parametrize("origin", ["s3:", "s3:bucket", "s3:/key", "s3:{}/../up", "s3:{}/a/./b"])
 def test_what_names_no_object_is_refused(buckets: AllowedBuckets, bucket: str, origin: str) -> None:
     with pytest.raises(InvalidInput):
-        S3Fetcher(buckets).fetch(origin.format(bucket), max_bytes=10)
+        buckets.fetch(origin.format(bucket), max_bytes=10)
 
 
 def test_a_server_that_is_not_there_is_unavailable() -> None:

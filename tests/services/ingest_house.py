@@ -47,7 +47,7 @@ from petsearch.models import Catalogue
 from petsearch.photos import ImageLimits
 from petsearch.ports import ChunkLedger, IngestObserver, JobLedger
 from petsearch.reindex import FanOutIndex, WriteSet
-from petsearch.sources import SourceContext, make_fetcher, open_source, parse_spec
+from petsearch.sources import SourceContext, open_source, parse_spec
 from services.worker.chunk_worker import ChunkWorker
 from tests import pictures
 from tests.contract.tiny_clip import TinyClip
@@ -195,7 +195,7 @@ def ingest_house(folder: Path, client: redis.Redis) -> Iterator[House]:
         catalogue=catalogue,
         options=IngestOptions(4, 2, ImageLimits()),
         clock=lambda: NOW,
-        fetcher=make_fetcher(SourceContext(store, import_dirs=(folder,))),
+        fetcher=SourceContext(store, import_dirs=(folder,)),
         observer=IngestObserver(),
     )
 

@@ -42,7 +42,7 @@ from petsearch.ports import IngestObserver
 from petsearch.ports.raw_index import RawIndex
 from petsearch.reindex import Copier, FanOutIndex, ModelChanges, PointMaker, Reindexer, WriteSet
 from petsearch.reindex.source import open_reindex
-from petsearch.sources import SourceContext, make_fetcher
+from petsearch.sources import SourceContext
 from services.worker.chunk_worker import ChunkWorker
 from tests.contract.tiny_clip import TinyClip
 from tests.services.ingest_house import LEASE_S, SHORT, RecordingQueue
@@ -183,7 +183,7 @@ def reindex_house(folder: Path, client: redis.Redis) -> Iterator[ReindexHouse]:
         catalogue=catalogue,
         options=IngestOptions(4, 2, limits),
         clock=now,
-        fetcher=make_fetcher(sources),
+        fetcher=sources,
         observer=IngestObserver(),
     )
     reindexer = Reindexer(

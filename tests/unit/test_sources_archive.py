@@ -96,15 +96,13 @@ def test_reading_on_from_any_cursor_gives_the_rest(kind: str) -> None:
 
 def test_a_cursor_of_something_else_is_refused(kind: str) -> None:
     for stranger in ("abc", "1:2:3:4", "-1:2", "photos/1.jpg"):
-        with pytest.raises(InvalidInput, match="no cursor"):
+        with pytest.raises(InvalidInput, match="not a cursor"):
             list(source_of(made(kind, PHOTOS)).read(stranger))
 
 
-def test_what_is_no_photo_by_its_name_is_passed_over_and_counted(kind: str) -> None:
+def test_what_is_no_photo_by_its_name_is_skipped(kind: str) -> None:
     others = [".hidden.jpg", "__MACOSX/._1.jpg", ".git/a.jpg", "read me.txt", "labels.csv"]
-    source = source_of(made(kind, [*((name, b"-") for name in others), *PHOTOS]))
-    assert len(list(source.read(None))) == 6
-    assert source.passed_over == len(others)
+    assert len(read(made(kind, [*((name, b"-") for name in others), *PHOTOS]))) == 6
 
 
 def test_a_zip_file_knows_how_many_photos_it_has() -> None:

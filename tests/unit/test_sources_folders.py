@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from petsearch.domain.errors import InvalidInput, NotFound, TooLarge
-from petsearch.sources.import_folders import FileFetcher, ImportFolders
+from petsearch.sources.import_folders import ImportFolders
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def allowed(tmp_path: Path) -> Path:
 
 
 def fetch(folder: Path, path: object, max_bytes: int = 100) -> bytes:
-    return FileFetcher(ImportFolders([folder])).fetch(f"file:{path}", max_bytes=max_bytes)
+    return ImportFolders([folder]).fetch(f"file:{path}", max_bytes=max_bytes)
 
 
 def test_files_below_an_allowed_folder_are_read(allowed: Path) -> None:
@@ -54,7 +54,7 @@ def test_no_path_leads_out(allowed: Path, path: str) -> None:
 
 def test_without_folders_nothing_is_read_and_the_setting_is_named(allowed: Path) -> None:
     with pytest.raises(InvalidInput, match="PETSEARCH_IMPORT_DIRS"):
-        FileFetcher(ImportFolders([])).fetch(f"file:{allowed}/deep/a.jpg", max_bytes=10)
+        ImportFolders([]).fetch(f"file:{allowed}/deep/a.jpg", max_bytes=10)
 
 
 def test_what_is_not_there_is_not_found(allowed: Path) -> None:

@@ -15,7 +15,7 @@ from petsearch.sources.manifest import Columns, ManifestSource
 
 def source_of(data: str | bytes, columns: Columns | None = None) -> ManifestSource:
     encoded = data.encode() if isinstance(data, str) else data
-    return ManifestSource(lambda: io.BytesIO(encoded), columns=columns, folder="/photos/a")
+    return ManifestSource(lambda: io.BytesIO(encoded), columns=columns or {}, folder="/photos/a")
 
 
 def read(data: str | bytes, columns: Columns | None = None) -> list[SourceItem]:
@@ -155,11 +155,11 @@ def test_a_quote_that_swallows_rows_gives_them_back() -> None:
 def test_refusals_say_what_is_wrong() -> None:
     said = [str(item.refusal) for item in read(BAD_JSONL)]
     for reason in (
-        "no JSON",
-        "taken_at is '2026', which is no date as 2026-05-17",
+        "not JSON",
+        "taken_at is '2026', which is not a date like 2026-05-17",
         "must have one of path, key and url, and has 0",
         "must have one of path, key and url, and has 2",
-        "path is no text",
+        "path is not a text",
         "tags: Input should be a valid list",
         "Unknown column 'color'. Accepted: animal_id",
         "longer than 64 kB",

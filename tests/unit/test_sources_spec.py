@@ -12,7 +12,7 @@ from petsearch.adapters.objects import FilesystemStore
 from petsearch.app.connections import source_context
 from petsearch.domain.errors import ConfigurationError, InvalidInput, NotFound, TooLarge
 from petsearch.settings import Settings
-from petsearch.sources import SourceContext, SourceItem, make_fetcher, open_source, parse_spec
+from petsearch.sources import SourceContext, SourceItem, open_source, parse_spec
 from petsearch.sources.s3_prefix import BucketObject
 
 
@@ -81,11 +81,10 @@ def read(given: Any, context: SourceContext) -> list[SourceItem]:
 def test_each_kind_is_opened_and_fetched_from(context: SourceContext, photos: Path) -> None:
     context.store.put("imports/j/b.zip", (photos / "a.zip").read_bytes())
     context.store.put("imports/j/b.jsonl", b'{"key": "pets/dogs/1.jpg"}\n')
-    fetcher = make_fetcher(context)
 
     def bytes_of(given: dict[str, Any]) -> list[bytes]:
         return [
-            item.data or fetcher.fetch(str(item.origin), max_bytes=1000)
+            item.data or context.fetch(str(item.origin), max_bytes=1000)
             for item in read(given, context)
         ]
 
@@ -131,12 +130,12 @@ def test_what_is_off_is_refused_with_the_setting_that_allows_it(
         ("url:http://a.org/", "PETSEARCH_URL_INGEST"),
         ("s3:pets/1.jpg", "run petsearch as services"),
         ("file:/etc/passwd", "PETSEARCH_IMPORT_DIRS"),
-        ("ftp:a", "no origin"),
+        ("ftp:a", "not an origin"),
     ],
 )
 def test_what_is_off_is_not_fetched_either(closed: SourceContext, origin: str, said: str) -> None:
     with pytest.raises(InvalidInput, match=said):
-        make_fetcher(closed).fetch(origin, max_bytes=10)
+        closed.fetch(origin, max_bytes=10)
 
 
 def test_another_bucket_is_refused(context: SourceContext) -> None:
