@@ -124,11 +124,11 @@ def _write(result: "Result", folder: Path) -> None:
 
 
 def _print(result: "Result") -> None:
-    from training.evaluation.files import figure_rows, headers_of
+    from training.evaluation.files import figure_headers, figure_rows
 
     evaluation = result.evaluation
     rows = [tuple(row) for row in figure_rows(evaluation)]
-    print_table(tuple(headers_of(evaluation)), rows, empty="")
+    print_table(tuple(figure_headers(evaluation)), rows, empty="")
     output.print(f"Forgetting: {evaluation.forgetting.what}", highlight=False, soft_wrap=True)
     for photo in evaluation.data.skipped:
         output.print(f"Skipped {photo.name}: {photo.reason}", markup=False, soft_wrap=True)

@@ -53,7 +53,7 @@ def markdown(evaluation: Evaluation) -> str:
     ]
     if evaluation.baseline:
         lines.append(f"Baseline: {evaluation.baseline.model_id}; differences are paired.")
-    lines += ["", *table(figure_rows(evaluation), headers_of(evaluation)), ""]
+    lines += ["", *table(figure_rows(evaluation), figure_headers(evaluation)), ""]
     if evaluation.data.not_named:
         names = ", ".join(f"{name} ({count})" for name, count in data.not_named.items())
         lines += [f"Left out, the model cannot name them: {names}.", ""]
@@ -69,7 +69,7 @@ def figure_rows(evaluation: Evaluation) -> list[list[str]]:
     figures = [*evaluation.figures]
     if evaluation.forgetting.figure:
         figures.append(evaluation.forgetting.figure)
-    return [_row(figure) for figure in figures]
+    return [figure_cells(figure) for figure in figures]
 
 
 def table(rows: Sequence[Sequence[str]], headers: Sequence[str]) -> list[str]:
@@ -99,7 +99,7 @@ def task_of(figure: Figure) -> str:
     return figure.protocol.task.replace("_", " ")
 
 
-def _row(figure: Figure) -> list[str]:
+def figure_cells(figure: Figure) -> list[str]:
     cells = [
         task_of(figure),
         prompts_of(figure),
@@ -112,9 +112,9 @@ def _row(figure: Figure) -> list[str]:
     return cells
 
 
-def headers_of(evaluation: Evaluation) -> list[str]:
+def figure_headers(evaluation: Evaluation) -> list[str]:
     """Of `figure_rows`."""
-    headers = ["task", "prompt", "metric", "over", "value"]
+    headers = ["task", "prompt", "metric", "over", "value [95 %]"]
     return [*headers, "baseline", "difference"] if evaluation.baseline else headers
 
 
