@@ -40,14 +40,9 @@ class Body:
     look: Look
 
     def draw(self, pose: str) -> Neck:
-        """Draw the body in a pose and say where the head goes; ValueError on an unknown pose."""
-        if pose == "sitting":
-            return self._sitting()
-        if pose == "standing":
-            return self._standing()
-        if pose == "lying":
-            return self._lying()
-        raise ValueError(f"unknown pose {pose!r}: one of sitting, standing, lying")
+        """Draw the body in a pose; returns where the head goes. KeyError on an unknown pose."""
+        poses = {"sitting": self._sitting, "standing": self._standing, "lying": self._lying}
+        return poses[pose]()
 
     def _part(self, part: Part, outline: Points, shade: float = 0.0) -> None:
         colour = self.look.colour(part)
@@ -57,20 +52,18 @@ class Body:
             marks = [(points, darker(mark, shade)) for points, mark in marks]
         self.canvas.part(outline, colour, marks)
 
-    def _fur(self, outline: Points, teeth: int) -> Points:
+    def _furry_part(self, part: Part, outline: Points, teeth: int) -> None:
         fluff = self.look.kind.fluff
-        return furry(outline, 0.012 + 0.022 * fluff, teeth) if fluff else outline
+        self._part(part, furry(outline, 0.012 + 0.022 * fluff, teeth) if fluff else outline)
 
     def _sitting(self) -> Neck:
         kind = self.look.kind
         wide, legs = kind.body, 0.84 + 0.16 * kind.legs
-        radius = 0.45 if kind.species == "cat" else 0.44
         top = -0.98 * legs
         self.canvas.shadow(0.0, -0.01, 0.62 * wide, 0.09)
         self._tail(0.24 * wide, -0.14, upward=False)
         for sign in (-1, 1):
-            thigh = self._fur(ellipse(sign * 0.3 * wide, -0.24, 0.23 * wide, 0.24), 14)
-            self._part("thigh", thigh)
+            self._furry_part("thigh", ellipse(sign * 0.3 * wide, -0.24, 0.23 * wide, 0.24), 14)
             self._part("paw", ellipse(sign * 0.4 * wide, -0.05, 0.15, 0.07))
         half = [
             (0.0, top),
@@ -80,32 +73,29 @@ class Body:
             (0.26, -0.06),
             (0, -0.03),
         ]
-        body = self._fur(mirrored([(x * wide, y) for x, y in half]), 30)
-        self._part("body", body)
+        self._furry_part("body", mirrored([(x * wide, y) for x, y in half]), 30)
         self._chest(0.0, -0.62 * legs, 0.17 * wide, 0.25)
         self.canvas.light(0.0, -0.45, 0.4 * wide, 30)
         for sign in (-1, 1):
             self._leg(sign * 0.13 * wide, -0.5 * legs, 0.085 * (0.5 + 0.5 * wide))
+        radius = 0.45 if kind.species == "cat" else 0.44
         return Neck(0.0, top - 0.2, radius, top + 0.22, 0.25 * wide)
 
     def _chest(self, x: float, y: float, rx: float, ry: float) -> None:
         colour = self.look.colour("chest")
         if colour != self.look.colour("body"):
-            outline = ellipse(x, y, rx, ry)
-            self.canvas.shape(furry(outline, 0.02, 14), colour)
+            self.canvas.shape(furry(ellipse(x, y, rx, ry), 0.02, 14), colour)
 
     def _leg(self, x: float, top: float, half: float, shade: float = 0.0) -> None:
-        outline = smooth(
-            [
-                (x - half, top),
-                (x + half, top),
-                (x + half * 0.86, top * 0.4),
-                (x + half * 0.9, -0.02),
-                (x - half * 0.9, -0.02),
-                (x - half * 0.86, top * 0.4),
-            ]
-        )
-        self._part("leg", outline, shade)
+        control = [
+            (x - half, top),
+            (x + half, top),
+            (x + half * 0.86, top * 0.4),
+            (x + half * 0.9, -0.02),
+            (x - half * 0.9, -0.02),
+            (x - half * 0.86, top * 0.4),
+        ]
+        self._part("leg", smooth(control), shade)
         self._part("paw", ellipse(x + 0.02, -0.04, half * 1.22, 0.06), shade)
         self._pompon(x, -0.16, half * 1.5)
 
@@ -137,8 +127,7 @@ class Body:
             (-0.3, belly - 0.02),
             (-0.55, belly + 0.03),
         ]
-        body = self._fur(smooth([(x * long, y) for x, y in control]), 34)
-        self._part("body", body)
+        self._furry_part("body", smooth([(x * long, y) for x, y in control]), 34)
         self._chest(0.54 * long, middle - 0.01, 0.1, 0.17 * wide)
         self.canvas.light(-0.28 * long, middle, 0.3, 26)
         self.canvas.light(0.22 * long, middle, 0.3, 26)
@@ -166,16 +155,14 @@ class Body:
             (0.0, 0.02),
             (-0.5, 0.02),
         ]
-        body = self._fur(smooth([(x * long, y) for x, y in control]), 34)
-        self._part("body", body)
+        self._furry_part("body", smooth([(x * long, y) for x, y in control]), 34)
         self._chest(0.5 * long, -0.24, 0.11, 0.18)
         self.canvas.light(-0.1 * long, -high * 0.5, 0.36, 28)
-        thigh = self._fur(ellipse(-0.42 * long, -0.2, 0.24, 0.21 * kind.body, 0.2), 14)
-        self._part("thigh", thigh)
+        thigh = ellipse(-0.42 * long, -0.2, 0.24, 0.21 * kind.body, 0.2)
+        self._furry_part("thigh", thigh, 14)
         self._part("paw", ellipse(-0.2 * long, -0.03, 0.15, 0.06))
         self._stretched_leg(0.28, 0.9 * (0.6 + 0.4 * kind.legs) * long, half, -0.04)
-        radius = 0.4
-        return Neck(0.42 * long, -high - 0.22, radius, -high + 0.19, 0.23 * kind.body)
+        return Neck(0.42 * long, -high - 0.22, 0.4, -high + 0.19, 0.23 * kind.body)
 
     def _stretched_leg(
         self, start: float, end: float, half: float, y: float, shade: float = 0.0
@@ -199,7 +186,7 @@ class Body:
     def _tail(self, x: float, y: float, *, upward: bool) -> None:
         tail = self.look.kind.tail
         if tail == "stub":
-            self._part("tail", self._fur(ellipse(x - 0.03, y - 0.02, 0.1, 0.09), 8))
+            self._furry_part("tail", ellipse(x - 0.03, y - 0.02, 0.1, 0.09), 8)
             return
         path, widths = (_UP if upward else _DOWN)[tail]
         # Sitting pets show the tail on the right; the side views have it at the left end.
@@ -210,8 +197,7 @@ class Body:
             outline = furry(outline, 0.035, 22)
         self._part("tail", outline)
         if tail == "pompon":
-            end_x, end_y = placed[-1]
-            puff = furry(ellipse(end_x, end_y, 0.13, 0.12), 0.025, 12)
+            puff = furry(ellipse(*placed[-1], 0.13, 0.12), 0.025, 12)
             self.canvas.part(puff, self.look.coat.third)
 
 
@@ -249,18 +235,16 @@ def draw_accessory(canvas: Canvas, neck: Neck, accessory: str, colour: Colour) -
     if accessory == "ball":
         _ball(canvas, -0.52 if neck.x == 0 else -0.05, colour)
         return
-    band = mirrored([(0, y - 0.04), (half, y - 0.12), (half, y + 0.01), (0, y + 0.09)]) + np.array(
-        (x, 0)
-    )
-    canvas.part(band, colour)
+    band = mirrored([(0, y - 0.04), (half, y - 0.12), (half, y + 0.01), (0, y + 0.09)])
+    canvas.part(band + np.array((x, 0)), colour)
     if accessory == "collar":
         canvas.part(ellipse(x, y + 0.11, 0.055, 0.055), (242, 202, 84))
     elif accessory == "bandana":
         cloth = [(-half, y - 0.02), (half, y - 0.02), (half * 0.5, y + 0.16), (0, y + 0.34)]
         cloth = [(x + dx, dy) for dx, dy in [*cloth, (-half * 0.5, y + 0.16)]]
         canvas.part(np.array(cloth), colour)
-        for dx, dy in ((-0.07, 0.07), (0.07, 0.07), (0.0, 0.17)):
-            canvas.shape(ellipse(x + dx, y + dy, 0.022, 0.022), (250, 246, 238))
+        dots = ((-0.07, 0.07), (0.07, 0.07), (0.0, 0.17))
+        canvas.shapes((ellipse(x + dx, y + dy, 0.022, 0.022), (250, 246, 238)) for dx, dy in dots)
     elif accessory == "bow tie":
         for sign in (-1, 1):
             wing = [(0, 0.0), (sign * 0.23, -0.13), (sign * 0.25, 0.0), (sign * 0.23, 0.13)]

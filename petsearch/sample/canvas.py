@@ -1,6 +1,6 @@
 """A supersampled canvas: smooth shapes, markings clipped to a shape, soft light and shadow."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +9,7 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 Points = NDArray[np.float64]
 Colour = tuple[int, int, int]
-Mark = tuple[Points, Colour]
+Shape = tuple[Points, Colour]
 
 SIZE = 512
 _OVERSAMPLING = 2
@@ -64,6 +64,11 @@ def ellipse(x: float, y: float, rx: float, ry: float, turn: float = 0.0) -> Poin
     raw = np.stack([np.cos(angle) * rx, np.sin(angle) * ry], axis=1)
     centre: Points = np.array((x, y), dtype=np.float64)
     return rotated(raw, turn) + centre
+
+
+def rectangle(left: float, top: float, right: float, bottom: float) -> Points:
+    """The corners of an upright rectangle."""
+    return np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
 
 
 def rotated(points: Points, turn: float) -> Points:
@@ -123,11 +128,15 @@ class Canvas:
         """Fill a shape given in the current placement."""
         self._draw.polygon(self._pixels(points), fill=colour)
 
+    def shapes(self, shapes: Iterable[Shape]) -> None:
+        """Fill several shapes, the hindmost first."""
+        for points, colour in shapes:
+            self.shape(points, colour)
+
     def line(self, points: Points, colour: Colour, width: float) -> None:
         """Draw an open line; `width` in the current placement's units."""
-        pixels = self._pixels(points)
         thickness = max(2, round(width * self.place.scale * self._scale))
-        self._draw.line(pixels, fill=colour, width=thickness, joint="curve")
+        self._draw.line(self._pixels(points), fill=colour, width=thickness, joint="curve")
 
     def gradient(self, top: float, bottom: float, first: Colour, second: Colour) -> None:
         """Fill the rows from `top` to `bottom` (0..1) with a vertical gradient."""
@@ -138,7 +147,7 @@ class Canvas:
         wide = strip.resize((self._scale, strip.height), Image.Resampling.NEAREST)
         self._image.paste(wide, (0, begin))
 
-    def part(self, outline: Points, colour: Colour, marks: Sequence[Mark] = ()) -> None:
+    def part(self, outline: Points, colour: Colour, marks: Sequence[Shape] = ()) -> None:
         """Fill a part of the pet, its markings clipped to it, with a fine darker edge."""
         pixels = self._pixels(outline)
         if marks:
@@ -185,7 +194,7 @@ class Canvas:
         return ImageChops.overlay(picture, Image.merge("RGB", (level, level, level)))
 
     def _fill_marked(
-        self, pixels: list[tuple[float, float]], colour: Colour, marks: Sequence[Mark]
+        self, pixels: list[tuple[float, float]], colour: Colour, marks: Sequence[Shape]
     ) -> None:
         corners = np.asarray(pixels)
         low = np.floor(corners.min(axis=0)).astype(int)

@@ -126,8 +126,8 @@ def full_caption(attributes: Attributes) -> str:
     coat = f"{', '.join(others)} and {last}" if others else last
     name = attributes.kind.name
     subject = name if coat in name else f"{coat} {name}"
-    if attributes.kind.species not in name:
-        subject = f"{subject} {attributes.kind.species}" if name in _ADJECTIVES else subject
+    if name in _ADJECTIVES:
+        subject = f"{subject} {attributes.kind.species}"
     parts = [subject, attributes.pose, BACKGROUND_WORDS[attributes.background][0]]
     if attributes.accessory:
         parts.append(f"with a {attributes.accessory_colour} {attributes.accessory}")
@@ -147,12 +147,11 @@ def any_text(attributes: Attributes, rng: random.Random) -> Text:
     if rng.random() < 0.4:
         tail.append((rng.choice(POSE_WORDS[attributes.pose]), {f"pose:{attributes.pose}"}))
     if rng.random() < 0.55:
-        background = attributes.background
-        tail.append((rng.choice(BACKGROUND_WORDS[background]), {f"background:{background}"}))
+        tail.append(_place(attributes, rng))
     if attributes.accessory and rng.random() < 0.3:
         tail.append(_accessory(attributes, rng))
-    if not facts:
-        tail = tail or [_place(attributes, rng)]
+    if not facts and not tail:
+        tail = [_place(attributes, rng)]
     rng.shuffle(tail)
     return _joined(subject, facts, tail, rng)
 
@@ -194,10 +193,9 @@ def vocabulary() -> frozenset[str]:
         BACKGROUND_WORDS,
         ACCESSORY_WORDS,
     )
-    phrases: list[str] = [*FRAMES, *PROMPT_TEMPLATES, *LABEL_TEMPLATES, "with a red blue yellow"]
-    phrases += ["pink and pet animal with its"]
-    for table in tables:
-        phrases += [phrase for choices in table.values() for phrase in choices]
+    phrases = [*FRAMES, *PROMPT_TEMPLATES, *LABEL_TEMPLATES]
+    phrases += [phrase for table in tables for choices in table.values() for phrase in choices]
+    phrases.append("with a red blue yellow pink and pet animal with its")
     return frozenset(word for phrase in phrases for word in phrase.replace("{}", " ").split())
 
 

@@ -1,10 +1,11 @@
 """Markings of a face in head units (skull about 1 wide to each side), chosen by coat pattern."""
 
 from collections.abc import Callable
+from itertools import product
 
 import numpy as np
 
-from petsearch.sample.canvas import Colour, Mark, Points, ellipse, mirrored, mix, smooth
+from petsearch.sample.canvas import Colour, Points, Shape, ellipse, mirrored, mix, smooth
 from petsearch.sample.kinds import Coat, Kind, Pattern
 
 _WHITE: Colour = (252, 250, 247)
@@ -12,7 +13,7 @@ _NEARLY_WHITE = 690
 """Sum of the channels from which a colour counts as white."""
 
 
-def face_marks(kind: Kind, coat: Coat) -> list[Mark]:
+def face_marks(kind: Kind, coat: Coat) -> list[Shape]:
     """The marks on a kind's face, in the order to draw them; none for a plain coat."""
     if kind.pattern == "bib" and sum(coat.second) < _NEARLY_WHITE:
         return _tan_points(coat.second)
@@ -22,36 +23,35 @@ def face_marks(kind: Kind, coat: Coat) -> list[Mark]:
     return maker(coat.second, coat.third) if maker else []
 
 
-def _wedge(x: float, y: float, width: float, length: float, lean: float = 0.0) -> Points:
+def _wedge(x: float, y: float, width: float, length: float, lean: float) -> Points:
     return smooth([(x - width, y), (x + width, y), (x + lean, y + length)])
 
 
-def _tabby_marks(second: Colour, third: Colour) -> list[Mark]:
-    marks: list[Mark] = [
-        (mirrored([(0, 0.2), (0.4, 0.34), (0.5, 0.7), (0.2, 1.0), (0, 1.0)]), third)
+def _tabby_marks(second: Colour, third: Colour) -> list[Shape]:
+    muzzle = mirrored([(0, 0.2), (0.4, 0.34), (0.5, 0.7), (0.2, 1.0), (0, 1.0)])
+    brows = [
+        _wedge(x, -0.82, 0.07, 0.5, lean) for x, lean in ((0, 0), (0.24, -0.06), (-0.24, 0.06))
     ]
-    for x, lean in ((0.0, 0.0), (0.24, -0.06), (-0.24, 0.06)):
-        marks.append((_wedge(x, -0.82, 0.07, 0.5, lean), second))
-    for sign in (-1, 1):
-        for y in (0.14, 0.4):
-            stripe = [(sign * 1.1, y - 0.08), (sign * 0.66, y + 0.02), (sign * 1.1, y + 0.08)]
-            marks.append((np.array(stripe), second))
-    return marks
+    cheeks = [
+        np.array([(sign * 1.1, y - 0.08), (sign * 0.66, y + 0.02), (sign * 1.1, y + 0.08)])
+        for sign, y in product((-1, 1), (0.14, 0.4))
+    ]
+    return [(muzzle, third), *((stripe, second) for stripe in (*brows, *cheeks))]
 
 
-def _siamese_marks(second: Colour, third: Colour) -> list[Mark]:
+def _siamese_marks(second: Colour, third: Colour) -> list[Shape]:
     halo = mix(second, (240, 226, 200), 0.55)
     wide = mirrored([(0, -0.5), (0.4, -0.34), (0.76, 0.04), (0.66, 0.66), (0, 0.98)])
     return [(wide, halo), (wide * (0.86, 0.86) + (0, 0.08), third)]
 
 
-def _patch_marks(second: Colour, third: Colour) -> list[Mark]:
+def _patch_marks(second: Colour, third: Colour) -> list[Shape]:
     right = smooth([(0.1, -1.0), (1.1, -1.0), (1.1, 0.1), (0.62, 0.2), (0.24, -0.1)])
     left = smooth([(-0.16, -1.0), (-1.1, -1.0), (-1.1, 0.0), (-0.7, 0.16), (-0.3, -0.2)])
     return [(right, second), (left, third)]
 
 
-def _husky_marks(second: Colour, third: Colour) -> list[Mark]:
+def _husky_marks(second: Colour, third: Colour) -> list[Shape]:
     lower = mirrored(
         [(0, -0.2), (0.14, -0.12), (0.34, -0.3), (0.62, -0.12), (0.98, 0.4), (0.6, 1.1), (0, 1.1)]
     )
@@ -59,33 +59,33 @@ def _husky_marks(second: Colour, third: Colour) -> list[Mark]:
     return [(lower, second), *brows]
 
 
-def _pug_marks(second: Colour, third: Colour) -> list[Mark]:
+def _pug_marks(second: Colour, third: Colour) -> list[Shape]:
     soft = mix(second, (232, 202, 158), 0.25)
     eyes = [(ellipse(s * 0.42, -0.04, 0.3, 0.26), soft) for s in (-1, 1)]
     return [(ellipse(0, 0.42, 0.66, 0.52), third), *eyes]
 
 
-def _blaze_marks(white: Colour, _: Colour) -> list[Mark]:
+def _blaze_marks(white: Colour, _: Colour) -> list[Shape]:
     blaze = [(0, -1.0), (0.1, -0.8), (0.13, -0.2), (0.44, 0.24), (0.56, 0.7), (0.3, 1.1), (0, 1.1)]
     return [(mirrored(blaze), white)]
 
 
-def _tan_points(tan: Colour) -> list[Mark]:
+def _tan_points(tan: Colour) -> list[Shape]:
     brows = [(ellipse(s * 0.3, -0.44, 0.1, 0.07), tan) for s in (-1, 1)]
     return [*brows, (mirrored([(0, 0.04), (0.4, 0.3), (0.62, 0.6), (0.3, 1.1), (0, 1.1)]), tan)]
 
 
-def _shepherd_marks(second: Colour, _: Colour) -> list[Mark]:
+def _shepherd_marks(second: Colour, _: Colour) -> list[Shape]:
     crown = mirrored([(0, -1.0), (0.5, -1.0), (0.34, -0.62), (0.1, -0.3), (0, -0.2)])
     return [(ellipse(0, 0.5, 0.5, 0.5), second), (crown, second)]
 
 
-def _tuxedo_marks(white: Colour, _: Colour) -> list[Mark]:
+def _tuxedo_marks(white: Colour, _: Colour) -> list[Shape]:
     blaze = [(0, -0.3), (0.07, -0.1), (0.2, 0.22), (0.56, 0.5), (0.4, 1.0), (0, 1.0)]
     return [(mirrored(blaze), white)]
 
 
-_MAKERS: dict[Pattern, Callable[[Colour, Colour], list[Mark]]] = {
+_MAKERS: dict[Pattern, Callable[[Colour, Colour], list[Shape]]] = {
     "stripes": _tabby_marks,
     "points": _siamese_marks,
     "patches": _patch_marks,

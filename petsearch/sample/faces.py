@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
@@ -61,7 +62,8 @@ _EARS: dict[str, list[tuple[float, float]]] = {
     "floppy": [(0.34, -0.78), (0.78, -0.84), (1.1, -0.4), (1.12, 0.16), (0.92, 0.32), (0.7, -0.2)],
     "long": [(0.36, -0.74), (0.86, -0.7), (1.18, 0.0), (1.16, 0.72), (0.88, 0.84), (0.66, 0.1)],
 }
-_INNER_EAR = {"cat": ((0.66, -0.92), 0.52), "upright": ((0.56, -1.02), 0.52)}
+_INNER_EAR = {"cat": (0.66, -0.92), "upright": (0.56, -1.02)}
+"""Centre of the inner ear of pointed ears."""
 
 
 @dataclass(frozen=True)
@@ -97,36 +99,39 @@ class Head:
         raw = np.asarray(points, dtype=np.float64)
         return rotated(raw, self.tilt) * self.radius + (self.x, self.y)
 
-    def _both(self, points: Points, colours: tuple[Colour, Colour]) -> None:
-        for sign, colour in zip((1.0, -1.0), colours, strict=True):
-            self.canvas.part(self._to_pet(points * (sign, 1.0)), colour)
+    def _fill(self, *shapes: tuple[Points | Sequence[tuple[float, float]], Colour]) -> None:
+        """Fill shapes in head units, the hindmost first."""
+        self.canvas.shapes((self._to_pet(points), colour) for points, colour in shapes)
+
+    def _line(
+        self, points: Points | Sequence[tuple[float, float]], colour: Colour, width: float
+    ) -> None:
+        self.canvas.line(self._to_pet(points), colour, width)
 
     def _ears(self) -> None:
-        look, ears = self.look, self.look.kind.ears
-        colour = look.colour("ear")
-        pair = (colour, colour)
-        if look.kind.pattern == "patches":
-            other = look.coat.third if look.kind.species == "cat" else look.coat.base
-            pair = (look.coat.second, other)
-        if look.kind.pattern == "plain" and ears in ("floppy", "long"):
-            pair = (darker(colour, 0.12), darker(colour, 0.12))
-        outline = np.array(_EARS[ears])
-        if look.kind.face == "flat-cat":
+        kind = self.look.kind
+        outline = np.array(_EARS[kind.ears])
+        if kind.face == "flat-cat":
             outline = (outline - (0.7, -0.5)) * (0.8, 0.62) + (0.74, -0.5)
-        shape = _pointed(outline) if ears in ("cat", "upright") else smooth(outline)
-        if look.kind.face == "poodle":
+        shape = _pointed(outline) if kind.ears in _INNER_EAR else smooth(outline)
+        if kind.face == "poodle":
             shape = furry(smooth(outline * (1.02, 1.0)), 0.09, 11)
-        self._both(shape, pair)
-        if ears in _INNER_EAR:
-            (x, y), size = _INNER_EAR[ears]
-            if look.kind.face == "flat-cat":
-                x, y = 0.74, -0.72
-            inner = (shape - (x, y)) * size + (x, y + 0.06)
-            for sign in (1.0, -1.0):
-                self.canvas.shape(self._to_pet(inner * (sign, 1.0)), self._inner_ear_colour())
+        for sign, colour in zip((1.0, -1.0), self._ear_colours(), strict=True):
+            self.canvas.part(self._to_pet(shape * (sign, 1.0)), colour)
+        if kind.ears in _INNER_EAR:
+            x, y = (0.74, -0.72) if kind.face == "flat-cat" else _INNER_EAR[kind.ears]
+            inner = (shape - (x, y)) * 0.52 + (x, y + 0.06)
+            pink = mix(_PINK, self.look.colour("ear"), 0.3)
+            self._fill(*((inner * (sign, 1.0), pink) for sign in (1.0, -1.0)))
 
-    def _inner_ear_colour(self) -> Colour:
-        return mix(_PINK, self.look.colour("ear"), 0.3)
+    def _ear_colours(self) -> tuple[Colour, Colour]:
+        """Of the right and of the left ear."""
+        kind, coat, colour = self.look.kind, self.look.coat, self.look.colour("ear")
+        if kind.pattern == "patches":
+            return coat.second, coat.third if kind.species == "cat" else coat.base
+        if kind.pattern == "plain" and kind.ears in ("floppy", "long"):
+            colour = darker(colour, 0.12)
+        return colour, colour
 
     def _ruff(self) -> None:
         ruff = furry(ellipse(0, 0.26, 1.2, 0.62), 0.1, 20)
@@ -138,10 +143,8 @@ class Head:
         if kind.fluff and kind.face != "poodle":
             outline = furry(outline * (1.05, 1.02), 0.07 * kind.fluff + 0.015, 26)
         placed = self._to_pet(outline)
-        marks = [
-            (self._to_pet(points), colour) for points, colour in face_marks(kind, self.look.coat)
-        ]
-        marks += self.look.marks("head", placed)
+        on_face = [(self._to_pet(at), colour) for at, colour in face_marks(kind, self.look.coat)]
+        marks = [*on_face, *self.look.marks("head", placed)]
         self.canvas.part(placed, self.look.colour("head"), marks)
         self.canvas.light(self.x, self.y, self.radius)
 
@@ -151,81 +154,74 @@ class Head:
             mirrored([(0, -1.42), (0.5, -1.3), (0.74, -0.86), (0.56, -0.46), (0, -0.36)]), 0.08, 14
         )
         self.canvas.part(self._to_pet(puff), colour)
-        turn = self._to_pet([(0.0, -0.9)])[0]
-        self.canvas.light(turn[0], turn[1], self.radius * 0.6, 26)
+        x, y = self._to_pet([(0.0, -0.9)])[0]
+        self.canvas.light(x, y, self.radius * 0.6, 26)
 
     def _cat_face(self) -> None:
-        flat = self.look.kind.face == "flat-cat"
-        lower = 0.08 if flat else 0.0
-        self._cat_eyes(0.0 + lower)
+        kind = self.look.kind
+        eyes_y, nose_y = (0.08, 0.24) if kind.face == "flat-cat" else (0.0, 0.3)
+        self._cat_eyes(eyes_y)
         muzzle = self.look.colour("muzzle")
-        if self.look.kind.pattern == "points":
+        if kind.pattern == "points":
             muzzle = mix(self.look.coat.second, _WHITE, 0.12)
-        nose_y = 0.24 if flat else 0.3
-        for sign in (-1, 1):
-            puff = ellipse(sign * 0.17, nose_y + 0.22, 0.25, 0.2)
-            self.canvas.shape(self._to_pet(puff), muzzle)
+        dark_nose = kind.name in ("black cat", "siamese", "russian blue")
         nose = smooth([(-0.11, nose_y - 0.02), (0.11, nose_y - 0.02), (0.0, nose_y + 0.11)])
-        dark_nose = self.look.kind.name in ("black cat", "siamese", "russian blue")
-        self.canvas.shape(self._to_pet(nose), darker(_PINK, 0.55) if dark_nose else (226, 122, 124))
+        self._fill(
+            (ellipse(-0.17, nose_y + 0.22, 0.25, 0.2), muzzle),
+            (ellipse(0.17, nose_y + 0.22, 0.25, 0.2), muzzle),
+            (nose, darker(_PINK, 0.55) if dark_nose else (226, 122, 124)),
+        )
         self._smile(nose_y + 0.1, 0.17, light=sum(muzzle) > 260)
         self._whiskers(nose_y + 0.2)
 
     def _cat_eyes(self, y: float) -> None:
         for sign in (-1, 1):
-            x = sign * 0.43
-            turn = sign * 0.22
-            self.canvas.shape(self._to_pet(ellipse(x, y, 0.25, 0.225, turn)), _DARK)
-            self.canvas.shape(self._to_pet(ellipse(x, y, 0.215, 0.195, turn)), self.look.coat.eyes)
-            self.canvas.shape(self._to_pet(ellipse(x, y, 0.09, 0.18)), _DARK)
-            self.canvas.shape(self._to_pet(ellipse(x - 0.06, y - 0.08, 0.055, 0.055)), _WHITE)
+            x, turn = sign * 0.43, sign * 0.22
+            self._fill(
+                (ellipse(x, y, 0.25, 0.225, turn), _DARK),
+                (ellipse(x, y, 0.215, 0.195, turn), self.look.coat.eyes),
+                (ellipse(x, y, 0.09, 0.18), _DARK),
+                (ellipse(x - 0.06, y - 0.08, 0.055, 0.055), _WHITE),
+            )
 
     def _whiskers(self, y: float) -> None:
         colour = (255, 255, 255) if sum(self.look.colour("head")) < 500 else (150, 140, 140)
-        for sign in (-1, 1):
-            for rise in (-0.14, 0.0, 0.14):
-                ends = [(sign * 0.36, y + rise * 0.3), (sign * 1.12, y + rise)]
-                self.canvas.line(self._to_pet(ends), colour, 0.008)
+        for sign, rise in product((-1, 1), (-0.14, 0.0, 0.14)):
+            ends = [(sign * 0.36, y + rise * 0.3), (sign * 1.12, y + rise)]
+            self._line(ends, colour, 0.008)
 
     def _smile(self, y: float, reach: float, *, light: bool) -> None:
         colour = _DARK if light else (168, 150, 150)
-        for sign in (-1, 1):
-            shares = [step / 6 for step in range(7)]
-            arc = [
-                (sign * reach * share, y + 0.08 + 0.09 * math.sin(math.pi * share))
-                for share in shares
-            ]
-            self.canvas.line(self._to_pet(arc), colour, 0.014)
-        self.canvas.line(self._to_pet([(0.0, y), (0.0, y + 0.08)]), colour, 0.014)
+        shares = [step / 6 for step in range(7)]
+        for side in (-reach, reach):
+            arc = [(side * at, y + 0.08 + 0.09 * math.sin(math.pi * at)) for at in shares]
+            self._line(arc, colour, 0.014)
+        self._line([(0.0, y), (0.0, y + 0.08)], colour, 0.014)
 
     def _dog_face(self) -> None:
-        flat = self.look.kind.face == "flat-dog"
-        self._dog_eyes(0.4 if flat else 0.36, -0.06 if flat else -0.14)
         muzzle = self.look.colour("muzzle")
-        if flat:
+        if self.look.kind.face == "flat-dog":
+            self._dog_eyes(0.4, -0.06)
             self._jowls(muzzle)
             return
-        self.canvas.shape(
-            self._to_pet(mirrored([(0, 0.0), (0.3, 0.1), (0.46, 0.5), (0.3, 0.84), (0, 0.9)])),
-            muzzle,
-        )
-        light = sum(muzzle) > 300
+        self._dog_eyes(0.36, -0.14)
+        self._fill((mirrored([(0, 0.0), (0.3, 0.1), (0.46, 0.5), (0.3, 0.84), (0, 0.9)]), muzzle))
         self._tongue(0.66)
         self._nose(0.22, 0.19)
-        self._smile(0.36, 0.26, light=light)
+        self._smile(0.36, 0.26, light=sum(muzzle) > 300)
 
     def _jowls(self, muzzle: Colour) -> None:
         light = sum(muzzle) > 300
         wrinkle = darker(self.look.colour("head"), 0.3)
         for y, reach in ((-0.42, 0.24), (-0.3, 0.16)):
             arc = [(reach * t / 3, y + 0.05 * (t / 3) ** 2) for t in range(-3, 4)]
-            self.canvas.line(self._to_pet(arc), wrinkle, 0.014)
-        self.canvas.shape(self._to_pet(ellipse(0, 0.36, 0.4, 0.34)), muzzle)
+            self._line(arc, wrinkle, 0.014)
+        self._fill((ellipse(0, 0.36, 0.4, 0.34), muzzle))
         for sign in (-1, 1):
             jowl = ellipse(sign * 0.29, 0.52, 0.33, 0.29, sign * 0.3)
-            self.canvas.shape(self._to_pet(jowl), muzzle)
+            self._fill((jowl, muzzle))
             if light:
-                self.canvas.line(self._to_pet(jowl[2:13]), darker(muzzle, 0.3), 0.012)
+                self._line(jowl[2:13], darker(muzzle, 0.3), 0.012)
         self._nose(0.22, 0.17)
         self._smile(0.34, 0.4, light=light)
         if self.look.kind.name == "bulldog":
@@ -234,18 +230,16 @@ class Head:
                 self.canvas.part(self._to_pet(tooth), _WHITE)
 
     def _dog_eyes(self, x: float, y: float) -> None:
-        eyes = self.look.coat.eyes
-        around = self.look.colour("head")
-        pale = eyes[2] > 180
-        for sign in (-1, 1):
-            rim = mix(around, _WHITE, 0.4) if sum(around) < 260 else darker(around, 0.45)
-            self.canvas.shape(self._to_pet(ellipse(sign * x, y, 0.175, 0.18)), rim)
-            self.canvas.shape(self._to_pet(ellipse(sign * x, y, 0.15, 0.158)), _DARK)
-            self.canvas.shape(self._to_pet(ellipse(sign * x, y + 0.005, 0.125, 0.13)), eyes)
-            pupil = 0.06 if pale else 0.085
-            self.canvas.shape(self._to_pet(ellipse(sign * x, y, pupil, pupil)), _DARK)
-            self.canvas.shape(
-                self._to_pet(ellipse(sign * x - 0.05, y - 0.06, 0.045, 0.045)), _WHITE
+        eyes, around = self.look.coat.eyes, self.look.colour("head")
+        rim = mix(around, _WHITE, 0.4) if sum(around) < 260 else darker(around, 0.45)
+        pupil = 0.06 if eyes[2] > 180 else 0.085
+        for centre in (-x, x):
+            self._fill(
+                (ellipse(centre, y, 0.175, 0.18), rim),
+                (ellipse(centre, y, 0.15, 0.158), _DARK),
+                (ellipse(centre, y + 0.005, 0.125, 0.13), eyes),
+                (ellipse(centre, y, pupil, pupil), _DARK),
+                (ellipse(centre - 0.05, y - 0.06, 0.045, 0.045), _WHITE),
             )
 
     def _nose(self, y: float, size: float) -> None:
@@ -257,27 +251,23 @@ class Head:
                 (0, y + size * 0.75),
             ]
         )
-        self.canvas.shape(self._to_pet(nose), (36, 30, 34))
         shine = ellipse(-size * 0.3, y - size * 0.25, size * 0.28, size * 0.14)
-        self.canvas.shape(self._to_pet(shine), (150, 146, 152))
+        self._fill((nose, (36, 30, 34)), (shine, (150, 146, 152)))
 
     def _tongue(self, y: float) -> None:
         if self.look.rng.random() < 0.55:
             tongue = mirrored([(0, y - 0.16), (0.13, y - 0.14), (0.14, y + 0.16), (0, y + 0.3)])
-            self.canvas.shape(self._to_pet(tongue), (236, 118, 130))
-            self.canvas.line(self._to_pet([(0, y - 0.1), (0, y + 0.14)]), (200, 84, 100), 0.01)
+            self._fill((tongue, (236, 118, 130)))
+            self._line([(0, y - 0.1), (0, y + 0.14)], (200, 84, 100), 0.01)
 
 
 def _pointed(outline: Points) -> Points:
     """An ear with a sharp tip: straight to the third point, smooth elsewhere."""
-    first, _, tip = outline[0], outline[1], outline[2]
-    left = [
-        first + (tip - first) * t + np.array([-0.05, -0.04]) * math.sin(math.pi * t)
-        for t in np.linspace(0, 1, 8)
-    ]
-    right = outline[4]
-    side = [
-        tip + (right - tip) * t + np.array([0.07, -0.03]) * math.sin(math.pi * t)
-        for t in np.linspace(0, 1, 8)
-    ]
-    return np.array([*left, *side, outline[5]])
+    inner, _, tip, _, outer, last = outline
+    return np.array([*_bow(inner, tip, (-0.05, -0.04)), *_bow(tip, outer, (0.07, -0.03)), last])
+
+
+def _bow(start: Points, end: Points, bulge: tuple[float, float]) -> list[Points]:
+    """Points from `start` to `end`, most of `bulge` to the side in the middle."""
+    shares = np.linspace(0, 1, 8)
+    return [start + (end - start) * t + np.array(bulge) * math.sin(math.pi * t) for t in shares]

@@ -5,10 +5,17 @@ import random
 from dataclasses import dataclass, field
 from typing import Literal
 
-import numpy as np
-
-from petsearch.sample.canvas import Colour, Mark, Points, darker, ellipse, mix, smooth
-from petsearch.sample.kinds import Coat, Kind
+from petsearch.sample.canvas import (
+    Colour,
+    Points,
+    Shape,
+    darker,
+    ellipse,
+    mix,
+    rectangle,
+    smooth,
+)
+from petsearch.sample.kinds import Coat, Kind, Pattern
 
 Part = Literal["body", "chest", "thigh", "leg", "paw", "tail", "head", "ear", "muzzle"]
 Box = tuple[float, float, float, float]
@@ -38,38 +45,37 @@ class Look:
         """The ground colour of a part."""
         return self._parts.get(part, self.coat.base)
 
-    def marks(self, part: Part, outline: Points) -> list[Mark]:
+    def marks(self, part: Part, outline: Points) -> list[Shape]:
         """Markings on a part, to be clipped to its outline."""
-        pattern = self.kind.pattern
-        if pattern == "stripes":
-            return self._stripes(part, outline)
-        if pattern == "spots":
-            return self._spots(part, outline)
-        if pattern == "patches":
-            return self._patches(part, outline)
-        if pattern in ("tricolour", "saddle"):
-            return self._saddle(part, outline)
-        if pattern in ("points", "bib", "mask"):
-            return self._lower_leg(part, outline)
-        return []
+        makers = {
+            "stripes": self._stripes,
+            "spots": self._spots,
+            "patches": self._patches,
+            "tricolour": self._saddle,
+            "saddle": self._saddle,
+            "points": self._lower_leg,
+            "bib": self._lower_leg,
+            "mask": self._lower_leg,
+        }
+        maker = makers.get(self.kind.pattern)
+        return maker(part, outline) if maker else []
 
-    def _stripes(self, part: Part, outline: Points) -> list[Mark]:
+    def _stripes(self, part: Part, outline: Points) -> list[Shape]:
         if part == "tail":
             return _tail_bands(outline, self.coat.second)
         if part == "leg":
             return _leg_bands(_box(outline), self.coat.second)
         if part in ("body", "thigh"):
-            from_sides = self.sitting and part == "body"
+            wedges = _side_wedges if self.sitting and part == "body" else _back_wedges
             count = 5 if part == "body" else 3
-            wedges = _side_wedges if from_sides else _back_wedges
             return [(w, self.coat.second) for w in wedges(_box(outline), count, self.rng)]
         return []
 
-    def _spots(self, part: Part, outline: Points) -> list[Mark]:
+    def _spots(self, part: Part, outline: Points) -> list[Shape]:
         counts = {"body": 26, "thigh": 7, "leg": 4, "tail": 6, "head": 7}
         left, top, right, bottom = _box(outline)
         small = part in ("leg", "tail", "head")
-        spots: list[Mark] = []
+        spots: list[Shape] = []
         for _ in range(counts.get(part, 0)):
             x, y = self.rng.uniform(left, right), self.rng.uniform(top, bottom)
             if part == "head" and (abs(x - (left + right) / 2) < 0.3 * (right - left) or y > top):
@@ -80,25 +86,22 @@ class Look:
             spots.append((spot, self.coat.second))
         return spots
 
-    def _patches(self, part: Part, outline: Points) -> list[Mark]:
-        if part not in ("body", "thigh", "tail") or (
-            self.kind.species == "dog" and part == "thigh"
-        ):
+    def _patches(self, part: Part, outline: Points) -> list[Shape]:
+        is_cat = self.kind.species == "cat"
+        if part not in (("body", "thigh", "tail") if is_cat else ("body", "tail")):
             return []
         left, top, right, bottom = _box(outline)
         width, height = right - left, bottom - top
-        colours = (self.coat.second, self.coat.third)
-        if self.kind.species == "dog":
-            colours = (self.coat.second, self.coat.second)
+        colours = (self.coat.second, self.coat.third if is_cat else self.coat.second)
         places = ((0.14, 0.3), (0.84, 0.5), (0.52, 0.12), (0.3, 0.8))
-        marks: list[Mark] = []
-        for number, (x, y) in enumerate(places[: 4 if self.kind.species == "cat" else 2]):
-            centre = (left + width * x, top + height * y)
+        marks: list[Shape] = []
+        for number, (x, y) in enumerate(places[: 4 if is_cat else 2]):
             size = max(width, height) * self.rng.uniform(0.16, 0.24)
-            marks.append((_blob(centre, size, self.rng), colours[number % 2]))
+            blob = _blob((left + width * x, top + height * y), size, self.rng)
+            marks.append((blob, colours[number % 2]))
         return marks
 
-    def _saddle(self, part: Part, outline: Points) -> list[Mark]:
+    def _saddle(self, part: Part, outline: Points) -> list[Shape]:
         left, top, right, bottom = _box(outline)
         if part == "tail" and self.kind.pattern == "tricolour":
             return [(_tail_tip(outline, 0.3), _WHITE)]
@@ -116,46 +119,43 @@ class Look:
         halo = ellipse(middle, top + 0.3 * height, 0.62 * width, 0.45 * height)
         return [(halo, self.coat.base), *((rim, self.coat.third) for rim in rims)]
 
-    def _lower_leg(self, part: Part, outline: Points) -> list[Mark]:
+    def _lower_leg(self, part: Part, outline: Points) -> list[Shape]:
         if part != "leg":
             return []
         left, top, right, bottom = _box(outline)
         start = top + (bottom - top) * (0.45 if self.kind.pattern == "points" else 0.55)
-        corners = [[left, start], [right, start], [right, bottom], [left, bottom]]
-        return [(np.array(corners), self.coat.second)]
+        return [(rectangle(left, start, right, bottom), self.coat.second)]
 
 
 def _part_colours(kind: Kind, coat: Coat) -> dict[Part, Colour]:
-    pale = mix(coat.base, coat.third, 0.75)
-    if kind.pattern == "points":
-        return {"ear": coat.second, "paw": coat.second, "tail": coat.second, "chest": _WHITE}
-    if kind.pattern == "patches":
-        return {"chest": coat.third if kind.species == "dog" else _WHITE, "tail": coat.base}
-    if kind.pattern == "tuxedo":
-        return {"chest": _WHITE, "muzzle": _WHITE, "paw": _WHITE}
-    if kind.pattern == "spots":
-        return {"ear": coat.second}
-    if kind.pattern == "dark-face":
-        return {"ear": coat.second, "muzzle": coat.second, "chest": mix(coat.base, _WHITE, 0.4)}
-    if kind.pattern == "tricolour":
-        white: tuple[Part, ...] = ("body", "chest", "leg", "paw", "muzzle", "thigh")
-        colours: dict[Part, Colour] = dict.fromkeys(white, _WHITE)
-        return {**colours, "tail": coat.third, "ear": darker(coat.base, 0.22)}
-    if kind.pattern in ("bib", "mask"):
-        return {"chest": coat.second, "muzzle": coat.second, "paw": coat.second}
-    if kind.pattern == "saddle":
-        light = mix(coat.base, _WHITE, 0.25)
-        return {"muzzle": coat.third, "tail": mix(coat.base, coat.third, 0.7), "chest": light}
-    return {"chest": pale, "muzzle": pale, "paw": pale if kind.pattern == "stripes" else coat.base}
+    base, second, third = coat.base, coat.second, coat.third
+    pale = mix(base, third, 0.75)
+    below: dict[Part, Colour] = {"chest": second, "muzzle": second, "paw": second}
+    white: tuple[Part, ...] = ("body", "chest", "leg", "paw", "muzzle", "thigh")
+    parts: dict[Pattern, dict[Part, Colour]] = {
+        "plain": {"chest": pale, "muzzle": pale},
+        "stripes": {"chest": pale, "muzzle": pale, "paw": pale},
+        "points": {"ear": second, "paw": second, "tail": second, "chest": _WHITE},
+        "patches": {"chest": third if kind.species == "dog" else _WHITE},
+        "tuxedo": {"chest": _WHITE, "muzzle": _WHITE, "paw": _WHITE},
+        "spots": {"ear": second},
+        "mask": below,
+        "bib": below,
+        "dark-face": {"ear": second, "muzzle": second, "chest": mix(base, _WHITE, 0.4)},
+        "tricolour": {**dict.fromkeys(white, _WHITE), "tail": third, "ear": darker(base, 0.22)},
+        "saddle": {
+            "muzzle": third,
+            "tail": mix(base, third, 0.7),
+            "chest": mix(base, _WHITE, 0.25),
+        },
+    }
+    return parts[kind.pattern]
 
 
 def _blob(centre: tuple[float, float], size: float, rng: random.Random) -> Points:
-    points = []
-    for step in range(8):
-        radius = size * rng.uniform(0.72, 1.12)
-        angle = step * math.pi / 4
-        points.append((centre[0] + radius * math.cos(angle), centre[1] + radius * math.sin(angle)))
-    return smooth(points)
+    spokes = [(step * math.pi / 4, size * rng.uniform(0.72, 1.12)) for step in range(8)]
+    x, y = centre
+    return smooth([(x + r * math.cos(angle), y + r * math.sin(angle)) for angle, r in spokes])
 
 
 def _back_wedges(box: Box, count: int, rng: random.Random) -> list[Points]:
@@ -165,9 +165,9 @@ def _back_wedges(box: Box, count: int, rng: random.Random) -> list[Points]:
     for step in range(count):
         x = left + width * (step + 0.9) + rng.uniform(-0.01, 0.01)
         reach = top + depth * rng.uniform(0.75, 1.1)
-        control = [(x, top - 0.05), (x + 0.42 * width, top - 0.05), (x + 0.3 * width, reach * 0.5)]
-        control[2] = (x + 0.36 * width, (top + reach) / 2)
-        wedges.append(smooth([*control, (x - 0.06 * width, reach), (x, (top + reach) / 2)]))
+        middle = (top + reach) / 2
+        control = [(x, top - 0.05), (x + 0.42 * width, top - 0.05), (x + 0.36 * width, middle)]
+        wedges.append(smooth([*control, (x - 0.06 * width, reach), (x, middle)]))
     return wedges
 
 
@@ -186,24 +186,17 @@ def _side_wedges(box: Box, count: int, rng: random.Random) -> list[Points]:
     return wedges
 
 
-def _leg_bands(box: Box, colour: Colour) -> list[Mark]:
+def _leg_bands(box: Box, colour: Colour) -> list[Shape]:
     left, top, right, bottom = box
-    marks: list[Mark] = []
-    for share in (0.3, 0.5, 0.7):
-        y = top + (bottom - top) * share
-        corners = [[left, y], [right, y], [right, y + 0.03], [left, y + 0.03]]
-        marks.append((np.array(corners), colour))
-    return marks
+    heights = [top + (bottom - top) * share for share in (0.3, 0.5, 0.7)]
+    return [(rectangle(left, y, right, y + 0.03), colour) for y in heights]
 
 
-def _tail_bands(outline: Points, colour: Colour) -> list[Mark]:
+def _tail_bands(outline: Points, colour: Colour) -> list[Shape]:
     half = len(outline) // 2
-    marks: list[Mark] = []
-    for start in range(6, half - 2, 6):
-        stop = min(start + 3, half - 1)
-        quad = outline[[start, stop, len(outline) - 1 - stop, len(outline) - 1 - start]]
-        marks.append((quad, colour))
-    return [*marks, (_tail_tip(outline, 0.14), colour)]
+    bands = [(start, min(start + 3, half - 1)) for start in range(6, half - 2, 6)]
+    quads = [outline[[start, stop, -1 - stop, -1 - start]] for start, stop in bands]
+    return [(points, colour) for points in (*quads, _tail_tip(outline, 0.14))]
 
 
 def _tail_tip(outline: Points, share: float) -> Points:
