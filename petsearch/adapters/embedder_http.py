@@ -1,25 +1,17 @@
 """The embedder service over HTTP: pixels and embeddings go as raw little-endian numbers."""
 
+import math
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import httpx
 import numpy as np
+from pydantic import TypeAdapter
 
-from petsearch.domain import (
-    Embeddings,
-    JsonDict,
-    Label,
-    ModelInfo,
-    Pixels,
-    PixelSpec,
-    Priority,
-)
-from petsearch.domain.calibration import calibration_from
+from petsearch.domain import Embeddings, ModelInfo, Pixels, Priority
 from petsearch.domain.errors import Conflict, InvalidInput, Overloaded, TooLarge, Unavailable
 from petsearch.failover import ONLY, FailoverTransport, split_addresses
 from petsearch.ports import Embedder
@@ -34,28 +26,17 @@ _INGEST_S = 120.0
 _LOAD_S = 600.0
 """A model may have to be fetched first."""
 _MODELS_FRESH_S = 10.0
-
-
-@dataclass(frozen=True)
-class _Known:
-    models: tuple[ModelInfo, ...]
-    read_at: float
-
-
-@dataclass(frozen=True)
-class _Failed:
-    detail: str
-    at: float
+_MODEL = TypeAdapter(ModelInfo)
 
 
 class HttpEmbedder(Embedder):
-    """The `Embedder` port over the embedder service.
+    """The embedder service as an `Embedder`.
 
     Args:
         client: speaks to the service; closed with this.
-        addresses: how many services its transport knows. All have to have a model for it to be
-            one of ours, because any of them may be asked to embed.
-        clock: seconds, only ever forward; decides when the list of models is read again.
+        addresses: how many services its transport knows. A model counts as loaded only where all
+            of them have it, because any of them may be asked to embed.
+        clock: seconds, monotonic; decides when the list of models is read again.
     """
 
     def __init__(
@@ -68,48 +49,28 @@ class HttpEmbedder(Embedder):
         self._client = client
         self._addresses = range(addresses)
         self._clock = clock
-        self._known: _Known | None = None
-        self._failed: _Failed | None = None
-        self._asking = threading.Lock()
+        self._models: tuple[ModelInfo, ...] = ()
+        self._models_read_at = -math.inf
+        self._failure = ""
+        self._failed_at = -math.inf
+        self._reading = threading.Lock()
 
     def models(self) -> tuple[ModelInfo, ...]:
-        """Asked again after some seconds, not at every call."""
-        came_at = self._clock()
-        with self._asking:
-            known = self._known
-            if known is not None and self._clock() - known.read_at <= _MODELS_FRESH_S:
-                return known.models
-            failed = self._failed
-            if failed is not None and failed.at >= came_at:
-                # Whoever waited beside the one that failed would fail as slowly, one by one.
-                raise Unavailable(failed.detail)
-            return self._ask_anew().models
-
-    def _ask_anew(self) -> _Known:
-        try:
-            self._known = _Known(self._common_models(), self._clock())
-        except Unavailable as error:
-            self._failed = _Failed(error.detail, self._clock())
-            raise
-        return self._known
-
-    def _common_models(self) -> tuple[ModelInfo, ...]:
-        """What all services that answer have, in the order of the first."""
-        with _translated():
-            answers = _of_those_that_answer(self._ask_models, self._addresses)
-        first, *others = answers
-        return tuple(
-            model
-            for model in first
-            if all(model.model_id in {same.model_id for same in other} for other in others)
-        )
-
-    def _ask_models(self, address: int) -> list[ModelInfo]:
-        response = self._client.get(
-            "/v1/models", timeout=_timeout(_QUERY_S), extensions={ONLY: address}
-        )
-        _check(response)
-        return [_model_from(entry) for entry in response.json()["models"]]
+        """Read again when the list is some seconds old."""
+        called_at = self._clock()
+        with self._reading:
+            if self._clock() - self._models_read_at <= _MODELS_FRESH_S:
+                return self._models
+            if self._failed_at >= called_at:
+                # Callers that waited for a call that failed would fail as slowly, one by one.
+                raise Unavailable(self._failure)
+            try:
+                self._models = self._common_models()
+            except Unavailable as error:
+                self._failure, self._failed_at = error.detail, self._clock()
+                raise
+            self._models_read_at = self._clock()
+            return self._models
 
     def embed_texts(
         self,
@@ -118,14 +79,8 @@ class HttpEmbedder(Embedder):
         model_id: str | None = None,
         priority: Priority = Priority.QUERY,
     ) -> Embeddings:
-        with _translated():
-            response = self._client.post(
-                "/v1/embed/texts",
-                json={"texts": list(texts), "model_id": model_id},
-                headers=_headers(priority, None),
-                timeout=_timeout_of(priority),
-            )
-        return self._embeddings(response)
+        body = {"texts": list(texts), "model_id": model_id}
+        return self._embed("texts", priority, json=body, headers={})
 
     def embed_pixels(
         self,
@@ -139,60 +94,78 @@ class HttpEmbedder(Embedder):
                 "Pixels must be uint8 of shape (n, 3, height, width); "
                 f"these are {pixels.dtype} of shape {pixels.shape}."
             )
-        headers = _headers(priority, model_id)
-        headers |= {"Content-Type": BINARY, "X-Shape": shape_to_header(pixels.shape)}
-        with _translated():
-            response = self._client.post(
-                "/v1/embed/pixels",
-                content=pixels.tobytes(),
-                headers=headers,
-                timeout=_timeout_of(priority),
-            )
-        return self._embeddings(response)
+        headers = {"Content-Type": BINARY, "X-Shape": shape_to_header(pixels.shape)}
+        headers |= {"X-Model-Id": model_id} if model_id else {}
+        return self._embed("pixels", priority, content=pixels.tobytes(), headers=headers)
 
     def load(self, spec: str) -> ModelInfo:
         """Every service loads it, one after the other."""
         try:
-            first, *_ = [self._load(spec, address) for address in self._addresses]
-            return first
+            loaded = [
+                self._send("POST", "/v1/models", _LOAD_S, only=address, json={"spec": spec})
+                for address in self._addresses
+            ]
         finally:
-            self._known = None
-
-    def _load(self, spec: str, address: int) -> ModelInfo:
-        with _translated():
-            response = self._client.post(
-                "/v1/models",
-                json={"spec": spec},
-                timeout=_timeout(_LOAD_S),
-                extensions={ONLY: address},
-            )
-        _check(response)
-        return _model_from(response.json())
+            self._forget_models()
+        return _MODEL.validate_python(loaded[0].json())
 
     def unload(self, model_id: str) -> None:
         try:
             for address in self._addresses:
-                self._unload(model_id, address)
+                self._send("DELETE", f"/v1/models/{model_id}", _QUERY_S, only=address)
         finally:
-            self._known = None
-
-    def _unload(self, model_id: str, address: int) -> None:
-        with _translated():
-            response = self._client.delete(
-                f"/v1/models/{model_id}", timeout=_timeout(_QUERY_S), extensions={ONLY: address}
-            )
-        _check(response)
+            self._forget_models()
 
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
 
-    def _embeddings(self, response: httpx.Response) -> Embeddings:
-        if response.status_code == 409:
-            self._known = None  # another model was loaded since we asked
-        _check(response)
+    def _forget_models(self) -> None:
+        self._models_read_at = -math.inf
+
+    def _common_models(self) -> tuple[ModelInfo, ...]:
+        """The models of all services that answer, in the order of the first."""
+        answers: list[list[ModelInfo]] = []
+        for address in self._addresses:
+            try:
+                response = self._send("GET", "/v1/models", _QUERY_S, only=address)
+            except Unavailable:
+                if address == self._addresses[-1] and not answers:
+                    raise
+            else:
+                answers.append([_MODEL.validate_python(m) for m in response.json()["models"]])
+        common = set.intersection(*({model.model_id for model in models} for models in answers))
+        return tuple(model for model in answers[0] if model.model_id in common)
+
+    def _embed(
+        self, kind: str, priority: Priority, *, headers: dict[str, str], **body: Any
+    ) -> Embeddings:
+        headers |= {"Accept": BINARY, "X-Priority": priority.value}
+        timeout_s = _QUERY_S if priority is Priority.QUERY else _INGEST_S
+        try:
+            response = self._send("POST", f"/v1/embed/{kind}", timeout_s, headers=headers, **body)
+        except Conflict:
+            self._forget_models()  # another model was loaded since the list was read
+            raise
         shape = shape_from_header(response.headers["X-Shape"])
         return np.frombuffer(response.content, "<f4").reshape(shape).astype(np.float32)
+
+    def _send(
+        self, method: str, path: str, timeout_s: float, *, only: int | None = None, **request: Any
+    ) -> httpx.Response:
+        """A successful response; a failed one raises an error of ours."""
+        timeout = httpx.Timeout(timeout_s, connect=_CONNECT_S)
+        extensions = {} if only is None else {ONLY: only}
+        try:
+            response = self._client.request(
+                method, path, timeout=timeout, extensions=extensions, **request
+            )
+        except httpx.TransportError as error:
+            raise Unavailable(
+                f"The embedder does not answer ({type(error).__name__}); it may be starting."
+            ) from error
+        _check(response)
+        return response
 
 
 def connect(url: str) -> HttpEmbedder:
@@ -241,43 +214,6 @@ def shape_from_header(value: str) -> tuple[int, ...]:
     return tuple(int(size) for size in value.split(","))
 
 
-def _headers(priority: Priority, model_id: str | None) -> dict[str, str]:
-    headers = {"Accept": BINARY, "X-Priority": priority.value}
-    return headers | ({"X-Model-Id": model_id} if model_id else {})
-
-
-def _timeout_of(priority: Priority) -> httpx.Timeout:
-    return _timeout(_QUERY_S if priority is Priority.QUERY else _INGEST_S)
-
-
-def _of_those_that_answer(
-    ask: Callable[[int], list[ModelInfo]], addresses: Sequence[int]
-) -> list[list[ModelInfo]]:
-    """At least one answer; the last one's error if there is none."""
-    answers = []
-    for address in addresses:
-        try:
-            answers.append(ask(address))
-        except (httpx.TransportError, Unavailable):
-            if address == addresses[-1] and not answers:
-                raise
-    return answers
-
-
-def _timeout(seconds: float) -> httpx.Timeout:
-    return httpx.Timeout(seconds, connect=_CONNECT_S)
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except httpx.TransportError as error:
-        raise Unavailable(
-            f"The embedder does not answer ({type(error).__name__}); it may be starting."
-        ) from error
-
-
 def _check(response: httpx.Response) -> None:
     if response.is_success:
         return
@@ -305,21 +241,3 @@ def _detail(response: httpx.Response) -> str:
         return str(response.json()["detail"])
     except (ValueError, KeyError, TypeError):
         return f"The embedder answered {response.status_code}."
-
-
-def _model_from(entry: JsonDict) -> ModelInfo:
-    labels = tuple(Label(**label) for label in entry["labels"])
-    spec = PixelSpec(**entry["pixel_spec"])
-    templates = {key: tuple(entry[key]) for key in ("prompt_templates", "label_templates")}
-    # An embedder of an earlier version names no calibration.
-    given = entry.get("calibration")
-    calibration = calibration_from(given) if given else None
-    return ModelInfo(
-        **{
-            **entry,
-            **templates,
-            "labels": labels,
-            "pixel_spec": spec,
-            "calibration": calibration,
-        }
-    )

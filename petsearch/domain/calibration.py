@@ -6,12 +6,11 @@ embedding and from the mean and covariance of held-out photos' embeddings (ADR 0
 `training/calibration/calibrate.py` fits what is applied here and writes it as calibration.json.
 """
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -142,24 +141,16 @@ _CALIBRATION = TypeAdapter(Calibration)
 
 
 def read_calibration(data: bytes) -> Calibration:
-    """What is in a calibration.json.
+    """The content of a calibration.json.
 
     Raises:
-        ConfigurationError: it is none.
+        ConfigurationError: it is not valid.
     """
     try:
-        return calibration_from(json.loads(data))
-    except json.JSONDecodeError as error:
-        raise ConfigurationError(f"calibration.json is no JSON: {error}.") from error
-
-
-def calibration_from(content: Any) -> Calibration:
-    """From decoded JSON; errors as `read_calibration`."""
-    try:
-        return _CALIBRATION.validate_python(content)
+        return _CALIBRATION.validate_json(data)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
         raise ConfigurationError(
             f"calibration.json cannot be used: {where}: {first['msg']}. "
             "Write it again with: python -m training.calibration.calibrate"

@@ -59,6 +59,14 @@ class BatchingEmbedder(Embedder):
         """For those who watch its queue."""
         return self._batcher
 
+    def model(self, model_id: str | None) -> ModelInfo:
+        """A loaded model, the default one for None.
+
+        Raises:
+            Conflict: it is not loaded.
+        """
+        return self._model(model_id).info
+
     def models(self) -> tuple[ModelInfo, ...]:
         return tuple(model.info for model in self._models.values())
 

@@ -7,6 +7,7 @@ from services.embedder.parts import Parts
 from services.embedder.routes import router
 from services.embedder.waiting import ClientLeft
 from services.http.body_limit import BodyLimit
+from services.http.metrics_route import add_metrics_route
 from services.http.middleware import RequestContext
 from services.http.problems import add_problem_handlers
 
@@ -26,6 +27,7 @@ def build_app(parts: Parts) -> FastAPI:
     app.state.parts = parts
     parts.metrics.watch(parts.embedder)
     app.include_router(router)
+    add_metrics_route(app, parts.metrics)
     add_problem_handlers(app)
     app.add_exception_handler(ClientLeft, _client_left)
     # The last one added is the outermost.

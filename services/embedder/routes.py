@@ -3,6 +3,7 @@
 """
 
 import asyncio
+import math
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -12,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 
 from petsearch.adapters.embedder_http import BINARY, shape_from_header, shape_to_header
 from petsearch.domain import Embeddings, ModelInfo, Pixels, Priority
-from petsearch.domain.errors import ConfigurationError, Conflict, InvalidInput
+from petsearch.domain.errors import ConfigurationError, InvalidInput
 from services.embedder.decoding import Decoder
 from services.embedder.parts import Parts
 from services.embedder.schemas import (
@@ -21,12 +22,10 @@ from services.embedder.schemas import (
     Health,
     ImageEmbeddingsBody,
     LoadedModels,
-    ModelBody,
     ModelToLoad,
     TextsToEmbed,
 )
 from services.embedder.waiting import result_of, whole_body
-from services.http.metrics import MEDIA_TYPE
 
 _MAX_IMAGES = 64
 _BYTES = {"type": "string", "format": "binary"}
@@ -54,7 +53,7 @@ async def embed_texts(
     accept: AcceptHeader = "*/*",
 ) -> Response:
     """One embedding for each text."""
-    model = _model(parts, body.model_id)
+    model = parts.embedder.model(body.model_id)
     with parts.metrics.timed("tokenise", "texts"):
         future = await run_in_threadpool(
             parts.embedder.submit_texts, body.texts, model.model_id, priority
@@ -78,7 +77,7 @@ async def embed_pixels(
     accept: AcceptHeader = "*/*",
 ) -> Response:
     """One embedding for each row of uint8 pixels `(n, 3, height, width)` of the model's spec."""
-    model = _model(parts, model_id)
+    model = parts.embedder.model(model_id)
     pixels = _to_pixels(data, shape_from_header(shape))
     future = parts.embedder.submit_pixels(pixels, model.model_id, priority)
     return _answer(await result_of(future, request), model.model_id, accept)
@@ -95,7 +94,7 @@ async def embed_images(
     """One embedding for each picture; one that cannot be decoded is named, the others served."""
     if len(images) > _MAX_IMAGES:
         raise InvalidInput(f"The request has {len(images)} images; send at most {_MAX_IMAGES}.")
-    model = _model(parts, model_id)
+    model = parts.embedder.model(model_id)
     with parts.metrics.timed("decode", "pixels"):
         decoded, failed = await _decode(parts.decoder, images, model)
     rows: list[list[float] | None] = [None] * len(images)
@@ -111,14 +110,14 @@ async def embed_images(
 @router.get("/v1/models", summary="Loaded models")
 def list_models(parts: PartsDep) -> LoadedModels:
     """What each model wants and knows; the default one first."""
-    return LoadedModels.of(parts.embedder.models())
+    return LoadedModels(models=parts.embedder.models())
 
 
 @router.post("/v1/models", status_code=201, summary="Load one more model")
-def load_model(parts: PartsDep, body: ModelToLoad) -> ModelBody:
+def load_model(parts: PartsDep, body: ModelToLoad) -> ModelInfo:
     """Load a model beside the current one, which serves meanwhile; answers when it is warm."""
     try:
-        return ModelBody.of(parts.embedder.load(body.spec))
+        return parts.embedder.load(body.spec)
     except ConfigurationError as error:  # here it is the caller's, not the operator's
         raise InvalidInput(error.detail) from error
 
@@ -129,41 +128,16 @@ def unload_model(parts: PartsDep, model_id: str) -> None:
     parts.embedder.unload(model_id)
 
 
-@router.get("/livez", summary="Is this process of any use?")
-async def get_livez(parts: PartsDep) -> Health:
+@router.get("/livez", summary="Liveness")
+@router.get("/readyz", summary="Readiness")
+async def get_health(parts: PartsDep) -> Health:
     """503 when the device is lost: only a new process can use it again."""
     parts.embedder.batcher.check_device()
     return Health(status="ok")
 
 
-@router.get("/readyz", summary="Is a warm model on a device that works?")
-async def get_readyz(parts: PartsDep) -> Health:
-    """503 when the device is lost."""
-    parts.embedder.batcher.check_device()
-    return Health(status="ok")
-
-
-@router.get("/metrics", summary="For Prometheus", response_class=Response)
-async def get_metrics(parts: PartsDep) -> Response:
-    """Queue, batches, stages, padding and memory in Prometheus' text format."""
-    return Response(parts.metrics.render(), media_type=MEDIA_TYPE)
-
-
-def _model(parts: Parts, model_id: str | None) -> ModelInfo:
-    models = parts.embedder.models()
-    if model_id is None:
-        return models[0]
-    for model in models:
-        if model.model_id == model_id:
-            return model
-    loaded = ", ".join(model.model_id for model in models)
-    raise Conflict(f"The model {model_id!r} is not loaded. Loaded: {loaded}.")
-
-
 def _to_pixels(data: bytearray, shape: tuple[int, ...]) -> Pixels:
-    wanted = 1
-    for size in shape:
-        wanted *= size
+    wanted = math.prod(shape)
     if wanted != len(data):
         raise InvalidInput(f"X-Shape says {wanted} bytes, the body has {len(data)}.")
     try:

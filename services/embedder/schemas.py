@@ -1,12 +1,8 @@
-"""What the embedder takes and answers, as JSON."""
-
-from dataclasses import asdict
-from typing import Self
+"""Request and response bodies of the embedder."""
 
 from pydantic import BaseModel, Field
 
 from petsearch.domain import ModelInfo
-from petsearch.domain.calibration import Calibration
 
 
 class TextsToEmbed(BaseModel):
@@ -49,53 +45,10 @@ class ModelToLoad(BaseModel):
     )
 
 
-class LabelBody(BaseModel):
-    """A breed the model can name."""
-
-    breed: str
-    species: str
-
-
-class PixelSpecBody(BaseModel):
-    """What pixels the model wants."""
-
-    height: int
-    width: int
-    resize_mode: str
-    interpolation: str
-    fill_color: int
-
-
-class ModelBody(BaseModel):
-    """Every field of `petsearch.domain.ModelInfo`."""
-
-    model_id: str
-    spec: str
-    dim: int
-    pixel_spec: PixelSpecBody
-    logit_scale: float
-    labels: list[LabelBody]
-    prompt_templates: list[str]
-    label_templates: list[str]
-    device: str
-    precision: str
-    calibration: Calibration | None = Field(None, description="As in calibration.json.")
-
-    @classmethod
-    def of(cls, model: ModelInfo) -> Self:
-        """As JSON."""
-        return cls.model_validate(asdict(model))
-
-
 class LoadedModels(BaseModel):
     """The loaded models, the default one first."""
 
-    models: list[ModelBody]
-
-    @classmethod
-    def of(cls, models: tuple[ModelInfo, ...]) -> Self:
-        """All of them."""
-        return cls(models=[ModelBody.of(model) for model in models])
+    models: tuple[ModelInfo, ...]
 
 
 class Health(BaseModel):
