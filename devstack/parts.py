@@ -8,7 +8,7 @@ from pathlib import Path
 import redis
 
 from devstack.addresses import Answers, answers_http, listens
-from petsearch.adapters.redis.private_server import find_redis_server
+from petsearch.adapters.redis.private_server import redis_command
 
 GRACE_S = 20
 """How long a service that was told to stop goes on with what it has begun, as in compose."""
@@ -37,16 +37,8 @@ def redis_server(folder: Path, port: int) -> Part:
         ConfigurationError: no binary was found.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    options = {
-        "port": str(port),
-        "bind": "127.0.0.1",
-        "dir": str(folder.resolve()),
-        "appendonly": "yes",
-        "save": "",
-        "maxmemory-policy": "noeviction",
-    }
-    words = [word for key, value in options.items() for word in (f"--{key}", value)]
-    return Part("redis", (find_redis_server(), *words), lambda: _pings(port), is_server=True)
+    command = redis_command(folder, {"port": str(port), "bind": "127.0.0.1"})
+    return Part("redis", command, lambda: _pings(port), is_server=True)
 
 
 def s3_server(port: int) -> Part:

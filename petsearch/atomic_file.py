@@ -1,8 +1,6 @@
-"""Files that are there whole or not at all."""
+"""Files that are written whole or not at all."""
 
 import errno
-import functools
-import itertools
 import os
 import secrets
 from collections.abc import Iterator
@@ -12,12 +10,10 @@ from typing import BinaryIO
 
 from petsearch.domain.errors import StorageFull, Unavailable
 
-_numbers = itertools.count()
-
 
 @contextmanager
 def disk_errors() -> Iterator[None]:
-    """Turn a full disk into `StorageFull` and other disk trouble into `Unavailable`."""
+    """Raise `StorageFull` for a full disk, `Unavailable` for other failures of it."""
     try:
         yield
     except FileNotFoundError:
@@ -79,15 +75,9 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def _beside(name: str) -> str:
-    """A name of its own in the folder of `name`; the point in front hides it from listings."""
+    """An unused name in the folder of `name`; the leading dot hides it from listings."""
     folder, _, last = name.rpartition("/")
-    return f"{folder}/.{last}.{_tag(os.getpid())}{next(_numbers)}"
-
-
-@functools.cache
-def _tag(process: int) -> str:
-    """Tells the temporary files of this process from all others; asking the kernel is slow."""
-    return f"{process:x}-{secrets.token_hex(4)}-"
+    return f"{folder}/.{last}.{secrets.token_hex(8)}"
 
 
 def _create(name: str) -> int:

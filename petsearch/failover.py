@@ -34,15 +34,11 @@ def split_addresses(addresses: str) -> tuple[str, ...]:
         parts = urlsplit(address)
         is_bare = address == f"{parts.scheme}://{parts.netloc}"
         if parts.scheme not in ("http", "https") or not (is_bare or len(found) == 1):
-            raise _not_usable(address)
+            raise ConfigurationError(
+                f"{address!r} is not the address of a service. Write http://host:8000, or several "
+                "as http://a:8000,http://b:8000."
+            )
     return found
-
-
-def _not_usable(address: str) -> ConfigurationError:
-    return ConfigurationError(
-        f"{address!r} is no address of a service; one is http://host:8000, several are "
-        "http://a:8000,http://b:8000."
-    )
 
 
 def may_be_repeated(request: httpx.Request) -> bool:

@@ -40,7 +40,7 @@ from petsearch.maintenance import Kept
 from petsearch.models import Catalogue, Registry, Target, model_id_of
 from petsearch.observability import get_logger
 from petsearch.photos import ImageLimits, Resize, StoredPixels, resize_with_pillow
-from petsearch.ports import ChunkLedger, Embedder, ObjectStore, RateLimiter, TaskQueue
+from petsearch.ports import ChunkLedger, Embedder, ObjectStore, TaskQueue
 from petsearch.ports.raw_index import RawIndex
 from petsearch.reindex import FanOutIndex, ModelChanges, PointMaker, WriteSet
 from petsearch.search import Searcher
@@ -81,7 +81,7 @@ class Services:
     image_limits: ImageLimits
     resize: Resize
     keys: KeyRing
-    limiter: RateLimiter
+    limiter: RedisLimiter
     clock: Callable[[], datetime]
     _closing: ExitStack
 
@@ -278,7 +278,7 @@ def _open_ring(client: redis.Redis, opened: ExitStack) -> KeyRing:
     return KeyRing(RedisKeys(own), _now)
 
 
-def _open_limiter(client: redis.Redis, opened: ExitStack) -> RateLimiter:
+def _open_limiter(client: redis.Redis, opened: ExitStack) -> RedisLimiter:
     own = without_retries(client, _LIMITS_TIMEOUT_S)
     opened.callback(own.close)
     return RedisLimiter(own)

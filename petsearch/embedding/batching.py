@@ -127,12 +127,9 @@ class Batcher:
         """Forget `kind`; whoever waits for it is answered with `Conflict`."""
         with self._changed:
             self._encoders.pop(kind, None)
-            for queue in self._queues.values():
-                for request in [r for r in queue if r.kind == kind and not r.taken]:
-                    queue.remove(request)
-                    self._queued_rows -= len(request.rows)
-                    if request.future.set_running_or_notify_cancel():
-                        request.future.set_exception(Conflict("The model was unloaded."))
+            for request in self._withdraw(lambda r: r.kind == kind and not r.taken):
+                if request.future.set_running_or_notify_cancel():
+                    request.future.set_exception(Conflict("The model was unloaded."))
 
     def check_device(self) -> None:
         """Return if the device is there.
@@ -185,10 +182,15 @@ class Batcher:
     def _drop(self, request: _Request) -> None:
         """Give the room of a request that was cancelled to others."""
         with self._changed:
-            for queue in self._queues.values():
-                if request in queue:
-                    queue.remove(request)
-                    self._queued_rows -= request.left
+            self._withdraw(lambda r: r is request)
+
+    def _withdraw(self, is_chosen: Callable[[_Request], bool]) -> list[_Request]:
+        """Take requests out of the queues. The caller holds the lock."""
+        chosen = [r for queue in self._queues.values() for r in queue if is_chosen(r)]
+        for priority, queue in self._queues.items():
+            self._queues[priority] = deque(r for r in queue if r not in chosen)
+        self._queued_rows -= sum(request.left for request in chosen)
+        return chosen
 
     def _drain_s(self, kind: Kind) -> float:
         rate = self._rows_per_s.get(kind, 0.0)
@@ -299,16 +301,12 @@ class Batcher:
     def _fail(self, batch: Sequence[_Slice], error: Exception) -> None:
         """Answer everyone in the batch, and everyone at all if the device is lost."""
         failure = error if isinstance(error, (Unavailable, Conflict)) else _failure(error)
-        waiting = [piece.request for piece in batch]
+        failed = [piece.request for piece in batch]
+        is_lost = isinstance(error, DeviceLost)
         with self._changed:
-            if isinstance(error, DeviceLost):
-                self._lost = error
-                queued = [request for queue in self._queues.values() for request in queue]
-                waiting += [request for request in queued if request not in waiting]
-            for queue in self._queues.values():
-                for request in [request for request in queue if request in waiting]:
-                    queue.remove(request)
-                    self._queued_rows -= request.left
+            self._lost = error if isinstance(error, DeviceLost) else self._lost
+            queued = self._withdraw(lambda request: is_lost or request in failed)
+        waiting = [*failed, *(request for request in queued if request not in failed)]
         for request in waiting:
             if request.taken or request.future.set_running_or_notify_cancel():
                 request.future.set_exception(failure)

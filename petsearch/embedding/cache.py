@@ -78,7 +78,9 @@ class CachingEmbedder(Embedder):
             fresh = dict(zip(missing, rows, strict=True))
             self._keep(name, fresh)
             found |= fresh
-        return np.stack([found[text] for text in texts]) if texts else self._none(name)
+        if not texts:
+            return self._embedder.embed_texts([], model_id=name)
+        return np.stack([found[text] for text in texts])
 
     def embed_pixels(
         self,
@@ -99,9 +101,6 @@ class CachingEmbedder(Embedder):
         """Forget everything."""
         with self._changing:
             self._kept.clear()
-
-    def _none(self, model_id: str) -> Embeddings:
-        return self._embedder.embed_texts([], model_id=model_id)
 
     def _find(self, model_id: str, texts: Sequence[str]) -> dict[str, Embedding]:
         found = {}

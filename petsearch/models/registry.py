@@ -139,7 +139,8 @@ class Registry:
             return here.parent
         folder = cache / model_id
         for name, wanted in manifest.files.items():
-            if not _is_file(folder / name, wanted):
+            path = folder / name
+            if not (path.is_file() and described(path) == wanted):
                 self._bring(model_id, name, wanted, folder)
         return folder
 
@@ -161,10 +162,6 @@ def _check_id(model_id: str) -> None:
     object_keys.check(object_keys.model_manifest(model_id))
     if "/" in model_id:
         raise InvalidInput(f"{model_id!r} is no model id.")
-
-
-def _is_file(path: Path, wanted: PublishedFile) -> bool:
-    return path.is_file() and described(path) == wanted
 
 
 def described(path: Path) -> PublishedFile:

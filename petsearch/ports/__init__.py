@@ -5,7 +5,7 @@ The suites in tests/contract run over every adapter of the index, the object sto
 keys, the limiter, the write set and the embedder. The other ports have one adapter and no suite.
 """
 
-from petsearch.ports.access import Allowance, KeyStore, RateLimiter
+from petsearch.ports.access import KeyStore
 from petsearch.ports.embedding import ClipModel, Embedder, Tokens
 from petsearch.ports.index import (
     Collections,
@@ -35,7 +35,6 @@ from petsearch.ports.store import ObjectStore, StoredObject
 from petsearch.ports.write_set import WriteSetState, WriteSetStore
 
 __all__ = [
-    "Allowance",
     "ChunkLedger",
     "ChunkSlot",
     "Claim",
@@ -57,7 +56,6 @@ __all__ = [
     "LedgerCopy",
     "ObjectStore",
     "OverdueChunks",
-    "RateLimiter",
     "RecordChange",
     "Snapshots",
     "Stage",

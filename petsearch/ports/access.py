@@ -1,6 +1,5 @@
-"""API keys and the limits of those who call."""
+"""Where API keys and sessions are kept."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -34,23 +33,3 @@ class KeyStore(Protocol):
 
     def close_session(self, token_hash: str) -> None:
         """End a session; one that has ended is ignored."""
-
-
-@dataclass(frozen=True)
-class Allowance:
-    """What a rate limit says to one request."""
-
-    is_granted: bool
-    remaining: int
-    """Requests that would be granted now."""
-    retry_after_s: float
-    """How long until the next one is granted; 0 where one would be now."""
-    full_after_s: float
-    """How long until all of the limit is there again."""
-
-
-class RateLimiter(Protocol):
-    """Counts requests of all processes together."""
-
-    def take(self, who: str, per_minute: int) -> Allowance:
-        """Ask for one request of `who`, who may have a minute's worth at once."""

@@ -72,12 +72,14 @@ class ObjectStore(Protocol):
 
     def list_keys(self, prefix: str) -> Iterator[str]:
         """The keys that start with `prefix`, sorted; read as the caller goes on."""
+        return (found.key for found in self.list_objects(prefix))
 
     def list_objects(self, prefix: str) -> Iterator[StoredObject]:
         """The objects whose keys start with `prefix`, by key; read as the caller goes on."""
 
-    def local_path(self, key: str) -> Path | None:
+    def local_path(self, key: str) -> Path | None:  # noqa: ARG002  # for stores that have
         """Where the object lies on this machine's disk, if the store has it there."""
+        return None
 
     def ping(self) -> None:
         """Return if the store answers, raise `Unavailable` otherwise."""

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from starlette.concurrency import run_in_threadpool
 
+from petsearch.adapters.redis.limits import Allowance, RedisLimiter
 from petsearch.domain.errors import Unavailable
 from petsearch.observability import get_logger
-from petsearch.ports import Allowance, RateLimiter
 from services.api.callers import Caller
 
 log = get_logger(__name__)
@@ -45,7 +45,7 @@ class RateLimits:
     again every few seconds, so that a request does not wait for it each time.
     """
 
-    def __init__(self, limiter: RateLimiter, *, of_key: int, of_address: int) -> None:
+    def __init__(self, limiter: RedisLimiter, *, of_key: int, of_address: int) -> None:
         self._limiter = limiter
         self._of_key = of_key
         self._of_address = of_address

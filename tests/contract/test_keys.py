@@ -16,7 +16,7 @@ from petsearch.adapters.redis import RedisKeys, RedisLimiter
 from petsearch.adapters.redis.client import without_retries
 from petsearch.domain.api_keys import Scope, make_key
 from petsearch.domain.errors import NotFound, Unavailable
-from petsearch.ports import KeyStore, RateLimiter
+from petsearch.ports import KeyStore
 from tests.contract.real_servers import where_set
 
 NOW = datetime(2026, 1, 1, 12, 34, tzinfo=UTC)
@@ -42,7 +42,7 @@ def store(server: redis.Redis) -> KeyStore:
 
 
 @pytest.fixture
-def limiter(server: redis.Redis) -> RateLimiter:
+def limiter(server: redis.Redis) -> RedisLimiter:
     return RedisLimiter(server)
 
 
@@ -117,7 +117,7 @@ def test_nothing_in_the_store_opens_a_door(store: KeyStore, server: redis.Redis)
     assert secret not in repr(made)
 
 
-def test_a_minutes_worth_is_granted_at_once_and_then_one_at_a_time(limiter: RateLimiter) -> None:
+def test_a_minutes_worth_is_granted_at_once_and_then_one_at_a_time(limiter: RedisLimiter) -> None:
     granted = [limiter.take("me", 3) for _ in range(3)]
     assert [a.is_granted for a in granted] == [True] * 3
     assert [a.remaining for a in granted] == [2, 1, 0]
@@ -128,7 +128,7 @@ def test_a_minutes_worth_is_granted_at_once_and_then_one_at_a_time(limiter: Rate
     assert limiter.take("you", 3).is_granted
 
 
-def test_what_was_used_comes_back(limiter: RateLimiter) -> None:
+def test_what_was_used_comes_back(limiter: RedisLimiter) -> None:
     per_minute = 300  # one in 200 ms
     while (refused := limiter.take("me", per_minute)).is_granted:
         pass

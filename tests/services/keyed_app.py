@@ -11,10 +11,11 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from petsearch.access import KeyRing
+from petsearch.adapters.redis import RedisLimiter
 from petsearch.app.services import Services, build_services
 from petsearch.domain.api_keys import Scope, make_key
 from petsearch.embedding import BatchingEmbedder, BatchingOptions
-from petsearch.ports import KeyStore, RateLimiter
+from petsearch.ports import KeyStore
 from petsearch.settings import Settings
 from services.api.app import build_app
 from tests.contract.tiny_clip import TinyClip
@@ -48,7 +49,7 @@ class KeyedApp:
         is_on_loopback: bool = False,
         web_dir: Path | None = None,
         store: KeyStore | None = None,
-        limiter: RateLimiter | None = None,
+        limiter: RedisLimiter | None = None,
         **settings: Any,
     ) -> FastAPI:
         """An app that asks for keys and counts nothing, unless `settings` say otherwise."""

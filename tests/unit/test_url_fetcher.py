@@ -18,7 +18,6 @@ from cryptography.x509.oid import NameOID
 
 from petsearch.adapters.web import UrlFetcher
 from petsearch.adapters.web.public_addresses import IpAddress, is_public
-from petsearch.adapters.web.url_fetcher import UrlFetcherOptions
 from petsearch.domain.errors import InvalidInput, NotFound, Overloaded, TooLarge, Unavailable
 from tests.web_server import WebServer, drips, gives
 
@@ -51,7 +50,7 @@ def allow_this_machine(address: IpAddress) -> bool:
 
 def local_fetcher(resolver: Resolver | None = None, timeout_s: float = 10.0) -> UrlFetcher:
     return UrlFetcher(
-        UrlFetcherOptions(timeout_s=timeout_s),
+        timeout_s=timeout_s,
         resolve=resolver or Resolver(photos_org=["127.0.0.1"], other_org=["127.0.0.1"]),
         is_allowed=allow_this_machine,
     )

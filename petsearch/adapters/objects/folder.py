@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
@@ -22,12 +22,12 @@ _BLOCK_BYTES = 1024 * 1024
 
 
 class FilesystemStore(ObjectStore):
-    """The `ObjectStore` port over a folder; keys become relative paths."""
+    """Objects as files in a folder; keys become relative paths."""
 
+    @disk_errors()
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        with disk_errors():
-            folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
 
     def put(self, key: str, data: bytes) -> None:
         write_atomically(self._name(key), data)
@@ -39,44 +39,27 @@ class FilesystemStore(ObjectStore):
                 target.write(block)
 
     def get(self, key: str) -> bytes:
-        with disk_errors():
-            try:
-                # Without the buffer that `Path.open` makes and the whole file goes past.
-                with open(self._name(key), "rb", buffering=0) as file:  # noqa: PTH123  # no Path: see _name
-                    return file.readall()
-            except (FileNotFoundError, IsADirectoryError) as error:
-                raise NotFound(f"There is no object {key!r}.") from error
+        # Without the buffer that `Path.open` makes and the whole file goes past.
+        with _found(key), open(self._name(key), "rb", buffering=0) as file:  # noqa: PTH123  # no Path: see _name
+            return file.readall()
 
     def open(self, key: str, *, offset: int = 0) -> BinaryIO:
-        with disk_errors():
-            try:
-                file = self._path(key).open("rb")
-                file.seek(offset)
-                return file
-            except (FileNotFoundError, IsADirectoryError) as error:
-                raise NotFound(f"There is no object {key!r}.") from error
+        with _found(key):
+            file = self._path(key).open("rb")
+            file.seek(offset)
+            return file
 
     def stat(self, key: str) -> StoredObject:
-        with disk_errors():
-            try:
-                return _stored(key, self._path(key).stat())
-            except FileNotFoundError as error:
-                raise NotFound(f"There is no object {key!r}.") from error
+        with _found(key):
+            return _stored(key, self._path(key).stat())
 
     def move(self, source: str, target: str) -> None:
-        here, there = self._name(source), self._name(target)
-        with disk_errors():
-            try:
-                _rename(here, there)
-            except FileNotFoundError as error:
-                raise NotFound(f"There is no object {source!r}.") from error
+        with _found(source):
+            _rename(self._name(source), self._name(target))
 
+    @disk_errors()
     def delete(self, key: str) -> None:
-        with disk_errors():
-            self._path(key).unlink(missing_ok=True)
-
-    def list_keys(self, prefix: str) -> Iterator[str]:
-        return (found.key for found in self.list_objects(prefix))
+        self._path(key).unlink(missing_ok=True)
 
     def list_objects(self, prefix: str) -> Iterator[StoredObject]:
         """One folder is in memory at a time, and those above it."""
@@ -88,12 +71,12 @@ class FilesystemStore(ObjectStore):
         path = self._path(key)
         return path if path.is_file() else None
 
+    @disk_errors()
     def ping(self) -> None:
-        with disk_errors():
-            try:
-                shutil.disk_usage(self._folder)
-            except FileNotFoundError as error:
-                raise Unavailable(f"The folder {self._folder} of the store is gone.") from error
+        try:
+            shutil.disk_usage(self._folder)
+        except FileNotFoundError as error:
+            raise Unavailable(f"The folder {self._folder} of the store is gone.") from error
 
     def _path(self, key: str) -> Path:
         return Path(self._name(key))
@@ -102,6 +85,15 @@ class FilesystemStore(ObjectStore):
         """The path as a string: every item calls it several times, and a `Path` costs more."""
         object_keys.check(key)
         return f"{self._folder}/{key}"
+
+
+@contextmanager
+def _found(key: str) -> Iterator[None]:
+    with disk_errors():
+        try:
+            yield
+        except (FileNotFoundError, IsADirectoryError) as error:
+            raise NotFound(f"There is no object {key!r}.") from error
 
 
 def _rename(source: str, target: str) -> None:

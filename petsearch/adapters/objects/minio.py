@@ -2,8 +2,7 @@
 
 import io
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import contextmanager, suppress
 from typing import BinaryIO, cast
 from urllib.parse import urlsplit
 
@@ -62,15 +61,14 @@ def make_client(url: str, *, access_key: str, secret_key: str) -> tuple[Minio, s
 
 
 class MinioStore(ObjectStore):
-    """The `ObjectStore` port over one bucket, which is made when it is first written to."""
+    """Objects in one bucket, which is created when it is first written to."""
 
     def __init__(self, client: Minio, bucket: str) -> None:
         self._client = client
         self._bucket = bucket
 
     def put(self, key: str, data: bytes) -> None:
-        object_keys.check(key)
-        with s3_errors(key):
+        with _checked(key):
             try:
                 self._put(key, data)
             except S3Error as error:
@@ -81,9 +79,8 @@ class MinioStore(ObjectStore):
 
     def put_stream(self, key: str, file: BinaryIO, size_bytes: int | None) -> None:
         """One part is in memory at a time."""
-        object_keys.check(key)
         stream = cast(BinaryIO, SizedStream(file, size_bytes))
-        with s3_errors(key):
+        with _checked(key):
             # A stream cannot be sent again when it turns out that there is no bucket.
             if not self._client.bucket_exists(self._bucket):
                 self._make_bucket()
@@ -93,56 +90,33 @@ class MinioStore(ObjectStore):
             )
 
     def get(self, key: str) -> bytes:
-        object_keys.check(key)
-        with s3_errors(key):
-            response = self._client.get_object(self._bucket, key)
-            try:
-                return response.read()
-            finally:
-                response.close()
-                response.release_conn()
+        with _checked(key):
+            return read_body(self._client.get_object(self._bucket, key))
 
     def open(self, key: str, *, offset: int = 0) -> BinaryIO:
-        object_keys.check(key)
-        with s3_errors(key):
+        with _checked(key):
             response = self._client.get_object(self._bucket, key, offset=offset)
         return cast(BinaryIO, io.BufferedReader(_Body(response, key)))
 
     def stat(self, key: str) -> StoredObject:
-        object_keys.check(key)
-        with s3_errors(key):
+        with _checked(key):
             return _stored(self._client.stat_object(self._bucket, key))
 
     def move(self, source: str, target: str) -> None:
         """S3 has no rename: a copy on the server, then a delete."""
-        object_keys.check(source)
-        object_keys.check(target)
-        with s3_errors(source):
+        with _checked(target), _checked(source):
             self._client.copy_object(self._bucket, target, CopySource(self._bucket, source))
             self._client.remove_object(self._bucket, source)
 
     def delete(self, key: str) -> None:
-        object_keys.check(key)
-        try:
-            with s3_errors(key):
-                self._client.remove_object(self._bucket, key)
-        except NotFound:
-            return  # no bucket yet, so no object either
-
-    def list_keys(self, prefix: str) -> Iterator[str]:
-        return (found.key for found in self.list_objects(prefix))
+        # Without a bucket there is no object either.
+        with suppress(NotFound), _checked(key):
+            self._client.remove_object(self._bucket, key)
 
     def list_objects(self, prefix: str) -> Iterator[StoredObject]:
-        try:
-            with s3_errors(prefix):
-                for entry in self._client.list_objects(self._bucket, prefix, recursive=True):
-                    yield _stored(entry)
-        except NotFound:
-            return
-
-    def local_path(self, key: str) -> Path | None:  # noqa: ARG002  # the port's signature
-        """Never on this machine's disk."""
-        return None
+        with suppress(NotFound), s3_errors(prefix):
+            for entry in self._client.list_objects(self._bucket, prefix, recursive=True):
+                yield _stored(entry)
 
     def ping(self) -> None:
         with s3_errors(self._bucket):
@@ -166,8 +140,17 @@ def _stored(found: Object) -> StoredObject:
     return StoredObject(found.object_name, found.size, found.last_modified)
 
 
+def read_body(response: urllib3.BaseHTTPResponse, max_bytes: int | None = None) -> bytes:
+    """The body, or its first bytes; the connection is given back."""
+    try:
+        return response.read(max_bytes)
+    finally:
+        response.close()
+        response.release_conn()
+
+
 class _Body(io.RawIOBase):
-    """An answer's body as a stream whose errors are our own."""
+    """A response's body as a stream that raises errors of ours."""
 
     def __init__(self, response: urllib3.BaseHTTPResponse, key: str) -> None:
         self._response = response
@@ -190,8 +173,15 @@ class _Body(io.RawIOBase):
 
 
 @contextmanager
+def _checked(key: str) -> Iterator[None]:
+    object_keys.check(key)
+    with s3_errors(key):
+        yield
+
+
+@contextmanager
 def s3_errors(key: str) -> Iterator[None]:
-    """Turn what the S3 client raises about `key` into errors of our own."""
+    """Raise what the S3 client raises about `key` as an error of ours."""
     try:
         yield
     except S3Error as error:

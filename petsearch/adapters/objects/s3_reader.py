@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from minio import Minio
 from minio.error import S3Error
 
-from petsearch.adapters.objects.minio import make_client, s3_errors
+from petsearch.adapters.objects.minio import make_client, read_body, s3_errors
 from petsearch.domain.errors import InvalidInput, NotFound, TooLarge
 from petsearch.sources.s3_prefix import BucketObject, BucketReader
 
@@ -41,12 +41,7 @@ class S3Reader(BucketReader):
 
     def get(self, bucket: str, key: str, *, max_bytes: int) -> bytes:
         with _translated(bucket, key):
-            response = self._client.get_object(bucket, key)
-            try:
-                data = response.read(max_bytes + 1)
-            finally:
-                response.close()
-                response.release_conn()
+            data = read_body(self._client.get_object(bucket, key), max_bytes + 1)
         if len(data) > max_bytes:
             raise TooLarge(f"The object is larger than {max_bytes / 1e6:.0f} MB.")
         return data

@@ -7,12 +7,7 @@ import grpc
 from qdrant_client import QdrantClient, models
 from qdrant_client.http.exceptions import UnexpectedResponse
 
-from petsearch.adapters.qdrant.payload import (
-    DATETIME_FIELDS,
-    INTEGER_FIELDS,
-    KEYWORD_FIELDS,
-    LOCATION_FIELD,
-)
+from petsearch.adapters.qdrant.payload import INDEXED_FIELDS
 
 _OVERSAMPLING = 3.0
 _EF = 1024
@@ -66,8 +61,10 @@ def create_collection(
     if not client.collection_exists(collection):
         _create(client, collection, dim, options)
     # Also where the collection exists: whoever made it may have been cut off here.
-    for name, kind in _payload_indexes().items():
-        client.create_payload_index(collection, name, field_schema=kind, wait=True)
+    for field, kind in INDEXED_FIELDS.items():
+        client.create_payload_index(
+            collection, field, field_schema=models.PayloadSchemaType(kind), wait=True
+        )
 
 
 def _create(client: QdrantClient, collection: str, dim: int, options: CollectionOptions) -> None:
@@ -101,10 +98,3 @@ def _quantization(options: CollectionOptions) -> models.ScalarQuantization | Non
     return models.ScalarQuantization(
         scalar=models.ScalarQuantizationConfig(type=models.ScalarType.INT8, always_ram=True)
     )
-
-
-def _payload_indexes() -> dict[str, models.PayloadSchemaType]:
-    fields = dict.fromkeys(KEYWORD_FIELDS, models.PayloadSchemaType.KEYWORD)
-    fields |= dict.fromkeys(INTEGER_FIELDS, models.PayloadSchemaType.INTEGER)
-    fields[LOCATION_FIELD] = models.PayloadSchemaType.GEO
-    return fields | dict.fromkeys(DATETIME_FIELDS, models.PayloadSchemaType.DATETIME)

@@ -15,18 +15,16 @@ def to_filter(filters: Filters) -> edge.Filter | None:
     if not wanted:
         return None
     must = [
-        edge.FieldCondition(field, match=edge.MatchValue(value)) for field, value in wanted.equal
-    ]
-    must += [
-        edge.FieldCondition(field, match=edge.MatchAny([*values]))
-        for field, values in wanted.any_of.items()
-    ]
-    must += [
-        edge.FieldCondition(field, range=edge.RangeFloat(gte=least))
-        for field, least in wanted.at_least.items()
-    ]
-    must += [
-        edge.FieldCondition(field, range=_range(times)) for field, times in wanted.times.items()
+        *(edge.FieldCondition(name, match=edge.MatchValue(value)) for name, value in wanted.equal),
+        *(
+            edge.FieldCondition(field, match=edge.MatchAny([*values]))
+            for field, values in wanted.any_of.items()
+        ),
+        *(
+            edge.FieldCondition(field, range=edge.RangeFloat(gte=least))
+            for field, least in wanted.at_least.items()
+        ),
+        *(edge.FieldCondition(field, range=_range(times)) for field, times in wanted.times.items()),
     ]
     if wanted.near is not None:
         must.append(edge.FieldCondition(LOCATION_FIELD, geo_radius=_circle(wanted.near)))

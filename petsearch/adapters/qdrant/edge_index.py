@@ -15,13 +15,7 @@ import qdrant_edge as edge
 
 from petsearch.adapters.qdrant.base_index import ALL, FACET_VALUES, BaseIndex, Row, ScoredRow
 from petsearch.adapters.qdrant.edge_filters import filter_of_version, to_filter
-from petsearch.adapters.qdrant.payload import (
-    DATETIME_FIELDS,
-    INTEGER_FIELDS,
-    KEYWORD_FIELDS,
-    LOCATION_FIELD,
-    to_payload,
-)
+from petsearch.adapters.qdrant.payload import INDEXED_FIELDS, to_payload
 from petsearch.adapters.qdrant.time_pages import latest_of
 from petsearch.atomic_file import write_atomically
 from petsearch.domain import Embedding, Filters, ImageRecord, Point, SortBy
@@ -68,7 +62,8 @@ class QdrantEdgeIndex(BaseIndex):
         self._opening = threading.Lock()
         self._pointing = threading.Lock()
         folder.mkdir(parents=True, exist_ok=True)
-        self._current = self._read_pointer()
+        pointer = folder / _POINTER
+        self._current = pointer.read_text().strip() if pointer.exists() else None
 
     @edge_errors()
     def create_collection(self, collection: str, dim: int) -> None:
@@ -219,10 +214,6 @@ class QdrantEdgeIndex(BaseIndex):
                 "space and the work goes on by itself."
             )
 
-    def _read_pointer(self) -> str | None:
-        pointer = self._folder / _POINTER
-        return pointer.read_text().strip() if pointer.exists() else None
-
     def _path(self, collection: str) -> Path:
         return self._folder / "collections" / collection
 
@@ -257,15 +248,12 @@ def _order_by(sort: SortBy, filters: Filters) -> edge.OrderBy:
 
 
 def _add_missing_indexes(shard: edge.EdgeShard) -> None:
-    """Payload indexes on every field that can be filtered; a folder of before may lack some."""
-    fields = dict.fromkeys(KEYWORD_FIELDS, edge.PayloadSchemaType.Keyword)
-    fields |= dict.fromkeys(INTEGER_FIELDS, edge.PayloadSchemaType.Integer)
-    fields |= dict.fromkeys(DATETIME_FIELDS, edge.PayloadSchemaType.Datetime)
-    fields[LOCATION_FIELD] = edge.PayloadSchemaType.Geo
+    """Create the payload indexes; a folder of an earlier version may lack some."""
     present = shard.info().payload_schema
-    for name, kind in fields.items():
-        if name not in present:
-            shard.update(edge.UpdateOperation.create_field_index(name, kind))
+    for field, kind in INDEXED_FIELDS.items():
+        if field not in present:
+            schema = getattr(edge.PayloadSchemaType, kind.capitalize())
+            shard.update(edge.UpdateOperation.create_field_index(field, schema))
 
 
 def _remove_tree(path: Path) -> None:

@@ -13,22 +13,24 @@ def to_filter(filters: Filters) -> models.Filter | None:
     if not wanted:
         return None
     must = [
-        models.FieldCondition(key=field, match=models.MatchValue(value=value))
-        for field, value in wanted.equal
-    ]
-    must += [
-        models.FieldCondition(key=field, match=models.MatchAny(any=values))
-        for field, values in wanted.any_of.items()
-    ]
-    must += [
-        models.FieldCondition(key=field, range=models.Range(gte=least))
-        for field, least in wanted.at_least.items()
-    ]
-    must += [
-        models.FieldCondition(
-            key=field, range=models.DatetimeRange(gte=times.since, lt=times.until)
-        )
-        for field, times in wanted.times.items()
+        *(
+            models.FieldCondition(key=field, match=models.MatchValue(value=value))
+            for field, value in wanted.equal
+        ),
+        *(
+            models.FieldCondition(key=field, match=models.MatchAny(any=values))
+            for field, values in wanted.any_of.items()
+        ),
+        *(
+            models.FieldCondition(key=field, range=models.Range(gte=least))
+            for field, least in wanted.at_least.items()
+        ),
+        *(
+            models.FieldCondition(
+                key=field, range=models.DatetimeRange(gte=times.since, lt=times.until)
+            )
+            for field, times in wanted.times.items()
+        ),
     ]
     if wanted.near is not None:
         must.append(models.FieldCondition(key=LOCATION_FIELD, geo_radius=_circle(wanted.near)))

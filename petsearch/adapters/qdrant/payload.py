@@ -1,6 +1,7 @@
 """How an `ImageRecord` is written as the payload of a Qdrant point, and read back."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -13,27 +14,28 @@ from petsearch.domain import (
     hash_bands,
 )
 
-KEYWORD_FIELDS = (
-    "species",
-    "breed",
-    "filename",
-    "animal_id",
-    "status",
-    "tags",
-    "attributes_list",
-    "sha256",
-    "job_id",
-    "phash_bands",
-)
-"""Payload fields with a keyword index: everything that can be filtered by equality."""
-INTEGER_FIELDS = ("source_count",)
-"""Payload fields with an integer index."""
 VERSION_FIELD = "updated_at"
 """The payload field that changes with every change of a record."""
-DATETIME_FIELDS = ("created_at", "taken_at", VERSION_FIELD)
-"""Payload fields with a datetime index: what can be sorted and cut by range."""
 LOCATION_FIELD = "location"
-"""The payload field with a geo index: `{lat, lon}` or null."""
+"""`{lat, lon}` or null."""
+INDEXED_FIELDS = {
+    "species": "keyword",
+    "breed": "keyword",
+    "filename": "keyword",
+    "animal_id": "keyword",
+    "status": "keyword",
+    "tags": "keyword",
+    "attributes_list": "keyword",
+    "sha256": "keyword",
+    "job_id": "keyword",
+    "phash_bands": "keyword",
+    "source_count": "integer",
+    LOCATION_FIELD: "geo",
+    "created_at": "datetime",
+    "taken_at": "datetime",
+    VERSION_FIELD: "datetime",
+}
+"""Payload fields that can be filtered or sorted by, and the kind of their index."""
 
 
 def version_from(payload: JsonDict) -> datetime:
@@ -49,7 +51,7 @@ def to_payload(record: ImageRecord) -> JsonDict:
         "breed": record.breed,
         "species": record.species,
         "label": {"breed": said.breed, "species": said.species},
-        "prediction": _prediction_to_json(record.prediction),
+        "prediction": asdict(record.prediction) if record.prediction else None,
         "animal_id": said.animal_id,
         "status": said.status,
         "tags": list(said.tags),
@@ -66,8 +68,8 @@ def to_payload(record: ImageRecord) -> JsonDict:
         "updated_at": record.updated_at.isoformat(),
         "model_id": record.model_id,
         "job_id": record.first_seen.job_id,
-        "first_seen": _ref_to_json(record.first_seen),
-        "sources": [_ref_to_json(ref) for ref in record.sources],
+        "first_seen": asdict(record.first_seen),
+        "sources": [asdict(ref) for ref in record.sources],
         "source_count": len(record.sources),
         "phash": record.phash,
         "phash_bands": list(hash_bands(record.phash)) if record.phash else [],
@@ -85,7 +87,7 @@ def from_payload(image_id: str, payload: JsonDict) -> ImageRecord:
         image_id=image_id,
         sha256=payload["sha256"],
         metadata=_metadata_from(payload),
-        prediction=_prediction_from(payload["prediction"]),
+        prediction=Prediction(**payload["prediction"]) if payload["prediction"] else None,
         width=payload["width"],
         height=payload["height"],
         content_type=payload["content_type"],
@@ -93,8 +95,8 @@ def from_payload(image_id: str, payload: JsonDict) -> ImageRecord:
         created_at=datetime.fromisoformat(payload["created_at"]),
         updated_at=datetime.fromisoformat(payload["updated_at"]),
         model_id=payload["model_id"],
-        first_seen=_ref_from(payload["first_seen"]),
-        sources=tuple(_ref_from(entry) for entry in payload["sources"]),
+        first_seen=ItemRef(**payload["first_seen"]),
+        sources=tuple(ItemRef(**entry) for entry in payload["sources"]),
         phash=payload.get("phash"),
     )
 
@@ -121,25 +123,3 @@ def _location_to_json(location: tuple[float, float] | None) -> JsonDict | None:
 
 def _location_from(value: Any) -> tuple[float, float] | None:
     return (value["lat"], value["lon"]) if value else None
-
-
-def _prediction_to_json(prediction: Prediction | None) -> JsonDict | None:
-    if prediction is None:
-        return None
-    return {
-        "breed": prediction.breed,
-        "species": prediction.species,
-        "confidence": prediction.confidence,
-    }
-
-
-def _prediction_from(value: Any) -> Prediction | None:
-    return Prediction(**value) if value else None
-
-
-def _ref_to_json(ref: ItemRef) -> JsonDict:
-    return {"job_id": ref.job_id, "item_no": ref.item_no}
-
-
-def _ref_from(value: JsonDict) -> ItemRef:
-    return ItemRef(job_id=value["job_id"], item_no=value["item_no"])

@@ -1,4 +1,4 @@
-"""The `Snapshots` port over Qdrant's REST calls, which its client has no streaming form of."""
+"""Snapshots over Qdrant's REST calls, which its client has no streaming form of."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +15,26 @@ _MAKE_S = 3600.0
 _BLOCK_BYTES = 1024 * 1024
 
 
+@contextmanager
+def _http_errors() -> Iterator[None]:
+    try:
+        yield
+    except httpx.TransportError as error:
+        raise Unavailable(f"The index does not answer: {error}") from error
+
+
+def _raise_for_status(response: httpx.Response) -> None:
+    if response.is_success:
+        return
+    response.read()
+    try:
+        detail = str(response.json()["status"]["error"])
+    except (ValueError, KeyError, TypeError):
+        detail = f"{response.status_code} {response.reason_phrase}"
+    kind = InvalidInput if response.is_client_error else Unavailable
+    raise kind(f"The index rejected a snapshot call: {detail}")
+
+
 class QdrantSnapshots(Snapshots):
     """Snapshots of the server at `url` (its HTTP address)."""
 
@@ -23,28 +43,29 @@ class QdrantSnapshots(Snapshots):
             base_url=url,
             headers={"api-key": api_key} if api_key else None,
             timeout=httpx.Timeout(_MAKE_S, connect=_CONNECT_S),
+            event_hooks={"response": [_raise_for_status]},
         )
 
+    @_http_errors()
     def is_whole(self, collection: str) -> bool:
-        answer = self._send("GET", f"/collections/{collection}/cluster")
-        return not answer.json()["result"]["remote_shards"]
+        response = self._http.get(f"/collections/{collection}/cluster")
+        return not response.json()["result"]["remote_shards"]
 
     @contextmanager
     def made(self, collection: str) -> Iterator[Iterator[bytes]]:
         path = f"/collections/{collection}/snapshots"
-        name = self._send("POST", path, params={"wait": "true"}).json()["result"]["name"]
-        try:
-            with _translated(), self._http.stream("GET", f"{path}/{name}") as answer:
-                if not answer.is_success:
-                    answer.read()
-                _check(answer)
-                yield answer.iter_bytes(_BLOCK_BYTES)
-        finally:
-            self._send("DELETE", f"{path}/{name}", params={"wait": "true"})
+        with _http_errors():
+            response = self._http.post(path, params={"wait": "true"})
+            snapshot = f"{path}/{response.json()['result']['name']}"
+            try:
+                with self._http.stream("GET", snapshot) as response:
+                    yield response.iter_bytes(_BLOCK_BYTES)
+            finally:
+                self._http.delete(snapshot, params={"wait": "true"})
 
+    @_http_errors()
     def recover(self, collection: str, file: BinaryIO, sha256: str) -> None:
-        self._send(
-            "POST",
+        self._http.post(
             f"/collections/{collection}/snapshots/upload",
             params={"wait": "true", "priority": "snapshot", "checksum": sha256},
             files={"snapshot": ("petsearch.snapshot", file)},
@@ -53,28 +74,3 @@ class QdrantSnapshots(Snapshots):
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
-
-    def _send(self, method: str, path: str, **arguments: object) -> httpx.Response:
-        with _translated():
-            answer = self._http.request(method, path, **arguments)  # type: ignore[arg-type]
-        _check(answer)
-        return answer
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except httpx.TransportError as error:
-        raise Unavailable(f"The index does not answer: {error}") from error
-
-
-def _check(answer: httpx.Response) -> None:
-    if answer.is_success:
-        return
-    try:
-        detail = str(answer.json()["status"]["error"])
-    except (ValueError, KeyError, TypeError):
-        detail = f"{answer.status_code} {answer.reason_phrase}"
-    kind = InvalidInput if answer.is_client_error else Unavailable
-    raise kind(f"The index does not take part in a snapshot: {detail}")

@@ -1,10 +1,10 @@
-"""The `LedgerCopy` port: what petsearch keeps in Redis as JSON, readable by any version of Redis.
+"""What petsearch keeps in Redis as JSON, readable by any version of Redis.
 
 What expires is left out: sessions, rate limits, answers, leases. So is the queue, which workers
 fill again from the ledger, and the write set: a reindex that was running is begun again.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from typing import Any, cast
 
@@ -21,6 +21,20 @@ _SHARED = frozenset({_JOBS, f"{_PREFIX}jobs:active", _KEYS})
 """Names of many jobs or keys: what is there already stays."""
 _LEFT_OUT = (f"{_PREFIX}write-set",)
 _WHAT = "job ledger"
+_READ: dict[str, Callable[[Any, str], object]] = {
+    "hash": lambda pipe, name: pipe.hgetall(name),
+    "list": lambda pipe, name: pipe.lrange(name, 0, -1),
+    "set": lambda pipe, name: pipe.smembers(name),
+    "zset": lambda pipe, name: pipe.zrange(name, 0, -1, withscores=True),
+    "string": lambda pipe, name: pipe.get(name),
+}
+_WRITE: dict[str, Callable[[Any, str, Any], object]] = {
+    "hash": lambda pipe, name, value: pipe.hset(name, mapping=value),
+    "list": lambda pipe, name, value: pipe.rpush(name, *value),
+    "set": lambda pipe, name, value: pipe.sadd(name, *value),
+    "zset": lambda pipe, name, value: pipe.zadd(name, dict(value)),
+    "string": lambda pipe, name, value: pipe.set(name, value),
+}
 
 
 class RedisCopy(LedgerCopy):
@@ -42,10 +56,12 @@ class RedisCopy(LedgerCopy):
     def load(self, entries: Iterable[JsonDict]) -> None:
         for entry in entries:
             name, kind, value = entry["name"], entry["type"], entry["value"]
+            if kind not in _WRITE:
+                raise InvalidInput(f"The ledger of the backup has an entry of the type {kind!r}.")
             with redis_errors(_WHAT), self._redis.pipeline() as pipe:
                 if name not in _SHARED:
                     pipe.delete(name)
-                _write(pipe, name, kind, value)
+                _WRITE[kind](pipe, name, value)
                 pipe.execute()
 
     def _read(self, names: list[str]) -> list[JsonDict]:
@@ -60,7 +76,7 @@ class RedisCopy(LedgerCopy):
                 if ttl_ms == -1 and kind != "none"
             ]
             for name, kind in kept:
-                _queue_read(pipe, name, kind)
+                _READ[kind](pipe, name)
             values = pipe.execute()
         return [
             {"name": name, "type": kind, "value": _as_json(kind, value)}
@@ -74,35 +90,7 @@ def _owner(name: str) -> str:
     return ":".join(name.split(":")[:3])
 
 
-def _queue_read(pipe: Any, name: str, kind: str) -> None:
-    if kind == "hash":
-        pipe.hgetall(name)
-    elif kind == "list":
-        pipe.lrange(name, 0, -1)
-    elif kind == "set":
-        pipe.smembers(name)
-    elif kind == "zset":
-        pipe.zrange(name, 0, -1, withscores=True)
-    else:
-        pipe.get(name)
-
-
 def _as_json(kind: str, value: Any) -> Any:
     if kind == "set":
         return sorted(value)
     return [list(pair) for pair in value] if kind == "zset" else value
-
-
-def _write(pipe: Any, name: str, kind: str, value: Any) -> None:
-    if kind == "hash":
-        pipe.hset(name, mapping=value)
-    elif kind == "list":
-        pipe.rpush(name, *value)
-    elif kind == "set":
-        pipe.sadd(name, *value)
-    elif kind == "zset":
-        pipe.zadd(name, dict(value))
-    elif kind == "string":
-        pipe.set(name, value)
-    else:
-        raise InvalidInput(f"The ledger of the backup has an entry of the type {kind!r}.")

@@ -1,15 +1,15 @@
-"""The `RateLimiter` port over Redis: a bucket per caller that fills evenly, as one script.
+"""Rate limits over Redis: a bucket per caller that fills evenly, as one script.
 
 The generic cell rate algorithm: a key holds the time at which the bucket is full again, and
 nothing is kept of a caller whose bucket is full.
 """
 
+from dataclasses import dataclass
 from typing import cast
 
 import redis
 
 from petsearch.adapters.redis.client import redis_errors
-from petsearch.ports import Allowance, RateLimiter
 
 # In microseconds, because a limit of many requests has less than a millisecond for each.
 _TAKE = """
@@ -29,14 +29,28 @@ return {granted and 1 or 0, remaining, math.ceil(wait / 1000), math.ceil((full_a
 """
 
 
-class RedisLimiter(RateLimiter):
-    """Rate limits over a Redis client."""
+@dataclass(frozen=True)
+class Allowance:
+    """What a rate limit says to one request."""
+
+    is_granted: bool
+    remaining: int
+    """Requests that would be granted now."""
+    retry_after_s: float
+    """How long until the next one is granted; 0 where one would be now."""
+    full_after_s: float
+    """How long until all of the limit is there again."""
+
+
+class RedisLimiter:
+    """Counts the requests of all processes together, over a Redis client."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._take = client.register_script(_TAKE)
 
     @redis_errors("rate limits")
     def take(self, who: str, per_minute: int) -> Allowance:
+        """Ask for one request of `who`, who may have a minute's worth at once."""
         answer = self._take(keys=[f"petsearch:rate:{who}"], args=[per_minute])
         granted, remaining, wait_ms, full_ms = cast(list[int], answer)
         return Allowance(bool(granted), remaining, wait_ms / 1000, full_ms / 1000)

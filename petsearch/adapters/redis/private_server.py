@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import redis
@@ -86,20 +86,15 @@ class PrivateRedis:
             "port": "0",
             "unixsocket": str(self.socket_path),
             "unixsocketperm": "700",
-            "dir": str(self._folder.resolve()),
             "pidfile": str(_pid_file(self._folder).resolve()),
-            "appendonly": "yes",
             # Acknowledged is with the kernel, so that a kill loses nothing; see docs/adr/0016.
             "appendfsync": "no",
-            "save": "",
-            "maxmemory-policy": "noeviction",
             "logfile": str((self._folder / "redis.log").resolve()),
             "daemonize": "no",
         }
-        arguments = [word for key, value in options.items() for word in (f"--{key}", value)]
         # A session of its own: Ctrl-C in the terminal must reach the worker first.
         process = subprocess.Popen(
-            [find_redis_server(), *arguments],
+            redis_command(self._folder, options),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -125,6 +120,21 @@ class PrivateRedis:
         raise ConfigurationError(
             f"redis-server did not start; its log {log_file} ends with: {' | '.join(last_lines)}"
         )
+
+
+def redis_command(folder: Path, options: Mapping[str, str]) -> tuple[str, ...]:
+    """The command of a redis-server that loses nothing and keeps its data in `folder`.
+
+    Args:
+        options: of its configuration, where it listens among them.
+
+    Raises:
+        ConfigurationError: there is no binary.
+    """
+    durable = {"dir": str(folder.resolve()), "appendonly": "yes", "save": ""}
+    all_options = {**durable, "maxmemory-policy": "noeviction", **options}
+    words = [word for key, value in all_options.items() for word in (f"--{key}", value)]
+    return (find_redis_server(), *words)
 
 
 def find_redis_server() -> str:

@@ -6,7 +6,6 @@ most three redirects, each checked like the first; bounded in bytes and in time.
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import httpcore
 import httpx
@@ -33,51 +32,45 @@ _HEADERS = {
     "User-Agent": "petsearch",
 }
 _LONGEST_WAIT_S = 3600.0
-
-
-@dataclass(frozen=True)
-class UrlFetcherOptions:
-    """Bounds of one fetch, redirects included."""
-
-    timeout_s: float = 30.0
-    max_redirects: int = 3
+_MAX_REDIRECTS = 3
 
 
 class UrlFetcher(Fetcher):
     """The `Fetcher` for `url:<address>`.
 
     Args:
+        timeout_s: of one fetch, redirects included.
         resolve: host and port to addresses.
         is_allowed: which addresses may be connected to.
     """
 
     def __init__(
         self,
-        options: UrlFetcherOptions | None = None,
         *,
+        timeout_s: float = 30.0,
         resolve: Resolver = system_resolver,
         is_allowed: Callable[[IpAddress], bool] = is_public,
     ) -> None:
-        self._options = options or UrlFetcherOptions()
+        self._timeout_s = timeout_s
         self._resolve = resolve
         self._is_allowed = is_allowed
         self._tls = httpx.create_ssl_context()
 
     def fetch(self, origin: str, *, max_bytes: int) -> bytes:
         url = _checked(origin.removeprefix(f"{SCHEME}:"))
-        deadline = time.monotonic() + self._options.timeout_s
+        deadline = time.monotonic() + self._timeout_s
         network = GuardedNetwork(self._resolve, self._is_allowed, deadline)
         try:
             # A pool for this fetch alone: its connections know its deadline.
             with httpcore.ConnectionPool(self._tls, network_backend=network) as pool:
-                for _ in range(self._options.max_redirects + 1):
+                for _ in range(_MAX_REDIRECTS + 1):
                     found = _get(pool, url, max_bytes, deadline)
                     if isinstance(found, bytes):
                         return found
                     url = found
         except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError) as error:
             raise Unavailable(f"{url.host} does not answer as it should: {error}") from error
-        raise InvalidInput(f"The address redirects more than {self._options.max_redirects} times.")
+        raise InvalidInput(f"The address redirects more than {_MAX_REDIRECTS} times.")
 
 
 def _get(
