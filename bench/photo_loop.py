@@ -17,6 +17,7 @@ from typing import Annotated
 
 import typer
 
+from petsearch.photos.copies import display_copy, thumbnail
 from petsearch.process_tuning import yield_to_the_model
 
 
@@ -56,8 +57,8 @@ def _codec(paths: list[Path], folder: Path) -> float:
         picture = decode.decode(data, limits).picture
         preprocessing.to_pixels(picture, spec)
         (folder / f"{name}.original").write_bytes(data)
-        (folder / f"{name}.display").write_bytes(decode.display_copy(picture))
-        (folder / f"{name}.thumb").write_bytes(decode.thumbnail(picture))
+        (folder / f"{name}.display").write_bytes(display_copy(picture))
+        (folder / f"{name}.thumb").write_bytes(thumbnail(picture))
 
     # At ingest's priority: on a machine that does other things, too, both must give way alike.
     with ThreadPoolExecutor(os.cpu_count() or 1, initializer=yield_to_the_model) as threads:

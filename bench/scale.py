@@ -16,7 +16,8 @@ from typing import Annotated, Literal, TypeVar
 import typer
 
 from petsearch.photos import ImageLimits
-from petsearch.photos.decode import decode, display_copy, thumbnail
+from petsearch.photos.copies import display_copy, thumbnail
+from petsearch.photos.decode import decode
 
 FLOAT_BYTES = 4
 LINK_BYTES = 4

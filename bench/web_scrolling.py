@@ -23,7 +23,7 @@ from bench.galleries import around_centres, record
 from bench.standalone_server import standalone_server
 from petsearch.app.services import Services, build_services
 from petsearch.domain import Point, object_keys
-from petsearch.photos import decode
+from petsearch.photos.copies import thumbnail
 from petsearch.sample.catalogue import catalogue
 from petsearch.standalone import StandaloneOptions, standalone_settings
 
@@ -65,7 +65,7 @@ def _seed(services: Services, count: int) -> None:
     services.catalogue.initialise()
     target = services.searcher.target()
     rows = around_centres(count, target.model.dim)
-    files = [decode.thumbnail(drawing.image) for drawing in catalogue(_DRAWINGS, seed=3)]
+    files = [thumbnail(drawing.image) for drawing in catalogue(_DRAWINGS, seed=3)]
     for start in range(0, count, _BATCH):
         numbers = range(start, min(start + _BATCH, count))
         records = [record(number, target.model.model_id) for number in numbers]

@@ -24,6 +24,7 @@ from petsearch.domain.images import (
 from petsearch.domain.jobs import (
     Item,
     ItemStatus,
+    ItemWarning,
     Job,
     JobKind,
     JobState,
@@ -61,6 +62,7 @@ __all__ = [
     "Item",
     "ItemRef",
     "ItemStatus",
+    "ItemWarning",
     "Job",
     "JobKind",
     "JobState",

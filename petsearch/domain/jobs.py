@@ -58,6 +58,18 @@ class Item:
 
 
 @dataclass(frozen=True)
+class ItemWarning:
+    """What is odd about an item that was taken all the same."""
+
+    code: str
+    """One constant for each kind, such as `profile_ignored`."""
+    detail: str
+    """A sentence for people."""
+    field: str | None = None
+    """The column or field that it is about."""
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What became of one item, and why."""
 
@@ -72,6 +84,7 @@ class Outcome:
     error: str | None = None
     """Of a failed item: the class of the error."""
     attempts: int = 1
+    warnings: tuple[ItemWarning, ...] = ()
 
 
 class QueueName(StrEnum):

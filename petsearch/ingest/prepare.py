@@ -27,6 +27,7 @@ from petsearch.photos import (
     resize_with_pillow,
     to_pixels,
 )
+from petsearch.photos.copies import THUMBNAIL_SIDE, display_copy, shrunk, thumbnail
 from petsearch.photos.perceptual_hash import grey_pixels
 from petsearch.ports import IndexWriter, IngestObserver, ObjectStore, Stage, timed
 from petsearch.process_tuning import yield_to_the_model
@@ -206,7 +207,7 @@ class Preparer:
     ) -> tuple[Prepared, bytes, bytes]:
         """The decoded item, its display copy and its thumbnail."""
         with decode.decoded_within(self._decoded, encoded, self._limits) as decoded:
-            small = decode.shrunk(decoded.picture, decode.THUMBNAIL_SIDE)
+            small = shrunk(decoded.picture, THUMBNAIL_SIDE)
             prepared = Prepared(
                 item,
                 to_pixels(decoded.picture, target.model.pixel_spec, self._resize),
@@ -215,7 +216,7 @@ class Preparer:
                 decoded.content_type,
                 grey_pixels(small),
             )
-            return prepared, decode.display_copy(decoded.picture), decode.thumbnail(small)
+            return prepared, display_copy(decoded.picture), thumbnail(small)
 
     @contextmanager
     def _step(self, stage: Stage) -> Iterator[None]:

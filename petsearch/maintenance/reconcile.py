@@ -15,6 +15,7 @@ from petsearch.domain.errors import Conflict, InvalidInput, NotFound
 from petsearch.maintenance.inventory import WHOLE, Traces, look, walk
 from petsearch.observability import get_logger
 from petsearch.photos import ImageLimits, decode
+from petsearch.photos.copies import display_copy, thumbnail
 from petsearch.ports import IndexReader, IndexWriter, JobRecords, ObjectStore
 
 log = get_logger(__name__)
@@ -248,10 +249,10 @@ class _Mending:
         picture = decode.decode(data, self._limits).picture
         if traces.display is None:
             key = object_keys.display(traces.image_id)
-            self._store.put(key, decode.display_copy(picture))
+            self._store.put(key, display_copy(picture))
         if traces.thumbnail is None:
             key = object_keys.thumbnail(traces.image_id)
-            self._store.put(key, decode.thumbnail(picture))
+            self._store.put(key, thumbnail(picture))
 
 
 class _Batches:

@@ -20,6 +20,7 @@ from petsearch.domain import ImageRecord, NewJob, Point, image_id_of, object_key
 from petsearch.domain.errors import Conflict, NotFound, Unavailable
 from petsearch.maintenance import Damage, Reconciler, Report, reconcile
 from petsearch.photos import ImageLimits, decode
+from petsearch.photos.copies import display_copy, thumbnail
 from petsearch.ports import ObjectStore
 from petsearch.ports.raw_index import RawIndex
 from petsearch.reindex import FanOutIndex, WriteSet
@@ -53,8 +54,8 @@ class House:
         for image_id in image_ids:
             data = self.store.get(object_keys.original(image_id))
             picture = decode.decode(data, ImageLimits()).picture
-            self.store.put(object_keys.display(image_id), decode.display_copy(picture))
-            self.store.put(object_keys.thumbnail(image_id), decode.thumbnail(picture))
+            self.store.put(object_keys.display(image_id), display_copy(picture))
+            self.store.put(object_keys.thumbnail(image_id), thumbnail(picture))
             now = datetime.now(UTC)
             kept = replace(record(0), image_id=image_id, created_at=now, updated_at=now)
             self.index.insert(PETS, [Point(kept, embedding(0.1))])

@@ -11,6 +11,7 @@ from PIL import Image, ImageOps
 from petsearch.domain import PixelSpec
 from petsearch.domain.errors import NotAnImage, TooLarge
 from petsearch.photos import ImageLimits, decode, preprocessing
+from petsearch.photos.copies import display_copy, thumbnail
 from tests import pictures
 
 LIMITS = ImageLimits(max_bytes=5_000_000, max_megapixels=50)
@@ -68,7 +69,7 @@ def test_public_copies_hold_no_metadata() -> None:
     original = pictures.jpeg_with_gps()
     assert pictures.SECRET.encode() in original
     decoded = decode.decode(original, LIMITS)
-    for copy in (decode.display_copy(decoded.picture), decode.thumbnail(decoded.picture)):
+    for copy in (display_copy(decoded.picture), thumbnail(decoded.picture)):
         with Image.open(io.BytesIO(copy)) as public:
             assert not public.getexif()
             assert "comment" not in public.info
@@ -78,15 +79,15 @@ def test_public_copies_hold_no_metadata() -> None:
 
 def test_derivatives_are_no_larger_than_asked() -> None:
     picture = pictures.noise(2000, 1000)
-    with Image.open(io.BytesIO(decode.display_copy(picture))) as display:
+    with Image.open(io.BytesIO(display_copy(picture))) as display:
         assert display.size == (1600, 800)
-    with Image.open(io.BytesIO(decode.thumbnail(picture))) as thumbnail:
-        assert thumbnail.size == (320, 160)
+    with Image.open(io.BytesIO(thumbnail(picture))) as small:
+        assert small.size == (320, 160)
 
 
 def test_small_pictures_are_not_enlarged() -> None:
-    with Image.open(io.BytesIO(decode.thumbnail(pictures.noise(50, 40)))) as thumbnail:
-        assert thumbnail.size == (50, 40)
+    with Image.open(io.BytesIO(thumbnail(pictures.noise(50, 40)))) as small:
+        assert small.size == (50, 40)
 
 
 def test_cmyk_becomes_the_same_colours() -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from petsearch.photos import decode
+from petsearch.photos.copies import shrunk, thumbnail
 from training.evaluation.figures import BreedRow, Confusion
 from training.evaluation.measurement import Subject, text_values
 from training.evaluation.metrics import confusion_matrix
@@ -86,4 +86,4 @@ def examples_of(
 
 
 def _small(photos: LabelledPhotos, index: int) -> bytes:
-    return decode.thumbnail(decode.shrunk(photos.picture(index), _EXAMPLE_SIDE))
+    return thumbnail(shrunk(photos.picture(index), _EXAMPLE_SIDE))

@@ -1,0 +1,104 @@
+"""Files without the parts that a picture does not need: what broken metadata is cut out with.
+
+A decoder may refuse a whole file for its comments, its profile or a checksum of either. Each
+function returns the bytes that hold the pixels alone, with orientation and colours where those
+parts are whole.
+"""
+
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+
+from petsearch.photos import boxes
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_PNG_KEPT = frozenset(
+    b"IHDR PLTE IDAT IEND tRNS gAMA cHRM sRGB eXIf iCCP acTL fcTL fdAT".split(),
+)
+_LARGEST_PROFILE = 1_000_000
+# APP0: JFIF; APP14: Adobe's colour transform. Those of EXIF and ICC are looked at one by one.
+_JPEG_KEPT = (0xE0, 0xEE)
+_JPEG_KEPT_HEADS = (b"Exif\0\0", b"ICC_PROFILE\0")
+
+
+def pixels_alone(data: bytes) -> bytes | None:
+    """The file without its optional parts; None for a format that has none, or nothing to cut."""
+    for head, cut in _CUTS:
+        if data.startswith(head) or (head == b"ftyp" and data[4:8] == head):
+            try:
+                found = cut(data)
+            except (struct.error, IndexError):
+                return None
+            return found if found != data else None
+    return None
+
+
+def _png(data: bytes) -> bytes:
+    kept = [_PNG]
+    for kind, body, checksum in _png_chunks(data):
+        critical = not kind[0] & 0x20
+        whole = zlib.crc32(kind + body) == checksum
+        if kind in _PNG_KEPT and (critical or (whole and _is_harmless(kind, body))):
+            kept.append(struct.pack(">I", len(body)) + kind + body + struct.pack(">I", checksum))
+    return b"".join(kept)
+
+
+def _is_harmless(kind: bytes, body: bytes) -> bool:
+    if kind != b"iCCP":
+        return True
+    packed = body.partition(b"\0")[2][1:]
+    try:
+        profile = zlib.decompressobj().decompress(packed, _LARGEST_PROFILE)
+    except zlib.error:
+        return False
+    return 128 <= len(profile) < _LARGEST_PROFILE
+
+
+def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes, int]]:
+    at = len(_PNG)
+    while at + 12 <= len(data):
+        size, kind = struct.unpack_from(">I4s", data, at)
+        end = at + 8 + size
+        if end + 4 > len(data):
+            return
+        yield kind, data[at + 8 : end], struct.unpack_from(">I", data, end)[0]
+        at = end + 4
+
+
+def _webp(data: bytes) -> bytes:
+    kept = b""
+    at = 12
+    while at + 8 <= len(data):
+        kind, size = struct.unpack_from("<4sI", data, at)
+        body = data[at + 8 : at + 8 + size]
+        if kind == b"VP8X":
+            # Flags: animation and alpha stay, the profile (0x20), EXIF (8) and XMP (4) go.
+            body = bytes([body[0] & 0x12]) + body[1:]
+        if kind in (b"VP8X", b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF"):
+            kept += struct.pack("<4sI", kind, len(body)) + body + b"\0" * (len(body) % 2)
+        at += 8 + size + size % 2
+    return b"RIFF" + struct.pack("<I", 4 + len(kept)) + b"WEBP" + kept
+
+
+def _jpeg(data: bytes) -> bytes:
+    kept, at = [data[:2]], 2
+    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != 0xDA:
+        marker = data[at + 1]
+        if marker == 0xFF:  # padding
+            at += 1
+            continue
+        size = struct.unpack_from(">H", data, at + 2)[0]
+        segment = data[at : at + 2 + size]
+        optional = 0xE0 <= marker <= 0xEF or marker == 0xFE
+        if not optional or marker in _JPEG_KEPT or segment[4:].startswith(_JPEG_KEPT_HEADS):
+            kept.append(segment)
+        at += 2 + size
+    return b"".join([*kept, data[at:]])
+
+
+_CUTS: tuple[tuple[bytes, Callable[[bytes], bytes]], ...] = (
+    (_PNG, _png),
+    (b"RIFF", _webp),
+    (b"\xff\xd8", _jpeg),
+    (b"ftyp", boxes.without_metadata),
+)

@@ -1,0 +1,114 @@
+"""What a file is by its content: the formats that are decoded, and a name for what is not one."""
+
+import re
+
+PILLOW_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "HEIF", "AVIF", "BMP", "TIFF")
+"""Names that Pillow has for what is decoded."""
+ACCEPTED = "JPEG, PNG, WebP, GIF, HEIC, AVIF, BMP or TIFF"
+"""The same for people."""
+RAW_CONTENT_TYPE = "image/x-raw"
+"""Of cameras' raw files, whose kinds have no registered types in common."""
+HEAD_BYTES = 4096
+"""How much of a file `describe` reads."""
+
+_CONTENT_TYPES = {
+    "JPEG": "image/jpeg",
+    # A JPEG with more pictures behind it, such as a gain map: every reader of JPEG shows the first.
+    "MPO": "image/jpeg",
+    "PNG": "image/png",
+    "WEBP": "image/webp",
+    "GIF": "image/gif",
+    "HEIF": "image/heif",
+    "AVIF": "image/avif",
+    "BMP": "image/bmp",
+    "TIFF": "image/tiff",
+}
+_ACCEPTED_NAMES = frozenset(
+    f"{'an' if name[0] == 'A' else 'a'} {name} picture"
+    for name in ("JPEG", "PNG", "GIF", "WebP", "BMP", "TIFF", "HEIC", "AVIF")
+)
+_OFFICE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+# A pattern of the first bytes, and what such a file is.
+_KNOWN: tuple[tuple[bytes, str], ...] = (
+    (rb"\xff\xd8\xff", "a JPEG picture"),
+    (rb"\x89PNG\r\n\x1a\n", "a PNG picture"),
+    (rb"GIF8[79]a", "a GIF picture"),
+    (rb"RIFF....WEBP", "a WebP picture"),
+    (rb"BM.{4}\0\0\0\0", "a BMP picture"),
+    (rb"(II[\x2a\x2b]\0|MM\0[\x2a\x2b])", "a TIFF picture"),
+    (rb"....ftyp(hei[cfmsx]|hev[cmsx]|mif1|msf1)", "a HEIC picture"),
+    (rb"....ftypavi[fs]", "an AVIF picture"),
+    (rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51", "a JPEG 2000 picture"),
+    (rb"\0\0\0\x0cJXL |\xff\x0a", "a JPEG XL picture"),
+    (rb"8BPS", "a Photoshop document"),
+    (rb"gimp xcf", "a GIMP document"),
+    (rb"\0\0[\1\2]\0[^\0]\0", "an icon"),
+    (rb"v/1\1", "an OpenEXR picture"),
+    (rb"#\?RADIANCE|#\?RGBE", "a Radiance HDR picture"),
+    (rb"qoif", "a QOI picture"),
+    (rb"P[1-7][\s#]", "a PNM picture"),
+    (rb"\x8aMNG|\x8bJNG", "an MNG picture"),
+    (rb"\n[\0-\5][\0\1][\1\2\4\x08]", "a PCX picture"),
+    (rb"....ftypcrx ", "a camera's raw file (CR3)"),
+    (rb"FUJIFILMCCD-RAW", "a camera's raw file (RAF)"),
+    (rb"IIU\0|IIR[OS]|MMOR", "a camera's raw file"),
+    (rb"....ftyp(qt  |isom|iso\d|mp4\d|M4V |avc1|3g[p2]|dash|MSNV)", "a video"),
+    (rb"....(moov|mdat|wide|free)", "a video"),
+    (rb"\x1aE\xdf\xa3|RIFF....AVI |FLV\1", "a video or sound"),
+    (rb"\x30\x26\xb2\x75|\0\0\1[\xb3\xba]|OggS", "a video or sound"),
+    (rb"ID3|RIFF....WAVE|fLaC|....ftypM4A |MThd", "a sound"),
+    (rb"%PDF-", "a PDF document"),
+    (rb"%!PS", "a PostScript document"),
+    (rb"\{\\rtf", "a text document"),
+    (re.escape(_OFFICE), "an Office document"),
+    (rb"PK\3\4|PK\5\6|PK\7\x08", "a zip archive"),
+    (rb"Rar!|7z\xbc\xaf|\x1f\x8b|BZh|\xfd7zXZ", "an archive"),
+    (rb"\0\5\x16[\0\7]", "a macOS resource fork"),
+    (rb"version https://git-lfs", "a Git LFS pointer (git lfs pull fetches the file itself)"),
+    (rb"(\.\./)*\.?/?(\.git/)?annex/objects/", "a git-annex pointer, not the file itself"),
+    (rb"MZ|\x7fELF", "a program"),
+)  # fmt: skip
+_TEXTS: tuple[tuple[bytes, str], ...] = (
+    (rb"<svg[\s>]", "an SVG drawing"),
+    (rb"<!doctype html|<html[\s>]|<head[\s>]|<body[\s>]", "a web page"),
+    (rb"<x:xmpmeta", "an XMP file"),
+    (rb"<\?xml", "an XML document"),
+)
+
+
+def content_type_of(pillow_format: str | None) -> str:
+    """The media type of what Pillow calls `pillow_format`."""
+    return _CONTENT_TYPES.get(pillow_format or "", "application/octet-stream")
+
+
+def reason_of_refusal(head: bytes) -> str:
+    """Why a file that begins with `head` cannot be opened, for the person who sent it."""
+    what = describe(head)
+    if what is None:
+        return f"The file is not a picture of a known format; send {ACCEPTED}."
+    if what in _ACCEPTED_NAMES:
+        return f"The file is {what} whose header is broken."
+    return f"The file is {what}; send {ACCEPTED}."
+
+
+def describe(head: bytes) -> str | None:
+    """What a file is that begins with `head`, as "a PDF document"; None if it is unknown."""
+    for pattern, name in _KNOWN:
+        if re.match(pattern, head, re.DOTALL):
+            return name
+    text = _as_ascii(head).lstrip()
+    for pattern, name in _TEXTS:
+        if re.match(rb"(<\?xml|<!--|<)", text) and re.search(pattern, text, re.IGNORECASE):
+            return name
+    if re.match(rb'(\{\s*"|\[\s*[\[{"\d])', text):
+        return "a JSON document"
+    if head and not head.strip(b"\0"):
+        return "nothing but zero bytes"
+    return None
+
+
+def _as_ascii(head: bytes) -> bytes:
+    """Without a byte order mark; UTF-16 as the ASCII it holds."""
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return head[2:].replace(b"\0", b"")
+    return head.removeprefix(b"\xef\xbb\xbf")

@@ -1,0 +1,61 @@
+"""Which way up a picture is: the one place that decides, for every format.
+
+TIFF is turned by Pillow while it loads. HEIC and AVIF are turned by their decoders where the file
+has a rotation or mirroring box; only without one does EXIF count. Everywhere else EXIF counts, and
+XMP where EXIF says nothing.
+"""
+
+from PIL import Image
+
+from petsearch.photos.boxes import MainPicture
+
+UPRIGHT = 1
+_TAG = 0x0112
+# What undoes each EXIF orientation, as PIL.ImageOps.exif_transpose.
+_TRANSPOSES = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def orientation_of(picture: Image.Image, main: MainPicture | None) -> int:
+    """The EXIF orientation, 1 to 8, that is still to be undone in a loaded picture.
+
+    Args:
+        main: what the boxes of a HEIC or AVIF say; None for other formats.
+    """
+    if picture.format == "TIFF":
+        return UPRIGHT
+    if picture.format == "HEIF":
+        # pillow_heif sets the tag to 1 and keeps what it was.
+        found = picture.info.get("original_orientation") or UPRIGHT
+        return UPRIGHT if main is not None and main.is_turned else _valid(found)
+    return _valid(_exif_orientation(picture))
+
+
+def swaps_sides(orientation: int) -> bool:
+    """Whether width and height change places."""
+    return orientation in (5, 6, 7, 8)
+
+
+def turned(picture: Image.Image, orientation: int) -> Image.Image:
+    """The picture upright."""
+    if orientation not in _TRANSPOSES:
+        return picture
+    return picture.transpose(_TRANSPOSES[orientation])
+
+
+def _exif_orientation(picture: Image.Image) -> object:
+    try:
+        return picture.getexif().get(_TAG, UPRIGHT)
+    except Exception:  # a parser's edge: what cannot be read turns nothing
+        return UPRIGHT
+
+
+def _valid(found: object) -> int:
+    return found if isinstance(found, int) and found in _TRANSPOSES else UPRIGHT

@@ -1,0 +1,209 @@
+"""Which picture of a file is taken, where it holds several: the full-size one that shows something.
+
+TIFF files may begin with a small preview; raw files of cameras hold a preview as JPEG; animations
+may begin with a blank frame. Pictures of the same worth that are left out are counted.
+"""
+
+import io
+import mmap
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from PIL import Image
+
+Buffer = bytes | mmap.mmap
+"""A file, or a file mapped into memory."""
+
+_MOST_PAGES = 512
+_MOST_FRAMES = 64
+_PREVIEW_SHARE = 0.25
+"""A page of less than this share of the largest one's pixels is a preview of it."""
+_WIDTH, _HEIGHT, _SUBFILE, _PHOTOMETRIC, _SUB_IFDS = 256, 257, 254, 262, 330
+_SENSOR = (32803, 34892)
+"""Photometric interpretations of what a sensor saw, which is no picture yet."""
+_REDUCED_OR_MASK = 0b101
+_RAW_HEADS = (b"FUJIFILMCCD-RAW", b"IIU\0", b"IIRO", b"IIRS", b"MMOR")
+_ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")
+_TIFF_HEADS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_JPEG_START = b"\xff\xd8\xff"
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of a TIFF, by its directory."""
+
+    offset: int
+    width: int
+    height: int
+    subfile: int
+    photometric: int
+
+    @property
+    def pixels(self) -> int:
+        """Width times height."""
+        return self.width * self.height
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether it holds a picture at full size that can be decoded."""
+        return not self.subfile & _REDUCED_OR_MASK and self.photometric not in _SENSOR
+
+
+@dataclass(frozen=True)
+class TiffPages:
+    """The pages of a TIFF file, those of sub-directories included."""
+
+    pages: tuple[Page, ...]
+    is_raw: bool
+    """Whether one of them is what a sensor saw."""
+
+    @property
+    def main(self) -> Page | None:
+        """The page to take: the first one that is not a preview of a larger one."""
+        good = [page for page in self.pages if page.is_picture] or list(self.pages)
+        largest = max((page.pixels for page in good), default=0)
+        return next((p for p in good if p.pixels >= _PREVIEW_SHARE * largest), None)
+
+    @property
+    def left_out(self) -> int:
+        """Pictures of the same worth beside the main one."""
+        main = self.main
+        if main is None:
+            return 0
+        equal = [p for p in self.pages if p.is_picture and p.pixels >= _PREVIEW_SHARE * main.pixels]
+        return max(0, len(equal) - 1)
+
+
+def tiff_pages(data: Buffer) -> TiffPages:
+    """The pages of an encoded TIFF; none if its directories cannot be read."""
+    try:
+        pages = tuple(_walk(data))
+    except (struct.error, IndexError, KeyError):
+        pages = ()
+    raw = any(page.photometric in _SENSOR for page in pages)
+    return TiffPages(pages, raw)
+
+
+def beginning_at(data: bytes, offset: int) -> bytes:
+    """The same TIFF, whose first page is the one at `offset`."""
+    order = "<" if data[:2] == b"II" else ">"
+    if data[2:4] in (b"\x2b\0", b"\0\x2b"):
+        return data[:8] + struct.pack(order + "Q", offset) + data[16:]
+    return data[:4] + struct.pack(order + "I", offset) + data[8:]
+
+
+def is_camera_raw(head: bytes) -> bool:
+    """Whether a file that begins with `head` is a camera's raw file that is no TIFF."""
+    return head.startswith(_RAW_HEADS) or head[4:12] == b"ftypcrx "
+
+
+def largest_jpeg(data: Buffer) -> bytes | None:
+    """The JPEG with the most pixels that lies inside a raw file."""
+    best, most = None, 0
+    for start in _starts(data):
+        piece = data[start:]
+        try:
+            with Image.open(io.BytesIO(piece), formats=("JPEG",)) as picture:
+                pixels = picture.width * picture.height
+        except Exception:  # a decoder's edge: sensor data may look like the start of a JPEG
+            continue
+        if pixels > most and not _is_lossless(piece):
+            best, most = piece, pixels
+    return best
+
+
+def is_tiff(head: bytes) -> bool:
+    """Whether a file that begins with `head` is a TIFF, or a raw file in the form of one."""
+    return head[:4] in _TIFF_HEADS
+
+
+def show_frame(picture: Image.Image) -> None:
+    """Load the first frame of a picture, or of an animation the first one that is not blank."""
+    if picture.format not in _ANIMATED or not getattr(picture, "is_animated", False):
+        picture.load()
+        return
+    # The still of an animated PNG may be for programs that know no animations.
+    first = 1 if getattr(picture, "default_image", False) else 0
+    last = min(getattr(picture, "n_frames", 1), first + _MOST_FRAMES)
+    for frame in range(first, last):
+        picture.seek(frame)
+        picture.load()
+        if not _is_blank(picture):
+            return
+    picture.seek(first)
+    picture.load()
+
+
+def _is_blank(picture: Image.Image) -> bool:
+    """Whether all its pixels are the same, or none can be seen."""
+    bands = [band.getextrema() for band in picture.convert("RGBA").split()]
+    return bands[3] == (0, 0) or all(low == high for low, high in bands)
+
+
+def _is_lossless(jpeg: bytes) -> bool:
+    """Whether the frame is of a kind that holds sensor data (SOF3)."""
+    at = 2
+    while at + 4 <= len(jpeg) and jpeg[at] == 0xFF and jpeg[at + 1] != 0xDA:
+        if jpeg[at + 1] == 0xC3:
+            return True
+        at += 2 + struct.unpack_from(">H", jpeg, at + 2)[0]
+    return False
+
+
+def _starts(data: Buffer) -> Iterator[int]:
+    at = data.find(_JPEG_START)
+    for _ in range(_MOST_PAGES):
+        if at < 0:
+            return
+        yield at
+        at = data.find(_JPEG_START, at + 3)
+
+
+def _walk(data: Buffer) -> Iterator[Page]:
+    order = "<" if data[:2] == b"II" else ">"
+    big = data[2:4] in (b"\x2b\0", b"\0\x2b")
+    waiting = [struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)[0]]
+    seen: set[int] = set()
+    while waiting and len(seen) < _MOST_PAGES:
+        offset = waiting.pop(0)
+        if offset in seen or not 0 < offset < len(data):
+            continue
+        seen.add(offset)
+        tags, following = _directory(data, offset, order, big=big)
+        if _WIDTH in tags and _HEIGHT in tags:
+            yield Page(
+                offset,
+                tags[_WIDTH][0],
+                tags[_HEIGHT][0],
+                tags.get(_SUBFILE, (0,))[0],
+                tags.get(_PHOTOMETRIC, (1,))[0],
+            )
+        # In the order of the file: a page's own sub-pages, then the next page.
+        waiting[:0] = [*tags.get(_SUB_IFDS, ()), following]
+
+
+_SIZES = {1: 1, 3: 2, 4: 4, 13: 4, 16: 8, 18: 8}
+_LETTERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
+
+
+def _directory(
+    data: Buffer, offset: int, order: str, *, big: bool
+) -> tuple[dict[int, tuple[int, ...]], int]:
+    """The whole-number tags of a directory, and where the next one is."""
+    (count,) = struct.unpack_from(order + ("Q" if big else "H"), data, offset)
+    at, entry = offset + (8 if big else 2), 20 if big else 12
+    tags: dict[int, tuple[int, ...]] = {}
+    for start in range(at, at + entry * min(count, _MOST_PAGES), entry):
+        tag, kind = struct.unpack_from(order + "HH", data, start)
+        (values,) = struct.unpack_from(order + ("Q" if big else "I"), data, start + 4)
+        if tag not in (_WIDTH, _HEIGHT, _SUBFILE, _PHOTOMETRIC, _SUB_IFDS) or kind not in _SIZES:
+            continue
+        values = min(values, _MOST_PAGES)
+        inline = start + (12 if big else 8)
+        where = inline
+        if values * _SIZES[kind] > (8 if big else 4):
+            (where,) = struct.unpack_from(order + ("Q" if big else "I"), data, inline)
+        tags[tag] = struct.unpack_from(f"{order}{values}{_LETTERS[kind]}", data, where)
+    (following,) = struct.unpack_from(order + ("Q" if big else "I"), data, at + entry * count)
+    return {tag: found for tag, found in tags.items() if found}, following

@@ -1,0 +1,208 @@
+"""Any picture as RGB with 8 bits a channel, in sRGB, on a background where it is transparent.
+
+Strip by strip: a whole picture in another mode, or its floats, may not fit into memory.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from PIL import Image, TiffImagePlugin
+
+from petsearch.photos import colour
+
+_STRIP_PIXELS = 250_000
+_PHOTOMETRIC, _BITS_PER_SAMPLE, _MAX_SAMPLE = 262, 258, 281
+_WHITE_IS_ZERO = 0
+_12_BITS, _16_BITS = 4095, 65535
+_SAMPLE_SIDE = 128
+_WHITE, _DARK = (255, 255, 255), (64, 64, 64)
+_LIGHT_ABOVE = 176
+"""Mean luminance of what is opaque from which a white background would hide it."""
+_LEAST_TRANSPARENT = 0.02
+"""Share of a picture that must be transparent before its background is anything but white."""
+_ALPHA_MODES = ("RGBA", "LA", "PA", "RGBa", "La")
+
+Alpha = Literal["none", "ignored", "used"]
+
+
+@dataclass(frozen=True)
+class _Tones:
+    """How the pixels of a loaded picture become 8-bit RGB."""
+
+    white: float
+    """Of a deep picture: the value that becomes 255."""
+    inverted: bool
+    """Of a deep picture: whether 0 is white."""
+    transparent: int | None
+    """Of a deep grey picture: the value that is transparent."""
+    alpha: Alpha
+    background: tuple[int, int, int]
+    to_srgb: Callable[[Image.Image], Image.Image]
+
+
+def to_rgb(
+    picture: Image.Image, factor: int = 1, *, profile: bytes | None = None
+) -> tuple[Image.Image, bool]:
+    """RGB, 8 bits a channel, and whether `profile` could be used.
+
+    Deep greys are scaled, CMYK and other colour models are converted. Transparency goes on white,
+    or on dark grey if what is opaque is light; an alpha channel that is 0 everywhere is ignored.
+
+    Args:
+        factor: squares of so many pixels a side are averaged into one.
+        profile: ICC profile of the colours.
+    """
+    used = True
+
+    def to_srgb(strip: Image.Image) -> Image.Image:
+        nonlocal used
+        converted = colour.to_srgb(strip, profile) if profile is not None else strip
+        used = used and converted is not None
+        return (converted or strip).convert("RGB")
+
+    if picture.mode == "RGB" and factor == 1 and not _has_transparency(picture):
+        return to_srgb(picture), used
+    tones = _tones_of(picture, to_srgb)
+    width, height = picture.size
+    rows = factor * max(1, _STRIP_PIXELS // (width * factor))
+    result = Image.new("RGB", (-(-width // factor), -(-height // factor)))
+    for top in range(0, height, rows):
+        strip = picture.crop((0, top, width, min(height, top + rows)))
+        result.paste(_strip_to_rgb(strip, tones).reduce(factor), (0, top // factor))
+    return result, used
+
+
+def _tones_of(picture: Image.Image, to_srgb: Callable[[Image.Image], Image.Image]) -> _Tones:
+    transparent = picture.info.get("transparency") if _is_deep(picture) else None
+    alpha, background = _alpha_of(picture)
+    return _Tones(
+        white=_white_of(picture) if _is_deep(picture) else 255.0,
+        inverted=_tag(picture, _PHOTOMETRIC) == _WHITE_IS_ZERO,
+        transparent=transparent if isinstance(transparent, int) else None,
+        alpha=alpha,
+        background=background,
+        to_srgb=to_srgb,
+    )
+
+
+def _strip_to_rgb(strip: Image.Image, tones: _Tones) -> Image.Image:
+    if _is_deep(strip):
+        return _deep_to_rgb(strip, tones)
+    if tones.alpha == "none":
+        return tones.to_srgb(_plain(strip))
+    if tones.alpha == "ignored":
+        return tones.to_srgb(_without_alpha(strip))
+    rgba = strip.convert("RGBA")
+    opaque = tones.to_srgb(rgba.convert("RGB"))
+    result = Image.new("RGB", strip.size, tones.background)
+    result.paste(opaque, mask=rgba.getchannel("A"))
+    return result
+
+
+def _plain(strip: Image.Image) -> Image.Image:
+    """In a mode that profiles are for: grey, CMYK, Lab and RGB stay as they are."""
+    return strip if strip.mode in ("L", "CMYK", "LAB", "RGB") else strip.convert("RGB")
+
+
+def _without_alpha(strip: Image.Image) -> Image.Image:
+    if strip.mode in ("RGBa", "La"):
+        # Its colours are multiplied with an alpha of 0, or nobody multiplied them.
+        bands = strip.split()[:-1]
+        return Image.merge("RGB", bands) if len(bands) == 3 else bands[0]
+    strip.info.pop("transparency", None)
+    return strip.convert("RGB")
+
+
+# --- greys of more than 8 bits -------------------------------------------------------------------
+
+
+def _is_deep(picture: Image.Image) -> bool:
+    return picture.mode in ("I", "F") or picture.mode.startswith("I;16")
+
+
+def _deep_to_rgb(strip: Image.Image, tones: _Tones) -> Image.Image:
+    raw = np.asarray(strip, dtype=np.float32)
+    values = raw.clip(0.0, tones.white) * (255.0 / tones.white)
+    if tones.inverted:
+        values = 255.0 - values
+    grey = Image.fromarray(values.round().astype(np.uint8))
+    result = tones.to_srgb(grey)
+    if tones.transparent is not None:
+        mask = Image.fromarray(((raw == tones.transparent) * 255).astype(np.uint8))
+        result.paste(_WHITE, mask=mask)
+    return result
+
+
+def _white_of(picture: Image.Image) -> float:
+    """The value that becomes white: declared, or found in the picture."""
+    declared = _tag(picture, _MAX_SAMPLE)
+    if declared and picture.mode != "F":
+        return float(declared)
+    top = _top_of(picture)
+    if picture.mode == "F":
+        # Floats say no range.
+        return max(1.0, top)
+    bits = _tag(picture, _BITS_PER_SAMPLE)
+    if bits == 12 or (picture.mode != "I" and top <= _12_BITS):
+        # 16 bits that use 12 of them are what scanners write; nothing says so.
+        return float(_12_BITS)
+    return max(float(_16_BITS), top)
+
+
+def _top_of(picture: Image.Image) -> float:
+    """The largest value. Pillow's `getextrema` knows no big-endian greys."""
+    width, height = picture.size
+    rows = max(1, _STRIP_PIXELS // width)
+    strips = (picture.crop((0, y, width, min(height, y + rows))) for y in range(0, height, rows))
+    return max(float(np.asarray(strip).max()) for strip in strips)
+
+
+def _tag(picture: Image.Image, number: int) -> int | None:
+    """The first value of a TIFF tag; None for other formats."""
+    if not isinstance(picture, TiffImagePlugin.TiffImageFile):
+        return None
+    value = picture.tag_v2.get(number)
+    value = value[0] if isinstance(value, tuple) and value else value
+    return int(value) if isinstance(value, int) else None
+
+
+# --- transparency --------------------------------------------------------------------------------
+
+
+def _has_transparency(picture: Image.Image) -> bool:
+    return picture.mode in _ALPHA_MODES or "transparency" in picture.info
+
+
+def _alpha_of(picture: Image.Image) -> tuple[Alpha, tuple[int, int, int]]:
+    """What alpha is good for, and what goes behind the picture."""
+    if _is_deep(picture) or not _has_transparency(picture):
+        return "none", _WHITE
+    _scale_deep_transparency(picture)
+    if _is_nowhere_opaque(picture):
+        return "ignored", _WHITE
+    step = max(1, *(side // _SAMPLE_SIDE for side in picture.size))
+    small = picture.resize(
+        (max(1, picture.width // step), max(1, picture.height // step)), Image.Resampling.NEAREST
+    )
+    small.info.update({k: v for k, v in picture.info.items() if k == "transparency"})
+    rgba = np.asarray(small.convert("RGBA"), np.float32)
+    alpha = rgba[..., 3] / 255.0
+    light = rgba[..., :3] @ np.array([0.299, 0.587, 0.114], np.float32)
+    mean = float((light * alpha).sum() / max(1e-6, float(alpha.sum())))
+    is_cut_out = float((alpha < 0.5).mean()) > _LEAST_TRANSPARENT
+    return "used", _DARK if is_cut_out and mean > _LIGHT_ABOVE else _WHITE
+
+
+def _scale_deep_transparency(picture: Image.Image) -> None:
+    """Pillow halves the bits of 16-bit RGB, and not those of the colour that is transparent."""
+    colour_key = picture.info.get("transparency")
+    if isinstance(colour_key, tuple) and any(value > 255 for value in colour_key):
+        picture.info["transparency"] = tuple(value >> 8 for value in colour_key)
+
+
+def _is_nowhere_opaque(picture: Image.Image) -> bool:
+    if picture.mode in _ALPHA_MODES:
+        return picture.getchannel(picture.getbands()[-1]).getextrema() == (0, 0)
+    return picture.convert("RGBA").getchannel("A").getextrema() == (0, 0)
