@@ -40,6 +40,18 @@ _FINAL_STATES = frozenset(
 
 
 @dataclass(frozen=True)
+class ItemWarning:
+    """What is odd about an item that was taken all the same."""
+
+    code: str
+    """One constant for each kind, such as `profile_ignored`."""
+    detail: str
+    """A sentence for people."""
+    field: str | None = None
+    """The column or field that it is about."""
+
+
+@dataclass(frozen=True)
 class Item:
     """One photo to ingest: where its bytes wait, and what was said about it."""
 
@@ -55,18 +67,8 @@ class Item:
     """Where to fetch the bytes if they are not staged: see `petsearch.sources.source`."""
     size_bytes: int | None = None
     """Of the bytes, where that is known."""
-
-
-@dataclass(frozen=True)
-class ItemWarning:
-    """What is odd about an item that was taken all the same."""
-
-    code: str
-    """One constant for each kind, such as `profile_ignored`."""
-    detail: str
-    """A sentence for people."""
-    field: str | None = None
-    """The column or field that it is about."""
+    warnings: tuple[ItemWarning, ...] = ()
+    """What is odd about it so far."""
 
 
 @dataclass(frozen=True)

@@ -183,7 +183,7 @@ class Ingestor:
         run: ChunkRun,
         target: Target,
         prepared: Prepared,
-        phash: str,
+        phash: str | None,
         prediction: Prediction | None,
     ) -> ImageRecord:
         item, now = prepared.item, self._clock()

@@ -18,6 +18,7 @@ def outcome_of(item: Item, status: ItemStatus, reason: str | None = None) -> Out
         status=status,
         image_id=image_id_of(item.sha256) if has_image else None,
         reason=reason,
+        warnings=item.warnings,
     )
 
 

@@ -209,7 +209,7 @@ class Preparer:
         with decode.decoded_within(self._decoded, encoded, self._limits) as decoded:
             small = shrunk(decoded.picture, THUMBNAIL_SIDE)
             prepared = Prepared(
-                item,
+                replace(item, warnings=(*item.warnings, *decoded.warnings)),
                 to_pixels(decoded.picture, target.model.pixel_spec, self._resize),
                 decoded.width,
                 decoded.height,

@@ -9,6 +9,7 @@ Buffer = bytes | mmap.mmap
 """A file, or a file mapped into memory."""
 
 _MOST_BOXES = 4096
+_UNSPECIFIED = 2
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class MainPicture:
     is_turned: bool
     """Whether the file has a rotation or mirroring of its own, which decoders apply."""
     nclx: Nclx | None
+    exif: bytes | None
+    """The EXIF of the file, from its TIFF header on."""
 
 
 def main_picture(data: Buffer) -> MainPicture:
@@ -42,33 +45,86 @@ def main_picture(data: Buffer) -> MainPicture:
     nclx = None
     if colours and not has_profile and len(colours[0]) >= 10:
         nclx = Nclx(*struct.unpack_from(">2H", colours[0], 4))
-    return MainPicture(is_turned, nclx)
+    try:
+        exif = _exif(data)
+    except (struct.error, IndexError):
+        exif = None
+    return MainPicture(is_turned, nclx, exif)
 
 
 def without_metadata(data: bytes) -> bytes:
-    """The same file, in which no reader finds EXIF or XMP items: their types are renamed."""
-    renamed = bytearray(data)
-    for kind, start, end in _boxes(data, *_span(data, b"meta", full=True)):
-        if kind != b"iinf":
+    """The same file, in which readers find neither EXIF nor XMP, and no code points of colours."""
+    changed = bytearray(data)
+    for _, kind, at in _items(data):
+        if kind in (b"Exif", b"mime"):
+            changed[at : at + 4] = b"skip"
+    properties = _within(data, _within_meta(data).get(b"iprp", (0, 0))).get(b"ipco", (0, 0))
+    for kind, at, _ in _boxes(data, *properties):
+        if kind == b"colr" and data[at : at + 4] == b"nclx":
+            changed[at + 4 : at + 8] = struct.pack(">HH", _UNSPECIFIED, _UNSPECIFIED)
+    return bytes(changed)
+
+
+def _items(data: Buffer) -> Iterator[tuple[int, bytes, int]]:
+    """Number and type of each item, and where its type is written."""
+    start, end = _within_meta(data).get(b"iinf", (0, 0))
+    if start == end:
+        return
+    first = start + (6 if data[start] == 0 else 8)
+    for entry, begin, _ in _boxes(data, first, end):
+        if entry != b"infe" or data[begin] < 2:
             continue
-        version = data[start]
-        first = start + (6 if version == 0 else 8)
-        for entry, begin, _ in _boxes(data, first, end):
-            # infe: version and flags, item id (2 or 4 bytes), protection index, type.
-            at = begin + 4 + (2 if data[begin] < 3 else 4) + 2
-            if entry == b"infe" and data[begin] >= 2 and data[at : at + 4] in (b"Exif", b"mime"):
-                renamed[at : at + 4] = b"skip"
-    return bytes(renamed)
+        # Version and flags, item number (2 or 4 bytes), protection index (2), type.
+        wide = data[begin] >= 3
+        (number,) = struct.unpack_from(">I" if wide else ">H", data, begin + 4)
+        at = begin + (10 if wide else 8)
+        yield number, data[at : at + 4], at
+
+
+def _exif(data: Buffer) -> bytes | None:
+    for number, kind, _ in _items(data):
+        if kind == b"Exif":
+            stored = b"".join(data[at : at + size] for at, size in _extents(data, number))
+            # The first four bytes say how far behind them the TIFF header begins.
+            return stored[4 + struct.unpack_from(">I", stored)[0] :]
+    return None
+
+
+def _extents(data: Buffer, item: int) -> Iterator[tuple[int, int]]:
+    """Offset and length of each part of an item's data that lies in the file itself."""
+    at, _ = _within_meta(data)[b"iloc"]
+    version, sizes = data[at], struct.unpack_from(">H", data, at + 4)[0]
+    offset_size, length_size, base_size, index_size = (
+        sizes >> 12,
+        sizes >> 8 & 15,
+        sizes >> 4 & 15,
+        sizes & 15 if version else 0,
+    )
+    wide = version >= 2
+    (count,) = struct.unpack_from(">I" if wide else ">H", data, at + 6)
+    at += 10 if wide else 8
+    for _ in range(min(count, _MOST_BOXES)):
+        (number,) = struct.unpack_from(">I" if wide else ">H", data, at)
+        at += (4 if wide else 2) + (2 if version else 0) + 2
+        base = int.from_bytes(data[at : at + base_size], "big")
+        (extents,) = struct.unpack_from(">H", data, at + base_size)
+        at += base_size + 2
+        for _ in range(extents):
+            at += index_size
+            offset = int.from_bytes(data[at : at + offset_size], "big")
+            at += offset_size
+            if number == item:
+                yield base + offset, int.from_bytes(data[at : at + length_size], "big")
+            at += length_size
 
 
 def _properties_of_primary(data: Buffer) -> Iterator[tuple[bytes, bytes]]:
-    meta = _span(data, b"meta", full=True)
-    found = {kind: (start, end) for kind, start, end in _boxes(data, *meta)}
+    found = _within_meta(data)
     if b"pitm" not in found or b"iprp" not in found:
         return
     start, _ = found[b"pitm"]
     (primary,) = struct.unpack_from(">H" if data[start] == 0 else ">I", data, start + 4)
-    parts = {kind: (start, end) for kind, start, end in _boxes(data, *found[b"iprp"])}
+    parts = _within(data, found[b"iprp"])
     properties = [(kind, data[start:end]) for kind, start, end in _boxes(data, *parts[b"ipco"])]
     for index in _associations(data, parts[b"ipma"][0], primary):
         if 0 < index <= len(properties):
@@ -93,16 +149,17 @@ def _associations(data: Buffer, at: int, item: int) -> Iterator[int]:
                 yield index
 
 
-def _span(data: Buffer, wanted: bytes, *, full: bool) -> tuple[int, int]:
-    """Where the content of a box of the top level begins and ends; nothing if there is none.
-
-    Args:
-        full: whether version and flags come before the content.
-    """
+def _within_meta(data: Buffer) -> dict[bytes, tuple[int, int]]:
+    """Where the content of each box in the meta box begins and ends."""
     for kind, start, end in _boxes(data, 0, len(data)):
-        if kind == wanted:
-            return start + (4 if full else 0), end
-    return 0, 0
+        if kind == b"meta":
+            # Behind its version and flags.
+            return _within(data, (start + 4, end))
+    return {}
+
+
+def _within(data: Buffer, span: tuple[int, int]) -> dict[bytes, tuple[int, int]]:
+    return {kind: (start, end) for kind, start, end in _boxes(data, *span)}
 
 
 def _boxes(data: Buffer, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:

@@ -44,9 +44,12 @@ _REFERENCE_WHITE_NITS = 203.0
 def to_srgb(picture: Image.Image, profile: bytes) -> Image.Image | None:
     """The 8-bit picture in sRGB, in mode RGB; None if `profile` cannot be used.
 
-    The same picture is returned where the profile is sRGB by another name. Alpha is not looked at.
+    The same picture is returned if the profile is sRGB by another name, and if it is of RGB for a
+    grey picture, which many programs write. Alpha is not looked at.
     """
     mode = {"L": "L", "CMYK": "CMYK", "LAB": "LAB"}.get(picture.mode, "RGB")
+    if mode == "L" and profile[16:20] == b"RGB ":
+        return picture
     try:
         transform = _transform(profile, mode)
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError, SyntaxError):

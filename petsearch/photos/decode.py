@@ -58,6 +58,8 @@ class _Opened:
     content_type: str
     main: boxes.MainPicture | None = None
     """What the boxes of a HEIC or AVIF say."""
+    is_negative: bool = False
+    """Whether its white is black, which the file says and Pillow does not undo."""
     warnings: tuple[ItemWarning, ...] = ()
 
 
@@ -214,7 +216,11 @@ def _open_tiff(file: _File) -> _Opened:
         return _open_preview(file)
     if main is not None and main.offset != found.pages[0].offset:
         file = _File(pages.beginning_at(file.buffer[:], main.offset))
-    return _with_left_out(_open_with_pillow(file), found.left_out)
+    is_negative = main is not None and main.is_deep_negative
+    if main is not None and is_negative:
+        file = _File(pages.with_black_as_zero(file.buffer[:], main))
+    opened = replace(_open_with_pillow(file), is_negative=is_negative)
+    return _with_left_out(opened, found.left_out)
 
 
 def _open_preview(file: _File) -> _Opened:
@@ -292,7 +298,10 @@ def _decode(opened: _Opened, declared: tuple[int, int], at_least: int) -> Decode
             turn = orientation.orientation_of(picture, opened.main)
             factor = shrink_factor(picture.size, at_least)
             upright, profile_used = tones.to_rgb(
-                picture, factor, profile=_profile_of(picture, opened.main)
+                picture,
+                factor,
+                profile=_profile_of(picture, opened.main),
+                is_negative=opened.is_negative,
             )
             if upright is not picture:
                 # The caller still refers to it; unclosed, the full picture would stay in memory.

@@ -1,8 +1,8 @@
 """Which way up a picture is: the one place that decides, for every format.
 
-TIFF is turned by Pillow while it loads. HEIC and AVIF are turned by their decoders where the file
-has a rotation or mirroring box; only without one does EXIF count. Everywhere else EXIF counts, and
-XMP where EXIF says nothing.
+TIFF is turned by Pillow while it loads, and HEIC by libheif if the file has a rotation or mirroring
+box. For AVIF, Pillow reports that box as EXIF. Without such a box the EXIF of the file counts, as
+in every other format, and XMP where EXIF says nothing.
 """
 
 from PIL import Image
@@ -29,13 +29,13 @@ def orientation_of(picture: Image.Image, main: MainPicture | None) -> int:
     Args:
         main: what the boxes of a HEIC or AVIF say; None for other formats.
     """
-    if picture.format == "TIFF":
+    if picture.format == "TIFF" or (picture.format == "HEIF" and main and main.is_turned):
         return UPRIGHT
-    if picture.format == "HEIF":
-        # pillow_heif sets the tag to 1 and keeps what it was.
-        found = picture.info.get("original_orientation") or UPRIGHT
-        return UPRIGHT if main is not None and main.is_turned else _valid(found)
-    return _valid(_exif_orientation(picture))
+    try:
+        found = _exif_of(picture, main).get(_TAG, UPRIGHT)
+    except Exception:  # a parser's edge: what cannot be read turns nothing
+        return UPRIGHT
+    return found if found in _TRANSPOSES else UPRIGHT
 
 
 def swaps_sides(orientation: int) -> bool:
@@ -50,12 +50,10 @@ def turned(picture: Image.Image, orientation: int) -> Image.Image:
     return picture.transpose(_TRANSPOSES[orientation])
 
 
-def _exif_orientation(picture: Image.Image) -> object:
-    try:
-        return picture.getexif().get(_TAG, UPRIGHT)
-    except Exception:  # a parser's edge: what cannot be read turns nothing
-        return UPRIGHT
-
-
-def _valid(found: object) -> int:
-    return found if isinstance(found, int) and found in _TRANSPOSES else UPRIGHT
+def _exif_of(picture: Image.Image, main: MainPicture | None) -> Image.Exif:
+    # Pillow and pillow_heif change the tag of HEIC and AVIF; the file has it as it was.
+    if main is None or main.is_turned:
+        return picture.getexif()
+    exif = Image.Exif()
+    exif.load(main.exif or b"")
+    return exif

@@ -19,7 +19,7 @@ _MOST_PAGES = 512
 _MOST_FRAMES = 64
 _PREVIEW_SHARE = 0.25
 """A page of less than this share of the largest one's pixels is a preview of it."""
-_WIDTH, _HEIGHT, _SUBFILE, _PHOTOMETRIC, _SUB_IFDS = 256, 257, 254, 262, 330
+_WIDTH, _HEIGHT, _BITS, _SUBFILE, _PHOTOMETRIC, _SUB_IFDS = _READ = (256, 257, 258, 254, 262, 330)
 _SENSOR = (32803, 34892)
 """Photometric interpretations of what a sensor saw, which is no picture yet."""
 _REDUCED_OR_MASK = 0b101
@@ -38,6 +38,17 @@ class Page:
     height: int
     subfile: int
     photometric: int
+    bits: int
+    """Of a sample."""
+    photometric_at: int
+    """Where the value of `photometric` is written."""
+    photometric_size: int
+    """In bytes."""
+
+    @property
+    def is_deep_negative(self) -> bool:
+        """Whether 0 is white, in more than 8 bits, which Pillow does not know."""
+        return self.photometric == 0 and self.bits > 8
 
     @property
     def pixels(self) -> int:
@@ -91,6 +102,15 @@ def beginning_at(data: bytes, offset: int) -> bytes:
     if data[2:4] in (b"\x2b\0", b"\0\x2b"):
         return data[:8] + struct.pack(order + "Q", offset) + data[16:]
     return data[:4] + struct.pack(order + "I", offset) + data[8:]
+
+
+def with_black_as_zero(data: bytes, page: Page) -> bytes:
+    """The same TIFF, in which `page` says that 0 is black."""
+    order = "<" if data[:2] == b"II" else ">"
+    changed = bytearray(data)
+    letter = {1: "B", 2: "H", 4: "I", 8: "Q"}[page.photometric_size]
+    struct.pack_into(order + letter, changed, page.photometric_at, 1)
+    return bytes(changed)
 
 
 def is_camera_raw(head: bytes) -> bool:
@@ -170,7 +190,7 @@ def _walk(data: Buffer) -> Iterator[Page]:
         if offset in seen or not 0 < offset < len(data):
             continue
         seen.add(offset)
-        tags, following = _directory(data, offset, order, big=big)
+        tags, places, following = _directory(data, offset, order, big=big)
         if _WIDTH in tags and _HEIGHT in tags:
             yield Page(
                 offset,
@@ -178,6 +198,8 @@ def _walk(data: Buffer) -> Iterator[Page]:
                 tags[_HEIGHT][0],
                 tags.get(_SUBFILE, (0,))[0],
                 tags.get(_PHOTOMETRIC, (1,))[0],
+                tags.get(_BITS, (1,))[0],
+                *places.get(_PHOTOMETRIC, (0, 2)),
             )
         # In the order of the file: a page's own sub-pages, then the next page.
         waiting[:0] = [*tags.get(_SUB_IFDS, ()), following]
@@ -189,21 +211,23 @@ _LETTERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 
 def _directory(
     data: Buffer, offset: int, order: str, *, big: bool
-) -> tuple[dict[int, tuple[int, ...]], int]:
-    """The whole-number tags of a directory, and where the next one is."""
+) -> tuple[dict[int, tuple[int, ...]], dict[int, tuple[int, int]], int]:
+    """The whole-number tags of a directory, the place and size of each, and the next directory."""
     (count,) = struct.unpack_from(order + ("Q" if big else "H"), data, offset)
     at, entry = offset + (8 if big else 2), 20 if big else 12
     tags: dict[int, tuple[int, ...]] = {}
+    places: dict[int, tuple[int, int]] = {}
     for start in range(at, at + entry * min(count, _MOST_PAGES), entry):
         tag, kind = struct.unpack_from(order + "HH", data, start)
         (values,) = struct.unpack_from(order + ("Q" if big else "I"), data, start + 4)
-        if tag not in (_WIDTH, _HEIGHT, _SUBFILE, _PHOTOMETRIC, _SUB_IFDS) or kind not in _SIZES:
+        if tag not in _READ or kind not in _SIZES:
             continue
         values = min(values, _MOST_PAGES)
         inline = start + (12 if big else 8)
         where = inline
         if values * _SIZES[kind] > (8 if big else 4):
             (where,) = struct.unpack_from(order + ("Q" if big else "I"), data, inline)
+        places[tag] = (where, _SIZES[kind])
         tags[tag] = struct.unpack_from(f"{order}{values}{_LETTERS[kind]}", data, where)
     (following,) = struct.unpack_from(order + ("Q" if big else "I"), data, at + entry * count)
-    return {tag: found for tag, found in tags.items() if found}, following
+    return {tag: found for tag, found in tags.items() if found}, places, following

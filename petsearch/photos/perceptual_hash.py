@@ -13,10 +13,12 @@ from PIL import Image
 
 _SIDE = 32
 _FREQUENCIES = 8
+_LEAST_CONTRAST = 2.0
+"""Standard deviation of the grey pixels, of 255, under which a picture has no structure."""
 
 
-def perceptual_hash(picture: Image.Image) -> str:
-    """The hash of one picture: 16 hex digits."""
+def perceptual_hash(picture: Image.Image) -> str | None:
+    """The hash of one picture: 16 hex digits; None without structure, as of a plain colour."""
     return hashes_of([grey_pixels(picture)])[0]
 
 
@@ -27,8 +29,10 @@ def grey_pixels(picture: Image.Image) -> bytes:
     return small.convert("L").tobytes()
 
 
-def hashes_of(greys: Sequence[bytes]) -> list[str]:
-    """The hash of each picture, from its `grey_pixels`.
+def hashes_of(greys: Sequence[bytes]) -> list[str | None]:
+    """The hash of each picture, from its `grey_pixels`; None for one without structure.
+
+    All pictures without structure would have the same hash, which says nothing of what they show.
 
     As one batch: for arrays this small, the overhead of numpy calls outweighs the computation.
     """
@@ -39,7 +43,9 @@ def hashes_of(greys: Sequence[bytes]) -> list[str]:
     # Without the first, the mean brightness, which would shift the median of a flat picture.
     # The median of 63 values is the middle one; sorting is faster than numpy.median.
     medians = np.sort(low[:, 1:], axis=1)[:, 31, None]
-    return [bits.tobytes().hex() for bits in np.packbits(low > medians, axis=1)]
+    has_structure = pixels.std(axis=(1, 2)) >= _LEAST_CONTRAST
+    digits = [bits.tobytes().hex() for bits in np.packbits(low > medians, axis=1)]
+    return [found if is_one else None for found, is_one in zip(digits, has_structure, strict=True)]
 
 
 @functools.cache

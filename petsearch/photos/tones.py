@@ -13,8 +13,7 @@ from PIL import Image, TiffImagePlugin
 from petsearch.photos import colour
 
 _STRIP_PIXELS = 250_000
-_PHOTOMETRIC, _BITS_PER_SAMPLE, _MAX_SAMPLE = 262, 258, 281
-_WHITE_IS_ZERO = 0
+_BITS_PER_SAMPLE, _MAX_SAMPLE = 258, 281
 _12_BITS, _16_BITS = 4095, 65535
 _SAMPLE_SIDE = 128
 _WHITE, _DARK = (255, 255, 255), (64, 64, 64)
@@ -33,7 +32,7 @@ class _Tones:
 
     white: float
     """Of a deep picture: the value that becomes 255."""
-    inverted: bool
+    is_negative: bool
     """Of a deep picture: whether 0 is white."""
     transparent: int | None
     """Of a deep grey picture: the value that is transparent."""
@@ -43,7 +42,11 @@ class _Tones:
 
 
 def to_rgb(
-    picture: Image.Image, factor: int = 1, *, profile: bytes | None = None
+    picture: Image.Image,
+    factor: int = 1,
+    *,
+    profile: bytes | None = None,
+    is_negative: bool = False,
 ) -> tuple[Image.Image, bool]:
     """RGB, 8 bits a channel, and whether `profile` could be used.
 
@@ -53,6 +56,7 @@ def to_rgb(
     Args:
         factor: squares of so many pixels a side are averaged into one.
         profile: ICC profile of the colours.
+        is_negative: whether 0 is white in a picture of more than 8 bits.
     """
     used = True
 
@@ -64,7 +68,7 @@ def to_rgb(
 
     if picture.mode == "RGB" and factor == 1 and not _has_transparency(picture):
         return to_srgb(picture), used
-    tones = _tones_of(picture, to_srgb)
+    tones = _tones_of(picture, to_srgb, is_negative=is_negative)
     width, height = picture.size
     rows = factor * max(1, _STRIP_PIXELS // (width * factor))
     result = Image.new("RGB", (-(-width // factor), -(-height // factor)))
@@ -74,12 +78,14 @@ def to_rgb(
     return result, used
 
 
-def _tones_of(picture: Image.Image, to_srgb: Callable[[Image.Image], Image.Image]) -> _Tones:
+def _tones_of(
+    picture: Image.Image, to_srgb: Callable[[Image.Image], Image.Image], *, is_negative: bool
+) -> _Tones:
     transparent = picture.info.get("transparency") if _is_deep(picture) else None
     alpha, background = _alpha_of(picture)
     return _Tones(
         white=_white_of(picture) if _is_deep(picture) else 255.0,
-        inverted=_tag(picture, _PHOTOMETRIC) == _WHITE_IS_ZERO,
+        is_negative=is_negative,
         transparent=transparent if isinstance(transparent, int) else None,
         alpha=alpha,
         background=background,
@@ -125,7 +131,7 @@ def _is_deep(picture: Image.Image) -> bool:
 def _deep_to_rgb(strip: Image.Image, tones: _Tones) -> Image.Image:
     raw = np.asarray(strip, dtype=np.float32)
     values = raw.clip(0.0, tones.white) * (255.0 / tones.white)
-    if tones.inverted:
+    if tones.is_negative:
         values = 255.0 - values
     grey = Image.fromarray(values.round().astype(np.uint8))
     result = tones.to_srgb(grey)

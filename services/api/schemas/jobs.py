@@ -1,6 +1,7 @@
 """What goes over the wire about jobs, and how it is made from the domain's own types."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Self
 
@@ -70,6 +71,14 @@ class JobPage(BaseModel):
     items: list[JobBody]
 
 
+class WarningBody(BaseModel):
+    """What is odd about an item."""
+
+    code: str = Field(description="Constant for each kind of oddity, as `profile_ignored`.")
+    detail: str
+    field: str | None = Field(description="The column or field that it is about.")
+
+
 class OutcomeBody(BaseModel):
     """What became of one item."""
 
@@ -81,6 +90,7 @@ class OutcomeBody(BaseModel):
     stage: str | None = Field(description="Of a failed item: the step that failed.")
     error: str | None = Field(description="Of a failed item: the class of the error.")
     attempts: int
+    warnings: list[WarningBody] = Field(description="What is odd about a photo that was taken.")
 
 
 class OutcomePage(BaseModel):
@@ -102,6 +112,7 @@ class OutcomePage(BaseModel):
                 stage=o.stage,
                 error=o.error,
                 attempts=o.attempts,
+                warnings=[WarningBody(**asdict(warning)) for warning in o.warnings],
             )
             for o in outcomes
         ]
