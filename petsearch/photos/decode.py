@@ -67,22 +67,23 @@ class _File:
     """An encoded picture, of which any part can be read; a real file takes no memory."""
 
     def __init__(self, data: Encoded) -> None:
-        self._stream = io.BytesIO(data) if isinstance(data, bytes) else data
-        self.size = self._stream.seek(0, io.SEEK_END)
-        self._data = data if isinstance(data, bytes) else None
+        self._data = data
+        self.size = len(data) if isinstance(data, bytes) else data.seek(0, io.SEEK_END)
 
     def stream(self) -> BinaryIO:
         """From its beginning. It must stay open until the picture is decoded."""
-        self._stream.seek(0)
-        return self._stream
+        if isinstance(self._data, bytes):
+            return io.BytesIO(self._data)
+        self._data.seek(0)
+        return self._data
 
     @functools.cached_property
     def buffer(self) -> "bytes | mmap.mmap":
         """Its bytes."""
-        if self._data is not None:
+        if isinstance(self._data, bytes):
             return self._data
         try:
-            return mmap.mmap(self._stream.fileno(), 0, access=mmap.ACCESS_READ)
+            return mmap.mmap(self._data.fileno(), 0, access=mmap.ACCESS_READ)
         except (OSError, io.UnsupportedOperation):
             return self.stream().read()
 
@@ -248,7 +249,7 @@ def _open_with_pillow(file: _File) -> _Opened:
         try:
             picture = Image.open(file.stream(), formats=formats.PILLOW_FORMATS)
         except Image.DecompressionBombError as error:
-            raise TooLarge("The picture declares more pixels than are accepted.") from error
+            raise TooLarge("The picture declares too many pixels to be accepted.") from error
         except Exception as error:  # a decoder's edge: broken files raise anything
             raise NotAnImage(formats.reason_of_refusal(file.head)) from error
     return _Opened(picture, formats.content_type_of(picture.format))

@@ -88,7 +88,9 @@ def reason_of_refusal(head: bytes) -> str:
         return f"The file is not a picture of a known format; send {ACCEPTED}."
     if what in _ACCEPTED_NAMES:
         return f"The file is {what} whose header is broken."
-    return f"The file is {what}; send {ACCEPTED}."
+    if what.endswith("picture"):
+        return f"The file is {what}, which is not accepted; send {ACCEPTED}."
+    return f"The file is not a picture but {what}; send {ACCEPTED}."
 
 
 def describe(head: bytes) -> str | None:

@@ -3,7 +3,7 @@
 Strip by strip: a whole picture in another mode, or its floats, may not fit into memory.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -64,7 +64,8 @@ def to_rgb(
         nonlocal used
         converted = colour.to_srgb(strip, profile) if profile is not None else strip
         used = used and converted is not None
-        return (converted or strip).convert("RGB")
+        result = converted or strip
+        return result if result.mode == "RGB" else result.convert("RGB")
 
     if picture.mode == "RGB" and factor == 1 and not _has_transparency(picture):
         return to_srgb(picture), used
@@ -159,10 +160,7 @@ def _white_of(picture: Image.Image) -> float:
 
 def _top_of(picture: Image.Image) -> float:
     """The largest value. Pillow's `getextrema` knows no big-endian greys."""
-    width, height = picture.size
-    rows = max(1, _STRIP_PIXELS // width)
-    strips = (picture.crop((0, y, width, min(height, y + rows))) for y in range(0, height, rows))
-    return max(float(np.asarray(strip).max()) for strip in strips)
+    return max(float(np.asarray(strip).max()) for strip in _strips(picture))
 
 
 def _tag(picture: Image.Image, number: int) -> int | None:
@@ -209,6 +207,12 @@ def _scale_deep_transparency(picture: Image.Image) -> None:
 
 
 def _is_nowhere_opaque(picture: Image.Image) -> bool:
-    if picture.mode in _ALPHA_MODES:
-        return picture.getchannel(picture.getbands()[-1]).getextrema() == (0, 0)
-    return picture.convert("RGBA").getchannel("A").getextrema() == (0, 0)
+    alphas = (strip.convert("RGBA").getchannel("A") for strip in _strips(picture))
+    return all(alpha.getextrema() == (0, 0) for alpha in alphas)
+
+
+def _strips(picture: Image.Image) -> Iterator[Image.Image]:
+    width, height = picture.size
+    rows = max(1, _STRIP_PIXELS // width)
+    for top in range(0, height, rows):
+        yield picture.crop((0, top, width, min(height, top + rows)))

@@ -26,7 +26,7 @@ SLACK_BYTES = 24_000_000
 _MEASURE = """
 import re, sys
 from pathlib import Path
-from petsearch.photos import decode, decode_memory
+from petsearch.photos import copies, decode, decode_memory
 def memory(name):
     status = Path("/proc/self/status").read_text()
     return 1024 * int(re.search(name + r":\\s+(\\d+)", status)[1])
@@ -34,8 +34,8 @@ decode.register_formats()
 data = Path(sys.argv[1]).read_bytes()
 before = memory("VmRSS")
 with decode.decoded_within(decode_memory.Budget(1), data, decode.ImageLimits()) as decoded:
-    decode.display_copy(decoded.picture)
-    decode.thumbnail(decoded.picture)
+    copies.display_copy(decoded.picture)
+    copies.thumbnail(decoded.picture)
 print(memory("VmHWM") - before)
 """
 
