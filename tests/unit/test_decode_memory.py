@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 
 from petsearch.photos import Budget, ImageLimits
-from petsearch.photos.decode import DISPLAY_SIDE, open_checked
+from petsearch.photos.copies import DISPLAY_SIDE
+from petsearch.photos.decode import open_checked
 from petsearch.photos.decode_memory import bytes_to_decode, smallest_size
 from tests import pictures
 

@@ -44,8 +44,9 @@ def _exif(orientation: int) -> bytes:
 def _encoded(format_: str, orientation: int) -> bytes:
     register_formats()
     file = io.BytesIO()
-    exact = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True}}
-    options = exact.get(format_, {} if format_ in ("PNG", "TIFF") else {"quality": 95})
+    options: dict[str, object] = {"quality": 95}
+    if format_ in ("JPEG", "WEBP"):
+        options = {"quality": 95, "subsampling": 0, "lossless": True}
     if format_ == "TIFF":
         _stored().save(file, format_, tiffinfo={0x0112: orientation})
     else:
