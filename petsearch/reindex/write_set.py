@@ -7,8 +7,8 @@ from then on nobody writes to fewer collections.
 
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 from petsearch.domain.errors import Conflict, NotFound, Unavailable
 from petsearch.observability import get_logger
@@ -21,9 +21,6 @@ WRITE_LEASE_S = 60.0
 HOLD_S = 5.0
 """For so long at most writers wait for somebody who moves the alias."""
 _LOOK_AGAIN_S = 0.02
-
-Write = Callable[[str], None]
-"""Writes to one collection; may be repeated."""
 
 
 class WriteSet:
@@ -43,22 +40,26 @@ class WriteSet:
         """The set as it is now."""
         return self._store.read()
 
-    def through(self, collection: str, write: Write, *, current_last: bool) -> None:
-        """Write to `collection` and to all others of the set.
+    def each(
+        self, collection: str, *, current_last: bool
+    ) -> Generator[AbstractContextManager[str], None, None]:
+        """Iterate over `collection` and all others of the set, each as a context to write in.
+
+        Close the iterator also when a write fails: it counts this writer in and out.
 
         Args:
             current_last: so that whatever is in the current one is in all; else `collection` is
                 written first.
 
         Raises:
-            Conflict: `collection` was dropped; what it is now is to be asked again.
+            Conflict: in a context, if `collection` was dropped; ask again which one is current.
         """
         written: set[str] = set()
         while True:
             with self._writing() as writer:
                 for name in self._in_order(collection, writer.state, current_last=current_last):
                     if name not in written:
-                        self._write(write, name, collection, writer.state)
+                        yield _skip_dropped(name, collection, writer.state)
                         written.add(name)
             if writer.ended_in == writer.state.epoch:
                 return
@@ -120,17 +121,19 @@ class WriteSet:
                 raise Unavailable("Writing is held up by a change of the model; try again.")
             time.sleep(_LOOK_AGAIN_S)
 
-    def _write(self, write: Write, name: str, main: str, state: WriteSetState) -> None:
-        try:
-            write(name)
-        except NotFound as error:
-            if name != main:
-                # Dropped since: nobody will miss it there.
-                log.warning("a collection of the write set is gone", collection=name)
-            elif name not in state.collections and state.epoch:
-                raise Conflict(f"The collection {name!r} was dropped meanwhile.") from error
-            else:
-                raise
+
+@contextmanager
+def _skip_dropped(name: str, main: str, state: WriteSetState) -> Iterator[str]:
+    try:
+        yield name
+    except NotFound as error:
+        if name != main:
+            # Dropped since: nobody will miss it there.
+            log.warning("a collection of the write set is gone", collection=name)
+        elif name not in state.collections and state.epoch:
+            raise Conflict(f"The collection {name!r} was dropped meanwhile.") from error
+        else:
+            raise
 
 
 class _Writer:

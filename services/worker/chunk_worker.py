@@ -6,7 +6,8 @@ No chunk is lost: it is accounted for, handed back, or queued again when its lea
 import threading
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -29,7 +30,7 @@ _ONE_BY_ONE_AFTER = 3
 
 @dataclass
 class _ClaimedChunk:
-    """A chunk that this worker holds a lease on, and its state between attempts."""
+    """A chunk that this worker holds a lease on, and its state between runs."""
 
     job: Job
     chunk_no: int
@@ -38,6 +39,8 @@ class _ClaimedChunk:
     started_at_s: float = field(default_factory=monotonic)
     failed_runs: int = 0
     failures: Counter[int] = field(default_factory=Counter)
+    is_accounted: bool | None = None
+    """False if it is to be handed back; None until a run ends without an error."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,36 +72,36 @@ class ChunkWorker:
         with self.leases.keep(extend) as lease:
             job = self.ledger.get(job_id)
             chunk = _ClaimedChunk(job, chunk_no, lease, one_by_one=claimed.deaths > 0)
-            if not self._run(chunk) and not lease.is_lost:
+            while chunk.is_accounted is None and not self._must_end(chunk):
+                with self._failures_handled(chunk):
+                    chunk.is_accounted = self.runner.run(
+                        job,
+                        chunk_no,
+                        should_stop=partial(self._should_stop, chunk),
+                        one_by_one=chunk.one_by_one,
+                        failures=chunk.failures,
+                    )
+            if not chunk.is_accounted and not lease.is_lost:
                 self.ledger.hand_back_chunk(job_id, chunk_no, holder, self.clock())
         if not self.stopping.is_set():
             self.dispatcher.dispatch(job_id)
         self.dispatcher.discard_if_cancelled(job_id)
 
-    def _run(self, chunk: _ClaimedChunk) -> bool:
-        """Run a chunk until it is accounted for; False if it is to be handed back."""
-        while not self._must_end(chunk):
-            try:
-                is_accounted = self.runner.run(
-                    chunk.job,
-                    chunk.chunk_no,
-                    should_stop=partial(self._should_stop, chunk),
-                    one_by_one=chunk.one_by_one,
-                    failures=chunk.failures,
-                )
-            except (Unavailable, Conflict, NotFound) as error:
-                # Conflict: the embedder has not loaded the model (yet). NotFound: something was
-                # deleted between a read and a write; the next attempt does without it.
-                self._wait(chunk, error)
-            except Exception:  # a thread's edge: running one by one finds the item that fails
-                if chunk.one_by_one:
-                    raise
-                log.exception("chunk failed; running one by one")
-                chunk.one_by_one = True
-            else:
-                self.breaker.record_success()
-                return is_accounted
-        return False
+    @contextmanager
+    def _failures_handled(self, chunk: _ClaimedChunk) -> Iterator[None]:
+        """Wait out outages; after other errors, switch to one by one."""
+        try:
+            yield
+            self.breaker.record_success()
+        except (Unavailable, Conflict, NotFound) as error:
+            # Conflict: the embedder has not loaded the model (yet). NotFound: something was
+            # deleted between a read and a write; the next run does without it.
+            self._wait(chunk, error)
+        except Exception:  # a thread's edge: running one by one finds the item that fails
+            if chunk.one_by_one:
+                raise
+            log.exception("chunk failed; running one by one")
+            chunk.one_by_one = True
 
     def _wait(self, chunk: _ClaimedChunk, error: PetsearchError) -> None:
         chunk.failed_runs += 1
