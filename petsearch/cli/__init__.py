@@ -1,3 +1,3 @@
-"""The command line: `main` holds the Typer application, every other module one group of commands.
-Modules are imported when their command runs, so nothing is exported here.
+"""The command `petsearch`: `main` lists the commands, `output` prints, every other module defines
+commands. A module is imported when its command runs, so nothing is exported here.
 """

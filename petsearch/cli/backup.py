@@ -2,45 +2,63 @@
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from petsearch.app.connections import open_place
-from petsearch.cli.output import print_json, say
-from petsearch.cli.storage import opened_storage
+from petsearch.cli.output import Json, print_json, print_message
+from petsearch.cli.storage import DataDir, opened_storage
 from petsearch.domain.errors import ConfigurationError
-from petsearch.maintenance import Backup, Manifest, Restore
+from petsearch.maintenance import Backup, Restore
 from petsearch.maintenance.backup_format import MANIFEST
 from petsearch.models import model_id_of
 
 
-def backup(out: str, data_dir: Path | None, *, with_objects: bool, as_json: bool) -> None:
-    """Write a backup to `out`. See `Backup.run` for what it raises."""
+def backup(
+    *,
+    out: Annotated[
+        str, typer.Option(help="A new folder, or s3+http://<host>:<port>/<bucket>/<prefix>.")
+    ],
+    objects: Annotated[
+        bool, typer.Option("--objects", help="Copy the photos as well, not only their list.")
+    ] = False,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Back up the index, jobs, keys and the list of objects, with a checksum of every part."""
     with opened_storage(data_dir) as storage:
         place = open_place(storage.settings, out)
-        manifest = Backup(storage.kept, place, clock=storage.clock, say=say).run(
-            with_objects=with_objects
+        manifest = Backup(storage.kept, place, clock=storage.clock, say=print_message).run(
+            with_objects=objects
         )
     if as_json:
-        print_json(_as_json(manifest))
+        print_json(asdict(manifest))
         return
-    say(f"The backup is whole: {manifest.points} photos, in {out}.")
-    if not with_objects:
-        say("The photos themselves are not in it: back up the object store too, or use --objects.")
+    print_message(f"The backup is complete: {manifest.points} photos, in {out}.")
+    if not objects:
+        print_message("It does not hold the photos: back up the object store, or use --objects.")
 
 
-def restore(address: str, data_dir: Path | None, *, into_existing: bool, as_json: bool) -> None:
-    """Restore what lies at `address`. See `Restore.run` for what it raises."""
-    if "://" not in address and not (Path(address) / MANIFEST).is_file():
-        raise ConfigurationError(f"There is no whole backup in {address}: it has no {MANIFEST}.")
+def restore(
+    *,
+    place: Annotated[str, typer.Argument(help="What `petsearch backup --out` was given.")],
+    into_existing: Annotated[
+        bool, typer.Option("--into-existing", help="Restore even if there are photos or jobs.")
+    ] = False,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Check a backup and restore it. After an interruption, the same command continues."""
+    if "://" not in place and not (Path(place) / MANIFEST).is_file():
+        raise ConfigurationError(f"There is no complete backup in {place}: it has no {MANIFEST}.")
     with opened_storage(data_dir, may_be_new=True) as storage:
-        place = open_place(storage.settings, address)
-        manifest = Restore(storage.kept, place, say=say).run(into_existing=into_existing)
+        source = open_place(storage.settings, place)
+        manifest = Restore(storage.kept, source, say=print_message).run(into_existing=into_existing)
     if as_json:
-        print_json(_as_json(manifest))
+        print_json(asdict(manifest))
         return
     if manifest.collection is not None:
-        say(f"The photos want the model {model_id_of(manifest.collection)}: let it be served.")
-    say("Everything is restored. `petsearch reconcile` says whether something is missing.")
-
-
-def _as_json(manifest: Manifest) -> dict[str, object]:
-    return {**asdict(manifest), "created_at": manifest.created_at.isoformat()}
+        model_id = model_id_of(manifest.collection)
+        print_message(f"The photos are indexed with the model {model_id}: serve that one.")
+    print_message("Everything is restored. `petsearch reconcile` tells if something is missing.")

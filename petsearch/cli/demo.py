@@ -1,12 +1,15 @@
-"""The demo: a server that answers at once and fills its catalogue while you look at it."""
+"""The command `petsearch demo`: a server whose catalogue fills while you look at it."""
 
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from petsearch.app.services import Services
-from petsearch.cli.output import connect
+from petsearch.cli.connection import connect
+from petsearch.cli.jobs import counts_of
+from petsearch.cli.output import print_message
 from petsearch.client import PhotoSource, Progress, from_dataset, from_drawings, from_paths, upload
 from petsearch.domain import Filters, sha256_of
 from petsearch.domain.errors import ConfigurationError, PetsearchError
@@ -15,92 +18,76 @@ from petsearch.sample.catalogue import MODEL_DIR
 from petsearch.sources import DatasetOptions
 from petsearch.standalone import StandaloneOptions, serve
 
-OXFORD_PETS = "oxford-pets"
+_OXFORD_PETS = "oxford-pets"
 _OXFORD_DATASET = "timm/oxford-iiit-pet"
 _HUB_MODEL = "hub:ViT-B-32/openai"
 _NEXT_STEP = "make demo SOURCE=oxford-pets   or   make demo SOURCE=<folder of photos> [MODEL=…]"
 
-Say = Callable[[str], None]
 
+def demo(
+    *,
+    data_dir: Annotated[Path, typer.Option(help="Folder that holds all data.")],
+    source: Annotated[
+        str, typer.Option(help="Empty for the drawings, oxford-pets, or a folder of photos.")
+    ] = "",
+    model: Annotated[str, typer.Option(help="As in serve; by default one for the source.")] = "",
+    port: Annotated[int, typer.Option(min=0, max=65535)] = 8000,
+    count: Annotated[int, typer.Option(min=1, help="Number of drawings.")] = 480,
+) -> None:
+    """Serve a demo: the bundled drawings, Oxford pets or a folder of your photos.
 
-@dataclass(frozen=True)
-class DemoOptions:
-    """What `petsearch demo` takes."""
-
-    data_dir: Path
-    source: str
-    """Empty for the drawings, `oxford-pets`, or a folder of photos."""
-    model: str
-    port: int
-    count: int
-    """How many drawings."""
-
-
-def run_demo(options: DemoOptions, *, say: Say) -> None:
-    """Serve, and fill the catalogue through the API like any client would.
-
-    Raises:
-        ConfigurationError: the source or the model cannot be had.
+    The catalogue is filled through the API, as any client would do it.
     """
-    source = _source(options)
-    data_dir = options.data_dir if options.source else options.data_dir / _sample_version()
-    model = options.model or ("sample" if not options.source else _HUB_MODEL)
+    photos = _photos(source, count)
 
-    def seed(services: Services, address: str) -> None:
-        is_sample = services.catalogue.current().model.is_sample
-        say(f"petsearch is ready: {address}   (Ctrl-C stops all of it)")
-        if is_sample:
-            say(f"These are drawings with a small demo model. With photos: {_NEXT_STEP}")
-        _fill(address, source, services, say)
+    def fill(services: Services, address: str) -> None:
+        print_message(f"petsearch is ready: {address}   (Ctrl-C stops it)")
+        if services.catalogue.current().model.is_sample:
+            print_message(f"These are drawings with a small demo model. With photos: {_NEXT_STEP}")
+        _fill(address, photos, services)
 
-    serve(
-        StandaloneOptions(data_dir, model, port=options.port),
-        on_ready=seed,
-    )
+    folder = data_dir if source else data_dir / _sample_version()
+    model = model or (_HUB_MODEL if source else "sample")
+    serve(StandaloneOptions(folder, model, port=port), on_ready=fill)
 
 
 def _sample_version() -> str:
-    """A new demo model starts a new catalogue: the old one's embeddings mean nothing to it."""
+    """A name for the data of this demo model: embeddings of another one could not be compared."""
     return sha256_of((MODEL_DIR / "open_clip_model.safetensors").read_bytes())[:12]
 
 
-def _source(options: DemoOptions) -> PhotoSource:
-    if not options.source:
-        return from_drawings(options.count)
-    if options.source == OXFORD_PETS:
+def _photos(source: str, count: int) -> PhotoSource:
+    if not source:
+        return from_drawings(count)
+    if source == _OXFORD_PETS:
         return from_dataset(_OXFORD_DATASET, DatasetOptions(split="test"))
-    folder = Path(options.source).expanduser()
+    folder = Path(source).expanduser()
     if not folder.is_dir():
         raise ConfigurationError(
-            f"SOURCE is {options.source!r}: give a folder of photos, or {OXFORD_PETS}."
+            f"SOURCE is {source!r}: give a folder of photos, or {_OXFORD_PETS}."
         )
     return from_paths([folder], max_bytes=ImageLimits().max_bytes)
 
 
-def _fill(address: str, source: PhotoSource, services: Services, say: Say) -> None:
-    """Upload what is not there yet. Ends quietly when the server is stopped meanwhile."""
+def _fill(address: str, photos: PhotoSource, services: Services) -> None:
+    """Upload what is missing; returns early if the server is stopped meanwhile."""
     collection = services.catalogue.current().collection
-    if source.count and services.own_index.count(collection, Filters()) >= source.count:
-        say(f"The catalogue is there already: {source.count} photos.")
+    if photos.count and services.own_index.count(collection, Filters()) >= photos.count:
+        print_message(f"The catalogue is complete already: {photos.count} photos.")
         return
-    shown = -1
-
-    def show(progress: Progress) -> None:
-        nonlocal shown
-        done = progress.job["done"]
-        if sys.stderr.isatty() and done != shown:
-            shown = done
-            sys.stderr.write(f"\rCatalogue: {done}/{source.count or '?'} ")
-            sys.stderr.flush()
-
     try:
         with connect(address) as client:
-            job = upload(client, source, name="seed", on_progress=show)
+            job = upload(
+                client, photos, name="seed", on_progress=lambda done: _show(done, photos.count)
+            )
     except PetsearchError as error:
-        say(f"The catalogue is not complete ({error.detail}). The next start goes on with it.")
+        print_message(f"The catalogue is incomplete ({error.detail}). The next start continues it.")
         return
-    counts = job["counts"]
-    say(
-        f"\nThe catalogue is complete: {counts['ingested']} ingested, {counts['duplicate']} were "
-        f"here, {counts['refused']} refused, {counts['failed']} failed."
-    )
+    print_message(f"\nThe catalogue is complete: {counts_of(job)}.")
+
+
+def _show(progress: Progress, count: int | None) -> None:
+    # Not a Rich progress bar: stopped with the server, it would leave the cursor hidden.
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\rCatalogue: {progress.job['done']}/{count or '?'} ")
+        sys.stderr.flush()

@@ -1,108 +1,98 @@
-"""The command `petsearch evaluate`: measures a model on labelled photos, or on the drawings."""
+"""The command `petsearch evaluate`. What needs torch is imported when it runs."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+import typer
 
-from petsearch.cli.output import messages, output, print_json, print_table, say
-from petsearch.domain.errors import ConfigurationError, StorageFull
+from petsearch.cli.output import (
+    Json,
+    print_json,
+    print_line,
+    print_message,
+    print_table,
+    progress_bar,
+)
+from petsearch.domain.errors import StorageFull
 
-if TYPE_CHECKING:  # it brings torch
+if TYPE_CHECKING:
     from training.evaluation.evaluate import EvaluationOptions, Result
 
-DRAWINGS = "drawings"
+_DRAWINGS = "drawings"
 
 
-@dataclass(frozen=True)
-class EvaluateCommand:
-    """What was asked for."""
-
-    model: str
-    data: str
-    split: str
-    image_column: str | None
-    label_column: str
-    baseline: str | None
-    template: str | None
-    forgetting: str | None
-    forgetting_label_column: str
-    seed: int
-    out: Path | None
-
-
-def evaluate(command: EvaluateCommand, *, as_json: bool) -> None:
-    """Measure, print the figures, and write the report if a folder is named.
-
-    Raises:
-        ConfigurationError: a model does not load, or what training needs is not installed.
-        InvalidInput, NotFound: the data cannot be used.
-        StorageFull: the report cannot be written.
-    """
-    try:
-        import training.evaluation.evaluate  # noqa: F401  # so that what is absent is said first
-    except ImportError as error:
-        raise ConfigurationError(
-            f"Evaluating needs {error.name}. Install it with: pip install 'petsearch[training]'"
-        ) from error
-    if command.data == DRAWINGS:
-        _on_drawings(command, as_json=as_json)
-        return
+def evaluate(
+    *,
+    model: Annotated[str, typer.Option(help="A model folder, hub:<arch>/<tag> or sample.")],
+    data: Annotated[
+        str, typer.Option(help="Labelled photos: a hub name or a folder; or `drawings`.")
+    ],
+    split: Annotated[str, typer.Option(help="Split of the data set.")] = "test",
+    image_column: Annotated[
+        str | None, typer.Option(help="Column with the photos; the first one by default.")
+    ] = None,
+    label_column: Annotated[str, typer.Option(help="Column with the breeds.")] = "label",
+    baseline: Annotated[str | None, typer.Option(help="Another model to compare with.")] = None,
+    template: Annotated[
+        str | None, typer.Option(help='The single prompt: "a photo of a {}."')
+    ] = None,
+    forgetting: Annotated[
+        str | None, typer.Option(help="Photos of other things: a data set, or NAME#SPLIT.")
+    ] = None,
+    forgetting_label_column: Annotated[str, typer.Option(help="Its column of labels.")] = "label",
+    seed: Annotated[int, typer.Option(help="Seed of the resampling.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Folder for the report.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure a model on labelled photos: breeds, text queries, photo queries, confidences."""
+    if template is not None and "{}" not in template:
+        raise typer.BadParameter("a template has {} where the name goes")
+    from training.evaluation.evaluate import EvaluationOptions
     from training.evaluation.files import as_json as plain
+    from training.evaluation.resampling import Resampling
 
-    result = _measure(_options(command))
-    if command.out is not None:
-        _write(result, command.out)
+    if data == _DRAWINGS:
+        _evaluate_on_drawings(_model_address(model), as_json=as_json)
+        return
+    options = EvaluationOptions(
+        model=_model_address(model),
+        data=data,
+        split=split,
+        image_column=image_column,
+        label_column=label_column,
+        baseline=_model_address(baseline) if baseline else None,
+        template=template,
+        forgetting=forgetting,
+        forgetting_label_column=forgetting_label_column,
+        resampling=Resampling(seed=seed),
+    )
+    result = _measure(options)
+    if out is not None:
+        _write(result, out)
     if as_json:
         print_json(plain(result.evaluation))
     else:
         _print(result)
 
 
-def model_address(given: str) -> str:
-    """`--model` also takes a folder without its `dir:`."""
+def _model_address(given: str) -> str:
+    """`--model` also takes a folder without `dir:`."""
     is_address = given == "sample" or given.partition(":")[0] in ("dir", "hub")
     return given if is_address else f"dir:{given}"
 
 
-def _options(command: EvaluateCommand) -> "EvaluationOptions":
-    from training.evaluation.evaluate import EvaluationOptions
-    from training.evaluation.resampling import Resampling
-
-    return EvaluationOptions(
-        model=model_address(command.model),
-        data=command.data,
-        split=command.split,
-        image_column=command.image_column,
-        label_column=command.label_column,
-        baseline=model_address(command.baseline) if command.baseline else None,
-        template=command.template,
-        forgetting=command.forgetting,
-        forgetting_label_column=command.forgetting_label_column,
-        resampling=Resampling(seed=command.seed),
-    )
-
-
 def _measure(options: "EvaluationOptions") -> "Result":
-    from training.evaluation.evaluate import Progress as Told
-    from training.evaluation.evaluate import evaluate as run
-    from training.evaluation.evaluate import open_photos
+    from training.evaluation.evaluate import Progress, evaluate, open_photos
 
     photos = open_photos(options)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=messages) as bars:
-        bar = bars.add_task("opening", total=len(photos) * (2 if options.baseline else 1))
-        told = Told(
-            photos=lambda count: bars.advance(bar, count),
-            step=lambda words: bars.update(bar, description=words),
+    with progress_bar() as bar:
+        task = bar.add_task("opening", total=len(photos) * (2 if options.baseline else 1))
+        progress = Progress(
+            photos=lambda count: bar.advance(task, count),
+            step=lambda words: bar.update(task, description=words),
         )
-        return run(options, photos, told)
+        return evaluate(options, photos, progress)
 
 
 def _write(result: "Result", folder: Path) -> None:
@@ -120,33 +110,29 @@ def _write(result: "Result", folder: Path) -> None:
             (folder / name).write_text(content, encoding="utf-8")
     except OSError as error:
         raise StorageFull(f"The report cannot be written to {folder}: {error.strerror}.") from error
-    say(f"Written: {', '.join(str(folder / name) for name in files)}")
+    print_message(f"Written: {', '.join(str(folder / name) for name in files)}")
 
 
 def _print(result: "Result") -> None:
     from training.evaluation.files import figure_headers, figure_rows
 
     evaluation = result.evaluation
-    rows = [tuple(row) for row in figure_rows(evaluation)]
-    print_table(tuple(figure_headers(evaluation)), rows, empty="")
-    output.print(f"Forgetting: {evaluation.forgetting.what}", highlight=False, soft_wrap=True)
+    print_table(figure_headers(evaluation), figure_rows(evaluation))
+    print_line(f"Forgetting: {evaluation.forgetting.what}")
     for photo in evaluation.data.skipped:
-        output.print(f"Skipped {photo.name}: {photo.reason}", markup=False, soft_wrap=True)
+        print_line(f"Skipped {photo.name}: {photo.reason}")
     for name, count in evaluation.data.not_named.items():
-        words = f"Left out: {count} photos of {name}, which the model has no label for."
-        output.print(words, markup=False, soft_wrap=True)
+        print_line(f"Left out: {count} photos of {name}, for which the model has no label.")
 
 
-def _on_drawings(command: EvaluateCommand, *, as_json: bool) -> None:
+def _evaluate_on_drawings(model: str, *, as_json: bool) -> None:
     from petsearch.adapters.clip.model import load_model
     from training.drawings.config import SAMPLE_CONFIG, read_config
-    from training.drawings.evaluate import evaluate as run
-    from training.drawings.evaluate import report
+    from training.drawings.evaluate import evaluate, report_rows
 
     config = read_config(SAMPLE_CONFIG)
-    model = load_model(model_address(command.model))
-    result = run(model, config.evaluation, config.data.off_topic_held_out)
+    result = evaluate(load_model(model), config.evaluation, config.data.off_topic_held_out)
     if as_json:
         print_json(asdict(result))
     else:
-        output.print(report(result))
+        print_table(("figure", "relevant", "value"), report_rows(result))

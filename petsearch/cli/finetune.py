@@ -1,19 +1,26 @@
-"""The command `petsearch finetune`: shows how training goes on, and what it came to."""
+"""The command `petsearch finetune`. What needs torch is imported when it runs."""
 
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
+import typer
 
-from petsearch.cli.output import messages, output, print_table, say
+from petsearch.cli.output import (
+    print_line,
+    print_message,
+    print_progress,
+    print_table,
+    progress_bar,
+)
 from petsearch.domain.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from training.drawings.config import TrainingConfig as DrawingsConfig
+    from training.drawings.finetune import Step
     from training.finetuning.config import PhotoTrainingConfig
     from training.finetuning.run import PhotoRun
     from training.finetuning.setup import Progress
@@ -21,42 +28,52 @@ if TYPE_CHECKING:
     from training.finetuning.validation import Figures
 
 _LOG_EVERY = 20
-_NEEDED = ("torch", "open_clip", "datasets", "matplotlib")
 
 
-def finetune(config: Path, base: str, data: str, out: Path) -> None:
-    """Train as a configuration file says, on photos or on the bundled drawings.
-
-    Raises:
-        PetsearchError: see `finetune_on_photos`.
-    """
-    _check_installed()
-    from training.drawings.config import TrainingConfig as DrawingsConfig
+def finetune(
+    *,
+    config: Annotated[Path, typer.Option(help="A TOML file; see training/configs.")],
+    out: Annotated[
+        Path, typer.Option(help="The model folder to write; an interrupted run is continued.")
+    ],
+    base: Annotated[
+        str, typer.Option(help="hub:<arch>/<tag> or dir:<folder>, instead of the file's.")
+    ] = "",
+    data: Annotated[
+        str, typer.Option(help="Hub name or folder of labelled photos, instead of the file's.")
+    ] = "",
+) -> None:
+    """Fine-tune a model on labelled photos and write it as a model folder."""
+    from training.drawings.config import TrainingConfig
     from training.finetuning.config import read_any_config
 
     settings = read_any_config(config)
-    if isinstance(settings, DrawingsConfig):
-        if base or data:
-            raise ConfigurationError(
-                f"{config.name} trains on drawings, from nothing: it takes no --base and no --data."
-            )
-        _train_on_drawings(config, out)
-    else:
+    if not isinstance(settings, TrainingConfig):
         _train_on_photos(settings, config, base, data, out)
-
-
-def _check_installed() -> None:
-    missing = [name for name in _NEEDED if find_spec(name) is None]
-    if missing:
+        return
+    if base or data:
         raise ConfigurationError(
-            f"Training needs {', '.join(missing)}: pip install 'petsearch[training]'."
+            f"{config.name} trains on drawings from scratch: it takes no --base and no --data."
         )
+    _train_on_drawings(settings, out)
 
 
-def _train_on_drawings(config: Path, out: Path) -> None:
-    from training.drawings.finetune import main
+def _train_on_drawings(settings: "DrawingsConfig", out: Path) -> None:
+    from training.drawings.evaluate import report_rows
+    from training.drawings.finetune import finetune
+    from training.runs.commits import current_commit
 
-    main(config, out)
+    with progress_bar() as bar:
+        task = bar.add_task("drawing", total=settings.optimisation.steps)
+
+        def show(step: "Step") -> None:
+            bar.update(task, advance=1, description=f"loss {step.loss:.3f}")
+            if step.number % _LOG_EVERY == 0:
+                print_progress(f"step {step.number}, loss {step.loss:.3f}")
+
+        commit = current_commit(Path(__file__).parent)
+        result = finetune(settings, out, time.monotonic, commit, show)
+    print_table(("figure", "relevant", "value"), report_rows(result))
 
 
 def _train_on_photos(
@@ -69,32 +86,29 @@ def _train_on_photos(
     out.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(config, out / "config.toml")
     commit = current_commit(Path(__file__).parent)
-    with _shown() as progress:
+    with _progress() as progress:
         result = finetune_on_photos(settings, out, commit, progress)
-    _report(result, out)
+    _print(result, out)
 
 
 @contextmanager
-def _shown() -> Iterator["Progress"]:
+def _progress() -> Iterator["Progress"]:
     from training.finetuning.setup import Progress
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Bar(*columns, TimeRemainingColumn(), console=messages) as bar:
+    with progress_bar() as bar:
         task = bar.add_task("starting", total=None)
 
         def begin(what: str, total: int, done: int) -> None:
             bar.reset(task, description=what, total=total, completed=done)
-            if not messages.is_terminal:
-                say(f"{what}: {total}")
+            print_progress(f"{what}: {total}")
 
         def step(made: "PhotoStep") -> None:
             bar.update(task, advance=1, description=f"epoch {made.epoch + 1}, loss {made.loss:.3f}")
-            # A log file shows no bar until the end.
-            if not messages.is_terminal and made.number % _LOG_EVERY == 0:
-                say(f"step {made.number}, loss {made.loss:.3f}")
+            if made.number % _LOG_EVERY == 0:
+                print_progress(f"step {made.number}, loss {made.loss:.3f}")
 
         def epoch(number: int, figures: "Figures") -> None:
-            say(
+            print_message(
                 f"epoch {number + 1}: validation loss {figures.loss:.3f}, "
                 f"top-1 {figures.top1:.3f}, P@5 {figures.precision_at_5:.3f}"
             )
@@ -102,22 +116,23 @@ def _shown() -> Iterator["Progress"]:
         yield Progress(begin, lambda count: bar.update(task, advance=count), step, epoch)
 
 
-def _report(result: "PhotoRun", out: Path) -> None:
+def _print(result: "PhotoRun", out: Path) -> None:
+    figures = {
+        "loss": "loss",
+        "top-1": "top1",
+        "text-to-image P@5": "precision_at_5",
+        "text-to-image mAP": "mean_average_precision",
+    }
     rows = [
         (name, f"{getattr(result.before, field):.3f}", f"{getattr(result.after, field):.3f}")
-        for name, field in (
-            ("loss", "loss"),
-            ("top-1", "top1"),
-            ("text-to-image P@5", "precision_at_5"),
-            ("text-to-image mAP", "mean_average_precision"),
-        )
+        for name, field in figures.items()
     ]
-    headers = (f"{len(result.setup.split.validation)} validation photos", "base", "fine-tuned")
-    print_table(headers, tuple(rows), empty="")
-    for photo in result.setup.photos.broken:
-        say(f"Left out: {photo.name}. {photo.reason}")
-    if result.setup.photos.photos.skipped:
-        say(f"Left out: {len(result.setup.photos.photos.skipped)} photos without a label.")
-    say(f"WiSE-FT share of fine-tuned weights: {result.interpolated.share}.")
-    say(f"Peak memory: {result.memory}.")
-    output.print(f"Written to {out}.", highlight=False, soft_wrap=True)
+    validation, photos = result.setup.split.validation, result.setup.photos
+    print_table((f"{len(validation)} validation photos", "base", "fine-tuned"), rows)
+    for photo in photos.broken:
+        print_message(f"Left out: {photo.name}. {photo.reason}")
+    if photos.photos.skipped:
+        print_message(f"Left out: {len(photos.photos.skipped)} photos without a label.")
+    print_message(f"WiSE-FT share of fine-tuned weights: {result.interpolated.share}.")
+    print_message(f"Peak memory: {result.memory}.")
+    print_line(f"Written to {out}.")

@@ -1,12 +1,14 @@
-"""The command `petsearch ingest`: uploads photos, or has the server read them; waits till done."""
+"""The command `petsearch ingest`: uploads photos, or has the server read them."""
 
-from dataclasses import dataclass
+from dataclasses import asdict
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
-from petsearch.cli.jobs import follow
-from petsearch.cli.output import EXIT_PARTLY, connect, print_job, problems_of, progress_bar
+from petsearch.cli.connection import DEFAULT_API, Api, connect
+from petsearch.cli.jobs import finish, follow
+from petsearch.cli.output import Json, progress_bar
 from petsearch.client import (
     Client,
     PhotoSource,
@@ -22,109 +24,90 @@ from petsearch.settings import Limits
 from petsearch.sources import DatasetOptions
 
 
-@dataclass(frozen=True)
-class IngestCommand:
-    """What was asked for on the command line; exactly one source is given."""
+def ingest(
+    *,
+    paths: Annotated[list[Path] | None, typer.Argument(help="Photos and folders.")] = None,
+    dataset: Annotated[
+        str, typer.Option(help="Hugging Face data set: a folder, or a hub name the server reads.")
+    ] = "",
+    split: Annotated[str, typer.Option(help="Split of the data set.")] = "train",
+    label_column: Annotated[str, typer.Option(help="Column that holds the breed.")] = "label",
+    labels: Annotated[
+        bool, typer.Option("--labels/--no-labels", help="Whether to read the breeds.")
+    ] = True,
+    limit: Annotated[int | None, typer.Option(min=1, help="Stop after this many photos.")] = None,
+    archive: Annotated[Path | None, typer.Option(help="A zip or tar of photos.")] = None,
+    manifest: Annotated[
+        Path | None, typer.Option(help="A CSV or JSONL file with locations and metadata of photos.")
+    ] = None,
+    s3: Annotated[str, typer.Option(help="bucket/prefix on the server's S3.")] = "",
+    urls: Annotated[Path | None, typer.Option(help="A file with one URL per line.")] = None,
+    drawings: Annotated[int, typer.Option(min=0, help="Number of the demo's drawings.")] = 0,
+    wait: Annotated[bool, typer.Option(help="Wait until the server has read all photos.")] = True,
+    api: Api = DEFAULT_API,
+    as_json: Json = False,
+) -> None:
+    """Add photos and wait until all are processed. Run again, it sends only what is missing.
 
-    paths: list[Path]
-    dataset: str
-    dataset_options: DatasetOptions
-    archive: Path | None
-    manifest: Path | None
-    s3: str
-    urls: Path | None
-    drawings: int
-    """How many of the bundled drawings."""
-    wait: bool
-
-
-def ingest(command: IngestCommand, api: str, *, as_json: bool) -> None:
-    """Run it, print what became of every photo; exit code 3 if some were refused or failed."""
-    given = (
-        command.paths,
-        command.dataset,
-        command.archive,
-        command.manifest,
-        command.s3,
-        command.urls,
-        command.drawings,
-    )
-    if sum(map(bool, given)) != 1:
+    Photos, folders and local data sets are uploaded; everything else is read by the server, if it
+    is allowed to.
+    """
+    for file in (archive, manifest, urls):
+        if file is not None and not file.is_file():
+            raise InvalidInput(f"There is no file {file}.")
+    if sum(map(bool, (paths, dataset, archive, manifest, s3, urls, drawings))) != 1:
         raise typer.BadParameter(
             "give photos or folders, or one of --dataset, --archive, --manifest, --s3, --urls, "
             "--drawings"
         )
+    options = DatasetOptions(split, label_column if labels else None, limit)
+    local = _local_source(paths, drawings, dataset, options)
     with connect(api) as client:
-        if command.paths or command.drawings or _is_here(command.dataset):
-            source, name = _local(command)
-            job, skipped = _upload(client, source, name), source.skipped
+        if local is not None:
+            job = _upload(client, *local)
         else:
-            job, skipped = _started(client, command), 0
-            if command.wait:
+            file = archive or manifest
+            if file is not None:
+                job = client.upload_source("archive" if archive else "manifest", file)
+            else:
+                job = client.read_source(_server_source(urls, s3, dataset, options))
+            if wait:
                 job = follow(client, job["job_id"])
-        problems = problems_of(client, job)
-    print_job(job, problems, skipped, as_json=as_json)
-    if problems or job["state"] == "failed":
-        raise typer.Exit(EXIT_PARTLY)
+        finish(client, job, local[0].skipped if local else 0, as_json=as_json)
 
 
-def _is_here(dataset: str) -> bool:
-    """Local folders are read here and uploaded; a hub name is a job that the server reads."""
-    return bool(dataset) and (dataset.startswith((".", "/", "~")) or Path(dataset).exists())
+def _local_source(
+    paths: list[Path] | None, drawings: int, dataset: str, options: DatasetOptions
+) -> tuple[PhotoSource, str] | None:
+    """Photos that are uploaded from here, with a name; None if the server reads the source."""
+    if paths:
+        return from_paths(paths, max_bytes=Limits().image_bytes), "folder"
+    if drawings:
+        return from_drawings(drawings), "drawings"
+    if dataset and (dataset.startswith((".", "/", "~")) or Path(dataset).exists()):
+        name = f"dataset {Path(dataset).name} {options.split}"
+        return from_dataset(dataset, options), name
+    return None
 
 
-def _local(command: IngestCommand) -> tuple[PhotoSource, str]:
-    if command.paths:
-        return from_paths(command.paths, max_bytes=Limits().image_bytes), "folder"
-    if command.drawings:
-        return from_drawings(command.drawings), "drawings"
-    options = command.dataset_options
-    name = f"dataset {Path(command.dataset).name} {options.split}"
-    return from_dataset(command.dataset, options), name
-
-
-def _started(client: Client, command: IngestCommand) -> JsonDict:
-    """The job of a source that the server reads."""
-    if command.archive is not None:
-        return client.upload_source("archive", command.archive)
-    if command.manifest is not None:
-        return client.upload_source("manifest", command.manifest)
-    if command.urls is not None:
-        lines = [line.strip() for line in command.urls.read_text().splitlines()]
-        return client.read_source({"type": "urls", "urls": [line for line in lines if line]})
-    if command.s3:
-        bucket, _, prefix = command.s3.removeprefix("s3://").partition("/")
-        return client.read_source({"type": "s3", "bucket": bucket, "prefix": prefix})
-    options = command.dataset_options
-    return client.read_source(
-        {
-            "type": "dataset",
-            "name": command.dataset,
-            "split": options.split,
-            "label_column": options.label_column,
-            "limit": options.limit,
-        }
-    )
+def _server_source(urls: Path | None, s3: str, dataset: str, options: DatasetOptions) -> JsonDict:
+    """The source as in `POST /v1/jobs`."""
+    if urls is not None:
+        lines = [line.strip() for line in urls.read_text().splitlines()]
+        return {"type": "urls", "urls": [line for line in lines if line]}
+    if s3:
+        bucket, _, prefix = s3.removeprefix("s3://").partition("/")
+        return {"type": "s3", "bucket": bucket, "prefix": prefix}
+    return {"type": "dataset", "name": dataset, **asdict(options)}
 
 
 def _upload(client: Client, source: PhotoSource, name: str) -> JsonDict:
     with progress_bar() as bar:
-        task = bar.add_task("ingest", total=source.count, note="")
+        task = bar.add_task("ingest", total=source.count)
 
         def show(progress: Progress) -> None:
-            done, reason = progress.job["done"], progress.job["reason"]
-            note = reason or f"{progress.sent} sent"
-            bar.update(task, completed=done, total=source.count or progress.sent, note=note)
+            note = progress.job["reason"] or f"{progress.sent} sent"
+            total = source.count or progress.sent
+            bar.update(task, completed=progress.job["done"], total=total, note=note)
 
         return upload(client, source, name=name[:200], on_progress=show)
-
-
-def check_file(path: Path | None) -> Path | None:
-    """For options that name a file.
-
-    Raises:
-        InvalidInput: there is none.
-    """
-    if path is not None and not path.is_file():
-        raise InvalidInput(f"There is no file {path}.")
-    return path

@@ -1,9 +1,13 @@
-"""The command `petsearch init`: makes the bucket and the first collection, once it can."""
+"""The command `petsearch init`."""
 
 import time
 from collections.abc import Callable
+from typing import Annotated
+
+import typer
 
 from petsearch.app.services import build_services
+from petsearch.cli.output import print_message
 from petsearch.domain.errors import Conflict, Unavailable
 from petsearch.models import Target
 from petsearch.settings import Settings
@@ -11,19 +15,32 @@ from petsearch.settings import Settings
 _PAUSE_S = 1.0
 
 
-def initialise(
-    settings: Settings, *, patience_s: float, say: Callable[[str], None]
-) -> Target | None:
-    """Make what a new deployment lacks; what is there stays. Workers do the same at their start.
+def init(
+    *,
+    patience: Annotated[
+        float, typer.Option(min=0, help="Seconds to wait for servers that do not answer yet.")
+    ] = 60.0,
+) -> None:
+    """Create the bucket and the first collection of PETSEARCH_…_URL if they are missing."""
+    settings = Settings.from_environment()
+    target = initialise(settings, patience_s=patience, report=print_message)
+    if target is not None:
+        print_message(f"Ready: collection {target.collection}, model {target.model.model_id}.")
 
-    None where there is a collection already whose model the embedder has not loaded. That is said,
-    and is no failure of this command: whoever loads the model needs what waits for it.
+
+def initialise(
+    settings: Settings, *, patience_s: float, report: Callable[[str], None]
+) -> Target | None:
+    """Create what a new deployment lacks; what exists is kept. Workers do the same at start.
+
+    None if there is a collection and the embedder has not loaded its model. That is reported, but
+    no failure: loading that model may depend on this command to succeed.
 
     Args:
         patience_s: how long to wait for servers that do not answer yet.
 
     Raises:
-        ConfigurationError: an address is missing or cannot be used.
+        ConfigurationError: an address is missing or invalid.
         Unavailable: a server did not answer in time.
     """
     deadline = time.monotonic() + patience_s
@@ -33,9 +50,9 @@ def initialise(
         except Unavailable as error:
             if time.monotonic() + _PAUSE_S > deadline:
                 raise
-            say(f"Waiting: {error.detail}")
+            report(f"Waiting: {error.detail}")
         except Conflict as error:
-            say(error.detail)
+            report(error.detail)
             return None
         time.sleep(_PAUSE_S)
 

@@ -1,28 +1,27 @@
-"""The commands under `petsearch jobs`: list, show, watch, and change the course of a job."""
+"""The commands under `petsearch jobs`, and how every command follows and prints a job."""
 
 from typing import Annotated
 
 import typer
 
+from petsearch.cli.connection import DEFAULT_API, Api, connect
 from petsearch.cli.output import (
-    DEFAULT_API,
     EXIT_PARTLY,
-    Api,
     Json,
-    connect,
-    print_job,
     print_json,
+    print_line,
+    print_message,
     print_table,
-    problems_of,
     progress_bar,
-    say,
 )
 from petsearch.client import Client
 from petsearch.domain import JsonDict
 
-app = typer.Typer(help="List jobs, watch one, change its course.", invoke_without_command=True)
+app = typer.Typer(
+    help="List, watch and control jobs.", invoke_without_command=True, add_completion=False
+)
 
-JobId = Annotated[str, typer.Argument(help="As `petsearch jobs` lists it.")]
+JobId = Annotated[str, typer.Argument(help="As listed by `petsearch jobs`.")]
 
 
 @app.callback()
@@ -33,7 +32,7 @@ def list_jobs(
     as_json: Json = False,
     limit: Annotated[int, typer.Option(min=1, max=100)] = 20,
 ) -> None:
-    """Without a command: the newest jobs."""
+    """List the newest jobs, or run one of the commands below."""
     if context.invoked_subcommand is not None:
         return
     with connect(api) as client:
@@ -50,69 +49,113 @@ def list_jobs(
 
 @app.command()
 def show(job_id: JobId, *, api: Api = DEFAULT_API, as_json: Json = False) -> None:
-    """One job, with its refused and failed photos."""
+    """Show a job, with the photos that were rejected or failed."""
     with connect(api) as client:
-        job = client.job(job_id)
-        print_job(job, problems_of(client, job), 0, as_json=as_json)
+        print_job(client, client.job(job_id), as_json=as_json)
 
 
 @app.command()
 def watch(job_id: JobId, *, api: Api = DEFAULT_API, as_json: Json = False) -> None:
     """Follow a job until it ends."""
     with connect(api) as client:
-        job = follow(client, job_id)
-        problems = problems_of(client, job)
-        print_job(job, problems, 0, as_json=as_json)
-    if problems or job["state"] == "failed":
-        raise typer.Exit(EXIT_PARTLY)
+        finish(client, follow(client, job_id), as_json=as_json)
 
 
 @app.command()
 def pause(job_id: JobId, *, api: Api = DEFAULT_API) -> None:
-    """Stop a job until it is resumed."""
+    """Pause a job until it is resumed."""
     _control(api, job_id, "pause")
 
 
 @app.command()
 def resume(job_id: JobId, *, api: Api = DEFAULT_API) -> None:
-    """Go on with a paused job."""
+    """Resume a paused job."""
     _control(api, job_id, "resume")
 
 
 @app.command()
 def cancel(job_id: JobId, *, api: Api = DEFAULT_API) -> None:
-    """End a job. What was ingested stays."""
+    """Cancel a job. What was ingested stays."""
     _control(api, job_id, "cancel")
 
 
 @app.command()
 def retry(job_id: JobId, *, api: Api = DEFAULT_API) -> None:
-    """Try the failed photos of an ended job again."""
+    """Retry the failed photos of a job that has ended."""
     _control(api, job_id, "retry")
 
 
 @app.command()
 def delete(job_id: JobId, *, api: Api = DEFAULT_API) -> None:
-    """Forget an ended job. Its images stay."""
+    """Delete the record of a job that has ended. Its images stay."""
     with connect(api) as client:
         client.delete_job(job_id)
-    say(f"Job {job_id} is forgotten.")
+    print_message(f"Job {job_id} is deleted.")
 
 
 def follow(client: Client, job_id: str) -> JsonDict:
-    """Show a bar until the job has ended; the job."""
+    """Show a progress bar until a job has ended, and return the job."""
+    job: JsonDict = {}
     with progress_bar() as bar:
-        task = bar.add_task("ingest", total=None, note="")
-        job: JsonDict = {}
-        for job in client.watch_job(job_id):  # the last one is the answer
+        task = bar.add_task("ingest", total=None)
+        for job in client.watch_job(job_id):
             size = job["total"] if job["sealed"] else job["expected"]
-            rate = job["rate_per_s"]
-            note = job["reason"] or (f"{rate:.0f}/s" if rate else job["state"])
-            bar.update(task, completed=job["done"], total=size, note=note)
-        return job
+            rate = f"{job['rate_per_s']:.0f}/s" if job["rate_per_s"] else job["state"]
+            bar.update(task, completed=job["done"], total=size, note=job["reason"] or rate)
+    return job
+
+
+def problems_of(client: Client, job: JsonDict) -> list[JsonDict]:
+    """The items of a job that were rejected or failed."""
+    return [
+        item
+        for status in ("refused", "failed")
+        if job["counts"][status]
+        for item in client.job_items(job["job_id"], status)
+    ]
+
+
+def finish(client: Client, job: JsonDict, skipped: int = 0, *, as_json: bool) -> None:
+    """Print a job; exit code 3 if it failed, or photos were rejected or failed."""
+    if print_job(client, job, skipped, as_json=as_json) or job["state"] == "failed":
+        raise typer.Exit(EXIT_PARTLY)
+
+
+def print_job(client: Client, job: JsonDict, skipped: int = 0, *, as_json: bool) -> list[JsonDict]:
+    """Print a job with the photos that were rejected or failed, and return those.
+
+    Args:
+        skipped: files that were not uploaded, because their names are not those of photos.
+    """
+    problems = problems_of(client, job)
+    if as_json:
+        print_json({"job": job, "problems": problems, "skipped": skipped})
+        return problems
+    print_line(f"{job['total']} photos: {counts_of(job)} (job {job['job_id']}, {state_of(job)})")
+    if job["reason"]:
+        print_line(job["reason"])
+    if skipped:
+        print_line(f"{skipped} other files were skipped: their names are not those of photos.")
+    rows = [(item["filename"], item["status"], item["reason"] or "") for item in problems]
+    print_table(("file", "", "reason"), rows)
+    return problems
+
+
+def counts_of(job: JsonDict) -> str:
+    """How many photos of a job ended in which status."""
+    counts = job["counts"]
+    return (
+        f"{counts['ingested']} ingested, {counts['duplicate']} were here, "
+        f"{counts['refused']} refused, {counts['failed']} failed"
+    )
+
+
+def state_of(job: JsonDict) -> str:
+    """The state of a job in words."""
+    return str(job["state"]).replace("_", " ")
 
 
 def _control(api: str, job_id: str, action: str) -> None:
     with connect(api) as client:
         job = client.control_job(job_id, action)
-    say(f"Job {job_id} is {job['state'].replace('_', ' ')}: {job['done']} of {job['total']}.")
+    print_message(f"Job {job_id} is {state_of(job)}: {job['done']} of {job['total']}.")

@@ -1,11 +1,12 @@
-"""The commands under `petsearch keys`: make, list and revoke API keys, without a server.
+"""The commands under `petsearch keys`, which work without a server.
 
-They work on the Redis of PETSEARCH_REDIS_URL, or on the data folder of a stopped `petsearch serve`;
-a server that runs has the same at `/v1/keys`.
+They change the Redis of PETSEARCH_REDIS_URL, or the data folder of a stopped `petsearch serve`;
+a running server has the same operations at `/v1/keys`.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -13,46 +14,52 @@ from typing import Annotated
 import typer
 
 from petsearch.access import KeyRing
-from petsearch.cli.output import Json, output, print_json, print_table, say
+from petsearch.app.services import open_keys
+from petsearch.cli.output import Json, print_json, print_line, print_message, print_table
+from petsearch.cli.storage import offline_settings
 from petsearch.domain import JsonDict
 from petsearch.domain.api_keys import ApiKey, Scope, make_key
-from petsearch.domain.errors import ConfigurationError, InvalidInput
+from petsearch.domain.errors import InvalidInput
 from petsearch.settings import Settings
 
-app = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
+app = typer.Typer(
+    help="Create, list and revoke API keys.", no_args_is_help=True, add_completion=False
+)
 
 DataDir = Annotated[
-    Path | None, typer.Option(help="Of a stopped `serve`; else PETSEARCH_REDIS_URL says where.")
+    Path | None,
+    typer.Option(help="Data folder of a stopped `petsearch serve`; else PETSEARCH_REDIS_URL."),
 ]
 
 
 @app.command()
 def create(
     *,
-    name: Annotated[str, typer.Option(help="Who or what it is for.")],
-    scope: Annotated[list[Scope], typer.Option(help="Several times for several scopes.")],
-    expires_in_days: Annotated[int | None, typer.Option(min=1, help="Never, if not given.")] = None,
+    name: Annotated[str, typer.Option(help="Who or what the key is for.")],
+    scope: Annotated[list[Scope], typer.Option(help="Repeat it for several scopes.")],
+    expires_in_days: Annotated[
+        int | None, typer.Option(min=1, help="The key does not expire if this is not given.")
+    ] = None,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
-    """Make a key and print it. It is shown this once: only a hash of it is kept."""
+    """Create a key and print it. It is shown only once, since only its hash is stored."""
     now = datetime.now(UTC)
-    expires_at = _later(now, expires_in_days)
-    made = make_key(name, scope, now, expires_at=expires_at)
+    new = make_key(name, scope, now, expires_at=_expiry(now, expires_in_days))
     with _opened(data_dir) as keys:
-        keys.add(made.kept)
+        keys.add(new.kept)
     if as_json:
-        print_json({"key": _as_json(made.kept), "secret": made.secret})
+        print_json({"key": _as_json(new.kept), "secret": new.secret})
     else:
-        output.print(made.secret, highlight=False, soft_wrap=True)
-        say(f"Key {made.kept.key_id} may: {_scopes(made.kept)}. It is not shown again.")
+        print_line(new.secret)
+        print_message(f"Key {new.kept.key_id} has: {_scopes(new.kept)}. It is not shown again.")
     if Settings.from_environment().allow_no_keys:
-        say("PETSEARCH_ALLOW_NO_KEYS is set here: a server with it asks nobody for a key.")
+        print_message("PETSEARCH_ALLOW_NO_KEYS is set: a server that has it requires no keys.")
 
 
 @app.command(name="list")
 def list_keys(*, data_dir: DataDir = None, as_json: Json = False) -> None:
-    """Every key ever made, without its secret."""
+    """List all keys, without their secrets."""
     with _opened(data_dir) as keys:
         found = keys.store.all()
     if as_json:
@@ -66,43 +73,29 @@ def list_keys(*, data_dir: DataDir = None, as_json: Json = False) -> None:
 
 @app.command()
 def revoke(
-    key_id: Annotated[str, typer.Argument(help="As `petsearch keys list` shows it.")],
+    key_id: Annotated[str, typer.Argument(help="As listed by `petsearch keys list`.")],
     *,
     data_dir: DataDir = None,
 ) -> None:
-    """Make a key invalid for ever. Servers refuse it within seconds."""
+    """Revoke a key for good. Servers reject it within seconds."""
     with _opened(data_dir) as keys:
         keys.revoke(key_id)
-    say(f"Key {key_id} is revoked.")
+    print_message(f"Key {key_id} is revoked.")
 
 
 @contextmanager
 def _opened(data_dir: Path | None) -> Iterator[KeyRing]:
-    # Not above: a client's installation has no Redis library, and other commands start sooner.
-    from petsearch.app.services import open_keys
-
-    if data_dir is None:
-        settings = Settings.from_environment()
-        if not settings.redis_url:
-            raise ConfigurationError(
-                "Say where the keys are: --data-dir of a single-process server that is stopped, "
-                "or PETSEARCH_REDIS_URL."
-            )
-        with open_keys(settings) as keys:
-            yield keys
-        return
-    # Not above either: a worker's image has no web server.
-    from petsearch.standalone import StandaloneOptions, locked, standalone_settings
-
-    with locked(data_dir), open_keys(standalone_settings(StandaloneOptions(data_dir, ""))) as keys:
+    with offline_settings(data_dir, "redis_url") as settings, open_keys(settings) as keys:
         yield keys
 
 
-def _later(now: datetime, days: int | None) -> datetime | None:
+def _expiry(now: datetime, days: int | None) -> datetime | None:
     try:
         return None if days is None else now + timedelta(days=days)
     except OverflowError as error:
-        raise InvalidInput(f"{days} days are too many; leave it out for a key for ever.") from error
+        raise InvalidInput(
+            f"{days} days are too many; a key without them never expires."
+        ) from error
 
 
 def _scopes(key: ApiKey) -> str:
@@ -122,15 +115,6 @@ def _hour(at: datetime | None) -> str:
 
 
 def _as_json(key: ApiKey) -> JsonDict:
-    times = {
-        "created_at": key.created_at,
-        "expires_at": key.expires_at,
-        "last_used_at": key.last_used_at,
-        "revoked_at": key.revoked_at,
-    }
-    return {
-        "key_id": key.key_id,
-        "name": key.name,
-        "scopes": sorted(key.scopes),
-        **{name: None if at is None else at.isoformat() for name, at in times.items()},
-    }
+    fields = {**asdict(key), "scopes": sorted(key.scopes)}
+    del fields["secret_hash"]
+    return fields

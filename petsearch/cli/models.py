@@ -1,62 +1,25 @@
-"""The commands of a model's life: publish, models, reindex, promote, rollback."""
+"""The commands that list and change the model that a server searches with."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from petsearch.cli.jobs import follow
+from petsearch.cli.connection import DEFAULT_API, Api, connect
+from petsearch.cli.jobs import follow, problems_of, state_of
 from petsearch.cli.output import (
-    DEFAULT_API,
     EXIT_PARTLY,
-    Api,
     Json,
-    connect,
     print_json,
+    print_message,
     print_table,
-    problems_of,
-    say,
 )
 from petsearch.domain import JsonDict
 
-ModelId = Annotated[str, typer.Argument(help="As `petsearch models` lists it.")]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands to the command line."""
-    for command in (publish, models, reindex, promote, rollback):
-        app.command()(command)
-
-
-def publish(
-    folder: Annotated[Path, typer.Argument(help="A model folder, as finetune writes it.")],
-    *,
-    name: Annotated[str, typer.Option(help="Before its hash; the folder's name if empty.")] = "",
-    dataset: Annotated[
-        str, typer.Option(help="Labelled photos held out of training, to calibrate with.")
-    ] = "",
-    split: Annotated[str, typer.Option(help="Split of the data set.")] = "validation",
-    label_column: Annotated[str, typer.Option(help="Column that holds the breed.")] = "label",
-    data_dir: Annotated[
-        Path | None, typer.Option(help="Of `serve`; else PETSEARCH_STORE_URL says where.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Check a model folder and put it into the registry, from where servers load it."""
-    from petsearch.cli.publish import CalibrationData, publish_folder
-
-    data = CalibrationData(dataset, split, label_column) if dataset else None
-    published = publish_folder(folder, name=name, data_dir=data_dir, calibrate_with=data)
-    manifest = published.manifest
-    if as_json:
-        print_json({"model_id": manifest.model_id, "new": published.is_new})
-        return
-    done = "is published" if published.is_new else "was published before; nothing was changed"
-    say(f"{manifest.model_id} {done}. Next: petsearch reindex --model {manifest.model_id}")
+ModelId = Annotated[str, typer.Argument(help="As listed by `petsearch models`.")]
 
 
 def models(*, api: Api = DEFAULT_API, as_json: Json = False) -> None:
-    """The models of a server: published, loaded, indexed; and which one serves."""
+    """List the models of a server: published, loaded, indexed, and which one is current."""
     with connect(api) as client:
         found = client.models()
     if as_json:
@@ -68,24 +31,27 @@ def models(*, api: Api = DEFAULT_API, as_json: Json = False) -> None:
 
 def reindex(
     *,
-    model: Annotated[str, typer.Option(help="Which model; with --drop: whose collection.")],
+    model: Annotated[str, typer.Option(help="The model; with --drop, the one whose collection.")],
     drop: Annotated[
-        bool, typer.Option("--drop", help="Give up the collection of a model that does not serve.")
+        bool, typer.Option("--drop", help="Delete the collection of a model that is not current.")
     ] = False,
-    wait: Annotated[bool, typer.Option(help="Until the collection is built.")] = True,
+    wait: Annotated[bool, typer.Option(help="Wait until the collection is built.")] = True,
     api: Api = DEFAULT_API,
     as_json: Json = False,
 ) -> None:
-    """Build the collection of a published model while search goes on; `promote` lets it serve."""
+    """Build the collection of a published model while search goes on.
+
+    `petsearch promote` then makes the model the current one.
+    """
     with connect(api) as client:
         if drop:
             client.drop_collection(model)
-            say(f"The collection of {model} is gone.")
+            print_message(f"The collection of {model} is deleted.")
             return
-        job = client.reindex(model)
+        job, problems = client.reindex(model), list[JsonDict]()
         if wait:
             job = follow(client, job["job_id"])
-        problems = problems_of(client, job) if wait else []
+            problems = problems_of(client, job)
     if as_json:
         print_json({"job": job, "problems": problems})
     else:
@@ -93,7 +59,7 @@ def reindex(
     if wait and job["state"] != "succeeded":
         raise typer.Exit(EXIT_PARTLY)
     if not as_json:
-        say(f"Next: petsearch promote {model}")
+        print_message(f"Next: petsearch promote {model}")
 
 
 def promote(
@@ -102,41 +68,44 @@ def promote(
     accept_worse: Annotated[
         bool,
         typer.Option(
-            "--accept-worse", help="Also if photos find those of their breed worse than before."
+            "--accept-worse",
+            help="Promote even if photos find photos of the same breed worse than before.",
         ),
     ] = False,
     api: Api = DEFAULT_API,
     as_json: Json = False,
 ) -> None:
-    """Let a model serve whose collection is built, if it passes the gate."""
+    """Make a model with a finished collection the current one, if it passes the checks."""
     with connect(api) as client:
-        _print_moved(client.promote(model_id, accept_worse=accept_worse), as_json=as_json)
+        _print_switch(client.promote(model_id, accept_worse=accept_worse), as_json=as_json)
 
 
 def rollback(*, api: Api = DEFAULT_API, as_json: Json = False) -> None:
-    """Let the model serve again that did before the last promotion."""
+    """Make the model before the last promotion the current one again."""
     with connect(api) as client:
-        _print_moved(client.rollback(), as_json=as_json)
+        _print_switch(client.rollback(), as_json=as_json)
 
 
 def _print_reindex(job: JsonDict, problems: list[JsonDict]) -> None:
-    counts, state = job["counts"], job["state"].replace("_", " ")
-    say(
+    counts = job["counts"]
+    print_message(
         f"{counts['ingested']} images embedded, {counts['failed']} failed "
-        f"(job {job['job_id']}, {state})"
+        f"(job {job['job_id']}, {state_of(job)})"
     )
     rows = [(item["image_id"] or "", item["reason"] or "") for item in problems]
-    if rows:
-        print_table(("image", "reason"), rows, empty="")
+    print_table(("image", "reason"), rows)
 
 
-def _print_moved(moved: JsonDict, *, as_json: bool) -> None:
+def _print_switch(switch: JsonDict, *, as_json: bool) -> None:
     if as_json:
-        print_json(moved)
+        print_json(switch)
         return
-    for check in moved["checks"]:
-        say(f"{check['name']}: {check['detail']}")
-    say(f"{moved['model_id']} serves now instead of {moved['previous']} ({moved['took_ms']} ms).")
+    for check in switch["checks"]:
+        print_message(f"{check['name']}: {check['detail']}")
+    print_message(
+        f"{switch['model_id']} is current now instead of {switch['previous']} "
+        f"({switch['took_ms']} ms)."
+    )
 
 
 def _row(model: JsonDict) -> tuple[str, ...]:

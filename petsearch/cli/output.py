@@ -1,107 +1,128 @@
-"""What commands share: options, tables, JSON, progress bars, exit codes."""
+"""What commands print, and the options they share.
+
+All text goes through here: names of files come from outside, so it is printed as it is, never as
+Rich markup, and control characters are escaped.
+"""
 
 import json
-import os
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TimeRemainingColumn,
+)
 from rich.table import Table
+from rich.text import Text
 
-from petsearch.client import Client
-from petsearch.domain import JsonDict
+from petsearch.observability import configure_logging
+from petsearch.settings import Settings
 
 EXIT_ERROR = 1
 EXIT_PARTLY = 3
-"""The command ended, and some photos were refused or failed."""
+"""The command finished, but some photos were rejected or failed."""
 
-Api = Annotated[str, typer.Option("--api", envvar="PETSEARCH_API", help="Address of the server.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-DEFAULT_API = "http://127.0.0.1:8000"
 
 _IDS = {"image_id", "image", "job", "key", "model"}
 _PIPE_WIDTH = 1000
-"""Of a file or pipe, which would have 80 columns."""
+"""Rich assumes 80 columns for files and pipes."""
+_ESCAPED = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters but the line feed, overrides of the writing direction, half characters."""
 
-output = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
-messages = Console(stderr=True)
+_stdout = Console(
+    width=None if sys.stdout.isatty() else _PIPE_WIDTH, markup=False, emoji=False, highlight=False
+)
+_stderr = Console(stderr=True, markup=False, emoji=False, highlight=False)
 
 
-def connect(api: str) -> Client:
-    """The client of a server, with the key of PETSEARCH_API_KEY if there is one.
+def log_to_stderr(default_level: str | None = None) -> None:
+    """Configure logging from the settings.
 
-    Not an option: other users of this machine see the arguments of its processes.
+    Args:
+        default_level: used where PETSEARCH_LOG_LEVEL is not set.
     """
-    return Client(api, api_key=os.environ.get("PETSEARCH_API_KEY") or None)
+    settings = Settings.from_environment()
+    level = settings.log_level
+    if default_level is not None and "log_level" not in settings.model_fields_set:
+        level = default_level
+    configure_logging(level=level, json=settings.log_json)
 
 
-def say(line: str) -> None:
-    """A line for people, beside the output."""
-    messages.print(line, highlight=False, soft_wrap=True)
+def printable(text: str) -> str:
+    """The text with escapes such as `\\x1b` in place of what a terminal would act on."""
+    return _ESCAPED.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def print_line(line: str) -> None:
+    """Print a line of the command's output to stdout."""
+    _stdout.print(printable(line), soft_wrap=True)
+
+
+def print_message(line: str) -> None:
+    """Print a message for people to stderr."""
+    _stderr.print(printable(line), soft_wrap=True)
+
+
+def print_progress(line: str) -> None:
+    """Print progress to stderr where no progress bar shows it, as in a log file."""
+    if not _stderr.is_terminal:
+        print_message(line)
+
+
+def print_error(detail: str) -> None:
+    """Print an error to stderr."""
+    _stderr.print(Text.assemble(("Error:", "red"), f" {printable(detail)}"), soft_wrap=True)
 
 
 def print_json(value: Any) -> None:
-    """Machine output."""
-    sys.stdout.write(json.dumps(value, indent=2) + "\n")
+    """Print JSON to stdout; times are written as ISO 8601."""
+    typer.echo(json.dumps(value, indent=2, default=datetime.isoformat))
 
 
-def print_table(headers: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, empty: str) -> None:
-    """Rows as a table, or a line that says that there are none."""
+def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, empty: str = "") -> None:
+    """Print rows as a table to stdout, or the line `empty` if there are none."""
     if not rows:
-        output.print(empty)
+        if empty:
+            print_line(empty)
         return
     table = Table(box=None, pad_edge=False)
     for header in headers:
         # An id that is cut off cannot be used.
         table.add_column(header, no_wrap=header in _IDS, overflow="fold")
     for row in rows:
-        # Names come from strangers: they are text, not markup.
-        table.add_row(*(cell.replace("[", r"\[") for cell in row))
-    output.print(table)
+        table.add_row(*(printable(cell).replace("\n", r"\n") for cell in row))
+    _stdout.print(table)
+
+
+class _PlainColumn(ProgressColumn):
+    """A column of text that is not parsed as markup, unlike Rich's `TextColumn`."""
+
+    def __init__(self, text_of: Callable[[Task], str]) -> None:
+        super().__init__()
+        self._text_of = text_of
+
+    def render(self, task: Task) -> Text:
+        """The text for a task."""
+        return Text(printable(self._text_of(task)))
 
 
 def progress_bar() -> Progress:
-    """A bar for a job; its tasks have a field `note`."""
+    """A progress bar on stderr; the field `note` of a task is shown behind its count."""
     return Progress(
-        TextColumn("{task.description}"),
+        _PlainColumn(lambda task: task.description),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[note]}"),
+        _PlainColumn(lambda task: task.fields.get("note", "")),
         TimeRemainingColumn(),
-        console=messages,
+        console=_stderr,
     )
-
-
-def problems_of(client: Client, job: JsonDict) -> list[JsonDict]:
-    """The items of a job that were refused or failed."""
-    return [
-        item
-        for status in ("refused", "failed")
-        if job["counts"][status]
-        for item in client.job_items(job["job_id"], status)
-    ]
-
-
-def print_job(job: JsonDict, problems: list[JsonDict], skipped: int, *, as_json: bool) -> None:
-    """What became of a job's photos, with a line for each that was refused or failed."""
-    if as_json:
-        print_json({"job": job, "problems": problems, "skipped": skipped})
-        return
-    counts = job["counts"]
-    output.print(
-        f"{job['total']} photos: {counts['ingested']} ingested, {counts['duplicate']} were here, "
-        f"{counts['refused']} refused, {counts['failed']} failed "
-        f"(job {job['job_id']}, {job['state'].replace('_', ' ')})",
-        highlight=False,
-        soft_wrap=True,
-    )
-    if job["reason"]:
-        output.print(job["reason"], highlight=False, soft_wrap=True)
-    if skipped:
-        output.print(f"{skipped} other files are no photos by their names and were left out.")
-    rows = [(item["filename"], item["status"], item["reason"] or "") for item in problems]
-    if rows:
-        print_table(("file", "", "reason"), rows, empty="")

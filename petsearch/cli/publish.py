@@ -1,56 +1,64 @@
-"""Checks a model folder, adds what is missing, and puts it into the registry."""
+"""The command `petsearch publish`. What needs torch is imported when it runs."""
 
-import json
 import tempfile
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
-from pydantic import BaseModel, ValidationError
+import typer
 
 from petsearch.adapters.clip import resolve_model
 from petsearch.app.connections import open_store
-from petsearch.domain.errors import ConfigurationError
+from petsearch.cli.output import Json, print_json, print_message
 from petsearch.models import Published, Registry
 from petsearch.models.cards import write_card
-from petsearch.ports import ClipModel
+from petsearch.models.folder import (
+    CALIBRATION,
+    CARD,
+    check_embeddings,
+    check_files,
+    published_files,
+)
 from petsearch.settings import Settings
 
-if TYPE_CHECKING:  # imports torch
+if TYPE_CHECKING:
     from petsearch.adapters.clip.model import OpenClipModel
-
-WEIGHTS = "open_clip_model.safetensors"
-CONFIG = "open_clip_config.json"
-LABELS = "labels.json"
-CALIBRATION = "calibration.json"
-CARD = "MODEL_CARD.md"
-_MOST_HEADER_BYTES = 100_000_000
-"""What the format allows."""
-_FILES = (WEIGHTS, CONFIG, LABELS, CALIBRATION, "metrics.json")
-
-
-class _Label(BaseModel):
-    breed: str
-    species: str
-
-
-class _Words(BaseModel):
-    """What labels.json may say."""
-
-    labels: tuple[_Label, ...] = ()
-    prompt_templates: tuple[str, ...] = ("{}",)
-    label_templates: tuple[str, ...] = ("{}",)
 
 
 @dataclass(frozen=True)
 class CalibrationData:
-    """Labelled photos that no training saw."""
+    """Labelled photos that were not trained on."""
 
     dataset: str
     split: str
     label_column: str
+
+
+def publish(
+    folder: Annotated[Path, typer.Argument(help="A model folder, as finetune writes it.")],
+    *,
+    name: Annotated[str, typer.Option(help="Name of the model; by default the folder's.")] = "",
+    dataset: Annotated[
+        str, typer.Option(help="Labelled photos held out of training, to calibrate with.")
+    ] = "",
+    split: Annotated[str, typer.Option(help="Split of the data set.")] = "validation",
+    label_column: Annotated[str, typer.Option(help="Column that holds the breed.")] = "label",
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(help="Data folder of `petsearch serve`; else PETSEARCH_STORE_URL."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Check a model folder and add it to the registry, from which servers load models."""
+    data = CalibrationData(dataset, split, label_column) if dataset else None
+    published = publish_folder(folder, name=name, data_dir=data_dir, calibrate_with=data)
+    model_id = published.manifest.model_id
+    if as_json:
+        print_json({"model_id": model_id, "new": published.is_new})
+        return
+    done = "is published" if published.is_new else "is published already; nothing has changed"
+    print_message(f"{model_id} {done}. Next: petsearch reindex --model {model_id}")
 
 
 def publish_folder(
@@ -60,34 +68,33 @@ def publish_folder(
     data_dir: Path | None = None,
     calibrate_with: CalibrationData | None = None,
 ) -> Published:
-    """Publish a model folder.
+    """Publish a model folder to the registry that the settings name.
 
     Args:
-        name: what the id begins with; the folder's name if empty.
-        data_dir: of a single-process server, running or not; None for what the settings name.
+        name: how the id begins; the folder's name if empty.
+        data_dir: of a single-process server, running or not; None for PETSEARCH_STORE_URL.
 
     Raises:
-        ConfigurationError: the folder holds no model that works, or there is no store.
-        InvalidInput: the name cannot be one, or the data set cannot be read.
+        ConfigurationError: the folder holds no working model, or there is no store.
+        InvalidInput: the name is invalid, or the data set cannot be read.
     """
     registry = Registry(open_store(_settings(data_dir)))
     source = resolve_model(f"dir:{folder}")
     model_id = f"{name or source.name}-{source.model_id().rpartition('-')[2]}"
-    files = {file: folder / file for file in _FILES if (folder / file).is_file()}
+    files = published_files(folder)
     before = registry.find(model_id)
     if before is not None and calibrate_with is None and before.holds(files):
         return Published(before, is_new=False)
     from petsearch.adapters.clip.model import load_model
 
-    _check_whole(folder / WEIGHTS)
-    _check_labels(files.get(LABELS))
+    check_files(folder)
     model = load_model(source)
-    _check_answers(model)
-    with tempfile.TemporaryDirectory() as made:
+    check_embeddings(model)
+    with tempfile.TemporaryDirectory() as temporary:
         if calibrate_with is not None:
-            files[CALIBRATION] = _calibrate(model, calibrate_with, Path(made))
+            files[CALIBRATION] = _calibrate(model, calibrate_with, Path(temporary))
         files[CARD] = write_card(
-            Path(made) / CARD, model_id, model.info, files, of_training=folder / CARD
+            Path(temporary) / CARD, model_id, model.info, files, of_training=folder / CARD
         )
         return registry.publish(model_id, files, datetime.now(UTC))
 
@@ -100,41 +107,8 @@ def _settings(data_dir: Path | None) -> Settings:
     return settings
 
 
-def _check_whole(weights: Path) -> None:
-    """The file is as long as its header says, in the format of safetensors."""
-    size = weights.stat().st_size
-    with weights.open("rb") as file:
-        header_bytes = int.from_bytes(file.read(8), "little")
-        try:
-            header = json.loads(file.read(min(header_bytes, _MOST_HEADER_BYTES)))
-            ends = [entry["data_offsets"][1] for name, entry in header.items() if name[:2] != "__"]
-        except (ValueError, AttributeError, KeyError, TypeError, IndexError) as error:
-            raise ConfigurationError(f"{weights} is no safetensors file.") from error
-    if not ends or size != 8 + header_bytes + max(ends):
-        raise ConfigurationError(f"{weights} is cut off or damaged; copy it again.")
-
-
-def _check_labels(path: Path | None) -> None:
-    if path is None:
-        return
-    try:
-        _Words.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        raise ConfigurationError(f"{path} cannot be used: {error.errors()[0]['msg']}.") from error
-
-
-def _check_answers(model: ClipModel) -> None:
-    """It embeds a picture and a text into finite unit vectors of one space."""
-    spec = model.info.pixel_spec
-    grey = np.full((1, 3, spec.height, spec.width), 127, np.uint8)
-    rows = [model.encode_pixels(grey), model.encode_tokens(model.tokenise(["a pet"]))]
-    for row in rows:
-        if row.shape != (1, model.info.dim) or not np.isclose(np.linalg.norm(row), 1, atol=1e-2):
-            raise ConfigurationError("The model does not work: its embeddings are no unit vectors.")
-
-
 def _calibrate(model: "OpenClipModel", data: CalibrationData, folder: Path) -> Path:
-    """calibration.json, fitted on one half of the photos."""
+    """Write calibration.json, fitted on one half of the photos."""
     from petsearch.client import from_dataset
     from petsearch.sources import DatasetOptions
     from training.calibration.calibrate import fit, prepare_texts

@@ -94,7 +94,7 @@ def _wait_for(client: Client, job_id: str) -> JsonDict:
 def test_no_data_folder_is_said_and_none_is_made(tmp_path: Path) -> None:
     done = _reconcile(tmp_path / "nowhere")
     assert done.returncode == 1
-    assert "is no data folder of petsearch" in done.stderr
+    assert "is not a data folder of petsearch" in done.stderr
     assert not (tmp_path / "nowhere").exists()
 
 

@@ -96,7 +96,8 @@ def test_image_installs_without_torch_and_is_small(
     with capsys.disabled():
         print(f"\n{service}: {size_mb:.0f} MB installed ({largest(packages)})")  # noqa: T201
     code = (
-        f"import {ENTRIES[service]} as main, petsearch.cli.main; assert callable(main.create_app)"
+        f"import {ENTRIES[service]} as main; assert callable(main.create_app); "
+        "import petsearch.cli.main, petsearch.cli.ingest, petsearch.cli.models"
     )
     subprocess.run([str(python), "-I", "-c", code], cwd=tmp_path, check=True, timeout=300)
     if service == "worker":

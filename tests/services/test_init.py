@@ -56,9 +56,9 @@ def test_what_is_not_up_yet_is_waited_for_and_what_is_there_stays(tmp_path: Path
             thread.join()
 
         opened.callback(stop)
-        first = initialise(settings(tmp_path, port), patience_s=60, say=start_at_the_first_word)
+        first = initialise(settings(tmp_path, port), patience_s=60, report=start_at_the_first_word)
         assert said[0].startswith("Waiting: ")
-        again = initialise(settings(tmp_path, port), patience_s=0, say=said.append)
+        again = initialise(settings(tmp_path, port), patience_s=0, report=said.append)
     assert first is not None
     assert again == first
     assert first.collection == f"pets-{first.model.model_id}"
@@ -73,11 +73,11 @@ def test_a_collection_of_another_model_is_left_alone_and_said(tmp_path: Path) ->
     embedder = BatchingEmbedder(TinyClip(), BatchingOptions())
     with served(embedder) as url:
         here = settings(tmp_path, free_port()).model_copy(update={"embedder_url": url})
-        assert initialise(here, patience_s=0, say=said.append) is None
+        assert initialise(here, patience_s=0, report=said.append) is None
     embedder.close()
     assert "'another', with which photos are indexed, is not loaded" in said[0]
 
 
 def test_patience_ends(tmp_path: Path) -> None:
     with pytest.raises(Unavailable):
-        initialise(settings(tmp_path, free_port()), patience_s=0, say=lambda _: None)
+        initialise(settings(tmp_path, free_port()), patience_s=0, report=lambda _: None)

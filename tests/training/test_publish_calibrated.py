@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from petsearch.adapters.clip.model import load_model
-from petsearch.cli.publish import CALIBRATION, CalibrationData, publish_folder
+from petsearch.cli.publish import CalibrationData, publish_folder
 from petsearch.domain.calibration import weights_of
 from petsearch.domain.errors import InvalidInput
+from petsearch.models.folder import CALIBRATION
 from petsearch.sample.catalogue import MODEL_DIR, catalogue
 from tests.training.photo_sets import write_photo_set
 from training.calibration.gallery import SEED

@@ -1,21 +1,162 @@
-"""What commands print."""
+"""What commands print, and how fast the command line is ready."""
 
+import json
+import re
+import subprocess
+import sys
 import uuid
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 import petsearch
-from petsearch.cli.main import app
-from petsearch.cli.output import print_table
+from petsearch.cli.main import COMMANDS, app
+from petsearch.cli.output import (
+    print_error,
+    print_json,
+    print_line,
+    print_message,
+    print_progress,
+    print_table,
+    progress_bar,
+)
+
+HOSTILE = {
+    "[/old]": "[/old]",
+    "[red]cat[/red].jpg": "[red]cat[/red].jpg",
+    "[link=http://x]a": "[link=http://x]a",
+    "\\[bold]": "\\[bold]",
+    ":cat: {} %s": ":cat: {} %s",
+    "\x1b[31mcat\x1b]0;title\x07": r"\x1b[31mcat\x1b]0;title\x07",
+    "cat\r\x9b2J\t": r"cat\r\x9b2J\t",
+    "cat\udcff.jpg": r"cat\udcff.jpg",
+    "cat\u202egpj.exe": r"cat\u202egpj.exe",
+    "Écran\u202f中文 🐈.jpg": "Écran\u202f中文 🐈.jpg",
+}
+"""Names of files, and how a terminal has to show them."""
+
+each_hostile_name = pytest.mark.parametrize(("name", "shown"), HOSTILE.items(), ids=ascii)
 
 
-def test_the_version_is_told() -> None:
+def test_the_version_is_printed() -> None:
     answer = CliRunner().invoke(app, ["--version"])
     assert (answer.exit_code, answer.output) == (0, f"{petsearch.__version__}\n")
 
 
 def test_a_row_is_one_line_in_a_pipe_however_long(capsys: pytest.CaptureFixture[str]) -> None:
     row = ("photo-" * 30, str(uuid.uuid4()))
-    print_table(("file", "image_id"), [row], empty="")
+    print_table(("file", "image_id"), [row])
     assert capsys.readouterr().out.splitlines()[1].split() == [*row]
+
+
+@each_hostile_name
+@pytest.mark.parametrize(
+    "print_text", [print_line, print_message, print_progress, print_error], ids=lambda f: f.__name__
+)
+def test_lines_show_names_as_they_are(
+    print_text: Callable[[str], None], name: str, shown: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    print_text(f"cannot read {name}")
+    printed = capsys.readouterr()
+    assert (printed.out + printed.err).removeprefix("Error: ") == f"cannot read {shown}\n"
+
+
+@each_hostile_name
+def test_tables_show_names_as_they_are(
+    name: str, shown: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    print_table(("file", "image_id"), [(name, "1"), (f"a\n{name}", "2")])
+    rows = capsys.readouterr().out.splitlines()[1:]
+    assert [row.rsplit(maxsplit=1)[0] for row in rows] == [shown, rf"a\n{shown}"]
+
+
+@each_hostile_name
+def test_progress_bars_show_names_as_they_are(
+    name: str, shown: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with progress_bar() as bar:
+        monkeypatch.setattr(bar.console, "width", 200)
+        task = bar.add_task(name, total=2)
+        bar.update(task, advance=1, note=name)
+    assert capsys.readouterr().err.count(shown) == 2
+
+
+@pytest.mark.parametrize("name", HOSTILE, ids=ascii)
+def test_json_keeps_names(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    print_json({"file": name})
+    printed = capsys.readouterr().out
+    assert json.loads(printed) == {"file": name}
+    assert printed.isascii()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["ingest", "{name}"],
+        ["ingest", "--dataset", "./{name}"],
+        ["ingest", "--archive", "{name}"],
+        ["ingest", "--manifest", "{name}"],
+        ["ingest", "--urls", "{name}"],
+        ["search", "--image", "{name}"],
+        ["search", "cat", "--api", "{name}"],
+        ["jobs", "show", "x", "--api", "http://127.0.0.1:1/{name}"],
+        ["evaluate", "--model", "{name}", "--data", "./{name}"],
+        ["evaluate", "--model", "sample", "--data", "./{name}"],
+        ["finetune", "--config", "{name}", "--out", "out"],
+        ["publish", "{name}", "--data-dir", "data"],
+        ["backup", "--out", "out", "--data-dir", "{name}"],
+        ["restore", "{name}", "--data-dir", "data"],
+        ["reconcile", "--data-dir", "{name}"],
+        ["demo", "--data-dir", "data", "--source", "{name}"],
+        ["{name}"],
+    ],
+    ids=lambda words: " ".join(words[:2]),
+)
+def test_errors_of_commands_show_names_as_they_are(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, [word.format(name="[/old]") for word in arguments])
+    assert done.exit_code in (1, 2)
+    assert isinstance(done.exception, SystemExit)
+    assert "[/old]" in done.stderr
+
+
+def test_help_lists_every_command_and_imports_none() -> None:
+    code = """
+import sys
+from petsearch.cli.main import main
+sys.argv[1:] = ["--help"]
+try:
+    main()
+finally:
+    heavy = {"numpy", "httpx", "pydantic", "structlog", "PIL"} & sys.modules.keys()
+    commands = {name for name in sys.modules if name.startswith("petsearch.cli.")}
+    assert not heavy and commands == {"petsearch.cli.main"}, (heavy, commands)
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    listed = re.findall(r"^│ ([a-z]+) ", done.stdout, re.MULTILINE)
+    assert listed == [*COMMANDS]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_can_be_loaded(name: str) -> None:
+    done = CliRunner().invoke(app, [name, "--help"])
+    assert done.exit_code == 0, done.output
+    assert f"Usage: root {name}" in done.output
+
+
+def test_a_library_that_is_not_installed_is_named_with_its_extra() -> None:
+    code = """
+import sys
+sys.modules["torch"] = None
+from petsearch.cli.main import main
+sys.argv[1:] = ["evaluate", "--model", "sample", "--data", "drawings"]
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr == "Error: This command needs torch: pip install 'petsearch[training]'\n"

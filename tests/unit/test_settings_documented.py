@@ -7,13 +7,13 @@ from pathlib import Path
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from petsearch.cli.output import DEFAULT_API
+from petsearch.cli.connection import DEFAULT_API
 from petsearch.settings import Limits, Settings
 
 DOCUMENT = (Path(__file__).parents[2] / "docs/settings.md").read_text(encoding="utf-8")
 ROW = re.compile(r"^\| `(PETSEARCH_[A-Z0-9_]+)` \| (?:`(.*?)` )?\| \S.* \|$", re.MULTILINE)
 COMMAND_LINE = {"PETSEARCH_API": DEFAULT_API, "PETSEARCH_API_KEY": ""}
-"""Read beside the settings: petsearch/cli/output.py."""
+"""Read beside the settings: petsearch/cli/connection.py."""
 
 
 def test_every_setting_is_there_with_its_default() -> None:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from rich.table import Table
 
 from petsearch.adapters.clip.model import OpenClipModel
 from petsearch.domain import Embeddings
@@ -139,14 +138,13 @@ def _per_query(
     )
 
 
-def report(evaluation: Evaluation) -> Table:
-    """The figures as a table for the terminal."""
-    table = Table("figure", "relevant", "value", title=f"{evaluation.gallery} held-out drawings")
-    table.add_row("kind top-1", "", f"{evaluation.kind_top1:.3f}")
-    table.add_row("mean P@5", "", f"{evaluation.mean_precision_at_5:.3f}")
-    table.add_row("mean R@1", "", f"{evaluation.mean_recall_at_1:.3f}")
-    table.add_row("mAP", "", f"{evaluation.mean_average_precision:.3f}")
-    table.add_row("off-topic AUC", "", f"{evaluation.off_topic_auc:.3f}", end_section=True)
-    for query in evaluation.queries:
-        table.add_row(query.text, str(query.relevant), f"{query.precision_at_5:.1f}")
-    return table
+def report_rows(evaluation: Evaluation) -> list[tuple[str, str, str]]:
+    """Figure, number of relevant drawings and value, for the terminal."""
+    return [
+        (f"kind top-1 of {evaluation.gallery} drawings", "", f"{evaluation.kind_top1:.3f}"),
+        ("mean P@5", "", f"{evaluation.mean_precision_at_5:.3f}"),
+        ("mean R@1", "", f"{evaluation.mean_recall_at_1:.3f}"),
+        ("mAP", "", f"{evaluation.mean_average_precision:.3f}"),
+        ("off-topic AUC", "", f"{evaluation.off_topic_auc:.3f}"),
+        *((q.text, str(q.relevant), f"{q.precision_at_5:.1f}") for q in evaluation.queries),
+    ]

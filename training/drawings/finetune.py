@@ -2,38 +2,30 @@
 
 import math
 import random
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
-import typer
 from open_clip import SimpleTokenizer
 from open_clip.model import CLIP
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
 from petsearch.adapters.clip.model import load_model
 from petsearch.domain import Label
-from petsearch.domain.errors import ConfigurationError
-from petsearch.observability import configure_logging
 from petsearch.sample.captions import LABEL_TEMPLATES, PROMPT_TEMPLATES
 from petsearch.sample.kinds import KINDS
 from training.clip.losses import background_loss, contrastive_loss
-from training.drawings.config import OptimisationConfig, TrainingConfig, read_config
+from training.drawings.config import OptimisationConfig, TrainingConfig
 from training.drawings.data import Batch, Sampler, background_words, render
-from training.drawings.evaluate import Evaluation, evaluate, report
+from training.drawings.evaluate import Evaluation, evaluate
 from training.drawings.model_card import model_card
 from training.drawings.model_folder import Prompts, build_model, write_json, write_model
-from training.runs.commits import current_commit
 from training.runs.schedule import share_of_rate
 
 _MAX_LOG_SCALE = math.log(100)
-_LOG_EVERY = 100
 
 
 @dataclass(frozen=True)
@@ -176,35 +168,3 @@ def _record(config: TrainingConfig, made: Provenance, result: Evaluation) -> dic
         "provenance": asdict(made),
         "config": asdict(config),
     }
-
-
-def main(
-    config: Annotated[Path, typer.Option(help="A TOML file; see training/configs.")],
-    out: Annotated[Path, typer.Option(help="The model folder to write.")],
-) -> None:
-    """Train a CLIP on drawings and write it as a model folder."""
-    configure_logging(level="WARNING")
-    console = Console()
-    try:
-        settings = read_config(config)
-        console.print(f"Drawing {settings.data.drawings} pets and training on them.")
-        columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=console) as progress:
-            bar = progress.add_task("training", total=settings.optimisation.steps)
-
-            def show(step: Step) -> None:
-                progress.update(bar, advance=1, description=f"loss {step.loss:.3f}")
-                # A log file shows no bar until the end.
-                if not console.is_terminal and step.number % _LOG_EVERY == 0:
-                    console.print(f"step {step.number}, loss {step.loss:.3f}")
-
-            commit = current_commit(Path(__file__).parent)
-            result = finetune(settings, out, time.monotonic, commit, show)
-    except ConfigurationError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(2) from error
-    console.print(report(result))
-
-
-if __name__ == "__main__":
-    typer.run(main)

@@ -28,7 +28,7 @@ no weight from anywhere else is in it. Apache-2.0, as the project.
 Measured on {gallery} drawings of a seed that training never saw; `metrics.json` has the protocol,
 each query and the whole configuration.
 
-    python -m training.drawings.finetune --config training/configs/sample.toml --out DIR
+    petsearch finetune --config training/configs/sample.toml --out DIR
     petsearch evaluate --model DIR --data drawings
 """
 
