@@ -37,27 +37,31 @@ _TRAINING = ("evaluate", "finetune", "publish")
 _OWN_PACKAGES = ("petsearch", "services", "training")
 
 
-class _LazyCommand(TyperCommand):
+class LazyCommand(TyperCommand):
     """Stands for a command in `petsearch --help`; imports the command when it is called."""
 
     def __init__(self, name: str, target: str, help: str) -> None:
         super().__init__(name, help=help)
         self._target = target
 
-    def make_context(self, *arguments: Any, **extra: Any) -> Any:
-        """The context of the command itself."""
+    def load(self) -> Any:
+        """Import the command."""
         module, _, attribute = self._target.partition(":")
         target = getattr(import_module(f"petsearch.cli.{module}"), attribute)
         if not isinstance(target, typer.Typer):
             function, target = target, typer.Typer(add_completion=False)
             target.command()(function)
-        return get_command(target).make_context(*arguments, **extra)
+        return get_command(target)
+
+    def make_context(self, *arguments: Any, **extra: Any) -> Any:
+        """The context of the imported command."""
+        return self.load().make_context(*arguments, **extra)
 
 
 class _Commands(TyperGroup):
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
-        self.commands = {name: _LazyCommand(name, *entry) for name, entry in COMMANDS.items()}
+        self.commands = {name: LazyCommand(name, *entry) for name, entry in COMMANDS.items()}
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command; an error of petsearch is one line on stderr and exit code 1."""

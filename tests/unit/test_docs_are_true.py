@@ -11,7 +11,7 @@ import pytest
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from petsearch.cli.main import app
+from petsearch.cli.main import LazyCommand, app
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted(
@@ -99,4 +99,6 @@ def _options(words: list[str]) -> set[str]:
             break
         assert word in command.commands, f"petsearch {' '.join(words)}"
         command = command.commands[word]
+        if isinstance(command, LazyCommand):
+            command = command.load()
     return {"--help", *(name for parameter in command.params for name in parameter.opts)}
