@@ -31,7 +31,7 @@ check: setup ## Style, types and import rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: setup ## Bring the code into its style
+format: setup ## Format the code and fix lint
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
@@ -41,23 +41,23 @@ test: setup ## Set up and run every test
 test-fast: setup ## Run the tests that need neither servers nor files of models
 	$(BIN)/pytest -m unit tests/unit
 
-test-real: setup ## The contract suites, also over real servers (PETSEARCH_TEST_…_URL)
+test-real: setup ## Run the contract suites, also against real servers (PETSEARCH_TEST_…_URL)
 	PETSEARCH_TEST_REAL=1 $(BIN)/pytest tests/contract
 
-fuzz: setup ## Try the API against its OpenAPI document [CASES=…]
+fuzz: setup ## Test the API against its OpenAPI document [CASES=…]
 	$(BIN)/python -m tests.fuzz $(if $(CASES),--cases $(CASES))
 
-soak: setup ## Ingest 2,000 photos while everything fails [PHOTOS=…] [KILLS=…] [SEED=…]
+soak: setup ## Ingest 2,000 photos while services fail [PHOTOS=…] [KILLS=…] [SEED=…]
 	$(BIN)/python -m tests.fault.soak $(if $(PHOTOS),--photos $(PHOTOS)) $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED))
 
-demo: setup ## Serve a catalogue to look at [SOURCE=oxford-pets | SOURCE=<folder>] [MODEL=…] [PORT=…]
+demo: setup ## Serve a demo catalogue [SOURCE=oxford-pets | SOURCE=<folder>] [MODEL=…] [PORT=…]
 	@exec $(BIN)/petsearch demo --data-dir '$(DATA_DIR)/$(or $(subst /,_,$(SOURCE)),sample)' \
 	  --source '$(SOURCE)' --model '$(MODEL)' --port $(PORT)
 
 up: ## Build and start everything with Docker, and wait until it is ready [WORKERS=…]
-	@command -v docker >/dev/null || { echo "There is no docker command here. Install Docker with its compose plugin, or do without it: make stack (the same services as processes), make demo (one process)."; exit 1; }
-	@docker compose version >/dev/null 2>&1 || { echo "docker has no compose plugin: install docker-compose-plugin (Debian) or docker-compose (brew)."; exit 1; }
-	@docker info >/dev/null 2>&1 || { echo "No Docker engine answers: start it (Docker Desktop, or systemctl start docker), or say by DOCKER_HOST where it is. Without one: make stack."; exit 1; }
+	@command -v docker >/dev/null || { echo "docker was not found. Install Docker with its compose plugin, or run without it: make stack (the same services as processes), make demo (one process)."; exit 1; }
+	@docker compose version >/dev/null 2>&1 || { echo "The compose plugin was not found: install docker-compose-plugin (Debian) or docker-compose (brew)."; exit 1; }
+	@docker info >/dev/null 2>&1 || { echo "No Docker engine responds: start it (Docker Desktop, or systemctl start docker), or set DOCKER_HOST. To run without one: make stack."; exit 1; }
 	docker compose up --build --detach --wait $(if $(WORKERS),--scale worker=$(WORKERS))
 	@echo "petsearch is ready: http://$$(docker compose port web 8080)   Logs: docker compose logs -f   Stop: docker compose down"
 
@@ -72,10 +72,10 @@ lock: setup ## Resolve the newest versions that work together into constraints.t
 bench: setup ## Measure ingest and search against bare loops (MODEL=, DATASET=)
 	$(BIN)/python -m bench.ingest_and_search $(if $(MODEL),--model $(MODEL)) $(if $(DATASET),--dataset $(DATASET))
 
-bench-ingest: setup ## Measure ingest against bare loops and the ancestor's way (PHOTOS=, MODEL=)
+bench-ingest: setup ## Measure ingest against bare loops and the ancestor's method (PHOTOS=, MODEL=)
 	$(BIN)/python -m bench.ingest $(if $(PHOTOS),--photos $(PHOTOS)) $(if $(MODEL),--model $(MODEL))
 
-bench-memory: setup ## Measure what a worker's memory is spent on
+bench-memory: setup ## Measure a worker's memory
 	$(BIN)/python -m bench.worker_memory all
 
 bench-redis: setup ## Measure Redis' memory for a job of a million items
@@ -84,7 +84,7 @@ bench-redis: setup ## Measure Redis' memory for a job of a million items
 bench-embedder: setup ## Measure the embedder service against bare loops (MODEL=)
 	$(BIN)/python -m bench.embedder $(if $(MODEL),--model $(MODEL))
 
-bench-api: setup ## Measure the search API's load and its own CPU (POINTS=, JSON=1)
+bench-api: setup ## Measure the search API under load and its own CPU time (POINTS=, JSON=1)
 	$(BIN)/python -m bench.api $(if $(POINTS),--points $(POINTS)) $(if $(JSON),--json)
 
 bench-ann: setup ## Measure recall of approximate search on photos (MODEL=, DATASET=, POINTS=, CACHE=, JSON=1)
@@ -98,11 +98,11 @@ bench-quality: setup ## Measure rankings, composed queries and confidences on ph
 	$(BIN)/python -m bench.quality_run $(if $(MODEL),--model $(MODEL)) $(if $(DATASET),--dataset $(DATASET)) \
 	  $(if $(CACHE),--cache $(CACHE)) $(if $(JSON),--json)
 
-bench-finetune: setup ## Measure what the cache of the frozen stages saves an epoch
+bench-finetune: setup ## Measure how much time the frozen-prefix cache saves per epoch
 	$(BIN)/python -m bench.finetune
 
-screenshots: setup ## Take the pictures of docs/screenshots again
+screenshots: setup ## Retake the pictures in docs/screenshots
 	$(BIN)/python -m tests.screenshots
 
-clean: ## Remove what was installed and built (data stays)
+clean: ## Remove everything installed and built (data is kept)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
