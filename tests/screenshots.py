@@ -152,7 +152,7 @@ def _job(page: Page) -> None:
     photos = [(f"IMG_{4310 + n}.jpg", drawing_at(9100 + n, 7).to_jpeg()) for n in range(6)]
     photos += [("holiday.jpg", pictures.HTML), ("broken.jpg", photos[0][1][:2000])]
     page.locator("#add-files").set_input_files([picked(name, data) for name, data in photos])
-    expect(page.locator(".job-head .state")).to_have_text("Done, not all")
+    expect(page.locator(".job-head .state")).to_have_text("Partly failed")
     expect(page.locator(".refused .problems li")).to_have_count(2)
 
 

@@ -77,7 +77,7 @@ def deleting(page: Page, client: Client) -> None:
 
 def adding(page: Page, _client: Client) -> None:
     page.goto("/?page=add")
-    page.get_by_text("Say something about all of them").click()
+    page.get_by_text("Details for all of them").click()
     expect(page.locator("#recent-jobs .job").first).to_be_visible()
 
 

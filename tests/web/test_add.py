@@ -35,7 +35,7 @@ def counts(page: Page) -> dict[str, int]:
 def test_every_file_says_what_became_of_it_and_why(page: Page, seed: int) -> None:
     open_add(page)
     hostile = "<img src=x onerror=alert(1)>.jpg"
-    page.get_by_text("Say something about all of them").click()
+    page.get_by_text("Details for all of them").click()
     page.locator("#said").get_by_label("Status").fill("found")
     page.locator("#said").get_by_label("Tags").fill("shy, new here")
     page.locator("#add-files").set_input_files(
@@ -45,8 +45,8 @@ def test_every_file_says_what_became_of_it_and_why(page: Page, seed: int) -> Non
             picked(hostile, pictures.HTML),
         ]
     )
-    expect(page.locator(".job-head .state")).to_have_text("Done, not all")
-    assert counts(page) == {"added": 1, "here already": 0, "refused": 2, "failed": 0}
+    expect(page.locator(".job-head .state")).to_have_text("Partly failed")
+    assert counts(page) == {"added": 1, "already there": 0, "refused": 2, "failed": 0}
     problems = page.locator(".refused .problems li")
     expect(problems).to_have_count(2)
     expect(problems.nth(0)).to_contain_text("not a picture")
@@ -67,7 +67,7 @@ def test_a_folder_is_added_and_what_is_no_photo_left_out(
     (tmp_path / "pets/inventory.csv").write_text("name,cage\none,7\n")
     open_add(page)
     page.locator("#add-folder").set_input_files(tmp_path / "pets")
-    expect(page.locator("#toast")).to_contain_text("2 files are no photo by name")
+    expect(page.locator("#toast")).to_contain_text("2 files were skipped")
     expect(page.locator(".job-head .state")).to_have_text("Done")
     assert counts(page)["added"] == 2
 
@@ -89,11 +89,11 @@ def test_an_archive_is_added(page: Page, seed: int) -> None:
 
 def test_what_is_said_is_not_lost_on_an_archive(page: Page) -> None:
     open_add(page)
-    page.get_by_text("Say something about all of them").click()
+    page.get_by_text("Details for all of them").click()
     page.locator("#said").get_by_label("Status").fill("found")
     archive = picked("pets.zip", b"PK", "application/zip")
     page.locator("#add-archive").set_input_files([archive])
-    expect(page.locator("#add-status")).to_contain_text("is of photos alone")
+    expect(page.locator("#add-status")).to_contain_text("apply to photos only")
 
 
 def test_an_archive_on_its_way_can_be_stopped(page: Page, client: Client) -> None:
@@ -104,7 +104,7 @@ def test_an_archive_on_its_way_can_be_stopped(page: Page, client: Client) -> Non
     page.locator("#add-archive").set_input_files([archive])
     expect(page.locator("#add-status")).to_contain_text("Sending pets.zip")
     page.locator("#add-stop").get_by_role("button", name="Cancel").click()
-    expect(page.locator("#toast")).to_contain_text("nothing of it is added")
+    expect(page.locator("#toast")).to_contain_text("nothing was added")
     expect(page.locator("#add-status")).to_have_text("")
     expect(page.locator("#add-stop button")).to_have_count(0)
     assert client.jobs(limit=1) == before
@@ -153,7 +153,7 @@ def test_a_paused_job_says_so_survives_a_reload_and_goes_on(
     )
     client.seal_job(job["job_id"])
     page.reload()
-    expect(page.locator(".notice")).to_contain_text("Somebody paused it")
+    expect(page.locator(".notice")).to_contain_text("Someone paused this job")
     expect(page.locator(".job-progress")).to_contain_text("0 of 2 photos done")
     page.get_by_role("button", name="Resume").click()
     expect(page.locator(".job-head .state")).to_have_text("Done")
@@ -216,6 +216,6 @@ def test_a_job_that_waits_says_for_what(page: Page, client: Client, expected: se
     page.route(f"**/v1/jobs/{job['job_id']}", lambda route: route.fulfill(json=said))
     page.route("**/events", lambda route: route.fulfill(status=503, json={"detail": "later"}))
     page.goto(f"/?job={job['job_id']}")
-    expect(page.locator(".notice")).to_contain_text("Waiting for a part of the server")
+    expect(page.locator(".notice")).to_contain_text("Waiting for a service")
     expect(page.locator(".notice")).to_contain_text("The object store does not answer.")
     client.control_job(job["job_id"], "cancel")

@@ -10,7 +10,7 @@ from petsearch.domain import JsonDict
 
 def test_parts_jobs_and_counts_are_shown(page: Page) -> None:
     page.goto("/?page=operator")
-    expect(page.locator("#operator-health .part").first).to_contain_text("answers")
+    expect(page.locator("#operator-health .part").first).to_contain_text("up")
     expect(page.locator("#operator-jobs .job").first).to_be_visible()
     expect(page.locator("#operator-stats")).to_contain_text("photos")
     bar = page.locator(".chart a").first
@@ -40,8 +40,8 @@ def test_a_job_opens_from_the_list(page: Page, client: Client) -> None:
 
 def test_duplicates_are_looked_for_when_asked(page: Page) -> None:
     page.goto("/?page=operator")
-    page.get_by_label("How much alike").select_option("similar")
-    page.get_by_role("button", name="Look for them").click()
+    page.get_by_label("Similarity").select_option("similar")
+    page.get_by_role("button", name="Find duplicates").click()
     expect(page.locator("#operator-duplicates .groups .card").first).to_be_visible()
 
 

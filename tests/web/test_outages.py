@@ -80,7 +80,7 @@ def test_a_key_that_may_only_search_is_told_so(
     _, key = make_key(*keyed)
     page.goto("/?page=add")
     sign_in(page, key)
-    expect(page.locator("#recent-jobs")).to_contain_text("Your key may not do this")
+    expect(page.locator("#recent-jobs")).to_contain_text("Your key does not allow this")
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
 
@@ -137,7 +137,7 @@ def test_too_many_requests_are_waited_for(
     with asking_too_often(keyed[0].address, key):
         page.get_by_label("What does the photo show?").fill("cat")
         page.keyboard.press("Enter")
-        expect(page.get_by_role("heading", name="Too many requests at once")).to_be_visible()
+        expect(page.get_by_role("heading", name="Too many requests")).to_be_visible()
         again = re.compile(r"Trying again in \d+ seconds? …")
         expect(page.get_by_role("timer")).to_have_text(again)
     expect(page.locator(".score").first).to_be_visible()
@@ -153,7 +153,7 @@ def test_a_stopped_server_is_said_and_comes_back(browser: Browser, tmp_path: Pat
     server.stop(signal.SIGTERM)
     page.get_by_label("What does the photo show?").fill("cat")
     page.keyboard.press("Enter")
-    expect(page.locator("#message")).to_contain_text("The server does not answer")
+    expect(page.locator("#message")).to_contain_text("The server does not respond")
     again = ServerProcess(tmp_path / "data", port=port)
     page.get_by_role("button", name="Try again").click()
     expect(page.locator("#message")).to_contain_text("No good match")
@@ -214,7 +214,7 @@ def test_a_part_that_is_down_is_named(browser: Browser, server_url: str, status:
     body = json.dumps({"detail": "The embedder does not answer."})
     page.route("**/v1/search?*", lambda route: route.fulfill(status=status, body=body))
     page.goto("/?q=cat")
-    title = {503: "A part of the server is down", 507: "The server's disk is full"}[status]
+    title = {503: "A service is down", 507: "The server's disk is full"}[status]
     expect(page.get_by_role("heading", name=title)).to_be_visible()
     expect(page.locator("#message")).to_contain_text("The embedder does not answer.")
     page.context.close()

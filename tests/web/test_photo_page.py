@@ -79,8 +79,8 @@ def test_a_change_of_somebody_else_is_not_overwritten(
     page.locator(".edit").get_by_label("Status").fill("found")
     client.change_image(image["image_id"], {"status": "home again"})
     page.get_by_role("button", name="Save").click()
-    expect(page.get_by_role("alert")).to_contain_text("Somebody changed this photo meanwhile")
-    page.get_by_role("button", name="Show it as it is now").click()
+    expect(page.get_by_role("alert")).to_contain_text("This photo was changed by someone else")
+    page.get_by_role("button", name="Load the current version").click()
     expect(page.locator("dl")).to_contain_text("home again")
 
 
@@ -122,7 +122,7 @@ def test_it_is_deleted_after_a_question(
     expect(page.locator("#results")).to_be_visible()
     assert page.request.get(f"/v1/images/{image['image_id']}").status == 404
     page.goto(f"/?photo={image['image_id']}")
-    expect(page.locator("#photo-view")).to_contain_text("There is nothing here")
+    expect(page.locator("#photo-view")).to_contain_text("Not found")
 
 
 def test_the_list_stays_where_it_was_after_a_change_and_a_delete(

@@ -149,7 +149,7 @@ def test_more_and_less_like_this_are_chips_that_can_be_removed(page: Page) -> No
 
 def test_a_shared_address_of_a_photo_search_says_what_is_missing(page: Page) -> None:
     page.goto("/?by=123456")
-    expect(page.locator("#message")).to_contain_text("The photo you searched by is not here")
+    expect(page.locator("#message")).to_contain_text("The photo you searched by is not available")
     with page.expect_file_chooser():
         page.get_by_role("button", name="Choose a photo").click()
 

@@ -81,7 +81,7 @@ def test_a_place_and_a_radius_filter(page: Page) -> None:
     open_filters(page)
     page.get_by_role("button", name="Use my position").click()
     expect(page).to_have_url(re.compile("near=10.000%2C20.000%2C10"))
-    expect(page.locator("#message")).to_contain_text("No photo passes these filters")
+    expect(page.locator("#message")).to_contain_text("No photo matches these filters")
     page.locator("#km").select_option("500")
     expect(page).to_have_url(re.compile("near=10.000%2C20.000%2C500|near=10%2C20%2C500"))
     page.locator("#message").get_by_role("button", name="Clear filters").click()
@@ -93,7 +93,7 @@ def test_photos_without_a_query_can_be_put_in_order(page: Page) -> None:
     open_filters(page)
     page.locator("#sort").select_option("taken_at")
     expect(page).to_have_url(re.compile("sort=taken_at"))
-    expect(page.get_by_role("heading", level=1)).to_contain_text("date they were taken")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("by date taken")
 
 
 def test_a_corrected_breed_is_said(page: Page) -> None:
@@ -111,7 +111,7 @@ def test_what_fits_nothing_is_said_plainly(page: Page) -> None:
 def test_an_unknown_breed_says_what_is_accepted(page: Page, expected: set[int]) -> None:
     expected.add(422)
     page.goto("/?q=cat&breed=unicorn")
-    expect(page.locator("#message")).to_contain_text("That did not work")
+    expect(page.locator("#message")).to_contain_text("Something went wrong")
     expect(page.locator("#message")).to_contain_text("siamese")
 
 
@@ -130,7 +130,7 @@ def test_suggestions_are_breeds_and_recent_searches(page: Page) -> None:
     expect(page.locator(".score").first).to_be_visible()
     box.fill("")
     expect(page.get_by_role("option", name="white dalmatian")).to_be_visible()
-    page.get_by_role("option", name="Forget recent searches").click()
+    page.get_by_role("option", name="Clear recent searches").click()
     page.keyboard.press("ArrowDown")
     expect(page.locator("#suggestions")).to_be_hidden()
 

@@ -2,7 +2,7 @@
 import { Problem, problemOf } from "./problem.js";
 import { EMPTY, isSearch } from "./url_state.js";
 
-export const PAGE = 60; // Full rows of 1 to 6 columns.
+export const PAGE = 60; // Divisible by 1 to 6, for full rows.
 
 export async function send(path, { headers, ...options } = {}) {
   let response;
@@ -40,7 +40,7 @@ const filtersOf = (state) => ({
   animal_id: state.animal, since: startOf(state.since), near: state.near,
 });
 
-// A day begins where the user is.
+// Days begin at midnight in the user's time zone.
 function startOf(day) {
   const start = new Date(`${day}T00:00`);
   return Number.isNaN(start.valueOf()) ? day : start.toISOString();
@@ -80,7 +80,7 @@ function composed(state, page) {
 
 export const getStats = () => call("/v1/stats");
 
-// A server that is not ready says with 503 which part is away.
+// A server that is not ready returns 503 with the state of each part.
 export async function getHealth() {
   try {
     return await call("/readyz");

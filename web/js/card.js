@@ -1,4 +1,4 @@
-// One photo in a grid: its thumbnail, and in words how well it fits.
+// One photo in a grid: its thumbnail, and how well it matches in words.
 import { element } from "./dom.js";
 import { icon } from "./icons.js";
 import { strings } from "./strings.js";
@@ -10,7 +10,7 @@ const said = strings.card;
 export const nameOf = (item) => item.breed || said.unknown;
 export const photoAddress = (item) => format({ ...EMPTY, photo: item.image_id });
 
-// `actions.like` and `actions.unlike` are left out where they make no sense.
+// `actions.like` and `actions.unlike` are optional.
 export function card(item, best, actions = {}) {
   return element(
     "li.card",

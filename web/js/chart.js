@@ -1,4 +1,4 @@
-// A bar chart of counts by name, as a list: screen readers read it, and its rows lead to the photos.
+// A bar chart of counts by name, as a list: screen readers can read it, and its rows link to the photos.
 import { button, element } from "./dom.js";
 import { strings } from "./strings.js";
 import { EMPTY, format } from "./url_state.js";

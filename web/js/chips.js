@@ -1,4 +1,4 @@
-// What a search is made of beside its words, as chips that can be taken away.
+// The parts of a search other than its words, as removable chips.
 import { element } from "./dom.js";
 import { icon } from "./icons.js";
 import { strings } from "./strings.js";
@@ -24,7 +24,7 @@ export function filterChips(state, remove) {
 }
 
 function wordsOf(name, value) {
-  // A day alone would be read as midnight in Greenwich, which is the day before in America.
+  // A date without a time would be parsed as midnight UTC, which is the day before in America.
   if (name === "since") return `${said.of.since} ${strings.date(`${value.slice(0, 10)}T00:00`)}`;
   if (name === "near") return `${said.of.near} ${nearInWords(value)}`;
   if (name === "min") return `${said.of.min} ${said.min(value)}`;

@@ -1,4 +1,4 @@
-// Suggestions under the search box: recent searches and the breeds that are here (ARIA combobox).
+// Suggestions under the search box: recent searches and the catalogue's breeds (ARIA combobox).
 import { byId, element } from "./dom.js";
 import { icon } from "./icons.js";
 import { forgetAll, recent } from "./recent.js";
@@ -20,7 +20,7 @@ export function connect(onChoose) {
   input.addEventListener("click", open);
   input.addEventListener("keydown", onKey);
   input.addEventListener("blur", close);
-  // The box keeps the focus, or the list would close before the click arrives.
+  // The input keeps the focus; otherwise the list would close before the click arrives.
   list.addEventListener("pointerdown", (event) => event.preventDefault());
 }
 
@@ -68,7 +68,7 @@ function breedOptions() {
   return [heading(said.breeds), ...found.map((name) => entry("search", name, () => take(completed(name, word))))];
 }
 
-// The breed stands for the last word that was typed; the words before stay.
+// The breed replaces the last word typed; earlier words stay.
 function completed(name, word) {
   const value = input.value.trimEnd();
   return value.slice(0, value.length - word.length) + name;

@@ -1,4 +1,4 @@
-// A frame over a picture, moved and sized by pointer or keys. Its rectangle is in shares of the picture.
+// A frame over a picture, moved and resized by pointer or keys. Its rectangle is in fractions of the picture.
 import { element } from "./dom.js";
 import { strings } from "./strings.js";
 
@@ -83,7 +83,7 @@ export class Cropper {
 const LONGEST_SIDE = 1024;
 const QUALITY = 0.92;
 
-// The rectangle of a picture as a JPEG file: upright, small, and without what cameras write into it.
+// The rectangle of a picture as a JPEG file: upright, small, and without metadata.
 export async function cut(image, rect, name) {
   const width = image.naturalWidth * rect.w;
   const height = image.naturalHeight * rect.h;

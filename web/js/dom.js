@@ -1,6 +1,6 @@
-// Makes elements. Text is always set as text: names and tags come from strangers.
+// Creates elements. Text is never parsed as HTML: names and tags are untrusted.
 
-// `element("button.quiet", {…}, "Close")`; names of `aria-…` and `data-…` go in as attributes.
+// `element("button.quiet", {…}, "Close")`; `aria-…` and `data-…` become attributes.
 export function element(tag, properties = {}, ...children) {
   const [name, ...classes] = tag.split(".");
   const made = document.createElement(name);
@@ -32,7 +32,7 @@ export function field(text, control, hint = null) {
 
 const hintOf = (text) => element("small", {}, text);
 
-// Runs `work` only after nobody called for `ms`.
+// Runs `work` once no call has come for `ms`.
 export function debounced(ms, work) {
   let timer = 0;
   return (...args) => {

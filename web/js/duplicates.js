@@ -1,4 +1,4 @@
-// Photos that came more than once, in groups, for whoever tidies up.
+// Duplicates in groups, for operators who clean up.
 import { getDuplicates } from "./api.js";
 import { thumbnailLink } from "./card.js";
 import { byId, button, element, option } from "./dom.js";
@@ -21,7 +21,7 @@ async function search(tier, place) {
   const list = element("ul.groups");
   try {
     let cursor = null;
-    // A page may hold no group before the end: look on for a while.
+    // A page may contain no group although more follow: load a few more.
     for (let pages = 0; pages < MOST_PAGES; pages += 1) {
       const page = await getDuplicates(tier, cursor);
       list.append(...page.items.map(groupRow));

@@ -1,4 +1,4 @@
-// What people choose, drop or paste: files, also those in folders, told apart by their names.
+// Files that users choose, drop or paste, including those in folders, sorted into kinds by name.
 const PHOTO = /\.(jpe?g|jfif|png|webp|gif|hei[cf]|bmp|tiff?)$/i;
 const ARCHIVE = /\.(zip|tar|tgz|tar\.gz|tar\.bz2|tbz2|tar\.xz|txz)$/i;
 const MANIFEST = /\.(csv|jsonl|ndjson)$/i;
@@ -15,7 +15,7 @@ export function onPicked(input, use) {
   });
 }
 
-// `onFiles` hears files that were dropped anywhere on the page, or pasted.
+// Calls `onFiles` with files dropped anywhere on the page, or pasted.
 export function watchDrops(place, { hint, onFiles }) {
   const hasFiles = (event) => event.dataTransfer?.types.includes("Files");
   addEventListener("dragover", (event) => {
@@ -42,7 +42,7 @@ export function watchDrops(place, { hint, onFiles }) {
 }
 
 async function filesOf(transfer) {
-  // Entries are only there while the event is: take them all before anything is awaited.
+  // Entries are valid only during the event: collect all of them before the first await.
   const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
   if (!entries.some((entry) => entry.isDirectory)) return [...transfer.files];
   const found = await Promise.all(entries.map(walkEntry));
@@ -55,7 +55,7 @@ async function walkEntry(entry) {
   const reader = entry.createReader();
   const found = [];
   for (;;) {
-    // A call brings 100 entries at most; none means the end.
+    // A call returns at most 100 entries, and none at the end.
     const batch = await new Promise((resolve, reject) => { reader.readEntries(resolve, reject); });
     if (!batch.length) return found;
     for (const inner of batch) found.push(...(await walkEntry(inner)));

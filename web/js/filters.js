@@ -1,4 +1,4 @@
-// The filters beside the results: they show what the address says, and change it.
+// The filters beside the results: they show the state of the URL, and change it.
 import { getFacets } from "./api.js";
 import { byId, debounced, option } from "./dom.js";
 import { strings } from "./strings.js";
@@ -15,7 +15,7 @@ let asking = null;
 const EARLIEST_DAY = "1990-01-01";
 const DISTANCES_KM = [1, 2, 5, 10, 25, 50, 100, 500];
 
-// `onChange` hears the fields that the user set.
+// Calls `onChange` with the fields that the user set.
 export function connect(onChange) {
   change = onChange;
   byId("km").replaceChildren(...DISTANCES_KM.map((km) => option(String(km), said.distance(km))));
@@ -23,7 +23,7 @@ export function connect(onChange) {
     selectOf(name).addEventListener("change", (event) => change({ [name]: event.target.value }));
   }
   byId("since").addEventListener("change", ({ target: { value } }) => {
-    // Typed by the keyboard, 2026 is the years 2, 20 and 202 before.
+    // While 2026 is typed, the year is first 2, 20 and 202.
     if (!value || value >= EARLIEST_DAY) change({ since: value });
   });
   byId("species").addEventListener("change", (event) => change({ species: event.target.value, breed: "" }));
@@ -56,7 +56,7 @@ export function show(state) {
   refresh(state);
 }
 
-// Counts under the other filters; they come when they come, and never hold up the results.
+// Counts under the other filters. They load independently and never delay the results.
 const refresh = debounced(60, async (state) => {
   asking?.abort();
   asking = new AbortController();
@@ -69,7 +69,7 @@ async function count(by, state, signal) {
     const others = { ...state, [by]: "", ...(by === "species" ? { breed: "" } : {}) };
     known.set(by, await getFacets(by, others, signal));
   } catch {
-    return; // The results beside it say what is wrong; the last counts stay.
+    return; // The results show the error; the last counts stay.
   }
   if (!signal.aborted) fill(by, known.get(by), state[by]);
 }
@@ -116,7 +116,7 @@ function locate() {
   hint.textContent = said.locating;
   const take = ({ coords }) => {
     hint.textContent = "";
-    // Three decimals are 100 m: enough to search by, and less to give away.
+    // Three decimals are 100 m: precise enough for a search, and more private.
     const at = [coords.latitude, coords.longitude].map((degrees) => degrees.toFixed(3));
     change({ near: `${at.join(",")},${byId("km").value}` });
   };

@@ -1,11 +1,11 @@
-// Photos in sheets of equal size, that grow: cards, skeletons, and arrow keys that walk them as they
-// are laid out. The browser passes over a whole sheet that is far from the window at once, so that
-// thousands of cards scroll as quickly as dozens.
+// A growing grid of photos in sheets of equal size: cards, skeletons, and arrow keys that follow the
+// layout. The browser skips whole sheets outside the viewport, so thousands of cards scroll as
+// smoothly as dozens.
 import { card } from "./card.js";
 import { element } from "./dom.js";
 
 const SKELETONS = 12;
-const SHEET = 60; // Rows of 1 to 6 cards fill it to its end.
+const SHEET = 60; // Divisible by 1 to 6, so the last row is full.
 
 export function showSkeletons(place) {
   place.setAttribute("aria-busy", "true");
@@ -14,14 +14,14 @@ export function showSkeletons(place) {
   deal(place, Array.from({ length: SKELETONS }, bone));
 }
 
-// Appends cards, or replaces what is there. `best` is the score whose bar is full.
+// Appends or replaces cards. `best` is the score with a full bar.
 export function showCards(place, items, { best, actions, from = 0 }) {
   place.removeAttribute("aria-busy");
   const cards = items.slice(from).map((item) => card(item, best, actions));
   deal(place, cards, { keep: from > 0 });
 }
 
-// Closes the gap that it leaves.
+// Removes a card and closes the gap.
 export function removeCard(place, imageId) {
   const gone = place.querySelector(`[data-id="${CSS.escape(imageId)}"]`);
   if (!gone) return;
@@ -45,7 +45,7 @@ function deal(place, cards, { keep = false } = {}) {
   }
 }
 
-// Returns whether the key was used.
+// Returns whether the key was handled.
 export function walkWithArrows(event) {
   const here = document.activeElement?.closest(".grid > .card");
   if (!here || !document.activeElement.matches(".open")) return false;

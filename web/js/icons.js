@@ -1,4 +1,4 @@
-// Line icons of 24 units, drawn by their paths: no file to fetch, the colour of the text.
+// Line icons of 24 units as inline paths: no files to fetch, and they take the colour of the text.
 const PATHS = {
   camera: "M4 7h3l2-2.500h6L17 7h3a1.500 1.500 0 0 1 1.500 1.500v9A1.500 1.500 0 0 1 20 19H4a1.500 1.500 0 0 1-1.500-1.500v-9A1.500 1.500 0 0 1 4 7zM12 9.400a3.600 3.600 0 1 0 0 7.200 3.600 3.600 0 0 0 0-7.200z",
   picture: "M4 4.500h16A1.500 1.500 0 0 1 21.500 6v12a1.500 1.500 0 0 1-1.500 1.500H4A1.500 1.500 0 0 1 2.500 18V6A1.500 1.500 0 0 1 4 4.500zM3 17l5.500-5.500L14 17l3-3 4 4M16 9.500h.01",
@@ -34,7 +34,7 @@ export function icon(name) {
   return svg;
 }
 
-// Puts icons where the page's own HTML asks for them: <span data-icon="search">.
+// Inserts icons into the page's HTML: <span data-icon="search">.
 export function fillIcons(root) {
   for (const place of root.querySelectorAll("[data-icon]")) place.prepend(icon(place.dataset.icon));
 }

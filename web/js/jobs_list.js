@@ -1,4 +1,4 @@
-// Jobs as rows: state, progress, what became of their photos.
+// Jobs as rows: state, progress, counts of outcomes.
 import { element } from "./dom.js";
 import { strings } from "./strings.js";
 import { EMPTY, format } from "./url_state.js";
@@ -8,7 +8,7 @@ const said = strings.job;
 export const ENDED = ["succeeded", "partly_failed", "failed", "cancelled"];
 export const isEnded = (job) => ENDED.includes(job.state);
 
-// The model that a job reindexes for; null for a job that adds photos.
+// The model that a reindex is for; null for a job that adds photos.
 export const reindexedModel = (job) => /^reindex for (\S+)$/.exec(job.source)?.[1] ?? null;
 
 export const sourceOf = (job) => (job.source === SOURCE ? said.sourcePage : job.source);

@@ -1,4 +1,4 @@
-// Starts the page: shows the view that the address names, and connects what all views share.
+// Starts the page: shows the view that the URL names, and sets up what all views share.
 import { getStats } from "./api.js";
 import * as combobox from "./combobox.js";
 import { byId, element } from "./dom.js";
@@ -36,8 +36,8 @@ function show(state) {
   const moved = shownView !== name;
   shownView = name;
   views[name].show(state);
-  // A new page begins at its top for screen readers and keys, too; so does one whose focus went
-  // with what was replaced.
+  // A new view moves the focus to its top, for screen readers and keyboards; so does one whose focused
+  // element was replaced.
   const isLost = document.activeElement === document.body;
   if ((moved || isLost) && !isFirst) byId("main").focus({ preventScroll: true });
 }
@@ -55,7 +55,7 @@ const searchByPhoto = (file) => openPhotoDialog(file, search.current());
 
 function takeFiles(files) {
   const [first] = files;
-  // One photo asks for its like; it is published only where photos are added.
+  // One photo starts a search; it is added to the catalogue only on the page for adding photos.
   const isQuery = files.length === 1 && viewOf(read()) !== "add" && !kindOfSource(first) && isPhoto(first);
   if (isQuery) searchByPhoto(first);
   else add.takeFiles(files);
@@ -63,7 +63,7 @@ function takeFiles(files) {
 
 // --- what all views share ---------------------------------------------------------
 
-// Links of this page change the view, unless they are to open elsewhere.
+// Links within the page change the view, unless they open elsewhere.
 function onLink(event) {
   const link = event.target.closest?.("a[href]");
   const isPlain = event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey;
@@ -92,7 +92,7 @@ async function showCatalogue() {
   try {
     stats = await getStats();
   } catch {
-    return; // The results beside it say what is wrong.
+    return; // The results show the error.
   }
   const counts = Object.entries({ ...stats.by_breed, ...stats.by_species });
   combobox.setBreeds(counts.filter(([, count]) => count > 0).map(([name]) => name));
@@ -142,7 +142,7 @@ function connect() {
     if (shownView === "search") search.forgetShown();
     show(read());
   });
-  // What was not sent yet is lost with the page: the browser asks.
+  // Files that were not uploaded yet would be lost: the browser asks before it closes the page.
   addEventListener("beforeunload", (event) => {
     if (add.isSending() || [...uploads.values()].some((upload) => upload.isSending)) event.preventDefault();
   });
@@ -152,4 +152,4 @@ function connect() {
 connect();
 show(read());
 showCatalogue();
-readSession().catch(() => undefined); // A server that is down says so where its answer is missing.
+readSession().catch(() => undefined); // If the server is down, the views show it.

@@ -1,4 +1,4 @@
-// What is said instead of content: emptiness, and every way a call can fail.
+// Messages shown instead of content: empty results, and every way a call can fail.
 import { button, element } from "./dom.js";
 import { hasEnded, signInForm } from "./session.js";
 import { strings } from "./strings.js";
@@ -9,7 +9,7 @@ export function message(title, text, ...more) {
   return element("div.message", {}, element("h2", {}, title), element("p", {}, text), ...more);
 }
 
-// A problem as a person reads it; `again` repeats the call.
+// A problem in readable form; `again` repeats the call.
 export function problemMessage(problem, again) {
   if (problem.needsKey) return signInMessage(again);
   if (problem.status === 429) return busyMessage(problem, again);
@@ -32,7 +32,7 @@ export function wordsOf(problem) {
   }
 }
 
-// In one line, for a place where a block would be too much.
+// A problem on one line, where a block would be too much.
 export const inWords = (problem) =>
   problem.isOffline ? `${said.offline}. ${said.offlineText}` : problem.message;
 
@@ -58,7 +58,7 @@ function busyMessage(problem, again) {
   return shown;
 }
 
-// A sentence for everybody, and for screen readers: it goes by itself.
+// A short notice, announced to screen readers, that disappears by itself.
 let hiding = 0;
 
 export function toast(text) {
@@ -69,7 +69,7 @@ export function toast(text) {
   hiding = setTimeout(() => { place.hidden = true; }, 5000);
 }
 
-// Asks before something that cannot be undone; resolves to whether it shall be done.
+// Confirms an action that cannot be undone; resolves to whether to do it.
 export function confirmed({ title, text, yes, no }) {
   const dialog = document.getElementById("dialog");
   return new Promise((resolve) => {

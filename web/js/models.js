@@ -1,4 +1,4 @@
-// The models part of the operator's page. A server without these routes has no such part.
+// The models section of the operator's page, hidden if the server lacks these routes.
 import { dropCollection, getModels, listJobs, promoteModel, rollBackModel, startReindex } from "./api.js";
 import { button, element } from "./dom.js";
 import { isEnded, progressBar, reindexedModel } from "./jobs_list.js";
@@ -31,7 +31,7 @@ function row(model, all, running, again) {
       const answer = await work();
       toast(done(answer));
     } catch (problem) {
-      bad.textContent = inWords(problem); // A gate that does not pass says why.
+      bad.textContent = inWords(problem); // The reason if the gate rejects it.
       return;
     }
     dispatchEvent(new Event("photos-changed"));

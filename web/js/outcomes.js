@@ -1,4 +1,4 @@
-// What became of the photos of a job: those that were not added and why, and every file being sent.
+// The outcomes of a job: photos that were not added and why, and every file being uploaded.
 import { getItems } from "./api.js";
 import { button, element } from "./dom.js";
 import { strings } from "./strings.js";
@@ -6,7 +6,7 @@ import { strings } from "./strings.js";
 const said = strings.job;
 const MOST_ROWS = 500;
 
-// Two lists, refused and failed; `load` fetches those of which there are some.
+// Two lists, refused and failed; `load` fetches those that are not empty.
 export function problemLists() {
   const lists = { failed: problemList("failed"), refused: problemList("refused") };
   return {
@@ -24,7 +24,7 @@ function problemList(kind) {
     head, element("p.soft", {}, said[`${kind}Text`]), rows, more);
   const append = async (jobId, cursor) => {
     const page = await getItems(jobId, { status: kind, cursor }).catch(() => null);
-    if (!page) return; // The job's own line says what is wrong; the next event asks again.
+    if (!page) return; // The job's status shows the error; the next event retries.
     if (!cursor) rows.replaceChildren();
     rows.append(...page.items.map(problemRow));
     more.replaceChildren(...(page.next_cursor
@@ -47,7 +47,7 @@ function problemRow(item) {
     element("span.soft", {}, details.filter(Boolean).join(" · ")));
 }
 
-// The files that this page sends; the job's items have their order.
+// The files that this page uploads, in the order of the job's items.
 export function fileList(upload) {
   const shown = upload.files.slice(0, MOST_ROWS);
   const rows = shown.map(({ name, size }) => ({

@@ -8,7 +8,7 @@ import { EMPTY, filtersGiven, go } from "./url_state.js";
 const SMALL_BYTES = 1_500_000;
 const said = strings.photoQuery;
 
-// Filters of `state` stay; its words are offered again.
+// Keeps the filters of `state` and prefills its words.
 export async function openPhotoDialog(file, state) {
   const url = URL.createObjectURL(file);
   const image = element("img", { src: url, alt: said.alt });

@@ -1,4 +1,4 @@
-// The form that changes what is said about a photo; only what was changed is sent.
+// The form that edits a photo's details; only changed fields are sent.
 import { changeImage } from "./api.js";
 import { button, element, field } from "./dom.js";
 import { inWords } from "./messages.js";
@@ -16,7 +16,7 @@ export function editForm(image, etag, { onSaved, onCancel, onReload }) {
   const save = async (event) => {
     event.preventDefault();
     bad.replaceChildren();
-    form.inert = true; // What is typed while it is saved would be lost.
+    form.inert = true; // Input during the save would be lost.
     try {
       onSaved(await changeImage(image.image_id, changesOf(image, before, inputs), etag));
     } catch (error) {
@@ -57,7 +57,7 @@ function fieldsOf(inputs) {
   ];
 }
 
-// Every field as the text that stands in its box.
+// Every field as the text in its input.
 function textsOf(image) {
   return {
     breed: image.breed_source === "label" ? image.breed : "",
@@ -109,7 +109,7 @@ function placeOf(text) {
   return { lat, lon };
 }
 
-// A merge patch: what is not written any more is removed by null.
+// A merge patch: null removes fields that were cleared.
 function attributesOf(text, image) {
   const changes = Object.fromEntries(Object.keys(image.attributes).map((name) => [name, null]));
   for (const line of text.split("\n").filter((one) => one.trim())) {

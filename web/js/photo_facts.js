@@ -1,4 +1,4 @@
-// What is known about a photo, as a list of names and values; some lead to their like.
+// A photo's details as a list of names and values; some link to photos that share the value.
 import { element } from "./dom.js";
 import { strings } from "./strings.js";
 import { EMPTY, format } from "./url_state.js";

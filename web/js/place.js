@@ -1,10 +1,10 @@
-// Where one was in the list: by a card and not by pixels, because sheets that were never near the
-// window have heights that are only guessed (content-visibility).
+// The scroll position in the list, kept as a card rather than pixels, because sheets outside the
+// viewport have estimated heights (content-visibility).
 import { byId } from "./dom.js";
 
 const isBelowTop = (one) => one.getBoundingClientRect().bottom > 0;
 
-// The first card in the window, and how far below the window's top it begins.
+// The first card in the viewport, and its distance from the top.
 export function placeNow() {
   const sheet = [...byId("results").children].find(isBelowTop);
   const card = sheet && [...sheet.children].find(isBelowTop);
@@ -18,7 +18,7 @@ export function scrollBack(place) {
     const card = byId("results").querySelector(`[data-id="${CSS.escape(place.id)}"]`);
     if (!card) return;
     scrollBy(0, card.getBoundingClientRect().top - place.top);
-    // What comes into the window gets its real height in the next frame.
+    // Sheets that enter the viewport get their real height in the next frame.
     if (times > 0) requestAnimationFrame(() => align(times - 1));
   };
   align(2);

@@ -1,4 +1,4 @@
-// What a call to the server rejects with.
+// The error that a failed call to the server rejects with.
 export class Problem extends Error {
   constructor(status, detail, retryAfterS = null, body = {}) {
     super(detail);

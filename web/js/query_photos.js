@@ -1,4 +1,4 @@
-// Photos that were searched by, kept in this browser: an address can only name one.
+// Query photos, stored in this browser, because a URL can only name one.
 const STORE = "photos";
 const MOST = 20;
 const inMemory = new Map();
@@ -11,12 +11,12 @@ export async function keep(blob) {
     store.put({ blob, name: blob.name ?? "", at: Date.now() }, token);
     await prune(store);
   } catch {
-    // A browser that keeps nothing: back and forward work, a reload asks for the photo again.
+    // Without storage, back and forward work, but a reload asks for the photo again.
   }
   return token;
 }
 
-// The photo of a token, or null where another browser has it.
+// The photo of a token, or null if it is stored in another browser.
 export async function find(token) {
   if (inMemory.has(token)) return inMemory.get(token);
   try {
@@ -33,8 +33,8 @@ export async function find(token) {
 
 let shown = null;
 
-// What an `img` shows the photo by, and its name; null where another browser has it. One address
-// is held at a time: it keeps its photo in memory.
+// The object URL and name of the photo, or null if it is stored in another browser. Only one URL
+// exists at a time, because it keeps its photo in memory.
 export async function addressOf(token) {
   const photo = await find(token);
   if (!photo) return null;

@@ -1,4 +1,4 @@
-// The last searches by words, kept in this browser alone.
+// Recent text searches, stored only in this browser.
 const KEY = "petsearch.recent";
 const MOST = 6;
 
@@ -7,7 +7,7 @@ export function recent() {
     const kept = JSON.parse(localStorage.getItem(KEY) ?? "[]");
     return Array.isArray(kept) ? kept.filter((words) => typeof words === "string").slice(0, MOST) : [];
   } catch {
-    return []; // A browser that keeps nothing, or something else under our name.
+    return []; // No storage, or a value that is not ours.
   }
 }
 
@@ -21,6 +21,6 @@ function keep(list) {
   try {
     localStorage.setItem(KEY, JSON.stringify(list));
   } catch {
-    // Private windows may refuse; searching works without.
+    // Private windows may reject this; search works without it.
   }
 }

@@ -1,4 +1,4 @@
-// Who is signed in, and the forms for it. The cookie itself is out of scripts' reach.
+// The session, and the sign-in forms. Scripts cannot read the cookie itself.
 import { getSession, signIn, signOut } from "./api.js";
 import { byId, button, element, field } from "./dom.js";
 import { icon } from "./icons.js";
@@ -7,7 +7,7 @@ import { strings } from "./strings.js";
 const WAS = "petsearch.signed-in";
 let known = { keys_needed: false, anonymous_search: true, scopes: [] };
 
-// Whether the page should offer what takes a scope; the server decides.
+// Whether the page should offer actions that require a scope; the server enforces it.
 export const may = (scope) =>
   !known.keys_needed || (known.scopes ?? []).some((own) => own === scope || own === "admin");
 
@@ -36,7 +36,7 @@ function showAccount() {
   place.replaceChildren(icon("key"), name, button("quiet", strings.session.signOut, out));
 }
 
-// Asks for a key in a dialog; `onDone` runs once somebody is signed in.
+// Asks for a key in a dialog; `onDone` runs after the sign-in.
 export function openSignIn(onDone = () => location.reload()) {
   const dialog = byId("dialog");
   const done = () => {

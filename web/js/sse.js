@@ -1,12 +1,12 @@
-// Server-sent events by fetch: unlike EventSource it sees statuses, and says what it waits for.
+// Server-sent events over fetch, which unlike EventSource exposes status codes and reconnection.
 import { Problem, problemOf } from "./problem.js";
 
-const SILENCE_MS = 40_000; // The server pings every 15 s; without, the line is dead.
+const SILENCE_MS = 40_000; // The server pings every 15 s; silence means a dead connection.
 const FIRST_WAIT_MS = 1000;
 const LONGEST_WAIT_MS = 15_000;
 
-// Follows `path` until `onEvent` returns true, an answer refuses, or `stop()` is called.
-// onState hears "live", or "waiting" with seconds; onEnd hears the Problem that ended it, if any.
+// Follows `path` until `onEvent` returns true, a response is an error, or `stop()` is called.
+// onState receives "live", or "waiting" with seconds; onEnd receives the Problem that ended it, if any.
 export function follow(path, { onEvent, onState, onEnd }) {
   const stopped = new AbortController();
   run(path, { onEvent, onState, stopped: stopped.signal }).then(

@@ -1,4 +1,4 @@
-// Puts the words of strings.js where the page's own HTML asks for them: <h1 data-say="add.title">.
+// Inserts the words of strings.js into the page's HTML: <h1 data-say="add.title">.
 import { LOCALE, strings } from "./strings.js";
 
 const ATTRIBUTES = { sayLabel: "aria-label", sayTitle: "title", sayPlaceholder: "placeholder" };

@@ -1,4 +1,4 @@
-// Sends photos as one job, a few in a request, and says how far each file is.
+// Uploads photos as one job, a few per request, and reports the progress of each file.
 import { controlJob, openJob } from "./api.js";
 import { Problem } from "./problem.js";
 
@@ -8,7 +8,7 @@ const TRIES = 6;
 const LONGEST_WAIT_S = 20;
 export const SOURCE = "page";
 
-// The uploads of this page by job: what the page knows of files is gone with it.
+// The uploads of this page, by job. Files are lost when the page closes.
 export const uploads = new Map();
 
 export class Upload extends EventTarget {
@@ -30,7 +30,7 @@ export class Upload extends EventTarget {
     return job;
   }
 
-  // Goes on where it stopped; a request that was cut off is repeated, and counted once.
+  // Resumes where it stopped; an interrupted request is repeated, and counts once.
   async send() {
     if (this.isSending) return;
     this.isSending = true;
@@ -81,7 +81,7 @@ export class Upload extends EventTarget {
   }
 }
 
-// An archive or a manifest, which the server reads itself; resolves to its job.
+// Uploads an archive or a manifest, which the server reads; resolves to its job.
 export function sendSource(file, { kind, onDuplicate, onShare, signal }) {
   const form = new FormData();
   form.append("file", file, file.name);
@@ -94,7 +94,7 @@ function mark(batch, state, share) {
   for (const entry of batch) Object.assign(entry, { state, share });
 }
 
-// XMLHttpRequest, because fetch does not say how much of a body has left.
+// XMLHttpRequest, because fetch does not report upload progress.
 function post(path, form, { key, onShare, signal }) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();

@@ -1,4 +1,4 @@
-// What is shown, as the address says it: back, forward, reload and sharing work by this alone.
+// The state of the page in its URL, which makes back, forward, reload and sharing work.
 const ONE = ["q", "like", "by", "species", "breed", "status", "tag", "animal", "since", "near",
   "min", "sort", "page", "photo", "job"];
 const MANY = ["not"];
@@ -24,7 +24,7 @@ export function format(state) {
 
 export const read = () => parse(location.search);
 
-// The parts that decide which photos are listed.
+// The parts of the state that decide which photos are listed.
 export const searchPart = (state) => pick(state, OF_SEARCH);
 
 export const isSearch = (state) => Boolean(state.q || state.like || state.by);
@@ -42,7 +42,7 @@ const pick = (state, names) =>
 let depth = history.state?.depth ?? 0;
 
 export function go(state) {
-  // What is shown already is asked for anew, and is no step to come back to.
+  // Repeating the current search loads it again without a new history entry.
   if (format(state) === format(read())) return dispatchEvent(new Event("asked-again"));
   depth += 1;
   history.pushState({ depth }, "", format(state));
@@ -54,7 +54,7 @@ export function replace(state) {
   dispatchEvent(new Event("navigate-here"));
 }
 
-// To where the user came from, or to `otherwise` where this page was the first.
+// Goes back, or to `otherwise` if this page was the first.
 export function leave(otherwise) {
   if (depth > 0) history.back();
   else replace(otherwise);

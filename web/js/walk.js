@@ -1,4 +1,4 @@
-// A walk through one list of photos, page by page; it keeps what it found.
+// Pages through one list of photos and keeps what it has loaded.
 import { findPhotos } from "./api.js";
 import { find } from "./query_photos.js";
 
@@ -14,7 +14,7 @@ export class Walk {
     this.place = null;
   }
 
-  // The next page; resolves to how many photos were known before it.
+  // Loads the next page; resolves to the number of photos loaded before it.
   async goOn(signal) {
     const photo = this.state.by ? await find(this.state.by) : null;
     if (this.state.by && !photo) throw new PhotoIsElsewhere();
@@ -36,7 +36,7 @@ export class Walk {
     this.items = this.items.filter((item) => item.image_id !== imageId);
   }
 
-  // What is known of a listed photo now; null where it is not listed.
+  // The current record of a listed photo; null if it is not listed.
   renew(image) {
     const at = this.items.findIndex((item) => item.image_id === image.image_id);
     if (at < 0) return null;
@@ -44,7 +44,7 @@ export class Walk {
     return this.items[at];
   }
 
-  // The ids before and after one photo, as far as the walk has come.
+  // The ids before and after a photo, among those loaded so far.
   around(imageId) {
     const at = this.items.findIndex((item) => item.image_id === imageId);
     if (at < 0) return { previous: null, next: null };

@@ -1,4 +1,4 @@
-// Adding photos: choose or drop them, say something about all of them, see the jobs before.
+// Adds photos: choose or drop them, enter details for all of them, see recent jobs.
 import { listJobs } from "../api.js";
 import { byId, button, element } from "../dom.js";
 import { isPhoto, kindOfSource, onPicked } from "../files.js";
@@ -36,9 +36,9 @@ export async function show() {
   }
 }
 
-// Photos become one job, an archive or a manifest another; where a key is missing it is asked for.
+// Photos become one job, an archive or a manifest another; prompts for a key if one is required.
 export async function takeFiles(files) {
-  // A table among the photos of a folder says nothing of how they are to be added.
+  // A table inside a folder of photos is ignored: it does not describe this upload.
   const areSources = files.length > 0 && files.every((file) => kindOfSource(file));
   try {
     if (areSources) await takeSources(files);
@@ -57,7 +57,7 @@ async function takePhotos(files) {
   if (!photos.length) return say(said.nothing, true);
   const upload = new Upload(photos, { metadata: metadataOf(byId("said")), onDuplicate: byId("on-duplicate").value });
   const { job_id: job } = await upload.open();
-  byId("said").reset(); // What was said is of these photos, not of the next ones.
+  byId("said").reset(); // The details belong to these photos, not to the next ones.
   upload.send();
   say("");
   if (skipped) toast(said.skipped(skipped));
@@ -97,7 +97,7 @@ function say(text, isBad = false) {
   return undefined;
 }
 
-// What was filled in, as the API's metadata; null where nothing was.
+// The completed form as the API's metadata; null if it is empty.
 function metadataOf(form) {
   const given = {};
   for (const [name, value] of new FormData(form)) {

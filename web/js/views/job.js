@@ -1,4 +1,4 @@
-// One job as it runs: events keep it fresh, over reloads and lost connections.
+// One job, kept current by events across reloads and lost connections.
 import { controlJob, getItems, getJob } from "../api.js";
 import { byId, button, element } from "../dom.js";
 import { isEnded, progressBar, reindexedModel, sourceOf, stateBadge } from "../jobs_list.js";
@@ -85,7 +85,7 @@ class JobView {
     if (hasJustEnded) dispatchEvent(new Event("photos-changed"));
   }
 
-  // One load at a time, and with pauses: the events of a large job come faster than its outcomes.
+  // One request at a time, with pauses: the events of a large job arrive faster than its outcomes load.
   async loadOutcomes() {
     if (this.isLoading) return;
     this.isLoading = true;
@@ -118,7 +118,7 @@ class JobView {
     this.files?.render();
   }
 
-  // Only when they change: a button that is replaced while it is pressed is not clicked.
+  // Only when they change: a button that is replaced while it is pressed receives no click.
   #renderChoices() {
     const { job, upload, parts } = this;
     const { state, reason, sealed, expected, counts } = job;

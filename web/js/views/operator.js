@@ -1,4 +1,4 @@
-// The operator's page: parts, jobs, models, counts, duplicates.
+// The operator's page: services, jobs, models, counts, duplicates.
 import { getHealth, getStats, listJobs } from "../api.js";
 import { barChart } from "../chart.js";
 import { byId, element } from "../dom.js";
@@ -27,7 +27,7 @@ export async function show() {
   await Promise.all([fill("operator-health", health), fill("operator-stats", stats), showJobs(), showModels(byId("operator-models"))]);
 }
 
-// A section fills by itself, and says by itself what went wrong.
+// Each section loads independently and shows its own errors.
 async function fill(id, make) {
   const place = byId(id);
   try {
@@ -44,7 +44,7 @@ async function showJobs() {
     running = items.some((job) => !isEnded(job));
     return [items.length ? element("ul.jobs", {}, items.map(jobRow)) : element("p.soft", {}, strings.add.none)];
   });
-  // Only while something moves, and while somebody looks.
+  // Only while something changes and the page is visible.
   if (running && !byId("operator-view").hidden) timer = setTimeout(showJobs, LIVE_MS);
 }
 

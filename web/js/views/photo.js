@@ -1,4 +1,4 @@
-// One photo: large, with all that is known, what is like it, and what can be done with it.
+// One photo: large, with its details, similar photos and actions.
 import { deleteImage, findPhotos, getDuplicatesOf, getImage, getSimilar } from "../api.js";
 import { card, nameOf, thumbnailLink } from "../card.js";
 import { byId, element } from "../dom.js";
@@ -42,7 +42,7 @@ export async function show({ photo }) {
 
 const backToResults = () => leave(current());
 
-// Esc goes back, arrows walk through the results. Returns whether the key was used.
+// Esc goes back, arrow keys step through the results. Returns whether the key was handled.
 export function onKey(event) {
   const target = { ArrowLeft: "previous", ArrowRight: "next" }[event.key];
   if (event.key === "Escape") backToResults();
@@ -95,11 +95,11 @@ function render({ image, etag }, signal) {
     const others = (answer) => answer.items.filter((item) => item.image_id !== image.image_id);
     fillStrip(animal, findPhotos({ ...EMPTY, animal: image.animal_id }, { limit: SIMILAR, signal }), others);
   }
-  // Duplicates take the scope search; where only pictures are open, they are left out.
+  // Duplicates require the scope search; they are hidden where only pictures are public.
   fillStrip(copies, getDuplicatesOf(image.image_id, signal), (answer) => answer.items);
 }
 
-// Where the focus was is gone with the form.
+// The form that had the focus is gone.
 const focusHeading = () => byId("photo-view").querySelector("h1").focus({ preventScroll: true });
 
 const large = (image) =>
@@ -133,7 +133,7 @@ async function share() {
       toast(said.shared);
     }
   } catch (error) {
-    if (error.name !== "AbortError") toast(location.href); // Not allowed here: it can be copied by hand.
+    if (error.name !== "AbortError") toast(location.href); // The clipboard is not available: show the link to copy.
   }
 }
 

@@ -1,4 +1,4 @@
-// The results: words, photos, filters; pages that come while you scroll.
+// The results of a search by words, photos and filters, loaded page by page while the user scrolls.
 import { getImage } from "../api.js";
 import { card, nameOf } from "../card.js";
 import { exampleChip, filterChips } from "../chips.js";
@@ -41,7 +41,7 @@ export const around = (imageId) => walk?.around(imageId) ?? { previous: null, ne
 
 export const showFilters = () => filters.show(state);
 
-// A deleted photo leaves every list, and no list begins anew.
+// Removes a deleted photo from every list without reloading the lists.
 export function forgetPhoto(imageId) {
   for (const one of walks.values()) one.forget(imageId);
   removeCard(byId("results"), imageId);
@@ -50,7 +50,7 @@ export function forgetPhoto(imageId) {
   showFilters();
 }
 
-// A changed photo is shown as it is now where it is listed; other lists may miss it, or have it too much.
+// Updates an edited photo in the current list. Other lists load again: it may have joined or left them.
 export function renewPhoto(image) {
   for (const [key, one] of walks) if (one !== walk) walks.delete(key);
   const item = walk?.renew(image);
@@ -58,7 +58,7 @@ export function renewPhoto(image) {
   showFilters();
 }
 
-// What is listed now stays until it is shown the next time.
+// The current list stays until it is shown the next time.
 export function forgetWalks() {
   walks.clear();
   isStale = true;
@@ -78,7 +78,7 @@ export function show(wanted) {
     return;
   }
   state = { ...EMPTY, ...part };
-  // Without a query there is nothing to be unlike, and no score.
+  // Without a query there is nothing to be unlike, and there are no scores.
   if (!isSearch(state) && (state.not.length || state.min)) return replace({ ...state, not: [], min: "" });
   isStale = false;
   showQuestion();
@@ -100,7 +100,7 @@ function keepWalk(key, fresh) {
   return fresh;
 }
 
-// --- the question -------------------------------------------------------------
+// --- the query ----------------------------------------------------------------
 
 function showQuestion() {
   const query = byId("query");
@@ -148,7 +148,7 @@ async function chipOfImage(kind, id) {
   return exampleChip(kind, item ? nameOf(item) : id.slice(0, 8), item?.urls.thumbnail, without);
 }
 
-// --- the answer ---------------------------------------------------------------
+// --- the response -------------------------------------------------------------
 
 async function search() {
   showSkeletons(byId("results"));
@@ -237,7 +237,7 @@ function showInstead(shown) {
 
 function showFailureBelow(error) {
   byId("results").removeAttribute("aria-busy");
-  if (error.status === 409) return search(); // The model changed: scores of two do not mix.
+  if (error.status === 409) return search(); // The model changed: scores of two models cannot be mixed.
   offerMore(strings.retry, false, problemText(error));
   return undefined;
 }
@@ -250,7 +250,7 @@ function offerMore(text, isAuto = false, note = "") {
   more.hidden = !text;
   more.textContent = text;
   byId("end").textContent = note;
-  // The end may be near still, or again: an observer speaks of changes, and anew of what it begins with.
+  // The end may still be in view. An observer reports only changes, so observing again makes it report now.
   nearEnd.disconnect();
   if (isAuto) nearEnd.observe(byId("more-place"));
 }
@@ -260,7 +260,7 @@ const cardActions = () => ({ like: moreLike, unlike: isSearch(state) ? lessLike 
 const say = (text) => { byId("status").textContent = text; };
 
 function moreLike(item) {
-  // The words go: whoever wants both adds them to the photo ("like this, but black").
+  // Clears the words. To combine both, words are added to the photo ("like this, but black").
   go({ ...state, q: "", like: item.image_id, by: "", not: state.not.filter((id) => id !== item.image_id), sort: "" });
 }
 
