@@ -9,6 +9,8 @@ import structlog
 
 get_logger = structlog.stdlib.get_logger
 """A logger; `log.info("event in words", field=value)`."""
+bound = structlog.contextvars.bound_contextvars
+"""A context that adds `fields` to every line this thread or task logs within it."""
 
 
 def configure_logging(*, level: str = "INFO", json: bool = False) -> None:

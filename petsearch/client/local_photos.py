@@ -9,7 +9,7 @@ from petsearch.client.api import Photo
 from petsearch.domain.errors import ConfigurationError, NotFound, Unavailable
 from petsearch.sample.catalogue import DEMO_SEED, catalogue
 from petsearch.sources import DatasetOptions
-from petsearch.sources.dataset_rows import DatasetRow, open_rows
+from petsearch.sources.dataset import DatasetRow, open_rows
 from petsearch.sources.names import PHOTO_SUFFIXES
 
 

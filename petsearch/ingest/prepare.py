@@ -7,7 +7,7 @@ import shutil
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from tempfile import TemporaryFile
@@ -17,7 +17,6 @@ from petsearch.domain import Item, ItemStatus, Outcome, Pixels, image_id_of, obj
 from petsearch.domain.errors import InvalidInput, NotFound, Unavailable
 from petsearch.ingest.outcomes import failed_outcome, outcome_of
 from petsearch.models import Target
-from petsearch.observability import get_logger
 from petsearch.photos import (
     Budget,
     Encoded,
@@ -32,8 +31,6 @@ from petsearch.photos.perceptual_hash import grey_pixels
 from petsearch.ports import IndexWriter, IngestObserver, ObjectStore, Stage, timed
 from petsearch.process_tuning import yield_to_the_model
 from petsearch.sources import Fetcher, url_list
-
-log = get_logger(__name__)
 
 ENCODED_BYTES = 32_000_000
 """Encoded files that all threads together hold in memory."""
@@ -239,10 +236,8 @@ class Preparer:
         """Read staged bytes, or the original to which an interrupted run has moved them."""
         for key in (item.staging_key, object_keys.original(image_id_of(item.sha256))):
             if key is not None:
-                try:
+                with suppress(NotFound):
                     return read(key)
-                except NotFound:
-                    log.debug("stored bytes not found", item_no=item.item_no, key=key)
         raise InvalidInput("Its bytes are no longer stored; upload it again.")
 
     def _local_file(self, key: str) -> AbstractContextManager[BinaryIO]:

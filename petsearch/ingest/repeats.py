@@ -21,10 +21,7 @@ from petsearch.domain.prompts import species_of
 from petsearch.ingest.outcomes import outcome_of
 from petsearch.jobs.chunk_runner import ChunkRun
 from petsearch.models import Target
-from petsearch.observability import get_logger
 from petsearch.ports import IndexWriter, RecordChange
-
-log = get_logger(__name__)
 
 MAX_SOURCES = 20
 """The number of items that an image keeps as its sources."""
@@ -111,7 +108,6 @@ class RepeatMerger:
             changed = self.index.replace_everywhere(target.collection, changes)
             if not changed:
                 return
-            log.debug("images changed while they were merged", images=len(changed))
             records = self.index.get(target.collection, list(changed))
         raise Conflict("Images change as fast as they are read; try again.")
 

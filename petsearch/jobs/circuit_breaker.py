@@ -7,7 +7,7 @@ grow and are jittered; each change of state is one line in the log.
 import random
 import threading
 from collections.abc import Callable
-from enum import StrEnum
+from typing import Literal
 
 from petsearch.domain.errors import Overloaded, PetsearchError
 from petsearch.observability import get_logger
@@ -18,16 +18,9 @@ log = get_logger(__name__)
 FIRST_PAUSE_S = 0.5
 MAX_PAUSE_S = 30.0
 
-
-class CircuitState(StrEnum):
-    """The states of a circuit breaker."""
-
-    CLOSED = "closed"
-    """Calls are made."""
-    OPEN = "open"
-    """All callers wait."""
-    HALF_OPEN = "half open"
-    """A probe succeeded; the next call decides."""
+CircuitState = Literal["closed", "open", "half open"]
+"""Closed: calls are made. Open: all callers wait. Half open: a probe succeeded, the next call
+decides."""
 
 
 class CircuitBreaker:
@@ -54,7 +47,7 @@ class CircuitBreaker:
         self._changing = threading.Lock()
         self._probing = threading.Lock()
         self._failures = 0
-        self._state = CircuitState.CLOSED
+        self._state: CircuitState = "closed"
 
     def wait(self, error: PetsearchError, give_up: Callable[[], bool]) -> None:
         """Open after `error`, and wait until all dependencies answer, `give_up()` or the end.
@@ -68,24 +61,24 @@ class CircuitBreaker:
         while not (self._stopping.wait(self._pause_s()) or give_up()):
             # One thread probes, the others wait for the result.
             with self._probing:
-                if self._state is not CircuitState.OPEN or self._probe_succeeds():
+                if self._state != "open" or self._probe_succeeds():
                     return
 
     def record_success(self) -> None:
         """Close: a real call succeeded."""
         with self._changing:
-            if self._state is CircuitState.CLOSED:
+            if self._state == "closed":
                 return
-            self._state, self._failures = CircuitState.CLOSED, 0
+            self._state, self._failures = "closed", 0
         log.info("ingest resumed: all dependencies answer")
         self._observer.paused(is_paused=False)
 
     def _open(self, error: PetsearchError) -> None:
         with self._changing:
-            was_closed = self._state is CircuitState.CLOSED
-            if self._state is not CircuitState.OPEN:
+            was_closed = self._state == "closed"
+            if self._state != "open":
                 self._failures += 1
-            self._state = CircuitState.OPEN
+            self._state = "open"
         if was_closed:
             log.warning("ingest paused: a dependency is down", reason=error.detail)
             self._observer.paused(is_paused=True)
@@ -97,7 +90,7 @@ class CircuitBreaker:
             log.debug("dependency still down", reason=error.detail)
             self._failures += 1
             return False
-        self._state = CircuitState.HALF_OPEN
+        self._state = "half open"
         return True
 
     def _pause_s(self) -> float:

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from petsearch.domain.errors import PetsearchError
 from petsearch.observability import get_logger
@@ -15,25 +16,13 @@ Extend = Callable[[], bool]
 """Extends a lease; returns False if it was lost."""
 
 
+@dataclass(eq=False)
 class Lease:
     """A lease on a chunk or on the enumeration of a source."""
 
-    def __init__(self, extend: Extend) -> None:
-        self._extend = extend
-        self._lost = threading.Event()
-
-    @property
-    def is_lost(self) -> bool:
-        """Whether another worker may hold it now."""
-        return self._lost.is_set()
-
-    def extend(self) -> None:
-        """Extend the lease; if the ledger does not answer, the next beat tries again."""
-        try:
-            if not self._extend():
-                self._lost.set()
-        except PetsearchError as error:
-            log.debug("lease not extended", reason=error.detail)
+    extend: Extend
+    is_lost: bool = False
+    """Whether another worker may hold it now."""
 
 
 class LeaseKeeper:
@@ -70,6 +59,8 @@ class LeaseKeeper:
                 held = list(self._held)
             for lease in held:
                 try:
-                    lease.extend()
+                    lease.is_lost = lease.is_lost or not lease.extend()
+                except PetsearchError as error:  # the next beat tries again
+                    log.debug("lease not extended", reason=error.detail)
                 except Exception:  # the thread's edge: the other leases must still be extended
                     log.exception("lease not extended")

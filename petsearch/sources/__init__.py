@@ -2,7 +2,7 @@
 prefixes, data sets and allowed folders.
 """
 
-from petsearch.sources.dataset_rows import DatasetOptions
+from petsearch.sources.dataset import DatasetOptions
 from petsearch.sources.opening import SourceContext, open_source
 from petsearch.sources.source import Fetcher, Source, SourceItem
 from petsearch.sources.spec import SourceSpec, parse_spec

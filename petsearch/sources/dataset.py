@@ -1,21 +1,98 @@
-"""A Hugging Face data set as a source. The cursor is the row number."""
+"""A Hugging Face data set of photos, on the hub or in a local folder, and its rows as a source."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import httpx
 
 from petsearch.domain import ImageMetadata
-from petsearch.domain.errors import InvalidInput
+from petsearch.domain.errors import ConfigurationError, InvalidInput, NotFound, Unavailable
 from petsearch.domain.metadata import checked_metadata, safe_filename
+from petsearch.models.hub import hub_answers
 from petsearch.sources import cursor as cursors
 from petsearch.sources import import_folders
-from petsearch.sources.dataset_rows import DatasetOptions, DatasetRow, open_rows
 from petsearch.sources.source import Source, SourceItem
 
 
 @dataclass(frozen=True)
+class DatasetOptions:
+    """Which rows and columns of a data set to read."""
+
+    split: str = "train"
+    label_column: str | None = "label"
+    """The column that becomes the breed; None for photos without labels."""
+    limit: int | None = None
+
+
+@dataclass(frozen=True)
+class DatasetRow:
+    """A photo of a data set: its bytes, or the path of its file."""
+
+    filename: str
+    data: bytes | None
+    path: str
+    """The path of its file, or empty if there is `data`. It is chosen by the author of the data
+    set, so it may lead anywhere."""
+    breed: str | None
+
+
+class DatasetRows:
+    """An open data set."""
+
+    def __init__(self, name: str, rows: Any, options: DatasetOptions) -> None:
+        self._name = name
+        self._options = options
+        self._features = rows.features or {}
+        self._image_column = image_column_of(name, self._features)
+        label = options.label_column
+        if label and label not in self._features:
+            raise InvalidInput(
+                f"The data set {name} has no column {label!r}. "
+                f"It has: {', '.join(self._features)}. "
+                "Choose another label column, or none (--label-column, --no-labels)."
+            )
+        self.count = _count(rows, options)
+        """The number of rows to read, if the data set declares it."""
+        self._rows = undecoded(rows, self._image_column)
+
+    def read(self, start: int) -> Iterator[DatasetRow]:
+        """Iterate over the rows from `start` (0 is the first) to the end or the limit.
+
+        Raises:
+            InvalidInput: the data set is broken.
+            Unavailable: the hub stopped answering.
+        """
+        rows = self._rows.skip(start) if start else self._rows
+        if self._options.limit is not None:
+            rows = rows.take(max(0, self._options.limit - start))
+        with _read_errors(self._name):
+            for number, row in enumerate(rows, start):
+                yield self._row(row, number)
+
+    def _row(self, row: Any, number: int) -> DatasetRow:
+        image = row[self._image_column] or {"bytes": b"", "path": None}
+        path = image["path"] or ""
+        return DatasetRow(
+            filename=str(row.get("image_id") or Path(path or f"{number:06d}.jpg").name),
+            data=image["bytes"],
+            path="" if image["bytes"] is not None else path,
+            breed=self._breed(row),
+        )
+
+    def _breed(self, row: Any) -> str | None:
+        column = self._options.label_column
+        return label_of(self._features[column], row[column]) if column else None
+
+
+@dataclass(frozen=True)
 class DatasetSource(Source):
-    """The `Source` of a data set, which is opened when it is read: that takes a second or more."""
+    """The `Source` of a data set. The cursor is the row number.
+
+    The data set is opened when it is read, which takes a second or more.
+    """
 
     name: str
     """A name on the hub, or the absolute path of a folder that jobs may read."""
@@ -54,3 +131,101 @@ class DatasetSource(Source):
         raise InvalidInput(
             "The data set refers to a file outside its folder; photos must be in its rows."
         )
+
+
+def open_rows(name: str, options: DatasetOptions) -> DatasetRows:
+    """Open a data set, by hub name or local folder.
+
+    Raises:
+        ConfigurationError: the `datasets` library is not installed.
+        InvalidInput: there is no such split or column, or no column with images.
+        NotFound: `name` is a path that does not exist.
+        Unavailable: the hub does not answer.
+    """
+    return DatasetRows(name, load(name, options.split, streaming=True), options)
+
+
+def label_of(feature: Any, value: Any) -> str | None:
+    """The label in a cell of a label column; None if it is empty."""
+    if value is None:
+        return None
+    if not hasattr(feature, "int2str"):
+        return str(value)
+    # Data sets use -1 for labels that are not published.
+    return str(feature.int2str(value)) if value >= 0 else None
+
+
+def load(name: str, split: str, *, streaming: bool) -> Any:
+    """Load a split with the `datasets` library; raises like `open_rows`.
+
+    Streaming reads rows in order, in place; otherwise the split is copied into the cache of the
+    library first, and rows can be read at random.
+    """
+    try:
+        import datasets
+    except ImportError as error:
+        raise ConfigurationError(
+            "Reading data sets needs the library 'datasets'. "
+            "Install it with: pip install 'petsearch[worker]'"
+        ) from error
+    _check_place(name)
+    try:
+        return datasets.load_dataset(name, split=split, streaming=streaming)
+    except (ValueError, FileNotFoundError, datasets.exceptions.DatasetsError) as error:
+        raise InvalidInput(f"The data set {name} (split {split}) does not load: {error}") from error
+    except OSError as error:
+        raise Unavailable(
+            f"The data set {name} cannot be fetched from the hub ({error})."
+        ) from error
+
+
+def _check_place(name: str) -> None:
+    """Check that a folder exists or the hub answers, whose client would retry for half a minute.
+
+    Raises:
+        NotFound: `name` is a path that does not exist.
+        Unavailable: `name` is on the hub, which does not answer.
+    """
+    if Path(name).exists():
+        return
+    if name.startswith((".", "/", "~")) or name.count("/") > 1:
+        raise NotFound(f"There is no folder {name}.")
+    if not hub_answers():
+        raise Unavailable(f"The data set {name} is not a folder here, and the hub does not answer.")
+
+
+@contextmanager
+def _read_errors(name: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, httpx.HTTPError) as error:
+        raise Unavailable(f"The data set {name} cannot be read further: {error}") from error
+    except ValueError as error:  # includes the errors of pyarrow for broken files
+        raise InvalidInput(f"The data set {name} is broken: {error}") from error
+
+
+def image_column_of(name: str, features: Any) -> str:
+    """The first column with images.
+
+    Raises:
+        InvalidInput: there is no such column.
+    """
+    for column, feature in features.items():
+        if type(feature).__name__ == "Image":
+            return str(column)
+    raise InvalidInput(f"The data set {name} has no column with images; it has: {list(features)}.")
+
+
+def undecoded(rows: Any, column: str) -> Any:
+    """The same rows with encoded images."""
+    import datasets
+
+    return rows.cast_column(column, datasets.Image(decode=False))
+
+
+def _count(rows: Any, options: DatasetOptions) -> int | None:
+    splits = rows.info.splits or {}
+    known = splits[options.split].num_examples if options.split in splits else 0
+    if not known:
+        return options.limit
+    return min(known, options.limit) if options.limit is not None else known

@@ -11,8 +11,7 @@ from petsearch.ports import ObjectStore
 from petsearch.sources import import_folders, s3_prefix, url_list
 from petsearch.sources.archive import ArchiveSource
 from petsearch.sources.archive_limits import ArchiveLimits
-from petsearch.sources.dataset import DatasetSource
-from petsearch.sources.dataset_rows import DatasetOptions
+from petsearch.sources.dataset import DatasetOptions, DatasetSource
 from petsearch.sources.import_folders import ImportFolders
 from petsearch.sources.manifest import ManifestSource
 from petsearch.sources.object_file import open_object

@@ -1,4 +1,4 @@
-"""What a worker tells Prometheus. The names are a contract with dashboards and alerts."""
+"""The Prometheus metrics of a worker. Dashboards and alerts rely on their names."""
 
 from collections.abc import Iterable, Mapping
 
@@ -18,7 +18,7 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5
 
 
 class WorkerMetrics(ServedMetrics, IngestObserver):
-    """Of ingest, whose `IngestObserver` it is, and of the queues."""
+    """Metrics of ingest, as its `IngestObserver`, and of the queues."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class WorkerMetrics(ServedMetrics, IngestObserver):
         self._paused.set(is_paused)
 
     def watch(self, queue: TaskQueue) -> None:
-        """Read the depth of the queues whenever the metrics are asked for."""
+        """Read the depth of the queues at every scrape."""
         self.registry.register(_Depths(queue))
 
 
@@ -63,17 +63,17 @@ class _Depths(Collector):
         self._queue = queue
 
     def describe(self) -> Iterable[Metric]:
-        """Called when it is registered: nothing is asked then."""
+        """Called at registration, which must not call Redis."""
         return []
 
     def collect(self) -> Iterable[Metric]:
-        """Called by the registry when the metrics are asked for."""
+        """Called at every scrape."""
         depth = GaugeMetricFamily(
             "petsearch_queue_messages", "Messages that wait for a worker", labels=["queue"]
         )
         for name in QueueName:
             try:
                 depth.add_metric([name.value], self._queue.depth(name))
-            except PetsearchError:  # Redis is down: the others are still told
-                log.debug("the depth of a queue is not known", queue=name.value)
+            except PetsearchError:  # Redis is down: the other metrics are still served
+                log.debug("queue depth unknown", queue=name.value)
         yield depth

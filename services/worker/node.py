@@ -1,4 +1,4 @@
-"""The names of workers: Celery wants one that no other worker has, and replies are found by it."""
+"""The names of workers, which are unique in Celery and tell on which host a worker runs."""
 
 import secrets
 

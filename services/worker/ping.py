@@ -1,7 +1,7 @@
-"""The worker's health check: `python -m services.worker.ping` ends with 0 if one answers.
+"""The worker's health check: `python -m services.worker.ping` exits with 0 if a worker answers.
 
-The question goes over the broker to the consumer itself, of any worker on this host: one that is
-dead, stuck or cut off from Redis does not answer.
+The ping goes through the broker to the consumers on this host: a worker that is dead, stuck or
+disconnected from Redis does not answer.
 """
 
 import socket
@@ -13,29 +13,29 @@ from petsearch.adapters.redis import make_celery
 from petsearch.settings import Settings
 from services.worker.node import nodes_of_host
 
-_PATIENCE_S = 3.0
+_TIMEOUT_S = 3.0
 
 
-def answers(broker_url: str, *, host: str, patience_s: float = _PATIENCE_S) -> bool:
-    """Whether a worker on `host` answers within `patience_s`."""
+def answers(broker_url: str, *, host: str, timeout_s: float = _TIMEOUT_S) -> bool:
+    """Whether a worker on `host` answers within `timeout_s`."""
     app = make_celery(broker_url)
     try:
         asked = app.control.inspect(
-            pattern=nodes_of_host(host), matcher="glob", limit=1, timeout=patience_s
+            pattern=nodes_of_host(host), matcher="glob", limit=1, timeout=timeout_s
         )
         return bool(asked.ping())
-    except OperationalError:  # Redis is gone
+    except OperationalError:  # Redis is down
         return False
     finally:
         app.close()
 
 
 def main() -> None:
-    """Ask the workers of this host, at the broker of PETSEARCH_REDIS_URL."""
+    """Ping the workers of this host, through the broker at PETSEARCH_REDIS_URL."""
     settings = Settings.from_environment()
     settings.require("redis_url")
     if not answers(settings.redis_url, host=socket.gethostname()):
-        sys.exit(f"No worker on this host answered within {_PATIENCE_S:g} s.")
+        sys.exit(f"No worker on this host answered within {_TIMEOUT_S:g} s.")
 
 
 if __name__ == "__main__":

@@ -56,9 +56,9 @@ def consuming(broker_url: str, name: str) -> Iterator[None]:
 
 def test_worker_of_this_host_is_heard_and_one_of_another_is_not(broker: str) -> None:
     with consuming(broker, node_name("here")):
-        assert answers(broker, host="here", patience_s=20)
-        assert not answers(broker, host="there", patience_s=1)
-    assert not answers(broker, host="here", patience_s=1)
+        assert answers(broker, host="here", timeout_s=20)
+        assert not answers(broker, host="there", timeout_s=1)
+    assert not answers(broker, host="here", timeout_s=1)
 
 
 def test_two_workers_of_one_host_do_not_share_a_name(broker: str) -> None:

@@ -14,7 +14,7 @@ from petsearch.domain import Pixels, PixelSpec, normalise_name
 from petsearch.domain.errors import ConfigurationError, InvalidInput, NotAnImage, Unavailable
 from petsearch.domain.prompts import species_of
 from petsearch.photos import ImageLimits, decode, preprocessing
-from petsearch.sources.dataset_rows import image_column_of, label_of, load, undecoded
+from petsearch.sources.dataset import image_column_of, label_of, load, undecoded
 
 DECODED_SIDE = 640
 """Of large photos, as many pixels a side are kept; no model wants more."""
