@@ -1,12 +1,10 @@
 """The boxes of HEIC and AVIF files (ISO/IEC 14496-12) that decide how the main picture is shown."""
 
-import mmap
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-Buffer = bytes | mmap.mmap
-"""A file, or a file mapped into memory."""
+from petsearch.photos.buffers import Buffer
 
 _MOST_BOXES = 4096
 _UNSPECIFIED = 2

@@ -8,7 +8,7 @@ import io
 import mmap
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
@@ -17,7 +17,8 @@ from PIL import Image
 
 from petsearch.domain import ItemWarning
 from petsearch.domain.errors import NotAnImage, TooLarge
-from petsearch.photos import boxes, colour, containers, formats, orientation, pages, tones
+from petsearch.photos import boxes, colour, containers, formats, jpeg, orientation, pages, tones
+from petsearch.photos.buffers import Buffer
 from petsearch.photos.copies import DISPLAY_SIDE
 from petsearch.photos.decode_memory import Budget, bytes_to_decode, shrink_factor, smallest_size
 
@@ -50,19 +51,6 @@ class DecodedImage:
     warnings: tuple[ItemWarning, ...] = ()
 
 
-@dataclass(frozen=True)
-class _Opened:
-    """A picture whose header was read: nothing is decoded."""
-
-    picture: Image.Image
-    content_type: str
-    main: boxes.MainPicture | None = None
-    """What the boxes of a HEIC or AVIF say."""
-    is_negative: bool = False
-    """Whether its white is black, which the file says and Pillow does not undo."""
-    warnings: tuple[ItemWarning, ...] = ()
-
-
 class _File:
     """An encoded picture, of which any part can be read; a real file takes no memory."""
 
@@ -78,7 +66,7 @@ class _File:
         return self._data
 
     @functools.cached_property
-    def buffer(self) -> "bytes | mmap.mmap":
+    def buffer(self) -> Buffer:
         """Its bytes."""
         if isinstance(self._data, bytes):
             return self._data
@@ -91,6 +79,21 @@ class _File:
     def head(self) -> bytes:
         """Its first bytes."""
         return self.stream().read(formats.HEAD_BYTES)
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A picture whose header was read: nothing is decoded."""
+
+    picture: Image.Image
+    content_type: str
+    main: boxes.MainPicture | None = None
+    """What the boxes of a HEIC or AVIF say."""
+    file: _File | None = None
+    """What is decoded: the file, or the part or copy of it that was opened."""
+    is_negative: bool = False
+    """Whether its white is black, which the file says and Pillow does not undo."""
+    warnings: tuple[ItemWarning, ...] = ()
 
 
 @functools.cache
@@ -252,7 +255,7 @@ def _open_with_pillow(file: _File) -> _Opened:
             raise TooLarge("The picture declares too many pixels to be accepted.") from error
         except Exception as error:  # a decoder's edge: broken files raise anything
             raise NotAnImage(formats.reason_of_refusal(file.head)) from error
-    return _Opened(picture, formats.content_type_of(picture.format))
+    return _Opened(picture, formats.content_type_of(picture.format), file=file)
 
 
 def _with_warning(opened: _Opened, code: str, detail: str) -> _Opened:
@@ -294,17 +297,17 @@ def _decode(opened: _Opened, declared: tuple[int, int], at_least: int) -> Decode
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            pages.show_frame(picture)
+            loaded, damage = _load(opened)
             # Some formats keep their metadata behind the pixels.
             turn = orientation.orientation_of(picture, opened.main)
-            factor = shrink_factor(picture.size, at_least)
+            factor = shrink_factor(loaded.size, at_least)
             upright, profile_used = tones.to_rgb(
-                picture,
+                loaded,
                 factor,
                 profile=_profile_of(picture, opened.main),
                 is_negative=opened.is_negative,
             )
-            if upright is not picture:
+            if loaded is picture and upright is not picture:
                 # The caller still refers to it; unclosed, the full picture would stay in memory.
                 picture.close()
             upright = orientation.turned(upright, turn)
@@ -312,6 +315,8 @@ def _decode(opened: _Opened, declared: tuple[int, int], at_least: int) -> Decode
             raise NotAnImage(
                 f"The {_name(picture)} file cannot be decoded; it is broken or truncated."
             ) from error
+    if damage is not None:
+        found = (*found, _warning_of(damage))
     if not profile_used:
         detail = "Its colour profile cannot be used; the colours were taken for sRGB."
         found = (*found, ItemWarning("profile_ignored", detail))
@@ -319,6 +324,32 @@ def _decode(opened: _Opened, declared: tuple[int, int], at_least: int) -> Decode
     upright.info.clear()
     width, height = declared[::-1] if orientation.swaps_sides(turn) else declared
     return DecodedImage(upright, width, height, opened.content_type, found)
+
+
+def _load(opened: _Opened) -> tuple[Image.Image, jpeg.Damage | None]:
+    """The pixels as they are stored, and what is missing of them."""
+    picture = opened.picture
+    if opened.file is not None and jpeg.can_decode(picture):
+        # What libjpeg-turbo's own interface does not know, Pillow may.
+        with suppress(ValueError):
+            return jpeg.decode(picture, opened.file.buffer)
+    pages.show_frame(picture)
+    return picture, None
+
+
+def _warning_of(damage: jpeg.Damage) -> ItemWarning:
+    """What is said of a damaged photo.
+
+    Raises:
+        NotAnImage: most of its rows are lost.
+    """
+    row, height = damage.first_bad_row, damage.height
+    if damage.is_mostly_lost:
+        raise NotAnImage(
+            f"Most of the photo's pixels are missing: only {row} of its {height} rows are whole."
+        )
+    where = "" if row is None else f", from row {row} of {height} on"
+    return ItemWarning("pixels_damaged", f"Some of the photo's pixels are missing or wrong{where}.")
 
 
 def _profile_of(picture: Image.Image, main: boxes.MainPicture | None) -> bytes | None:

@@ -106,7 +106,8 @@ def _bytes_per_pixel(picture: Image.Image) -> float:
 
 def _overhead(picture: Image.Image, declared: tuple[int, int]) -> float:
     if isinstance(picture, JpegImagePlugin.JpegImageFile):
-        return _coefficient_bytes(picture, declared)
+        # libjpeg-turbo's pixels, before they are copied into Pillow's.
+        return 3 * math.prod(picture.size) + _coefficient_bytes(picture, declared)
     if isinstance(picture, TiffImagePlugin.TiffImageFile):
         return _strip_bytes(picture)
     return 0

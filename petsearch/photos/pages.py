@@ -5,15 +5,13 @@ may begin with a blank frame. Pictures of the same worth that are left out are c
 """
 
 import io
-import mmap
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from PIL import Image
 
-Buffer = bytes | mmap.mmap
-"""A file, or a file mapped into memory."""
+from petsearch.photos.buffers import Buffer
 
 _MOST_PAGES = 512
 _MOST_FRAMES = 64

@@ -125,8 +125,8 @@ def test_animations_give_their_first_frame() -> None:
         (b"", "empty"),
         (pictures.HTML, "not a picture"),
         (b"\xff\xd8\xff\xe0" + bytes(20), "header is broken|cannot be decoded"),
-        (pictures.jpeg(width=400, height=300)[:2000], "truncated"),
-        (pictures.encoded(pictures.noise(99, 99), "PNG")[:-800], "truncated"),
+        (pictures.jpeg(width=400, height=300)[:2000], "truncated|rows are whole"),
+        (pictures.encoded(pictures.noise(99, 99), "PNG")[:-800], "truncated|rows are whole"),
     ],
     ids=["empty", "html", "header only", "truncated jpeg", "truncated png"],
 )

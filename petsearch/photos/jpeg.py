@@ -1,0 +1,147 @@
+"""Decodes JPEGs with libjpeg-turbo, and finds out where one is damaged.
+
+Pillow uses the same library, with the same pixels, and hides its warnings. Damage is what the
+entropy decoder sees: it ran out of data, met a code that does not exist, or a marker where none may
+be. Not seen this way: a bit that became another valid code, and the missing last scans of a
+progressive file, which only make it less sharp.
+"""
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+from PIL import Image
+
+from petsearch.photos.buffers import Buffer
+
+END = b"\xff\xd9"
+_COLOURS = {"RGB": "RGB", "L": "GRAY"}
+# In the data of a scan, 0xFF is followed by 0, by a restart marker or by more 0xFF; between the
+# scans of a progressive file stand tables (DHT, DQT, DRI), comments and the next scan.
+_STRAY_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff\xc4\xda\xdb\xdd\xfe]")
+_ONE_BYTE_AGAIN = re.compile(rb"(.)\1{63}", re.DOTALL)
+_START_OF_SCAN = b"\xff\xda"
+_RAN_OUT = "premature end"
+_SCALE = 8
+
+
+@dataclass(frozen=True)
+class Damage:
+    """Where the pixels of a JPEG begin to be wrong."""
+
+    first_bad_row: int | None
+    """Of the stored picture; None if the place cannot be found."""
+    height: int
+
+    @property
+    def is_mostly_lost(self) -> bool:
+        """Whether under half of the rows are good."""
+        return self.first_bad_row is not None and 2 * self.first_bad_row < self.height
+
+
+def can_decode(picture: Image.Image) -> bool:
+    """Whether `decode` knows the colours of a picture that Pillow opened."""
+    return picture.format in ("JPEG", "MPO") and picture.mode in _COLOURS
+
+
+def decode(picture: Image.Image, data: Buffer) -> tuple[Image.Image, Damage | None]:
+    """The pixels of a JPEG that Pillow opened, at the size that `draft` set, and what is wrong.
+
+    Args:
+        data: the encoded file.
+
+    Raises:
+        ValueError: it cannot be decoded at all.
+    """
+    colours, size = _COLOURS[picture.mode], picture.size
+    try:
+        pixels = _pixels(data, colours, size, strict=True)
+    except ValueError:
+        closed = data[:] + END
+        try:
+            # All pixels may be there, and only the marker behind them missing.
+            pixels = _pixels(closed, colours, size, strict=True)
+        except ValueError:
+            pixels = _pixels(closed, colours, size, strict=False)
+            return _as_picture(pixels), _damage_of(closed)
+    return _as_picture(pixels), None
+
+
+def _pixels(
+    data: Buffer, colours: str, size: tuple[int, int], *, strict: bool
+) -> NDArray[np.uint8]:
+    width, height = size
+    found: NDArray[np.uint8] = simplejpeg.decode_jpeg(
+        data, colours, min_width=width, min_height=height, strict=strict
+    )
+    if found.shape[:2] != (height, width):
+        raise ValueError(f"decoded to {found.shape[1]} x {found.shape[0]}, not {width} x {height}")
+    return found
+
+
+def _as_picture(pixels: NDArray[np.uint8]) -> Image.Image:
+    return Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+
+
+# --- where it is damaged -------------------------------------------------------------------------
+
+
+def _damage_of(data: bytes) -> Damage:
+    height = simplejpeg.decode_jpeg_header(data, strict=False)[0]
+    begin = data.find(_START_OF_SCAN) + 2
+    places = [
+        found.start()
+        for pattern in (_STRAY_MARKER, _ONE_BYTE_AGAIN)
+        if (found := pattern.search(data, begin)) is not None
+    ]
+    places.append(_first_bad_code(data, begin))
+    return Damage(_first_row_behind(data, min(places), height), height)
+
+
+def _first_bad_code(data: bytes, begin: int) -> int:
+    """Where the decoder meets a code that does not exist; the end of the data if it meets none.
+
+    libjpeg reports its first warning only. That of a shorter file is that it ran out, unless it is
+    cut behind the bad code.
+    """
+    good, bad = begin, len(data)
+    if _RAN_OUT in _first_warning(data):
+        return bad
+    while bad - good > 1:
+        middle = (good + bad) // 2
+        if _RAN_OUT in _first_warning(data[:middle] + END):
+            good = middle
+        else:
+            bad = middle
+    return bad
+
+
+def _first_warning(data: bytes) -> str:
+    try:
+        _small(data, strict=True)
+    except ValueError as warning:
+        return str(warning).lower()
+    return ""
+
+
+def _first_row_behind(data: bytes, place: int, height: int) -> int | None:
+    """The first row that depends on what comes behind `place`.
+
+    Two copies of the file with different noise there have the same rows before it.
+    """
+    noise = np.random.default_rng(0).integers(0, 255, (2, max(64, len(data) - place)), np.uint8)
+    try:
+        one, other = (_small(data[:place] + n.tobytes() + END, strict=False) for n in noise)
+    except ValueError:
+        return None
+    rows = np.flatnonzero((one != other).any(axis=(1, 2)))
+    return min(int(rows[0]) * _SCALE, height - 1) if rows.size else None
+
+
+def _small(data: bytes, *, strict: bool) -> NDArray[np.uint8]:
+    found: NDArray[np.uint8] = simplejpeg.decode_jpeg(
+        data, "RGB", min_width=1, min_height=1, min_factor=_SCALE, strict=strict
+    )
+    return found
