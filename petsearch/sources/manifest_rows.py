@@ -35,15 +35,15 @@ class Row:
 
 def read_jsonl(file: BinaryIO, number: int, offset: int) -> Iterator[Row]:
     """Iterate over the rows after row `number`, which ended at `offset`."""
-    lines = _Lines(file, offset or _after_mark(file))
+    file.seek(offset or _after_mark(file))
 
     def read_object() -> Mapping[str, object] | None:
-        line = lines.read()
+        line = _read_line(file)
         if line is None:
             return None
         return _object_of(line) if line.strip() else _BLANK
 
-    return _rows(lines, number, read_object)
+    return _rows(file, number, read_object)
 
 
 def _object_of(line: str) -> Mapping[str, object]:
@@ -65,16 +65,16 @@ class CsvRows:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        lines = _Lines(file, _after_mark(file))
+        file.seek(_after_mark(file))
         try:
-            first = lines.read()
+            first = _read_line(file)
             self._delimiter = max(_DELIMITERS, key=(first or "").count)
-            lines.seek(_after_mark(file))
-            header = _record(lines, self._delimiter)
+            file.seek(_after_mark(file))
+            header = _record(file, self._delimiter)
         except BadRow as error:
             raise InvalidInput(f"The manifest's header row cannot be read: {error}.") from error
         self.columns: Sequence[str] = [name.strip() for name in header or ()]
-        self._end_of_header = lines.offset
+        self._end_of_header = file.tell()
         if not any(self.columns):
             raise InvalidInput("The manifest has no header row with the names of its columns.")
         if len(set(self.columns)) < len(self.columns):
@@ -82,19 +82,19 @@ class CsvRows:
 
     def read(self, number: int, offset: int) -> Iterator[Row]:
         """Iterate over the rows after row `number` (0 for all), which ended at `offset`."""
-        lines = _Lines(self._file, offset or self._end_of_header)
+        self._file.seek(offset or self._end_of_header)
 
         def read_fields() -> Mapping[str, object] | None:
-            cells = _record(lines, self._delimiter, len(self.columns))
+            cells = _record(self._file, self._delimiter, len(self.columns))
             if cells is None:
                 return None
             return dict(zip(self.columns, cells, strict=True)) if cells else _BLANK
 
-        return _rows(lines, number or 1, read_fields)
+        return _rows(self._file, number or 1, read_fields)
 
 
 def _rows(
-    lines: "_Lines", number: int, read_fields: Callable[[], Mapping[str, object] | None]
+    file: BinaryIO, number: int, read_fields: Callable[[], Mapping[str, object] | None]
 ) -> Iterator[Row]:
     """Iterate over rows until `read_fields` returns None; blank ones are numbered and skipped."""
     while True:
@@ -102,24 +102,23 @@ def _rows(
         try:
             fields = read_fields()
         except BadRow as error:
-            yield Row(number, lines.offset, _BLANK, str(error))
+            yield Row(number, file.tell(), _BLANK, str(error))
             continue
         if fields is None:
             return
         if fields is not _BLANK:
-            yield Row(number, lines.offset, fields)
+            yield Row(number, file.tell(), fields)
 
 
-def _record(lines: "_Lines", delimiter: str, count: int | None = None) -> list[str] | None:
+def _record(file: BinaryIO, delimiter: str, count: int | None = None) -> list[str] | None:
     """Read the cells of the next row, which may span lines; None at the end of the file."""
-    first_end = lines.offset
-    start = lines.offset
+    start = first_end = file.tell()
 
     def feed() -> Iterator[str]:
         nonlocal first_end
-        while (line := lines.read()) is not None:
-            first_end = lines.offset if first_end == start else first_end
-            if lines.offset - start > _MAX_ROW_BYTES:
+        while (line := _read_line(file)) is not None:
+            first_end = file.tell() if first_end == start else first_end
+            if file.tell() - start > _MAX_ROW_BYTES:
                 raise BadRow("it is too long, or a quote in it is not closed")
             yield line
 
@@ -129,43 +128,30 @@ def _record(lines: "_Lines", delimiter: str, count: int | None = None) -> list[s
             raise BadRow(f"it has {len(cells)} cells for {count} columns")
         return cells
     except csv.Error as error:
-        lines.seek(first_end)
+        file.seek(first_end)
         raise BadRow(f"its quotes are unbalanced ({error})") from error
     except BadRow:
         # If it spans lines, those after the first may be rows that a quote swallowed.
         if first_end > start:
-            lines.seek(first_end)
+            file.seek(first_end)
         raise
 
 
-class _Lines:
-    """Reads lines from an offset; a line takes no more memory than the longest row."""
+def _read_line(file: BinaryIO) -> str | None:
+    """Read the next line; None at the end. It takes no more memory than the longest row.
 
-    def __init__(self, file: BinaryIO, offset: int) -> None:
-        self._file = file
-        self.seek(offset)
-
-    def seek(self, offset: int) -> None:
-        self._file.seek(offset)
-        self.offset = offset
-
-    def read(self) -> str | None:
-        """Read the next line; None at the end.
-
-        Raises:
-            BadRow: it is too long or not UTF-8; the next call reads the line after it.
-        """
-        line = self._file.readline(_MAX_ROW_BYTES)
-        self.offset += len(line)
-        if len(line) == _MAX_ROW_BYTES and not line.endswith(b"\n"):
-            while (more := self._file.readline(_MAX_ROW_BYTES)) and not more.endswith(b"\n"):
-                self.offset += len(more)
-            self.offset += len(more)
-            raise BadRow(f"it is longer than {_MAX_ROW_BYTES // 1024} kB")
-        try:
-            return line.decode("utf-8") if line else None
-        except UnicodeDecodeError as error:
-            raise BadRow("it is not in UTF-8") from error
+    Raises:
+        BadRow: it is too long or not UTF-8; the next call reads the line after it.
+    """
+    line = file.readline(_MAX_ROW_BYTES)
+    if len(line) == _MAX_ROW_BYTES and not line.endswith(b"\n"):
+        while line and not line.endswith(b"\n"):
+            line = file.readline(_MAX_ROW_BYTES)
+        raise BadRow(f"it is longer than {_MAX_ROW_BYTES // 1024} kB")
+    try:
+        return line.decode("utf-8") if line else None
+    except UnicodeDecodeError as error:
+        raise BadRow("it is not in UTF-8") from error
 
 
 def _after_mark(file: BinaryIO) -> int:
