@@ -22,12 +22,15 @@ from petsearch.domain.images import (
     Prediction,
 )
 from petsearch.domain.jobs import (
+    MOST_LEFT_OUT_NAMES,
     Item,
     ItemStatus,
     ItemWarning,
     Job,
     JobKind,
     JobState,
+    LeftOut,
+    LeftOutReason,
     NewJob,
     OnDuplicate,
     Outcome,
@@ -52,6 +55,7 @@ from petsearch.domain.searches import (
 
 __all__ = [
     "IMAGE_NAMESPACE",
+    "MOST_LEFT_OUT_NAMES",
     "Embedding",
     "Embeddings",
     "Filters",
@@ -68,6 +72,8 @@ __all__ = [
     "JobState",
     "JsonDict",
     "Label",
+    "LeftOut",
+    "LeftOutReason",
     "ModelInfo",
     "ModelUsage",
     "Near",

@@ -1,11 +1,14 @@
 """Jobs, their items, and what became of each."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
 from petsearch.domain.images import ImageMetadata
+
+MOST_LEFT_OUT_NAMES = 100
+"""How many entries that were left out are listed with a job; all of them are counted."""
 
 
 class ItemStatus(StrEnum):
@@ -69,6 +72,32 @@ class Item:
     """Of the bytes, where that is known."""
     warnings: tuple[ItemWarning, ...] = ()
     """What is odd about it so far."""
+
+
+class LeftOutReason(StrEnum):
+    """Why a source's entry is no item of its job."""
+
+    NOT_A_PHOTO = "not_a_photo"
+    """Its name or its content is of another kind of file, such as a text."""
+    VIDEO = "video"
+    SIDECAR = "sidecar"
+    """A file that says something about a photo."""
+    JUNK = "junk"
+    """Thumbnails and caches that systems keep beside photos, and hidden files."""
+    ARCHIVE = "archive"
+    """An archive within an archive or a folder."""
+    LINK = "link"
+    """A link to a folder."""
+    SPECIAL = "special"
+    """A device, a socket or something else that holds no bytes."""
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """An entry of a source that was left out, and why."""
+
+    name: str
+    reason: LeftOutReason
 
 
 @dataclass(frozen=True)
@@ -162,6 +191,12 @@ class Job:
     first_retry: int | None = None
     """The first chunk that tries failed items again; those after it do so, too."""
     kind: JobKind = JobKind.INGEST
+    warned: int = 0
+    """Items with warnings."""
+    left_out: Mapping[LeftOutReason, int] = field(default_factory=dict)
+    """Entries of its source that are no items, by reason."""
+    left_out_names: tuple[LeftOut, ...] = ()
+    """The first `MOST_LEFT_OUT_NAMES` of them."""
 
     @property
     def done(self) -> int:

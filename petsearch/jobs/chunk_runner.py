@@ -94,7 +94,8 @@ class ChunkRunner:
             if not self._save(run, outcomes):
                 return False
         self._delete_staged(items, outcomes)
-        self._account(job, chunk_no, Counter(outcome.status for outcome in outcomes))
+        warned = sum(bool(outcome.warnings) for outcome in outcomes)
+        self._account(job, chunk_no, Counter(outcome.status for outcome in outcomes), warned)
         return True
 
     def _save(self, run: ChunkRun, outcomes: Sequence[Outcome]) -> bool:
@@ -109,8 +110,12 @@ class ChunkRunner:
         chunk_files.write_progress(self.store, job_id, run.chunk_no, outcomes)
         return False
 
-    def _account(self, job: Job, chunk_no: int, counts: Mapping[ItemStatus, int]) -> None:
-        counted = self.ledger.account_chunk(job.job_id, chunk_no, counts, self.clock())
+    def _account(
+        self, job: Job, chunk_no: int, counts: Mapping[ItemStatus, int], warned: int = 0
+    ) -> None:
+        counted = self.ledger.account_chunk(
+            job.job_id, chunk_no, counts, self.clock(), warned=warned
+        )
         if counted and job.kind is JobKind.INGEST:
             self.observer.items_ended(counts)
         log.info("chunk accounted", counted=counted, **{s.value: n for s, n in counts.items()})

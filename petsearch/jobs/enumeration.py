@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import partial
 from time import monotonic
 
-from petsearch.domain import Item, object_keys, sha256_of
+from petsearch.domain import Item, LeftOut, object_keys, sha256_of
 from petsearch.domain.errors import ConfigurationError, InvalidInput, NotFound, Unavailable
 from petsearch.jobs import chunk_files
 from petsearch.jobs.circuit_breaker import CircuitBreaker
@@ -35,7 +35,17 @@ _MAX_OPEN = 4
 OpenSource = Callable[[str], Source]
 """Opens the source of a specification, given as JSON."""
 
-Batches = Iterator[Sequence[SourceItem]]
+
+@dataclass(frozen=True)
+class Batch:
+    """Entries of a source that become a chunk, and what was left out before and between them."""
+
+    entries: Sequence[SourceItem]
+    """None of them in the last batch, if the source ends with what is left out."""
+    left_out: Sequence[LeftOut]
+
+
+Batches = Iterator[Batch]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,19 +91,27 @@ class Enumerator:
         chunk_no, item_no = begun.next.chunk_no, begun.next.first_item_no
         started = monotonic()
         batches = self._batches(job_id, begun)
+        last_left_out: Sequence[LeftOut] = ()
         for batch in batches:
+            if not batch.entries:
+                last_left_out = batch.left_out
+                break
             items = [
-                self._stage(job_id, number, entry) for number, entry in enumerate(batch, item_no)
+                self._stage(job_id, number, entry)
+                for number, entry in enumerate(batch.entries, item_no)
             ]
             chunk_files.write_chunk(self.store, job_id, chunk_no, items)
-            if not self.ledger.add_chunk(job_id, chunk_no, len(items), cursor=batch[-1].cursor):
+            cursor = batch.entries[-1].cursor
+            if not self.ledger.add_chunk(
+                job_id, chunk_no, len(items), cursor=cursor, left_out=batch.left_out
+            ):
                 return  # another worker took over, or the job was cancelled
             chunk_no, item_no = chunk_no + 1, item_no + len(items)
             self.dispatcher.dispatch(job_id)
             if self._should_stop(job_id, lease, started):
-                self._keep_open(job_id, batch[-1].cursor, batches)
+                self._keep_open(job_id, cursor, batches)
                 return
-        self.ledger.seal(job_id, self.clock())
+        self.ledger.seal(job_id, self.clock(), last_left_out)
 
     def _batches(self, job_id: str, begun: Enumeration) -> Batches:
         with self._opening:
@@ -131,18 +149,34 @@ class Enumerator:
             sha256, size = sha256_of(entry.data), len(entry.data)
             key = object_keys.staging(job_id, item_no)
             self.store.put(key, entry.data)
-        return Item(item_no, sha256, entry.metadata, key, entry.refusal, entry.origin, size)
+        return Item(
+            item_no,
+            sha256,
+            entry.metadata,
+            key,
+            entry.refusal,
+            entry.origin,
+            size,
+            entry.warnings,
+        )
 
 
-def _batched(entries: Iterator[SourceItem]) -> Batches:
+def _batched(entries: Iterator[SourceItem | LeftOut]) -> Batches:
     """Group entries into chunks, which are processed quickly and fit into memory."""
     batch: list[SourceItem] = []
+    left_out: list[LeftOut] = []
     size = 0
     for entry in entries:
+        if isinstance(entry, LeftOut):
+            left_out.append(entry)
+            continue
         batch.append(entry)
         size += len(entry.data or b"")
         if len(batch) == CHUNK_ITEMS or size >= CHUNK_BYTES:
-            yield batch
-            batch, size = [], 0
+            yield Batch(batch, left_out)
+            batch, left_out, size = [], [], 0
     if batch:
-        yield batch
+        yield Batch(batch, left_out)
+        left_out = []
+    if left_out:
+        yield Batch((), left_out)

@@ -199,7 +199,13 @@ class Jobs:
         return self._ledger.get(job_id)
 
     def outcomes(
-        self, job_id: str, status: ItemStatus | None, *, cursor: str | None = None, limit: int
+        self,
+        job_id: str,
+        status: ItemStatus | None,
+        *,
+        warned: bool | None = None,
+        cursor: str | None = None,
+        limit: int,
     ) -> OutcomePage:
         """What became of the items so far, in order of their chunks.
 
@@ -210,7 +216,11 @@ class Jobs:
         chunk_no, skip = _read_cursor(cursor)
         page: list[Outcome] = []
         for number in self._chunks_with(job_id, status, chunk_no):
-            wanted = [o for o in self._latest(job, number) if status in (None, o.status)]
+            wanted = [
+                outcome
+                for outcome in self._latest(job, number)
+                if status in (None, outcome.status) and warned in (None, bool(outcome.warnings))
+            ]
             start = skip if number == chunk_no else 0
             room = limit - len(page)
             page += wanted[start : start + room]

@@ -1,12 +1,12 @@
 """The ledger of jobs: what is counted, handed out and found again; and its copy."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from petsearch.domain import ItemStatus, Job, JsonDict, NewJob
+from petsearch.domain import ItemStatus, Job, JsonDict, LeftOut, NewJob
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,13 @@ class JobWriter(JobRecords, Protocol):
         """
 
     def add_chunk(
-        self, job_id: str, chunk_no: int, item_count: int, *, cursor: str | None = None
+        self,
+        job_id: str,
+        chunk_no: int,
+        item_count: int,
+        *,
+        cursor: str | None = None,
+        left_out: Sequence[LeftOut] = (),
     ) -> bool:
         """Count a reserved chunk as pending work; False if it was added before.
 
@@ -132,10 +138,14 @@ class JobWriter(JobRecords, Protocol):
 
         Args:
             cursor: where the enumeration of the job's source goes on after this chunk.
+            left_out: entries of the source that are no items, up to this cursor.
         """
 
-    def seal(self, job_id: str, now: datetime) -> None:
+    def seal(self, job_id: str, now: datetime, left_out: Sequence[LeftOut] = ()) -> None:
         """No more chunks: the job ends when all are accounted.
+
+        Args:
+            left_out: entries of the source behind its last item; counted by the first call.
 
         Raises:
             NotFound: there is no such job.
@@ -212,9 +222,19 @@ class ChunkLedger(JobRecords, Protocol):
         """The item came to an end, or its failure was not its own."""
 
     def account_chunk(
-        self, job_id: str, chunk_no: int, counts: Mapping[ItemStatus, int], now: datetime
+        self,
+        job_id: str,
+        chunk_no: int,
+        counts: Mapping[ItemStatus, int],
+        now: datetime,
+        *,
+        warned: int = 0,
     ) -> bool:
-        """Count a queued chunk as finished, exactly once; False if it was not queued (any more)."""
+        """Count a queued chunk as finished, exactly once; False if it was not queued (any more).
+
+        Args:
+            warned: how many of the items have warnings.
+        """
 
     def overdue_chunks(self, job_id: str, long_wait_s: float) -> OverdueChunks:
         """Queued chunks whose lease or patience has ended."""

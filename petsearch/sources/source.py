@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from petsearch.domain import ImageMetadata
+from petsearch.domain import ImageMetadata, ItemWarning, LeftOut
 from petsearch.domain.errors import Unavailable
 
 
@@ -24,13 +24,17 @@ class SourceItem:
     """The number of bytes, if it is known before they are fetched."""
     refusal: str | None = None
     """Why this entry is refused (an invalid row, too large, a path that leads out)."""
+    warnings: tuple[ItemWarning, ...] = ()
+    """What is odd about what the source says of it."""
 
 
 class Source(Protocol):
     """Photos in a fixed order, which can be read from any cursor."""
 
-    def read(self, cursor: str | None) -> Iterator[SourceItem]:
+    def read(self, cursor: str | None) -> Iterator[SourceItem | LeftOut]:
         """Iterate over the items after `cursor`, or over all; one at a time is in memory.
+
+        Entries that are no photos come between them, so that they can be counted and named.
 
         Raises:
             InvalidInput: the source as a whole cannot be read (not an archive, an unknown column).

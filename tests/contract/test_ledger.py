@@ -11,7 +11,14 @@ import pytest
 import redis
 
 from petsearch.adapters.redis import RedisLedger
-from petsearch.domain import ItemStatus, JobState, NewJob
+from petsearch.domain import (
+    MOST_LEFT_OUT_NAMES,
+    ItemStatus,
+    JobState,
+    LeftOut,
+    LeftOutReason,
+    NewJob,
+)
 from petsearch.domain.errors import Conflict, NotFound, Unavailable
 from petsearch.ports import ChunkSlot, Claim, ClaimedChunk, Enumeration, KeptAnswer
 from tests.contract.real_servers import where_set
@@ -83,6 +90,33 @@ def test_a_job_that_does_not_exist_is_said(ledger: RedisLedger) -> None:
     assert ledger.add_chunk("none", 0, 1) is False
     assert ledger.is_stopped("none")
     assert ledger.claim_chunk("none", 0, "me", 60).claim is Claim.GONE
+
+
+def test_what_is_left_out_is_counted_once_and_named(ledger: RedisLedger) -> None:
+    def left_out(count: int) -> list[LeftOut]:
+        return [LeftOut(f"folder/{n}.txt", LeftOutReason.NOT_A_PHOTO) for n in range(count)]
+
+    _open(ledger)
+    video = LeftOut("a\nb.mov", LeftOutReason.VIDEO)
+    assert ledger.add_chunk(JOB, 0, 1, cursor="1", left_out=[video, *left_out(2)])
+    assert not ledger.add_chunk(JOB, 0, 1, cursor="1", left_out=left_out(2))
+    ledger.seal(JOB, NOW, left_out(MOST_LEFT_OUT_NAMES))
+    ledger.seal(JOB, NOW, left_out(5))
+    job = ledger.get(JOB)
+    assert job.left_out == {
+        LeftOutReason.VIDEO: 1,
+        LeftOutReason.NOT_A_PHOTO: 2 + MOST_LEFT_OUT_NAMES,
+    }
+    assert job.left_out_names[:2] == (video, left_out(1)[0])
+    assert len(job.left_out_names) == MOST_LEFT_OUT_NAMES
+
+
+def test_items_with_warnings_are_counted_with_their_chunk(ledger: RedisLedger) -> None:
+    _open(ledger)
+    chunk = _queue(ledger, 1)
+    assert ledger.account_chunk(JOB, chunk, {ItemStatus.INGESTED: 1}, NOW, warned=1)
+    assert not ledger.account_chunk(JOB, chunk, {ItemStatus.INGESTED: 1}, NOW, warned=1)
+    assert ledger.get(JOB).warned == 1
 
 
 def test_chunks_and_items_are_numbered_on(ledger: RedisLedger) -> None:

@@ -88,7 +88,7 @@ class RecordingQueue:
 class LedgerThatDoesNotCount(RedisLedger):
     """The real ledger, until a chunk is to be counted."""
 
-    def account_chunk(self, *_: Any) -> bool:
+    def account_chunk(self, *_: Any, **__: Any) -> bool:
         """See `JobLedger.account_chunk`."""
         raise Unavailable("cut off")
 

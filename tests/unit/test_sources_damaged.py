@@ -56,7 +56,8 @@ def check_all(data: bytes, open_source: Callable[[bytes], Source], seed: str) ->
     for _ in range(ROUNDS):
         source = open_source(damaged(data, rng))
         try:
-            items = list(itertools.islice(source.read(None), MOST_ITEMS))
+            entries = itertools.islice(source.read(None), MOST_ITEMS)
+            items = [entry for entry in entries if isinstance(entry, SourceItem)]
             source.count()
         except InvalidInput:
             continue

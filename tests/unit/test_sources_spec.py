@@ -14,6 +14,7 @@ from petsearch.domain.errors import ConfigurationError, InvalidInput, NotFound, 
 from petsearch.settings import Settings
 from petsearch.sources import SourceContext, SourceItem, open_source, parse_spec
 from petsearch.sources.s3_prefix import BucketObject
+from tests.sources import items_of
 
 
 class Buckets:
@@ -75,7 +76,7 @@ def context(tmp_path: Path, photos: Path) -> SourceContext:
 
 
 def read(given: Any, context: SourceContext) -> list[SourceItem]:
-    return list(open_source(parse_spec(given), context).read(None))
+    return items_of(open_source(parse_spec(given), context))
 
 
 def test_each_kind_is_opened_and_fetched_from(context: SourceContext, photos: Path) -> None:
@@ -100,11 +101,11 @@ def test_each_kind_is_opened_and_fetched_from(context: SourceContext, photos: Pa
 def test_a_list_of_addresses_is_read_on_from_any_cursor(context: SourceContext) -> None:
     urls = [f"http://a.org/{n}.jpg" for n in range(4)]
     source = open_source(parse_spec({"type": "urls", "urls": urls}), context)
-    whole = list(source.read(None))
+    whole = items_of(source)
     assert [item.metadata.filename for item in whole] == [f"{n}.jpg" for n in range(4)]
     assert source.count() == 4
     for position, item in enumerate(whole):
-        assert list(source.read(item.cursor)) == whole[position + 1 :]
+        assert items_of(source, item.cursor) == whole[position + 1 :]
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """The job ledger in Redis: a hash per job and a few small keys beside it, changed by scripts."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
 
@@ -9,7 +10,17 @@ import redis
 
 from petsearch.adapters.redis import ledger_scripts
 from petsearch.adapters.redis.client import redis_errors
-from petsearch.domain import ItemStatus, Job, JobKind, NewJob, OnDuplicate, QueueName
+from petsearch.domain import (
+    MOST_LEFT_OUT_NAMES,
+    ItemStatus,
+    Job,
+    JobKind,
+    LeftOut,
+    LeftOutReason,
+    NewJob,
+    OnDuplicate,
+    QueueName,
+)
 from petsearch.domain.errors import Conflict, NotFound
 from petsearch.ports import (
     ChunkLedger,
@@ -30,7 +41,7 @@ _JOBS = f"{_PREFIX}jobs"
 _ACTIVE = f"{_PREFIX}jobs:active"
 _PARTS = (
     *("pending", "queued", "holders", "since", "starts", "chunks", "reserved", "marks"),
-    *("samples", "problems", "reading"),
+    *("samples", "problems", "reading", "left_out"),
 )
 _RATE_WINDOW_S = 60.0
 
@@ -97,12 +108,20 @@ class RedisLedger(JobLedger, ChunkLedger, EnumerationLedger, IdempotencyStore):
         return ChunkSlot(int(chunk_no), int(item_no), is_added=bool(is_added))
 
     def add_chunk(
-        self, job_id: str, chunk_no: int, item_count: int, *, cursor: str | None = None
+        self,
+        job_id: str,
+        chunk_no: int,
+        item_count: int,
+        *,
+        cursor: str | None = None,
+        left_out: Sequence[LeftOut] = (),
     ) -> bool:
-        return bool(self._run("ADD", job_id, chunk_no, item_count, cursor or ""))
+        arguments = (chunk_no, item_count, cursor or "", *_left_out_arguments(left_out))
+        return bool(self._run("ADD", job_id, *arguments))
 
-    def seal(self, job_id: str, now: datetime) -> None:
-        self._check(job_id, self._run("SEAL", job_id, now.isoformat(), ""), "cannot be sealed")
+    def seal(self, job_id: str, now: datetime, left_out: Sequence[LeftOut] = ()) -> None:
+        arguments = (now.isoformat(), "", *_left_out_arguments(left_out))
+        self._check(job_id, self._run("SEAL", job_id, *arguments), "cannot be sealed")
 
     def fail(self, job_id: str, reason: str, now: datetime) -> None:
         self._run("SEAL", job_id, now.isoformat(), reason)
@@ -139,11 +158,18 @@ class RedisLedger(JobLedger, ChunkLedger, EnumerationLedger, IdempotencyStore):
         self._redis.hdel(_part(job_id, "marks"), str(item_no))
 
     def account_chunk(
-        self, job_id: str, chunk_no: int, counts: Mapping[ItemStatus, int], now: datetime
+        self,
+        job_id: str,
+        chunk_no: int,
+        counts: Mapping[ItemStatus, int],
+        now: datetime,
+        *,
+        warned: int = 0,
     ) -> bool:
         pairs = [word for status, count in counts.items() for word in (status.value, count)]
         problems = counts.get(ItemStatus.REFUSED, 0) + counts.get(ItemStatus.FAILED, 0)
-        return bool(self._run("ACCOUNT", job_id, now.isoformat(), chunk_no, problems, *pairs))
+        arguments = (now.isoformat(), chunk_no, problems, warned, *pairs)
+        return bool(self._run("ACCOUNT", job_id, *arguments))
 
     def overdue_chunks(self, job_id: str, long_wait_s: float) -> OverdueChunks:
         lost, unclaimed = self._run("OVERDUE", job_id, _ms(long_wait_s))
@@ -273,10 +299,13 @@ class RedisLedger(JobLedger, ChunkLedger, EnumerationLedger, IdempotencyStore):
             for job_id in ids:
                 pipe.hgetall(_job(job_id))
                 pipe.lrange(_part(job_id, "samples"), 0, -1)
+                pipe.lrange(_part(job_id, "left_out"), 0, -1)
             found = pipe.execute()
         return [
-            _to_job(job_id, fields, samples)
-            for job_id, fields, samples in zip(ids, found[::2], found[1::2], strict=True)
+            _to_job(job_id, fields, samples, left_out)
+            for job_id, fields, samples, left_out in zip(
+                ids, found[::3], found[1::3], found[2::3], strict=True
+            )
             # Earlier versions could leave a few fields of a deleted job behind.
             if "source" in fields
         ]
@@ -298,7 +327,23 @@ def _ms(seconds: float) -> int:
     return int(seconds * 1000)
 
 
-def _to_job(job_id: str, fields: Mapping[str, str], samples: Sequence[str]) -> Job:
+def _left_out_arguments(left_out: Sequence[LeftOut]) -> Iterator[str | int]:
+    """See `leave_out` in the scripts."""
+    names = left_out[:MOST_LEFT_OUT_NAMES]
+    yield len(names)
+    yield from (f"{entry.reason}\n{entry.name}" for entry in names)
+    for reason, count in Counter(entry.reason for entry in left_out).items():
+        yield from (reason.value, count)
+
+
+def _left_out_of(line: str) -> LeftOut:
+    reason, _, name = line.partition("\n")
+    return LeftOut(name, LeftOutReason(reason))
+
+
+def _to_job(
+    job_id: str, fields: Mapping[str, str], samples: Sequence[str], left_out: Sequence[str]
+) -> Job:
     finished_at, expected = fields.get("finished_at"), fields.get("expected")
     return Job(
         job_id=job_id,
@@ -320,6 +365,13 @@ def _to_job(job_id: str, fields: Mapping[str, str], samples: Sequence[str]) -> J
         first_retry=int(fields["first_retry"]) if "first_retry" in fields else None,
         # Jobs of earlier versions say no kind.
         kind=JobKind(fields.get("kind", JobKind.INGEST)),
+        warned=int(fields.get("warned", 0)),
+        left_out={
+            reason: int(count)
+            for reason in LeftOutReason
+            if (count := fields.get(f"left_out:{reason.value}"))
+        },
+        left_out_names=tuple(map(_left_out_of, left_out)),
     )
 
 

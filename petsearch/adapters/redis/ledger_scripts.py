@@ -4,6 +4,8 @@ KEYS[1] is the hash of a job, KEYS[2] the set of jobs that are not final; the ot
 are made from the first. Deadlines are in milliseconds.
 """
 
+from petsearch.domain import MOST_LEFT_OUT_NAMES
+
 KEEP_S = 7 * 24 * 3600
 """How long a finished job's chunk keys are kept: longer than any message can be delivered again."""
 
@@ -13,6 +15,7 @@ local pending, queued = job .. ':pending', job .. ':queued'
 local holders, since, starts = job .. ':holders', job .. ':since', job .. ':starts'
 local chunks, reserved, marks = job .. ':chunks', job .. ':reserved', job .. ':marks'
 local samples, problems, reading = job .. ':samples', job .. ':problems', job .. ':reading'
+local left_out = job .. ':left_out'
 local function now_ms()
   local t = redis.call('TIME')
   return t[1] * 1000 + math.floor(t[2] / 1000)
@@ -34,6 +37,19 @@ local function is_stopped()
 end
 local function open_chunks()
   return redis.call('LLEN', pending) + redis.call('ZCARD', queued)
+end
+-- From an index of ARGV on: how many names follow, the names, then pairs of reason and count.
+local function leave_out(first)
+  if not ARGV[first] then return end
+  local names = tonumber(ARGV[first])
+  for i = first + 1, first + names do
+    if redis.call('LLEN', left_out) < {MOST_LEFT_OUT_NAMES} then
+      redis.call('RPUSH', left_out, ARGV[i])
+    end
+  end
+  for i = first + names + 1, #ARGV, 2 do
+    redis.call('HINCRBY', job, 'left_out:' .. ARGV[i], ARGV[i + 1])
+  end
 end
 local function finish(now)
   local flags = redis.call('HMGET', job, 'sealed', 'cancelled', 'finished_at')
@@ -78,7 +94,7 @@ return {{chunk, item, 0}}
 """
 
 ADD = f"""{_COMMON}
--- ARGV: chunk, item_count, cursor or ''
+-- ARGV: chunk, item_count, cursor or '', then what was left out
 if not exists() or redis.call('HGET', job, 'cancelled') == '1' then return 0 end
 if redis.call('HSETNX', chunks, ARGV[1], ARGV[2]) == 0 then return 0 end
 -- It was reserved before the job was sealed, and the others were done first.
@@ -91,13 +107,15 @@ if ARGV[3] ~= '' then
   redis.call('HINCRBY', job, 'next_chunk', 1)
   redis.call('HINCRBY', job, 'next_item', ARGV[2])
 end
+leave_out(4)
 changed()
 return 1
 """
 
 SEAL = f"""{_COMMON}
--- ARGV: now, failure or ''
+-- ARGV: now, failure or '', then what was left out
 if not exists() then return -1 end
+if redis.call('HGET', job, 'sealed') ~= '1' then leave_out(3) end
 redis.call('HSET', job, 'sealed', '1')
 if ARGV[2] ~= '' then redis.call('HSET', job, 'failure', ARGV[2]) end
 finish(ARGV[1])
@@ -184,12 +202,13 @@ return 1
 """
 
 ACCOUNT = f"""{_COMMON}
--- ARGV: now, chunk, problems, then pairs of status and count
+-- ARGV: now, chunk, problems, warned, then pairs of status and count
 if redis.call('ZREM', queued, ARGV[2]) == 0 then return 0 end
 let_go(ARGV[2])
 redis.call('HDEL', starts, ARGV[2])
 local done = 0
-for i = 4, #ARGV, 2 do
+if ARGV[4] ~= '0' then redis.call('HINCRBY', job, 'warned', ARGV[4]) end
+for i = 5, #ARGV, 2 do
   redis.call('HINCRBY', job, 'count:' .. ARGV[i], ARGV[i + 1])
   done = redis.call('HINCRBY', job, 'done', ARGV[i + 1])
 end

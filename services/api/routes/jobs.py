@@ -200,9 +200,12 @@ def list_items(
     services: ServicesDep,
     job_id: JobIdDep,
     status: ItemStatus | None = None,
+    warned: Annotated[
+        bool | None, Query(description="true: with warnings only; false: without")
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=_MAX_OUTCOMES)] = 100,
     cursor: Annotated[str | None, Query(pattern=r"^[0-9]{1,12}\.[0-9]{1,6}$")] = None,
 ) -> OutcomePage:
-    """Outcomes in order of their chunks, of one status if asked."""
-    page = services.jobs.outcomes(job_id, status, cursor=cursor, limit=limit)
+    """Outcomes in order of their chunks, of one status or with warnings if asked."""
+    page = services.jobs.outcomes(job_id, status, warned=warned, cursor=cursor, limit=limit)
     return OutcomePage.of(page.outcomes, page.next_cursor)

@@ -7,7 +7,16 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from petsearch.domain import ItemStatus, Job, JobKind, JobState, OnDuplicate, Outcome
+from petsearch.domain import (
+    MOST_LEFT_OUT_NAMES,
+    ItemStatus,
+    Job,
+    JobKind,
+    JobState,
+    LeftOutReason,
+    OnDuplicate,
+    Outcome,
+)
 from petsearch.domain.metadata import Count, PhotoMetadata, ShortText
 from petsearch.sources import SourceSpec
 
@@ -24,6 +33,26 @@ class ItemCounts(BaseModel):
     failed: int = 0
 
 
+class LeftOutName(BaseModel):
+    """An entry of a source that is no photo."""
+
+    name: str
+    reason: LeftOutReason
+
+
+class LeftOutBody(BaseModel):
+    """Entries of a job's source that are no items of it."""
+
+    counts: dict[LeftOutReason, int]
+    names: list[LeftOutName] = Field(description=f"The first {MOST_LEFT_OUT_NAMES} of them.")
+
+    @classmethod
+    def of(cls, job: Job) -> Self:
+        """From a job."""
+        names = [LeftOutName(name=e.name, reason=e.reason) for e in job.left_out_names]
+        return cls(counts=dict(job.left_out), names=names)
+
+
 class JobBody(BaseModel):
     """A job. `done` counts items that were accounted, whatever became of them."""
 
@@ -38,6 +67,8 @@ class JobBody(BaseModel):
     total: int
     done: int
     counts: ItemCounts
+    warned: int = Field(description="Items with warnings; their outcomes say which.")
+    left_out: LeftOutBody
     reason: str | None = Field(description="Why it stands still, or failed as a whole.")
     on_duplicate: OnDuplicate
     rate_per_s: float | None = Field(description="Items per second over the last minute.")
@@ -58,6 +89,8 @@ class JobBody(BaseModel):
             total=job.total,
             done=job.done,
             counts=ItemCounts(**{status.value: count for status, count in job.counts.items()}),
+            warned=job.warned,
+            left_out=LeftOutBody.of(job),
             reason=job.reason,
             on_duplicate=job.on_duplicate,
             rate_per_s=job.rate_per_s,
