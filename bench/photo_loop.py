@@ -18,7 +18,7 @@ from typing import Annotated
 import typer
 
 from petsearch.photos.copies import display_copy, thumbnail
-from petsearch.process_tuning import yield_to_the_model
+from petsearch.process_tuning import lower_thread_priority
 
 
 class Way(StrEnum):
@@ -61,7 +61,7 @@ def _codec(paths: list[Path], folder: Path) -> float:
         (folder / f"{name}.thumb").write_bytes(thumbnail(picture))
 
     # At ingest's priority: on a machine that does other things, too, both must give way alike.
-    with ThreadPoolExecutor(os.cpu_count() or 1, initializer=yield_to_the_model) as threads:
+    with ThreadPoolExecutor(os.cpu_count() or 1, initializer=lower_thread_priority) as threads:
         list(threads.map(work, paths[:8]))
         started = time.perf_counter()
         list(threads.map(work, paths[8:]))

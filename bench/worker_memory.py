@@ -28,7 +28,7 @@ from petsearch.app.services import Services, build_services
 from petsearch.domain import ImageMetadata, ItemStatus
 from petsearch.jobs import Upload
 from petsearch.observability import configure_logging
-from petsearch.process_tuning import give_back_freed_memory
+from petsearch.process_tuning import return_freed_memory
 from petsearch.settings import Settings
 from services.worker.runtime import build_runtime
 
@@ -131,7 +131,7 @@ class _Worker:
     """Services and an ingestor with four decoding threads, over a temporary folder."""
 
     def __enter__(self) -> "_Worker":
-        give_back_freed_memory()
+        return_freed_memory()
         configure_logging(level="ERROR")
         _import_adapters()
         self._folder = tempfile.TemporaryDirectory()

@@ -1,20 +1,20 @@
-"""Logs: constant events in words, data in fields, the request or task id in every line."""
+"""Logging: constant events, data in fields, and the request or task id in every line."""
 
 import logging
 import sys
-from collections.abc import Mapping
-from typing import Any
 
 import structlog
 
 get_logger = structlog.stdlib.get_logger
-"""A logger; `log.info("event in words", field=value)`."""
-bound = structlog.contextvars.bound_contextvars
-"""A context that adds `fields` to every line this thread or task logs within it."""
+"""A logger: `log.info("event in words", field=value)`."""
+log_context = structlog.contextvars.bound_contextvars
+"""`with log_context(field=value)` adds fields to every line that this thread or task logs."""
+add_log_fields = structlog.contextvars.bind_contextvars
+"""`add_log_fields(field=value)` adds them for the rest of the thread or task."""
 
 
 def configure_logging(*, level: str = "INFO", json: bool = False) -> None:
-    """Send structlog's and the standard library's records through one formatter to stderr."""
+    """Log records of structlog and the standard library to stderr, in one format."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -40,7 +40,7 @@ def configure_logging(*, level: str = "INFO", json: bool = False) -> None:
             foreign_pre_chain=shared,
         )
     )
-    handler.addFilter(_is_not_root_chatter)
+    handler.addFilter(_is_not_info_of_root)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
@@ -48,16 +48,6 @@ def configure_logging(*, level: str = "INFO", json: bool = False) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def _is_not_root_chatter(record: logging.LogRecord) -> bool:
-    # open_clip tells every step of loading a model through the root logger.
+def _is_not_info_of_root(record: logging.LogRecord) -> bool:
+    # open_clip logs every step of loading a model with the root logger.
     return record.name != "root" or record.levelno >= logging.WARNING
-
-
-def bind(**fields: Any) -> Mapping[str, Any]:
-    """Put `fields` into every line this thread or task logs from now on; undo with `unbind`."""
-    return structlog.contextvars.bind_contextvars(**fields)
-
-
-def unbind(tokens: Mapping[str, Any]) -> None:
-    """Undo a `bind`."""
-    structlog.contextvars.reset_contextvars(**tokens)

@@ -1,4 +1,4 @@
-"""Process-wide settings that make CPU inference fast. Imports nothing heavy; entry points call it.
+"""Process-wide settings for fast inference on CPUs, made before torch is imported.
 
 On 2 cores, MobileNetV2 at batch 16 embeds 1.5 times as many photos per second with them
 (`python -m bench.decisions.process_tuning`). Beside another busy process, short spinning kept a
@@ -25,17 +25,17 @@ TRIM_EVERY_S = 30.0
 
 
 def tune_process() -> None:
-    """Set OpenMP's waiting and glibc's allocator up; call it before torch is imported.
+    """Configure OpenMP, oneDNN and glibc's allocator; call it before torch is imported.
 
-    What the environment says already is left alone.
+    What the environment sets is not changed.
     """
-    _spin_briefly()
-    _keep_few_primitives()
+    _limit_spinning()
+    _limit_primitive_cache()
     _keep_freed_memory()
 
 
-def _spin_briefly() -> None:
-    """Let idle OpenMP threads soon sleep: spinning ones steal the cores that decode photos.
+def _limit_spinning() -> None:
+    """Let idle OpenMP threads sleep soon: spinning ones take cores from the decoding of photos.
 
     libgomp reads the variable when it is loaded, which is when torch is imported.
     """
@@ -43,33 +43,35 @@ def _spin_briefly() -> None:
         os.environ["GOMP_SPINCOUNT"] = _SPINS
 
 
-def _keep_few_primitives() -> None:
-    """Bound what oneDNN keeps compiled for each shape it has met; batches have every size.
+def _limit_primitive_cache() -> None:
+    """Limit oneDNN's cache of primitives, which are compiled for each size of a batch.
 
-    Its default of 1024 takes long to fill, and lies between the activations on the heap, which
-    then cannot be used again: encoding batches of 1 to 64 three times over took 264 MB more
-    resident memory, with 64 kept 138 MB, and the same processor time.
+    The default of 1024 fills slowly, and its entries fragment the heap between activations:
+    encoding batches of 1 to 64 three times took 264 MB more resident memory, with 64 entries
+    138 MB, and the same processor time.
     """
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", _KEPT_PRIMITIVES)
 
 
 def _keep_freed_memory() -> None:
-    """Stop glibc from giving activations back to the kernel after every layer.
+    """Keep glibc from returning activations to the kernel after every layer.
 
-    Each would be mapped, zeroed page by page and unmapped again. One arena, because the heaps of
-    other arenas are too small for such blocks. Costs some 10 % more resident memory.
+    Each would be mapped, zeroed and unmapped again. One arena, because the heaps of other arenas
+    are too small for such blocks. This costs some 10 % more resident memory.
     """
-    _tell_malloc({_M_MMAP_THRESHOLD: _KEEP_BYTES, _M_TRIM_THRESHOLD: _KEEP_BYTES, _M_ARENA_MAX: 1})
+    _set_malloc_options(
+        {_M_MMAP_THRESHOLD: _KEEP_BYTES, _M_TRIM_THRESHOLD: _KEEP_BYTES, _M_ARENA_MAX: 1}
+    )
 
 
-def give_back_freed_memory() -> None:
-    """Let a process that decodes pictures and runs no model give what it frees to the kernel.
+def return_freed_memory() -> None:
+    """Return freed memory to the kernel at once, for a process that decodes images without a model.
 
-    Otherwise glibc learns from the first large picture to keep blocks of up to 32 MB, for each
-    thread apart: a worker with four decoding threads stayed 100 MB and more above its need. Two
-    arenas instead of one a thread save 20 MB more (`make bench-memory`).
+    By default glibc starts to keep blocks of up to 32 MB per thread after the first large image:
+    a worker with four decoding threads used 100 MB more than it needed. Two arenas instead of one
+    per thread save another 20 MB (`make bench-memory`).
     """
-    _tell_malloc(
+    _set_malloc_options(
         {
             _M_MMAP_THRESHOLD: _GIVE_BACK_BYTES,
             _M_TRIM_THRESHOLD: _GIVE_BACK_BYTES,
@@ -79,10 +81,10 @@ def give_back_freed_memory() -> None:
 
 
 class MemoryTrimmer:
-    """Gives the kernel back, every so often, what a process that keeps freed memory does not use.
+    """Returns unused memory to the kernel periodically, in a process that keeps freed memory.
 
-    Kept memory only grows with the rarest mixture of batches. What is in use at all times is
-    touched again at once, which costs some milliseconds each time.
+    Kept memory would grow to the need of the rarest mixture of batches. Memory that is used again
+    at once costs some milliseconds each time.
     """
 
     def __init__(self, every_s: float = TRIM_EVERY_S) -> None:
@@ -91,12 +93,12 @@ class MemoryTrimmer:
         self._thread = threading.Thread(target=self._run, name="trim", daemon=True)
 
     def start(self) -> None:
-        """In a thread of its own; without effect where malloc cannot do it."""
+        """Start trimming in a thread; without effect if malloc cannot trim."""
         if sys.platform.startswith("linux") and hasattr(ctypes.CDLL(None), "malloc_trim"):
             self._thread.start()
 
     def stop(self) -> None:
-        """Ends the thread soon; may be called before `start`."""
+        """Stop the thread. It may be called before `start`."""
         self._stopping.set()
 
     def _run(self) -> None:
@@ -106,11 +108,11 @@ class MemoryTrimmer:
 
 
 @contextmanager
-def starting() -> Iterator[None]:
-    """Make what lasts as long as the process without collecting garbage, then or later.
+def startup_without_gc() -> Iterator[None]:
+    """Exclude the objects that a process creates at its start from garbage collection.
 
-    A start imports thousands of modules and throws next to nothing away, and every full collection
-    afterwards would look at all of it again: while requests wait, and once more at the end.
+    A start creates millions of objects that live as long as the process. Collections during the
+    start free next to nothing, and every later one would traverse them while requests wait.
     """
     gc.disable()
     try:
@@ -120,7 +122,7 @@ def starting() -> Iterator[None]:
     gc.freeze()
 
 
-def _tell_malloc(parameters: dict[int, int]) -> None:
+def _set_malloc_options(parameters: dict[int, int]) -> None:
     if not sys.platform.startswith("linux") or "MALLOC_ARENA_MAX" in os.environ:
         return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
@@ -130,11 +132,11 @@ def _tell_malloc(parameters: dict[int, int]) -> None:
         mallopt(parameter, value)
 
 
-def yield_to_the_model() -> None:
-    """Lower this thread's priority, where a thread can have one (Linux).
+def lower_thread_priority() -> None:
+    """Lower the priority of this thread below the model's, where threads have one (Linux).
 
-    A decoder that takes the core of one OpenMP thread makes all others wait for that one at the
-    end of every layer; decoding in the gaps costs the model nothing.
+    All OpenMP threads wait at the end of every layer for the one whose core a decoder takes.
+    Decoding in the gaps costs the model nothing.
     """
     if sys.platform.startswith("linux"):
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)

@@ -1,4 +1,4 @@
-"""Settings from `PETSEARCH_…` environment variables. The addresses choose the shape."""
+"""Settings from `PETSEARCH_…` environment variables. The addresses select the adapters."""
 
 import re
 from pathlib import Path
@@ -22,7 +22,7 @@ _HINTS = {
 
 
 class Limits(BaseSettings):
-    """What is accepted. Units are in the names."""
+    """Limits of input. Units are in the names."""
 
     model_config = SettingsConfigDict(env_prefix="PETSEARCH_LIMIT_", frozen=True)
 
@@ -35,7 +35,7 @@ class Limits(BaseSettings):
 
 
 class Settings(BaseSettings):
-    """Everything that can be set. The four addresses and the model have no default."""
+    """All settings. The four addresses and the model have no default."""
 
     model_config = SettingsConfigDict(env_prefix="PETSEARCH_", frozen=True)
 
@@ -52,34 +52,36 @@ class Settings(BaseSettings):
     qdrant_quantization: Literal["none", "int8"] = "none"
     qdrant_grpc: bool = Field(default=True, description="off: over HTTP alone, for proxies")
     allow_no_keys: bool = False
-    """Nobody needs a key, whoever reaches the server may do everything."""
+    """No keys are required: every client that reaches the server may do everything."""
     anonymous_search: bool = False
-    """Searching and its pictures need no key; they are limited by address."""
+    """Searches and their pictures require no key; they are rate-limited by address."""
     key_requests_per_minute: int = Field(600, ge=0, description="of each key; 0: no limit")
     anonymous_requests_per_minute: int = Field(120, ge=0, description="of each address; 0: none")
     trusted_proxies: tuple[IPvAnyNetwork, ...] = ()
-    """Networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed."""
+    """Networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are trusted."""
     cors_origins: tuple[str, ...] = ()
-    """Pages of other origins that may call the API, such as https://app.example; * only reads."""
+    """Other origins whose pages may call the API, such as https://app.example; * may only read."""
     allowed_hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[::1]")
     import_dirs: tuple[Path, ...] = ()
-    """Folders of this machine that jobs may read; no other path is read."""
+    """Local folders that jobs may read."""
     import_buckets: tuple[str, ...] = ()
     """Buckets of the object store's server that jobs may read."""
     url_ingest: bool = False
     """Whether jobs may fetch photos from public web addresses."""
-    lease_s: float = Field(30.0, gt=0, description="a worker silent for so long is dead")
-    job_chunks: int = Field(16, gt=0, description="of one job in the queue at a time")
+    lease_s: float = Field(
+        30.0, gt=0, description="a worker without a heartbeat for this long is dead"
+    )
+    job_chunks: int = Field(16, gt=0, description="chunks of one job in the queue at a time")
     worker_threads: int = Field(2, gt=0, description="chunks worked on at a time")
     decode_threads: int = Field(0, ge=0, description="0: one per core")
     ingest_batch_size: int = Field(16, gt=0, description="photos embedded at a time")
     metrics_port: int = Field(0, ge=0, le=65535, description="of a worker or the API; 0: none")
     drain_s: float = Field(5.0, ge=0, description="between SIGTERM and the end of API, embedder")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    """Of models; auto takes the fastest that keeps the embeddings, by a measurement at each start,
-    so that scores may differ in the second digit between starts, and between embedders."""
+    """Of models. auto measures at each start which is the fastest that preserves the embeddings, so
+    scores may differ in the second digit between starts and between embedders."""
     model_cache: Path = Path("~/.cache/petsearch/models")
-    """Where published models are brought to from an object store elsewhere."""
+    """Where published models are cached if the object store is on another machine."""
     cached_query_texts: int = Field(10_000, gt=0, description="query embeddings kept in memory")
     log_level: str = "INFO"
     log_json: bool = False
@@ -88,10 +90,12 @@ class Settings(BaseSettings):
     @field_validator("cors_origins")
     @classmethod
     def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
-        """Browsers send an origin in this form alone; another would never match."""
+        """Browsers send origins only in this form; others would never match."""
         for origin in origins:
             if origin != "*" and not _ORIGIN.fullmatch(origin):
-                raise ValueError(f"{origin!r} is no origin; one is https://app.example, no slash")
+                raise ValueError(
+                    f"{origin!r} is not an origin such as https://app.example, without a slash"
+                )
         return origins
 
     @classmethod
@@ -99,15 +103,15 @@ class Settings(BaseSettings):
         """Read the environment.
 
         Raises:
-            ConfigurationError: a variable has a value that cannot be used; it is named.
+            ConfigurationError: a variable has an invalid value; the message names it.
         """
         try:
             return cls()
         except ValidationError as error:
             raise ConfigurationError(_first_problem(error)) from error
-        except SettingsError as error:  # a value that is not the JSON it should be
+        except SettingsError as error:  # a value that is not JSON
             raise ConfigurationError(
-                f"A setting cannot be used: {error}. Lists are JSON, such as "
+                f"A setting is invalid: {error}. Lists are JSON, such as "
                 "PETSEARCH_IMPORT_DIRS='[\"/srv/photos\"]'."
             ) from error
 
@@ -115,7 +119,7 @@ class Settings(BaseSettings):
         """Check that the named settings are set.
 
         Raises:
-            ConfigurationError: names the first variable that is not, and what it may hold.
+            ConfigurationError: one is not; the message says what it may hold.
         """
         for name in names:
             if not getattr(self, name):
@@ -127,4 +131,4 @@ class Settings(BaseSettings):
 def _first_problem(error: ValidationError) -> str:
     problem = error.errors()[0]
     name = "_".join(str(part) for part in problem["loc"]).upper()
-    return f"PETSEARCH_{name} cannot be used: {problem['msg']}."
+    return f"PETSEARCH_{name} is invalid: {problem['msg']}."

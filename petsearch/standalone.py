@@ -20,7 +20,7 @@ import petsearch
 from petsearch.app.services import Services, build_services, open_keys
 from petsearch.domain.errors import ConfigurationError, StorageFull
 from petsearch.observability import get_logger
-from petsearch.process_tuning import MemoryTrimmer, starting
+from petsearch.process_tuning import MemoryTrimmer, startup_without_gc
 from petsearch.settings import Settings
 from services.api.app import build_app
 from services.api.metrics import ApiMetrics
@@ -85,7 +85,7 @@ def serve(
         listener = opened.enter_context(_bound_socket(options.host, options.port))
         opened.enter_context(locked(options.data_dir))
         _check_bind(options.host, settings)
-        with starting():
+        with startup_without_gc():
             services = build_services(settings)
         opened.callback(services.close)
         trimmer = MemoryTrimmer()

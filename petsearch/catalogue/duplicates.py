@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from petsearch.domain import Filters, ImageRecord, hash_bands, hash_distance
+from petsearch.domain import Filters, ImageRecord
 from petsearch.domain.errors import NotFound
+from petsearch.domain.identity import hash_bands, hash_distance
 from petsearch.models import Catalogue
 from petsearch.ports import IndexReader
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from petsearch.domain import ImageMetadata, ImageRecord, JsonDict, ModelInfo
 from petsearch.domain.errors import Conflict, InvalidInput, NotFound
-from petsearch.domain.metadata import PhotoMetadata, checked_metadata
+from petsearch.domain.metadata import PhotoMetadata, parse_metadata
 from petsearch.ingest.repeats import normalise_metadata
 from petsearch.ports import IndexWriter
 
@@ -28,7 +28,7 @@ def amend(
     before = PhotoMetadata.of(record.metadata).model_dump(mode="json")
     if not isinstance(merged := merge_patch(before, changes), dict):
         raise InvalidInput("The changes must be a JSON object.")
-    said = checked_metadata({k: v for k, v in merged.items() if v is not None}, "")
+    said = parse_metadata({k: v for k, v in merged.items() if v is not None}, "")
     if changes.get("breed") and "species" not in changes:
         said = _with_species_of_breed(said, model)
     return replace(record, metadata=normalise_metadata(said, model), updated_at=now)

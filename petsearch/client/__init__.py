@@ -1,4 +1,4 @@
-"""The Python client of the REST API, and bulk uploads of local photos with it."""
+"""The Python client of the REST API, and bulk uploads of local photos."""
 
 from petsearch.client.api import Client, Photo
 from petsearch.client.local_photos import PhotoSource, from_dataset, from_drawings, from_paths

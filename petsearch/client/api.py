@@ -1,4 +1,4 @@
-"""The Python client of the REST API: synchronous, typed, with errors of our own tree."""
+"""The Python client of the REST API: synchronous, and with the exceptions of petsearch."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -37,30 +37,30 @@ _ERROR_OF: Mapping[int, type[PetsearchError]] = {
 
 @dataclass(frozen=True)
 class Photo:
-    """A photo to upload, and what is said about it (keys as in the API's `metadata`)."""
+    """A photo to upload, with metadata as in the API's `metadata`."""
 
     filename: str
     data: bytes
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def described(self) -> JsonDict:
-        """The metadata with the file name in it."""
+    def full_metadata(self) -> JsonDict:
+        """The metadata with the file name."""
         return {"filename": self.filename, **self.metadata}
 
 
 class Client:
-    """Calls a petsearch server.
+    """A client of a petsearch server.
 
     Args:
-        base_url: such as `http://127.0.0.1:8000`. Several servers of one service are written with
-            commas: one that cannot be connected to is passed over.
-        api_key: `ps_…`, for a server that asks for one.
-        timeout_s: of one call.
-        transport: an httpx transport, for other ways to reach a server.
+        base_url: such as `http://127.0.0.1:8000`; several servers of one service are separated by
+            commas, and if one cannot be connected to, the next one is used.
+        api_key: `ps_…`, for a server that requires keys.
+        timeout_s: timeout of a request.
+        transport: an httpx transport, to reach a server in another way.
 
     Raises:
-        ConfigurationError: `base_url` is no address.
+        ConfigurationError: `base_url` is invalid.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Client:
         self._base_url = base_url
         first, *others = split_addresses(base_url)
         if transport is None:
-            # With others to ask, one that refuses is not tried again first.
+            # With several servers, the next one is tried instead of the same one again.
             transport = httpx.HTTPTransport(retries=0 if others else 2)
             transport = FailoverTransport((first, *others), transport) if others else transport
         self._http = httpx.Client(
@@ -100,51 +100,54 @@ class Client:
         self._http.close()
 
     def search(self, query: str, **options: Any) -> JsonDict:
-        """Search by words; `options` as in `GET /v1/search` (limit, species, tag, min_score …)."""
-        return self._call("GET", "/v1/search", params={"q": query, **_given(options)})
+        """Search by text; `options` as in `GET /v1/search` (limit, species, tag, min_score …)."""
+        return self._call("GET", "/v1/search", params={"q": query, **_without_none(options)})
 
     def search_composed(self, query: JsonDict, photo: bytes | None = None) -> JsonDict:
-        """Search by several parts; `query` as in `POST /v1/search`, beside a photo or not."""
+        """Search by a query of several parts, as in `POST /v1/search`, and by a photo if given."""
         if photo is None:
             return self._call("POST", "/v1/search", json=query)
         data = {"query": json.dumps(query)}
         return self._call("POST", "/v1/search/image", files={"photo": ("photo", photo)}, data=data)
 
     def facets(self, by: str, **filters: Any) -> dict[str, int]:
-        """Images per value of `breed`, `species`, `status` or `tag`, the most frequent first."""
-        answer = self._call("GET", "/v1/facets", params={"by": by, **_given(filters)})
+        """Count images per `breed`, `species`, `status` or `tag`, the most frequent first."""
+        answer = self._call("GET", "/v1/facets", params={"by": by, **_without_none(filters)})
         return {entry["value"]: entry["count"] for entry in answer["values"]}
 
     def search_photo(self, data: bytes, **options: Any) -> JsonDict:
         """Search by an encoded photo.
 
         Args:
-            options: limit, species, breed, status, animal_id, tag (several), min_score; what else
-                there is goes through `search_composed`.
+            options: limit, species, breed, status, animal_id, tag (several), min_score; for other
+                options use `search_composed`.
         """
         return self._call(
-            "POST", "/v1/search/image", files={"photo": ("photo", data)}, data=_given(options)
+            "POST",
+            "/v1/search/image",
+            files={"photo": ("photo", data)},
+            data=_without_none(options),
         )
 
     def similar(self, image_id: str, **options: Any) -> JsonDict:
-        """Photos that look like an indexed one."""
-        return self._call("GET", f"/v1/images/{image_id}/similar", params=_given(options))
+        """Search photos that look like an indexed one."""
+        return self._call("GET", f"/v1/images/{image_id}/similar", params=_without_none(options))
 
     def image(self, image_id: str) -> JsonDict:
-        """One image."""
+        """Get an image."""
         return self._call("GET", f"/v1/images/{image_id}")
 
     def change_image(self, image_id: str, changes: JsonDict) -> JsonDict:
-        """Change what is said about an image by a JSON merge patch: null clears a field."""
+        """Change the metadata of an image by a JSON merge patch: null clears a field."""
         headers = {"Content-Type": "application/merge-patch+json"}
         return self._call("PATCH", f"/v1/images/{image_id}", json=changes, headers=headers)
 
     def delete_image(self, image_id: str) -> None:
-        """Delete one image."""
+        """Delete an image."""
         self._send("DELETE", f"/v1/images/{image_id}")
 
     def delete_images_of_animal(self, animal_id: str) -> int:
-        """Delete all images of an animal; how many that were."""
+        """Delete all images of an animal, and return how many there were."""
         deleted, remaining = 0, 1
         while remaining:
             answer = self._call("DELETE", "/v1/images", params={"animal_id": animal_id})
@@ -152,7 +155,7 @@ class Client:
         return deleted
 
     def stats(self) -> JsonDict:
-        """Counts."""
+        """Get counts of images, species, statuses and jobs."""
         return self._call("GET", "/v1/stats")
 
     def open_job(
@@ -163,18 +166,18 @@ class Client:
         on_duplicate: str = "merge",
         key: str | None = None,
     ) -> JsonDict:
-        """Open a job that photos are added to. With the same `key` again it is the same job."""
+        """Create a job that photos are added to. The same `key` returns the same job."""
         body = {"source": source, "expected": expected, "on_duplicate": on_duplicate}
-        headers = _given({"Idempotency-Key": key})
+        headers = _without_none({"Idempotency-Key": key})
         return self._call("POST", "/v1/jobs", json=body, headers=headers)
 
     def read_source(self, source: JsonDict, *, on_duplicate: str = "merge") -> JsonDict:
-        """Open a job whose photos the server reads: `{"type": "s3", "bucket": …}` and its like."""
+        """Create a job whose photos the server reads, such as `{"type": "s3", "bucket": …}`."""
         body = {"source": source, "on_duplicate": on_duplicate}
         return self._call("POST", "/v1/jobs", json=body)
 
     def upload_source(self, kind: str, path: Path, *, on_duplicate: str = "merge") -> JsonDict:
-        """Upload an `archive` or a `manifest` for the server to read; it is streamed."""
+        """Stream an `archive` or a `manifest` to the server, and create a job that reads it."""
         with path.open("rb") as file:
             return self._call(
                 "POST",
@@ -186,44 +189,45 @@ class Client:
     def add_photos(
         self, job_id: str, photos: Sequence[Photo], *, key: str | None = None
     ) -> JsonDict:
-        """Add at most 64 photos to an open job. With the same `key` again they count once."""
+        """Add at most 64 photos to a job. Calls with the same `key` count once."""
         files = [("photos", (photo.filename, photo.data)) for photo in photos]
-        metadata = json.dumps([photo.described for photo in photos])
+        metadata = json.dumps([photo.full_metadata for photo in photos])
         return self._call(
             "POST",
             f"/v1/jobs/{job_id}/photos",
             files=files,
             data={"metadata": metadata},
-            headers=_given({"Idempotency-Key": key}),
+            headers=_without_none({"Idempotency-Key": key}),
         )
 
     def add_known(
         self, job_id: str, photos: Sequence[tuple[str, JsonDict]], *, key: str | None = None
     ) -> list[int]:
-        """Account photos, given as (SHA-256, metadata), that the server has; which are missing.
+        """Add photos that the server has, as (SHA-256, metadata). Calls with one `key` count once.
 
-        With the same `key` again they count once.
+        Returns:
+            the positions of photos that the server does not have, which were not added.
         """
         items = [{"sha256": sha256, "metadata": metadata} for sha256, metadata in photos]
         answer = self._call(
             "POST",
             f"/v1/jobs/{job_id}/known",
             json={"items": items},
-            headers=_given({"Idempotency-Key": key}),
+            headers=_without_none({"Idempotency-Key": key}),
         )
         missing: list[int] = answer["missing"]
         return missing
 
     def seal_job(self, job_id: str) -> JsonDict:
-        """No more photos for this job."""
+        """End adding photos to a job."""
         return self._call("POST", f"/v1/jobs/{job_id}/seal")
 
     def control_job(self, job_id: str, action: str) -> JsonDict:
-        """Change the course of a job: `pause`, `resume`, `cancel` or `retry`."""
+        """Perform an `action` on a job: `pause`, `resume`, `cancel` or `retry`."""
         return self._call("POST", f"/v1/jobs/{job_id}/{action}")
 
     def delete_job(self, job_id: str) -> None:
-        """Forget an ended job; its images stay."""
+        """Delete the record of a job that has ended. Its images stay."""
         self._send("DELETE", f"/v1/jobs/{job_id}")
 
     def watch_job(self, job_id: str) -> Iterator[JsonDict]:
@@ -237,7 +241,7 @@ class Client:
         while True:
             headers = {"Last-Event-ID": last_id} if last_id else {}
             with (
-                self._errors_translated(),
+                self._unavailable_on_error(),
                 connect_sse(self._http, "GET", path, headers=headers) as stream,
             ):
                 _raise_for_status(stream.response)
@@ -255,19 +259,19 @@ class Client:
                     continue  # cut off: ask again from the last event on
 
     def job(self, job_id: str) -> JsonDict:
-        """Where a job stands."""
+        """Get a job."""
         return self._call("GET", f"/v1/jobs/{job_id}")
 
     def jobs(self, limit: int = 20) -> list[JsonDict]:
-        """Jobs, newest first."""
+        """List jobs, newest first."""
         items: list[JsonDict] = self._call("GET", "/v1/jobs", params={"limit": limit})["items"]
         return items
 
     def job_items(self, job_id: str, status: str | None = None) -> Iterator[JsonDict]:
-        """What became of a job's items."""
+        """Iterate over the outcomes of a job's items."""
         cursor: str | None = None
         while True:
-            params = _given({"status": status, "cursor": cursor, "limit": 1000})
+            params = _without_none({"status": status, "cursor": cursor, "limit": 1000})
             page = self._call("GET", f"/v1/jobs/{job_id}/items", params=params)
             yield from page["items"]
             cursor = page["next_cursor"]
@@ -275,45 +279,45 @@ class Client:
                 return
 
     def models(self) -> list[JsonDict]:
-        """Models that are published, loaded or have a collection; the current one first."""
+        """List models that are published, loaded or have a collection, the current one first."""
         items: list[JsonDict] = self._call("GET", "/v1/models")["items"]
         return items
 
     def reindex(self, model_id: str) -> JsonDict:
-        """Build the collection of a published model; the job that does it."""
+        """Build the collection of a published model, and return the job that does it."""
         return self._call("POST", "/v1/reindex", json={"model_id": model_id})
 
     def promote(self, model_id: str, *, accept_worse: bool = False) -> JsonDict:
-        """Let a model serve whose reindex has ended, if it passes the gate.
+        """Make a model with a finished collection the current one, if it passes the checks.
 
         Args:
-            accept_worse: also if it finds photos of the same breed worse than the current one.
+            accept_worse: promote it even if it finds photos of the same breed worse.
         """
         params = {"accept_worse": accept_worse}
         return self._call("POST", f"/v1/models/{model_id}/promote", params=params)
 
     def rollback(self) -> JsonDict:
-        """Let the model serve again that did before."""
+        """Make the model before the last promotion the current one again."""
         return self._call("POST", "/v1/models/rollback")
 
     def drop_collection(self, model_id: str) -> None:
-        """Give up the collection of a model that does not serve."""
+        """Delete the collection of a model that is not current."""
         self._send("DELETE", f"/v1/models/{model_id}/collection")
 
     def list_keys(self) -> list[JsonDict]:
-        """All API keys, without their secrets; for the scope admin."""
+        """List all API keys, without their secrets. Requires the scope `admin`."""
         items: list[JsonDict] = self._call("GET", "/v1/keys")["items"]
         return items
 
     def create_key(
         self, name: str, scopes: Sequence[str], *, expires_at: str | None = None
     ) -> JsonDict:
-        """Make an API key: `{"key": …, "secret": "ps_…"}`. The secret is told this once."""
+        """Create an API key: `{"key": …, "secret": "ps_…"}`. The secret cannot be read again."""
         body = {"name": name, "scopes": list(scopes), "expires_at": expires_at}
         return self._call("POST", "/v1/keys", json=body)
 
     def revoke_key(self, key_id: str) -> None:
-        """Make an API key invalid for ever."""
+        """Revoke an API key for good."""
         self._send("DELETE", f"/v1/keys/{key_id}")
 
     def _call(self, method: str, path: str, **arguments: Any) -> JsonDict:
@@ -321,13 +325,13 @@ class Client:
         return body
 
     def _send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
-        with self._errors_translated():
+        with self._unavailable_on_error():
             response = self._http.request(method, path, **arguments)
         _raise_for_status(response)
         return response
 
     @contextmanager
-    def _errors_translated(self) -> Iterator[None]:
+    def _unavailable_on_error(self) -> Iterator[None]:
         try:
             yield
         except httpx.HTTPError as error:
@@ -337,7 +341,7 @@ class Client:
             ) from error
 
 
-def _given(options: Mapping[str, Any]) -> dict[str, Any]:
+def _without_none(options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 

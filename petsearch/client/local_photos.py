@@ -1,4 +1,4 @@
-"""Photos that a client reads and uploads: folders, Hugging Face data sets, the drawings."""
+"""Sources of photos that a client uploads: folders, Hugging Face data sets, the drawings."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -15,16 +15,16 @@ from petsearch.sources.names import PHOTO_SUFFIXES
 
 @dataclass(frozen=True)
 class PhotoSource:
-    """Photos one after the other, and how many there will be, if that is known."""
+    """An iterator of photos, and their number if it is known."""
 
     photos: Iterator[Photo]
     count: int | None
     skipped: int = 0
-    """Files of a folder that are no photos by their names."""
+    """Files of a folder whose names are not those of photos."""
 
 
 def from_drawings(count: int) -> PhotoSource:
-    """The first `count` of the demo's drawings, with what they show as their metadata."""
+    """The first `count` drawings of the demo, with metadata of what they show."""
     photos = (
         Photo(
             drawing.filename,
@@ -37,7 +37,9 @@ def from_drawings(count: int) -> PhotoSource:
 
 
 def from_paths(paths: Sequence[Path], *, max_bytes: int) -> PhotoSource:
-    """Files and folders (walked whole). A file over `max_bytes` is sent cut, to be refused by name.
+    """Files, and folders with all their subfolders.
+
+    Of a file over `max_bytes` one byte more is read, so that the server refuses it by its name.
 
     Raises:
         NotFound: a path does not exist.
@@ -67,17 +69,17 @@ def _read(path: Path, max_bytes: int) -> Photo:
         with path.open("rb") as file:
             return Photo(path.name, file.read(max_bytes + 1))
     except OSError:
-        # It is accounted like any other: the server refuses an empty file by its name.
+        # The server refuses an empty file by its name, so that the job accounts for it.
         return Photo(path.name, b"")
 
 
 def from_dataset(name: str, options: DatasetOptions) -> PhotoSource:
-    """Photos of a Hugging Face data set, by hub name or local folder.
+    """Photos of a Hugging Face data set, given by its hub name or a folder.
 
     Raises:
         ConfigurationError: the `datasets` library is missing, or the hub cannot be reached.
         InvalidInput: there is no such split or column, or no column with images.
-        NotFound: `name` is a path, and nothing is there.
+        NotFound: `name` is a path that does not exist.
     """
     try:
         rows = open_rows(name, options)

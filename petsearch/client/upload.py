@@ -1,7 +1,6 @@
-"""Bulk upload through the API: sends only what the server has not, in parallel, as one job."""
+"""Bulk upload through the API: in parallel, as one job, and only what the server does not have."""
 
 import random
-import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
@@ -13,13 +12,13 @@ from typing import TypeVar
 
 from petsearch.client.api import Client, Photo
 from petsearch.client.local_photos import PhotoSource
-from petsearch.domain import JobState, JsonDict, sha256_of
+from petsearch.domain import JsonDict, sha256_of
 from petsearch.domain.errors import Unavailable
 
 BATCH_PHOTOS = 64
 BATCH_BYTES = 32 * 1024 * 1024
 PATIENCE_S = 600.0
-"""How long one call to a server that fails is repeated before the upload is given up."""
+"""How long a call to an unavailable server is retried before the upload fails."""
 _POLL_S = 0.25
 _LONGEST_PAUSE_S = 8.0
 _Answer = TypeVar("_Answer")
@@ -27,10 +26,10 @@ _Answer = TypeVar("_Answer")
 
 @dataclass(frozen=True)
 class Progress:
-    """How far an upload is."""
+    """The progress of an upload."""
 
     sent: int
-    """Photos read and either uploaded or known to the server."""
+    """Photos that were uploaded or that the server had."""
     job: JsonDict
 
 
@@ -42,12 +41,12 @@ def upload(
     threads: int = 2,
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> JsonDict:
-    """Send every photo of `source` as one job and wait until each is accounted; the job.
+    """Upload all photos of `source` as one job, wait until it has ended, and return the job.
 
-    Run again after a stop, it goes on where it was: what the server has is not sent again.
+    After an interruption, another call continues: photos that the server has are not sent again.
 
     Raises:
-        Unavailable: the server failed for longer than `PATIENCE_S`, or at the first call.
+        Unavailable: the server did not answer for `PATIENCE_S`, or not to the first call.
     """
     job = client.open_job(name, expected=source.count)
     job_id = job["job_id"]
@@ -56,29 +55,27 @@ def upload(
     with ThreadPoolExecutor(threads, thread_name_prefix="upload") as pool:
         for count in _in_order_of_completion(pool, calls, threads):
             sent += count
-            on_progress(Progress(sent, patiently(lambda: client.job(job_id))))
-    patiently(lambda: client.seal_job(job_id))
+            on_progress(Progress(sent, with_retries(lambda: client.job(job_id))))
+    with_retries(lambda: client.seal_job(job_id))
     return _wait_until_final(client, job_id, sent, on_progress)
 
 
 def _send(client: Client, job_id: str, batch: list[Photo]) -> int:
-    known = [(sha256_of(photo.data), photo.described) for photo in batch]
-    # One key a call: repeated after an answer that was lost, it counts its photos once.
+    known = [(sha256_of(photo.data), photo.full_metadata) for photo in batch]
+    # A retry after a lost response has the same key, so that its photos count once.
     known_key, photos_key = uuid.uuid4().hex, uuid.uuid4().hex
-    missing = patiently(lambda: client.add_known(job_id, known, key=known_key))
+    missing = with_retries(lambda: client.add_known(job_id, known, key=known_key))
     if missing:
         photos = [batch[position] for position in missing]
-        patiently(lambda: client.add_photos(job_id, photos, key=photos_key))
+        with_retries(lambda: client.add_photos(job_id, photos, key=photos_key))
     return len(batch)
 
 
-def patiently(call: Callable[[], _Answer], *, patience_s: float = PATIENCE_S) -> _Answer:
-    """What `call` answers, repeated with a growing pause while the server is not available.
-
-    Only for calls that do the same when they are repeated.
+def with_retries(call: Callable[[], _Answer], *, patience_s: float = PATIENCE_S) -> _Answer:
+    """Call an idempotent function, and retry it with growing pauses while it is unavailable.
 
     Raises:
-        Unavailable: it still was not after `patience_s`.
+        Unavailable: it still was after `patience_s`.
     """
     deadline = time.monotonic() + patience_s
     longest_s = 0.5
@@ -86,7 +83,7 @@ def patiently(call: Callable[[], _Answer], *, patience_s: float = PATIENCE_S) ->
         try:
             return call()
         except Unavailable:
-            # Spread out, so that many clients do not come back all at once.
+            # Jitter, so that many clients do not retry at the same time.
             pause_s = random.uniform(longest_s / 2, longest_s)
             if time.monotonic() + pause_s > deadline:
                 raise
@@ -110,7 +107,7 @@ def _batches(photos: Iterable[Photo]) -> Iterator[list[Photo]]:
 def _in_order_of_completion(
     pool: ThreadPoolExecutor, calls: Iterator[Callable[[], int]], window: int
 ) -> Iterator[int]:
-    """Results of `calls`, of which at most `window` and one more are read ahead."""
+    """Results of `calls`, of which `window` run at a time; the iterator is read one call ahead."""
     running: set[Future[int]] = {pool.submit(call) for call in islice(calls, window)}
     while running:
         finished, running = wait(running, return_when=FIRST_COMPLETED)
@@ -122,10 +119,9 @@ def _in_order_of_completion(
 def _wait_until_final(
     client: Client, job_id: str, sent: int, on_progress: Callable[[Progress], None]
 ) -> JsonDict:
-    pause = threading.Event()
     while True:
-        job = patiently(lambda: client.job(job_id))
+        job = with_retries(lambda: client.job(job_id))
         on_progress(Progress(sent, job))
-        if JobState(job["state"]).is_final:
+        if job["finished_at"] is not None:
             return job
-        pause.wait(_POLL_S)
+        time.sleep(_POLL_S)

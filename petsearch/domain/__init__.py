@@ -1,4 +1,9 @@
-"""The words of the domain as frozen dataclasses: images, models, searches and jobs."""
+"""The vocabulary of the project: images, models, searches and jobs as frozen dataclasses.
+
+These names are shared by many packages, so there are more of them than in other packages. What few
+need is imported from its module: `errors`, `api_keys`, `metadata`, `calibration`, `prompts` and
+`object_keys`, and of `identity` what compares perceptual hashes.
+"""
 
 from petsearch.domain.arrays import (
     Embedding,
@@ -7,9 +12,6 @@ from petsearch.domain.arrays import (
     Pixels,
 )
 from petsearch.domain.identity import (
-    IMAGE_NAMESPACE,
-    hash_bands,
-    hash_distance,
     image_id_of,
     normalise_name,
     sha256_of,
@@ -54,7 +56,6 @@ from petsearch.domain.searches import (
 )
 
 __all__ = [
-    "IMAGE_NAMESPACE",
     "MOST_LEFT_OUT_NAMES",
     "Embedding",
     "Embeddings",
@@ -89,8 +90,6 @@ __all__ = [
     "SearchResult",
     "SortBy",
     "TimeRange",
-    "hash_bands",
-    "hash_distance",
     "image_id_of",
     "normalise_name",
     "sha256_of",

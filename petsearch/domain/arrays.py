@@ -1,4 +1,4 @@
-"""Arrays and decoded JSON as they go from part to part, with their shapes."""
+"""Types of arrays, with their shapes, and of decoded JSON."""
 
 from typing import Any
 
@@ -13,4 +13,4 @@ Pixels = NDArray[np.uint8]
 """uint8 RGB, channels first: `(3, height, width)`, or `(n, 3, height, width)`."""
 
 JsonDict = dict[str, Any]
-"""A decoded JSON object, only at the edges where one is read or written."""
+"""A decoded JSON object; only where JSON is read or written."""

@@ -1,9 +1,9 @@
-"""What a score is worth: calibrated confidence, and whether a query is about something else.
+"""Calibration of scores: the confidence of a result, and whether a query is off topic.
 
-Both look at a score and at how far it stands out from what the query scores with photos in general:
-the standard score z = (score - mean) / deviation, where mean and deviation follow from the query's
+Both depend on a score and on its standard score z = (score - mean) / deviation, where mean and
+deviation are those of the query's scores with all photos. They are derived from the query's
 embedding and from the mean and covariance of held-out photos' embeddings (ADR 0014).
-`training/calibration/calibrate.py` fits what is applied here and writes it as calibration.json.
+`training/calibration/calibrate.py` fits a calibration and writes it as calibration.json.
 """
 
 import math
@@ -19,12 +19,12 @@ from pydantic import TypeAdapter, ValidationError
 from petsearch.domain.errors import ConfigurationError
 
 QueryKind = Literal["breed_text", "species_text", "photo"]
-"""A text that names a breed, one that names a species, a photo."""
+"""A text that is the name of a breed, one that is the name of a species, or a photo."""
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Mean and covariance of photos' embeddings; the covariance as factors and a rest."""
+    """Mean and covariance of photos' embeddings. The covariance is of low rank plus a diagonal."""
 
     mean: tuple[float, ...]
     """`(dim,)`"""
@@ -47,7 +47,7 @@ class Spread:
 class Logistic:
     """`1 / (1 + exp(-(score_weight score + z_weight z + intercept)))` (Platt 1999).
 
-    Neither weight is below 0, so for any one query it rises with the score.
+    Neither weight is below 0, so for a given query the probability rises with the score.
     """
 
     score_weight: float
@@ -57,10 +57,10 @@ class Logistic:
 
 @dataclass(frozen=True)
 class OffTopic:
-    """A line between texts about pets and others, by the score and the z of their best photo.
+    """Separates texts about pets from others by the score and z of their best photo.
 
-    Which of the two tells more depends on the model: one that was trained to keep other texts away
-    from every photo gives them low scores, any other gives them a best photo like all photos.
+    Both are used, because models differ: one that was trained to push other texts away from every
+    photo gives these low scores, any other model gives them a best photo with a low z.
     """
 
     score_weight: float
@@ -68,16 +68,16 @@ class OffTopic:
     below: float
 
     def holds(self, score: float, z: float) -> bool:
-        """Whether a text with such a best photo is about something else."""
+        """Whether a text with this best photo is off topic."""
         return self.score_weight * score + self.z_weight * z < self.below
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Of one model."""
+    """The calibration of one model."""
 
     weights: str
-    """The hash in the id of the model it was fitted for: see `weights_of`."""
+    """`weights_hash_of` the model that it was fitted for."""
     spread: Spread
     breed_text: Logistic
     species_text: Logistic
@@ -93,47 +93,47 @@ class Calibration:
             raise ValueError("the rest of the variance must be above 0")
 
     def query(self, embedding: NDArray[np.float32]) -> "QueryCalibration":
-        """For the scores of one query."""
+        """The calibration of one query's scores."""
         return QueryCalibration(self, *self.spread.of_scores(embedding))
 
 
 @dataclass(frozen=True)
 class QueryCalibration:
-    """Reads the scores of one query."""
+    """A calibration applied to the scores of one query."""
 
     calibration: Calibration
     mean: float
     deviation: float
 
     def z(self, score: float) -> float:
-        """How many deviations above the mean a score is."""
+        """The standard score: how many deviations a score is above the mean."""
         return (score - self.mean) / self.deviation
 
     def confidence(self, kind: QueryKind, score: float) -> float:
-        """Which share of results with such a score is right, 0..1."""
+        """The probability that a result with this score is right, 0..1."""
         slope, intercept = self._line(kind)
         return 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, slope * score + intercept))))
 
     def score_at(self, kind: QueryKind, confidence: float) -> float:
-        """The score from which on results have this confidence; infinite where none has."""
+        """The lowest score with this confidence; infinite if there is none."""
         if not 0.0 < confidence < 1.0:
             return math.inf if confidence >= 1.0 else -math.inf
         slope, intercept = self._line(kind)
         return (math.log(confidence / (1.0 - confidence)) - intercept) / slope
 
     def _line(self, kind: QueryKind) -> tuple[float, float]:
-        """Slope and intercept of the curve's exponent, as a line over this query's scores."""
+        """Slope and intercept of the curve's exponent as a function of this query's scores."""
         curve: Logistic = getattr(self.calibration, kind)
         slope = curve.score_weight + curve.z_weight / self.deviation
         return slope, curve.intercept - curve.z_weight * self.mean / self.deviation
 
     def is_off_topic(self, best_score: float) -> bool:
-        """Whether even the best photo does not match as it does for texts about pets."""
+        """Whether the query is off topic, given the score of its best photo."""
         return self.calibration.off_topic.holds(best_score, self.z(best_score))
 
 
-def weights_of(model_id: str) -> str:
-    """The hash at the end of a model's id, whatever its folder is called."""
+def weights_hash_of(model_id: str) -> str:
+    """The hash at the end of a model's id, which does not depend on its name."""
     return model_id.rpartition("-")[2]
 
 
@@ -157,8 +157,8 @@ def read_calibration(data: bytes) -> Calibration:
         ) from error
 
 
-def kind_of_text(text: str, breeds: Sequence[str], species: Sequence[str]) -> QueryKind | None:
-    """What a text names, if it names that alone: `siamese`, `a Siamese cat`, `dogs`, `the pug`."""
+def query_kind_of(text: str, breeds: Sequence[str], species: Sequence[str]) -> QueryKind | None:
+    """The kind of a text that is only a name: `siamese`, `a Siamese cat`, `dogs`, `the pug`."""
     words = text.lower().split()
     if words and words[0] in _ARTICLES:
         words = words[1:]

@@ -1,37 +1,37 @@
-"""The error tree. Everything petsearch raises on purpose is one of these.
+"""The exceptions of petsearch.
 
 PetsearchError
-├── InvalidInput            what was sent cannot be used; sending it again will not help
+├── InvalidInput            the input is invalid; a retry does not help
 │   ├── TooLarge            more bytes, pixels or characters than allowed
-│   └── NotAnImage          the bytes are no picture that can be decoded
-├── NotFound                the thing named does not exist
-├── Conflict                the thing named is in a state that forbids this
-│   └── Outdated            the thing named was changed since the caller looked at it
-├── Unavailable             a dependency does not answer; the same call may work later
-│   ├── Overloaded          too much is queued; try again after `retry_after_s`
+│   └── NotAnImage          the bytes cannot be decoded as an image
+├── NotFound                the object does not exist
+├── Conflict                the state of the object forbids the operation
+│   └── Outdated            the object was changed since the caller read it
+├── Unavailable             a dependency does not answer; a retry may succeed
+│   ├── Overloaded          the queue is full; retry after `retry_after_s`
 │   ├── StorageFull         no space left to write
-│   ├── DeviceMemoryFull    a batch does not fit the device; a smaller one may
-│   └── DeviceLost          the device is gone until the process is started again
-└── ConfigurationError      a setting is missing or wrong; somebody must change it
+│   ├── DeviceMemoryFull    a batch does not fit into the device's memory; a smaller one may
+│   └── DeviceLost          the device is lost until the process is restarted
+└── ConfigurationError      a setting is missing or invalid
 
-Which of them is which HTTP status is in services/http/problems.py; the worker retries
-`Unavailable` and `Conflict`.
+services/http/problems.py maps them to HTTP statuses; the worker retries `Unavailable` and
+`Conflict`.
 """
 
 from collections.abc import Iterable
 
 
 class PetsearchError(Exception):
-    """Root of the tree. `str(error)` is one sentence for a person and says what to do."""
+    """Base class. `str(error)` is a message for people and says what to do."""
 
     @property
     def detail(self) -> str:
-        """The sentence for a person."""
+        """The message for people."""
         return str(self)
 
 
 class InvalidInput(PetsearchError):
-    """What was sent cannot be used; sending the same again will not help."""
+    """The input is invalid; a retry does not help."""
 
 
 class TooLarge(InvalidInput):
@@ -39,23 +39,23 @@ class TooLarge(InvalidInput):
 
 
 class NotAnImage(InvalidInput):
-    """The bytes are no picture that can be decoded whole."""
+    """The bytes cannot be decoded completely as an image."""
 
 
 class NotFound(PetsearchError):
-    """The thing named does not exist."""
+    """The object does not exist."""
 
 
 class Conflict(PetsearchError):
-    """The thing named is in a state that forbids this."""
+    """The state of the object forbids the operation."""
 
 
 class Outdated(Conflict):
-    """The thing named was changed since the caller looked at it."""
+    """The object was changed since the caller read it."""
 
 
 class Unavailable(PetsearchError):
-    """A dependency does not answer; the same call may work later."""
+    """A dependency does not answer; a retry may succeed."""
 
     def __init__(self, message: str, *, retry_after_s: float = 5.0) -> None:
         super().__init__(message)
@@ -63,11 +63,11 @@ class Unavailable(PetsearchError):
 
 
 class Overloaded(Unavailable):
-    """Too much is queued already; try again after `retry_after_s`."""
+    """The queue is full; retry after `retry_after_s`."""
 
 
 class StorageFull(Unavailable):
-    """There is no space left to write."""
+    """No space is left to write."""
 
     def __init__(self, message: str, *, retry_after_s: float = 60.0) -> None:
         super().__init__(message, retry_after_s=retry_after_s)
@@ -78,14 +78,14 @@ class DeviceMemoryFull(Unavailable):
 
 
 class DeviceLost(Unavailable):
-    """The device does not answer any more; only a new process can use it again."""
+    """The device is lost; only a new process can use it again."""
 
 
 class ConfigurationError(PetsearchError):
-    """A setting is missing or wrong; somebody must change it."""
+    """A setting is missing or invalid."""
 
 
 def unknown_choice(what: str, given: str, accepted: Iterable[str]) -> InvalidInput:
-    """An `InvalidInput` that lists what would have been accepted."""
+    """An `InvalidInput` that lists the accepted choices."""
     choices = ", ".join(sorted(accepted)) or "nothing yet"
     return InvalidInput(f"Unknown {what} {given!r}. Accepted: {choices}.")

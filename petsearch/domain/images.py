@@ -1,4 +1,4 @@
-"""An image of the catalogue: what is known of it, and its embedding."""
+"""An image of the catalogue: its metadata, its record in the index and its embedding."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from petsearch.domain.arrays import Embedding
 
 @dataclass(frozen=True)
 class ImageMetadata:
-    """What a client may say about an image. Empty values mean "not said"."""
+    """Metadata from a client. Empty values mean that the client gave none."""
 
     filename: str = ""
     breed: str | None = None
@@ -26,17 +26,17 @@ class ImageMetadata:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the model takes an image for: zero-shot over its labels."""
+    """Zero-shot classification of an image over the model's labels."""
 
     breed: str
     species: str
     confidence: float
-    """Softmax over the model's labels at its own temperature, 0..1; not calibrated."""
+    """Softmax over the labels at the model's own temperature, 0..1; not calibrated."""
 
 
 @dataclass(frozen=True)
 class ItemRef:
-    """Which item of which job."""
+    """An item of a job."""
 
     job_id: str
     item_no: int
@@ -44,7 +44,7 @@ class ItemRef:
 
 @dataclass(frozen=True)
 class ImageRecord:
-    """An image as it is indexed: the payload of its point."""
+    """An indexed image: the payload of its point."""
 
     image_id: str
     sha256: str
@@ -60,16 +60,16 @@ class ImageRecord:
     first_seen: ItemRef
     sources: tuple[ItemRef, ...] = ()
     phash: str | None = None
-    """`perceptual_hash`: 16 hex digits. None for images indexed before there was one."""
+    """`perceptual_hash`: 16 hex digits. None for images indexed before it was introduced."""
 
     @property
     def breed(self) -> str | None:
-        """The label if there is one, else what was predicted."""
+        """The label if there is one, else the prediction."""
         return self.metadata.breed or (self.prediction.breed if self.prediction else None)
 
     @property
     def species(self) -> str | None:
-        """The label if there is one, else what was predicted."""
+        """The label if there is one, else the prediction."""
         return self.metadata.species or (self.prediction.species if self.prediction else None)
 
     @property
@@ -82,7 +82,7 @@ class ImageRecord:
 
 @dataclass(frozen=True)
 class Point:
-    """A record with its embedding: what the index holds."""
+    """A record with its embedding, as the index stores it."""
 
     record: ImageRecord
     embedding: Embedding

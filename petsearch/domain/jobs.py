@@ -1,4 +1,4 @@
-"""Jobs, their items, and what became of each."""
+"""Jobs, their items and the outcomes of these."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ MOST_LEFT_OUT_NAMES = 100
 
 
 class ItemStatus(StrEnum):
-    """What became of an item."""
+    """The outcome of an item."""
 
     INGESTED = "ingested"
     DUPLICATE = "duplicate"
@@ -21,7 +21,7 @@ class ItemStatus(StrEnum):
 
 
 class JobState(StrEnum):
-    """Where a job stands."""
+    """The state of a job."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -33,7 +33,7 @@ class JobState(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Whether nothing more will happen."""
+        """Whether the job has ended."""
         return self in _FINAL_STATES
 
 
@@ -44,34 +44,34 @@ _FINAL_STATES = frozenset(
 
 @dataclass(frozen=True)
 class ItemWarning:
-    """What is odd about an item that was taken all the same."""
+    """Something unusual about an item that was ingested nevertheless."""
 
     code: str
-    """One constant for each kind, such as `profile_ignored`."""
+    """A constant for each kind, such as `profile_ignored`."""
     detail: str
-    """A sentence for people."""
+    """A message for people."""
     field: str | None = None
-    """The column or field that it is about."""
+    """The column or field concerned."""
 
 
 @dataclass(frozen=True)
 class Item:
-    """One photo to ingest: where its bytes wait, and what was said about it."""
+    """A photo to ingest: where its bytes are, and its metadata."""
 
     item_no: int
     sha256: str
-    """Of the bytes; empty where they still have to be fetched from `origin`."""
+    """Of the bytes; empty while they have to be fetched from `origin`."""
     metadata: ImageMetadata
     staging_key: str | None
-    """Object key of the bytes, or None for an image the index holds already."""
+    """Object key of the bytes; None for an image that is indexed already."""
     refusal: str | None = None
-    """Why the bytes were not even kept (too large, say); such an item only has to be accounted."""
+    """Why the bytes were not stored, such as their size; such an item only counts as refused."""
     origin: str | None = None
-    """Where to fetch the bytes if they are not staged: see `petsearch.sources.source`."""
+    """Where to fetch bytes that are not staged: see `petsearch.sources.source`."""
     size_bytes: int | None = None
-    """Of the bytes, where that is known."""
+    """Of the bytes, if it is known."""
     warnings: tuple[ItemWarning, ...] = ()
-    """What is odd about it so far."""
+    """Warnings so far."""
 
 
 class LeftOutReason(StrEnum):
@@ -102,94 +102,94 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one item, and why."""
+    """The outcome of an item, with the reason."""
 
     item_no: int
     filename: str
     status: ItemStatus
     image_id: str | None = None
     reason: str | None = None
-    """Why, in a sentence, where the photo was not ingested."""
+    """A message for people if the photo was not ingested."""
     stage: str | None = None
-    """Of a failed item: the step that failed (fetch, decode, store, embed, index, quarantine)."""
+    """The step that failed: fetch, decode, store, embed, index or quarantine."""
     error: str | None = None
-    """Of a failed item: the class of the error."""
+    """The class of the error, if the item failed."""
     attempts: int = 1
     warnings: tuple[ItemWarning, ...] = ()
 
 
 class QueueName(StrEnum):
-    """Where work waits. The first is served first: an upload never waits behind a big job."""
+    """The queues, in order of priority: an upload never waits behind a big job."""
 
     INTERACTIVE = "ingest.interactive"
     BULK = "ingest.bulk"
 
 
 class JobKind(StrEnum):
-    """What a job's items are."""
+    """What the items of a job are."""
 
     INGEST = "ingest"
-    """Photos that come in."""
+    """New photos."""
     REINDEX = "reindex"
-    """Images that are here already, for the collection of another model."""
+    """Indexed images, which are embedded for the collection of another model."""
 
 
 class OnDuplicate(StrEnum):
-    """What is done with what is said about a photo that is here already."""
+    """What happens to the metadata of a photo that is indexed already."""
 
     KEEP = "keep"
-    """Nothing: the record stays as it is."""
+    """The record is not changed."""
     MERGE = "merge"
-    """Empty fields are filled, tags are added, the source is remembered."""
+    """Empty fields are filled, tags and the source are added."""
     REPLACE = "replace"
-    """What is said now counts, the source is remembered."""
+    """The metadata is replaced, the source is added."""
 
 
 @dataclass(frozen=True)
 class NewJob:
-    """A job as it is opened."""
+    """A job to be created."""
 
     job_id: str
     source: str
-    """What people read: where the items come from."""
+    """Where the items come from, for people."""
     created_at: datetime
     queue: QueueName = QueueName.BULK
     expected: int | None = None
     spec: str | None = None
-    """JSON of a source that the server reads itself; None if a client adds the items."""
+    """JSON of a source that the server reads; None if a client adds the items."""
     on_duplicate: OnDuplicate = OnDuplicate.MERGE
     kind: JobKind = JobKind.INGEST
 
 
 @dataclass(frozen=True)
 class Job:
-    """A job as the ledger knows it. `counts` has a value for every `ItemStatus`."""
+    """A job as stored in the ledger. `counts` has a value for every `ItemStatus`."""
 
     job_id: str
     source: str
     created_at: datetime
     sealed: bool
-    """False while more items may still be added."""
+    """False while items can still be added."""
     total: int
     """Items added so far."""
     counts: Mapping[ItemStatus, int]
     finished_at: datetime | None = None
     reason: str | None = None
-    """Why nothing moves at the moment, or why the job failed as a whole."""
+    """Why the job makes no progress, or why it failed."""
     expected: int | None = None
-    """How many items the client or the source said there would be."""
+    """The number of items that the client or the source announced."""
     queue: QueueName = QueueName.BULK
     on_duplicate: OnDuplicate = OnDuplicate.MERGE
     paused: bool = False
     cancelled: bool = False
     source_failed: bool = False
-    """Whether the source could not be read to its end."""
+    """Whether the source could not be read completely."""
     rate_per_s: float | None = None
-    """Items accounted per second over the last minute, while the job moves."""
+    """Items per second over the last minute, while the job makes progress."""
     version: int = 0
-    """Grows with every change: what a listener has seen."""
+    """Grows with every change, so that a listener knows what it has seen."""
     first_retry: int | None = None
-    """The first chunk that tries failed items again; those after it do so, too."""
+    """The first of the chunks that retry failed items; all later ones do, too."""
     kind: JobKind = JobKind.INGEST
     warned: int = 0
     """Items with warnings."""
@@ -200,12 +200,12 @@ class Job:
 
     @property
     def done(self) -> int:
-        """Items accounted for."""
+        """The number of items with an outcome."""
         return sum(self.counts.values())
 
     @property
     def eta_s(self) -> float | None:
-        """Seconds until the job ends at this rate, if its size is known."""
+        """Seconds until the job ends at its current rate, if its size is known."""
         size = self.total if self.sealed else self.expected
         if size is None or not self.rate_per_s or self.state.is_final:
             return None
@@ -213,7 +213,7 @@ class Job:
 
     @property
     def state(self) -> JobState:
-        """Derived, never stored: counters and flags are the only truth."""
+        """The state, which is derived from counters and flags and never stored."""
         if self.cancelled:
             return JobState.CANCELLED
         if not self.finished_at:

@@ -1,4 +1,4 @@
-"""What may be said about a photo, checked where it comes in: over HTTP or in a manifest."""
+"""Validation of photos' metadata, which comes over HTTP or in a manifest."""
 
 import re
 from collections.abc import Mapping
@@ -18,14 +18,14 @@ from petsearch.domain import ImageMetadata
 from petsearch.domain.errors import InvalidInput
 
 NO_CONTROLS = r"^[^\x00-\x08\x0e-\x1f\x7f]*$"
-"""Engines that store text trip over NUL, and people over the others. White space may be there."""
+"""No control characters but white space: databases reject NUL, and people cannot see the others."""
 ShortText = Annotated[
     str, StringConstraints(max_length=200, strip_whitespace=True, pattern=NO_CONTROLS)
 ]
 
 
-def whole_characters(text: str) -> str:
-    """Refuse halves of characters (JSON's `"\\ud800"`): they cannot be sent on.
+def reject_lone_surrogates(text: str) -> str:
+    """Reject lone surrogates (`"\\ud800"` in JSON), which cannot be encoded.
 
     Raises:
         ValueError: there is one.
@@ -33,29 +33,29 @@ def whole_characters(text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise ValueError("a character is cut in half") from error
+        raise ValueError("it holds half of a character (a lone surrogate)") from error
     return text
 
 
-def _no_truth_value(value: object) -> object:
+def _reject_bool(value: object) -> object:
     if isinstance(value, bool):
-        raise ValueError("a number is wanted, not true or false")
+        raise ValueError("must be a number, not true or false")
     return value
 
 
-def _no_number(value: object) -> object:
+def _reject_number(value: object) -> object:
     if isinstance(value, int | float) or (isinstance(value, str) and not _DATE.match(value)):
-        raise ValueError("a date and time is wanted, such as 2026-05-01T12:30:00Z")
+        raise ValueError("must be a date and time such as 2026-05-01T12:30:00Z")
     return value
 
 
 _DATE = re.compile(r"\s*[0-9]{4}-[0-9]{2}-[0-9]{2}")
-Number = Annotated[float, BeforeValidator(_no_truth_value)]
-Count = Annotated[int, BeforeValidator(_no_truth_value)]
-Moment = Annotated[datetime, BeforeValidator(_no_number)]
-"""In words of ISO 8601; a bare number may be seconds or milliseconds of anything."""
+Number = Annotated[float, BeforeValidator(_reject_bool)]
+Count = Annotated[int, BeforeValidator(_reject_bool)]
+Timestamp = Annotated[datetime, BeforeValidator(_reject_number)]
+"""ISO 8601; a bare number is ambiguous (seconds or milliseconds)."""
 FileName = Annotated[str, StringConstraints(max_length=200, strip_whitespace=True)]
-"""As clients have them; `safe_filename` makes them fit to be kept."""
+"""As sent by clients; `safe_filename` cleans it before it is stored."""
 
 AttributeName = Annotated[
     str,
@@ -63,11 +63,11 @@ AttributeName = Annotated[
         max_length=200, strip_whitespace=True, pattern=r"^[^=\x00-\x08\x0e-\x1f\x7f]+$"
     ),
 ]
-"""Without "=", which parts name and value in a filter."""
+"""Without "=", which separates name and value in a filter."""
 
 
 class LocationBody(BaseModel):
-    """A place in degrees (WGS 84). EXIF is never read for it."""
+    """A place in degrees (WGS 84). It is never read from EXIF."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -81,7 +81,7 @@ class LocationBody(BaseModel):
 
 
 class PhotoMetadata(BaseModel):
-    """What a client may say about a photo. Everything is optional."""
+    """Metadata of a photo. All fields are optional."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -91,27 +91,27 @@ class PhotoMetadata(BaseModel):
     animal_id: ShortText | None = None
     status: ShortText | None = None
     tags: Annotated[list[ShortText], Field(max_length=50)] = []
-    taken_at: Moment | None = None
+    taken_at: Timestamp | None = None
     attributes: Annotated[dict[AttributeName, ShortText], Field(max_length=50)] = {}
     location: LocationBody | None = None
 
     @staticmethod
-    def of(said: ImageMetadata) -> "PhotoMetadata":
-        """From the domain's metadata; what was accepted once is not checked again."""
+    def of(metadata: ImageMetadata) -> "PhotoMetadata":
+        """From valid metadata of the domain, which is not validated again."""
         return PhotoMetadata.model_construct(
-            filename=said.filename or None,
-            breed=said.breed,
-            species=said.species,
-            animal_id=said.animal_id,
-            status=said.status,
-            tags=list(said.tags),
-            taken_at=said.taken_at,
-            attributes=dict(said.attributes),
-            location=LocationBody.of(said.location),
+            filename=metadata.filename or None,
+            breed=metadata.breed,
+            species=metadata.species,
+            animal_id=metadata.animal_id,
+            status=metadata.status,
+            tags=list(metadata.tags),
+            taken_at=metadata.taken_at,
+            attributes=dict(metadata.attributes),
+            location=LocationBody.of(metadata.location),
         )
 
     def to_domain(self, filename: str) -> ImageMetadata:
-        """The domain's metadata; `filename` is used where the client named none."""
+        """The domain's metadata; `filename` is used if the client gave none."""
         return ImageMetadata(
             filename=safe_filename(self.filename or filename),
             breed=self.breed or None,
@@ -121,18 +121,18 @@ class PhotoMetadata(BaseModel):
             tags=tuple(tag for tag in self.tags if tag),
             taken_at=self.taken_at,
             attributes=self.attributes,
-            # To a centimetre: what is stored is then read back as it was said.
+            # Rounded to a centimetre, so that what is read back equals what was sent.
             location=(round(self.location.lat, 7), round(self.location.lon, 7))
             if self.location
             else None,
         )
 
 
-def checked_metadata(fields: Mapping[str, object], filename: str) -> ImageMetadata:
-    """Metadata from the fields of a `PhotoMetadata`; `filename` is used where they name none.
+def parse_metadata(fields: Mapping[str, object], filename: str) -> ImageMetadata:
+    """Validate the fields of a `PhotoMetadata`; `filename` is used if they have none.
 
     Raises:
-        InvalidInput: a field has a value that it cannot have; it is named.
+        InvalidInput: a field is invalid; the message names it.
     """
     try:
         return PhotoMetadata.model_validate(fields).to_domain(filename)
@@ -143,7 +143,7 @@ def checked_metadata(fields: Mapping[str, object], filename: str) -> ImageMetada
 
 
 def safe_filename(name: str) -> str:
-    """The last part of a path, without control characters, at most 200 characters."""
+    """The last part of a path without unprintable characters, at most 200 characters long."""
     last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
     if last.isprintable():
         return last[:200]

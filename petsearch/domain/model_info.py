@@ -1,4 +1,4 @@
-"""A CLIP model as the other parts see it."""
+"""The description of a CLIP model."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,7 +11,7 @@ Interpolation = Literal["bicubic", "bilinear"]
 
 @dataclass(frozen=True)
 class PixelSpec:
-    """What pixels a model wants. Normalisation (mean, std) is the embedder's own business."""
+    """The pixels that a model takes. The embedder normalises them (mean, std)."""
 
     height: int
     width: int
@@ -22,7 +22,7 @@ class PixelSpec:
 
 @dataclass(frozen=True)
 class Label:
-    """A breed the model can name, and the species it belongs to."""
+    """A breed that the model predicts, and its species."""
 
     breed: str
     species: str
@@ -30,45 +30,45 @@ class Label:
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """A loaded CLIP as the other parts see it."""
+    """The description of a loaded CLIP model."""
 
     model_id: str
     """Name and the first 12 hex digits of a SHA-256 over weights and config."""
     spec: str
-    """How to load it again: `hub:ViT-B-32/openai`, `dir:<path>`, `sample`."""
+    """How to load the model: `hub:ViT-B-32/openai`, `dir:<path>`, `sample`."""
     dim: int
     pixel_spec: PixelSpec
     logit_scale: float
     labels: tuple[Label, ...]
     prompt_templates: tuple[str, ...]
-    """How a bare query becomes prompts; each holds one `{}`."""
+    """They turn a query into prompts; each holds one `{}`."""
     label_templates: tuple[str, ...]
-    """How a breed's name becomes prompts when a photo's breed is predicted."""
+    """They turn names of breeds into prompts when the breed of a photo is predicted."""
     device: str = "cpu"
     precision: str = "fp32"
     calibration: Calibration | None = None
-    """What its scores are worth, where that was fitted."""
+    """None if the model is not calibrated."""
 
     @property
     def is_sample(self) -> bool:
-        """Whether this is the bundled demo model, which knows drawings only."""
+        """Whether this is the bundled demo model, which was trained on drawings only."""
         return self.spec == "sample"
 
 
 @dataclass(frozen=True)
 class ModelUsage:
-    """What a loaded model has done and holds."""
+    """Counters of a loaded model."""
 
     text_positions_needed: int = 0
-    """Tokens of texts that were encoded, each up to its end of text."""
+    """Tokens of the encoded texts, without padding."""
     text_positions_computed: int = 0
-    """The same with padding: what the device worked on."""
+    """The same with padding, as the device computed them."""
     device_memory_bytes: int = 0
     """0 on the CPU."""
 
 
 class Priority(StrEnum):
-    """Who waits: a person (`query`) goes before bulk work (`ingest`)."""
+    """A `query`, for which a person waits, goes before `ingest`."""
 
     QUERY = "query"
     INGEST = "ingest"

@@ -63,5 +63,5 @@ def species_of(breed: str) -> str | None:
 
 
 def apply_templates(text: str, templates: Sequence[str]) -> list[str]:
-    """One prompt per template. `text` may hold braces: it is data, not a format."""
+    """One prompt per template. `text` is not a format: it may hold braces."""
     return [template.replace("{}", text) for template in templates]

@@ -1,4 +1,4 @@
-"""What may be asked of the catalogue, and what it answers."""
+"""Filters and results of searches."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from petsearch.domain.images import ImageRecord
 
 @dataclass(frozen=True)
 class Near:
-    """Not farther than `km` kilometres from a place in degrees."""
+    """Within `km` kilometres of a place in degrees."""
 
     lat: float
     lon: float
@@ -19,7 +19,7 @@ class Near:
 
 @dataclass(frozen=True)
 class TimeRange:
-    """From `since` to before `until`; None is no bound."""
+    """From `since` up to but excluding `until`; None is no bound."""
 
     since: datetime | None = None
     until: datetime | None = None
@@ -27,30 +27,30 @@ class TimeRange:
 
 @dataclass(frozen=True)
 class Filters:
-    """What a hit must satisfy; only what the caller sent."""
+    """Conditions that every hit has to satisfy."""
 
     species: str | None = None
     breed: str | None = None
     filename: str | None = None
     min_sources: int | None = None
-    """At least so many items brought the image."""
+    """The image was added by at least this many items."""
     phash_bands: tuple[str, ...] = ()
-    """At least one of these (`hash_bands`) is a band of the image's perceptual hash."""
+    """At least one of these is in the `hash_bands` of the image's perceptual hash."""
     status: str | None = None
     animal_id: str | None = None
     tags: tuple[str, ...] = ()
     """All of them."""
     attributes: Mapping[str, str] = field(default_factory=dict)
-    """All of them, by equality."""
+    """All of them; values are compared for equality."""
     near: Near | None = None
     created: TimeRange | None = None
     taken: TimeRange | None = None
-    """Photos that do not say when they were taken are in no such range."""
+    """Photos without `taken_at` never match."""
     exclude_ids: tuple[str, ...] = ()
 
 
 SortBy = Literal["created_at", "taken_at"]
-"""What a list without a query is sorted by, the newest first."""
+"""How lists without a query are sorted, newest first."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Hit:
     record: ImageRecord
     score: float
     confidence: float | None = None
-    """Which share of such results is right, where the model is calibrated for such queries."""
+    """The probability that the hit is right; None if the model is not calibrated for the query."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class SearchResult:
     hits: tuple[Hit, ...]
     model_id: str
     no_good_match: bool = False
-    """There are no hits, or the query seems to be about something else than these photos."""
+    """There are no hits, or the query is off topic."""
     searched_for: str | None = None
-    """The corrected text, where a name in it was corrected."""
+    """The corrected text, if the spelling of a name was corrected."""
     next_cursor: str | None = None

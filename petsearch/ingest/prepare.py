@@ -29,7 +29,7 @@ from petsearch.photos import (
 from petsearch.photos.copies import THUMBNAIL_SIDE, display_copy, shrunk, thumbnail
 from petsearch.photos.perceptual_hash import grey_pixels
 from petsearch.ports import IndexWriter, IngestObserver, ObjectStore, Stage, timed
-from petsearch.process_tuning import yield_to_the_model
+from petsearch.process_tuning import lower_thread_priority
 from petsearch.sources import Fetcher, url_list
 
 ENCODED_BYTES = 32_000_000
@@ -115,7 +115,7 @@ class Preparer:
         self._shares_per_batch = options.batch_size // self._share
         self._shares_ahead = self._shares_per_batch + options.decode_threads
         self._threads = ThreadPoolExecutor(
-            options.decode_threads, thread_name_prefix="decode", initializer=yield_to_the_model
+            options.decode_threads, thread_name_prefix="decode", initializer=lower_thread_priority
         )
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ from petsearch.photos.decode import ImageLimits
 from petsearch.photos.decode_memory import Budget
 from petsearch.photos.preprocessing import Resize, to_pixels
 from petsearch.ports import ObjectStore
-from petsearch.process_tuning import yield_to_the_model
+from petsearch.process_tuning import lower_thread_priority
 
 
 class StoredPixels:
@@ -24,7 +24,7 @@ class StoredPixels:
         self._resize = resize
         self._decoded = Budget(limits.max_decode_bytes)
         self._threads = ThreadPoolExecutor(
-            threads, thread_name_prefix="decode-stored", initializer=yield_to_the_model
+            threads, thread_name_prefix="decode-stored", initializer=lower_thread_priority
         )
 
     def read(self, image_ids: Sequence[str], spec: PixelSpec) -> list[Pixels | str]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from petsearch.domain import Embedding, Hit, ModelInfo
-from petsearch.domain.calibration import QueryCalibration, QueryKind, kind_of_text
+from petsearch.domain.calibration import QueryCalibration, QueryKind, query_kind_of
 from petsearch.domain.errors import InvalidInput
 from petsearch.search.query import Query, QueryPart, SearchOptions, TextPart
 
@@ -60,4 +60,4 @@ def _kind_of(part: QueryPart, model: ModelInfo) -> QueryKind | None:
         return "photo"
     labels = model.labels
     species = {label.species for label in labels}
-    return kind_of_text(part.text, [label.breed for label in labels], sorted(species))
+    return query_kind_of(part.text, [label.breed for label in labels], sorted(species))

@@ -10,7 +10,7 @@ import httpx
 
 from petsearch.domain import ImageMetadata
 from petsearch.domain.errors import ConfigurationError, InvalidInput, NotFound, Unavailable
-from petsearch.domain.metadata import checked_metadata, safe_filename
+from petsearch.domain.metadata import parse_metadata, safe_filename
 from petsearch.models.hub import hub_answers
 from petsearch.sources import cursor as cursors
 from petsearch.sources import import_folders
@@ -112,7 +112,7 @@ class DatasetSource(Source):
     def _item(self, row: DatasetRow, cursor: str) -> SourceItem:
         filename = safe_filename(row.filename)
         try:
-            metadata = checked_metadata({"breed": row.breed}, filename)
+            metadata = parse_metadata({"breed": row.breed}, filename)
             origin = self._origin(row) if row.data is None else None
         except InvalidInput as error:
             return SourceItem(ImageMetadata(filename), cursor, refusal=error.detail)

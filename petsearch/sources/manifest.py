@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from petsearch.domain import ImageMetadata
 from petsearch.domain.errors import InvalidInput, unknown_choice
-from petsearch.domain.metadata import checked_metadata, safe_filename
+from petsearch.domain.metadata import parse_metadata, safe_filename
 from petsearch.sources import cursor as cursors
 from petsearch.sources import import_folders, s3_prefix, url_list
 from petsearch.sources.manifest_rows import BadRow, CsvRows, Row, read_jsonl
@@ -156,7 +156,7 @@ def _metadata(given: Mapping[str, object], origin: str) -> ImageMetadata:
         filename = url_list.filename_of_url(origin.removeprefix(f"{url_list.SCHEME}:"))
     else:
         filename = safe_filename(origin)
-    return checked_metadata(fields, filename)
+    return parse_metadata(fields, filename)
 
 
 def _is_unicode(text: str) -> bool:

@@ -20,7 +20,7 @@ from starlette.types import Scope as Connection
 
 from petsearch.domain.api_keys import Scope
 from petsearch.domain.errors import PetsearchError
-from petsearch.observability import bind
+from petsearch.observability import add_log_fields
 from services.api.callers import Caller, Callers
 from services.api.rate_limits import RateLimits, Verdict
 from services.http.problems import problem, problem_of
@@ -193,7 +193,7 @@ class Authorisation:
             return
         if caller.key is not None:
             # For every line that is logged from here on; a request is a task of its own.
-            bind(key_id=caller.key.key_id)
+            add_log_fields(key_id=caller.key.key_id)
         is_counted = caller.showed_wrong_key or not _UNCOUNTED.fullmatch(scope["path"])
         verdict = await self._limits.take(caller) if is_counted else None
         refusal = _refused_by(verdict, request_id) or self._refusal(access, caller, request_id)

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, StringConstraints
 
 from petsearch.app.services import Services
 from petsearch.domain.errors import NotFound
-from petsearch.domain.metadata import whole_characters
+from petsearch.domain.metadata import reject_lone_surrogates
 from petsearch.search import GroupBy, SearchOptions
 from services.api.callers import Caller
 from services.api.filter_parameters import FiltersDep
@@ -21,7 +21,9 @@ MAX_RESULTS = 100
 MAX_CURSOR = 20_000
 Cursor = Annotated[str, StringConstraints(max_length=MAX_CURSOR, pattern=r"^[A-Za-z0-9_|,:.+-]*$")]
 """A place in a walk, in characters that keep addresses below what HTTP servers read."""
-QueryText = Annotated[str, StringConstraints(max_length=4000), AfterValidator(whole_characters)]
+QueryText = Annotated[
+    str, StringConstraints(max_length=4000), AfterValidator(reject_lone_surrogates)
+]
 """Words to search by; how many of them are accepted is a setting."""
 _JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 

@@ -9,7 +9,7 @@ from starlette.datastructures import QueryParams
 
 from petsearch.domain import Filters, Near, TimeRange
 from petsearch.domain.errors import InvalidInput
-from petsearch.domain.metadata import AttributeName, Moment, Number, ShortText
+from petsearch.domain.metadata import AttributeName, Number, ShortText, Timestamp
 
 MOST_VALUES = 20
 _LISTS = frozenset({"tag", "attr"})
@@ -45,10 +45,10 @@ class FiltersBody(BaseModel):
     tags: Annotated[list[ShortText], Field(max_length=MOST_VALUES)] = []
     attributes: Annotated[dict[AttributeName, ShortText], Field(max_length=MOST_VALUES)] = {}
     near: NearBody | None = None
-    since: Annotated[Moment | None, Field(description="Added at or after.")] = None
-    until: Annotated[Moment | None, Field(description="Added before.")] = None
-    taken_since: Moment | None = None
-    taken_until: Moment | None = None
+    since: Annotated[Timestamp | None, Field(description="Added at or after.")] = None
+    until: Annotated[Timestamp | None, Field(description="Added before.")] = None
+    taken_since: Timestamp | None = None
+    taken_until: Timestamp | None = None
 
     def to_domain(self) -> Filters:
         """The domain's filters."""
@@ -82,10 +82,10 @@ async def _filters(
     near: Annotated[
         str | None, Query(max_length=100, description="lat,lon,km", examples=["52.52,13.40,5"])
     ] = None,
-    since: Annotated[Moment | None, Query(description="Added at or after.")] = None,
-    until: Annotated[Moment | None, Query(description="Added before.")] = None,
-    taken_since: Annotated[Moment | None, Query()] = None,
-    taken_until: Annotated[Moment | None, Query()] = None,
+    since: Annotated[Timestamp | None, Query(description="Added at or after.")] = None,
+    until: Annotated[Timestamp | None, Query(description="Added before.")] = None,
+    taken_since: Annotated[Timestamp | None, Query()] = None,
+    taken_until: Annotated[Timestamp | None, Query()] = None,
 ) -> Filters:
     refuse_repeated(request.query_params)
     return Filters(

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from petsearch.app.services import build_services, open_keys
 from petsearch.domain.errors import ConfigurationError
 from petsearch.observability import configure_logging
-from petsearch.process_tuning import starting
+from petsearch.process_tuning import startup_without_gc
 from petsearch.settings import Settings
 from services.api.app import build_app
 from services.api.metrics import ApiMetrics
@@ -29,7 +29,7 @@ def create_app() -> FastAPI:
     configure_logging(level=settings.log_level, json=settings.log_json)
     if not settings.allow_no_keys:
         patiently(lambda: _check_keys(settings))
-    with starting():
+    with startup_without_gc():
         services = build_services(settings)
     metrics = ApiMetrics()
     metrics.watch(services.query_cache)

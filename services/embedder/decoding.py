@@ -5,7 +5,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from petsearch.domain import Pixels, PixelSpec
 from petsearch.photos import Budget, ImageLimits, Resize, decode, preprocessing
-from petsearch.process_tuning import yield_to_the_model
+from petsearch.process_tuning import lower_thread_priority
 
 _AT_LEAST = 640
 """JPEGs may be decoded at a fraction of their size; no model wants more pixels than this."""
@@ -19,7 +19,7 @@ class Decoder:
         self._resize = resize
         self._budget = Budget(limits.max_decode_bytes)
         self._threads = ThreadPoolExecutor(
-            os.cpu_count() or 1, thread_name_prefix="decode", initializer=yield_to_the_model
+            os.cpu_count() or 1, thread_name_prefix="decode", initializer=lower_thread_priority
         )
 
     def submit(self, data: bytes, spec: PixelSpec) -> Future[Pixels]:

@@ -7,7 +7,7 @@ from fastapi import FastAPI
 
 from petsearch.app.connections import image_limits, load_embedder, load_resize
 from petsearch.observability import configure_logging
-from petsearch.process_tuning import MemoryTrimmer, starting
+from petsearch.process_tuning import MemoryTrimmer, startup_without_gc
 from petsearch.settings import Settings
 from services.embedder.app import build_app
 from services.embedder.decoding import Decoder
@@ -25,7 +25,7 @@ def create_app() -> FastAPI:
     settings = Settings.from_environment()
     configure_logging(level=settings.log_level, json=settings.log_json)
     metrics = EmbedderMetrics()
-    with starting():
+    with startup_without_gc():
         embedder = load_embedder(settings, metrics)
     decoder = Decoder(image_limits(settings), load_resize())
     trimmer = MemoryTrimmer()

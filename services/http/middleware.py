@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from petsearch.observability import bind, get_logger, unbind
+from petsearch.observability import get_logger, log_context
 from services.http.problems import problem
 from services.http.proxies import Networks, is_tls
 
@@ -73,27 +73,26 @@ class RequestContext:
             await send(message)
 
         started = time.perf_counter()
-        tokens = bind(request_id=request_id)
-        try:
-            await self._app(scope, receive, send_with_headers)
-        except Exception as error:  # the request's edge: its caller is answered
-            log.error("request failed", path=scope["path"], exc_info=error)
-            if status:
-                raise  # too late for an answer; the server cuts the connection
-            detail = "Something went wrong here; the log has the details under this request_id."
-            response = problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail, request_id)
-            await response(scope, receive, send_with_headers)
-        finally:
-            if scope["path"] not in _QUIET_PATHS:
-                elapsed_ms = round((time.perf_counter() - started) * 1e3, 1)
-                log.info(
-                    "request",
-                    method=scope["method"],
-                    path=scope["path"],
-                    status=status,
-                    ms=elapsed_ms,
-                )
-            unbind(tokens)
+        with log_context(request_id=request_id):
+            try:
+                await self._app(scope, receive, send_with_headers)
+            except Exception as error:  # the request's edge: its caller is answered
+                log.error("request failed", path=scope["path"], exc_info=error)
+                if status:
+                    raise  # too late for an answer; the server cuts the connection
+                detail = "Something went wrong here; the log has the details under this request_id."
+                response = problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail, request_id)
+                await response(scope, receive, send_with_headers)
+            finally:
+                if scope["path"] not in _QUIET_PATHS:
+                    elapsed_ms = round((time.perf_counter() - started) * 1e3, 1)
+                    log.info(
+                        "request",
+                        method=scope["method"],
+                        path=scope["path"],
+                        status=status,
+                        ms=elapsed_ms,
+                    )
 
 
 class HostAndOriginGuard:

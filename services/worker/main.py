@@ -10,7 +10,7 @@ import celery
 from petsearch.app.services import Services, build_services
 from petsearch.domain.errors import Conflict, Unavailable
 from petsearch.observability import configure_logging, get_logger
-from petsearch.process_tuning import give_back_freed_memory, starting
+from petsearch.process_tuning import return_freed_memory, startup_without_gc
 from petsearch.settings import Settings
 from services.worker.metrics import WorkerMetrics
 from services.worker.node import node_name
@@ -93,10 +93,10 @@ class WorkerThread:
 
 def main() -> None:
     """Run a worker until SIGTERM or SIGINT."""
-    give_back_freed_memory()
+    return_freed_memory()
     settings = Settings.from_environment()
     configure_logging(level=settings.log_level, json=settings.log_json)
-    with starting():
+    with startup_without_gc():
         services = build_services(settings)
     metrics = WorkerMetrics()
     runtime = build_runtime(services, metrics)

@@ -7,7 +7,7 @@ import celery
 
 from petsearch.adapters.redis.celery_queue import DISCARD_JOB, INGEST_CHUNK, READ_SOURCE
 from petsearch.domain.errors import PetsearchError
-from petsearch.observability import bound, get_logger
+from petsearch.observability import get_logger, log_context
 from services.worker.runtime import WorkerRuntime
 
 log = get_logger(__name__)
@@ -19,7 +19,7 @@ def register_tasks(app: celery.Celery, runtime: WorkerRuntime) -> None:
     def register(name: str, run: Callable[..., None], fields: tuple[str, ...]) -> None:
         @app.task(name=name, bind=True, shared=False)  # type: ignore[untyped-decorator]  # Celery has no type information
         def task(task: Any, *arguments: Any) -> None:
-            with bound(task_id=task.request.id, **dict(zip(fields, arguments, strict=True))):
+            with log_context(task_id=task.request.id, **dict(zip(fields, arguments, strict=True))):
                 try:
                     run(*arguments)
                 except PetsearchError as error:

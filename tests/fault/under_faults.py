@@ -9,7 +9,7 @@ from petsearch.adapters.objects import minio
 from petsearch.adapters.qdrant.index import QdrantIndex, connect
 from petsearch.adapters.redis import RedisLedger
 from petsearch.client import Client, upload
-from petsearch.client.upload import patiently
+from petsearch.client.upload import with_retries
 from petsearch.domain import Filters, JsonDict
 from petsearch.domain.errors import NotFound
 from tests.fault.faults import Faults, Plan
@@ -123,7 +123,7 @@ def _settled(
 def _count(
     stack: Stack, client: Client, index: QdrantIndex, job: JsonDict, material: Material
 ) -> Counts:
-    outcomes = patiently(lambda: list(client.job_items(job["job_id"])))
+    outcomes = with_retries(lambda: list(client.job_items(job["job_id"])))
     names = Counter(outcome["filename"] for outcome in outcomes)
     of_name = {outcome["filename"]: outcome["status"] for outcome in outcomes}
     wanted = set(material.names_by_image)

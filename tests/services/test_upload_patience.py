@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from petsearch.client import Client, Photo, PhotoSource, upload
-from petsearch.client.upload import patiently
+from petsearch.client.upload import with_retries
 from petsearch.domain.errors import InvalidInput, Unavailable
 from tests import pictures
 
@@ -50,7 +50,7 @@ def test_a_server_that_stays_away_is_given_up() -> None:
         raise Unavailable("away")
 
     with pytest.raises(Unavailable):
-        patiently(fail, patience_s=0.8)
+        with_retries(fail, patience_s=0.8)
     assert len(calls) > 1
 
 
@@ -62,5 +62,5 @@ def test_what_the_server_refuses_is_not_repeated() -> None:
         raise InvalidInput("no")
 
     with pytest.raises(InvalidInput):
-        patiently(refuse)
+        with_retries(refuse)
     assert len(calls) == 1

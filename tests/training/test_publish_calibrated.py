@@ -7,7 +7,7 @@ import pytest
 
 from petsearch.adapters.clip.model import load_model
 from petsearch.cli.publish import CalibrationData, publish_folder
-from petsearch.domain.calibration import weights_of
+from petsearch.domain.calibration import weights_hash_of
 from petsearch.domain.errors import InvalidInput
 from petsearch.models.folder import CALIBRATION
 from petsearch.sample.catalogue import MODEL_DIR, catalogue
@@ -44,7 +44,7 @@ def test_confidences_are_fitted_and_published_with_the_weights(
     there = tmp_path / "data" / "objects" / "models" / before.model_id
     fitted = load_model(f"dir:{there}", device="cpu").info.calibration
     assert fitted is not None
-    assert fitted.weights == weights_of(before.model_id)
+    assert fitted.weights == weights_hash_of(before.model_id)
     assert "Confidences are calibrated" in (there / "MODEL_CARD.md").read_text()
     assert not (folder / CALIBRATION).exists()
 

@@ -13,7 +13,7 @@ from petsearch.domain.calibration import (
     OffTopic,
     QueryKind,
     Spread,
-    kind_of_text,
+    query_kind_of,
     read_calibration,
 )
 from petsearch.domain.errors import ConfigurationError
@@ -101,7 +101,7 @@ def test_a_best_photo_that_does_not_stand_out_is_off_topic(calibration: Calibrat
     ],
 )
 def test_a_text_is_of_a_kind_only_if_it_names_that_alone(text: str, kind: QueryKind | None) -> None:
-    assert kind_of_text(text, BREEDS, SPECIES) == kind
+    assert query_kind_of(text, BREEDS, SPECIES) == kind
 
 
 def test_it_comes_back_from_its_file(calibration: Calibration) -> None:

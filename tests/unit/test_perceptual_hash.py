@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from petsearch.domain import hash_bands, hash_distance
+from petsearch.domain.identity import hash_bands, hash_distance
 from petsearch.photos.perceptual_hash import perceptual_hash
 from petsearch.sample.catalogue import catalogue
 from tests import pictures

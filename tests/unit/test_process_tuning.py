@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from petsearch.process_tuning import starting
+from petsearch.process_tuning import startup_without_gc
 
 _FREE_AND_TRIM = """
 import time
@@ -41,7 +41,7 @@ def test_kept_memory_goes_back_to_the_kernel_when_it_is_trimmed() -> None:
 
 
 def test_what_a_start_made_is_not_looked_at_by_later_collections() -> None:
-    with starting():
+    with startup_without_gc():
         assert not gc.isenabled()
         made = [[number] for number in range(1000)]
     try:
@@ -53,6 +53,6 @@ def test_what_a_start_made_is_not_looked_at_by_later_collections() -> None:
 
 
 def test_a_start_that_fails_leaves_the_collector_at_work() -> None:
-    with pytest.raises(ZeroDivisionError), starting():
+    with pytest.raises(ZeroDivisionError), startup_without_gc():
         raise ZeroDivisionError
     assert gc.isenabled()

@@ -28,7 +28,7 @@ from petsearch.domain.calibration import (
     OffTopic,
     QueryKind,
     Spread,
-    weights_of,
+    weights_hash_of,
 )
 from petsearch.domain.errors import ConfigurationError, InvalidInput
 from petsearch.observability import configure_logging
@@ -152,7 +152,7 @@ def fit(gallery: Gallery, texts: Texts, model: ModelInfo) -> Calibration:
         for rows in (texts.about_pets, texts.about_else)
     )
     return Calibration(
-        weights=weights_of(model.model_id),
+        weights=weights_hash_of(model.model_id),
         spread=spread,
         breed_text=curves["breed_text"],
         species_text=curves["species_text"],

@@ -28,7 +28,7 @@ from petsearch.domain import (
     PixelSpec,
     normalise_name,
 )
-from petsearch.domain.calibration import Calibration, read_calibration, weights_of
+from petsearch.domain.calibration import Calibration, read_calibration, weights_hash_of
 from petsearch.domain.errors import ConfigurationError, DeviceLost, DeviceMemoryFull, unknown_choice
 from petsearch.domain.prompts import DEFAULT_TEMPLATES, OXFORD_LABELS
 from petsearch.observability import get_logger
@@ -229,7 +229,7 @@ def _calibration(source: ModelSource) -> Calibration | None:
     if source.calibration_file is None:
         return None
     found = read_calibration(source.calibration_file.read_bytes())
-    if found.weights == weights_of(source.model_id()):
+    if found.weights == weights_hash_of(source.model_id()):
         return found
     log.warning(
         "calibration.json is of other weights and is not used; "

@@ -11,8 +11,8 @@ from petsearch.domain import (
     ItemRef,
     JsonDict,
     Prediction,
-    hash_bands,
 )
+from petsearch.domain.identity import hash_bands
 
 VERSION_FIELD = "updated_at"
 """The payload field that changes with every change of a record."""

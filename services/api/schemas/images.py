@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from petsearch.domain.metadata import AttributeName, FileName, LocationBody, Moment, ShortText
+from petsearch.domain.metadata import AttributeName, FileName, LocationBody, ShortText, Timestamp
 
 
 class ImagePatch(BaseModel):
@@ -27,7 +27,7 @@ class ImagePatch(BaseModel):
     animal_id: ShortText | None = None
     status: ShortText | None = None
     tags: Annotated[list[ShortText] | None, Field(max_length=50)] = None
-    taken_at: Moment | None = None
+    taken_at: Timestamp | None = None
     attributes: Annotated[
         dict[AttributeName, ShortText | None] | None,
         Field(max_length=50, description="Merged name by name; null removes one."),
