@@ -9,10 +9,11 @@ from petsearch.app.connections import image_limits
 from petsearch.app.services import Storage
 from petsearch.cli.output import EXIT_PARTLY, Json, print_json, print_line
 from petsearch.cli.storage import DataDir, opened_storage
-from petsearch.domain import JsonDict
+from petsearch.domain import JobKind, JsonDict
 from petsearch.domain.errors import ConfigurationError
 from petsearch.maintenance import Damage, Reconciler, Report
-from petsearch.maintenance.reingest import Reingesting
+from petsearch.maintenance.pixels import outdated_images
+from petsearch.maintenance.reingest import ImageJob
 
 _DESCRIPTIONS = {
     Damage.HALF_DELETED: ("deletes that were interrupted", "finished"),
@@ -28,18 +29,24 @@ _DESCRIPTIONS = {
 def reconcile(
     *,
     fix: Annotated[bool, typer.Option("--fix", help="Repair what is found.")] = False,
+    pixels: Annotated[
+        bool,
+        typer.Option("--pixels", help="Remake copies and embeddings of photos decoded long ago."),
+    ] = False,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
-    """Compare the index with the object store and repair what a crash left between them."""
+    """Compare the index with the object store and repair what a crash left between them.
+
+    With --pixels, queue the photos instead that an older version decoded: with colours, orientation
+    or pages that are read otherwise today. It may be interrupted and run again.
+    """
     with opened_storage(data_dir) as storage:
+        if pixels:
+            _queue_outdated(storage, as_json=as_json)
+            return
         reconciler = _reconciler(storage)
-        reingesting = Reingesting(
-            store=storage.store,
-            ledger=storage.ledger,
-            dispatcher=storage.dispatcher,
-            clock=storage.clock,
-        )
+        reingesting = _image_job(storage, JobKind.INGEST)
         try:
             report = reconciler.fix(reingesting.add) if fix else reconciler.report()
         finally:
@@ -52,16 +59,49 @@ def reconcile(
         raise typer.Exit(EXIT_PARTLY)
 
 
-def _reconciler(storage: Storage) -> Reconciler:
+def _image_job(storage: Storage, kind: JobKind) -> ImageJob:
+    return ImageJob(
+        store=storage.store,
+        ledger=storage.ledger,
+        dispatcher=storage.dispatcher,
+        clock=storage.clock,
+        kind=kind,
+    )
+
+
+def _queue_outdated(storage: Storage, *, as_json: bool) -> None:
+    """Queue the photos whose pixels are of an older version."""
+    job, count = _image_job(storage, JobKind.PIXELS), 0
+    try:
+        for image_ids in outdated_images(storage.index, _current_collection(storage)):
+            if image_ids:
+                job.add(image_ids)
+            count += len(image_ids)
+    finally:
+        job.seal()
+    if as_json:
+        print_json({"outdated": count, "job_id": job.job_id})
+    elif job.job_id is None:
+        print_line("The pixels of all photos are of this version.")
+    else:
+        print_line(f"{count} photos are of an older version.")
+        print_line(f"Job {job.job_id} remakes them, in the workers or when the server starts.")
+
+
+def _current_collection(storage: Storage) -> str:
     collection = storage.index.current()
     if collection is None:
         raise ConfigurationError("There is no collection yet, so there is nothing to compare.")
+    return collection
+
+
+def _reconciler(storage: Storage) -> Reconciler:
     return Reconciler(
         index=storage.index,
         writer=storage.writer,
         store=storage.store,
         ledger=storage.ledger,
-        collection=collection,
+        collection=_current_collection(storage),
         limits=image_limits(storage.settings),
         clock=storage.clock,
     )

@@ -60,7 +60,9 @@ class ImageRecord:
     first_seen: ItemRef
     sources: tuple[ItemRef, ...] = ()
     phash: str | None = None
-    """`perceptual_hash`: 16 hex digits. None for images indexed before it was introduced."""
+    """`perceptual_hash`: 16 hex digits. None without structure, and before it was introduced."""
+    pixels_version: int = 1
+    """The version of decoding that its copies, size, hash and embedding come from."""
 
     @property
     def breed(self) -> str | None:

@@ -130,6 +130,8 @@ class JobKind(StrEnum):
 
     INGEST = "ingest"
     """New photos."""
+    PIXELS = "pixels"
+    """Indexed images whose pixels an older version decoded."""
     REINDEX = "reindex"
     """Indexed images, which are embedded for the collection of another model."""
 

@@ -26,6 +26,7 @@ from petsearch.ingest.prepare import AlreadyIndexed, IngestOptions, Prepared, Pr
 from petsearch.ingest.repeats import RepeatMerger, normalise_metadata
 from petsearch.jobs.chunk_runner import ChunkRun
 from petsearch.models import Catalogue, Target
+from petsearch.photos.decode import PIXELS_VERSION
 from petsearch.photos.perceptual_hash import hashes_of
 from petsearch.ports import (
     ChunkLedger,
@@ -202,4 +203,5 @@ class Ingestor:
             first_seen=run.ref(item),
             sources=(run.ref(item),),
             phash=phash,
+            pixels_version=PIXELS_VERSION,
         )

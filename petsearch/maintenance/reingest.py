@@ -1,11 +1,11 @@
-"""Ingests again what the store has and the index lost: a job like any other."""
+"""Queues images as items of a job: those that the index lost, and those with outdated pixels."""
 
 import hashlib
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from petsearch.domain import ImageMetadata, Item, NewJob, image_id_of, object_keys
+from petsearch.domain import ImageMetadata, Item, JobKind, NewJob, image_id_of, object_keys
 from petsearch.domain.errors import NotFound
 from petsearch.jobs import Dispatcher, chunk_files
 from petsearch.ports import JobWriter, ObjectStore
@@ -14,10 +14,8 @@ _SOURCE = "reconcile"
 _DAMAGED = "The original in the object store is damaged: it is not the photo that was ingested."
 
 
-class Reingesting:
-    """Takes image ids in batches; the job is opened with the first one. Seal it at the end.
-
-    What was said about these images went with their points, so they come without metadata.
+class ImageJob:
+    """A job for images that are here, added in batches. It is opened with the first; seal it.
 
     Args:
         clock: the time now, with a time zone.
@@ -30,22 +28,25 @@ class Reingesting:
         ledger: JobWriter,
         dispatcher: Dispatcher,
         clock: Callable[[], datetime],
+        kind: JobKind = JobKind.INGEST,
     ) -> None:
         self._store = store
         self._ledger = ledger
         self._dispatcher = dispatcher
         self._clock = clock
+        self._kind = kind
         self.job_id: str | None = None
-        """None as long as there was nothing to ingest."""
+        """None as long as there is no item."""
 
     def add(self, image_ids: Sequence[str]) -> None:
         """Queue images whose originals are in the store, as one chunk."""
         if self.job_id is None:
             self.job_id = uuid.uuid4().hex
-            self._ledger.create(NewJob(self.job_id, _SOURCE, self._clock()))
+            self._ledger.create(NewJob(self.job_id, _SOURCE, self._clock(), kind=self._kind))
         slot = self._ledger.reserve_chunk(self.job_id, len(image_ids))
+        to_item = self._pixels_item if self._kind is JobKind.PIXELS else self._item
         items = [
-            self._item(slot.first_item_no + offset, image_id)
+            to_item(slot.first_item_no + offset, image_id)
             for offset, image_id in enumerate(image_ids)
         ]
         chunk_files.write_chunk(self._store, self.job_id, slot.chunk_no, items)
@@ -57,7 +58,11 @@ class Reingesting:
         if self.job_id is not None:
             self._ledger.seal(self.job_id, self._clock())
 
+    def _pixels_item(self, item_no: int, image_id: str) -> Item:
+        return Item(item_no, "", ImageMetadata(), staging_key=None, origin=image_id)
+
     def _item(self, item_no: int, image_id: str) -> Item:
+        """What was said about a lost image went with its point: it comes without metadata."""
         try:
             with self._store.open(object_keys.original(image_id)) as file:
                 sha256 = _sha256(file.read)

@@ -4,10 +4,10 @@ Only those who build, copy, restore or compare single collections import it: rei
 and app. Everybody else changes images through `petsearch.ports.IndexWriter`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from petsearch.domain import ImageRecord, Point
+from petsearch.domain import Embedding, ImageRecord, Point
 from petsearch.ports.index import Collections, IndexReader, RecordChange
 
 
@@ -28,6 +28,13 @@ class RawIndex(IndexReader, Collections, Protocol):
         """Replace the payloads of points whose records are still as they were read.
 
         See `IndexWriter.replace_everywhere`, of which it is the part for one collection.
+        """
+
+    def replace_embeddings(self, collection: str, embeddings: Mapping[str, Embedding]) -> None:
+        """Replace the embeddings of existing points, by id; their records stay.
+
+        Raises:
+            NotFound: one of the points does not exist (any more).
         """
 
     def delete(self, collection: str, image_ids: Sequence[str]) -> None:

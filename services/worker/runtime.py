@@ -11,6 +11,7 @@ from petsearch.domain.errors import PetsearchError
 from petsearch.ingest import IngestOptions, Ingestor
 from petsearch.jobs import CircuitBreaker, Enumerator, LeaseKeeper
 from petsearch.jobs.chunk_runner import ChunkRunner
+from petsearch.maintenance.pixels import PixelUpdater
 from petsearch.observability import get_logger
 from petsearch.ports import IngestObserver
 from petsearch.reindex import Copier, Reindexer
@@ -78,6 +79,7 @@ def build_runtime(services: Services, observer: IngestObserver | None = None) ->
             runner=ChunkRunner(
                 processors={
                     JobKind.INGEST: ingestor,
+                    JobKind.PIXELS: _build_pixel_updater(services),
                     JobKind.REINDEX: _build_reindexer(services),
                 },
                 store=services.store,
@@ -134,6 +136,19 @@ def _build_ingestor(services: Services, observer: IngestObserver) -> Ingestor:
         clock=services.clock,
         fetcher=services.sources,
         observer=observer,
+    )
+
+
+def _build_pixel_updater(services: Services) -> PixelUpdater:
+    return PixelUpdater(
+        index=services.own_index,
+        writer=services.index,
+        store=services.store,
+        catalogue=services.catalogue,
+        write_set=services.write_set,
+        points=services.points,
+        limits=services.image_limits,
+        clock=services.clock,
     )
 
 

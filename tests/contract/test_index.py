@@ -499,3 +499,12 @@ def test_a_refused_key_is_waited_for_and_named(status: int) -> None:
     refused = UnexpectedResponse(status, "refused", b"", httpx.Headers())
     with pytest.raises(Unavailable, match="PETSEARCH_QDRANT_API_KEY"), qdrant_errors():
         raise refused
+
+
+def test_embeddings_are_replaced_and_records_stay(index: RawIndex) -> None:
+    index.insert(PETS, [point(1, angle=0.2), point(2, angle=0.4)])
+    one, other = record(1), record(2)
+    index.replace_embeddings(PETS, {one.image_id: embedding(1.1)})
+    assert np.allclose(index.get_embedding(PETS, one.image_id), embedding(1.1), atol=1e-6)
+    assert np.allclose(index.get_embedding(PETS, other.image_id), embedding(0.4), atol=1e-6)
+    assert index.get(PETS, [one.image_id]) == {one.image_id: one}

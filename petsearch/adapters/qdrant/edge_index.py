@@ -7,7 +7,7 @@ end and must never be called in a serving process.
 
 import shutil
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -105,6 +105,11 @@ class QdrantEdgeIndex(BaseIndex):
             field, limit=FACET_VALUES, exact=True, filter=to_filter(filters)
         )
         return {str(hit.value): hit.count for hit in self._shard(collection).facet(request)}
+
+    def replace_embeddings(self, collection: str, embeddings: Mapping[str, Embedding]) -> None:
+        self._check_room()
+        rows = [edge.PointVectors(i, found.tolist()) for i, found in embeddings.items()]
+        self._update(collection, [edge.UpdateOperation.update_vectors(rows)])
 
     def delete(self, collection: str, image_ids: Sequence[str]) -> None:
         self._update(collection, [edge.UpdateOperation.delete_points(list(image_ids))])

@@ -1,6 +1,6 @@
 """The index on a Qdrant server: a collection per model, and an alias that names the current one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
 from qdrant_client import QdrantClient, models
@@ -77,6 +77,14 @@ class QdrantIndex(BaseIndex):
             collection, field, facet_filter=to_filter(filters), limit=FACET_VALUES, exact=True
         )
         return {str(hit.value): hit.count for hit in found.hits}
+
+    @qdrant_errors()
+    def replace_embeddings(self, collection: str, embeddings: Mapping[str, Embedding]) -> None:
+        rows = [models.PointVectors(id=i, vector=found.tolist()) for i, found in embeddings.items()]
+        operation = models.UpdateVectorsOperation(update_vectors=models.UpdateVectors(points=rows))
+        self._client.batch_update_points(
+            collection, [operation], wait=True, ordering=self._options.ordering
+        )
 
     @qdrant_errors()
     def delete(self, collection: str, image_ids: Sequence[str]) -> None:

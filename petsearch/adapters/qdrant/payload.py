@@ -71,6 +71,7 @@ def to_payload(record: ImageRecord) -> JsonDict:
         "first_seen": asdict(record.first_seen),
         "sources": [asdict(ref) for ref in record.sources],
         "source_count": len(record.sources),
+        "pixels_version": record.pixels_version,
         "phash": record.phash,
         "phash_bands": list(hash_bands(record.phash)) if record.phash else [],
     }
@@ -98,6 +99,7 @@ def from_payload(image_id: str, payload: JsonDict) -> ImageRecord:
         first_seen=ItemRef(**payload["first_seen"]),
         sources=tuple(ItemRef(**entry) for entry in payload["sources"]),
         phash=payload.get("phash"),
+        pixels_version=payload.get("pixels_version", 1),
     )
 
 

@@ -57,7 +57,7 @@ class JobBody(BaseModel):
     """A job. `done` counts items that were accounted, whatever became of them."""
 
     job_id: str
-    kind: JobKind = Field(JobKind.INGEST, description="reindex: its items are images, not photos.")
+    kind: JobKind = Field(JobKind.INGEST, description="reindex, pixels: its items are images.")
     source: str
     state: JobState
     created_at: datetime

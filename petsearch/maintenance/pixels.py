@@ -1,0 +1,143 @@
+"""Remakes what older versions made of photos: copies, size, hash and embedding, from the originals.
+
+Image ids and what people stated stay. Every step may be repeated: the version of its pixels is the
+last that a record gets.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from petsearch.domain import ImageRecord, Item, ItemStatus, Outcome, object_keys
+from petsearch.domain.errors import InvalidInput, NotFound
+from petsearch.jobs.chunk_runner import ChunkRun
+from petsearch.models import Catalogue, model_id_of
+from petsearch.photos import Budget, ImageLimits, decode
+from petsearch.photos.copies import THUMBNAIL_SIDE, display_copy, shrunk, thumbnail
+from petsearch.photos.decode import PIXELS_VERSION
+from petsearch.photos.perceptual_hash import perceptual_hash
+from petsearch.ports import IndexReader, IndexWriter, ObjectStore, Stage
+from petsearch.ports.raw_index import RawIndex
+from petsearch.reindex import PointMaker, WriteSet
+
+_PAGE = 64
+"""Read at a time, and queued as a chunk."""
+_DELETED = "It was deleted meanwhile."
+_CURRENT = "Its pixels are of this version already."
+
+
+def outdated_images(index: IndexReader, collection: str) -> Iterator[list[str]]:
+    """The ids of images whose pixels an older version decoded, in pages that may be empty."""
+    after = None
+    while page := index.list_ids(collection, after=after, limit=_PAGE):
+        records = index.get(collection, page).values()
+        yield [record.image_id for record in records if record.pixels_version < PIXELS_VERSION]
+        after = page[-1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PixelUpdater:
+    """The `ItemProcessor` of jobs that remake pixels. Thread-safe."""
+
+    index: RawIndex
+    writer: IndexWriter
+    store: ObjectStore
+    catalogue: Catalogue
+    write_set: WriteSet
+    points: PointMaker
+    limits: ImageLimits
+    clock: Callable[[], datetime]
+
+    def process(self, run: ChunkRun, items: Sequence[Item]) -> list[Outcome]:
+        """See `ItemProcessor.process`."""
+        outcomes: list[Outcome] = []
+        for item in items:
+            if run.should_stop():
+                break
+            outcomes.append(self._update(item))
+        return outcomes
+
+    def _update(self, item: Item) -> Outcome:
+        image_id = item.origin or ""
+        collection = self.catalogue.collection()
+        record = self.index.get(collection, [image_id]).get(image_id)
+        if record is None:
+            return _outcome(item, ItemStatus.DUPLICATE, _DELETED)
+        if record.pixels_version >= PIXELS_VERSION:
+            return _outcome(item, ItemStatus.DUPLICATE, _CURRENT)
+        try:
+            remade = self._remake(record)
+            self._replace_embeddings(collection, record)
+            self._replace_record(collection, record, remade)
+        except (InvalidInput, NotFound) as error:
+            if image_id not in self.index.get(collection, [image_id]):
+                self._delete_copies(image_id)
+                return _outcome(item, ItemStatus.DUPLICATE, _DELETED)
+            return _outcome(item, ItemStatus.FAILED, f"It stays as it was: {error.detail}")
+        return _outcome(item, ItemStatus.INGESTED)
+
+    def _remake(self, record: ImageRecord) -> ImageRecord:
+        """Store new copies; the record with what its original says now."""
+        image_id = record.image_id
+        data = self.store.get(object_keys.original(image_id))
+        with decode.decoded_within(Budget(self.limits.max_decode_bytes), data, self.limits) as new:
+            small = shrunk(new.picture, THUMBNAIL_SIDE)
+            self.store.put(object_keys.display(image_id), display_copy(new.picture))
+            self.store.put(object_keys.thumbnail(image_id), thumbnail(small))
+            return replace(
+                record,
+                width=new.width,
+                height=new.height,
+                content_type=new.content_type,
+                phash=perceptual_hash(small),
+                pixels_version=PIXELS_VERSION,
+            )
+
+    def _replace_embeddings(self, collection: str, record: ImageRecord) -> None:
+        """In every collection of the write set, each by its own model."""
+        for context in self.write_set.each(collection, current_last=True):
+            with context as name:
+                model = self.catalogue.model(model_id_of(name))
+                made, failed = self.points.make([record], model)
+                if failed:
+                    raise NotFound(failed[record.image_id])
+                self.index.replace_embeddings(name, {record.image_id: made[0].embedding})
+                self._replace_prediction(name, made[0].record)
+
+    def _replace_prediction(self, collection: str, made: ImageRecord) -> None:
+        there = self.index.get(collection, [made.image_id]).get(made.image_id)
+        if there is not None and there.prediction != made.prediction:
+            predicted = replace(there, prediction=made.prediction)
+            self.index.replace_records(collection, [predicted])
+
+    def _replace_record(self, collection: str, before: ImageRecord, after: ImageRecord) -> None:
+        """Merge what was remade into the record as it is now, which people may have changed.
+
+        Raises:
+            NotFound: it was deleted.
+        """
+        while True:
+            now = self.index.get(collection, [before.image_id]).get(before.image_id)
+            if now is None:
+                raise NotFound(_DELETED)
+            merged = replace(
+                now,
+                width=after.width,
+                height=after.height,
+                content_type=after.content_type,
+                phash=after.phash,
+                pixels_version=after.pixels_version,
+                updated_at=self.clock(),
+            )
+            if not self.writer.replace_everywhere(collection, [(now, merged)]):
+                return
+
+    def _delete_copies(self, image_id: str) -> None:
+        for key_of in (object_keys.display, object_keys.thumbnail):
+            self.store.delete(key_of(image_id))
+
+
+def _outcome(item: Item, status: ItemStatus, reason: str | None = None) -> Outcome:
+    stage = Stage.DECODE.value if status is ItemStatus.FAILED else None
+    image_id = item.origin or None
+    return Outcome(item.item_no, "", status, image_id=image_id, reason=reason, stage=stage)
