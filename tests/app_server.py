@@ -30,8 +30,8 @@ def served_app(app: ASGIApp) -> Iterator[str]:
     server = _Server(uvicorn.Config(app, log_config=None, timeout_keep_alive=75))
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
-    assert server.answers.wait(_START_S)
     try:
+        assert server.answers.wait(_START_S)
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
         server.should_exit = True

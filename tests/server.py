@@ -8,7 +8,7 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
-START_S = 90.0
+START_S = 180.0
 STOP_S = 30.0
 
 
@@ -36,7 +36,9 @@ class ServerProcess:
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        assert self._ready_or_ended.wait(START_S), "the server neither started nor ended"
+        if not self._ready_or_ended.wait(START_S):
+            self.stop()
+            raise AssertionError(f"the server neither started nor ended: {self.log}")
 
     @property
     def log(self) -> str:
@@ -44,9 +46,12 @@ class ServerProcess:
         return "".join(self._lines)
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> int:
-        """Send a signal and wait for the end; the exit code."""
+        """Send a signal and wait for the end; the exit code. SIGKILL if it does not end."""
         self.process.send_signal(number)
-        code = self.process.wait(STOP_S)
+        try:
+            code = self.process.wait(STOP_S)
+        finally:
+            self.process.kill()
         self._reader.join(STOP_S)
         assert self.process.stderr is not None
         self.process.stderr.close()

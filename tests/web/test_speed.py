@@ -85,23 +85,28 @@ def test_nothing_moves_while_the_page_loads(watched: tuple[Page, Look]) -> None:
 
 def test_the_page_weighs_little(browser: Browser, server_url: str) -> None:
     page = new_page(browser, server_url)
-    weights: dict[str, int] = {}
-
-    def weigh(request: Request) -> None:
-        response = request.response()
-        assert response is not None
-        if re.search(r"(/|\.html|\.js|\.css)$", response.url.partition("?")[0]):
-            sizes = request.sizes()
-            weights[response.url] = sizes["responseBodySize"] + sizes["responseHeadersSize"]
-
-    page.on("requestfinished", weigh)
+    requests: list[Request] = []
+    page.on("request", lambda request: requests.append(request))
     open_start(page)
     page.wait_for_load_state("networkidle")
+    # Not in a handler of requestfinished, whose calls may still wait when the network is idle.
+    weights = {request.url: weight_of(request) for request in requests if is_code(request)}
     total_kb = sum(weights.values()) / 1e3
     tell(f"{total_kb:.1f} kB in {len(weights)} files of HTML, CSS and JavaScript")
     assert len(weights) > 30
     assert sum(weights.values()) <= MOST_BYTES
     page.context.close()
+
+
+def is_code(request: Request) -> bool:
+    """Whether it loads HTML, CSS or JavaScript."""
+    return re.search(r"(/|\.html|\.js|\.css)$", request.url.partition("?")[0]) is not None
+
+
+def weight_of(request: Request) -> int:
+    """Return the bytes of its response as sent, after waiting for its end."""
+    sizes = request.sizes()
+    return sizes["responseBodySize"] + sizes["responseHeadersSize"]
 
 
 def tell(text: str) -> None:
