@@ -8,6 +8,8 @@ from petsearch.ports import Stage
 
 log = get_logger(__name__)
 
+DELETED = "It was deleted meanwhile."
+
 
 def outcome_of(item: Item, status: ItemStatus, reason: str | None = None) -> Outcome:
     """The outcome of an item."""

@@ -10,7 +10,6 @@ from operator import itemgetter
 from uuid import UUID
 
 from petsearch.domain import ImageRecord, object_keys
-from petsearch.domain.errors import NotFound
 from petsearch.observability import get_logger
 from petsearch.ports import IndexReader, ObjectStore, StoredObject
 
@@ -78,7 +77,7 @@ def walk(
 
 def look(index: IndexReader, store: ObjectStore, collection: str, image_id: str) -> Traces:
     """What there is of one image now."""
-    found = {part: _stat(store, key_of(image_id)) for part, (_, key_of) in _KEY_OF.items()}
+    found = {part: store.find(key_of(image_id)) for part, (_, key_of) in _KEY_OF.items()}
     return Traces(
         image_id=image_id,
         record=index.get(collection, [image_id]).get(image_id),
@@ -113,10 +112,3 @@ def _is_image_id(text: str) -> bool:
         return str(UUID(text)) == text
     except ValueError:
         return False
-
-
-def _stat(store: ObjectStore, key: str) -> StoredObject | None:
-    try:
-        return store.stat(key)
-    except NotFound:
-        return None

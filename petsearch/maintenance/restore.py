@@ -7,11 +7,10 @@ may be repeated; one that was cut off goes on when the same backup is restored a
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from itertools import islice
 
 from petsearch.domain import Filters, object_keys
-from petsearch.domain.errors import ConfigurationError, Conflict, NotFound, Unavailable
+from petsearch.domain.errors import ConfigurationError, Conflict, Unavailable
 from petsearch.maintenance.backup import Kept
 from petsearch.maintenance.backup_format import (
     LEDGER,
@@ -84,9 +83,7 @@ class Restore:
         self._say("the backup is whole: every checksum is right")
 
     def _goes_on(self, marker: str) -> bool:
-        try:
-            self._kept.store.stat(marker)
-        except NotFound:
+        if self._kept.store.find(marker) is None:
             return False
         self._say("going on with a restore that was cut off")
         return True
@@ -114,9 +111,8 @@ class Restore:
         self._say(f"objects: {there} there" + (f", {missing} MISSING" if missing else ""))
 
     def _is_there(self, part: PartFile) -> bool:
-        with suppress(NotFound):
-            return self._kept.store.stat(part.name).size_bytes == part.size_bytes
-        return False
+        found = self._kept.store.find(part.name)
+        return found is not None and found.size_bytes == part.size_bytes
 
     def _copy_back(self, part: PartFile) -> bool:
         if not self._is_there(part):

@@ -6,6 +6,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from petsearch.domain.errors import NotFound
+
 
 @dataclass(frozen=True)
 class StoredObject:
@@ -59,6 +61,13 @@ class ObjectStore(Protocol):
         Raises:
             NotFound: there is no such object.
         """
+
+    def find(self, key: str) -> StoredObject | None:
+        """See `stat`; None if there is no such object."""
+        try:
+            return self.stat(key)
+        except NotFound:
+            return None
 
     def move(self, source: str, target: str) -> None:
         """Rename an object, replacing `target`.

@@ -88,9 +88,10 @@ class Copier:
         there = self._index.get(target, image_ids)
         records = self._index.get(source, [i for i in image_ids if i not in there])
         wanted = [record for record in records.values() if not self._is_deleted(record.image_id)]
-        points, failed = self._points.make(wanted, model)
-        # What was said about them may have changed since: it is read again, last.
-        fresh = self._index.get(source, [point.record.image_id for point in points])
+        points, unread = self._points.make(wanted, model)
+        # Records may have changed since, and a delete may have removed an original: read again.
+        fresh = self._index.get(source, [record.image_id for record in wanted])
+        failed = {i: why for i, why in unread.items() if i in fresh and not self._is_deleted(i)}
         made = [
             Point(carried(fresh[p.record.image_id], p.record), p.embedding)
             for p in points
@@ -113,7 +114,7 @@ class Copier:
             self._index.delete(target, gone)
 
     def _is_deleted(self, image_id: str) -> bool:
-        return exists(self._store, object_keys.tombstone(image_id))
+        return self._store.find(object_keys.tombstone(image_id)) is not None
 
 
 def carried(wanted: ImageRecord, there: ImageRecord) -> ImageRecord:
@@ -151,12 +152,3 @@ def _replace(index: RawIndex, collection: str, records: Sequence[ImageRecord]) -
     except NotFound:
         # One of them was deleted just now; the next round sees which.
         log.debug("a record went while it was replaced")
-
-
-def exists(store: ObjectStore, key: str) -> bool:
-    """Whether the store holds an object."""
-    try:
-        store.stat(key)
-    except NotFound:
-        return False
-    return True

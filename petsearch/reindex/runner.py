@@ -11,12 +11,13 @@ from typing import TypeVar
 
 from petsearch.domain import Item, ItemStatus, Job, ModelInfo, Outcome, object_keys
 from petsearch.domain.errors import Conflict
+from petsearch.ingest.outcomes import DELETED
 from petsearch.jobs.chunk_runner import ChunkRun
 from petsearch.models import Catalogue, model_id_of
 from petsearch.observability import get_logger
 from petsearch.ports import ChunkLedger, ObjectStore, Stage
 from petsearch.ports.raw_index import RawIndex
-from petsearch.reindex.backfill import Copied, Copier, carry, exists
+from petsearch.reindex.backfill import Copied, Copier, carry
 from petsearch.reindex.source import COPY, Range, read_reindex_spec
 from petsearch.reindex.write_set import WriteSet
 
@@ -28,7 +29,6 @@ _COPIES_TIMEOUT_S = 2.0
 """How long a comparison waits for the copies before the chunk is handed back."""
 _POLL_S = 0.05
 
-_DELETED = "It was deleted meanwhile."
 _THERE = "The new collection had it already."
 
 
@@ -127,7 +127,7 @@ class Reindexer:
         here = self.index.get(source, image_ids)
         half = [i for i in image_ids if i not in here and not self._is_deleted(i)]
         # If its original is stored, an ingest was interrupted before its last step: finish it.
-        whole = [i for i in half if exists(self.store, object_keys.original(i))]
+        whole = [i for i in half if self.store.find(object_keys.original(i))]
         if whole:
             model = self.catalogue.model(model_id_of(source))
             self.copier.copy(target, source, model, whole)
@@ -135,7 +135,7 @@ class Reindexer:
 
     def _is_deleted(self, image_id: str) -> bool:
         # The pending delete removes it from every collection.
-        return exists(self.store, object_keys.tombstone(image_id))
+        return self.store.find(object_keys.tombstone(image_id)) is not None
 
     def _versions(self, collection: str, wanted: Range) -> Iterator[tuple[str, datetime]]:
         after = wanted.after or None
@@ -161,7 +161,7 @@ def _outcome_of_copy(item: Item, image_id: str, copied: Copied) -> Outcome:
     if image_id in copied.there:
         return _outcome(item, ItemStatus.DUPLICATE, _THERE, image_id)
     if image_id in copied.gone:
-        return _outcome(item, ItemStatus.DUPLICATE, _DELETED, image_id)
+        return _outcome(item, ItemStatus.DUPLICATE, DELETED, image_id)
     return _outcome(item, ItemStatus.INGESTED, None, image_id)
 
 

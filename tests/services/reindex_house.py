@@ -107,6 +107,7 @@ class ReindexHouse:
     store: FilesystemStore
     ledger: RedisLedger
     embedder: BatchingEmbedder
+    pixels: StoredPixels
     catalogue: Catalogue
     registry: Registry
     write_set: WriteSet
@@ -252,6 +253,7 @@ def reindex_house(folder: Path, client: redis.Redis) -> Iterator[ReindexHouse]:
         store,
         ledger,
         embedder,
+        pixels,
         catalogue,
         registry,
         write_set,

@@ -1,6 +1,6 @@
 """A reindex while everything else goes on: two collections that hold the same in the end."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,8 +9,19 @@ import pytest
 import redis
 
 from petsearch.catalogue import amend, delete_images, save_amended
-from petsearch.domain import Embedding, ImageRecord, JobKind, JobState, QueueName, object_keys
+from petsearch.domain import (
+    Embedding,
+    ImageRecord,
+    ItemStatus,
+    JobKind,
+    JobState,
+    Pixels,
+    PixelSpec,
+    QueueName,
+    object_keys,
+)
 from petsearch.domain.errors import Conflict, NotFound
+from petsearch.ingest.outcomes import DELETED
 from petsearch.photos import ImageLimits
 from petsearch.search import Searcher, SearchOptions
 from tests.services.ingest_house import in_thread, photo, wait_until
@@ -217,6 +228,29 @@ def test_an_original_that_is_gone_is_named_and_the_rest_is_copied(house: Reindex
     assert house.count(B) == PHOTOS - 1
     with pytest.raises(Conflict, match="count: 8 images, 9 in the current"):
         house.changes.promote(NEW)
+
+
+def test_an_original_that_a_delete_took_is_no_failure(house: ReindexHouse) -> None:
+    """One is deleted to its end, and one up to its tombstone, before their originals are read."""
+    deleted, half_deleted, *_ = house.ingest(*photos(1))
+    read = house.pixels.read
+
+    def delete_and_read(image_ids: Sequence[str], spec: PixelSpec) -> list[Pixels | str]:
+        if deleted in image_ids:
+            delete(house, deleted)
+        if half_deleted in image_ids:
+            house.store.put(object_keys.tombstone(half_deleted), b"")
+            house.store.delete(object_keys.original(half_deleted))
+        return read(image_ids, spec)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(house.pixels, "read", delete_and_read)
+        job = house.reindex()
+    assert job.state is JobState.SUCCEEDED
+    ended = house.jobs.outcomes(job.job_id, None, limit=100).outcomes
+    reasons = {o.image_id: o.reason for o in ended if o.status is ItemStatus.DUPLICATE}
+    assert reasons[deleted] == reasons[half_deleted] == DELETED
+    assert house.count(B) == PHOTOS - 2
 
 
 def test_promoted_and_rolled_back_nothing_is_lost(house: ReindexHouse) -> None:
