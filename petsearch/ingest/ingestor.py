@@ -100,7 +100,9 @@ class Ingestor:
         # run stopped. The image of a fetched item was found in the index.
         indexed = [] if run.should_stop() else repeats
         indexed += [one.item for one in results if isinstance(one, AlreadyIndexed)]
-        return outcomes + self._repeats.merge(run, target, indexed)
+        no_image = {one.item_no for one in outcomes if one.image_id is None}
+        rejected = {item.sha256 for item in new if item.item_no in no_image}
+        return outcomes + self._repeats.merge(run, target, indexed, rejected)
 
     def _split(self, target: Target, items: Sequence[Item]) -> tuple[list[Item], list[Item]]:
         """Items to embed, and items whose image is indexed or comes earlier in this chunk."""

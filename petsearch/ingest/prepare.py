@@ -15,7 +15,7 @@ from typing import BinaryIO, TypeVar, cast
 
 from petsearch.domain import Item, ItemStatus, Outcome, Pixels, image_id_of, object_keys, sha256_of
 from petsearch.domain.errors import InvalidInput, NotFound, Unavailable
-from petsearch.ingest.outcomes import failed_outcome, outcome_of
+from petsearch.ingest.outcomes import DELETED, failed_outcome, outcome_of
 from petsearch.models import Target
 from petsearch.photos import (
     Budget,
@@ -164,6 +164,8 @@ class Preparer:
             return self._prepare_in_memory(item, target)
         except _Failed as failure:
             stage, error = failure.stage, failure.cause
+        if isinstance(error, NotFound) and stage is not Stage.INDEX:
+            return self._without_bytes(item, target)
         if isinstance(error, InvalidInput):
             return outcome_of(item, ItemStatus.REFUSED, error.detail)
         if isinstance(error, Unavailable) and not (stage is Stage.FETCH and _is_remote(item)):
@@ -234,11 +236,24 @@ class Preparer:
 
     def _read_stored(self, item: Item, read: Callable[[str], _T]) -> _T:
         """Read staged bytes, or the original to which an interrupted run has moved them."""
-        for key in (item.staging_key, object_keys.original(image_id_of(item.sha256))):
-            if key is not None:
-                with suppress(NotFound):
-                    return read(key)
-        raise InvalidInput("Its bytes are no longer stored; upload it again.")
+        if item.staging_key is not None:
+            with suppress(NotFound):
+                return read(item.staging_key)
+        return read(object_keys.original(image_id_of(item.sha256)))
+
+    def _without_bytes(self, item: Item, target: Target) -> Outcome:
+        """Determine whether an item has no bytes because its image was deleted.
+
+        Staged bytes are also deleted with cancelled jobs, so for an upload only a tombstone proves
+        it. Any other item's image was indexed or stored when it was queued.
+        """
+        image_id = image_id_of(item.sha256)
+        if self._store.find(object_keys.tombstone(image_id)) or (
+            item.staging_key is None and not self._index.get(target.collection, [image_id])
+        ):
+            return outcome_of(item, ItemStatus.DUPLICATE, DELETED)
+        reason = "Its bytes are no longer stored; upload it again."
+        return outcome_of(item, ItemStatus.REFUSED, reason)
 
     def _local_file(self, key: str) -> AbstractContextManager[BinaryIO]:
         """Open an object as a seekable file."""

@@ -1,6 +1,6 @@
 """Merges the metadata of an image that is ingested repeatedly into its record."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -18,7 +18,7 @@ from petsearch.domain import (
 )
 from petsearch.domain.errors import Conflict
 from petsearch.domain.prompts import species_of
-from petsearch.ingest.outcomes import outcome_of
+from petsearch.ingest.outcomes import DELETED, outcome_of
 from petsearch.jobs.chunk_runner import ChunkRun
 from petsearch.models import Target
 from petsearch.ports import IndexWriter, RecordChange
@@ -72,11 +72,16 @@ class RepeatMerger:
     index: IndexWriter
     clock: Callable[[], datetime]
 
-    def merge(self, run: ChunkRun, target: Target, items: Sequence[Item]) -> list[Outcome]:
+    def merge(
+        self, run: ChunkRun, target: Target, items: Sequence[Item], rejected: Set[str] = frozenset()
+    ) -> list[Outcome]:
         """Merge duplicates into their records, and return an outcome for each item.
 
         The item that an image was first seen in is ingested, also when its chunk is run again;
-        every other one is a duplicate.
+        every other one is a duplicate, also if its image was deleted meanwhile.
+
+        Args:
+            rejected: SHA-256 of items of this chunk that were not indexed.
 
         Raises:
             Conflict: records change as fast as they are read; the same call may succeed later.
@@ -84,7 +89,9 @@ class RepeatMerger:
         if not items:
             return []
         records = self.index.get(target.collection, [image_id_of(item.sha256) for item in items])
-        outcomes = [_outcome(run, item, records.get(image_id_of(item.sha256))) for item in items]
+        outcomes = [
+            _outcome(run, item, records.get(image_id_of(item.sha256)), rejected) for item in items
+        ]
         repeats = [
             item
             for item, outcome in zip(items, outcomes, strict=True)
@@ -134,9 +141,11 @@ class RepeatMerger:
         ]
 
 
-def _outcome(run: ChunkRun, item: Item, record: ImageRecord | None) -> Outcome:
-    if record is None:
+def _outcome(run: ChunkRun, item: Item, record: ImageRecord | None, rejected: Set[str]) -> Outcome:
+    if record is None and item.sha256 in rejected:
         return outcome_of(item, ItemStatus.REFUSED, "The same file in this chunk was refused.")
+    if record is None:
+        return outcome_of(item, ItemStatus.DUPLICATE, DELETED)
     if record.first_seen == run.ref(item):
         return outcome_of(item, ItemStatus.INGESTED)
     return outcome_of(item, ItemStatus.DUPLICATE, "This photo was ingested before.")

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from petsearch.domain import ImageRecord, Item, ItemStatus, Outcome, object_keys
 from petsearch.domain.errors import InvalidInput, NotFound
+from petsearch.ingest.outcomes import DELETED
 from petsearch.jobs.chunk_runner import ChunkRun
 from petsearch.models import Catalogue, model_id_of
 from petsearch.photos import Budget, ImageLimits, decode
@@ -22,7 +23,6 @@ from petsearch.reindex import PointMaker, WriteSet
 
 _PAGE = 64
 """Read at a time, and queued as a chunk."""
-_DELETED = "It was deleted meanwhile."
 _CURRENT = "Its pixels are of this version already."
 
 
@@ -62,7 +62,7 @@ class PixelUpdater:
         collection = self.catalogue.collection()
         record = self.index.get(collection, [image_id]).get(image_id)
         if record is None:
-            return _outcome(item, ItemStatus.DUPLICATE, _DELETED)
+            return _outcome(item, ItemStatus.DUPLICATE, DELETED)
         if record.pixels_version >= PIXELS_VERSION:
             return _outcome(item, ItemStatus.DUPLICATE, _CURRENT)
         try:
@@ -72,7 +72,7 @@ class PixelUpdater:
         except (InvalidInput, NotFound) as error:
             if image_id not in self.index.get(collection, [image_id]):
                 self._delete_copies(image_id)
-                return _outcome(item, ItemStatus.DUPLICATE, _DELETED)
+                return _outcome(item, ItemStatus.DUPLICATE, DELETED)
             return _outcome(item, ItemStatus.FAILED, f"It stays as it was: {error.detail}")
         return _outcome(item, ItemStatus.INGESTED)
 
@@ -119,7 +119,7 @@ class PixelUpdater:
         while True:
             now = self.index.get(collection, [before.image_id]).get(before.image_id)
             if now is None:
-                raise NotFound(_DELETED)
+                raise NotFound(DELETED)
             merged = replace(
                 now,
                 width=after.width,

@@ -3,6 +3,7 @@
 import hashlib
 import uuid
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from petsearch.domain import ImageMetadata, Item, JobKind, NewJob, image_id_of, object_keys
@@ -39,15 +40,16 @@ class ImageJob:
         """None as long as there is no item."""
 
     def add(self, image_ids: Sequence[str]) -> None:
-        """Queue images whose originals are in the store, as one chunk."""
+        """Queue images whose originals are in the store, as one chunk. Deleted ones are skipped."""
+        found = [item for item in map(self._item, image_ids) if item is not None]
+        if not found:
+            return
         if self.job_id is None:
             self.job_id = uuid.uuid4().hex
             self._ledger.create(NewJob(self.job_id, _SOURCE, self._clock(), kind=self._kind))
-        slot = self._ledger.reserve_chunk(self.job_id, len(image_ids))
-        to_item = self._pixels_item if self._kind is JobKind.PIXELS else self._item
+        slot = self._ledger.reserve_chunk(self.job_id, len(found))
         items = [
-            to_item(slot.first_item_no + offset, image_id)
-            for offset, image_id in enumerate(image_ids)
+            replace(item, item_no=item_no) for item_no, item in enumerate(found, slot.first_item_no)
         ]
         chunk_files.write_chunk(self._store, self.job_id, slot.chunk_no, items)
         self._ledger.add_chunk(self.job_id, slot.chunk_no, len(items))
@@ -58,18 +60,20 @@ class ImageJob:
         if self.job_id is not None:
             self._ledger.seal(self.job_id, self._clock())
 
-    def _pixels_item(self, item_no: int, image_id: str) -> Item:
-        return Item(item_no, "", ImageMetadata(), staging_key=None, origin=image_id)
-
-    def _item(self, item_no: int, image_id: str) -> Item:
-        """What was said about a lost image went with its point: it comes without metadata."""
+    def _item(self, image_id: str) -> Item | None:
+        """The item of an image, numbered 0; None if the image was deleted."""
+        if self._kind is JobKind.PIXELS:
+            return Item(0, "", ImageMetadata(), staging_key=None, origin=image_id)
+        if self._store.find(object_keys.tombstone(image_id)):
+            return None
         try:
             with self._store.open(object_keys.original(image_id)) as file:
                 sha256 = _sha256(file.read)
-        except NotFound as error:
-            return Item(item_no, "", ImageMetadata(), staging_key=None, refusal=error.detail)
+        except NotFound:
+            return None
         refusal = None if image_id_of(sha256) == image_id else _DAMAGED
-        return Item(item_no, sha256, ImageMetadata(), staging_key=None, refusal=refusal)
+        # The metadata of a lost image went with its point.
+        return Item(0, sha256, ImageMetadata(), staging_key=None, refusal=refusal)
 
 
 def _sha256(read: Callable[[int], bytes]) -> str:

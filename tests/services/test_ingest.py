@@ -1,21 +1,26 @@
 """Ingest of a chunk over real parts: Qdrant Edge, files, Redis and a tiny CLIP."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 import redis
 
+from petsearch.catalogue import delete_images
 from petsearch.domain import (
     ImageMetadata,
     ItemStatus,
     JobState,
     OnDuplicate,
+    Point,
+    image_id_of,
     object_keys,
     sha256_of,
 )
 from petsearch.domain.errors import Conflict, Unavailable
+from petsearch.ingest.outcomes import DELETED
 from petsearch.ingest.prepare import LARGE_BYTES
 from petsearch.jobs import CircuitBreaker, KnownImage, Upload, chunk_files
+from petsearch.maintenance.reingest import ImageJob
 from petsearch.photos import ImageLimits, decode, preprocessing
 from petsearch.ports import IngestObserver
 from services.worker.cleanup import JobCleanup
@@ -58,11 +63,7 @@ def test_a_chunk_cut_off_before_it_was_counted_counts_its_photos_as_ingested(
     house: House, private_redis: redis.Redis
 ) -> None:
     job_id = house.open_job(photo(1), photo(2))
-    # What a crash leaves after the upsert: everything is there but the accounting.
-    (chunk,) = house.queue.chunks
-    cut_off = house.make_runner(LedgerThatDoesNotCount(private_redis))
-    with pytest.raises(Unavailable):
-        cut_off.run(house.jobs.get(job_id), chunk[1])
+    _cut_off_before_counting(house, private_redis)
     assert house.images() == 2
     house.deliver()
     assert house.counts(job_id) == {"ingested": 2}
@@ -452,6 +453,108 @@ def test_a_chunk_whose_list_is_gone_fails_its_items(house: House) -> None:
     house.deliver()
     assert house.counts(job_id) == {"failed": 2}
     assert house.jobs.get(job_id).state is JobState.FAILED
+
+
+def _cut_off_before_counting(house: House, client: redis.Redis) -> None:
+    """What a crash leaves after the upsert: everything is there but the accounting."""
+    job_id, chunk_no = house.queue.chunks[-1]
+    cut_off = house.make_runner(LedgerThatDoesNotCount(client))
+    with pytest.raises(Unavailable):
+        cut_off.run(house.jobs.get(job_id), chunk_no)
+
+
+def _delete(house: House, image_id: str) -> None:
+    delete_images(house.writer, house.store, house.catalogue.collection(), [image_id])
+
+
+def test_a_photo_that_is_being_deleted_as_its_chunk_comes_again_is_no_failure(
+    house: House, private_redis: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = house.open_job(photo(1), photo(2))
+    _cut_off_before_counting(house, private_redis)
+    house.store.delete(object_keys.outcomes(job_id, 0))
+    deleted = image_id_of(sha256_of(pictures.jpeg(1)))
+    monkeypatch.setattr(house.store, "delete", _up_to_the_tombstone(house.store.delete))
+    with pytest.raises(Unavailable):
+        _delete(house, deleted)
+    house.deliver()
+    assert house.counts(job_id) == {"ingested": 1, "duplicate": 1}
+    assert house.jobs.get(job_id).state is JobState.SUCCEEDED
+    (outcome,) = house.outcomes(job_id, ItemStatus.DUPLICATE)
+    assert (outcome.image_id, outcome.reason) == (deleted, DELETED)
+
+
+def _up_to_the_tombstone(delete: Callable[[str], None]) -> Callable[[str], None]:
+    def cut_off(key: str) -> None:
+        if key.startswith(object_keys.TOMBSTONES):
+            raise Unavailable("cut off")
+        delete(key)
+
+    return cut_off
+
+
+def test_bytes_that_went_without_a_delete_are_to_be_uploaded_again(house: House) -> None:
+    """Staged ones: nothing is left that would tell a deleted photo from a lost one."""
+    job_id = house.open_job(photo(1))
+    house.store.delete(object_keys.staging(job_id, 0))
+    house.deliver()
+    assert house.counts(job_id) == {"refused": 1}
+    (outcome,) = house.outcomes(job_id)
+    assert "upload it again" in (outcome.reason or "")
+
+
+def test_a_repeat_whose_image_is_deleted_before_it_is_settled_is_no_failure(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.open_job(photo(1))
+    house.deliver()
+    deleted = house.record(pictures.jpeg(1)).image_id
+    job_id = house.open_job(photo(1), photo(2), photo(2))
+    insert = house.index.insert
+
+    def delete_and_insert(collection: str, points: Sequence[Point]) -> None:
+        _delete(house, deleted)
+        insert(collection, points)
+
+    monkeypatch.setattr(house.index, "insert", delete_and_insert)
+    house.deliver()
+    assert house.counts(job_id) == {"ingested": 1, "duplicate": 2}
+    assert DELETED in {outcome.reason for outcome in house.outcomes(job_id)}
+
+
+def test_what_was_known_and_is_deleted_before_its_turn_is_no_failure(house: House) -> None:
+    house.open_job(photo(1))
+    house.deliver()
+    record = house.record(pictures.jpeg(1))
+    job_id = house.jobs.open("test").job_id
+    known = KnownImage(record.sha256, ImageMetadata(filename="1.jpg"))
+    assert house.jobs.add_known(job_id, [known]) == []
+    house.jobs.seal(job_id)
+    _delete(house, record.image_id)
+    house.deliver()
+    assert house.counts(job_id) == {"duplicate": 1}
+    assert [outcome.reason for outcome in house.outcomes(job_id)] == [DELETED]
+
+
+def test_what_is_deleted_before_it_is_ingested_again_is_no_failure(house: House) -> None:
+    """What reconcile found without a point: one is deleted before it is queued, one after that."""
+    house.open_job(*(photo(seed) for seed in range(3)))
+    house.deliver()
+    kept, early, late = (house.record(pictures.jpeg(seed)).image_id for seed in range(3))
+    house.index.delete(house.catalogue.collection(), [kept, early, late])
+    again = ImageJob(
+        store=house.store, ledger=house.ledger, dispatcher=house.dispatcher, clock=lambda: NOW
+    )
+    _delete(house, early)
+    again.add([early])
+    assert again.job_id is None
+    again.add([kept, early, late])
+    again.seal()
+    assert again.job_id is not None
+    _delete(house, late)
+    house.deliver()
+    assert house.counts(again.job_id) == {"ingested": 1, "duplicate": 1}
+    assert house.jobs.get(again.job_id).state is JobState.SUCCEEDED
 
 
 def test_a_job_that_is_gone_is_dropped(house: House) -> None:
