@@ -33,10 +33,11 @@ WHOLE = frozenset({Part.POINT, Part.ORIGINAL, Part.DISPLAY, Part.THUMBNAIL})
 """What there is of an image that nothing happened to."""
 
 _KEY_OF: dict[Part, tuple[str, Callable[[str], str]]] = {
+    # First: a look finds the tombstone of a delete that began before it, or the delete has ended.
+    Part.TOMBSTONE: (object_keys.TOMBSTONES, object_keys.tombstone),
     Part.ORIGINAL: (object_keys.ORIGINALS, object_keys.original),
     Part.DISPLAY: (object_keys.DISPLAYS, object_keys.display),
     Part.THUMBNAIL: (object_keys.THUMBNAILS, object_keys.thumbnail),
-    Part.TOMBSTONE: (object_keys.TOMBSTONES, object_keys.tombstone),
 }
 
 
@@ -76,7 +77,10 @@ def walk(
 
 
 def look(index: IndexReader, store: ObjectStore, collection: str, image_id: str) -> Traces:
-    """What there is of one image now."""
+    """What there is of one image now.
+
+    A delete that begins meanwhile makes it look damaged; damage holds if two looks are equal.
+    """
     found = {part: store.find(key_of(image_id)) for part, (_, key_of) in _KEY_OF.items()}
     return Traces(
         image_id=image_id,

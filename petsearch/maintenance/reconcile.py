@@ -156,13 +156,23 @@ class Reconciler:
         damage = _damage_of(traces)
         if damage is None:
             return
-        changed_at = traces.changed_at
-        if changed_at is not None and self._clock() - changed_at < UNDER_WAY:
+        problem = None
+        is_under_way = self._is_under_way(traces)
+        if mending is not None and not is_under_way:
+            problem = mending.mend(damage, traces)
+            is_under_way = problem is not None and self._is_under_way(traces)
+        if is_under_way:
             tally.left_alone += 1
             return
-        problem = mending.mend(damage, traces) if mending is not None else None
         fixed = mending is not None and problem is None
         tally.add(Finding(damage, image_id, fixed=fixed, problem=problem))
+
+    def _is_under_way(self, traces: Traces) -> bool:
+        """Whether the image changed lately, or since `traces` were read."""
+        changed_at = traces.changed_at
+        if changed_at is not None and self._clock() - changed_at < UNDER_WAY:
+            return True
+        return look(self._index, self._store, self._collection, traces.image_id) != traces
 
     def _stale_uploads(self, tally: "_Tally") -> Iterator[str]:
         latest = self._clock() - STAGING_KEPT

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 import redis
@@ -336,6 +337,82 @@ def test_a_delete_that_is_cut_off_anywhere_is_finished(house: House, changes: in
     # Cut off before it left a trace, it did not happen.
     assert house.has_point(image_id) is (changes == 0)
     assert any(image_id in key for key in house.objects()) is (changes == 0)
+
+
+class Meanwhile:
+    """The real store or index, beside which somebody acts just before the first such calls."""
+
+    def __init__(
+        self, part: ObjectStore | RawIndex, call: tuple[str, str], *acts: Callable[[], None]
+    ) -> None:
+        self._part = part
+        self._call = call
+        self._acts = iter(acts)
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._part, name)
+
+        def call(first: str, *arguments: Any, **options: Any) -> Any:
+            if (name, first) == self._call:
+                next(self._acts, _nothing)()
+            return found(first, *arguments, **options)
+
+        return call
+
+
+def _nothing() -> None:
+    """Nobody acts."""
+
+
+@pytest.mark.parametrize(
+    ("damage", "call", "key_of"),
+    [
+        (_lose(object_keys.thumbnail), "find", object_keys.tombstone),
+        (_lose(object_keys.thumbnail), "find", object_keys.original),
+        (_lose(object_keys.thumbnail), "find", object_keys.display),
+        (_lose(object_keys.thumbnail), "find", object_keys.thumbnail),
+        (_lose(object_keys.thumbnail), "get", object_keys.original),
+        (_begin_delete, "get", object_keys.tombstone),
+    ],
+)
+def test_an_image_that_is_deleted_while_it_is_looked_at_or_mended_is_no_damage(
+    house: House, damage: Callable[[House, str], None], call: str, key_of: Callable[[str], str]
+) -> None:
+    house.bring(1)
+    image_id = house.bring(0)
+    damage(house, image_id)
+    store = house.store
+    house.store = cast(
+        ObjectStore,
+        Meanwhile(
+            store,
+            (call, key_of(image_id)),
+            lambda: delete_images(house.writer, store, PETS, [image_id]),
+        ),
+    )
+    report = house.fix()
+    assert (report.found, report.images) == (0, 2)
+    assert not house.has_point(image_id)
+    assert not any(image_id in key for key in house.objects())
+
+
+def test_a_delete_that_goes_on_from_one_look_to_the_next_is_no_damage(house: House) -> None:
+    house.bring(1)
+    image_id = house.bring(0)
+    house.store.delete(object_keys.thumbnail(image_id))
+    tombstone = object_keys.tombstone(image_id)
+    index, store = house.index, house.store
+
+    def begin() -> None:
+        store.put(tombstone, b"")
+        index.delete(PETS, [image_id])
+
+    def finish() -> None:
+        delete_images(house.writer, store, PETS, [image_id])
+
+    house.index = cast(RawIndex, Meanwhile(index, ("get", PETS), begin))
+    house.store = cast(ObjectStore, Meanwhile(store, ("find", tombstone), _nothing, finish))
+    assert house.report().found == 0
 
 
 def test_deleting_leaves_nothing(house: House) -> None:
