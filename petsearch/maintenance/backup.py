@@ -128,8 +128,10 @@ class Backup:
         return "points"
 
     def _dim_of(self, collection: str) -> int:
-        first = self._kept.index.list_ids(collection, after=None, limit=1)
-        return len(self._kept.index.get_embedding(collection, first[0])) if first else 0
+        while first := self._kept.index.list_ids(collection, after=None, limit=1):
+            with suppress(NotFound):  # deleted meanwhile; the next one is read
+                return len(self._kept.index.get_embedding(collection, first[0]))
+        return 0
 
     def _write_points(self, collection: str) -> None:
         points = self._counted(self._walk(collection))

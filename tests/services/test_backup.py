@@ -16,7 +16,8 @@ from devstack import parts
 from devstack.addresses import free_port
 from devstack.qdrant_server import build_app
 from petsearch.app.connections import open_place
-from petsearch.app.services import open_keys, open_storage
+from petsearch.app.services import Storage, open_keys, open_storage
+from petsearch.catalogue import delete_images
 from petsearch.domain import Filters, ItemStatus, JsonDict, NewJob
 from petsearch.domain.api_keys import Scope, make_key
 from petsearch.domain.errors import ConfigurationError, Conflict, InvalidInput, Unavailable
@@ -24,6 +25,7 @@ from petsearch.domain.object_keys import original, staging, thumbnail
 from petsearch.maintenance import Backup, Kept, Manifest, Place, Restore
 from petsearch.maintenance.backup_format import MANIFEST
 from petsearch.ports import ObjectStore, StoredObject
+from petsearch.ports.raw_index import RawIndex
 from petsearch.settings import Settings
 from tests.app_server import served_app
 from tests.contract.records import DIM, embedding, point, record
@@ -307,6 +309,67 @@ def test_a_snapshot_is_refused_where_nothing_takes_it(
     )
     with pytest.raises(ConfigurationError, match="snapshot of a Qdrant server"):
         restore(alone, place)
+
+
+class DeletingStore:
+    """A store in which a photo is deleted once it was listed."""
+
+    def __init__(self, storage: Storage, image_id: str) -> None:
+        self._storage = storage
+        self._image_id = image_id
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._storage.store, name)
+
+    def list_objects(self, prefix: str) -> Iterator[StoredObject]:
+        found = list(self._storage.store.list_objects(prefix))
+        if not prefix:
+            delete_images(self._storage.writer, self._storage.store, PETS, [self._image_id])
+        yield from found
+
+
+@pytest.mark.parametrize("with_objects", [True, False], ids=["copied", "listed"])
+def test_a_photo_that_is_deleted_once_it_was_listed_is_not_in_the_backup(
+    source: Source, make: MakeSettings, tmp_path: Path, *, with_objects: bool
+) -> None:
+    deleted = record(3).image_id
+    place = Place(open_place(source.settings, str(tmp_path / "backup")).store)
+    with open_storage(source.settings) as storage:
+        kept = replace(storage.kept, store=cast(ObjectStore, DeletingStore(storage, deleted)))
+        made = Backup(kept, place, clock=lambda: NOW, say=lambda _: None)
+        assert made.run(with_objects=with_objects).objects == 2 * (PHOTOS - 1)
+    assert deleted not in (tmp_path / "backup/objects.jsonl").read_text()
+    assert not any(deleted in path.name for path in (tmp_path / "backup").rglob("*"))
+    missing = 0 if with_objects else 2 * (PHOTOS - 1)
+    said = restore(make("target"), place)
+    assert any("MISSING" in line for line in said) is bool(missing)
+
+
+class DeletingIndex:
+    """An index whose first photo is deleted once it was listed."""
+
+    def __init__(self, index: RawIndex) -> None:
+        self._index = index
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._index, name)
+
+    def list_ids(self, collection: str, *, after: str | None, limit: int) -> list[str]:
+        ids = self._index.list_ids(collection, after=after, limit=limit)
+        if self._index.count(PETS, Filters()) == PHOTOS:
+            self._index.delete(collection, ids[:1])
+        return ids
+
+
+def test_a_photo_whose_point_is_deleted_once_it_was_listed_does_not_end_the_backup(
+    source: Source, tmp_path: Path
+) -> None:
+    place = open_place(source.settings, str(tmp_path / "backup"))
+    with open_storage(source.settings) as storage:
+        kept = replace(storage.kept, index=cast(RawIndex, DeletingIndex(storage.index)))
+        made = Backup(kept, place, clock=lambda: NOW, say=lambda _: None)
+        manifest = made.run(with_objects=False)
+    assert (manifest.points, manifest.dim) == (PHOTOS - 1, DIM)
 
 
 class MovingStore:
