@@ -74,8 +74,7 @@ def _queue_outdated(storage: Storage, *, as_json: bool) -> None:
     job, count = _image_job(storage, JobKind.PIXELS), 0
     try:
         for image_ids in outdated_images(storage.index, _current_collection(storage)):
-            if image_ids:
-                job.add(image_ids)
+            job.add(image_ids)
             count += len(image_ids)
     finally:
         job.seal()
