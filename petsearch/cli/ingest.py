@@ -73,7 +73,8 @@ def ingest(
                 job = client.read_source(_server_source(urls, s3, dataset, options))
             if wait:
                 job = follow(client, job["job_id"])
-        finish(client, job, local[0].skipped if local else 0, as_json=as_json)
+        source = local[0] if local else PhotoSource(iter(()), 0)
+        finish(client, job, source.left_out, source.unreadable, as_json=as_json)
 
 
 def _local_source(

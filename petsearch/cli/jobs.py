@@ -1,5 +1,8 @@
 """The commands under `petsearch jobs`, and how every command follows and prints a job."""
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Annotated
 
 import typer
@@ -15,11 +18,24 @@ from petsearch.cli.output import (
     progress_bar,
 )
 from petsearch.client import Client
-from petsearch.domain import JsonDict
+from petsearch.domain import MOST_LEFT_OUT_NAMES, JsonDict, LeftOut
+from petsearch.domain.metadata import safe_path
 
 app = typer.Typer(
     help="List, watch and control jobs.", invoke_without_command=True, add_completion=False
 )
+
+_SHOWN_NAMES = 5
+_LEFT_OUT = {
+    "not_a_photo": "not photos",
+    "video": "videos",
+    "sidecar": "sidecars",
+    "junk": "system files",
+    "archive": "archives",
+    "link": "links to folders",
+    "special": "no files",
+}
+"""What is left out, as people read it."""
 
 JobId = Annotated[str, typer.Argument(help="As listed by `petsearch jobs`.")]
 
@@ -51,7 +67,12 @@ def list_jobs(
 def show(job_id: JobId, *, api: Api = DEFAULT_API, as_json: Json = False) -> None:
     """Show a job, with the photos that were rejected or failed."""
     with connect(api) as client:
-        print_job(client, client.job(job_id), as_json=as_json)
+        job = client.job(job_id)
+        problems = problems_of(client, job)
+        if as_json:
+            print_json({"job": job, "problems": problems, "left_out": job["left_out"]})
+        else:
+            print_job(client, job, problems, job["left_out"])
 
 
 @app.command()
@@ -115,30 +136,67 @@ def problems_of(client: Client, job: JsonDict) -> list[JsonDict]:
     ]
 
 
-def finish(client: Client, job: JsonDict, skipped: int = 0, *, as_json: bool) -> None:
-    """Print a job; exit code 3 if it failed, or photos were rejected or failed."""
-    if print_job(client, job, skipped, as_json=as_json) or job["state"] == "failed":
+def finish(
+    client: Client,
+    job: JsonDict,
+    left_out: Sequence[LeftOut] = (),
+    unreadable: Mapping[str, str] = MappingProxyType({}),
+    *,
+    as_json: bool,
+) -> None:
+    """Print a job; exit code 3 if it failed or found nothing, or photos were rejected or failed.
+
+    Args:
+        left_out: files that were not uploaded, because they are no photos.
+        unreadable: files that could not be read, and why.
+    """
+    problems = problems_of(client, job)
+    problems += [
+        {"filename": name, "status": "failed", "reason": reason}
+        for name, reason in unreadable.items()
+    ]
+    left = _left_out_of(job, left_out)
+    if as_json:
+        skipped = sum(left["counts"].values())
+        print_json({"job": job, "problems": problems, "left_out": left, "skipped": skipped})
+    else:
+        print_job(client, job, problems, left)
+    nothing_found = job["sealed"] and not job["total"]
+    if problems or nothing_found or job["state"] == "failed":
         raise typer.Exit(EXIT_PARTLY)
 
 
-def print_job(client: Client, job: JsonDict, skipped: int = 0, *, as_json: bool) -> list[JsonDict]:
-    """Print a job with the photos that were rejected or failed, and return those.
+def _left_out_of(job: JsonDict, left_out: Sequence[LeftOut]) -> JsonDict:
+    """What the server and this command left out, as a job states it."""
+    if not left_out:
+        found: JsonDict = job["left_out"]
+        return found
+    names = [{"name": safe_path(entry.name), "reason": entry.reason.value} for entry in left_out]
+    counts = Counter(entry.reason.value for entry in left_out)
+    return {"counts": dict(counts), "names": names[:MOST_LEFT_OUT_NAMES]}
 
-    Args:
-        skipped: files that were not uploaded, because their names are not those of photos.
-    """
-    problems = problems_of(client, job)
-    if as_json:
-        print_json({"job": job, "problems": problems, "skipped": skipped})
-        return problems
+
+def print_job(
+    client: Client, job: JsonDict, problems: Sequence[JsonDict], left_out: JsonDict
+) -> None:
+    """Print a job, with the photos that were rejected, failed or have warnings."""
     print_line(f"{job['total']} photos: {counts_of(job)} (job {job['job_id']}, {state_of(job)})")
     if job["reason"]:
         print_line(job["reason"])
-    if skipped:
-        print_line(f"{skipped} other files were skipped: their names are not those of photos.")
+    if job["sealed"] and not job["total"]:
+        print_line("No photo was found.")
+    if left_out["counts"]:
+        counts = ", ".join(f"{n} {_LEFT_OUT[reason]}" for reason, n in left_out["counts"].items())
+        names = ", ".join(entry["name"] for entry in left_out["names"][:_SHOWN_NAMES])
+        more = ", …" if sum(left_out["counts"].values()) > _SHOWN_NAMES else ""
+        print_line(f"Left out: {counts} ({names}{more}).")
     rows = [(item["filename"], item["status"], item["reason"] or "") for item in problems]
     print_table(("file", "", "reason"), rows)
-    return problems
+    warned = client.job_items(job["job_id"], warned=True) if job["warned"] else []
+    details = [
+        (item["filename"], warning["detail"]) for item in warned for warning in item["warnings"]
+    ]
+    print_table(("file", "warning"), details)
 
 
 def counts_of(job: JsonDict) -> str:

@@ -267,11 +267,14 @@ class Client:
         items: list[JsonDict] = self._call("GET", "/v1/jobs", params={"limit": limit})["items"]
         return items
 
-    def job_items(self, job_id: str, status: str | None = None) -> Iterator[JsonDict]:
-        """Iterate over the outcomes of a job's items."""
+    def job_items(
+        self, job_id: str, status: str | None = None, *, warned: bool | None = None
+    ) -> Iterator[JsonDict]:
+        """Iterate over the outcomes of a job's items, of one status or with warnings if asked."""
         cursor: str | None = None
         while True:
-            params = _without_none({"status": status, "cursor": cursor, "limit": 1000})
+            given = {"status": status, "warned": warned, "cursor": cursor, "limit": 1000}
+            params = _without_none(given)
             page = self._call("GET", f"/v1/jobs/{job_id}/items", params=params)
             yield from page["items"]
             cursor = page["next_cursor"]

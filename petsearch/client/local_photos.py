@@ -1,16 +1,19 @@
 """Sources of photos that a client uploads: folders, Hugging Face data sets, the drawings."""
 
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from petsearch.client.api import Photo
+from petsearch.domain import LeftOut, LeftOutReason
 from petsearch.domain.errors import ConfigurationError, NotFound, Unavailable
+from petsearch.domain.metadata import safe_filename
 from petsearch.sample.catalogue import DEMO_SEED, catalogue
 from petsearch.sources import DatasetOptions
 from petsearch.sources.dataset import DatasetRow, open_rows
-from petsearch.sources.names import PHOTO_SUFFIXES
+from petsearch.sources.names import HEAD_BYTES, is_junk_folder, kind_of, reason_by_content
 
 
 @dataclass(frozen=True)
@@ -19,8 +22,10 @@ class PhotoSource:
 
     photos: Iterator[Photo]
     count: int | None
-    skipped: int = 0
-    """Files of a folder whose names are not those of photos."""
+    left_out: Sequence[LeftOut] = ()
+    """Files and folders that are no photos."""
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+    """Files that could not be read, and why; complete when all photos were taken."""
 
 
 def from_drawings(count: int) -> PhotoSource:
@@ -45,32 +50,59 @@ def from_paths(paths: Sequence[Path], *, max_bytes: int) -> PhotoSource:
         NotFound: a path does not exist.
     """
     files: list[Path] = []
-    skipped = 0
+    left_out: list[LeftOut] = []
     for path in paths:
         if path.is_dir():
-            found = [
-                Path(folder) / name
-                for folder, _, names in os.walk(path)
-                for name in names
-                if not name.startswith(".")
-            ]
-            wanted = sorted(file for file in found if file.suffix.lower() in PHOTO_SUFFIXES)
-            skipped += len(found) - len(wanted)
-            files += wanted
-        elif path.exists():
+            found = list(_walk(path))
+            files += sorted(file for file in found if isinstance(file, Path))
+            left_out += [entry for entry in found if isinstance(entry, LeftOut)]
+        elif os.path.lexists(path):
             files.append(path)
         else:
             raise NotFound(f"There is no file or folder {path}.")
-    return PhotoSource((_read(file, max_bytes) for file in files), len(files), skipped)
+    unreadable: dict[str, str] = {}
+    photos = _read_all(files, max_bytes, unreadable)
+    return PhotoSource(photos, len(files), left_out, unreadable)
 
 
-def _read(path: Path, max_bytes: int) -> Photo:
+def _walk(root: Path) -> Iterator[Path | LeftOut]:
+    """The photos below a folder, and what is left out."""
+    for folder, folders, names in os.walk(root):
+        for name in sorted(folders):
+            place = os.path.relpath(Path(folder, name), root)
+            if Path(folder, name).is_symlink():
+                yield LeftOut(place, LeftOutReason.LINK)
+            elif is_junk_folder(name):
+                yield LeftOut(place, LeftOutReason.JUNK)
+        folders[:] = sorted(name for name in folders if not is_junk_folder(name))
+        for name in sorted(names):
+            file = Path(folder, name)
+            reason = _reason_to_leave_out(file)
+            yield file if reason is None else LeftOut(os.path.relpath(file, root), reason)
+
+
+def _reason_to_leave_out(file: Path) -> LeftOutReason | None:
+    kind = kind_of(file.name)
+    if kind.is_archive:
+        return LeftOutReason.ARCHIVE
+    if kind.left_out is not None or kind.is_known:
+        return kind.left_out
     try:
-        with path.open("rb") as file:
-            return Photo(path.name, file.read(max_bytes + 1))
+        if not stat.S_ISREG(file.stat().st_mode):
+            return LeftOutReason.SPECIAL
+        with file.open("rb") as opened:
+            return reason_by_content(opened.read(HEAD_BYTES))
     except OSError:
-        # The server refuses an empty file by its name, so that the job accounts for it.
-        return Photo(path.name, b"")
+        return LeftOutReason.NOT_A_PHOTO
+
+
+def _read_all(files: Sequence[Path], max_bytes: int, unreadable: dict[str, str]) -> Iterator[Photo]:
+    for path in files:
+        try:
+            with path.open("rb") as file:
+                yield Photo(safe_filename(path.name), file.read(max_bytes + 1))
+        except OSError as error:
+            unreadable[safe_filename(path.name)] = f"It cannot be read: {error.strerror}."
 
 
 def from_dataset(name: str, options: DatasetOptions) -> PhotoSource:

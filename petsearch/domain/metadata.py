@@ -1,6 +1,7 @@
 """Validation of photos' metadata, which comes over HTTP or in a manifest."""
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Self
@@ -17,6 +18,10 @@ from pydantic import (
 from petsearch.domain import ImageMetadata
 from petsearch.domain.errors import InvalidInput
 
+_LONGEST_NAME = 200
+_LONGEST_SUFFIX = 10
+_JOINERS = "\u200d\ufe0f"
+"""Zero-width joiner and emoji variation: they make one emoji of several characters."""
 NO_CONTROLS = r"^[^\x00-\x08\x0e-\x1f\x7f]*$"
 """No control characters but white space: databases reject NUL, and people cannot see the others."""
 ShortText = Annotated[
@@ -143,8 +148,35 @@ def parse_metadata(fields: Mapping[str, object], filename: str) -> ImageMetadata
 
 
 def safe_filename(name: str) -> str:
-    """The last part of a path without unprintable characters, at most 200 characters long."""
+    """The last part of a path as people read it, at most 200 characters long.
+
+    Characters that cannot be seen are dropped, but those that join emoji stay, as does the narrow
+    space in the names of macOS' screenshots. Bytes that are no UTF-8 (as `os.fsdecode` marks them)
+    become "\ufffd". A long name is shortened before its suffix.
+    """
     last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
-    if last.isprintable():
-        return last[:200]
-    return "".join(character for character in last if character.isprintable())[:200]
+    return _shortened(safe_path(last))
+
+
+def safe_path(name: str) -> str:
+    """A path as people read it; see `safe_filename`."""
+    if name.isascii() and name.isprintable():
+        return name
+    return "".join(map(_readable, unicodedata.normalize("NFC", name))).strip()
+
+
+def _readable(character: str) -> str:
+    if character.isprintable() or character in _JOINERS:
+        return character
+    if unicodedata.category(character) == "Zs":
+        return character
+    return "\ufffd" if unicodedata.category(character) == "Cs" else ""
+
+
+def _shortened(name: str) -> str:
+    if len(name) <= _LONGEST_NAME:
+        return name
+    stem, dot, suffix = name.rpartition(".")
+    if not dot or len(suffix) > _LONGEST_SUFFIX:
+        return name[:_LONGEST_NAME]
+    return stem[: _LONGEST_NAME - len(suffix) - 2] + "\u2026." + suffix

@@ -93,6 +93,12 @@ def reason_of_refusal(head: bytes) -> str:
     return f"The file is not a picture but {what}; send {ACCEPTED}."
 
 
+def is_accepted(head: bytes) -> bool:
+    """Whether a file that begins with `head` claims to be in a format that is decoded."""
+    what = describe(head) or ""
+    return what in _ACCEPTED_NAMES or "raw file" in what
+
+
 def describe(head: bytes) -> str | None:
     """What a file is that begins with `head`, as "a PDF document"; None if it is unknown."""
     for pattern, name in _KNOWN:

@@ -1,14 +1,15 @@
 """A zip or tar file as a source. Its type is detected from its first bytes, not from its name.
 
-Folders, hidden files and files without the suffix of a photo are skipped. A photo that cannot be
-read is an item with a refusal: it is encrypted, damaged, too large, a link, an archive itself, or
-its name leads out of the archive. Nothing is unpacked to disk.
+Entries that are no photos are left out by name. A photo that cannot be read is an item with a
+refusal: it is encrypted, damaged, too large, a link, or an archive itself. Nothing is unpacked to
+disk, so names are only labels.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
+from petsearch.domain import LeftOut
 from petsearch.domain.errors import InvalidInput
 from petsearch.sources import cursor as cursors
 from petsearch.sources.archive_limits import ArchiveLimits
@@ -28,7 +29,7 @@ class ArchiveSource(Source):
     """Opens the archive as a seekable stream; called up to twice for each read."""
     limits: ArchiveLimits = field(default_factory=ArchiveLimits)
 
-    def read(self, cursor: str | None) -> Iterator[SourceItem]:
+    def read(self, cursor: str | None) -> Iterator[SourceItem | LeftOut]:
         if cursor == cursors.END:
             return
         with disk_errors("The archive"), self.open_file() as file:

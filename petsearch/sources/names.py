@@ -1,45 +1,98 @@
-"""Classifies entries of archives and buckets by name: photo, skipped, or refused."""
+"""Which entries of folders, archives and buckets are photos: one list for every way in.
+
+Names are labels: nothing is ever unpacked to a path, so where a name leads does not matter. A name
+decides only where its suffix is well known; else the content does.
+"""
 
 import re
-from enum import Enum
+import unicodedata
+from dataclasses import dataclass
 
-PHOTO_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".png", ".webp", ".gif", ".heic", ".heif", ".bmp", ".tif", ".tiff"}
+from petsearch.domain import LeftOutReason
+from petsearch.photos import formats
+
+HEAD_BYTES = formats.HEAD_BYTES
+"""How much of an entry's content decides."""
+NESTED_ARCHIVE = "It is an archive, not a photo; unpack it, or send it as a job of its own."
+_PHOTOS = """
+    jpg jpeg jpe jfif jif png apng webp gif heic heif hif avif bmp dib tif tiff
+    dng cr2 cr3 nef arw orf rw2 raf pef srw
+"""
+_VIDEOS = "mov mp4 m4v avi 3gp 3g2 mkv webm mts m2ts mpg mpeg wmv flv insv lrv mp"
+_SIDECARS = "json xmp aae thm"
+_ARCHIVES = "zip tar tgz tbz2 txz gz bz2 xz 7z rar zst"
+_OTHERS = """
+    txt md csv tsv xls xlsx ods doc docx odt rtf pdf html htm xml yaml yml log db ini dat bak tmp
+    url lnk webloc exe dll app bat sh py js css mp3 m4a wav aac ogg flac amr svg eps ai psd indd
+    sqlite plist nfo lst idx torrent part crdownload eml ics vcf
+"""
+_KIND_OF_SUFFIX: dict[str, LeftOutReason | None] = {
+    **dict.fromkeys(_OTHERS.split(), LeftOutReason.NOT_A_PHOTO),
+    **dict.fromkeys(_VIDEOS.split(), LeftOutReason.VIDEO),
+    **dict.fromkeys(_SIDECARS.split(), LeftOutReason.SIDECAR),
+    **dict.fromkeys(_PHOTOS.split(), None),
+}
+# What systems keep beside photos: Synology, QNAP, GNOME, Windows, macOS, Dropbox, Lightroom, ….
+_JUNK_FOLDERS = re.compile(
+    r"\..+|@eaDir|@Recycle|@Recently-Snapshot|@tmp|#recycle|#snapshot|__MACOSX|\$RECYCLE\.BIN|"
+    r"System Volume Information|lost\+found|RECYCLER|\.Trash-.*|.+\.lrdata",
+    re.IGNORECASE,
 )
-"""Suffixes of photos, where a folder also has other files."""
-_ARCHIVE_SUFFIXES = frozenset(
-    {".zip", ".tar", ".tgz", ".tbz2", ".txz", ".gz", ".bz2", ".xz", ".7z", ".rar", ".zst"}
+_JUNK_FILES = re.compile(
+    r"\..+|Thumbs\.db|ehthumbs(_vista)?\.db|desktop\.ini|Icon\r|SYNOPHOTO_THUMB.*|~\$.*|"
+    r"Picasa\.ini|ZbThumbnail\.info",
+    re.IGNORECASE,
 )
-# An absolute path, a drive, `..`, or a NUL, which ends the name for some programs.
-_LEADS_OUT = re.compile(r"/|[A-Za-z]:|(.*/)?\.\.(/|$)|.*\0", re.DOTALL)
-# A part that begins with a dot, except "." itself.
-_HIDDEN = re.compile(r"(.*/)?(__MACOSX/|\.[^/])", re.DOTALL)
 
 
-class NameKind(Enum):
-    """The kind of an entry. The value is the reason for a refusal, if it is refused."""
+@dataclass(frozen=True)
+class NameKind:
+    """What a name says of an entry."""
 
-    PHOTO = None
-    SKIPPED = ""
-    """A folder, a hidden file, or a file without the suffix of a photo."""
-    ARCHIVE = "It is an archive, not a photo; unpack it, or send it as a job of its own."
-    LEADS_OUT = "Its name leads out of its folder."
-
-    @property
-    def refusal(self) -> str | None:
-        """The reason why such an entry is refused; None if it is not."""
-        return self.value or None
+    left_out: LeftOutReason | None = None
+    """Why it is no item, if its name tells."""
+    is_folder: bool = False
+    is_archive: bool = False
+    is_known: bool = False
+    """Whether the suffix is one of photos; else the content decides."""
 
 
 def kind_of(name: str) -> NameKind:
-    """Classify an entry; the parts of `name` are separated by slashes or backslashes."""
-    name = name.replace("\\", "/")
-    if _LEADS_OUT.match(name):
-        return NameKind.LEADS_OUT
-    if name.endswith("/") or _HIDDEN.match(name):
-        return NameKind.SKIPPED
-    _, dot, suffix = name.rpartition(".")
-    suffix = dot + suffix.lower()
-    if suffix in PHOTO_SUFFIXES:
-        return NameKind.PHOTO
-    return NameKind.ARCHIVE if suffix in _ARCHIVE_SUFFIXES else NameKind.SKIPPED
+    """What the name of an entry says; its parts are separated by slashes or backslashes."""
+    *folders, last = name.replace("\\", "/").split("/")
+    if any(_JUNK_FOLDERS.fullmatch(folder) for folder in folders if folder not in (".", "..")):
+        return NameKind(LeftOutReason.JUNK)
+    if not last:
+        return NameKind(is_folder=True)
+    if _JUNK_FILES.fullmatch(last):
+        return NameKind(LeftOutReason.JUNK)
+    suffix = suffix_of(last)
+    if suffix in _ARCHIVES.split():
+        return NameKind(is_archive=True)
+    if suffix in _KIND_OF_SUFFIX:
+        reason = _KIND_OF_SUFFIX[suffix]
+        return NameKind(reason, is_known=reason is None)
+    return NameKind()
+
+
+def is_junk_folder(name: str) -> bool:
+    """Whether a folder of this name holds what systems keep beside photos."""
+    return _JUNK_FOLDERS.fullmatch(name) is not None
+
+
+def reason_by_content(head: bytes) -> LeftOutReason | None:
+    """Why an entry whose name says nothing is no item; None if its content is that of a photo.
+
+    Args:
+        head: the first `HEAD_BYTES` of it.
+    """
+    if formats.is_accepted(head):
+        return None
+    is_video = "video" in (formats.describe(head) or "")
+    return LeftOutReason.VIDEO if is_video else LeftOutReason.NOT_A_PHOTO
+
+
+def suffix_of(name: str) -> str:
+    """The suffix of a file name in lower case, without its dot; "" if there is none."""
+    stem, _, suffix = unicodedata.normalize("NFC", name).rpartition(".")
+    return suffix.strip().lower() if stem else ""

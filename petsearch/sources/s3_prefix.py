@@ -4,10 +4,16 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from petsearch.domain import ImageMetadata
+from petsearch.domain import ImageMetadata, LeftOut, LeftOutReason
 from petsearch.domain.errors import InvalidInput
 from petsearch.domain.metadata import safe_filename
-from petsearch.sources.names import NameKind, kind_of
+from petsearch.sources.names import (
+    HEAD_BYTES,
+    NESTED_ARCHIVE,
+    NameKind,
+    kind_of,
+    reason_by_content,
+)
 from petsearch.sources.source import Fetcher, Source, SourceItem
 
 SCHEME = "s3"
@@ -24,7 +30,7 @@ class BucketObject:
 class BucketReader(Protocol):
     """Reads buckets of an S3 server. Called from several threads.
 
-    Both methods raise `NotFound` (no such bucket or object), `InvalidInput` (access is denied) and
+    All methods raise `NotFound` (no such bucket or object), `InvalidInput` (access is denied) and
     `Unavailable` (the server does not answer).
     """
 
@@ -35,6 +41,9 @@ class BucketReader(Protocol):
 
     def get(self, bucket: str, key: str, *, max_bytes: int) -> bytes:
         """Get the bytes of an object; raises `TooLarge` if there are more than `max_bytes`."""
+
+    def get_head(self, bucket: str, key: str, *, max_bytes: int) -> bytes:
+        """Get the first `max_bytes` of an object."""
 
 
 @dataclass(frozen=True)
@@ -80,11 +89,24 @@ class S3PrefixSource(Source):
     prefix: str
     max_bytes: int
 
-    def read(self, cursor: str | None) -> Iterator[SourceItem]:
+    def read(self, cursor: str | None) -> Iterator[SourceItem | LeftOut]:
         for entry in self.buckets.list_objects(self.bucket, self.prefix, start_after=cursor):
             kind = kind_of(entry.key)
-            if kind is not NameKind.SKIPPED:
-                yield self._item(entry, kind.refusal)
+            if kind.is_folder:
+                continue
+            reason = kind.left_out or self._reason_by_content(entry, kind)
+            if reason is not None:
+                yield LeftOut(entry.key, reason)
+            else:
+                yield self._item(entry, NESTED_ARCHIVE if kind.is_archive else None)
+
+    def _reason_by_content(self, entry: BucketObject, kind: NameKind) -> LeftOutReason | None:
+        if kind.is_known or kind.is_archive:
+            return None
+        if not entry.size_bytes:
+            return LeftOutReason.NOT_A_PHOTO
+        head = self.buckets.reader.get_head(self.bucket, entry.key, max_bytes=HEAD_BYTES)
+        return reason_by_content(head)
 
     def _item(self, entry: BucketObject, refusal: str | None) -> SourceItem:
         if refusal is None and entry.size_bytes > self.max_bytes:

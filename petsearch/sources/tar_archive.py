@@ -9,12 +9,12 @@ import zlib
 from collections.abc import Iterator
 from typing import IO, BinaryIO, cast
 
-from petsearch.domain import ImageMetadata
+from petsearch.domain import ImageMetadata, LeftOut, LeftOutReason
 from petsearch.domain.errors import InvalidInput
 from petsearch.domain.metadata import safe_filename
 from petsearch.sources import cursor
 from petsearch.sources.archive_limits import SUSPICIOUS, ArchiveLimits, refused_rest
-from petsearch.sources.names import NameKind, kind_of
+from petsearch.sources.names import HEAD_BYTES, NESTED_ARCHIVE, kind_of, reason_by_content
 from petsearch.sources.source import SourceItem
 
 _BLOCK = 512
@@ -50,7 +50,7 @@ def is_tar(head: bytes) -> bool:
     return True
 
 
-def read_tar(file: BinaryIO, limits: ArchiveLimits, after: str) -> Iterator[SourceItem]:
+def read_tar(file: BinaryIO, limits: ArchiveLimits, after: str) -> Iterator[SourceItem | LeftOut]:
     """Iterate over the items after the cursor `after` ("" for all).
 
     The cursor has the entries read and the offset in the unpacked bytes: a plain file resumes at
@@ -66,9 +66,8 @@ def read_tar(file: BinaryIO, limits: ArchiveLimits, after: str) -> Iterator[Sour
             if index >= limits.entries:
                 yield refused_rest(limits.too_many_entries, index)
                 return
-            kind = kind_of(entry.name)
-            if kind is not NameKind.SKIPPED and (kind.refusal or not entry.isdir()):
-                yield _item(archive, entry, kind, limits, index)
+            if not entry.isdir():
+                yield _entry_of(archive, entry, limits, index)
             index += 1
     except _Bomb as error:
         yield refused_rest(str(error), index)
@@ -112,19 +111,24 @@ def _next_entry(archive: tarfile.TarFile) -> tarfile.TarInfo | None:
     return entry
 
 
-def _item(
-    archive: tarfile.TarFile,
-    entry: tarfile.TarInfo,
-    kind: NameKind,
-    limits: ArchiveLimits,
-    index: int,
-) -> SourceItem:
-    refusal = kind.refusal or _refusal(entry, limits)
+def _entry_of(
+    archive: tarfile.TarFile, entry: tarfile.TarInfo, limits: ArchiveLimits, index: int
+) -> SourceItem | LeftOut:
+    kind = kind_of(entry.name)
+    if kind.left_out is not None:
+        return LeftOut(entry.name, kind.left_out)
+    refusal = NESTED_ARCHIVE if kind.is_archive else _refusal(entry, limits)
     data = None
     if refusal is None:
         opened = archive.extractfile(entry)
         assert opened is not None, "it is a regular file"
-        data = opened.read(limits.entry_bytes + 1)
+        head = opened.read(HEAD_BYTES)
+        reason = None if kind.is_known else reason_by_content(head)
+        if reason is not None:
+            return LeftOut(entry.name, reason)
+        data = head + opened.read(limits.entry_bytes + 1 - len(head))
+    elif not kind.is_known and not kind.is_archive:
+        return LeftOut(entry.name, LeftOutReason.NOT_A_PHOTO)
     return SourceItem(
         ImageMetadata(filename=safe_filename(entry.name)),
         cursor.pack(index + 1, archive.offset),

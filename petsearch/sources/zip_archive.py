@@ -5,18 +5,28 @@ import zlib
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from petsearch.domain import ImageMetadata
+import inflate64
+
+from petsearch.domain import ImageMetadata, LeftOut, LeftOutReason
 from petsearch.domain.errors import InvalidInput
 from petsearch.domain.metadata import safe_filename
 from petsearch.sources import cursor
 from petsearch.sources.archive_limits import SUSPICIOUS, ArchiveLimits, refused_rest
-from petsearch.sources.names import NameKind, kind_of
+from petsearch.sources.names import (
+    HEAD_BYTES,
+    NESTED_ARCHIVE,
+    NameKind,
+    kind_of,
+    reason_by_content,
+)
 from petsearch.sources.source import SourceItem
 from petsearch.sources.zip_directory import BrokenDirectory, ZipDirectory, ZipEntry, data_offset
 
-_STORED, _DEFLATED = 0, 8
+_STORED, _DEFLATED, _DEFLATED_64 = _METHODS = (0, 8, 9)
 _ENCRYPTED = 0x1 | 0x40 | 0x2000
 _READ_BYTES = 64 * 1024
+_READ_64_BYTES = 1024
+"""Little at a time: deflate64 gives all that it unpacks at once, up to 1,000 times as much."""
 
 
 def read_zip(
@@ -25,7 +35,7 @@ def read_zip(
     directory: ZipDirectory,
     limits: ArchiveLimits,
     after: str,
-) -> Iterator[SourceItem]:
+) -> Iterator[SourceItem | LeftOut]:
     """Iterate over the items after the cursor `after` ("" for all).
 
     The cursor has the entries read, the offset in the directory, and the bytes unpacked so far.
@@ -41,7 +51,11 @@ def read_zip(
                 return
             index += 1
             kind = kind_of(entry.name)
-            if kind is NameKind.SKIPPED:
+            if kind.is_folder:
+                continue
+            reason = kind.left_out or _reason_by_content(file, entry, kind)
+            if reason is not None:
+                yield LeftOut(entry.name, reason)
                 continue
             data, refusal = _read_entry(file, entry, kind, limits)
             unpacked += len(data or b"")
@@ -60,23 +74,38 @@ def read_zip(
 
 
 def count_photos(file: BinaryIO, directory: ZipDirectory, limits: ArchiveLimits) -> int:
-    """The number of items that `read_zip` yields if no limit stops it."""
+    """About the number of items that `read_zip` yields: entries without a known suffix count."""
     count = 0
     try:
         for index, entry in enumerate(directory.entries(file, directory.start)):
             if index >= limits.entries:
                 return count + 1
-            count += kind_of(entry.name) is not NameKind.SKIPPED
+            kind = kind_of(entry.name)
+            count += kind.left_out is None and not kind.is_folder
     except BrokenDirectory:
         return count + 1
     return count
+
+
+def _reason_by_content(file: BinaryIO, entry: ZipEntry, kind: NameKind) -> LeftOutReason | None:
+    """Why an entry whose name says nothing is no item; None if it is one, or may be."""
+    if kind.is_known or kind.is_archive:
+        return None
+    if stat.S_IFMT(entry.unix_mode) not in (0, stat.S_IFREG):
+        return LeftOutReason.SPECIAL
+    if entry.flags & _ENCRYPTED or entry.method not in _METHODS:
+        return LeftOutReason.NOT_A_PHOTO
+    try:
+        return reason_by_content(_unpacked(file, entry, HEAD_BYTES))
+    except InvalidInput:
+        return LeftOutReason.NOT_A_PHOTO
 
 
 def _read_entry(
     file: BinaryIO, entry: ZipEntry, kind: NameKind, limits: ArchiveLimits
 ) -> tuple[bytes | None, str | None]:
     """The bytes, or the reason why there are none."""
-    refusal = kind.refusal or _refusal(entry, limits)
+    refusal = NESTED_ARCHIVE if kind.is_archive else _refusal(entry, limits)
     if refusal:
         return None, refusal
     try:
@@ -91,7 +120,7 @@ def _refusal(entry: ZipEntry, limits: ArchiveLimits) -> str | None:
         return "It is a link or a device, not a file."
     if entry.flags & _ENCRYPTED:
         return "It is encrypted; send it without a password."
-    if entry.method not in (_STORED, _DEFLATED):
+    if entry.method not in _METHODS:
         return f"It is packed by method {entry.method}; only stored and deflated files are read."
     if entry.unpacked_bytes > limits.entry_bytes:
         return limits.entry_too_large
@@ -106,14 +135,39 @@ def _unpack(file: BinaryIO, entry: ZipEntry) -> bytes:
     Raises:
         InvalidInput: the bytes do not match the directory, or are truncated.
     """
-    file.seek(data_offset(file, entry))
-    if entry.method == _STORED:
-        data = file.read(min(entry.packed_bytes, entry.unpacked_bytes + 1))
-    else:
-        data = _inflate(file, entry.packed_bytes, entry.unpacked_bytes + 1)
+    data = _unpacked(file, entry, entry.unpacked_bytes + 1)
     if len(data) != entry.unpacked_bytes or zlib.crc32(data) != entry.crc:
         raise InvalidInput("It is damaged: its size or checksum does not match the archive.")
     return data
+
+
+def _unpacked(file: BinaryIO, entry: ZipEntry, max_bytes: int) -> bytes:
+    """The first `max_bytes` of an entry.
+
+    Raises:
+        InvalidInput: the directory points to something else, or they cannot be unpacked.
+    """
+    file.seek(data_offset(file, entry))
+    if entry.method == _STORED:
+        return file.read(min(entry.packed_bytes, max_bytes))
+    if entry.method == _DEFLATED_64:
+        return _inflate_64(file, entry.packed_bytes, max_bytes)
+    return _inflate(file, entry.packed_bytes, max_bytes)
+
+
+def _inflate_64(file: BinaryIO, packed_bytes: int, max_bytes: int) -> bytes:
+    """Of Windows' Explorer, for archives of more than 2 GB."""
+    unpacker, data = inflate64.Inflater(), bytearray()
+    try:
+        while packed_bytes and len(data) < max_bytes and not unpacker.eof:
+            packed = file.read(min(packed_bytes, _READ_64_BYTES))
+            if not packed:
+                break
+            packed_bytes -= len(packed)
+            data += unpacker.inflate(packed)
+    except ValueError as error:
+        raise InvalidInput("It is damaged: it cannot be unpacked.") from error
+    return bytes(data[:max_bytes])
 
 
 def _inflate(file: BinaryIO, packed_bytes: int, max_bytes: int) -> bytes:

@@ -6,6 +6,7 @@ and again for every window of a job (docs/adr/0010). Fields: PKWARE APPNOTE 6.3,
 
 import io
 import struct
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -19,7 +20,7 @@ _ENTRY = struct.Struct("<4s6H3L5H2L")
 _LOCAL = struct.Struct("<4s5H3L2H")
 _LONGEST_COMMENT = 0xFFFF
 _IN_EXTRA_32 = 0xFFFFFFFF
-_ZIP64_EXTRA = 1
+_ZIP64_EXTRA, _UNICODE_PATH_EXTRA = 1, 0x7075
 _UTF_8 = 0x800
 _UNIX_SYSTEMS = (3, 19)  # Unix, macOS
 
@@ -33,6 +34,7 @@ class ZipEntry:
     """An entry as the directory declares it; the file may differ."""
 
     name: str
+    raw_name: bytes
     flags: int
     method: int
     unix_mode: int
@@ -41,6 +43,8 @@ class ZipEntry:
     packed_bytes: int
     unpacked_bytes: int
     header_offset: int
+    most_wraps: int
+    """How often 2³² may be missing in `header_offset`."""
     next_offset: int
     """The offset of the next entry in the directory."""
 
@@ -53,6 +57,8 @@ class ZipDirectory:
     end: int
     shift: int
     """The number of bytes in front of the zip file proper, which its offsets do not count."""
+    wraps: int = 0
+    """How often 2³² may be missing in its offsets: Finder writes no ZIP64 records."""
 
     def entries(self, file: BinaryIO, offset: int) -> Iterator[ZipEntry]:
         """Iterate over the entries from `offset`.
@@ -82,7 +88,8 @@ class ZipDirectory:
             rest[name_size:], (unpacked, packed, header_offset)
         )
         return ZipEntry(
-            name=rest[:name_size].decode("utf-8" if flags & _UTF_8 else "cp437", "replace"),
+            name=_name_of(rest[:name_size], rest[name_size:], is_utf_8=bool(flags & _UTF_8)),
+            raw_name=rest[:name_size],
             flags=flags,
             method=method,
             unix_mode=attributes >> 16 if fields[1] >> 8 in _UNIX_SYSTEMS else 0,
@@ -90,6 +97,7 @@ class ZipDirectory:
             packed_bytes=packed,
             unpacked_bytes=unpacked,
             header_offset=header_offset + self.shift,
+            most_wraps=self.wraps,
             next_offset=offset + _ENTRY.size + name_size + extra_size + comment_size,
         )
 
@@ -117,6 +125,9 @@ def find_directory(file: BinaryIO) -> ZipDirectory | None:
         raise InvalidInput(
             "The zip file is cut off, or one part of several; send it whole, in one file."
         )
+    wraps, rest = divmod(start - offset, 1 << 32)
+    if wraps and not rest and not wide:
+        return ZipDirectory(start, end, shift=0, wraps=wraps)
     return ZipDirectory(start, end, shift=start - offset)
 
 
@@ -139,19 +150,24 @@ def data_offset(file: BinaryIO, entry: ZipEntry) -> int:
     Raises:
         InvalidInput: the directory points to something else.
     """
-    file.seek(entry.header_offset)
-    header = file.read(_LOCAL.size)
-    if len(header) < _LOCAL.size or header[:4] != b"PK\x03\x04":
-        raise InvalidInput("It is damaged: the archive points to something else.")
-    name_size, extra_size = _LOCAL.unpack(header)[9:11]
-    return entry.header_offset + _LOCAL.size + int(name_size) + int(extra_size)
+    for wraps in range(entry.most_wraps + 1):
+        offset = entry.header_offset + (wraps << 32)
+        file.seek(offset)
+        header = file.read(_LOCAL.size + len(entry.raw_name))
+        if len(header) < _LOCAL.size or header[:4] != b"PK\x03\x04":
+            continue
+        if entry.most_wraps and header[_LOCAL.size :] != entry.raw_name:
+            continue
+        name_size, extra_size = _LOCAL.unpack(header[: _LOCAL.size])[9:11]
+        return offset + _LOCAL.size + int(name_size) + int(extra_size)
+    raise InvalidInput("It is damaged: the archive points to something else.")
 
 
 def _widen(extra: bytes, values: tuple[int, int, int]) -> tuple[int, int, int]:
     """(unpacked, packed, header offset), with values beyond 32 bits taken from `extra`."""
     if _IN_EXTRA_32 not in values:
         return values
-    found = _zip64_field(extra)
+    found = _extra_field(extra, _ZIP64_EXTRA)
     wide = []
     for value in values:
         if value == _IN_EXTRA_32:
@@ -162,10 +178,25 @@ def _widen(extra: bytes, values: tuple[int, int, int]) -> tuple[int, int, int]:
     return wide[0], wide[1], wide[2]
 
 
-def _zip64_field(extra: bytes) -> bytes:
+def _name_of(raw: bytes, extra: bytes, *, is_utf_8: bool) -> str:
+    """The name of an entry.
+
+    Info-ZIP's Unicode Path field counts if it was made for this name. Many programs write UTF-8
+    without its flag, and text in code page 437 is hardly ever valid UTF-8.
+    """
+    unicode_path = _extra_field(extra, _UNICODE_PATH_EXTRA)
+    if unicode_path[:5] == b"\x01" + zlib.crc32(raw).to_bytes(4, "little"):
+        return unicode_path[5:].decode("utf-8", "replace")
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return raw.decode("utf-8" if is_utf_8 else "cp437", "replace")
+
+
+def _extra_field(extra: bytes, wanted: int) -> bytes:
     while len(extra) >= 4:
         kind, size = struct.unpack("<HH", extra[:4])
-        if kind == _ZIP64_EXTRA:
+        if kind == wanted:
             return extra[4 : 4 + size]
         extra = extra[4 + size :]
     return b""

@@ -18,6 +18,7 @@ from petsearch.sources.object_file import open_object
 from petsearch.sources.s3_prefix import AllowedBuckets, S3PrefixSource
 from tests import pictures
 from tests.contract.real_servers import where_set
+from tests.sources import items_of
 
 ACCESS_KEY = os.environ.get("PETSEARCH_S3_ACCESS_KEY", "testing")
 SECRET_KEY = os.environ.get("PETSEARCH_S3_SECRET_KEY", "testing-secret")
@@ -67,7 +68,7 @@ def buckets(reader: S3Reader, bucket: str) -> AllowedBuckets:
 
 
 def test_photos_under_a_prefix_are_items_by_key(buckets: AllowedBuckets, bucket: str) -> None:
-    items = list(S3PrefixSource(buckets, bucket, "cats/", max_bytes=1000).read(None))
+    items = items_of(S3PrefixSource(buckets, bucket, "cats/", max_bytes=1000))
     assert [(i.metadata.filename, i.refusal is None) for i in items] == [
         ("a b.jpg", True),
         ("large.jpg", False),
@@ -84,10 +85,10 @@ def test_photos_under_a_prefix_are_items_by_key(buckets: AllowedBuckets, bucket:
 
 def test_reading_on_from_any_key_gives_the_rest(buckets: AllowedBuckets, bucket: str) -> None:
     source = S3PrefixSource(buckets, bucket, "", max_bytes=1000)
-    whole = list(source.read(None))
+    whole = items_of(source)
     assert len(whole) == 6
     for position, item in enumerate(whole):
-        assert list(source.read(item.cursor)) == whole[position + 1 :]
+        assert items_of(source, item.cursor) == whole[position + 1 :]
 
 
 def test_long_listings_are_read_in_pages(client: Minio, reader: S3Reader) -> None:
@@ -176,9 +177,9 @@ def test_an_archive_in_the_object_store_is_read_where_it_lies(server_url: str) -
     store.put("imports/j/a.zip", buffer.getvalue())
 
     source = ArchiveSource(lambda: open_object(store, "imports/j/a.zip"))
-    items = list(source.read(None))
+    items = items_of(source)
     assert [item.data for item in items] == [*photos, photos[0]]
-    assert [item.data for item in source.read(items[28].cursor)] == [photos[29], photos[0]]
+    assert [item.data for item in items_of(source, items[28].cursor)] == [photos[29], photos[0]]
     assert source.count() == 31
 
 

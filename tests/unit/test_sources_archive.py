@@ -9,8 +9,11 @@ import struct
 import tarfile
 import tracemalloc
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
+import inflate64
 import pytest
 
 from petsearch.domain.errors import InvalidInput
@@ -18,6 +21,7 @@ from petsearch.sources import SourceItem, cursor
 from petsearch.sources.archive import ArchiveSource
 from petsearch.sources.archive_limits import ArchiveLimits
 from tests import pictures
+from tests.sources import items_of, left_out_of
 
 LIMITS = ArchiveLimits(entry_bytes=100_000, any_ratio_bytes=20_000)
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
@@ -62,7 +66,7 @@ def source_of(data: bytes, limits: ArchiveLimits = LIMITS) -> ArchiveSource:
 
 
 def read(data: bytes, limits: ArchiveLimits = LIMITS) -> list[SourceItem]:
-    return list(source_of(data, limits).read(None))
+    return items_of(source_of(data, limits))
 
 
 def said(items: list[SourceItem]) -> list[tuple[str, str | None]]:
@@ -88,10 +92,10 @@ def test_photos_come_whole_and_in_order(kind: str) -> None:
 def test_reading_on_from_any_cursor_gives_the_rest(kind: str) -> None:
     mixed = [*PHOTOS[:2], ("notes.txt", b"-"), ("in.zip", b"-"), *PHOTOS[2:], (".x.jpg", b"-")]
     source = source_of(made(kind, mixed))
-    whole = list(source.read(None))
+    whole = items_of(source)
     assert len(whole) == 7
     for position, item in enumerate(whole):
-        assert list(source.read(item.cursor)) == whole[position + 1 :]
+        assert items_of(source, item.cursor) == whole[position + 1 :]
 
 
 def test_a_cursor_of_something_else_is_refused(kind: str) -> None:
@@ -100,25 +104,111 @@ def test_a_cursor_of_something_else_is_refused(kind: str) -> None:
             list(source_of(made(kind, PHOTOS)).read(stranger))
 
 
-def test_what_is_no_photo_by_its_name_is_skipped(kind: str) -> None:
-    others = [".hidden.jpg", "__MACOSX/._1.jpg", ".git/a.jpg", "read me.txt", "labels.csv"]
-    assert len(read(made(kind, [*((name, b"-") for name in others), *PHOTOS]))) == 6
+def test_what_is_no_photo_is_left_out_by_name(kind: str) -> None:
+    others = {
+        ".hidden.jpg": "junk",
+        "__MACOSX/._1.jpg": "junk",
+        "a/@eaDir/1.jpg/SYNOPHOTO_THUMB_M.jpg": "junk",
+        "#recycle/1.jpg": "junk",
+        ".Trash-1000/files/1.jpg": "junk",
+        ".thumbnails/1.jpg": "junk",
+        "b/Thumbs.db": "junk",
+        "read me.txt": "not_a_photo",
+        "labels.csv": "not_a_photo",
+        "letter": "not_a_photo",
+        "1.jpg.json": "sidecar",
+        "IMG_1.MOV": "video",
+    }
+    source = source_of(made(kind, [*((name, b"-") for name in others), *PHOTOS]))
+    assert len(items_of(source)) == 6
+    assert {entry.name: entry.reason.value for entry in left_out_of(source)} == others
+
+
+def test_content_decides_where_a_name_says_nothing(kind: str) -> None:
+    names = ["IMG_0001", "cat.jfif", "cat.jpe", "cat.JPEG", "photo.2024-05-17", "cat.unknown"]
+    source = source_of(made(kind, [(name, pictures.jpeg(n)) for n, name in enumerate(names)]))
+    assert [item.metadata.filename for item in items_of(source)] == names
+    assert [item.data for item in items_of(source)] == [pictures.jpeg(n) for n in range(6)]
+    video = b"\0\0\0\x18ftypmp42" + bytes(40)
+    (found,) = left_out_of(source_of(made(kind, [("clip", video)])))
+    assert found.reason.value == "video"
 
 
 def test_a_zip_file_knows_how_many_photos_it_has() -> None:
-    entries = [*PHOTOS, ("a/", b""), ("notes.txt", b""), ("../up.jpg", b"")]
+    entries = [*PHOTOS, ("a/", b""), ("notes.txt", b""), ("up", b"")]
     assert source_of(zipped(entries)).count() == 7
     assert source_of(tarred(entries)).count() is None
 
 
 @pytest.mark.parametrize(
-    "name", ["../up.jpg", "a/../../up.jpg", "/etc/cat.jpg", "..\\up.jpg", "C:\\cat.jpg", "../../x"]
+    "name", ["../up.jpg", "a/../../up.jpg", "/etc/cat.jpg", "..\\up.jpg", "C:\\cat.jpg", "C:/x.jpg"]
 )
-def test_a_name_that_leads_out_is_refused(kind: str, name: str) -> None:
-    items = read(made(kind, [(name, b"-"), *PHOTOS[:1]]))
-    assert [item.refusal is not None for item in items] == [True, False]
-    assert "leads out" in str(items[0].refusal)
-    assert "/" not in items[0].metadata.filename
+def test_names_are_only_labels(kind: str, name: str) -> None:
+    """Nothing is unpacked to a path, so it does not matter where a name leads."""
+    (item, _) = read(made(kind, [(name, pictures.jpeg(1)), *PHOTOS[:1]]))
+    assert (item.refusal, item.data) == (None, pictures.jpeg(1))
+    assert item.metadata.filename in ("up.jpg", "cat.jpg", "x.jpg")
+
+
+@pytest.mark.parametrize("flags", [0, 0x800])
+def test_utf_8_names_are_read_with_and_without_their_flag(flags: int) -> None:
+    data = zipped([("K\u00e4tzchen.jpg", pictures.jpeg(1))])
+    for signature, at in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        place = data.index(signature) + at
+        data = data[:place] + flags.to_bytes(2, "little") + data[place + 2 :]
+    assert [item.metadata.filename for item in read(data)] == ["K\u00e4tzchen.jpg"]
+
+
+def test_a_unicode_path_field_counts_before_the_name() -> None:
+    raw, path = "K?tzchen.jpg", "K\u00e4tzchen.jpg".encode()
+    info = zipfile.ZipInfo(raw)
+    field = b"\x01" + zlib.crc32(raw.encode()).to_bytes(4, "little") + path
+    info.extra = struct.pack("<HH", 0x7075, len(field)) + field
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(info, pictures.jpeg(1))
+    assert [item.metadata.filename for item in read(buffer.getvalue())] == ["K\u00e4tzchen.jpg"]
+
+
+def test_code_page_437_is_read_where_a_name_is_no_utf_8() -> None:
+    data = zipped([("KXtzchen.jpg", pictures.jpeg(1))]).replace(b"KXtzchen", b"K\x84tzchen")
+    assert [item.metadata.filename for item in read(data)] == ["K\u00e4tzchen.jpg"]
+
+
+def test_deflate64_of_windows_explorer_is_read() -> None:
+    photo = pictures.jpeg(1)
+    packer = inflate64.Deflater()
+    packed = packer.deflate(photo) + packer.flush()
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr("big.jpg", packed)
+    data = bytearray(buffer.getvalue())
+    for signature, method, crc in ((b"PK\3\4", 8, 14), (b"PK\1\2", 10, 16)):
+        at = data.index(signature)
+        struct.pack_into("<H", data, at + method, 9)
+        struct.pack_into("<III", data, at + crc, zlib.crc32(photo), len(packed), len(photo))
+    assert [item.data for item in read(bytes(data))] == [photo]
+
+
+def test_an_archive_of_finder_over_4_gb_is_read(tmp_path: Path) -> None:
+    """Finder writes offsets modulo 2**32 and no ZIP64 records. The file has a hole."""
+    parts = [zipped([("first.jpg", pictures.jpeg(1))], zipfile.ZIP_STORED)]
+    parts.append(zipped([("second.jpg", pictures.jpeg(2))], zipfile.ZIP_STORED))
+    starts, entries = [0, (1 << 32) + 1000], b""
+    file = tmp_path / "finder.zip"
+    with file.open("wb") as out:
+        for start, part in zip(starts, parts, strict=True):
+            directory = part.index(b"PK\1\2")
+            out.seek(start)
+            out.write(part[:directory])
+            entry = bytearray(part[directory : part.index(b"PK\5\6")])
+            struct.pack_into("<I", entry, 42, start % (1 << 32))
+            entries += entry
+        offset = out.tell()
+        end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 2, 2, len(entries), offset % (1 << 32), 0)
+        out.write(entries + end)
+    source = ArchiveSource(lambda: file.open("rb"), LIMITS)
+    assert [item.data for item in items_of(source)] == [pictures.jpeg(1), pictures.jpeg(2)]
 
 
 @pytest.mark.parametrize("name", ["more.zip", "MORE.TAR", "more.tar.gz", "more.7z", "more.rar"])
@@ -345,6 +435,7 @@ def test_a_window_of_a_million_entries_takes_little_memory(million: bytes, first
     source = source_of(million)
     after = cursor.pack(first, MILLION * _BODY_BYTES + first * _ENTRY_BYTES, 0)
     tracemalloc.reset_peak()
-    window = [i.metadata.filename for i in itertools.islice(source.read(after), 1000)]
+    items = (entry for entry in source.read(after) if isinstance(entry, SourceItem))
+    window = [item.metadata.filename for item in itertools.islice(items, 1000)]
     assert window == [f"{first + n:07}.jpg" for n in range(1000)]
     assert tracemalloc.get_traced_memory()[1] < 2_000_000

@@ -12,6 +12,7 @@ from petsearch.sources import Source, SourceItem
 from petsearch.sources.archive import ArchiveSource
 from petsearch.sources.archive_limits import ArchiveLimits
 from petsearch.sources.manifest import ManifestSource
+from tests.sources import items_of
 from tests.unit.test_sources_archive import KINDS, PHOTOS, made
 from tests.unit.test_sources_manifest import BAD_CSV, BAD_JSONL
 
@@ -75,4 +76,4 @@ def check_items(source: Source, items: list[SourceItem], rng: random.Random) -> 
         item.metadata.filename.encode()
     if items:
         position = rng.randrange(len(items))
-        assert list(source.read(items[position].cursor)) == items[position + 1 :]
+        assert items_of(source, items[position].cursor) == items[position + 1 :]

@@ -46,6 +46,10 @@ class S3Reader(BucketReader):
             raise TooLarge(f"The object is larger than {max_bytes / 1e6:.0f} MB.")
         return data
 
+    def get_head(self, bucket: str, key: str, *, max_bytes: int) -> bytes:
+        with _translated(bucket, key):
+            return read_body(self._client.get_object(bucket, key, length=max_bytes), max_bytes)
+
 
 @contextmanager
 def _translated(bucket: str, key: str) -> Iterator[None]:

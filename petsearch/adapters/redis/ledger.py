@@ -22,6 +22,7 @@ from petsearch.domain import (
     QueueName,
 )
 from petsearch.domain.errors import Conflict, NotFound
+from petsearch.domain.metadata import safe_path
 from petsearch.ports import (
     ChunkLedger,
     ChunkSlot,
@@ -331,7 +332,7 @@ def _left_out_arguments(left_out: Sequence[LeftOut]) -> Iterator[str | int]:
     """See `leave_out` in the scripts."""
     names = left_out[:MOST_LEFT_OUT_NAMES]
     yield len(names)
-    yield from (f"{entry.reason}\n{entry.name}" for entry in names)
+    yield from (f"{entry.reason}\n{safe_path(entry.name)[-200:]}" for entry in names)
     for reason, count in Counter(entry.reason for entry in left_out).items():
         yield from (reason.value, count)
 
