@@ -87,7 +87,8 @@ def _calibrate(model: Path, dataset: str, cache: Path) -> "DataConfig":
     """Write calibration.json into a model folder, as training.calibration.calibrate does."""
     # Imported here: OpenMP must be told how to wait before torch is there.
     from petsearch.adapters.clip.model import load_model
-    from training.calibration.calibrate import CALIBRATION, fit, prepare_texts
+    from petsearch.models.folder import CALIBRATION
+    from training.calibration.calibrate import fit, prepare_texts
     from training.calibration.gallery import Gallery
     from training.drawings.config import SAMPLE_CONFIG, read_config
     from training.drawings.model_folder import write_json

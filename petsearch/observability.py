@@ -40,14 +40,10 @@ def configure_logging(*, level: str = "INFO", json: bool = False) -> None:
             foreign_pre_chain=shared,
         )
     )
-    handler.addFilter(_is_not_info_of_root)
+    # open_clip logs every step of loading a model with the root logger.
+    handler.addFilter(lambda line: line.name != "root" or line.levelno >= logging.WARNING)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     for name in ("httpx", "httpcore", "PIL", "urllib3", "celery.bootsteps"):
         logging.getLogger(name).setLevel(logging.WARNING)
-
-
-def _is_not_info_of_root(record: logging.LogRecord) -> bool:
-    # open_clip logs every step of loading a model with the root logger.
-    return record.name != "root" or record.levelno >= logging.WARNING

@@ -17,10 +17,7 @@ from contextlib import contextmanager
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
 _M_ARENA_MAX = -8
-_KEEP_BYTES = 1 << 30
 _GIVE_BACK_BYTES = 4 << 20
-_SPINS = "10000"
-_KEPT_PRIMITIVES = "128"
 TRIM_EVERY_S = 30.0
 
 
@@ -29,39 +26,19 @@ def tune_process() -> None:
 
     What the environment sets is not changed.
     """
-    _limit_spinning()
-    _limit_primitive_cache()
-    _keep_freed_memory()
-
-
-def _limit_spinning() -> None:
-    """Let idle OpenMP threads sleep soon: spinning ones take cores from the decoding of photos.
-
-    libgomp reads the variable when it is loaded, which is when torch is imported.
-    """
+    # Spinning OpenMP threads take cores from the decoding of photos. libgomp reads this when it is
+    # loaded, which is when torch is imported.
     if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"} & os.environ.keys():
-        os.environ["GOMP_SPINCOUNT"] = _SPINS
-
-
-def _limit_primitive_cache() -> None:
-    """Limit oneDNN's cache of primitives, which are compiled for each size of a batch.
-
-    The default of 1024 fills slowly, and its entries fragment the heap between activations:
-    encoding batches of 1 to 64 three times took 264 MB more resident memory, with 64 entries
-    138 MB, and the same processor time.
-    """
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", _KEPT_PRIMITIVES)
-
-
-def _keep_freed_memory() -> None:
-    """Keep glibc from returning activations to the kernel after every layer.
-
-    Each would be mapped, zeroed and unmapped again. One arena, because the heaps of other arenas
-    are too small for such blocks. This costs some 10 % more resident memory.
-    """
-    _set_malloc_options(
-        {_M_MMAP_THRESHOLD: _KEEP_BYTES, _M_TRIM_THRESHOLD: _KEEP_BYTES, _M_ARENA_MAX: 1}
-    )
+        os.environ["GOMP_SPINCOUNT"] = "10000"
+    # oneDNN caches a primitive for each size of a batch. The default of 1024 fills slowly, and its
+    # entries fragment the heap between activations: encoding batches of 1 to 64 three times took
+    # 264 MB more resident memory, with 64 entries 138 MB, and the same processor time.
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
+    # By default glibc returns activations to the kernel after every layer, which maps, zeroes and
+    # unmaps them each time. The heaps of other arenas are too small for such blocks. This costs
+    # some 10 % more resident memory.
+    kept = 1 << 30
+    _set_malloc_options({_M_MMAP_THRESHOLD: kept, _M_TRIM_THRESHOLD: kept, _M_ARENA_MAX: 1})
 
 
 def return_freed_memory() -> None:

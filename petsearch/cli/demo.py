@@ -13,6 +13,7 @@ from petsearch.cli.output import print_message
 from petsearch.client import PhotoSource, Progress, from_dataset, from_drawings, from_paths, upload
 from petsearch.domain import Filters, sha256_of
 from petsearch.domain.errors import ConfigurationError, PetsearchError
+from petsearch.models.folder import WEIGHTS
 from petsearch.photos import ImageLimits
 from petsearch.sample.catalogue import MODEL_DIR
 from petsearch.sources import DatasetOptions
@@ -46,14 +47,11 @@ def demo(
             print_message(f"These are drawings with a small demo model. With photos: {_NEXT_STEP}")
         _fill(address, photos, services)
 
-    folder = data_dir if source else data_dir / _sample_version()
+    # Embeddings of another version of the demo model could not be compared with these.
+    version = sha256_of((MODEL_DIR / WEIGHTS).read_bytes())[:12]
+    folder = data_dir if source else data_dir / version
     model = model or (_HUB_MODEL if source else "sample")
     serve(StandaloneOptions(folder, model, port=port), on_ready=fill)
-
-
-def _sample_version() -> str:
-    """A name for the data of this demo model: embeddings of another one could not be compared."""
-    return sha256_of((MODEL_DIR / "open_clip_model.safetensors").read_bytes())[:12]
 
 
 def _photos(source: str, count: int) -> PhotoSource:

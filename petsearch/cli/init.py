@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import closing
 from typing import Annotated
 
 import typer
@@ -46,7 +47,8 @@ def initialise(
     deadline = time.monotonic() + patience_s
     while True:
         try:
-            return _initialise_once(settings)
+            with closing(build_services(settings)) as services:
+                return services.initialise()
         except Unavailable as error:
             if time.monotonic() + _PAUSE_S > deadline:
                 raise
@@ -55,11 +57,3 @@ def initialise(
             report(error.detail)
             return None
         time.sleep(_PAUSE_S)
-
-
-def _initialise_once(settings: Settings) -> Target:
-    services = build_services(settings)
-    try:
-        return services.initialise()
-    finally:
-        services.close()

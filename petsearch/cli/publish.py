@@ -16,8 +16,9 @@ from petsearch.models.cards import write_card
 from petsearch.models.folder import (
     CALIBRATION,
     CARD,
+    WEIGHTS,
     check_embeddings,
-    check_files,
+    check_weights,
     published_files,
 )
 from petsearch.settings import Settings
@@ -87,7 +88,7 @@ def publish_folder(
         return Published(before, is_new=False)
     from petsearch.adapters.clip.model import load_model
 
-    check_files(folder)
+    check_weights(folder / WEIGHTS)
     model = load_model(source)
     check_embeddings(model)
     with tempfile.TemporaryDirectory() as temporary:

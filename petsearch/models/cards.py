@@ -7,6 +7,7 @@ from typing import Any
 
 from petsearch.domain import ModelInfo
 from petsearch.domain.errors import ConfigurationError
+from petsearch.models.folder import CALIBRATION, METRICS
 
 _CARD = """# {model_id}
 
@@ -22,7 +23,6 @@ A CLIP of the architecture in open_clip_config.json. Embedding dimension {dim}, 
     petsearch reindex --model {model_id}
     petsearch promote {model_id}
 """
-_METRICS = "metrics.json"
 
 
 def write_card(
@@ -45,8 +45,8 @@ def write_card(
         labels=len(model.labels),
         species=", ".join(species) or "none",
         templates=", ".join(f"`{template}`" for template in model.prompt_templates),
-        calibration=_calibration(is_there="calibration.json" in files),
-        figures=_figures(files.get(_METRICS)),
+        calibration=_calibration(is_there=CALIBRATION in files),
+        figures=_figures(files.get(METRICS)),
     )
     if of_training.is_file():
         card += f"\n---\n\n{of_training.read_text(encoding='utf-8')}"

@@ -1,4 +1,4 @@
-"""Model folders: what is published of them, and the checks that they pass before."""
+"""Model folders: the names of their files, labels.json, and checks before they are published."""
 
 import json
 from pathlib import Path
@@ -6,47 +6,45 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
+from petsearch.domain import Label
 from petsearch.domain.errors import ConfigurationError
+from petsearch.domain.prompts import DEFAULT_TEMPLATES
 from petsearch.ports import ClipModel
 
+WEIGHTS = "open_clip_model.safetensors"
+CONFIG = "open_clip_config.json"
+LABELS = "labels.json"
 CALIBRATION = "calibration.json"
+METRICS = "metrics.json"
 CARD = "MODEL_CARD.md"
-_WEIGHTS = "open_clip_model.safetensors"
-_LABELS = "labels.json"
-_PUBLISHED = (_WEIGHTS, "open_clip_config.json", _LABELS, CALIBRATION, "metrics.json")
 _MAX_HEADER_BYTES = 100_000_000
 """The limit of the safetensors format."""
 
 
-class _Label(BaseModel):
-    breed: str
-    species: str
+class LabelsFile(BaseModel):
+    """The content of labels.json."""
+
+    labels: tuple[Label, ...] = ()
+    prompt_templates: tuple[str, ...] = DEFAULT_TEMPLATES
+    label_templates: tuple[str, ...] = DEFAULT_TEMPLATES
 
 
-class _LabelsFile(BaseModel):
-    labels: tuple[_Label, ...] = ()
-    prompt_templates: tuple[str, ...] = ("{}",)
-    label_templates: tuple[str, ...] = ("{}",)
+def read_labels(path: Path) -> LabelsFile:
+    """Read a labels.json.
+
+    Raises:
+        ConfigurationError: it is invalid.
+    """
+    try:
+        return LabelsFile.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise ConfigurationError(f"{path} is invalid: {error.errors()[0]['msg']}.") from error
 
 
 def published_files(folder: Path) -> dict[str, Path]:
     """The files of a model folder that are published, by name."""
-    return {name: folder / name for name in _PUBLISHED if (folder / name).is_file()}
-
-
-def check_files(folder: Path) -> None:
-    """Check that the weights are complete and labels.json is valid.
-
-    Raises:
-        ConfigurationError: they are not.
-    """
-    _check_weights(folder / _WEIGHTS)
-    labels = folder / _LABELS
-    if labels.is_file():
-        try:
-            _LabelsFile.model_validate_json(labels.read_bytes())
-        except ValidationError as error:
-            raise ConfigurationError(f"{labels} is invalid: {error.errors()[0]['msg']}.") from error
+    names = (WEIGHTS, CONFIG, LABELS, CALIBRATION, METRICS)
+    return {name: folder / name for name in names if (folder / name).is_file()}
 
 
 def check_embeddings(model: ClipModel) -> None:
@@ -62,8 +60,12 @@ def check_embeddings(model: ClipModel) -> None:
             raise ConfigurationError("The model does not work: its embeddings are no unit vectors.")
 
 
-def _check_weights(weights: Path) -> None:
-    """The file has to be as long as its header states."""
+def check_weights(weights: Path) -> None:
+    """Check that a safetensors file is as long as its header states.
+
+    Raises:
+        ConfigurationError: it is not.
+    """
     size = weights.stat().st_size
     with weights.open("rb") as file:
         header_bytes = int.from_bytes(file.read(8), "little")

@@ -9,11 +9,11 @@ import pytest
 from petsearch.adapters.clip.model import OpenClipModel, load_model
 from petsearch.client import from_dataset
 from petsearch.domain.calibration import Calibration
+from petsearch.models.folder import CALIBRATION
 from petsearch.sample.catalogue import DEMO_SEED, HELD_OUT_SEED, MODEL_DIR, TRAINING_SEED
 from petsearch.sample.queries import ATTRIBUTE_QUERIES
 from petsearch.sources import DatasetOptions
 from training.calibration.calibrate import (
-    CALIBRATION,
     KindReport,
     Results,
     Texts,

@@ -31,6 +31,7 @@ from petsearch.domain.calibration import (
     weights_hash_of,
 )
 from petsearch.domain.errors import ConfigurationError, InvalidInput
+from petsearch.models.folder import CALIBRATION
 from petsearch.observability import configure_logging
 from petsearch.sources import DatasetOptions
 from training.calibration.gallery import SEED, Gallery, drawn_gallery, photo_gallery
@@ -41,7 +42,6 @@ from training.drawings.data import background_words
 from training.drawings.model_folder import write_json
 from training.evaluation.embedding import embed_texts
 
-CALIBRATION = "calibration.json"
 FLAGGED_SHARE = 0.05
 """Of texts about pets that are called off topic, in exchange for those that are."""
 DRAWINGS = 1200

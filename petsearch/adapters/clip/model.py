@@ -3,7 +3,6 @@
 Bootstrap imports it when a model is to run in this process, because it imports torch.
 """
 
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -30,7 +29,8 @@ from petsearch.domain import (
 )
 from petsearch.domain.calibration import Calibration, read_calibration, weights_hash_of
 from petsearch.domain.errors import ConfigurationError, DeviceLost, DeviceMemoryFull, unknown_choice
-from petsearch.domain.prompts import DEFAULT_TEMPLATES, OXFORD_LABELS
+from petsearch.domain.prompts import OXFORD_LABELS
+from petsearch.models.folder import LabelsFile, read_labels
 from petsearch.observability import get_logger
 from petsearch.ports import ClipModel, Tokens
 
@@ -204,10 +204,9 @@ def preprocessing_of(module: nn.Module) -> tuple[PixelSpec, Sequence[float], Seq
 def _describe(
     source: ModelSource, module: nn.Module, spec: PixelSpec, *, device: str, precision: str
 ) -> ModelInfo:
-    words = json.loads(source.labels_file.read_text()) if source.labels_file else {}
+    file = read_labels(source.labels_file) if source.labels_file else LabelsFile()
     labels = tuple(
-        Label(normalise_name(entry["breed"]), normalise_name(entry["species"]))
-        for entry in words.get("labels", ())
+        Label(normalise_name(label.breed), normalise_name(label.species)) for label in file.labels
     )
     return ModelInfo(
         calibration=_calibration(source),
@@ -217,8 +216,8 @@ def _describe(
         pixel_spec=spec,
         logit_scale=float(cast(Any, module).logit_scale.exp()),
         labels=labels or OXFORD_LABELS,
-        prompt_templates=tuple(words.get("prompt_templates", DEFAULT_TEMPLATES)),
-        label_templates=tuple(words.get("label_templates", DEFAULT_TEMPLATES)),
+        prompt_templates=file.prompt_templates,
+        label_templates=file.label_templates,
         device=device,
         precision=precision,
     )

@@ -9,13 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from petsearch.domain.errors import ConfigurationError, unknown_choice
+from petsearch.models.folder import CALIBRATION, CONFIG, LABELS, WEIGHTS
 from petsearch.models.hub import hub_answers, use_only_the_cache
 from petsearch.sample.catalogue import MODEL_DIR
-
-_WEIGHTS = "open_clip_model.safetensors"
-_CONFIG = "open_clip_config.json"
-_LABELS = "labels.json"
-_CALIBRATION = "calibration.json"
 
 
 @dataclass(frozen=True)
@@ -79,19 +75,19 @@ def published_source(path: Path, model_id: str) -> ModelSource:
 
 
 def _folder_source(spec: str, path: Path, *, name: str) -> ModelSource:
-    for needed in (_CONFIG, _WEIGHTS):
+    for needed in (CONFIG, WEIGHTS):
         if not (path / needed).is_file():
             raise ConfigurationError(
                 f"{path} is no open_clip model folder: {needed} is missing. "
                 "A model folder holds open_clip_config.json and open_clip_model.safetensors."
             )
-    labels, calibration = path / _LABELS, path / _CALIBRATION
+    labels, calibration = path / LABELS, path / CALIBRATION
     return ModelSource(
         spec=spec,
         name=name,
         architecture=f"local-dir:{path}",
         pretrained=None,
-        hashed_files=(path / _WEIGHTS, path / _CONFIG),
+        hashed_files=(path / WEIGHTS, path / CONFIG),
         labels_file=labels if labels.is_file() else None,
         calibration_file=calibration if calibration.is_file() else None,
     )
