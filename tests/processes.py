@@ -12,6 +12,8 @@ from typing import Self
 
 from devstack.addresses import Answers
 from devstack.parts import Part
+from tests import programs
+from tests.programs import Program
 
 START_S = 180.0
 STOP_S = 20.0
@@ -27,7 +29,7 @@ class Process:
         self._command = [*part.command]
         self._answers = part.answers
         self._env = {**os.environ, **part.env}
-        self._running: subprocess.Popen[bytes] | None = None
+        self._running: Program | None = None
 
     @property
     def is_alive(self) -> bool:
@@ -56,13 +58,8 @@ class Process:
         assert not self.is_alive, f"{self.name} runs already"
         with self.log_file.open("ab") as output:
             # A session of its own: whatever it starts ends with it, and Ctrl-C reaches only us.
-            self._running = subprocess.Popen(
-                self._command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env=self._env,
-                start_new_session=True,
+            self._running = programs.start(
+                self._command, stdout=output, stderr=output, env=self._env, has_own_session=True
             )
 
     def wait_until_up(self, timeout_s: float = START_S) -> None:

@@ -2,14 +2,15 @@
 
 import os
 import signal
-import subprocess
 import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
 
-START_S = 180.0
-STOP_S = 30.0
+from tests import programs
+
+START_S = 240.0
+STOP_S = 120.0
 
 
 class ServerProcess:
@@ -28,13 +29,15 @@ class ServerProcess:
         self._ready_or_ended = threading.Event()
         self.address = ""
         command = [sys.executable, "-m", "petsearch", "serve", "--data-dir", str(data_dir)]
-        self.process = subprocess.Popen(
-            [*command, "--model", model, "--port", str(port), *arguments],
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PETSEARCH_LOG_LEVEL": "WARNING", **(env or {})},
-        )
-        self._reader = threading.Thread(target=self._read, daemon=True)
+        ours, theirs = os.pipe()
+        with os.fdopen(theirs, "wb") as errors:
+            self.process = programs.start(
+                [*command, "--model", model, "--port", str(port), *arguments],
+                stdout=1,
+                stderr=errors,
+                env={**os.environ, "PETSEARCH_LOG_LEVEL": "WARNING", **(env or {})},
+            )
+        self._reader = threading.Thread(target=self._read, args=(ours,), daemon=True)
         self._reader.start()
         if not self._ready_or_ended.wait(START_S):
             self.stop()
@@ -51,17 +54,15 @@ class ServerProcess:
         try:
             code = self.process.wait(STOP_S)
         finally:
-            self.process.kill()
+            self.process.send_signal(signal.SIGKILL)
         self._reader.join(STOP_S)
-        assert self.process.stderr is not None
-        self.process.stderr.close()
         return code
 
-    def _read(self) -> None:
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
-            self._lines.append(line)
-            if line.startswith("petsearch is ready: "):
-                self.address = line.split()[-1]
-                self._ready_or_ended.set()
+    def _read(self, descriptor: int) -> None:
+        with os.fdopen(descriptor, errors="replace") as lines:
+            for line in lines:
+                self._lines.append(line)
+                if line.startswith("petsearch is ready: "):
+                    self.address = line.split()[-1]
+                    self._ready_or_ended.set()
         self._ready_or_ended.set()

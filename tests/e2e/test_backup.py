@@ -1,7 +1,5 @@
 """`petsearch backup` and `restore` from outside: a server restored elsewhere answers the same."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import httpx
@@ -10,6 +8,7 @@ import numpy as np
 from petsearch.client import Client, Photo, PhotoSource, upload
 from petsearch.domain import JsonDict
 from petsearch.sample.catalogue import catalogue
+from tests.programs import petsearch
 from tests.server import ServerProcess
 
 QUERIES = (
@@ -18,11 +17,6 @@ QUERIES = (
 )
 COUNT = 30
 SAME_SCORES = {"PETSEARCH_PRECISION": "fp32"}
-
-
-def petsearch(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "petsearch", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=240)
 
 
 def told(address: str, secret: str) -> JsonDict:

@@ -1,8 +1,6 @@
 """The command line as people use it: a process, its output and its exit code."""
 
 import json
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
@@ -10,18 +8,9 @@ import pytest
 
 from petsearch.sample.catalogue import catalogue
 from tests import pictures
+from tests.programs import petsearch
 
 EXIT_PARTLY = 3
-
-
-def petsearch(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "petsearch", *arguments],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=90,
-    )
 
 
 @pytest.fixture

@@ -1,9 +1,7 @@
 """`petsearch evaluate` as people use it: a process, its files, its refusals, its page."""
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,18 +10,13 @@ from playwright.sync_api import Browser
 from petsearch.sample.catalogue import HELD_OUT_SEED, catalogue
 from petsearch.sample.kinds import KINDS
 from tests import pictures
+from tests.programs import petsearch
 from tests.training.photo_sets import write_photo_set
 
 
-def petsearch(cache: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "petsearch", "evaluate", "--model", "sample", *arguments],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=280,
-        env={**os.environ, "HF_DATASETS_CACHE": str(cache)},
-    )
+def evaluate(cache: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    env = {"HF_DATASETS_CACHE": str(cache)}
+    return petsearch("evaluate", "--model", "sample", *arguments, env=env)
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +33,7 @@ def written(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
     folder = tmp_path_factory.mktemp("pets")
     write_photo_set(folder, photos, labels, split="test", label_column="breed")
     out = tmp_path_factory.mktemp("out") / "report"
-    done = petsearch(
+    done = evaluate(
         cache, "--data", str(folder), "--label-column", "breed", "--out", str(out), "--json"
     )
     assert done.returncode == 0, done.stderr
@@ -77,7 +70,7 @@ def test_its_page_asks_for_nothing_and_fits_a_phone(
 
 def test_what_cannot_be_measured_is_one_line_that_says_why(cache: Path) -> None:
     """Each reason has a test in tests/training/test_evaluate_refusals.py."""
-    done = petsearch(cache, "--data", "./nowhere")
+    done = evaluate(cache, "--data", "./nowhere")
     assert done.returncode == 1
     assert "no folder ./nowhere" in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
@@ -12,20 +11,8 @@ import pytest
 
 from petsearch.client import Client, PhotoSource, upload
 from petsearch.domain.errors import PetsearchError
+from tests.programs import petsearch
 from tests.server import ServerProcess
-
-
-def petsearch(
-    *arguments: str, env: Mapping[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "petsearch", *arguments],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=90,
-        env={**os.environ, **(env or {})},
-    )
 
 
 def make_key(data_dir: Path, *scopes: str) -> str:

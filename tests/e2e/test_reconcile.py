@@ -14,6 +14,7 @@ from petsearch.client import Client, Photo, PhotoSource, upload
 from petsearch.domain import JsonDict, image_id_of, sha256_of
 from petsearch.domain.object_keys import original, staging
 from tests import pictures
+from tests.programs import petsearch, run
 from tests.server import ServerProcess
 
 PHOTOS = [pictures.jpeg(seed) for seed in range(5)]
@@ -21,8 +22,7 @@ IDS = [image_id_of(sha256_of(data)) for data in PHOTOS]
 
 
 def _reconcile(data_dir: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "petsearch", "reconcile", "--data-dir", str(data_dir)]
-    return subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=60)
+    return petsearch("reconcile", "--data-dir", data_dir, *arguments)
 
 
 def _age(folder: Path, hours: float) -> None:
@@ -101,7 +101,7 @@ def test_no_data_folder_is_said_and_none_is_made(tmp_path: Path) -> None:
 def test_without_addresses_it_says_what_to_give() -> None:
     env = {name: value for name, value in os.environ.items() if not name.startswith("PETSEARCH_")}
     command = [sys.executable, "-m", "petsearch", "reconcile"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=env)
+    done = run(command, timeout_s=60, env=env)
     assert done.returncode == 1
     assert "--data-dir" in done.stderr
     assert len(done.stderr.splitlines()) == 1

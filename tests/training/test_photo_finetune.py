@@ -25,6 +25,7 @@ from petsearch.cli.main import app
 from petsearch.domain.errors import ConfigurationError, Conflict, InvalidInput, StorageFull
 from petsearch.sample.catalogue import catalogue
 from petsearch.sample.kinds import KINDS
+from tests.programs import run
 from tests.training.photo_runs import CONFIGS, Cache, finetune, photo_config, with_cache
 from tests.training.photo_sets import write_photo_set
 from training.finetuning.config import PhotoTrainingConfig, read_any_config
@@ -125,7 +126,7 @@ def test_a_run_that_is_killed_twice_ends_with_the_very_same_weights(
     early, late = sorted(random.Random().sample(range(len(steps) - 1), 2))
     for last in (early, late):
         command = [sys.executable, "-m", "tests.training.photo_runs", str(tmp_path), str(last)]
-        assert subprocess.run(command, cwd=_ROOT, check=False).returncode == -signal.SIGKILL
+        assert run(command, timeout_s=240).returncode == -signal.SIGKILL
     finetune(photo_config(), tmp_path, [])
     for name in ("open_clip_model.safetensors", "metrics.csv", "log.jsonl"):
         same = (tmp_path / name).read_bytes() == (uninterrupted / name).read_bytes()
@@ -189,7 +190,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_checkpoint(
 
 def test_an_unfinished_run_of_another_configuration_is_not_overwritten(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.training.photo_runs", str(tmp_path), "4"]
-    assert subprocess.run(command, cwd=_ROOT, check=False).returncode == -signal.SIGKILL
+    assert run(command, timeout_s=240).returncode == -signal.SIGKILL
     other = replace(photo_config(), templates=("{}",))
     with pytest.raises(Conflict, match="another configuration"):
         finetune(other, tmp_path, [])
