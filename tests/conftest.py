@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, expect, sync_playwright
 from petsearch.adapters.redis.private_server import PrivateRedis
 from petsearch.client import Client, Photo, PhotoSource, upload
 from petsearch.sample.catalogue import catalogue
+from tests import installed
 from tests.browser import BROWSER_WAIT_MS, find_chromium, launch
 from tests.server import ServerProcess
 
@@ -97,7 +98,7 @@ def s3_url() -> Iterator[str]:
 def browser() -> Iterator[Browser]:
     executable = find_chromium()
     if executable is None:
-        pytest.skip("no Chromium: install it, or set PETSEARCH_CHROMIUM to its path")
+        installed.absent("chromium", "install it, or set PETSEARCH_CHROMIUM to its path")
     expect.set_options(timeout=BROWSER_WAIT_MS)
     with sync_playwright() as playwright:
         opened = launch(playwright, executable)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 
 from petsearch.client import Client, PhotoSource, upload
 from petsearch.domain.errors import PetsearchError
-from tests.programs import petsearch
+from tests.programs import petsearch, run
 from tests.server import ServerProcess
 
 
@@ -100,13 +99,9 @@ def test_the_api_process_does_not_start_without_an_admin(tmp_path: Path) -> None
     env = {"PETSEARCH_REDIS_URL": f"local:{tmp_path / 'redis'}", "PETSEARCH_ALLOW_NO_KEYS": "0"}
 
     def start() -> str:
-        code = "from services.api.main import create_app; create_app()"
-        done = subprocess.run(
-            [sys.executable, "-c", code],
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=60,
+        done = run(
+            [sys.executable, "-m", "uvicorn", "--factory", "services.api.main:create_app"],
+            timeout_s=240,
             env={**os.environ, **env, "PETSEARCH_EMBEDDER_URL": ""},
         )
         assert done.returncode == 1

@@ -19,6 +19,6 @@ print(torch.compile(lambda x: x + 1, backend="eager")(torch.ones(2)).tolist())
 
 def test_a_model_runs_without_the_compiler_which_is_there_when_it_is_asked_for() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT], check=True, capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", SCRIPT], check=True, capture_output=True, text=True, timeout=500
     )
     assert done.stdout.splitlines()[-2:] == ["False False", "[2.0, 2.0]"], done.stdout

@@ -7,8 +7,6 @@ import sys
 import time
 from pathlib import Path
 
-import pytest
-
 from petsearch.adapters.qdrant.edge_index import QdrantEdgeIndex
 from petsearch.client import Client, Photo, PhotoSource, upload
 from petsearch.domain import JsonDict, image_id_of, sha256_of
@@ -44,7 +42,6 @@ def _damage(data_dir: Path) -> None:
     _age(data_dir / "objects", hours=24 * 8)
 
 
-@pytest.mark.timeout(300)  # two servers and four commands, one after the other
 def test_lost_points_come_back_with_the_next_serve(tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
     server = ServerProcess(data_dir)

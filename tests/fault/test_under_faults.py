@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import pytest
 import typer
 
 from tests.fault.faults import Plan
@@ -12,7 +11,6 @@ PLAN = Plan(kills=0, embedder_down_s=3, redis_down_s=2, s3_cut_s=2, seed=11)
 """Three kills, in the middle of an outage each; `make soak` does more and longer."""
 
 
-@pytest.mark.timeout(300)
 def test_every_photo_is_accounted_once_whatever_fails(tmp_path: Path) -> None:
     report = ingest_under_faults(tmp_path, 150, PLAN, {"PETSEARCH_LEASE_S": "4"})
     typer.echo(str(report))

