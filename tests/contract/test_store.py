@@ -63,6 +63,7 @@ def test_an_empty_object_is_an_object(store: ObjectStore) -> None:
 def test_size_and_time_are_known_without_reading(store: ObjectStore) -> None:
     store.put(KEY, b"12345")
     found = store.stat(KEY)
+    assert store.find(KEY) == found
     assert (found.key, found.size_bytes) == (KEY, 5)
     assert found.modified_at.tzinfo is not None
 
@@ -71,6 +72,7 @@ def test_what_is_not_there_is_not_found(store: ObjectStore) -> None:
     for call in (store.get, store.open, store.stat):
         with pytest.raises(NotFound, match="absent"):
             call("absent/key")
+    assert store.find("absent/key") is None
     with pytest.raises(NotFound):
         store.move("absent/key", KEY)
     store.delete("absent/key")
