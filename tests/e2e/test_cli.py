@@ -19,7 +19,7 @@ def folder(tmp_path: Path) -> Path:
     for drawing in catalogue(3, seed=4711):
         (tmp_path / drawing.filename).write_bytes(drawing.to_jpeg())
         (tmp_path / "copy.jpg").write_bytes(drawing.to_jpeg())
-    (tmp_path / "page.jpg").write_bytes(pictures.HTML)
+    (tmp_path / "[red]page.jpg").write_bytes(pictures.HTML)
     (tmp_path / "empty.jpg").write_bytes(b"")
     (tmp_path / "[red]notes.txt").write_text("no photo")
     return tmp_path
@@ -32,14 +32,14 @@ def test_a_folder_goes_in_and_every_file_is_accounted(folder: Path, server_url: 
     assert answer["job"]["counts"] == {"ingested": 3, "duplicate": 1, "refused": 2, "failed": 0}
     assert answer["skipped"] == 1
     assert {p["filename"]: p["reason"][:25] for p in answer["problems"]} == {
-        "page.jpg": "The file is not a picture",
+        "[red]page.jpg": "The file is not a picture",
         "empty.jpg": "The file is empty (0 byte",
     }
 
     again = petsearch("ingest", str(folder), "--api", server_url)
     assert again.returncode == EXIT_PARTLY
     assert "0 ingested, 4 were here, 2 refused, 0 failed" in again.stdout
-    assert "page.jpg" in again.stdout
+    assert "[red]page.jpg" in again.stdout
 
 
 def test_nothing_refused_is_exit_code_0(server_url: str, tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_jobs_are_listed_and_shown(folder: Path, server_url: str) -> None:
     listed = petsearch("jobs", "--api", server_url)
     assert job_id in listed.stdout
     shown = petsearch("jobs", "show", job_id, "--api", server_url)
-    assert "page.jpg" in shown.stdout
+    assert "[red]page.jpg" in shown.stdout
 
 
 @pytest.mark.parametrize(
