@@ -97,7 +97,7 @@ def test_what_is_left_out_is_counted_once_and_named(ledger: RedisLedger) -> None
         return [LeftOut(f"folder/{n}.txt", LeftOutReason.NOT_A_PHOTO) for n in range(count)]
 
     _open(ledger)
-    video = LeftOut("a\nb.mov", LeftOutReason.VIDEO)
+    video = LeftOut("a/b.mov", LeftOutReason.VIDEO)
     assert ledger.add_chunk(JOB, 0, 1, cursor="1", left_out=[video, *left_out(2)])
     assert not ledger.add_chunk(JOB, 0, 1, cursor="1", left_out=left_out(2))
     ledger.seal(JOB, NOW, left_out(MOST_LEFT_OUT_NAMES))
