@@ -49,7 +49,7 @@ class BareIndex:
     def __init__(self, services: Services, points: int) -> None:
         self._services = services
         self._points = points
-        self._target = services.catalogue.current()
+        self._target = services.search.target()
         self._embeddings: dict[str, Embedding] = {}
 
     def prepare(self, workload: Workload, start: int, count: int) -> list[Question]:
@@ -58,14 +58,14 @@ class BareIndex:
         model = self._target.model
         for text in {question.text for question in asked} - {None, *self._embeddings}:
             rows = embed_prompted(
-                self._services.embedder, model, [str(text)], model.prompt_templates
+                self._services.parts.embedder, model, [str(text)], model.prompt_templates
             )
             self._embeddings[str(text)] = rows[0]
         return asked
 
     def ask(self, question: Question) -> None:
         """One search of as many results as the API wants: a page, and one to see if more follow."""
-        index, collection = self._services.own_index, self._target.collection
+        index, collection = self._services.storage.index, self._target.collection
         if question.image_id is not None:
             embedding = index.get_embedding(collection, question.image_id)
         else:

@@ -44,7 +44,7 @@ def main(
         try:
             services.initialise()
             rate = _ingest(services, sorted(photos.iterdir())[:limit])
-            precision = services.embedder.models()[0].precision
+            precision = services.parts.embedder.models()[0].precision
         finally:
             services.close()
     sys.stdout.write(json.dumps({"photos_per_s": rate, "precision": precision}) + "\n")

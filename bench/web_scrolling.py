@@ -62,17 +62,19 @@ _FRAMES = """async () => {
 
 
 def _seed(services: Services, count: int) -> None:
-    services.catalogue.initialise()
-    target = services.searcher.target()
+    services.initialise()
+    target = services.search.target()
     rows = around_centres(count, target.model.dim)
     files = [thumbnail(drawing.image) for drawing in catalogue(_DRAWINGS, seed=3)]
     for start in range(0, count, _BATCH):
         numbers = range(start, min(start + _BATCH, count))
         records = [record(number, target.model.model_id) for number in numbers]
         points = [Point(one, rows[n]) for n, one in zip(numbers, records, strict=True)]
-        services.index.insert_everywhere(target.collection, points)
+        services.parts.writer.insert_everywhere(target.collection, points)
         for number, one in zip(numbers, records, strict=True):
-            services.store.put(object_keys.thumbnail(one.image_id), files[number % len(files)])
+            services.storage.store.put(
+                object_keys.thumbnail(one.image_id), files[number % len(files)]
+            )
 
 
 def _scroll(page: Page, photos: int, table: Table) -> tuple[float, float]:

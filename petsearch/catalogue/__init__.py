@@ -1,18 +1,9 @@
-"""What is done to images that are indexed: edits of their metadata, deletes, and groups of
-duplicates.
+"""What is done to images that are indexed: they are listed, amended and deleted, and groups of
+duplicates are found.
 """
 
-from petsearch.catalogue.delete import delete_images, delete_images_of_animal
-from petsearch.catalogue.duplicates import Duplicates, Group, GroupPage, Tier
-from petsearch.catalogue.edit import amend, save_amended
+from petsearch.catalogue.delete import delete_images
+from petsearch.catalogue.duplicates import Group, GroupPage, Tier
+from petsearch.catalogue.images import FacetField, ImageFile, Images
 
-__all__ = [
-    "Duplicates",
-    "Group",
-    "GroupPage",
-    "Tier",
-    "amend",
-    "delete_images",
-    "delete_images_of_animal",
-    "save_amended",
-]
+__all__ = ["FacetField", "Group", "GroupPage", "ImageFile", "Images", "Tier", "delete_images"]

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from petsearch.domain import Filters, object_keys
-from petsearch.ports import IndexReader, IndexWriter, ObjectStore
+from petsearch.domain import object_keys
+from petsearch.ports import IndexWriter, ObjectStore
 
 
 def delete_images(
@@ -26,19 +26,3 @@ def delete_images(
         for key_of in (object_keys.display, object_keys.thumbnail, object_keys.original):
             store.delete(key_of(image_id))
         store.delete(object_keys.tombstone(image_id))
-
-
-def delete_images_of_animal(
-    reader: IndexReader,
-    writer: IndexWriter,
-    store: ObjectStore,
-    collection: str,
-    animal_id: str,
-    *,
-    most: int,
-) -> int:
-    """Delete the newest `most` images of an animal; how many that were. Repeat it for the rest."""
-    filters = Filters(animal_id=animal_id)
-    records, _ = reader.list_newest(collection, limit=most, filters=filters)
-    delete_images(writer, store, collection, [record.image_id for record in records])
-    return len(records)

@@ -8,7 +8,6 @@ from enum import StrEnum
 from petsearch.domain import Filters, ImageRecord
 from petsearch.domain.errors import NotFound
 from petsearch.domain.identity import hash_bands, hash_distance
-from petsearch.models import Catalogue
 from petsearch.ports import IndexReader
 
 SAME_PHOTO_BITS = 3
@@ -53,63 +52,54 @@ class GroupPage:
     next_cursor: str | None
 
 
-class Duplicates:
-    """Looks for duplicates over the current collection, from the newest image to the oldest.
+def find_groups(
+    index: IndexReader,
+    collection: str,
+    tier: Tier,
+    *,
+    limit: int,
+    cursor: str | None = None,
+    min_score: float = SIMILAR_SCORE,
+) -> GroupPage:
+    """Find at most `limit` groups, from the newest image to the oldest.
 
-    A group is told where its newest image is met, so each is told once. Groups are built over
-    neighbours of neighbours, up to `MAX_MEMBERS`.
+    A group is listed where its newest image is met, so each is listed once. Groups are built over
+    neighbours of neighbours, up to `MAX_MEMBERS`. Work is bounded: a page may hold fewer groups
+    and not be the last.
+
+    Args:
+        min_score: least cosine of neighbours in the tier `similar`.
+
+    Raises:
+        InvalidInput: the cursor is not one of ours.
     """
+    if tier is Tier.EXACT:
+        records, following = index.list_newest(
+            collection, limit=limit, filters=Filters(min_sources=2), before=cursor
+        )
+        return GroupPage(tuple(Group((record,)) for record in records), following)
+    looking = _Looking(index, collection, tier, min_score)
+    groups: list[Group] = []
+    while True:
+        count = min(_CHUNK, limit - len(groups))
+        records, cursor = index.list_newest(
+            collection, limit=count, filters=Filters(), before=cursor
+        )
+        found = [_group_led_by(record, looking.neighbours) for record in records]
+        groups += [group for group in found if group is not None]
+        # Half a page is enough: the fewer are wanted, the more calls it takes to find them.
+        full = 2 * len(groups) >= limit or looking.looks >= _LOOKS_PER_PAGE
+        if cursor is None or full:
+            return GroupPage(tuple(groups), cursor)
 
-    def __init__(self, *, index: IndexReader, catalogue: Catalogue) -> None:
-        self._index = index
-        self._catalogue = catalogue
 
-    def page(
-        self,
-        tier: Tier,
-        *,
-        limit: int,
-        cursor: str | None = None,
-        min_score: float = SIMILAR_SCORE,
-    ) -> GroupPage:
-        """At most `limit` groups. Work is bounded: a page may hold fewer and not be the last.
+def copies_of(index: IndexReader, collection: str, record: ImageRecord) -> tuple[ImageRecord, ...]:
+    """Find other images that show the same photo, nearest first; `MAX_MEMBERS` at most.
 
-        Args:
-            min_score: least cosine of neighbours in the tier `similar`.
-
-        Raises:
-            InvalidInput: the cursor is not one of ours.
-        """
-        collection = self._catalogue.collection()
-        if tier is Tier.EXACT:
-            records, following = self._index.list_newest(
-                collection, limit=limit, filters=Filters(min_sources=2), before=cursor
-            )
-            return GroupPage(tuple(Group((record,)) for record in records), following)
-        looking = _Looking(self._index, collection, tier, min_score)
-        groups: list[Group] = []
-        while True:
-            records, cursor = self._index.list_newest(
-                collection,
-                limit=min(_CHUNK, limit - len(groups)),
-                filters=Filters(),
-                before=cursor,
-            )
-            found = [_group_led_by(record, looking.neighbours) for record in records]
-            groups += [group for group in found if group is not None]
-            # Half a page is enough: the fewer are wanted, the more calls it takes to find them.
-            full = 2 * len(groups) >= limit or looking.looks >= _LOOKS_PER_PAGE
-            if cursor is None or full:
-                return GroupPage(tuple(groups), cursor)
-
-    def of_image(self, record: ImageRecord) -> tuple[ImageRecord, ...]:
-        """Other images that show the same photo as `record`, nearest first; `MAX_MEMBERS` at most.
-
-        What was deleted since has none.
-        """
-        collection = self._catalogue.collection()
-        looking = _Looking(self._index, collection, Tier.SAME_PHOTO, SIMILAR_SCORE)
-        return tuple(looking.neighbours(record)[:MAX_MEMBERS])
+    An image that was deleted meanwhile has none.
+    """
+    looking = _Looking(index, collection, Tier.SAME_PHOTO, SIMILAR_SCORE)
+    return tuple(looking.neighbours(record)[:MAX_MEMBERS])
 
 
 class _Looking:

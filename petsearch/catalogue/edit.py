@@ -1,21 +1,17 @@
-"""Changing what is said about an image after it was ingested."""
+"""Amends the metadata of an image by a JSON merge patch."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from petsearch.domain import ImageMetadata, ImageRecord, JsonDict, ModelInfo
-from petsearch.domain.errors import Conflict, InvalidInput, NotFound
+from petsearch.domain.errors import InvalidInput
 from petsearch.domain.metadata import PhotoMetadata, parse_metadata
 from petsearch.ingest.repeats import normalise_metadata
-from petsearch.ports import IndexWriter
-
-_MOST_ROUNDS = 20
-"""So often a record is read again because somebody else changed it meanwhile."""
 
 
-def amend(
+def amended(
     record: ImageRecord, changes: Mapping[str, Any], model: ModelInfo, now: datetime
 ) -> ImageRecord:
     """The record after a JSON merge patch (RFC 7396) of its metadata; null clears a field.
@@ -32,28 +28,6 @@ def amend(
     if changes.get("breed") and "species" not in changes:
         said = _with_species_of_breed(said, model)
     return replace(record, metadata=normalise_metadata(said, model), updated_at=now)
-
-
-def save_amended(
-    index: IndexWriter,
-    collection: str,
-    image_id: str,
-    change: Callable[[ImageRecord], ImageRecord],
-) -> ImageRecord:
-    """Read a record, change it and write it back; anew if somebody else changed it meanwhile.
-
-    Raises:
-        NotFound: there is no such image.
-        Conflict: it is changed as fast as it is read.
-    """
-    for _ in range(_MOST_ROUNDS):
-        found = index.get(collection, [image_id])
-        if image_id not in found:
-            raise NotFound(f"There is no image {image_id}.")
-        changed = change(found[image_id])
-        if not index.replace_everywhere(collection, [(found[image_id], changed)]):
-            return changed
-    raise Conflict(f"The image {image_id} is changed as fast as it is read; try again.")
 
 
 def merge_patch(target: Any, patch: Any) -> Any:

@@ -11,7 +11,7 @@ from petsearch.cli.connection import connect
 from petsearch.cli.jobs import counts_of
 from petsearch.cli.output import print_message
 from petsearch.client import PhotoSource, Progress, from_dataset, from_drawings, from_paths, upload
-from petsearch.domain import Filters, sha256_of
+from petsearch.domain import sha256_of
 from petsearch.domain.errors import ConfigurationError, PetsearchError
 from petsearch.models.folder import WEIGHTS
 from petsearch.photos import ImageLimits
@@ -43,7 +43,7 @@ def demo(
 
     def fill(services: Services, address: str) -> None:
         print_message(f"petsearch is ready: {address}   (Ctrl-C stops it)")
-        if services.catalogue.current().model.is_sample:
+        if services.search.target().model.is_sample:
             print_message(f"These are drawings with a small demo model. With photos: {_NEXT_STEP}")
         _fill(address, photos, services)
 
@@ -69,8 +69,7 @@ def _photos(source: str, count: int) -> PhotoSource:
 
 def _fill(address: str, photos: PhotoSource, services: Services) -> None:
     """Upload what is missing; returns early if the server is stopped meanwhile."""
-    collection = services.catalogue.current().collection
-    if photos.count and services.own_index.count(collection, Filters()) >= photos.count:
+    if photos.count and services.images.count() >= photos.count:
         print_message(f"The catalogue is complete already: {photos.count} photos.")
         return
     try:

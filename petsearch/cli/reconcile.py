@@ -14,6 +14,7 @@ from petsearch.domain.errors import ConfigurationError
 from petsearch.maintenance import Damage, Reconciler, Report
 from petsearch.maintenance.pixels import outdated_images
 from petsearch.maintenance.reingest import ImageJob
+from petsearch.reindex import FanOutIndex
 
 _DESCRIPTIONS = {
     Damage.HALF_DELETED: ("deletes that were interrupted", "finished"),
@@ -97,7 +98,7 @@ def _current_collection(storage: Storage) -> str:
 def _reconciler(storage: Storage) -> Reconciler:
     return Reconciler(
         index=storage.index,
-        writer=storage.writer,
+        writer=FanOutIndex(storage.index, storage.write_set),
         store=storage.store,
         ledger=storage.ledger,
         collection=_current_collection(storage),

@@ -74,3 +74,4 @@ class SearchResult:
     searched_for: str | None = None
     """The corrected text, if the spelling of a name was corrected."""
     next_cursor: str | None = None
+    took_ms: float = field(default=0.0, compare=False)

@@ -3,7 +3,6 @@ leased, found again when lost, and their outcomes are listed, retried and delete
 """
 
 from petsearch.jobs.circuit_breaker import CircuitBreaker
-from petsearch.jobs.control import JobControl
 from petsearch.jobs.dispatch import Dispatcher, DispatchOptions
 from petsearch.jobs.enumeration import Enumerator
 from petsearch.jobs.leases import Lease, LeaseKeeper
@@ -14,7 +13,6 @@ __all__ = [
     "DispatchOptions",
     "Dispatcher",
     "Enumerator",
-    "JobControl",
     "JobOptions",
     "Jobs",
     "KnownImage",

@@ -7,7 +7,7 @@ import random
 import time
 import uuid
 from collections.abc import Callable, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from petsearch.domain import Filters, Job, JobKind, NewJob
@@ -16,7 +16,7 @@ from petsearch.jobs import Dispatcher
 from petsearch.models import Catalogue, Registry, collection_of, model_id_of
 from petsearch.models.registry import METRICS
 from petsearch.observability import get_logger
-from petsearch.ports import Embedder, JobLedger, WriteSetStore
+from petsearch.ports import Embedder, JobLedger
 from petsearch.ports.raw_index import RawIndex
 from petsearch.reindex.checks import (
     BREEDS,
@@ -62,44 +62,27 @@ class Moved:
     checks: tuple[Check, ...] = ()
 
 
+@dataclass(frozen=True, kw_only=True)
 class ModelChanges:
-    """Changes which model serves. Any process may call it.
+    """Changes which model serves. Any process may call it."""
 
-    Args:
-        clock: the time now, with a time zone.
-        rng: draws the photos that are tried.
-    """
-
-    def __init__(
-        self,
-        *,
-        index: RawIndex,
-        embedder: Embedder,
-        catalogue: Catalogue,
-        registry: Registry,
-        write_set_store: WriteSetStore,
-        ledger: JobLedger,
-        dispatcher: Dispatcher,
-        clock: Callable[[], datetime],
-        rng: random.Random | None = None,
-    ) -> None:
-        self._index = index
-        self._embedder = embedder
-        self._catalogue = catalogue
-        self._registry = registry
-        self._store = write_set_store
-        self._write_set = WriteSet(write_set_store)
-        self._ledger = ledger
-        self._dispatcher = dispatcher
-        self._clock = clock
-        self._rng = rng or random.Random()
+    index: RawIndex
+    embedder: Embedder
+    catalogue: Catalogue
+    registry: Registry
+    write_set: WriteSet
+    ledger: JobLedger
+    dispatcher: Dispatcher
+    clock: Callable[[], datetime]
+    rng: random.Random = field(default_factory=random.Random)
+    """Draws the photos that are tried."""
 
     def states(self) -> list[ModelState]:
         """Every model that is published, loaded or has a collection; the current one first."""
-        current = self._catalogue.collection()
-        state = self._store.read()
-        published = {manifest.model_id: manifest for manifest in self._registry.all()}
-        loaded = {model.model_id for model in self._embedder.models()}
+        current = self.catalogue.collection()
+        state = self.write_set.store.read()
+        published = {manifest.model_id: manifest for manifest in self.registry.all()}
+        loaded = {model.model_id for model in self.embedder.models()}
         held = {model_id_of(name): name for name in (current, *state.collections)}
         found = [
             ModelState(
@@ -122,10 +105,10 @@ class ModelChanges:
             NotFound: there is no such model.
             Conflict: it is the current one, or a third one is in the write set.
         """
-        current, wanted = self._catalogue.collection(), collection_of(model_id)
+        current, wanted = self.catalogue.collection(), collection_of(model_id)
         if wanted == current:
             raise Conflict(f"The model {model_id!r} is the current one already.")
-        for name in self._store.read().collections:
+        for name in self.write_set.store.read().collections:
             if name not in (current, wanted):
                 other = model_id_of(name)
                 raise Conflict(
@@ -135,10 +118,10 @@ class ModelChanges:
         under_way = self._job_of(wanted)
         if under_way is not None:
             return under_way
-        self._registry.spec_of(model_id)
+        self.registry.spec_of(model_id)
         self._make_room({current, wanted})
-        self._index.create_collection(wanted, self._catalogue.model(model_id).dim)
-        state = self._store.change(add=[current, wanted], remove=[])
+        self.index.create_collection(wanted, self.catalogue.model(model_id).dim)
+        state = self.write_set.store.change(add=[current, wanted], remove=[])
         return self._open_job(model_id, ReindexSpec(collection=wanted, epoch=state.epoch))
 
     def promote(self, model_id: str, *, accept_worse: bool = False) -> Moved:
@@ -153,18 +136,18 @@ class ModelChanges:
                 has changed then.
         """
         started = time.perf_counter()
-        current, wanted = self._catalogue.collection(), collection_of(model_id)
+        current, wanted = self.catalogue.collection(), collection_of(model_id)
         self._check_ready(model_id, current, wanted)
-        model = self._catalogue.model(model_id)
-        manifest = self._registry.find(model_id)
+        model = self.catalogue.model(model_id)
+        manifest = self.registry.find(model_id)
         checks = [
             check_measured(model, has_metrics=manifest is not None and METRICS in manifest.files),
-            check_recall(self._index, wanted, self._rng),
-            check_breeds(self._index, current, wanted, self._rng),
+            check_recall(self.index, wanted, self.rng),
+            check_breeds(self.index, current, wanted, self.rng),
         ]
         _require(checks, but={BREEDS} if accept_worse else set())
-        with self._write_set.nobody_writes() as lasts:
-            counts = check_counts(self._index, current, wanted)
+        with self.write_set.nobody_writes() as lasts:
+            counts = check_counts(self.index, current, wanted)
             _require([counts])
             if not lasts():
                 raise Conflict("Counting took longer than writers may wait; ask again.")
@@ -180,10 +163,10 @@ class ModelChanges:
             Conflict: nothing was promoted, or the collection of before was dropped.
         """
         started = time.perf_counter()
-        current, state = self._catalogue.collection(), self._store.read()
+        current, state = self.catalogue.collection(), self.write_set.store.read()
         if state.previous is None or state.previous not in state.collections:
             raise Conflict("There is no model to go back to.")
-        self._catalogue.model(model_id_of(state.previous))
+        self.catalogue.model(model_id_of(state.previous))
         self._move(state.previous, previous=None)
         took_ms = (time.perf_counter() - started) * 1000
         model_id = model_id_of(state.previous)
@@ -197,8 +180,8 @@ class ModelChanges:
             NotFound: the model has none.
             Conflict: it is the current one.
         """
-        current, dropped = self._catalogue.collection(), collection_of(model_id)
-        state = self._store.read()
+        current, dropped = self.catalogue.collection(), collection_of(model_id)
+        state = self.write_set.store.read()
         if dropped == current:
             raise Conflict(f"The model {model_id!r} serves; promote another one first.")
         if dropped not in state.collections:
@@ -206,14 +189,14 @@ class ModelChanges:
         self._let_searches_end(state.moved_at)
         job = self._job_of(dropped)
         if job is not None:
-            self._ledger.cancel(job.job_id, self._clock())
-            self._dispatcher.discard_if_cancelled(job.job_id)
-        state = self._store.change(add=[], remove=[dropped])
-        if not self._write_set.wait_for_writers(before_epoch=state.epoch, for_s=_WRITERS_S):
+            self.ledger.cancel(job.job_id, self.clock())
+            self.dispatcher.discard_if_cancelled(job.job_id)
+        state = self.write_set.store.change(add=[], remove=[dropped])
+        if not self.write_set.wait_for_writers(before_epoch=state.epoch, for_s=_WRITERS_S):
             log.warning("a writer does not end; it will find the collection gone")
-        self._index.delete_collection(dropped)
-        if any(model.model_id == model_id for model in self._embedder.models()):
-            self._embedder.unload(model_id)
+        self.index.delete_collection(dropped)
+        if any(model.model_id == model_id for model in self.embedder.models()):
+            self.embedder.unload(model_id)
         log.info("dropped", model_id=model_id)
 
     def load_all(self) -> None:
@@ -222,19 +205,19 @@ class ModelChanges:
         Raises:
             Conflict, Unavailable: one of them cannot be loaded (now).
         """
-        for name in self._store.read().collections:
-            self._catalogue.model(model_id_of(name))
+        for name in self.write_set.store.read().collections:
+            self.catalogue.model(model_id_of(name))
 
     def _make_room(self, collections: set[str]) -> None:
         """Unload models that nothing is indexed with, such as an embedder's first one."""
-        for model in self._embedder.models():
+        for model in self.embedder.models():
             if collection_of(model.model_id) not in collections:
-                self._embedder.unload(model.model_id)
+                self.embedder.unload(model.model_id)
 
     def _check_ready(self, model_id: str, current: str, wanted: str) -> None:
         if wanted == current:
             raise Conflict(f"The model {model_id!r} is the current one already.")
-        if wanted not in self._store.read().collections:
+        if wanted not in self.write_set.store.read().collections:
             raise NotFound(
                 f"The model {model_id!r} has no collection; build it with: "
                 f"petsearch reindex --model {model_id}"
@@ -245,34 +228,34 @@ class ModelChanges:
 
     def _move(self, collection: str, *, previous: str | None) -> None:
         # Before the alias, so that a crash between them leaves a way back, if to where it stands.
-        self._store.note_move(previous, self._clock())
-        self._index.point_alias_to(collection)
+        self.write_set.store.note_move(previous, self.clock())
+        self.index.point_alias_to(collection)
 
     def _let_searches_end(self, moved_at: datetime | None) -> None:
         if moved_at is not None:
-            rest = moved_at + timedelta(seconds=SEARCHES_END_S) - self._clock()
+            rest = moved_at + timedelta(seconds=SEARCHES_END_S) - self.clock()
             time.sleep(min(max(rest.total_seconds(), 0.0), SEARCHES_END_S))
 
     def _open_job(self, model_id: str, spec: ReindexSpec) -> Job:
         job = NewJob(
             job_id=uuid.uuid4().hex,
             source=f"reindex for {model_id}",
-            created_at=self._clock(),
+            created_at=self.clock(),
             spec=spec.model_dump_json(),
             kind=JobKind.REINDEX,
         )
-        self._ledger.create(job)
-        self._dispatcher.dispatch(job.job_id)
-        return self._ledger.get(job.job_id)
+        self.ledger.create(job)
+        self.dispatcher.dispatch(job.job_id)
+        return self.ledger.get(job.job_id)
 
     def _job_of(self, collection: str) -> Job | None:
         """The unfinished reindex job for a collection."""
-        for job_id in self._ledger.active():
+        for job_id in self.ledger.active():
             try:
-                job = self._ledger.get(job_id)
+                job = self.ledger.get(job_id)
             except NotFound:  # forgotten just now
                 continue
-            if job.kind is JobKind.REINDEX and collection in (self._ledger.spec(job_id) or ""):
+            if job.kind is JobKind.REINDEX and collection in (self.ledger.spec(job_id) or ""):
                 return job
         return None
 
@@ -280,7 +263,7 @@ class ModelChanges:
         if collection is None:
             return None
         try:
-            return self._index.count(collection, Filters())
+            return self.index.count(collection, Filters())
         except NotFound:
             return None
 

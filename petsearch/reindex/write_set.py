@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 
 from petsearch.domain.errors import Conflict, NotFound, Unavailable
 from petsearch.observability import get_logger
@@ -23,22 +24,17 @@ HOLD_S = 5.0
 _LOOK_AGAIN_S = 0.02
 
 
+@dataclass(frozen=True)
 class WriteSet:
-    """Runs writes over all collections of the set. Safe to call from several threads.
+    """Runs writes over all collections of the set. Safe to call from several threads."""
 
-    Args:
-        current: the collection that is searched, as of now.
-    """
-
-    def __init__(
-        self, store: WriteSetStore, current: Callable[[], str | None] = lambda: None
-    ) -> None:
-        self._store = store
-        self._current = current
+    store: WriteSetStore
+    current: Callable[[], str | None] = lambda: None
+    """Returns the collection that is searched."""
 
     def read(self) -> WriteSetState:
         """The set as it is now."""
-        return self._store.read()
+        return self.store.read()
 
     def each(
         self, collection: str, *, current_last: bool
@@ -56,12 +52,16 @@ class WriteSet:
         """
         written: set[str] = set()
         while True:
-            with self._writing() as writer:
-                for name in self._in_order(collection, writer.state, current_last=current_last):
+            token = uuid.uuid4().hex
+            state = self._begin(token)
+            try:
+                for name in self._in_order(collection, state, current_last=current_last):
                     if name not in written:
-                        yield _skip_dropped(name, collection, writer.state)
+                        yield _skip_dropped(name, collection, state)
                         written.add(name)
-            if writer.ended_in == writer.state.epoch:
+            finally:
+                epoch = self.store.end_write(token)
+            if epoch == state.epoch:
                 return
 
     def _in_order(self, collection: str, state: WriteSetState, *, current_last: bool) -> list[str]:
@@ -69,13 +69,13 @@ class WriteSet:
         if not others or not current_last:
             return [collection, *others]
         # It may have moved since the caller asked for it.
-        last = self._current() or collection
+        last = self.current() or collection
         return sorted([collection, *others], key=lambda name: name == last)
 
     def wait_for_writers(self, *, before_epoch: int, for_s: float) -> bool:
         """Whether all writers of earlier epochs ended within `for_s` seconds."""
         deadline = time.monotonic() + for_s
-        while self._store.count_writers(before_epoch):
+        while self.store.count_writers(before_epoch):
             if time.monotonic() > deadline:
                 return False
             time.sleep(_LOOK_AGAIN_S)
@@ -89,32 +89,23 @@ class WriteSet:
             Conflict: somebody else has such a moment, or writers do not end.
         """
         holder = uuid.uuid4().hex
-        if not self._store.hold_writers(holder, HOLD_S):
+        if not self.store.hold_writers(holder, HOLD_S):
             raise Conflict("The alias is being moved by another call; ask again.")
         try:
-            everybody = self._store.read().epoch + 1
+            everybody = self.store.read().epoch + 1
             if not self.wait_for_writers(before_epoch=everybody, for_s=HOLD_S / 2):
                 raise Conflict(
                     "Somebody has been writing for seconds; ask again. A worker that was killed "
                     f"counts for {WRITE_LEASE_S:.0f} s."
                 )
-            yield lambda: self._store.holds_writers(holder)
+            yield lambda: self.store.holds_writers(holder)
         finally:
-            self._store.release_writers(holder)
-
-    @contextmanager
-    def _writing(self) -> Iterator["_Writer"]:
-        token = uuid.uuid4().hex
-        writer = _Writer(self._begin(token))
-        try:
-            yield writer
-        finally:
-            writer.ended_in = self._store.end_write(token)
+            self.store.release_writers(holder)
 
     def _begin(self, token: str) -> WriteSetState:
         deadline = time.monotonic() + 2 * HOLD_S
         while True:
-            state = self._store.begin_write(token, WRITE_LEASE_S)
+            state = self.store.begin_write(token, WRITE_LEASE_S)
             if state is not None:
                 return state
             if time.monotonic() > deadline:
@@ -134,11 +125,3 @@ def _skip_dropped(name: str, main: str, state: WriteSetState) -> Iterator[str]:
             raise Conflict(f"The collection {name!r} was dropped meanwhile.") from error
         else:
             raise
-
-
-class _Writer:
-    """One turn of writing."""
-
-    def __init__(self, state: WriteSetState) -> None:
-        self.state = state
-        self.ended_in = -1

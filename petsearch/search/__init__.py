@@ -2,6 +2,7 @@
 returned page by page.
 """
 
+from petsearch.search.filter_names import FilterNames
 from petsearch.search.query import (
     GroupBy,
     ImagePart,
@@ -13,10 +14,10 @@ from petsearch.search.query import (
     TextPart,
     Weighted,
 )
-from petsearch.search.searcher import FacetField, Searcher
+from petsearch.search.searcher import Searcher
 
 __all__ = [
-    "FacetField",
+    "FilterNames",
     "GroupBy",
     "ImagePart",
     "PhotoPart",

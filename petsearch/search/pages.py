@@ -8,7 +8,8 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 from petsearch.domain import Hit
 from petsearch.domain.errors import Conflict, InvalidInput
@@ -23,8 +24,22 @@ _HASH_BYTES = 5
 _DIGEST_BYTES = 6
 _VERSION = b"\x01"
 
-Rank = Callable[[int], Sequence[Hit]]
-"""The best so many hits, best first."""
+
+class Rank(Protocol):
+    """Ranks the photos for one query."""
+
+    def __call__(self, *, limit: int) -> Sequence[Hit]:
+        """Return the `limit` best hits, best first."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some hits of a walk."""
+
+    hits: Sequence[Hit]
+    next_cursor: str | None
+    best: Hit | None
+    """The best of all hits, shown or not; None where there are none."""
 
 
 @dataclass(frozen=True)
@@ -63,25 +78,22 @@ def resume(cursor: str | None, model_id: str, question: bytes) -> Walk:
     return walk
 
 
-def next_page(
-    rank: Rank, walk: Walk, *, limit: int, by_animal: bool
-) -> tuple[list[Hit], str | None]:
-    """At most `limit` hits that `walk` has not shown, and the cursor of the page after them."""
+def next_page(rank: Rank, walk: Walk, limit: int, *, by_animal: bool) -> Page:
+    """At most `limit` hits that `walk` has not shown."""
     key = _animal_of if by_animal else _id_of
     room = min(limit, MAX_DEPTH - len(walk.shown))
     fetched = (len(walk.shown) + room + 1) * (_GROUP_FACTOR if by_animal else 1)
     while True:
         fetched = min(fetched, _MAX_FETCHED)
-        hits = rank(fetched)
+        hits = rank(limit=fetched)
         fresh = _unshown(hits, set(walk.shown), key)
         if len(fresh) > room or len(hits) < fetched or fetched == _MAX_FETCHED:
             break
         fetched *= 2
-    page = [hit for hit, _ in fresh[:room]]
     shown = (*walk.shown, *(mark for _, mark in fresh[:room]))
-    if len(fresh) <= room or len(shown) >= MAX_DEPTH:
-        return page, None
-    return page, Walk(walk.model_id, walk.question, shown).to_cursor()
+    is_last = len(fresh) <= room or len(shown) >= MAX_DEPTH
+    following = None if is_last else replace(walk, shown=shown).to_cursor()
+    return Page([hit for hit, _ in fresh[:room]], following, hits[0] if hits else None)
 
 
 def _unshown(

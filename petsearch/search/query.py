@@ -78,13 +78,16 @@ class Query:
             return self.positive[0].part
         return None
 
-    def with_parts(self, change: Callable[[Weighted], Weighted]) -> "Query":
-        """With every part changed."""
-        return replace(
-            self,
-            positive=tuple(change(entry) for entry in self.positive),
-            negative=tuple(change(entry) for entry in self.negative),
-        )
+    def with_texts(self, change: Callable[[str], str]) -> "Query":
+        """Return the query with `change` applied to the text of every part that has one."""
+
+        def changed(entry: Weighted) -> Weighted:
+            if isinstance(entry.part, TextPart):
+                return replace(entry, part=TextPart(change(entry.part.text)))
+            return entry
+
+        positive, negative = (tuple(map(changed, side)) for side in (self.positive, self.negative))
+        return replace(self, positive=positive, negative=negative)
 
     @property
     def image_ids(self) -> tuple[str, ...]:

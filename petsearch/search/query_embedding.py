@@ -26,9 +26,7 @@ _DECODED_SIDE = 640
 class QueryEmbedder:
     """Embeds with the model of the collection that is searched."""
 
-    def __init__(
-        self, *, embedder: Embedder, index: IndexReader, image_limits: ImageLimits
-    ) -> None:
+    def __init__(self, embedder: Embedder, index: IndexReader, image_limits: ImageLimits) -> None:
         self._embedder = embedder
         self._index = index
         self._image_limits = image_limits

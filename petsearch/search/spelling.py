@@ -1,11 +1,10 @@
 """Corrects the names of breeds in the texts of a query, and says so."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from petsearch.domain import Label
 from petsearch.search import breed_names
-from petsearch.search.query import Query, TextPart, Weighted
+from petsearch.search.query import Query, TextPart
 
 
 def spelled(query: Query, labels: Sequence[Label]) -> Query:
@@ -13,13 +12,7 @@ def spelled(query: Query, labels: Sequence[Label]) -> Query:
     if query.spelling == "off":
         return query
     known = tuple(dict.fromkeys(name for label in labels for name in (label.breed, label.species)))
-
-    def corrected(entry: Weighted) -> Weighted:
-        if isinstance(entry.part, TextPart):
-            return replace(entry, part=TextPart(breed_names.correct(entry.part.text, known)))
-        return entry
-
-    return query.with_parts(corrected)
+    return query.with_texts(lambda text: breed_names.correct(text, known))
 
 
 def searched_for(asked: Query, searched: Query) -> str | None:

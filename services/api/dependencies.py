@@ -7,7 +7,7 @@ import re
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Depends, Header, Query, Request
+from fastapi import Depends, Query, Request
 from pydantic import AfterValidator, StringConstraints
 
 from petsearch.app.services import Services
@@ -79,14 +79,6 @@ def _job_id(job_id: str) -> str:
     return job_id
 
 
-IdempotencyKey = Annotated[
-    str | None,
-    Header(
-        alias="Idempotency-Key",
-        pattern=r"^[A-Za-z0-9._-]{1,64}$",
-        description="Of this call: repeated within 24 h with the same one, it is done once.",
-    ),
-]
 ServicesDep = Annotated[Services, Depends(_services)]
 CallerIdDep = Annotated[str, Depends(_caller_id)]
 """The id of the caller's key."""

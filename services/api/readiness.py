@@ -46,24 +46,24 @@ class Readiness:
 
 def probes_of(services: Services) -> dict[str, Probe]:
     """What every call asks of the parts."""
-
+    catalogue = services.parts.catalogue
     collections: list[str] = []
 
     def ask_index() -> None:
-        services.own_index.ping()
-        collections[:] = [services.catalogue.collection()]
+        services.storage.index.ping()
+        collections[:] = [catalogue.collection()]
 
     def ask_embedder() -> None:
         # Not the index, which may be away: the collection that it named last.
         if collections:
-            services.catalogue.model(model_id_of(collections[0]))
+            catalogue.model(model_id_of(collections[0]))
         else:
-            services.embedder.models()
+            services.parts.embedder.models()
 
     return {
         "index": ask_index,
-        "store": services.store.ping,
-        "redis": services.ledger.ping,
+        "store": services.storage.store.ping,
+        "redis": services.storage.ledger.ping,
         "embedder": ask_embedder,
     }
 

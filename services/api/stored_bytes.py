@@ -8,7 +8,7 @@ from http import HTTPStatus
 from fastapi import Request
 from fastapi.responses import Response, StreamingResponse
 
-from petsearch.ports import ObjectStore
+from petsearch.catalogue import ImageFile
 from services.api.conditions import is_named
 from services.http.problems import problem, request_id_of
 
@@ -32,18 +32,14 @@ class Part:
 
 
 def stored_bytes(
-    store: ObjectStore, request: Request, key: str, headers: Mapping[str, str], media_type: str
+    file: ImageFile, request: Request, headers: Mapping[str, str], media_type: str
 ) -> Response:
     """An object as an answer to GET or HEAD: 200, 206 of a range, 304, or 416.
 
     Objects never change, because their names come from their content: the key is the ETag.
-
-    Raises:
-        NotFound: there is no such object.
     """
-    etag = f'"{key}"'
+    etag, size_bytes = f'"{file.key}"', file.size_bytes
     headers = {**headers, "ETag": etag, "Accept-Ranges": "bytes"}
-    size_bytes = store.stat(key).size_bytes
     if is_named(request.headers.get("if-none-match", ""), etag):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     part = wanted_part(request, etag, size_bytes)
@@ -61,7 +57,7 @@ def stored_bytes(
     headers["Content-Length"] = str(part.size_bytes)
     if request.method == "HEAD":
         return Response(status_code=status, headers=headers, media_type=media_type)
-    blocks = _read(store, key, part)
+    blocks = _read(file, part)
     if part.size_bytes <= _WHOLE_BYTES:
         return Response(b"".join(blocks), status, headers, media_type)
     return StreamingResponse(blocks, status, headers, media_type)
@@ -84,9 +80,9 @@ def wanted_part(request: Request, etag: str, size_bytes: int) -> Part | None:
     return Part(int(first), min(int(last or size_bytes), size_bytes - 1))
 
 
-def _read(store: ObjectStore, key: str, part: Part) -> Iterator[bytes]:
+def _read(file: ImageFile, part: Part) -> Iterator[bytes]:
     left = part.size_bytes
-    with store.open(key, offset=part.first) as file:
-        while left > 0 and (block := file.read(min(_BLOCK_BYTES, left))):
+    with file.open(part.first) as stream:
+        while left > 0 and (block := stream.read(min(_BLOCK_BYTES, left))):
             left -= len(block)
             yield block

@@ -4,7 +4,7 @@ import threading
 from dataclasses import dataclass
 
 from petsearch.domain.errors import Unavailable
-from petsearch.jobs import CircuitBreaker, JobControl
+from petsearch.jobs import CircuitBreaker, Jobs
 from petsearch.ports import TaskQueue
 
 
@@ -12,7 +12,7 @@ from petsearch.ports import TaskQueue
 class JobCleanup:
     """Runs the deletions that the queue delivers. Thread-safe."""
 
-    control: JobControl
+    jobs: Jobs
     queue: TaskQueue
     breaker: CircuitBreaker
     stopping: threading.Event
@@ -21,7 +21,7 @@ class JobCleanup:
         """Delete what a job left, or queue the deletion again if the process is stopping."""
         while not self.stopping.is_set():
             try:
-                self.control.discard(job_id)
+                self.jobs.discard(job_id)
             except Unavailable as error:
                 self.breaker.wait(error, give_up=self.stopping.is_set)
             else:

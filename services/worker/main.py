@@ -29,8 +29,8 @@ def create_app(services: Services, runtime: WorkerRuntime) -> celery.Celery:
         Unavailable: a dependency does not answer.
     """
     services.initialise()
-    register_tasks(services.celery_app, runtime)
-    return services.celery_app
+    register_tasks(services.storage.celery_app, runtime)
+    return services.storage.celery_app
 
 
 class WorkerThread:
@@ -101,7 +101,7 @@ def main() -> None:
     metrics = WorkerMetrics()
     runtime = build_runtime(services, metrics)
     if settings.metrics_port:
-        metrics.watch(services.queue)
+        metrics.watch(services.storage.queue)
         metrics.serve(settings.metrics_port)
     asked_to_stop = threading.Event()
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
+from petsearch.app.connections import image_limits
 from petsearch.app.services import Services, decode_threads
 from petsearch.domain import JobKind
 from petsearch.domain.errors import PetsearchError
@@ -82,13 +83,13 @@ def build_runtime(services: Services, observer: IngestObserver | None = None) ->
                     JobKind.PIXELS: _build_pixel_updater(services),
                     JobKind.REINDEX: _build_reindexer(services),
                 },
-                store=services.store,
-                ledger=services.ledger,
+                store=services.storage.store,
+                ledger=services.storage.ledger,
                 observer=observer,
                 clock=services.clock,
             ),
-            ledger=services.ledger,
-            dispatcher=services.dispatcher,
+            ledger=services.storage.ledger,
+            dispatcher=services.storage.dispatcher,
             breaker=breaker,
             leases=leases,
             stopping=stopping,
@@ -96,24 +97,24 @@ def build_runtime(services: Services, observer: IngestObserver | None = None) ->
         ),
         enumerator=Enumerator(
             open_source=partial(_open_source, services),
-            store=services.store,
-            ledger=services.ledger,
-            dispatcher=services.dispatcher,
+            store=services.storage.store,
+            ledger=services.storage.ledger,
+            dispatcher=services.storage.dispatcher,
             breaker=breaker,
             leases=leases,
             stopping=stopping,
             clock=services.clock,
         ),
         cleanup=JobCleanup(
-            control=services.job_control,
-            queue=services.queue,
+            jobs=services.jobs,
+            queue=services.storage.queue,
             breaker=breaker,
             stopping=stopping,
         ),
         breaker=breaker,
         leases=leases,
         stopping=stopping,
-        chores=(services.dispatcher.sweep, services.model_changes.load_all),
+        chores=(services.storage.dispatcher.sweep, services.models.load_all),
     )
     services.close_with(runtime.close)
     return runtime
@@ -122,44 +123,46 @@ def build_runtime(services: Services, observer: IngestObserver | None = None) ->
 def _build_ingestor(services: Services, observer: IngestObserver) -> Ingestor:
     settings = services.settings
     return Ingestor(
-        embedder=services.embedder,
-        index=services.index,
-        store=services.store,
-        ledger=services.ledger,
-        catalogue=services.catalogue,
+        embedder=services.parts.embedder,
+        index=services.parts.writer,
+        store=services.storage.store,
+        ledger=services.storage.ledger,
+        catalogue=services.parts.catalogue,
         options=IngestOptions(
             batch_size=settings.ingest_batch_size,
             decode_threads=decode_threads(settings),
-            limits=services.image_limits,
-            resize=services.resize,
+            limits=image_limits(settings),
+            resize=services.parts.resize,
         ),
         clock=services.clock,
-        fetcher=services.sources,
+        fetcher=services.parts.sources,
         observer=observer,
     )
 
 
 def _build_pixel_updater(services: Services) -> PixelUpdater:
     return PixelUpdater(
-        index=services.own_index,
-        writer=services.index,
-        store=services.store,
-        catalogue=services.catalogue,
-        write_set=services.write_set,
-        points=services.points,
-        limits=services.image_limits,
+        index=services.storage.index,
+        writer=services.parts.writer,
+        store=services.storage.store,
+        catalogue=services.parts.catalogue,
+        write_set=services.storage.write_set,
+        points=services.parts.points,
+        limits=image_limits(services.settings),
         clock=services.clock,
     )
 
 
 def _build_reindexer(services: Services) -> Reindexer:
-    copier = Copier(index=services.own_index, store=services.store, points=services.points)
+    copier = Copier(
+        index=services.storage.index, store=services.storage.store, points=services.parts.points
+    )
     return Reindexer(
-        index=services.own_index,
-        store=services.store,
-        ledger=services.ledger,
-        catalogue=services.catalogue,
-        write_set=services.write_set,
+        index=services.storage.index,
+        store=services.storage.store,
+        ledger=services.storage.ledger,
+        catalogue=services.parts.catalogue,
+        write_set=services.storage.write_set,
         copier=copier,
         batch_size=services.settings.ingest_batch_size,
     )
@@ -169,8 +172,8 @@ def _open_source(services: Services, spec: str) -> Source:
     """Open the source of a job: photos to ingest, or the images to reindex."""
     reindex = open_reindex(
         spec,
-        index=services.own_index,
-        write_set=services.write_set,
-        current=services.catalogue.collection,
+        index=services.storage.index,
+        write_set=services.storage.write_set,
+        current=services.parts.catalogue.collection,
     )
-    return reindex or open_source(parse_spec(spec), services.sources)
+    return reindex or open_source(parse_spec(spec), services.parts.sources)

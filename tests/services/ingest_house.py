@@ -35,7 +35,6 @@ from petsearch.jobs import (
     Dispatcher,
     DispatchOptions,
     Enumerator,
-    JobControl,
     JobOptions,
     Jobs,
     LeaseKeeper,
@@ -111,8 +110,7 @@ class House:
     """Everything that ingest touches."""
 
     jobs: Jobs
-    control: JobControl
-    make_control: Callable[[JobLedger], JobControl]
+    make_jobs: Callable[[JobLedger], Jobs]
     make_runner: Callable[[ChunkLedger], ChunkRunner]
     runner: ChunkRunner
     worker: ChunkWorker
@@ -239,30 +237,21 @@ def ingest_house(folder: Path, client: redis.Redis) -> Iterator[House]:
             clock=lambda: NOW,
         )
 
-    jobs = Jobs(
-        store=store,
-        ledger=ledger,
-        dispatcher=dispatcher,
-        index=index,
-        catalogue=catalogue,
-        sources=sources,
-        clock=lambda: NOW,
-    )
-
-    def make_control(changed: JobLedger) -> JobControl:
-        return JobControl(
-            jobs=jobs,
+    def make_jobs(changed: JobLedger) -> Jobs:
+        return Jobs(
             store=store,
             ledger=changed,
             queue=queue,
             dispatcher=dispatcher,
+            index=index,
+            catalogue=catalogue,
+            sources=sources,
             clock=lambda: NOW,
         )
 
     yield House(
-        jobs,
-        make_control(ledger),
-        make_control,
+        make_jobs(ledger),
+        make_jobs,
         make_runner,
         runner,
         worker,

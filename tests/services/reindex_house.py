@@ -15,6 +15,7 @@ import redis
 from petsearch.adapters.objects import FilesystemStore
 from petsearch.adapters.qdrant.edge_index import QdrantEdgeIndex
 from petsearch.adapters.redis import RedisLedger, RedisWriteSet
+from petsearch.catalogue import Images
 from petsearch.domain import (
     Embeddings,
     Filters,
@@ -97,6 +98,7 @@ class ReindexHouse:
     """What a test works with."""
 
     jobs: Jobs
+    images: Images
     worker: ChunkWorker
     enumerator: Enumerator
     dispatcher: Dispatcher
@@ -224,18 +226,20 @@ def reindex_house(folder: Path, client: redis.Redis) -> Iterator[ReindexHouse]:
     jobs = Jobs(
         store=store,
         ledger=ledger,
+        queue=queue,
         dispatcher=dispatcher,
         index=own_index,
         catalogue=catalogue,
         sources=sources,
         clock=now,
     )
+    images = Images(index=own_index, writer=index, store=store, catalogue=catalogue, clock=now)
     changes = ModelChanges(
         index=own_index,
         embedder=embedder,
         catalogue=catalogue,
         registry=registry,
-        write_set_store=write_set_store,
+        write_set=write_set,
         ledger=ledger,
         dispatcher=dispatcher,
         clock=now,
@@ -243,6 +247,7 @@ def reindex_house(folder: Path, client: redis.Redis) -> Iterator[ReindexHouse]:
     )
     yield ReindexHouse(
         jobs,
+        images,
         worker,
         enumerator,
         dispatcher,

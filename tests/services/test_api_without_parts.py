@@ -61,7 +61,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     target = services.initialise()
     rows = remote.embed_texts(["cat", "dog", "dog"])
     points = [Point(record(number), row) for number, row in enumerate(rows)]
-    services.own_index.insert(target.collection, points)
+    services.storage.index.insert(target.collection, points)
     with served_app(build_app(services, metrics=metrics, is_on_loopback=True)) as url:
         house = House(url, services, metrics)
         assert httpx.get(f"{url}/v1/search", params={"q": "dog"}).status_code == 200
@@ -111,8 +111,8 @@ def test_an_image_is_described_and_deleted_without_the_embedder(house: House) ->
     assert httpx.patch(url, json={"status": "Lost"}).json()["status"] == "lost"
     assert httpx.delete(url).status_code == 204
     assert httpx.get(url).status_code == 404
-    house.services.own_index.insert(
-        house.services.catalogue.collection(),
+    house.services.storage.index.insert(
+        house.services.parts.catalogue.collection(),
         [Point(record(2), house.services.query_cache.embed_texts(["dog"])[0])],
     )
 

@@ -26,6 +26,7 @@ from petsearch.maintenance import Backup, Kept, Manifest, Place, Restore
 from petsearch.maintenance.backup_format import MANIFEST
 from petsearch.ports import ObjectStore, StoredObject
 from petsearch.ports.raw_index import RawIndex
+from petsearch.reindex import FanOutIndex
 from petsearch.settings import Settings
 from tests.app_server import served_app
 from tests.contract.records import DIM, embedding, point, record
@@ -324,7 +325,8 @@ class DeletingStore:
     def list_objects(self, prefix: str) -> Iterator[StoredObject]:
         found = list(self._storage.store.list_objects(prefix))
         if not prefix:
-            delete_images(self._storage.writer, self._storage.store, PETS, [self._image_id])
+            writer = FanOutIndex(self._storage.index, self._storage.write_set)
+            delete_images(writer, self._storage.store, PETS, [self._image_id])
         yield from found
 
 

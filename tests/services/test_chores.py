@@ -42,9 +42,7 @@ def test_a_chore_that_fails_is_done_again(house: House) -> None:
     runtime = WorkerRuntime(
         chunks=house.worker,
         enumerator=house.enumerator,
-        cleanup=JobCleanup(
-            control=house.control, queue=house.queue, breaker=breaker, stopping=stopping
-        ),
+        cleanup=JobCleanup(jobs=house.jobs, queue=house.queue, breaker=breaker, stopping=stopping),
         leases=LeaseKeeper(_LEASE_S),
         breaker=breaker,
         stopping=stopping,

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from petsearch.catalogue import save_amended
 from petsearch.domain import ImageMetadata, ImageRecord, Item, ItemStatus, JobState
 from petsearch.domain.errors import NotFound
 from petsearch.jobs import chunk_files
@@ -47,7 +46,7 @@ def test_two_who_say_something_of_one_photo_at_once_are_both_heard(
 
     def be_overtaken(collection: str, changes: Sequence[RecordChange]) -> set[str]:
         monkeypatch.setattr(house.index, "replace_unchanged", replace_unchanged)
-        save_amended(house.writer, collection, record.image_id, _is_lost)
+        assert not house.writer.replace_everywhere(collection, [(record, _is_lost(record))])
         return replace_unchanged(collection, changes)
 
     monkeypatch.setattr(house.index, "replace_unchanged", be_overtaken)
@@ -128,7 +127,7 @@ def test_a_repeat_waits_for_the_photo_that_a_later_run_brings(house: House) -> N
 def test_a_cancelled_job_whose_last_worker_died_is_discarded(house: House) -> None:
     job_id = house.open_job(photo(1), photo(2))
     house.ledger.claim_chunk(job_id, 0, "dead", 0.001)
-    house.control.cancel(job_id)
+    house.jobs.cancel(job_id)
     house.queue.discards.clear()
 
     def is_finished() -> bool:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from petsearch.adapters.qdrant.edge_index import QdrantEdgeIndex
-from petsearch.catalogue import Duplicates, Tier
-from petsearch.catalogue.duplicates import MAX_MEMBERS
+from petsearch.catalogue import Tier
+from petsearch.catalogue.duplicates import MAX_MEMBERS, find_groups
 from petsearch.domain import Embedding, ImageRecord, Point
 from petsearch.embedding import BatchingEmbedder, BatchingOptions
 from petsearch.models import Catalogue
@@ -23,9 +23,7 @@ class Gallery:
 
     def __init__(self, folder: Path, embedder: BatchingEmbedder) -> None:
         self.index = QdrantEdgeIndex(folder)
-        catalogue = Catalogue(self.index, embedder)
-        self.collection = catalogue.initialise().collection
-        self.duplicates = Duplicates(index=self.index, catalogue=catalogue)
+        self.collection = Catalogue(self.index, embedder).initialise().collection
 
     def add(self, numbers: Sequence[int], hashes: Sequence[str | None], angle: float = 0.0) -> None:
         """Images with these hashes, all `angle` radians from the first axis."""
@@ -37,7 +35,7 @@ class Gallery:
         """The file names of every group of every page."""
         cursor = None
         while True:
-            page = self.duplicates.page(tier, limit=limit, cursor=cursor)
+            page = find_groups(self.index, self.collection, tier, limit=limit, cursor=cursor)
             assert len(page.groups) <= limit
             for group in page.groups:
                 yield [one.metadata.filename for one in group.records]
@@ -126,7 +124,9 @@ def test_work_per_page_is_bounded(gallery: Gallery) -> None:
     gallery.index.get_embedding = counted  # type: ignore[method-assign]
     while True:
         before = looks
-        page = gallery.duplicates.page(Tier.SAME_PHOTO, limit=100, cursor=cursor)
+        page = find_groups(
+            gallery.index, gallery.collection, Tier.SAME_PHOTO, limit=100, cursor=cursor
+        )
         pages += 1
         assert looks - before <= 320
         cursor = page.next_cursor

@@ -128,12 +128,12 @@ def test_a_cancelled_job_is_not_read_on(house: House) -> None:
     names = {f"{number:04}.jpg": pictures.jpeg(number % 3, 16, 12) for number in range(900)}
     job_id = upload(house, "archive", zipped(names))
     house.enumerator.work(job_id)
-    house.control.cancel(job_id)
+    house.jobs.cancel(job_id)
     total = house.jobs.get(job_id).total
     house.queue.readings = [job_id]
     house.deliver_all(job_id)
     assert house.jobs.get(job_id).total == total
-    house.control.discard(job_id)
+    house.jobs.discard(job_id)
     assert list(house.store.list_keys("staging/")) == []
     assert list(house.store.list_keys("imports/")) == []
 
@@ -146,8 +146,8 @@ def test_a_job_that_is_deleted_while_its_source_is_opened_is_gone(
 
     class SlowToOpen:
         def count(self) -> int:
-            house.control.cancel(job_id)
-            house.control.delete(job_id)
+            house.jobs.cancel(job_id)
+            house.jobs.delete(job_id)
             if fails:
                 raise fails
             return 1

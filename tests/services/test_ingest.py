@@ -200,7 +200,7 @@ def test_an_item_that_ends_its_worker_three_times_is_put_into_quarantine(house: 
     (outcome,) = house.outcomes(job_id, ItemStatus.FAILED)
     assert (outcome.filename, outcome.stage, outcome.error) == ("2.jpg", "quarantine", "WorkerLost")
     assert outcome.attempts == 3
-    house.control.retry(job_id)
+    house.jobs.retry(job_id)
     house.deliver()
     assert house.counts(job_id) == {"ingested": 2}, "its bytes were kept"
     assert [o.status for o in house.outcomes(job_id)] == [ItemStatus.INGESTED] * 2
@@ -221,15 +221,15 @@ def test_of_two_retries_at_once_one_is_refused_and_hides_no_failure(
 ) -> None:
     job_id = _job_with_a_failure(house)
     before = set(house.store.list_keys(object_keys.chunks_prefix(job_id)))
-    ledger = LedgerWhereAnotherIsFirst(private_redis, lambda: house.control.retry(job_id))
+    ledger = LedgerWhereAnotherIsFirst(private_redis, lambda: house.jobs.retry(job_id))
     with pytest.raises(Conflict, match="not final"):
-        house.make_control(ledger).retry(job_id)
+        house.make_jobs(ledger).retry(job_id)
     after = set(house.store.list_keys(object_keys.chunks_prefix(job_id)))
     assert after - before == {object_keys.chunk(job_id, 1)}, "the chunk that lost is gone"
     house.deliver()
     assert [o.filename for o in house.outcomes(job_id, ItemStatus.FAILED)] == ["2.jpg"]
     house.clip.poison = None
-    house.control.retry(job_id)
+    house.jobs.retry(job_id)
     house.deliver()
     assert house.counts(job_id) == {"ingested": 2}
     assert house.outcomes(job_id, ItemStatus.FAILED) == []
@@ -242,18 +242,18 @@ def test_a_retry_that_another_has_done_meanwhile_counts_nothing(
     house.clip.poison = None
 
     def another() -> None:
-        house.control.retry(job_id)
+        house.jobs.retry(job_id)
         house.deliver()
 
     with pytest.raises(Conflict, match="retried meanwhile"):
-        house.make_control(LedgerWhereAnotherIsFirst(private_redis, another)).retry(job_id)
+        house.make_jobs(LedgerWhereAnotherIsFirst(private_redis, another)).retry(job_id)
     assert house.counts(job_id) == {"ingested": 2}
     assert house.jobs.get(job_id).state is JobState.SUCCEEDED
 
 
 def test_a_retry_that_was_cut_off_hides_no_failure(house: House) -> None:
     job_id = _job_with_a_failure(house)
-    house.control.retry(job_id)
+    house.jobs.retry(job_id)
     house.deliver()
     # What a process leaves that is killed before the job is opened again.
     chunk_no = house.ledger.reserve_retry(job_id)
@@ -261,7 +261,7 @@ def test_a_retry_that_was_cut_off_hides_no_failure(house: House) -> None:
     chunk_files.write_chunk(house.store, job_id, chunk_no, items)
     assert [o.filename for o in house.outcomes(job_id, ItemStatus.FAILED)] == ["2.jpg"]
     house.clip.poison = None
-    house.control.retry(job_id)
+    house.jobs.retry(job_id)
     house.deliver()
     assert house.counts(job_id) == {"ingested": 2}
 
@@ -271,7 +271,7 @@ def test_what_was_tried_again_is_known_after_the_ledger_forgot_the_chunks(
 ) -> None:
     job_id = _job_with_a_failure(house)
     house.clip.poison = None
-    house.control.retry(job_id)
+    house.jobs.retry(job_id)
     house.deliver()
     private_redis.delete(f"petsearch:job:{job_id}:chunks")  # as a week later
     assert house.outcomes(job_id, ItemStatus.FAILED) == []
@@ -331,11 +331,11 @@ def test_only_a_few_chunks_of_a_job_are_in_the_queue(house: House) -> None:
 
 def test_a_paused_job_stands_still_and_goes_on(house: House) -> None:
     job_id = house.open_job(photo(1), photo(2))
-    assert house.control.pause(job_id).state is JobState.PAUSED
+    assert house.jobs.pause(job_id).state is JobState.PAUSED
     house.deliver()
     assert house.counts(job_id) == {}
     house.queue.chunks.clear()
-    house.control.resume(job_id)
+    house.jobs.resume(job_id)
     house.deliver()
     assert house.counts(job_id) == {"ingested": 2}
 
@@ -345,13 +345,13 @@ def test_a_cancelled_job_ends_and_its_staged_photos_go(house: House) -> None:
     for seed in (1, 2):
         house.jobs.add_photos(job_id, [photo(seed)], 1)
     house.worker.work(job_id, 0)
-    assert house.control.cancel(job_id).state is JobState.CANCELLED
+    assert house.jobs.cancel(job_id).state is JobState.CANCELLED
     house.deliver()
     assert house.counts(job_id) == {"ingested": 1}
     with pytest.raises(Conflict, match="no more"):
         house.jobs.add_photos(job_id, [photo(3)], 1)
     assert house.queue.discards == [job_id]
-    house.control.discard(job_id)
+    house.jobs.discard(job_id)
     assert list(house.store.list_keys("staging/")) == []
     assert house.images() == 1
 
@@ -363,11 +363,11 @@ def test_what_a_job_left_is_deleted_when_the_store_is_back(
         lambda: None, stopping=house.stopping, observer=IngestObserver(), jitter=lambda: 0.0
     )
     cleanup = JobCleanup(
-        control=house.control, queue=house.queue, breaker=breaker, stopping=house.stopping
+        jobs=house.jobs, queue=house.queue, breaker=breaker, stopping=house.stopping
     )
     job_id = house.jobs.open("test").job_id
     house.jobs.add_photos(job_id, [photo(1), photo(2)], 2)
-    house.control.cancel(job_id)
+    house.jobs.cancel(job_id)
     house.queue.discards.clear()
     delete, failing = house.store.delete, iter([False, True, False, True])
 
@@ -388,10 +388,10 @@ def test_what_a_job_left_is_deleted_when_the_store_is_back(
 def test_a_deleted_job_leaves_its_images_only(house: House) -> None:
     job_id = house.open_job(photo(1))
     with pytest.raises(Conflict, match="cancel it first"):
-        house.control.delete(job_id)
+        house.jobs.delete(job_id)
     house.deliver()
-    house.control.delete(job_id)
-    house.control.discard(job_id)
+    house.jobs.delete(job_id)
+    house.jobs.discard(job_id)
     assert list(house.store.list_keys("jobs/")) == []
     assert house.images() == 1
 

@@ -8,10 +8,8 @@ import numpy as np
 import pytest
 import redis
 
-from petsearch.catalogue import amend, delete_images, save_amended
 from petsearch.domain import (
     Embedding,
-    ImageRecord,
     ItemStatus,
     JobKind,
     JobState,
@@ -32,7 +30,6 @@ from tests.services.reindex_house import (
     B,
     Cut,
     ReindexHouse,
-    now,
     publish,
     reindex_house,
 )
@@ -52,17 +49,12 @@ def photos(first: int, count: int = PHOTOS) -> list:  # type: ignore[type-arg]
 
 def patch(house: ReindexHouse, image_id: str, value: str, *, key: str = "animal_id") -> None:
     """What `PATCH /v1/images/{id}` does."""
-    target = house.catalogue.current()
-
-    def change(record: ImageRecord) -> ImageRecord:
-        return amend(record, {key: value}, target.model, now())
-
-    save_amended(house.index, target.collection, image_id, change)
+    house.images.amend(image_id, {key: value})
 
 
 def delete(house: ReindexHouse, image_id: str) -> None:
     """What `DELETE /v1/images/{id}` does."""
-    delete_images(house.index, house.store, house.catalogue.collection(), [image_id])
+    house.images.delete(image_id)
 
 
 def assert_same(house: ReindexHouse) -> None:

@@ -8,6 +8,7 @@ import pytest
 from fastapi import FastAPI, Request, Response
 
 from petsearch.adapters.objects import FilesystemStore, minio
+from petsearch.catalogue import ImageFile
 from petsearch.ports import ObjectStore
 from services.api.stored_bytes import stored_bytes
 from services.http.problems import add_problem_handlers
@@ -37,7 +38,10 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     @app.head("/{key}", response_class=Response)
     @app.get("/{key}", response_class=Response)
     def get(key: str, request: Request) -> Response:
-        return stored_bytes(store, request, key, {}, "image/jpeg")
+        file = ImageFile(
+            key, store.stat(key).size_bytes, lambda offset: store.open(key, offset=offset)
+        )
+        return stored_bytes(file, request, {}, "image/jpeg")
 
     add_problem_handlers(app)
     with served_app(app) as address:

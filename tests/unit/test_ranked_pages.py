@@ -26,7 +26,7 @@ def hits(count: int, animals: int | None = None) -> list[Hit]:
 
 
 def ranking(of: Sequence[Hit]) -> Rank:
-    return lambda count: of[:count]
+    return lambda *, limit: of[:limit]
 
 
 def walk_all(rank: Rank, *, limit: int, by_animal: bool = False) -> list[Hit]:
@@ -34,9 +34,10 @@ def walk_all(rank: Rank, *, limit: int, by_animal: bool = False) -> list[Hit]:
     seen: list[Hit] = []
     while True:
         walk = resume(cursor, "model-1", QUESTION)
-        page, cursor = next_page(rank, walk, limit=limit, by_animal=by_animal)
-        assert len(page) <= limit
-        seen += page
+        page = next_page(rank, walk, limit, by_animal=by_animal)
+        assert len(page.hits) <= limit
+        seen += page.hits
+        cursor = page.next_cursor
         if cursor is None:
             return seen
 
@@ -55,10 +56,10 @@ def test_nothing_is_shown_twice_while_photos_come_and_go() -> None:
     rng = random.Random(0)
     every = hits(120)
 
-    def changing(count: int) -> list[Hit]:
+    def changing(*, limit: int) -> list[Hit]:
         present = [hit for hit in every if rng.random() < 0.8]
         rng.shuffle(present)
-        return present[:count]
+        return present[:limit]
 
     shown = [hit.record.image_id for hit in walk_all(changing, limit=9)]
     assert len(shown) == len(set(shown)) > 50
@@ -99,12 +100,8 @@ def test_a_made_up_cursor_is_refused(cursor: str) -> None:
 
 
 def test_the_longest_cursor_fits_into_an_address() -> None:
-    _, cursor = next_page(
-        ranking(hits(1100)),
-        Walk("m" * 60, QUESTION, tuple(n.to_bytes(5) for n in range(899))),
-        limit=100,
-        by_animal=False,
-    )
+    walk = Walk("m" * 60, QUESTION, tuple(n.to_bytes(5) for n in range(899)))
+    cursor = next_page(ranking(hits(1100)), walk, 100, by_animal=False).next_cursor
     assert cursor is not None
     assert len(cursor) < 8000
 

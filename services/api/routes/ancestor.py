@@ -21,7 +21,7 @@ def search_prompt(
     services: ServicesDep, prompt: Annotated[QueryText, Query(examples=["bulldog"])]
 ) -> AncestorAnswer:
     """Top 5, as in `/search?prompt=bulldog`. New clients use `/v1/search`."""
-    result = services.searcher.by_text(prompt, SearchOptions(limit=_TOP))
+    result = services.search.by_text(prompt, SearchOptions(limit=_TOP))
     hits = [
         AncestorHit(
             filename=hit.record.metadata.filename,
@@ -43,5 +43,5 @@ def search_prompt(
 )
 def get_file(services: ServicesDep, request: Request, filename: str) -> Response:
     """The display copy of the newest image of that name."""
-    record = services.searcher.find_file(filename)
-    return public_copy(services.store, request, object_keys.display(record.image_id))
+    record = services.images.find_by_name(filename)
+    return public_copy(services.images.file(object_keys.display(record.image_id)), request)

@@ -30,7 +30,7 @@ def list_duplicates(
     ] = SIMILAR_SCORE,
 ) -> DuplicatePage:
     """Groups of images that are alike; each is told once, where its newest image is met."""
-    page = services.duplicates.page(tier, limit=limit, cursor=cursor, min_score=min_score)
+    page = services.images.duplicates(tier, limit=limit, cursor=cursor, min_score=min_score)
     return DuplicatePage.of(page)
 
 
@@ -39,4 +39,4 @@ def list_duplicates(
 )
 def list_copies(services: ServicesDep, image_id: ImageIdDep) -> Copies:
     """Other images that show the same photo, resized or recompressed."""
-    return Copies.of(services.duplicates.of_image(services.searcher.get(image_id)))
+    return Copies.of(services.images.copies(image_id))

@@ -4,8 +4,8 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Request, Response
 
+from petsearch.catalogue import ImageFile
 from petsearch.domain import ImageRecord, object_keys
-from petsearch.ports import ObjectStore
 from services.api.dependencies import ImageIdDep, ServicesDep
 from services.api.responses import Responses, errors
 from services.api.stored_bytes import stored_bytes
@@ -35,29 +35,29 @@ PUBLIC_COPY = _answers(_JPEG)
 @router.get("/display", summary="Display copy", response_class=Response, responses=PUBLIC_COPY)
 def get_display(services: ServicesDep, request: Request, image_id: ImageIdDep) -> Response:
     """JPEG of at most 1600 pixels a side, without metadata."""
-    return public_copy(services.store, request, object_keys.display(image_id))
+    return public_copy(services.images.file(object_keys.display(image_id)), request)
 
 
 @router.head("/thumbnail", include_in_schema=False)
 @router.get("/thumbnail", summary="Thumbnail", response_class=Response, responses=PUBLIC_COPY)
 def get_thumbnail(services: ServicesDep, request: Request, image_id: ImageIdDep) -> Response:
     """JPEG of at most 320 pixels a side, without metadata."""
-    return public_copy(services.store, request, object_keys.thumbnail(image_id))
+    return public_copy(services.images.file(object_keys.thumbnail(image_id)), request)
 
 
 @router.head("/original", include_in_schema=False)
 @router.get("/original", summary="Original", response_class=Response, responses=_answers("image/*"))
 def get_original(services: ServicesDep, request: Request, image_id: ImageIdDep) -> Response:
     """The bytes as they were received, with all that cameras write into them, as a download."""
-    record = services.searcher.get(image_id)
+    record = services.images.get(image_id)
     headers = {"Cache-Control": _PRIVATE, "Content-Disposition": _download_of(record)}
-    key = object_keys.original(image_id)
-    return stored_bytes(services.store, request, key, headers, record.content_type)
+    file = services.images.file(object_keys.original(image_id))
+    return stored_bytes(file, request, headers, record.content_type)
 
 
-def public_copy(store: ObjectStore, request: Request, key: str) -> Response:
+def public_copy(file: ImageFile, request: Request) -> Response:
     """A display copy or thumbnail, to be cached by anybody."""
-    return stored_bytes(store, request, key, {"Cache-Control": _DAY}, _JPEG)
+    return stored_bytes(file, request, {"Cache-Control": _DAY}, _JPEG)
 
 
 def _download_of(record: ImageRecord) -> str:

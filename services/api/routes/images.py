@@ -4,8 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Header, Query, Request, Response
 
-from petsearch.catalogue import amend, delete_images, delete_images_of_animal, save_amended
-from petsearch.domain import Filters, ImageRecord, SortBy
+from petsearch.domain import ImageRecord, SortBy
 from petsearch.domain.metadata import ShortText
 from services.api.conditions import check_if_match, etag_of, is_named
 from services.api.dependencies import MAX_RESULTS, Cursor, ImageIdDep, ServicesDep
@@ -34,7 +33,7 @@ def list_images(
     ] = "created_at",
 ) -> ImagePage:
     """Images without a query, newest first."""
-    records, next_cursor = services.searcher.newest(limit, filters, cursor, sort)
+    records, next_cursor = services.images.newest(limit, filters, cursor, sort)
     return ImagePage(items=[ImageBody.of(record) for record in records], next_cursor=next_cursor)
 
 
@@ -46,17 +45,8 @@ def delete_images_by_animal(
 ) -> DeletedImages:
     """The newest 200 at most; call it again while some are `remaining`."""
     refuse_repeated(request.query_params)
-    collection = services.catalogue.collection()
-    deleted = delete_images_of_animal(
-        services.own_index,
-        services.index,
-        services.store,
-        collection,
-        animal_id,
-        most=_MOST_DELETED,
-    )
-    remaining = services.own_index.count(collection, Filters(animal_id=animal_id))
-    return DeletedImages(deleted=deleted, remaining=remaining)
+    deleted = services.images.delete_of_animal(animal_id, limit=_MOST_DELETED)
+    return DeletedImages(deleted=deleted.count, remaining=deleted.remaining)
 
 
 @router.head("/{image_id}", include_in_schema=False, response_model=ImageBody)
@@ -70,7 +60,7 @@ def get_image(
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> ImageBody | Response:
     """What is known about an image. Its ETag goes into `If-Match` of a change."""
-    body = ImageBody.of(services.searcher.get(image_id))
+    body = ImageBody.of(services.images.get(image_id))
     etag = etag_of(body)
     if if_none_match is not None and is_named(if_none_match, etag):
         return Response(status_code=304, headers={"ETag": etag})
@@ -91,14 +81,12 @@ def patch_image(
     if_match: Annotated[str | None, Header(description="ETag of the state you saw")] = None,
 ) -> ImageBody:
     """A JSON merge patch: what is left out stays, null clears. `application/json` will do, too."""
-    target = services.searcher.target()
     changes = patch.model_dump(mode="json", exclude_unset=True)
 
-    def change(record: ImageRecord) -> ImageRecord:
+    def check(record: ImageRecord) -> None:
         check_if_match(if_match, ImageBody.of(record))
-        return amend(record, changes, target.model, services.clock())
 
-    body = ImageBody.of(save_amended(services.index, target.collection, image_id, change))
+    body = ImageBody.of(services.images.amend(image_id, changes, check))
     response.headers["ETag"] = etag_of(body)
     return body
 
@@ -108,5 +96,4 @@ def patch_image(
 )
 def delete_image(services: ServicesDep, image_id: ImageIdDep) -> None:
     """Its record, its embedding, its original and its copies. What is not there is not found."""
-    services.searcher.get(image_id)
-    delete_images(services.index, services.store, services.catalogue.collection(), [image_id])
+    services.images.delete(image_id)

@@ -11,12 +11,10 @@ from petsearch.sources.spec import reads_hub
 from services.api.authorisation import require_scope
 from services.api.dependencies import (
     MAX_RESULTS,
-    CallerIdDep,
-    IdempotencyKey,
     JobIdDep,
     ServicesDep,
 )
-from services.api.idempotency import Call, digest_of, digest_of_uploads, once
+from services.api.idempotency import IdempotencyKey, OnceDep
 from services.api.responses import errors
 from services.api.routes.uploads import MetadataField, Photos, check_count, read_uploads
 from services.api.schemas.common import parse_metadata
@@ -39,11 +37,10 @@ _MAX_OUTCOMES = 1000
 )
 def open_job(
     services: ServicesDep,
-    caller_id: CallerIdDep,
+    once: OnceDep,
     request: Request,
     response: Response,
     body: OpenJob,
-    key: IdempotencyKey = None,
 ) -> JobBody:
     """A job that photos are added to until it is sealed, or one that reads a source by itself.
 
@@ -59,8 +56,7 @@ def open_job(
             return JobBody.of(services.jobs.open(body.source, options))
         return JobBody.of(services.jobs.read(body.source, options))
 
-    digest = digest_of(body.model_dump_json())
-    job = once(services.ledger, Call(caller_id, "POST /v1/jobs", key, digest), start)
+    job = once.run(start, body.model_dump_json())
     response.headers["Location"] = f"/v1/jobs/{job.job_id}"
     return job
 
@@ -73,12 +69,11 @@ def open_job(
 )
 def upload_source(
     services: ServicesDep,
-    caller_id: CallerIdDep,
+    once: OnceDep,
     response: Response,
     file: Annotated[UploadFile, File(description="A zip or tar of photos, or a CSV or JSONL.")],
     kind: Annotated[Literal["archive", "manifest"], Form()] = "archive",
     on_duplicate: Annotated[OnDuplicate, Form()] = OnDuplicate.MERGE,
-    key: IdempotencyKey = None,
 ) -> JobBody:
     """A job that reads the file; what it names or holds is ingested."""
     options = JobOptions(on_duplicate=on_duplicate)
@@ -87,8 +82,7 @@ def upload_source(
     def start() -> JobBody:
         return JobBody.of(services.jobs.read_upload(kind, name, file.file, file.size, options))
 
-    digest = digest_of_uploads([file], kind, on_duplicate) if key else ""
-    job = once(services.ledger, Call(caller_id, "POST /v1/jobs/upload", key, digest), start)
+    job = once.run(start, kind, on_duplicate, files=[file])
     response.headers["Location"] = f"/v1/jobs/{job.job_id}"
     return job
 
@@ -115,7 +109,7 @@ def get_job(services: ServicesDep, job_id: JobIdDep) -> JobBody:
 )
 def delete_job(services: ServicesDep, job_id: JobIdDep) -> None:
     """Its images stay. A job that has not ended is a conflict: cancel it first."""
-    services.job_control.delete(job_id)
+    services.jobs.delete(job_id)
 
 
 @router.post(
@@ -134,7 +128,7 @@ def add_photos(
     """Add 1 to 64 photos to an open job."""
     entries = parse_metadata(metadata, len(photos))
     check_count(photos, services.settings.limits.photos_per_request)
-    uploads = read_uploads(photos, entries, services.image_limits.max_bytes)
+    uploads = read_uploads(photos, entries, services.settings.limits.image_bytes)
     return JobBody.of(services.jobs.add_photos(job_id, uploads, len(photos), key=key))
 
 
@@ -167,7 +161,7 @@ def seal_job(services: ServicesDep, job_id: JobIdDep) -> JobBody:
 )
 def pause_job(services: ServicesDep, job_id: JobIdDep) -> JobBody:
     """Nothing more is ingested until it is resumed."""
-    return JobBody.of(services.job_control.pause(job_id))
+    return JobBody.of(services.jobs.pause(job_id))
 
 
 @router.post(
@@ -175,13 +169,13 @@ def pause_job(services: ServicesDep, job_id: JobIdDep) -> JobBody:
 )
 def resume_job(services: ServicesDep, job_id: JobIdDep) -> JobBody:
     """It goes on where it stood."""
-    return JobBody.of(services.job_control.resume(job_id))
+    return JobBody.of(services.jobs.resume(job_id))
 
 
 @router.post("/{job_id}/cancel", summary="End a job", responses=errors(404, 409, writes=True))
 def cancel_job(services: ServicesDep, job_id: JobIdDep) -> JobBody:
     """What was ingested stays; the rest is dropped."""
-    return JobBody.of(services.job_control.cancel(job_id))
+    return JobBody.of(services.jobs.cancel(job_id))
 
 
 @router.post(
@@ -192,7 +186,7 @@ def cancel_job(services: ServicesDep, job_id: JobIdDep) -> JobBody:
 )
 def retry_job(services: ServicesDep, job_id: JobIdDep) -> JobBody:
     """The failed photos of an ended job; refused ones would be refused again."""
-    return JobBody.of(services.job_control.retry(job_id))
+    return JobBody.of(services.jobs.retry(job_id))
 
 
 @router.get("/{job_id}/items", summary="What became of every photo", responses=errors(404))

@@ -27,7 +27,7 @@ AcceptWorse = Annotated[
 @router.get("/models", summary="Models of this server", responses=errors())
 def list_models(services: ServicesDep) -> ModelList:
     """Those that are published, loaded or have a collection."""
-    states = services.model_changes.states()
+    states = services.models.states()
     return ModelList(items=[ModelStateBody.of(state) for state in states])
 
 
@@ -43,7 +43,7 @@ def reindex(services: ServicesDep, response: Response, body: ReindexRequest) -> 
     From now on photos are ingested for both models. Asked again, it is the same job, or one that
     does what is missing.
     """
-    job = services.model_changes.reindex(body.model_id)
+    job = services.models.reindex(body.model_id)
     response.headers["Location"] = f"/v1/jobs/{job.job_id}"
     return JobBody.of(job)
 
@@ -55,7 +55,7 @@ def reindex(services: ServicesDep, response: Response, body: ReindexRequest) -> 
 )
 def rollback(services: ServicesDep) -> MovedBody:
     """What came in since the promotion is found there, too."""
-    return MovedBody.of(services.model_changes.rollback())
+    return MovedBody.of(services.models.rollback())
 
 
 @router.post(
@@ -67,7 +67,7 @@ def promote(
     services: ServicesDep, model_id: ModelIdPath, *, accept_worse: AcceptWorse = False
 ) -> MovedBody:
     """If its reindex has ended and the gate passes; else 409 says why and nothing changes."""
-    return MovedBody.of(services.model_changes.promote(model_id, accept_worse=accept_worse))
+    return MovedBody.of(services.models.promote(model_id, accept_worse=accept_worse))
 
 
 @router.delete(
@@ -78,4 +78,4 @@ def promote(
 )
 def drop_collection(services: ServicesDep, model_id: ModelIdPath) -> None:
     """Of one that does not serve. There is no way back to it then but another reindex."""
-    services.model_changes.drop(model_id)
+    services.models.drop(model_id)

@@ -1,14 +1,14 @@
 """Search: by words, by photo, by an indexed photo, by all of them at once; and facets."""
 
-import time
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, File, Form, Query, Request, Response, UploadFile
 
+from petsearch.catalogue import FacetField
 from petsearch.domain import Filters
 from petsearch.domain.errors import InvalidInput
 from petsearch.domain.metadata import ShortText
-from petsearch.search import FacetField, PromptMode, SearchOptions, SpellingMode, TextPart, Weighted
+from petsearch.search import PromptMode, SearchOptions, SpellingMode, TextPart, Weighted
 from petsearch.search import query as queries
 from services.api.dependencies import (
     MAX_RESULTS,
@@ -62,7 +62,7 @@ def search_by_text(
 ) -> Response:
     """Photos that show what `q` says, best first."""
     query = queries.Query((Weighted(TextPart(q)),), prompt=prompt, spelling=spelling)
-    return _answer(services, query, options)
+    return SearchAnswer.of(services.search.by_query(query, options)).to_json()
 
 
 @router.post(
@@ -73,7 +73,8 @@ def search_by_text(
 )
 def search_composed(services: ServicesDep, request: SearchRequest) -> Response:
     """Photos that look like all that is named and less like the negative examples."""
-    return _answer(services, request.to_query(), request.to_options())
+    result = services.search.by_query(request.to_query(), request.to_options())
+    return SearchAnswer.of(result).to_json()
 
 
 @router.post(
@@ -98,7 +99,7 @@ def search_by_photo(
     min_score: Annotated[float | None, Form(ge=-1.0, le=1.0)] = None,
 ) -> Response:
     """Photos that look like the one sent. It is not kept. Other filters go into `query`."""
-    data = photo.file.read(services.image_limits.max_bytes + 1)
+    data = photo.file.read(services.settings.limits.image_bytes + 1)
     filters = Filters(
         species=species or None,
         breed=breed or None,
@@ -107,12 +108,13 @@ def search_by_photo(
         tags=tuple(value for value in tag or () if value),
     )
     options = SearchOptions(limit, filters, min_score)
-    if not query:
-        return _answer(services, SearchRequest().to_query(data), options)
-    if options != SearchOptions(_DEFAULT_LIMIT):
-        raise InvalidInput("Give limit, filters and min_score inside query, or leave query out.")
-    request = parse_request(query)
-    return _answer(services, request.to_query(data), request.to_options())
+    request = SearchRequest()
+    if query:
+        if options != SearchOptions(_DEFAULT_LIMIT):
+            raise InvalidInput("Give limit, filters and min_score inside query, or leave it out.")
+        request = parse_request(query)
+        options = request.to_options()
+    return SearchAnswer.of(services.search.by_query(request.to_query(data), options)).to_json()
 
 
 @router.get(
@@ -125,9 +127,7 @@ def similar_images(
     services: ServicesDep, image_id: ImageIdDep, options: SearchOptionsDep
 ) -> Response:
     """Photos that look like an indexed one, which is left out."""
-    started = time.perf_counter()
-    result = services.searcher.similar(image_id, options)
-    return SearchAnswer.of(result, _since_ms(started)).to_json()
+    return SearchAnswer.of(services.search.by_image(image_id, options)).to_json()
 
 
 @router.get("/facets", summary="Counts by value", responses=errors(409))
@@ -137,16 +137,6 @@ def get_facets(
     by: Annotated[FacetField, Query(description="Which field to count by.")],
 ) -> Facets:
     """How many images there are of each value, under the filters."""
-    counts = services.searcher.facets(by, filters)
+    counts = services.images.facets(by, filters)
     values = [FacetValue(value=value, count=count) for value, count in counts.items()]
     return Facets(by=by, values=values)
-
-
-def _answer(services: ServicesDep, query: queries.Query, options: SearchOptions) -> Response:
-    started = time.perf_counter()
-    result = services.searcher.search(query, options)
-    return SearchAnswer.of(result, _since_ms(started)).to_json()
-
-
-def _since_ms(started: float) -> float:
-    return (time.perf_counter() - started) * 1e3

@@ -27,12 +27,11 @@ def _readiness(request: Request) -> Readiness:
 @router.get("/v1/stats", summary="Counts", responses=errors(409))
 def get_stats(services: ServicesDep) -> Stats:
     """How many photos there are, by species and breed, and which model ranks them."""
-    images, by_species, by_breed = services.searcher.counts()
-    model = services.searcher.target().model
+    model = services.search.target().model
     return Stats(
-        images=images,
-        by_species=by_species,
-        by_breed=by_breed,
+        images=services.images.count(),
+        by_species=services.images.facets("species"),
+        by_breed=services.images.facets("breed"),
         model_id=model.model_id,
         sample=model.is_sample,
         seeding=_seeding(services.jobs.newest(5)),

@@ -9,8 +9,8 @@ from petsearch.domain import OnDuplicate, QueueName
 from petsearch.domain.errors import InvalidInput
 from petsearch.domain.metadata import PhotoMetadata
 from petsearch.jobs import JobOptions, Upload
-from services.api.dependencies import CallerIdDep, IdempotencyKey, ServicesDep
-from services.api.idempotency import Call, digest_of_uploads, once
+from services.api.dependencies import ServicesDep
+from services.api.idempotency import OnceDep
 from services.api.responses import errors
 from services.api.schemas.common import parse_metadata
 from services.api.schemas.jobs import JobBody
@@ -34,12 +34,11 @@ MetadataField = Annotated[
 )
 def upload_images(
     services: ServicesDep,
-    caller_id: CallerIdDep,
+    once: OnceDep,
     response: Response,
     photos: Photos,
     metadata: MetadataField = None,
     on_duplicate: Annotated[OnDuplicate, Form()] = OnDuplicate.MERGE,
-    key: IdempotencyKey = None,
 ) -> JobBody:
     """Take in 1 to 64 photos. The answer is the job that says what becomes of each."""
     entries = parse_metadata(metadata, len(photos))
@@ -48,12 +47,11 @@ def upload_images(
     def take_in() -> JobBody:
         options = JobOptions(QueueName.INTERACTIVE, len(photos), on_duplicate=on_duplicate)
         job_id = services.jobs.open("upload", options).job_id
-        uploads = read_uploads(photos, entries, services.image_limits.max_bytes)
+        uploads = read_uploads(photos, entries, services.settings.limits.image_bytes)
         services.jobs.add_photos(job_id, uploads, len(photos))
         return JobBody.of(services.jobs.seal(job_id))
 
-    digest = digest_of_uploads(photos, metadata, on_duplicate) if key else ""
-    job = once(services.ledger, Call(caller_id, "POST /v1/images", key, digest), take_in)
+    job = once.run(take_in, metadata, on_duplicate, files=photos)
     response.headers["Location"] = f"/v1/jobs/{job.job_id}"
     return job
 

@@ -159,7 +159,7 @@ class SearchAnswer(BaseModel):
     took_ms: float
 
     @classmethod
-    def of(cls, result: SearchResult, took_ms: float) -> Self:
+    def of(cls, result: SearchResult) -> Self:
         """From a search result."""
         # One call checks it all: a model for every part took several times as long.
         return cls.model_validate(
@@ -169,7 +169,7 @@ class SearchAnswer(BaseModel):
                 "searched_for": result.searched_for,
                 "next_cursor": result.next_cursor,
                 "model_id": result.model_id,
-                "took_ms": round(took_ms, 2),
+                "took_ms": round(result.took_ms, 2),
             }
         )
 
