@@ -20,8 +20,8 @@ from bench.random_model import random_vit
 from petsearch.process_tuning import tune_process
 
 if TYPE_CHECKING:
-    from training.finetuning.config import PhotoTrainingConfig
-    from training.finetuning.trainer import PhotoTrainer
+    from training.finetuning.config import FinetuningConfig
+    from training.finetuning.trainer import Trainer
 
 _CONFIG = Path("training/configs/ancestor.toml")
 _BLOCKS = 12
@@ -47,10 +47,10 @@ def main(
 ) -> None:
     """Print seconds per epoch with and without the cache, and how far the losses are apart."""
     tune_process()
-    from training.finetuning.config import PhotoTrainingConfig, read_any_config
+    from training.finetuning.config import FinetuningConfig, read_any_config
 
     config = read_any_config(_CONFIG)
-    assert isinstance(config, PhotoTrainingConfig)
+    assert isinstance(config, FinetuningConfig)
     optimisation = replace(
         config.optimisation, epochs=epochs, batch_size=batch_size, precision="fp32"
     )
@@ -62,7 +62,7 @@ def main(
     _print(pairs)
 
 
-def _run(config: "PhotoTrainingConfig", folder: Path, epochs: int) -> list[tuple[Epoch, Epoch]]:
+def _run(config: "FinetuningConfig", folder: Path, epochs: int) -> list[tuple[Epoch, Epoch]]:
     without = replace(config, augmentation=replace(config.augmentation, cache="none"))
     plain = _trainer(without, folder / "plain")
     started = time.perf_counter()
@@ -79,19 +79,19 @@ def _run(config: "PhotoTrainingConfig", folder: Path, epochs: int) -> list[tuple
     return pairs
 
 
-def _trainer(config: "PhotoTrainingConfig", work: Path) -> "PhotoTrainer":
+def _trainer(config: "FinetuningConfig", work: Path) -> "Trainer":
     from training.clip.base_model import load_base
     from training.drawings.drawn_photos import drawn_photos
-    from training.finetuning.setup import Progress, open_setup
+    from training.finetuning.setup import Progress, prepare
     from training.runs.precision import choose_precision
 
     silent = Progress(lambda *_: None, lambda _: None, lambda _: None, lambda *_: None)
     precision = choose_precision(config.optimisation.precision, "cpu")
     base = load_base(config.base)
-    return open_setup(config, base, drawn_photos(), work, precision, silent).trainer
+    return prepare(config, base, drawn_photos(), work, precision, silent).trainer
 
 
-def _epoch(trainer: "PhotoTrainer") -> Epoch:
+def _epoch(trainer: "Trainer") -> Epoch:
     wall, cpu = time.perf_counter(), time.process_time()
     losses = [step.loss for step in trainer.steps_of_epoch()]
     return Epoch(time.perf_counter() - wall, time.process_time() - cpu, losses)

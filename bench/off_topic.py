@@ -76,10 +76,11 @@ def _calibrated(
 ) -> tuple[Calibration, Embeddings]:
     """The model's own calibration, or one fitted here; and photos it was not fitted on."""
     from training.calibration.calibrate import fit, prepare_texts
-    from training.calibration.gallery import Gallery, drawn_gallery
+    from training.calibration.gallery import SEED, Gallery, labelled_gallery
+    from training.drawings.drawn_photos import drawn_photos
 
     if clip.info.is_sample:
-        photos = drawn_gallery(clip, 2 * _DRAWINGS)
+        photos = labelled_gallery(clip, drawn_photos(range(2 * _DRAWINGS), SEED))
     else:
         real = load_photos(clip, dataset=dataset, cache=cache)
         photos = Gallery(real.embeddings, real.breeds, real.species)
@@ -90,10 +91,10 @@ def _calibrated(
 def _figures(
     calibration: Calibration, asked: Embeddings, away: Embeddings, gallery: Embeddings
 ) -> list[str]:
-    from training.calibration.calibrate import best_photos
+    from training.calibration.calibrate import best_scores
 
     line = calibration.off_topic
-    best, best_away = (best_photos(rows, gallery, calibration.spread) for rows in (asked, away))
+    best, best_away = (best_scores(rows, gallery, calibration.spread) for rows in (asked, away))
     on, off = best.on_topic(line), best_away.on_topic(line)
     return [
         f"{auc(on, off):.3f}",

@@ -91,7 +91,7 @@ def _calibrate(model: Path, dataset: str, cache: Path) -> "DataConfig":
     from training.calibration.calibrate import fit, prepare_texts
     from training.calibration.gallery import Gallery
     from training.drawings.config import SAMPLE_CONFIG, read_config
-    from training.drawings.model_folder import write_json
+    from training.runs.model_folder import write_json
 
     data = read_config(SAMPLE_CONFIG).data
     clip = load_model(f"dir:{model}")

@@ -14,8 +14,7 @@ import numpy as np
 from bench.rankings import AskedServer, truth_of
 from petsearch.domain import JsonDict
 from petsearch.domain.prompts import OXFORD_LABELS, species_of
-from training.calibration.metrics import brier_score, expected_calibration_error
-from training.evaluation.metrics import auc
+from training.evaluation.metrics import auc, brier_score, expected_calibration_error
 
 
 @dataclass(frozen=True)

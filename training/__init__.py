@@ -1,1 +1,1 @@
-"""Training and evaluation of the CLIP behind petsearch."""
+"""Training, calibration and evaluation of the CLIP models behind petsearch."""

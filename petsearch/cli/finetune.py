@@ -19,13 +19,10 @@ from petsearch.cli.output import (
 from petsearch.domain.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from training.drawings.config import TrainingConfig as DrawingsConfig
-    from training.drawings.finetune import Step
-    from training.finetuning.config import PhotoTrainingConfig
-    from training.finetuning.run import PhotoRun
-    from training.finetuning.setup import Progress
-    from training.finetuning.trainer import PhotoStep
-    from training.finetuning.validation import Figures
+    from training.drawings import DrawingsConfig
+    from training.finetuning import FinetuningConfig, FinetuningResult, Progress
+    from training.finetuning.trainer import Step
+    from training.finetuning.validation import ValidationFigures
 
 _LOG_EVERY = 20
 
@@ -44,11 +41,11 @@ def finetune(
     ] = "",
 ) -> None:
     """Fine-tune a model on labelled photos and write it as a model folder."""
-    from training.drawings.config import TrainingConfig
-    from training.finetuning.config import read_any_config
+    from training.drawings import DrawingsConfig
+    from training.finetuning import read_any_config
 
     settings = read_any_config(config)
-    if not isinstance(settings, TrainingConfig):
+    if not isinstance(settings, DrawingsConfig):
         _train_on_photos(settings, config, base, data, out)
         return
     if base or data:
@@ -59,41 +56,41 @@ def finetune(
 
 
 def _train_on_drawings(settings: "DrawingsConfig", out: Path) -> None:
+    from training.drawings import train_from_scratch
     from training.drawings.evaluate import report_rows
-    from training.drawings.finetune import finetune
-    from training.runs.commits import current_commit
+    from training.runs import current_commit
 
     with progress_bar() as bar:
         task = bar.add_task("drawing", total=settings.optimisation.steps)
 
-        def show(step: "Step") -> None:
-            bar.update(task, advance=1, description=f"loss {step.loss:.3f}")
-            if step.number % _LOG_EVERY == 0:
-                print_progress(f"step {step.number}, loss {step.loss:.3f}")
+        def show(number: int, loss: float) -> None:
+            bar.update(task, advance=1, description=f"loss {loss:.3f}")
+            if number % _LOG_EVERY == 0:
+                print_progress(f"step {number}, loss {loss:.3f}")
 
         commit = current_commit(Path(__file__).parent)
-        result = finetune(settings, out, time.monotonic, commit, show)
+        result = train_from_scratch(settings, out, time.monotonic, commit, show)
     print_table(("figure", "relevant", "value"), report_rows(result))
 
 
 def _train_on_photos(
-    settings: "PhotoTrainingConfig", config: Path, base: str, data: str, out: Path
+    settings: "FinetuningConfig", config: Path, base: str, data: str, out: Path
 ) -> None:
-    from training.finetuning.finetune import finetune_on_photos, override
-    from training.runs.commits import current_commit
+    from training import finetuning
+    from training.runs import current_commit
 
-    settings = override(settings, base, data)
+    settings = finetuning.override(settings, base, data)
     out.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(config, out / "config.toml")
     commit = current_commit(Path(__file__).parent)
     with _progress() as progress:
-        result = finetune_on_photos(settings, out, commit, progress)
+        result = finetuning.finetune(settings, out, commit, progress)
     _print(result, out)
 
 
 @contextmanager
 def _progress() -> Iterator["Progress"]:
-    from training.finetuning.setup import Progress
+    from training.finetuning import Progress
 
     with progress_bar() as bar:
         task = bar.add_task("starting", total=None)
@@ -102,12 +99,12 @@ def _progress() -> Iterator["Progress"]:
             bar.reset(task, description=what, total=total, completed=done)
             print_progress(f"{what}: {total}")
 
-        def step(made: "PhotoStep") -> None:
+        def step(made: "Step") -> None:
             bar.update(task, advance=1, description=f"epoch {made.epoch + 1}, loss {made.loss:.3f}")
             if made.number % _LOG_EVERY == 0:
                 print_progress(f"step {made.number}, loss {made.loss:.3f}")
 
-        def epoch(number: int, figures: "Figures") -> None:
+        def epoch(number: int, figures: "ValidationFigures") -> None:
             print_message(
                 f"epoch {number + 1}: validation loss {figures.loss:.3f}, "
                 f"top-1 {figures.top1:.3f}, P@5 {figures.precision_at_5:.3f}"
@@ -116,7 +113,7 @@ def _progress() -> Iterator["Progress"]:
         yield Progress(begin, lambda count: bar.update(task, advance=count), step, epoch)
 
 
-def _print(result: "PhotoRun", out: Path) -> None:
+def _print(result: "FinetuningResult", out: Path) -> None:
     figures = {
         "loss": "loss",
         "top-1": "top1",
@@ -133,6 +130,6 @@ def _print(result: "PhotoRun", out: Path) -> None:
         print_message(f"Left out: {photo.name}. {photo.reason}")
     if photos.photos.skipped:
         print_message(f"Left out: {len(photos.photos.skipped)} photos without a label.")
-    print_message(f"WiSE-FT share of fine-tuned weights: {result.interpolated.share}.")
+    print_message(f"WiSE-FT share of fine-tuned weights: {result.interpolation.share}.")
     print_message(f"Peak memory: {result.memory}.")
     print_line(f"Written to {out}.")

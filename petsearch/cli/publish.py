@@ -110,15 +110,14 @@ def _settings(data_dir: Path | None) -> Settings:
 
 def _calibrate(model: "OpenClipModel", data: CalibrationData, folder: Path) -> Path:
     """Write calibration.json, fitted on one half of the photos."""
-    from petsearch.client import from_dataset
-    from petsearch.sources import DatasetOptions
+    from training.calibration import labelled_gallery
     from training.calibration.calibrate import fit, prepare_texts
-    from training.calibration.gallery import photo_gallery
-    from training.drawings.config import SAMPLE_CONFIG, read_config
-    from training.drawings.model_folder import write_json
+    from training.drawings import SAMPLE_CONFIG, read_config
+    from training.evaluation import load_split
+    from training.runs import write_json
 
-    options = DatasetOptions(data.split, data.label_column, limit=None)
-    gallery = photo_gallery(model, from_dataset(data.dataset, options).photos)
+    photos = load_split(data.dataset, data.split, label_column=data.label_column)
+    gallery = labelled_gallery(model, photos)
     texts = prepare_texts(model, read_config(SAMPLE_CONFIG).data)
     path = folder / CALIBRATION
     write_json(path, asdict(fit(gallery.half(0), texts, model.info)))

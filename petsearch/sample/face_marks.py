@@ -5,7 +5,7 @@ from itertools import product
 
 import numpy as np
 
-from petsearch.sample.canvas import Colour, Points, Shape, ellipse, mirrored, mix, smooth
+from petsearch.sample.canvas import Colour, Shape, ellipse, mirrored, mix, smooth
 from petsearch.sample.kinds import Coat, Kind, Pattern
 
 _WHITE: Colour = (252, 250, 247)
@@ -23,14 +23,11 @@ def face_marks(kind: Kind, coat: Coat) -> list[Shape]:
     return maker(coat.second, coat.third) if maker else []
 
 
-def _wedge(x: float, y: float, width: float, length: float, lean: float) -> Points:
-    return smooth([(x - width, y), (x + width, y), (x + lean, y + length)])
-
-
 def _tabby_marks(second: Colour, third: Colour) -> list[Shape]:
     muzzle = mirrored([(0, 0.2), (0.4, 0.34), (0.5, 0.7), (0.2, 1.0), (0, 1.0)])
     brows = [
-        _wedge(x, -0.82, 0.07, 0.5, lean) for x, lean in ((0, 0), (0.24, -0.06), (-0.24, 0.06))
+        smooth([(x - 0.07, -0.82), (x + 0.07, -0.82), (x + lean, -0.82 + 0.5)])
+        for x, lean in ((0, 0), (0.24, -0.06), (-0.24, 0.06))
     ]
     cheeks = [
         np.array([(sign * 1.1, y - 0.08), (sign * 0.66, y + 0.02), (sign * 1.1, y + 0.08)])
@@ -81,8 +78,8 @@ def _shepherd_marks(second: Colour, _: Colour) -> list[Shape]:
 
 
 def _tuxedo_marks(white: Colour, _: Colour) -> list[Shape]:
-    blaze = [(0, -0.3), (0.07, -0.1), (0.2, 0.22), (0.56, 0.5), (0.4, 1.0), (0, 1.0)]
-    return [(mirrored(blaze), white)]
+    blaze = mirrored([(0, -0.3), (0.07, -0.1), (0.2, 0.22), (0.56, 0.5), (0.4, 1.0), (0, 1.0)])
+    return [(blaze, white)]
 
 
 _MAKERS: dict[Pattern, Callable[[Colour, Colour], list[Shape]]] = {

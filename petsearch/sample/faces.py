@@ -26,32 +26,38 @@ _DARK: Colour = (38, 28, 30)
 _PINK: Colour = (238, 160, 158)
 _WHITE: Colour = (252, 250, 247)
 
-_CAT = [(0, -0.76), (0.45, -0.74), (0.86, -0.3), (1.02, 0.2), (0.8, 0.62), (0.36, 0.84), (0, 0.88)]
-_FLAT_CAT = [
-    (0, -0.7),
-    (0.5, -0.7),
-    (0.95, -0.3),
-    (1.14, 0.22),
-    (0.95, 0.68),
-    (0.42, 0.9),
-    (0, 0.92),
-]
+# Right halves of skulls, in head units, from the top to the bottom.
 _DOG = [(0, -0.86), (0.46, -0.8), (0.74, -0.4), (0.78, 0.08), (0.66, 0.5), (0.4, 0.84), (0, 0.92)]
-_FLAT_DOG = [
-    (0, -0.74),
-    (0.6, -0.74),
-    (0.94, -0.36),
-    (0.98, 0.1),
-    (1.06, 0.56),
-    (0.6, 0.92),
-    (0, 0.9),
-]
 _OUTLINES = {
-    "cat": _CAT,
-    "flat-cat": _FLAT_CAT,
+    "cat": [
+        (0, -0.76),
+        (0.45, -0.74),
+        (0.86, -0.3),
+        (1.02, 0.2),
+        (0.8, 0.62),
+        (0.36, 0.84),
+        (0, 0.88),
+    ],
+    "flat-cat": [
+        (0, -0.7),
+        (0.5, -0.7),
+        (0.95, -0.3),
+        (1.14, 0.22),
+        (0.95, 0.68),
+        (0.42, 0.9),
+        (0, 0.92),
+    ],
     "dog": _DOG,
-    "flat-dog": _FLAT_DOG,
     "poodle": _DOG,
+    "flat-dog": [
+        (0, -0.74),
+        (0.6, -0.74),
+        (0.94, -0.36),
+        (0.98, 0.1),
+        (1.06, 0.56),
+        (0.6, 0.92),
+        (0, 0.9),
+    ],
 }
 # Right ears, in head units; the left ear is the mirror image.
 _EARS: dict[str, list[tuple[float, float]]] = {
@@ -82,7 +88,8 @@ class Head:
         kind = self.look.kind
         hanging = kind.ears in ("floppy", "long", "button")
         if kind.face == "flat-cat":
-            self._ruff()
+            ruff = furry(ellipse(0, 0.26, 1.2, 0.62), 0.1, 20)
+            self.canvas.part(self._to_pet(ruff), self.look.coat.third)
         if not hanging:
             self._ears()
         self._skull()
@@ -132,10 +139,6 @@ class Head:
         if kind.pattern == "plain" and kind.ears in ("floppy", "long"):
             colour = darker(colour, 0.12)
         return colour, colour
-
-    def _ruff(self) -> None:
-        ruff = furry(ellipse(0, 0.26, 1.2, 0.62), 0.1, 20)
-        self.canvas.part(self._to_pet(ruff), self.look.coat.third)
 
     def _skull(self) -> None:
         kind = self.look.kind

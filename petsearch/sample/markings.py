@@ -2,7 +2,8 @@
 
 import math
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from petsearch.sample.canvas import (
@@ -36,10 +37,10 @@ class Look:
     coat: Coat
     rng: random.Random
     sitting: bool
-    _parts: dict[Part, Colour] = field(init=False)
 
-    def __post_init__(self) -> None:
-        self._parts = _part_colours(self.kind, self.coat)
+    @cached_property
+    def _parts(self) -> dict[Part, Colour]:
+        return _part_colours(self.kind, self.coat)
 
     def colour(self, part: Part) -> Colour:
         """The ground colour of a part."""

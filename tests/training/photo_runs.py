@@ -9,35 +9,35 @@ from typing import Literal
 
 import torch
 
-from training.finetuning.config import AugmentationConfig, PhotoTrainingConfig, read_any_config
-from training.finetuning.finetune import finetune_on_photos
-from training.finetuning.run import PhotoRun
+from training.finetuning.config import AugmentationConfig, FinetuningConfig, read_any_config
+from training.finetuning.result import FinetuningResult
+from training.finetuning.run import finetune
 from training.finetuning.setup import Progress
-from training.finetuning.trainer import PhotoStep
+from training.finetuning.trainer import Step
 from training.runs.checkpoints import Checkpoint
 
 CONFIGS = Path(__file__).parents[2] / "training" / "configs"
 
 
-def photo_config(name: str = "smoke.toml") -> PhotoTrainingConfig:
+def photo_config(name: str = "smoke.toml") -> FinetuningConfig:
     """A configuration of a fine-tune on photos."""
     config = read_any_config(CONFIGS / name)
-    assert isinstance(config, PhotoTrainingConfig)
+    assert isinstance(config, FinetuningConfig)
     return config
 
 
 Cache = Literal["none", "fp16", "fp32"]
 
 
-def with_cache(config: PhotoTrainingConfig, cache: Cache) -> PhotoTrainingConfig:
+def with_cache(config: FinetuningConfig, cache: Cache) -> FinetuningConfig:
     """The same run with another cache of the frozen stages."""
     augmentation: AugmentationConfig = replace(config.augmentation, cache=cache)
     return replace(config, augmentation=augmentation)
 
 
-def finetune(config: PhotoTrainingConfig, out: Path, steps: list[PhotoStep]) -> PhotoRun:
+def run_finetune(config: FinetuningConfig, out: Path, steps: list[Step]) -> FinetuningResult:
     """Train and collect the steps."""
-    return finetune_on_photos(config, out, "abc123", _progress(steps.append), lambda: 0.0)
+    return finetune(config, out, "abc123", _progress(steps.append), lambda: 0.0)
 
 
 def checkpoint_of(weight: torch.Tensor) -> Checkpoint:
@@ -59,11 +59,11 @@ def main() -> None:
     """Train into a folder and die by SIGKILL after a step, both from the command line."""
     out, last = Path(sys.argv[1]), int(sys.argv[2])
 
-    def die(step: PhotoStep) -> None:
+    def die(step: Step) -> None:
         if step.number == last:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    finetune_on_photos(photo_config(), out, "abc123", _progress(die), lambda: 0.0)
+    finetune(photo_config(), out, "abc123", _progress(die), lambda: 0.0)
 
 
 if __name__ == "__main__":

@@ -7,28 +7,27 @@ import numpy as np
 import pytest
 
 from petsearch.adapters.clip.model import OpenClipModel, load_model
-from petsearch.client import from_dataset
 from petsearch.domain.calibration import Calibration
 from petsearch.models.folder import CALIBRATION
 from petsearch.sample.catalogue import DEMO_SEED, HELD_OUT_SEED, MODEL_DIR, TRAINING_SEED
 from petsearch.sample.queries import ATTRIBUTE_QUERIES
-from petsearch.sources import DatasetOptions
 from training.calibration.calibrate import (
-    KindReport,
-    Results,
-    Texts,
-    best_photos,
+    CalibrationTexts,
+    KindReliability,
+    QueryResults,
+    best_scores,
     check,
     fit,
     fit_logistic,
     prepare_texts,
 )
-from training.calibration.gallery import SEED, Gallery, drawn_gallery, photo_gallery
-from training.calibration.metrics import brier_score, expected_calibration_error
+from training.calibration.gallery import SEED, Gallery, labelled_gallery
 from training.drawings.config import SAMPLE_CONFIG, read_config
-from training.drawings.model_folder import write_json
+from training.drawings.drawn_photos import drawn_photos
 from training.evaluation.embedding import embed_texts
-from training.evaluation.metrics import auc
+from training.evaluation.metrics import auc, brier_score, expected_calibration_error
+from training.evaluation.photos import load_split
+from training.runs.model_folder import write_json
 
 DATA = read_config(SAMPLE_CONFIG).data
 
@@ -39,14 +38,14 @@ def sample() -> OpenClipModel:
 
 
 @pytest.fixture(scope="module")
-def texts(sample: OpenClipModel) -> Texts:
+def texts(sample: OpenClipModel) -> CalibrationTexts:
     return prepare_texts(sample, DATA)
 
 
 @pytest.fixture(scope="module")
 def drawings(sample: OpenClipModel) -> Gallery:
     """Of the evaluation's seed: the bundled calibration was fitted on another."""
-    return drawn_gallery(sample, 228, HELD_OUT_SEED)
+    return labelled_gallery(sample, drawn_photos(range(228), HELD_OUT_SEED))
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +54,7 @@ def bundled(sample: OpenClipModel) -> Calibration:
     return sample.info.calibration
 
 
-def assert_holds(report: KindReport) -> None:
+def assert_holds(report: KindReliability) -> None:
     assert report.expected_calibration_error <= 0.05
     assert report.brier < report.brier_of_a_constant
 
@@ -65,7 +64,7 @@ def test_it_was_fitted_on_drawings_of_a_seed_of_its_own() -> None:
 
 
 def test_the_bundled_calibration_holds_on_other_drawings(
-    bundled: Calibration, drawings: Gallery, texts: Texts
+    bundled: Calibration, drawings: Gallery, texts: CalibrationTexts
 ) -> None:
     reports = check(bundled, drawings, texts)
     assert set(reports) == {"breed_text", "species_text", "photo"}
@@ -79,7 +78,7 @@ def test_the_bundled_calibration_notices_texts_about_something_else(
     templates = sample.info.prompt_templates
     asked = [query.words for query in ATTRIBUTE_QUERIES]
     about_pets, about_else = (
-        best_photos(embed_texts(sample, words, templates), drawings.embeddings, bundled.spread)
+        best_scores(embed_texts(sample, words, templates), drawings.embeddings, bundled.spread)
         for words in (asked, DATA.off_topic_held_out)
     )
     line = bundled.off_topic
@@ -90,16 +89,15 @@ def test_the_bundled_calibration_notices_texts_about_something_else(
 
 def test_a_calibration_of_real_photos_holds_on_the_other_half(shared: Path) -> None:
     clip = load_model(f"dir:{shared / 'models/pets-base'}", device="cpu")
-    options = DatasetOptions("test", "label", limit=None)
-    photos = from_dataset(str(shared / "data/oxford-iiit-pet"), options).photos
-    gallery = photo_gallery(clip, (photo for number, photo in enumerate(photos) if number % 3 == 0))
+    photos = load_split(str(shared / "data/oxford-iiit-pet"), "test")
+    gallery = labelled_gallery(clip, photos.subset(range(0, len(photos), 3)))
     words = prepare_texts(clip, DATA)
     fitted = fit(gallery.half(0), words, clip.info)
     for report in check(fitted, gallery.half(1), words).values():
         assert_holds(report)
     others = gallery.half(1).embeddings
     about_else = embed_texts(clip, DATA.off_topic_held_out, clip.info.prompt_templates)
-    best = [best_photos(rows, others, fitted.spread) for rows in (words.breeds, about_else)]
+    best = [best_scores(rows, others, fitted.spread) for rows in (words.breeds, about_else)]
     about_pets, away = (photos.on_topic(fitted.off_topic) for photos in best)
     assert auc(about_pets, away) >= 0.8
 
@@ -117,7 +115,7 @@ def test_a_curve_is_found_again() -> None:
     rng = np.random.default_rng(0)
     score, z = rng.uniform(0, 1, 40_000), rng.uniform(-1, 5, 40_000)
     shares = 1 / (1 + np.exp(-(2.0 * score + 1.7 * z - 3.0)))
-    found = fit_logistic(Results(score, z, rng.random(len(z)) < shares))
+    found = fit_logistic(QueryResults(score, z, rng.random(len(z)) < shares))
     weights = (found.score_weight, found.z_weight, found.intercept)
     assert weights == pytest.approx((2.0, 1.7, -3.0), rel=0.06)
 
@@ -126,14 +124,14 @@ def test_what_falls_is_left_out_of_a_curve() -> None:
     rng = np.random.default_rng(0)
     score, z = rng.uniform(0, 1, 10_000), rng.uniform(-1, 5, 10_000)
     shares = 1 / (1 + np.exp(-(1.7 * z - 2.0 * score - 3.0)))
-    found = fit_logistic(Results(score, z, rng.random(len(z)) < shares))
+    found = fit_logistic(QueryResults(score, z, rng.random(len(z)) < shares))
     assert found.score_weight == 0.0
     assert found.z_weight > 1.0
 
 
 def test_rights_and_wrongs_that_z_parts_still_give_a_finite_curve() -> None:
     z = np.arange(-5.0, 5.0)
-    found = fit_logistic(Results(np.zeros_like(z), z, z > 0))
+    found = fit_logistic(QueryResults(np.zeros_like(z), z, z > 0))
     assert 0 < found.z_weight < 100
 
 

@@ -30,7 +30,7 @@ from training.evaluation.evaluate import (
     open_photos,
 )
 from training.evaluation.files import figure_rows, json_text, markdown, read_json
-from training.evaluation.measurement import PromptSet, Subject, measure
+from training.evaluation.measurement import EvaluatedModel, PromptSet, measure
 from training.evaluation.photos import load_split
 from training.evaluation.report_html import report
 from training.evaluation.resampling import Resampling
@@ -207,7 +207,7 @@ def test_top1_is_open_clips_own_zero_shot_accuracy(shared: Path, pets_split: str
     photos = load_split(pets_split, "test")
     photos = photos.subset(np.arange(0, len(photos), 9))
     ours = load_model(f"dir:{folder}", device="cpu", precision="fp32")
-    subject = Subject(ours, embed_photos(ours, photos))
+    subject = EvaluatedModel(ours, embed_photos(ours, photos))
     measured = measure(subject, [PromptSet("single", DEFAULT_TEMPLATES)], "pets")
 
     theirs, _, preprocess = open_clip.create_model_and_transforms(f"local-dir:{folder}")

@@ -26,11 +26,11 @@ from petsearch.domain.errors import ConfigurationError, Conflict, InvalidInput, 
 from petsearch.sample.catalogue import catalogue
 from petsearch.sample.kinds import KINDS
 from tests.programs import run
-from tests.training.photo_runs import CONFIGS, Cache, finetune, photo_config, with_cache
+from tests.training.photo_runs import CONFIGS, Cache, photo_config, run_finetune, with_cache
 from tests.training.photo_sets import write_photo_set
-from training.finetuning.config import PhotoTrainingConfig, read_any_config
+from training.finetuning.config import FinetuningConfig, read_any_config
 from training.finetuning.run import WORK
-from training.finetuning.trainer import PhotoStep
+from training.finetuning.trainer import Step
 from training.runs.checkpoints import read_checkpoint, write_checkpoint
 from training.runs.config_file import validated
 
@@ -38,11 +38,11 @@ _ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def smoke(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[PhotoStep]]:
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Step]]:
     """An uninterrupted run."""
     out = tmp_path_factory.mktemp("finetuned")
-    steps: list[PhotoStep] = []
-    finetune(photo_config(), out, steps)
+    steps: list[Step] = []
+    run_finetune(photo_config(), out, steps)
     return out, steps
 
 
@@ -85,7 +85,7 @@ def test_the_command_writes_a_folder_that_serves(drawn_set: Path, tmp_path: Path
 
 
 def test_the_result_is_the_model_that_validation_measured(
-    smoke: tuple[Path, list[PhotoStep]],
+    smoke: tuple[Path, list[Step]],
 ) -> None:
     out, _ = smoke
     record: dict[str, Any] = json.loads((out / "metrics.json").read_text())
@@ -108,7 +108,7 @@ def test_the_result_is_the_model_that_validation_measured(
     assert any(name.startswith("visual.layer4") for name in changed)
 
 
-def test_the_log_has_every_step_and_epoch_once(smoke: tuple[Path, list[PhotoStep]]) -> None:
+def test_the_log_has_every_step_and_epoch_once(smoke: tuple[Path, list[Step]]) -> None:
     out, steps = smoke
     lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     logged = [line for line in lines if line["kind"] == "step"]
@@ -120,14 +120,14 @@ def test_the_log_has_every_step_and_epoch_once(smoke: tuple[Path, list[PhotoStep
 
 
 def test_a_run_that_is_killed_twice_ends_with_the_very_same_weights(
-    smoke: tuple[Path, list[PhotoStep]], tmp_path: Path
+    smoke: tuple[Path, list[Step]], tmp_path: Path
 ) -> None:
     uninterrupted, steps = smoke
     early, late = sorted(random.Random().sample(range(len(steps) - 1), 2))
     for last in (early, late):
         command = [sys.executable, "-m", "tests.training.photo_runs", str(tmp_path), str(last)]
         assert run(command, timeout_s=240).returncode == -signal.SIGKILL
-    finetune(photo_config(), tmp_path, [])
+    run_finetune(photo_config(), tmp_path, [])
     for name in ("open_clip_model.safetensors", "metrics.csv", "log.jsonl"):
         same = (tmp_path / name).read_bytes() == (uninterrupted / name).read_bytes()
         assert same, f"{name} differs after kills at steps {early} and {late}"
@@ -135,13 +135,13 @@ def test_a_run_that_is_killed_twice_ends_with_the_very_same_weights(
 
 
 def test_the_cache_of_the_frozen_stages_changes_nothing(
-    smoke: tuple[Path, list[PhotoStep]], tmp_path: Path
+    smoke: tuple[Path, list[Step]], tmp_path: Path
 ) -> None:
     _, plain = smoke
     tolerances: dict[Cache, float] = {"fp32": 1e-4, "fp16": 5e-3}
     for cache, tolerance in tolerances.items():
-        cached: list[PhotoStep] = []
-        finetune(with_cache(photo_config(), cache), tmp_path / cache, cached)
+        cached: list[Step] = []
+        run_finetune(with_cache(photo_config(), cache), tmp_path / cache, cached)
         losses = [step.loss for step in cached]
         assert losses == pytest.approx([step.loss for step in plain], rel=tolerance)
 
@@ -151,11 +151,11 @@ def test_gradients_added_up_over_batches_are_those_of_the_large_batch(tmp_path: 
     # The other losses compare the photos of a batch with each other.
     config = replace(config, loss=replace(config.loss, kind="cross_entropy"))
     split = replace(config.optimisation, batch_size=4, accumulate=4, epochs=1)
-    whole: list[PhotoStep] = []
-    parts: list[PhotoStep] = []
+    whole: list[Step] = []
+    parts: list[Step] = []
     one_epoch = replace(config, optimisation=replace(config.optimisation, epochs=1))
-    finetune(one_epoch, tmp_path / "whole", whole)
-    finetune(replace(config, optimisation=split), tmp_path / "parts", parts)
+    run_finetune(one_epoch, tmp_path / "whole", whole)
+    run_finetune(replace(config, optimisation=split), tmp_path / "parts", parts)
     assert [s.loss for s in parts] == pytest.approx([s.loss for s in whole], rel=1e-3)
 
 
@@ -168,8 +168,8 @@ def test_the_contrastive_loss_and_off_topic_texts_train_too(tmp_path: Path) -> N
         background_texts=4,
         off_topic=("red sports car",),
     )
-    steps: list[PhotoStep] = []
-    finetune(replace(config, loss=loss), tmp_path, steps)
+    steps: list[Step] = []
+    run_finetune(replace(config, loss=loss), tmp_path, steps)
     assert all(math.isfinite(step.loss) for step in steps)
     assert np.mean([s.loss for s in steps[-3:]]) < np.mean([s.loss for s in steps[:3]])
 
@@ -182,7 +182,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_checkpoint(
         config.optimisation, learning_rate=1e30, projection_learning_rate=1e30, checkpoint_steps=1
     )
     with pytest.raises(ConfigurationError, match=r"not a number at step \d+.*kept"):
-        finetune(replace(config, optimisation=wild), tmp_path, [])
+        run_finetune(replace(config, optimisation=wild), tmp_path, [])
     kept = torch.load(tmp_path / WORK / "checkpoint.pt", weights_only=True)
     assert kept["step"] >= 1
     assert all(math.isfinite(row["loss"]) for row in kept["steps"])
@@ -193,7 +193,7 @@ def test_an_unfinished_run_of_another_configuration_is_not_overwritten(tmp_path:
     assert run(command, timeout_s=240).returncode == -signal.SIGKILL
     other = replace(photo_config(), templates=("{}",))
     with pytest.raises(Conflict, match="another configuration"):
-        finetune(other, tmp_path, [])
+        run_finetune(other, tmp_path, [])
     assert (tmp_path / WORK / "checkpoint.pt").exists()
 
 
@@ -222,7 +222,7 @@ def test_a_full_disk_is_said_and_the_checkpoint_before_stays(full_disk: Path) ->
 
 def test_a_cache_that_does_not_fit_is_said_before_anything_is_computed(full_disk: Path) -> None:
     with pytest.raises(StorageFull):
-        finetune(with_cache(photo_config(), "fp32"), full_disk, [])
+        run_finetune(with_cache(photo_config(), "fp32"), full_disk, [])
 
 
 def test_photos_that_cannot_be_trained_on_are_refused(tmp_path: Path) -> None:
@@ -231,11 +231,11 @@ def test_photos_that_cannot_be_trained_on_are_refused(tmp_path: Path) -> None:
     nameless = replace(config.photos, data=str(tmp_path / "alone"), label_column="race")
     alone = write_photo_set(tmp_path / "alone", photos, [0, 0, 0, 1])
     with pytest.raises(InvalidInput, match="one photo"):
-        finetune(
+        run_finetune(
             replace(config, photos=replace(config.photos, data=str(alone))), tmp_path / "out", []
         )
     with pytest.raises(InvalidInput, match=r"no column 'race'.*label"):
-        finetune(replace(config, photos=nameless), tmp_path / "out", [])
+        run_finetune(replace(config, photos=nameless), tmp_path / "out", [])
 
 
 def test_a_drawings_configuration_takes_no_base(tmp_path: Path) -> None:
@@ -264,7 +264,7 @@ def test_a_value_outside_its_range_is_rejected(
     tables = tomllib.loads((CONFIGS / "pets-4gb.toml").read_text())
     (tables[table] if table else tables)[key] = value
     with pytest.raises(ConfigurationError, match=rf"my\.toml: {message}"):
-        validated(PhotoTrainingConfig, tables, Path("my.toml"))
+        validated(FinetuningConfig, tables, Path("my.toml"))
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda path: path.name)

@@ -18,12 +18,12 @@ from petsearch.sample.catalogue import MODEL_DIR
 from tests.training.photo_runs import photo_config
 from training.clip.base_model import load_base
 from training.clip.losses import class_loss, ranking_loss
-from training.finetuning.augmentation import Views
+from training.finetuning.augmentation import ViewSampler
 from training.finetuning.interpolation import choose_interpolation
 from training.finetuning.off_topic_texts import OffTopicTexts
 from training.finetuning.prefix_cache import fill_prefix_cache
 from training.finetuning.split import split_photos
-from training.finetuning.validation import Figures
+from training.finetuning.validation import ValidationFigures
 from training.runs.schedule import share_of_rate
 
 _SPEC = PixelSpec(48, 48, "shortest", "bicubic", 0)
@@ -71,21 +71,23 @@ def test_the_rate_rises_in_the_warm_up_and_falls_to_nearly_nothing() -> None:
 
 def test_a_view_follows_from_its_number_and_differs_from_the_others() -> None:
     picture = np.random.default_rng(0).integers(0, 256, (60, 90, 3), dtype=np.uint8)
-    views = Views(photo_config().augmentation, _SPEC, seed=1)
-    again = Views(photo_config().augmentation, _SPEC, seed=1)
+    views = ViewSampler(photo_config().augmentation, _SPEC, seed=1)
+    again = ViewSampler(photo_config().augmentation, _SPEC, seed=1)
     first = views.view(picture, 3, 0)
     assert first.shape == (3, 48, 48)
     assert first.dtype == torch.uint8
     assert torch.equal(first, again.view(picture, 3, 0))
     others = (views.view(picture, 3, 1), views.view(picture, 4, 0))
     assert not any(torch.equal(first, other) for other in others)
-    assert not torch.equal(first, Views(photo_config().augmentation, _SPEC, 2).view(picture, 3, 0))
+    assert not torch.equal(
+        first, ViewSampler(photo_config().augmentation, _SPEC, 2).view(picture, 3, 0)
+    )
 
 
 @pytest.mark.parametrize("shape", [(400, 9, 3), (9, 400, 3), (1, 1, 3)])
 def test_extreme_photos_have_views_too(shape: tuple[int, int, int]) -> None:
     picture = np.zeros(shape, np.uint8)
-    views = Views(photo_config().augmentation, _SPEC, seed=1)
+    views = ViewSampler(photo_config().augmentation, _SPEC, seed=1)
     assert views.view(picture, 0, 0).shape == (3, 48, 48)
 
 
@@ -106,9 +108,9 @@ def test_interpolation_keeps_the_share_with_the_best_top_1_then_the_lowest_loss(
     module = nn.Linear(1, 1, bias=False)
     scored = {0.0: (0.5, 1.0), 0.5: (0.9, 0.3), 0.75: (0.9, 0.2), 1.0: (0.7, 0.1)}
 
-    def validate() -> Figures:
+    def validate() -> ValidationFigures:
         top1, loss = scored[module.weight.item()]
-        return Figures(loss, top1, 1.0, 1.0)
+        return ValidationFigures(loss, top1, 1.0, 1.0)
 
     chosen = choose_interpolation(
         module,

@@ -5,10 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from petsearch.adapters.clip.model import load_model
 from petsearch.domain import PixelSpec
 from petsearch.domain.errors import InvalidInput, NotAnImage, NotFound
+from petsearch.domain.prompts import species_of
 from tests import pictures
 from tests.training.photo_sets import write_photo_set
+from training.evaluation.embedding import embed_photos
 from training.evaluation.photos import class_counts, load_split
 
 PHOTOS = [pictures.jpeg(seed) for seed in range(6)]
@@ -17,7 +20,6 @@ PHOTOS = [pictures.jpeg(seed) for seed in range(6)]
 def test_photos_are_read_by_number_with_class_and_species(tmp_path: Path) -> None:
     photos = load_split(str(write_photo_set(tmp_path, PHOTOS, [0, 1, 1, 0, 1, 1])), "train")
     assert photos.class_names == ("maine coon", "pug")
-    assert photos.species == ("cat", "dog")
     assert photos.labels.tolist() == [0, 1, 1, 0, 1, 1]
     assert [photos.data(index) for index in (5, 0)] == [PHOTOS[5], PHOTOS[0]]
     assert photos.name(3) == "n3"
@@ -30,7 +32,6 @@ def test_labels_may_be_names_in_a_column_of_any_name(tmp_path: Path) -> None:
     folder = write_photo_set(tmp_path, PHOTOS, names, label_column="kind", split="test")
     photos = load_split(str(folder), "test", image_column="image", label_column="kind")
     assert photos.class_names == ("dragon", "maine coon")
-    assert photos.species == (None, "cat")
     assert photos.labels.tolist() == [1, 0, 1, 0]
     assert [(photo.name, photo.reason) for photo in photos.skipped] == [
         ("n3", "It has no label."),
@@ -49,10 +50,11 @@ def test_a_subset_keeps_the_places_of_classes(tmp_path: Path) -> None:
 def test_broken_photos_are_named_and_left_out(tmp_path: Path) -> None:
     bad: list[bytes | None] = [PHOTOS[0], PHOTOS[1][:200], pictures.HTML, b"", None, PHOTOS[5]]
     photos = load_split(str(write_photo_set(tmp_path, bad, [0, 1, 1, 0, 1, 1])), "train")
-    good, broken = photos.readable()
-    assert [good.name(index) for index in range(len(good))] == ["n0", "n5"]
-    assert [photo.name for photo in broken] == ["n1", "n2", "n3", "n4"]
-    assert all(photo.reason.endswith(".") for photo in broken)
+    embedded = embed_photos(load_model("sample", device="cpu", precision="fp32"), photos)
+    assert [embedded.photos.name(index) for index in range(2)] == ["n0", "n5"]
+    assert len(embedded.embeddings) == len(embedded.photos) == 2
+    assert [photo.name for photo in embedded.broken] == ["n1", "n2", "n3", "n4"]
+    assert all(photo.reason.endswith(".") for photo in embedded.broken)
     with pytest.raises(NotAnImage, match="holds no photo"):
         photos.data(4)
 
@@ -111,4 +113,4 @@ def test_the_real_split_has_37_breeds(pets_split: str) -> None:
     photos = load_split(pets_split, "test")
     assert len(photos) == 1819
     assert len(photos.class_names) == 37
-    assert None not in photos.species
+    assert None not in map(species_of, photos.class_names)

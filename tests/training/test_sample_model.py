@@ -12,8 +12,9 @@ from petsearch.domain import Embeddings
 from petsearch.sample.catalogue import DEMO_SEED, MODEL_DIR, Drawing, catalogue
 from petsearch.sample.kinds import KINDS
 from training.drawings.config import SAMPLE_CONFIG, read_config
-from training.drawings.evaluate import Evaluation, embed_drawings, evaluate
-from training.evaluation.embedding import embed_texts
+from training.drawings.drawn_photos import drawn_photos
+from training.drawings.evaluate import DrawingsEvaluation, evaluate
+from training.evaluation.embedding import embed_photos, embed_texts
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +23,7 @@ def model() -> OpenClipModel:
 
 
 @pytest.fixture(scope="module")
-def evaluation(model: OpenClipModel) -> Evaluation:
+def evaluation(model: OpenClipModel) -> DrawingsEvaluation:
     config = read_config(SAMPLE_CONFIG)
     return evaluate(model, config.evaluation, config.data.off_topic_held_out)
 
@@ -30,24 +31,25 @@ def evaluation(model: OpenClipModel) -> Evaluation:
 @pytest.fixture(scope="module")
 def demo(model: OpenClipModel) -> tuple[list[Drawing], Embeddings]:
     drawings = list(catalogue(6 * len(KINDS), DEMO_SEED))
-    return drawings, embed_drawings(model, drawings)
+    photos = drawn_photos(range(len(drawings)), DEMO_SEED)
+    return drawings, embed_photos(model, photos).embeddings
 
 
-def test_it_names_the_kind_of_a_held_out_drawing(evaluation: Evaluation) -> None:
+def test_it_names_the_kind_of_a_held_out_drawing(evaluation: DrawingsEvaluation) -> None:
     assert evaluation.kind_top1 >= 0.90
 
 
-def test_it_finds_what_attribute_queries_ask_for(evaluation: Evaluation) -> None:
+def test_it_finds_what_attribute_queries_ask_for(evaluation: DrawingsEvaluation) -> None:
     assert len(evaluation.queries) == 20
     assert min(query.relevant for query in evaluation.queries) >= 5
     assert evaluation.mean_precision_at_5 >= 0.8
 
 
-def test_it_scores_off_topic_texts_low(evaluation: Evaluation) -> None:
+def test_it_scores_off_topic_texts_low(evaluation: DrawingsEvaluation) -> None:
     assert evaluation.off_topic_auc >= 0.8
 
 
-def test_its_recorded_figures_are_those_measured_here(evaluation: Evaluation) -> None:
+def test_its_recorded_figures_are_those_measured_here(evaluation: DrawingsEvaluation) -> None:
     recorded = json.loads((MODEL_DIR / "metrics.json").read_text())["figures"]
     measured = asdict(evaluation)
     assert recorded["gallery"] == measured["gallery"]

@@ -1,10 +1,10 @@
 """Fits calibration.json: `python -m training.calibration.calibrate --model DIR`.
 
-Protocol: photos that no training saw are halved. One half gives mean and covariance of embeddings
-and the curves; the other half measures them, as gallery and as query photos. A query's results are
-its best 2R photos, R being how many are right, so that rights and wrongs balance. Texts about
-something else are the listed ones and random words; those held out for evaluation are not used.
-Logistic curves: Platt, "Probabilistic outputs for support vector machines", 1999.
+Protocol: photos that no training used are halved. Mean and covariance of embeddings and the curves
+are fitted on one half and measured on the other, as gallery and as query photos. The results of a
+query are its best 2R photos, where R is the number of relevant ones, so that right and wrong
+results balance. Off-topic texts are listed ones and random words; those held out for evaluation
+are not used. Logistic curves: Platt, "Probabilistic outputs for support vector machines", 1999.
 """
 
 import json
@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from open_clip.tokenizer import SimpleTokenizer
 
 from petsearch.adapters.clip.model import OpenClipModel, load_model
-from petsearch.client import from_dataset
 from petsearch.domain import Embeddings, Label, ModelInfo
 from petsearch.domain.calibration import (
     Calibration,
@@ -33,29 +32,30 @@ from petsearch.domain.calibration import (
 from petsearch.domain.errors import ConfigurationError, InvalidInput
 from petsearch.models.folder import CALIBRATION
 from petsearch.observability import configure_logging
-from petsearch.sources import DatasetOptions
-from training.calibration.gallery import SEED, Gallery, drawn_gallery, photo_gallery
+from training.calibration.gallery import SEED, Gallery, labelled_gallery
 from training.calibration.logistic_regression import fit_weights
-from training.calibration.metrics import brier_score, expected_calibration_error
 from training.drawings.config import SAMPLE_CONFIG, DataConfig, read_config
 from training.drawings.data import background_words
-from training.drawings.model_folder import write_json
+from training.drawings.drawn_photos import drawn_photos
 from training.evaluation.embedding import embed_texts
+from training.evaluation.metrics import brier_score, expected_calibration_error
+from training.evaluation.photos import load_split
+from training.runs.model_folder import write_json
 
 FLAGGED_SHARE = 0.05
-"""Of texts about pets that are called off topic, in exchange for those that are."""
+"""At most this share of texts about pets may be flagged as off topic."""
 DRAWINGS = 1200
 _RANDOM_TEXTS = 300
 _RANK = 16
-"""Of the covariance: more changes no figure (ADR 0014)."""
+"""Rank of the covariance; a higher one changes no figure (ADR 14)."""
 _DIGITS = 5
 _KINDS: tuple[QueryKind, ...] = ("breed_text", "species_text", "photo")
 _PHRASES = ("{}", "a {}", "my {}", "lost {}", "fluffy {}", "{} on a sofa")
 
 
 @dataclass(frozen=True)
-class Texts:
-    """Embeddings of the texts that the curves are fitted on."""
+class CalibrationTexts:
+    """Embeddings of the texts that curves are fitted on."""
 
     labels: Sequence[Label]
     breeds: Embeddings
@@ -63,19 +63,19 @@ class Texts:
     species: Embeddings
     """`(species, dim)`, in the order of `species_names`."""
     about_pets: Embeddings
-    """`(n, dim)`: breeds as people write them."""
+    """`(n, dim)`: breeds as users write them."""
     about_else: Embeddings
     """`(m, dim)`: listed texts and random words of the tokenizer's vocabulary."""
 
     @property
     def species_names(self) -> list[str]:
-        """Sorted."""
+        """The species of the labels, sorted."""
         return sorted({label.species for label in self.labels})
 
 
 @dataclass(frozen=True)
-class Results:
-    """Results of all queries of one kind."""
+class QueryResults:
+    """The results of all queries of one kind, `(n,)`."""
 
     score: NDArray[np.float64]
     z: NDArray[np.float64]
@@ -83,8 +83,8 @@ class Results:
 
 
 @dataclass(frozen=True)
-class KindReport:
-    """How well one curve holds on the other half."""
+class KindReliability:
+    """The reliability of one curve on the other half."""
 
     results: int
     share_right: float
@@ -94,40 +94,43 @@ class KindReport:
 
 
 @dataclass(frozen=True)
-class BestPhotos:
-    """Score and z of the best photo of each text, `(n,)`."""
+class BestScores:
+    """Score and z-score of the best photo of each text, `(n,)`."""
 
     score: NDArray[np.float64]
     z: NDArray[np.float64]
 
     @property
     def features(self) -> NDArray[np.float64]:
-        """`(n, 2)`"""
+        """Both as `(n, 2)`."""
         return np.stack([self.score, self.z], axis=1)
 
     def are_off_topic(self, line: OffTopic) -> NDArray[np.bool_]:
-        """What a calibration says of each."""
+        """Whether a calibration flags each text."""
         pairs = zip(self.score, self.z, strict=True)
         return np.array([line.holds(float(score), float(z)) for score, z in pairs])
 
     def on_topic(self, line: OffTopic) -> NDArray[np.float64]:
-        """The higher, the more a text is about pets."""
+        """A score of each text that rises the more it is about pets."""
         ranked: NDArray[np.float64] = self.features @ np.array([line.score_weight, line.z_weight])
         return ranked
 
 
 def prepare_texts(
     model: OpenClipModel, data: DataConfig, labels: Sequence[Label] | None = None
-) -> Texts:
-    """Embed the texts as searches do; `data` names texts about something else.
+) -> CalibrationTexts:
+    """Embed texts as searches do.
 
-    `labels` are the model's own if not given.
+    Args:
+        model: encodes them.
+        data: lists off-topic texts.
+        labels: the breeds; by default the model's own labels.
     """
     labels = model.info.labels if labels is None else labels
     templates = model.info.prompt_templates
     species = sorted({label.species for label in labels})
     phrases = [phrase.replace("{}", label.breed) for label in labels for phrase in _PHRASES]
-    return Texts(
+    return CalibrationTexts(
         labels=labels,
         breeds=embed_texts(model, [label.breed for label in labels], templates),
         species=embed_texts(model, species, templates),
@@ -143,12 +146,12 @@ def _texts_about_else(data: DataConfig) -> list[str]:
     return [*data.off_topic, *some]
 
 
-def fit(gallery: Gallery, texts: Texts, model: ModelInfo) -> Calibration:
-    """From one half of the photos, for the model that embedded them."""
+def fit(gallery: Gallery, texts: CalibrationTexts, model: ModelInfo) -> Calibration:
+    """Fit on one half of the photos, for the model that embedded them."""
     spread = _spread(gallery.embeddings)
     curves = {kind: fit_logistic(results_of(kind, gallery, texts, spread)) for kind in _KINDS}
     about_pets, about_else = (
-        best_photos(rows, gallery.embeddings, spread)
+        best_scores(rows, gallery.embeddings, spread)
         for rows in (texts.about_pets, texts.about_else)
     )
     return Calibration(
@@ -161,8 +164,10 @@ def fit(gallery: Gallery, texts: Texts, model: ModelInfo) -> Calibration:
     )
 
 
-def check(calibration: Calibration, gallery: Gallery, texts: Texts) -> dict[QueryKind, KindReport]:
-    """On photos that nothing was fitted on."""
+def check(
+    calibration: Calibration, gallery: Gallery, texts: CalibrationTexts
+) -> dict[QueryKind, KindReliability]:
+    """Measure on photos that nothing was fitted on."""
     return {
         kind: _report(
             getattr(calibration, kind), results_of(kind, gallery, texts, calibration.spread)
@@ -171,8 +176,10 @@ def check(calibration: Calibration, gallery: Gallery, texts: Texts) -> dict[Quer
     }
 
 
-def results_of(kind: QueryKind, gallery: Gallery, texts: Texts, spread: Spread) -> Results:
-    """The best 2R results of every query of a kind."""
+def results_of(
+    kind: QueryKind, gallery: Gallery, texts: CalibrationTexts, spread: Spread
+) -> QueryResults:
+    """The best 2R results of every query of one kind."""
     breeds = np.array([label.breed for label in texts.labels])
     if kind == "breed_text":
         queries, right = texts.breeds, breeds[:, None] == gallery.breeds
@@ -184,7 +191,7 @@ def results_of(kind: QueryKind, gallery: Gallery, texts: Texts, spread: Spread) 
     z = standard_scores(queries, gallery.embeddings, spread)
     score = queries @ gallery.embeddings.T
     if kind == "photo":
-        np.fill_diagonal(z, -np.inf)  # a photo is no result of its own
+        np.fill_diagonal(z, -np.inf)  # a photo is not a result of itself
         np.fill_diagonal(right, val=False)
     return _best_2r(score, z, right)
 
@@ -192,30 +199,30 @@ def results_of(kind: QueryKind, gallery: Gallery, texts: Texts, spread: Spread) 
 def standard_scores(
     queries: Embeddings, gallery: Embeddings, spread: Spread
 ) -> NDArray[np.float64]:
-    """z of every photo for every query, `(queries, gallery)`."""
+    """z-score of every photo for every query, `(queries, gallery)`."""
     moments = np.array([spread.of_scores(query) for query in queries])
     scores: NDArray[np.float64] = (queries @ gallery.T - moments[:, :1]) / moments[:, 1:]
     return scores
 
 
-def best_photos(queries: Embeddings, gallery: Embeddings, spread: Spread) -> BestPhotos:
-    """Of each query."""
+def best_scores(queries: Embeddings, gallery: Embeddings, spread: Spread) -> BestScores:
+    """The best photo of each query."""
     best = (queries @ gallery.T).max(axis=1).astype(np.float64)
-    return BestPhotos(best, standard_scores(queries, gallery, spread).max(axis=1))
+    return BestScores(best, standard_scores(queries, gallery, spread).max(axis=1))
 
 
-def _best_2r(score: Embeddings, z: NDArray[np.float64], right: NDArray[np.bool_]) -> Results:
+def _best_2r(score: Embeddings, z: NDArray[np.float64], right: NDArray[np.bool_]) -> QueryResults:
     rows = []
     for row, row_right in enumerate(right):
         best = np.argsort(-z[row], kind="stable")[: 2 * int(row_right.sum())]
         best = best[np.isfinite(z[row, best])]
         rows.append((score[row, best], z[row, best], row_right[best]))
     scores, standard, is_right = (np.concatenate(column) for column in zip(*rows, strict=True))
-    return Results(scores.astype(np.float64), standard, is_right)
+    return QueryResults(scores.astype(np.float64), standard, is_right)
 
 
 def _spread(embeddings: Embeddings) -> Spread:
-    """Mean, the strongest directions of the covariance, and the mean variance of the others."""
+    """Mean, main directions of the covariance, and the mean variance of the other directions."""
     values, vectors = np.linalg.eigh(np.cov(embeddings.astype(np.float64), rowvar=False))
     rank = min(_RANK, len(values) - 1)
     rest = max(float(values[:-rank].mean()), 1e-12)
@@ -227,8 +234,8 @@ def _spread(embeddings: Embeddings) -> Spread:
     )
 
 
-def fit_logistic(results: Results) -> Logistic:
-    """The share that is right, as a curve of score and z; of one of them if the other falls."""
+def fit_logistic(results: QueryResults) -> Logistic:
+    """Fit the share of right results on score and z-score, or on one if the other has no gain."""
     both = np.stack([results.score, results.z], axis=1)
     for used in ([True, True], [False, True], [True, False]):
         features = both * used
@@ -239,15 +246,16 @@ def fit_logistic(results: Results) -> Logistic:
         if (raw >= 0).all() and (raw > 0).any():
             break
     else:
-        raise ConfigurationError("Scores do not rise with what is right: nothing to calibrate.")
+        raise ConfigurationError("Right results do not score higher: nothing to calibrate.")
     score_weight, z_weight = (_rounded(float(weight)) for weight in raw)
     return Logistic(score_weight, z_weight, _rounded(intercept - float(raw @ mean)))
 
 
-def fit_off_topic(about_pets: BestPhotos, about_else: BestPhotos) -> OffTopic:
-    """The line by logistic regression, both sides weighing alike.
+def fit_off_topic(about_pets: BestScores, about_else: BestScores) -> OffTopic:
+    """Fit the line by logistic regression with both sides weighted equally.
 
-    It lies halfway, or lower, where fewer than `FLAGGED_SHARE` of texts about pets are below it.
+    It lies halfway between them, or lower if it would flag more than `FLAGGED_SHARE` of the texts
+    about pets.
     """
     features = np.concatenate([about_pets.features, about_else.features])
     scale = features.std(axis=0)
@@ -263,17 +271,17 @@ def fit_off_topic(about_pets: BestPhotos, about_else: BestPhotos) -> OffTopic:
     return OffTopic(score_weight, z_weight, _rounded(min(halfway, lowest)))
 
 
-def shares_of(curve: Logistic, results: Results) -> NDArray[np.float64]:
-    """The confidence that a curve gives each result."""
+def shares_of(curve: Logistic, results: QueryResults) -> NDArray[np.float64]:
+    """The confidence of each result according to a curve."""
     line = curve.score_weight * results.score + curve.z_weight * results.z + curve.intercept
     shares: NDArray[np.float64] = 1 / (1 + np.exp(-np.clip(line, -60, 60)))
     return shares
 
 
-def _report(curve: Logistic, results: Results) -> KindReport:
+def _report(curve: Logistic, results: QueryResults) -> KindReliability:
     shares = shares_of(curve, results)
     right = results.is_right.astype(float)
-    return KindReport(
+    return KindReliability(
         results=len(right),
         share_right=float(right.mean()),
         expected_calibration_error=expected_calibration_error(shares, right),
@@ -287,25 +295,26 @@ def _rounded(value: float) -> float:
 
 
 def main(
-    model: Annotated[Path, typer.Option(help="A model folder; calibration.json is written here.")],
+    model: Annotated[Path, typer.Option(help="Model folder; calibration.json is written into it.")],
     dataset: Annotated[
-        str, typer.Option(help="Labelled photos held out of training: hub name or folder.")
+        str, typer.Option(help="Labelled photos held out of training: a hub name or folder.")
     ] = "",
     split: Annotated[str, typer.Option()] = "test",
     label_column: Annotated[str, typer.Option()] = "label",
-    config: Annotated[Path, typer.Option(help="Names texts about something else.")] = SAMPLE_CONFIG,
-    out: Annotated[Path | None, typer.Option(help="Write into this folder instead.")] = None,
+    config: Annotated[Path, typer.Option(help="Lists off-topic texts.")] = SAMPLE_CONFIG,
+    out: Annotated[Path | None, typer.Option(help="Write to this folder instead.")] = None,
 ) -> None:
-    """Fit on one half of the photos, check on the other, and write what fits."""
+    """Fit on one half of the photos, measure on the other, and write calibration.json."""
     configure_logging(level="WARNING")
     try:
         data = read_config(config).data
         loaded = load_model(f"dir:{model}")
-        if dataset:
-            options = DatasetOptions(split, label_column, limit=None)
-            gallery = photo_gallery(loaded, from_dataset(dataset, options).photos)
-        else:
-            gallery = drawn_gallery(loaded, DRAWINGS)
+        photos = (
+            load_split(dataset, split, label_column=label_column)
+            if dataset
+            else drawn_photos(range(DRAWINGS), SEED)
+        )
+        gallery = labelled_gallery(loaded, photos)
     except (ConfigurationError, InvalidInput) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from error

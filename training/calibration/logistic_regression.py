@@ -12,13 +12,13 @@ def fit_weights(
     ridge: float = 1e-2,
     steps: int = 50,
 ) -> list[float]:
-    """One weight per feature, then the intercept.
+    """Fit one weight per feature, and the intercept as the last item.
 
     Args:
         features: `(n, k)`.
         outcomes: `(n,)`.
-        shares: how much each row counts; all alike if not given.
-        ridge: keeps the weights finite where a feature parts the outcomes.
+        shares: weight of each row; by default all are equal.
+        ridge: keeps weights finite if a feature separates the outcomes.
     """
     x = np.concatenate([features, np.ones((len(features), 1))], axis=1)
     weights = np.zeros(x.shape[1])

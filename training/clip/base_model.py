@@ -1,7 +1,8 @@
-"""The model that a fine-tune starts from, ready to be trained: open_clip's module and its words."""
+"""The base model of a fine-tune: open_clip's module, its preprocessing and its prompts."""
 
 import json
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -31,23 +32,23 @@ class BaseModel:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     config: dict[str, Any]
-    """What open_clip_config.json of the result holds."""
+    """Content of open_clip_config.json in the result."""
     prompt_templates: tuple[str, ...]
-    """How searches put queries into prompts; a fine-tune keeps them."""
+    """Templates of search queries; the result keeps them."""
     species: dict[str, str]
-    """Of the labels that the model could name before."""
+    """Species of the labels in the base model's labels.json."""
 
 
 def load_base(spec: str, image_size: int = 0) -> BaseModel:
     """Load `hub:<arch>/<tag>`, `dir:<folder>` or `sample` for training.
 
     Args:
-        spec: where the model comes from.
-        image_size: side of the images that it is to see, in pixels; 0 keeps its own. A ViT's
-            position embeddings are resampled, a convolutional tower takes any size.
+        spec: address of the model.
+        image_size: side of its images in pixels; 0 keeps the model's own. Position embeddings of
+            a ViT are resampled; a convolutional tower accepts any size.
 
     Raises:
-        ConfigurationError: there is no such model, or the hub cannot be reached.
+        ConfigurationError: the model does not exist, or the hub cannot be reached.
     """
     source = resolve_model(spec)
     try:
@@ -89,18 +90,14 @@ def _config(source: ModelSource, module: nn.Module, image_size: int) -> dict[str
 
 
 def _hub_config(source: ModelSource, module: nn.Module) -> dict[str, Any]:
-    """The architecture's configuration, as the model was loaded."""
-    model_cfg = dict(open_clip.get_model_config(source.architecture))
-    # A wrong activation costs accuracy and nothing says so; the tag decides, not the architecture.
+    """The configuration of the architecture as it was loaded."""
+    model_cfg: dict[str, Any] = deepcopy(open_clip.get_model_config(source.architecture))
+    # The tag decides on QuickGELU, not the architecture; a wrong choice silently costs accuracy.
     model_cfg["quick_gelu"] = any(isinstance(part, QuickGELU) for part in module.modules())
-    vision = dict(model_cfg["vision_cfg"])
-    if "timm_model_name" in vision:
-        # Weights come from the folder; open_clip must not fetch others first.
-        vision["timm_model_pretrained"] = False
-    text = dict(model_cfg["text_cfg"])
-    if "hf_model_name" in text:
-        text["hf_model_pretrained"] = False
-    model_cfg |= {"vision_cfg": vision, "text_cfg": text}
+    # Weights come from the folder; open_clip must not download others first.
+    for tower, library in (("vision_cfg", "timm"), ("text_cfg", "hf")):
+        if f"{library}_model_name" in model_cfg[tower]:
+            model_cfg[tower][f"{library}_model_pretrained"] = False
     preprocess = cast(Any, module).visual.preprocess_cfg
     kept = ("mean", "std", "interpolation", "resize_mode")
     return {"model_cfg": model_cfg, "preprocess_cfg": {key: preprocess[key] for key in kept}}

@@ -1,4 +1,4 @@
-"""The text side of a fine-tune: embeddings of class names in prompts, and of off-topic texts."""
+"""Text embeddings in training: class names in prompts, and off-topic texts."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,7 +14,7 @@ Tokenise = Callable[[Sequence[str]], Tensor]
 
 
 class TextEncoder:
-    """The text tower of a CLIP, run with gradients and only as far as its texts go."""
+    """The text tower of a CLIP, run with gradients on token sequences of minimal length."""
 
     def __init__(self, module: nn.Module, tokenise: Tokenise, device: torch.device) -> None:
         self._module: Any = module
@@ -23,7 +23,7 @@ class TextEncoder:
         self._device = device
 
     def tokens(self, texts: Sequence[str]) -> Tensor:
-        """int64 `(n, length)` on the device, cut after the last end of text where that is exact."""
+        """int64 `(n, length)` on the device, cut after the last end of text if that is exact."""
         ids = self._tokenise(list(texts))
         if self._tower is not None:
             # The end-of-text token has the largest id.
@@ -31,7 +31,7 @@ class TextEncoder:
         return ids.to(self._device)
 
     def encode(self, tokens: Tensor) -> Tensor:
-        """float32 `(n, dim)`, L2-normalised."""
+        """Embeddings, float32 `(n, dim)`, L2-normalised."""
         if self._tower is None:
             features = self._module.encode_text(tokens)
         else:
@@ -40,7 +40,7 @@ class TextEncoder:
 
 
 class ClassTexts:
-    """Class names in every template."""
+    """Embeddings of class names in prompt templates."""
 
     def __init__(
         self, encoder: TextEncoder, names: Sequence[str], templates: Sequence[str]
@@ -53,21 +53,21 @@ class ClassTexts:
         self._frozen: Tensor | None = None
 
     def __len__(self) -> int:
-        """How many templates there are."""
+        """Number of templates."""
         return len(self._tokens)
 
     def in_template(self, number: int) -> Tensor:
-        """`(classes, dim)` in one template, with gradients."""
+        """Embeddings `(classes, dim)` in one template, with gradients."""
         return self._encoder.encode(self._tokens[number])
 
     def ensemble(self) -> Tensor:
-        """`(classes, dim)`: of each class the normalised mean over the templates."""
+        """Embeddings `(classes, dim)`: the normalised mean over the templates."""
         rows = torch.stack([self._encoder.encode(tokens) for tokens in self._tokens])
         return F.normalize(rows.mean(dim=0), dim=-1)
 
     @torch.no_grad()
     def frozen_ensemble(self) -> Tensor:
-        """`ensemble` of a text tower that never changes, computed once."""
+        """`ensemble` of a frozen text tower, computed once."""
         if self._frozen is None:
             self._frozen = self.ensemble()
         return self._frozen

@@ -1,25 +1,29 @@
-"""Losses for images and texts of which several match each other."""
+"""Losses for images and texts when several of them match each other."""
+
+import math
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# Below every real logit: CLIP's are at most 100 in size.
+# Below every logit: those of CLIP are at most 100 in absolute value.
 _NEVER = -1e4
 _SHARPNESS = 12.0
+MAX_LOG_SCALE = math.log(100)
+"""Upper bound of `logit_scale`, as CLIP was trained with."""
 _ON_TOPIC_FLOOR = 0.45
 _OFF_TOPIC_CEILING = 0.0
 
 
 def multi_positive_loss(logits: Tensor, relevant: Tensor) -> Tensor:
-    """Cross-entropy of each positive against the row's negatives alone, averaged.
+    """Mean cross-entropy of each positive against only the negatives of its row.
 
-    The positives of a row do not compete with one another, as in the "out" form of supervised
+    The positives of a row do not compete with each other: the "out" form of supervised
     contrastive learning (Khosla et al. 2020, eq. 2) without positives in the denominator.
 
     Args:
         logits: `(n, m)`.
-        relevant: bool `(n, m)`; a row without a positive adds nothing.
+        relevant: bool `(n, m)`; rows without a positive are ignored.
     """
     negatives = logits.masked_fill(relevant, _NEVER).logsumexp(dim=1, keepdim=True)
     each = F.softplus(negatives - logits) * relevant
@@ -41,18 +45,18 @@ def class_loss(
     Args:
         images: L2-normalised `(n, dim)`.
         classes: L2-normalised `(classes, dim)`.
-        labels: int64 `(n,)`, places in `classes`.
-        logit_scale: what cosines are multiplied by.
-        label_smoothing: share of the target spread over all classes, 0..1.
+        labels: int64 `(n,)`, indices into `classes`.
+        logit_scale: factor of the cosines.
+        label_smoothing: share of the target that is spread over all classes, 0..1.
     """
     logits = logit_scale * images @ classes.T
     return F.cross_entropy(logits, labels, label_smoothing=label_smoothing)
 
 
 def ranking_loss(images: Tensor, classes: Tensor, labels: Tensor, logit_scale: Tensor) -> Tensor:
-    """Of each class name its photos against the batch's other photos: what a text query ranks.
+    """Each class name's photos against the other photos of the batch, as a text query ranks them.
 
-    Arguments as of `class_loss`; classes without a photo in the batch add nothing.
+    Arguments as in `class_loss`; classes without a photo in the batch are ignored.
     """
     relevant = torch.arange(len(classes), device=labels.device)[:, None] == labels[None, :]
     return multi_positive_loss(logit_scale * classes @ images.T, relevant)
@@ -66,10 +70,10 @@ def background_loss(
     on_topic_floor: float = _ON_TOPIC_FLOOR,
     off_topic_ceiling: float = _OFF_TOPIC_CEILING,
 ) -> Tensor:
-    """Hold off-topic texts away from every image, in absolute cosine, and matches near.
+    """Push the cosine of off-topic texts with every image down, and that of matches up.
 
-    A contrastive loss alone fixes differences only, so a text that describes nothing could still
-    score high everywhere.
+    A contrastive loss alone only determines differences, so a text that describes no image could
+    still have a high score with all of them.
 
     Args:
         off_topic: cosine `(off-topic texts, images)`.

@@ -1,4 +1,4 @@
-"""An image tower as stages that run one after the other, so that it can be cut anywhere."""
+"""An image tower as consecutive stages, so that it can be divided between any two."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,22 +18,22 @@ from petsearch.domain.errors import ConfigurationError
 
 @dataclass(frozen=True)
 class Stage:
-    """A part of an image tower."""
+    """A stage of an image tower."""
 
     name: str
     parts: tuple[nn.Module | nn.Parameter, ...]
-    """What holds its parameters."""
+    """The modules and parameters that belong to it."""
     run: Callable[[Tensor], Tensor]
 
     def parameters(self) -> list[nn.Parameter]:
-        """Its parameters, each once."""
+        """Its parameters."""
         found: list[nn.Parameter] = []
         for part in self.parts:
             found += [part] if isinstance(part, nn.Parameter) else list(part.parameters())
         return found
 
     def modules(self) -> list[nn.Module]:
-        """Its modules, with those inside them."""
+        """Its modules and their submodules."""
         return [
             inner for part in self.parts if isinstance(part, nn.Module) for inner in part.modules()
         ]
@@ -42,11 +42,11 @@ class Stage:
 def stages_of(visual: nn.Module) -> tuple[Stage, ...]:
     """The stages of an image tower, from pixels to features; the last is the projection.
 
-    Run in order they give what the tower gives. Those of open_clip's vision transformer are the
-    groups of its `lock(unlocked_groups)`: a block each, the last with its norm.
+    Run in order, they compute the output of the tower. For open_clip's vision transformer they are
+    the groups of its `lock(unlocked_groups)`: one per block, the last with its norm.
 
     Raises:
-        ConfigurationError: it is a tower whose parts are not known here.
+        ConfigurationError: the type of tower is not supported.
     """
     if isinstance(visual, VisionTransformer) and visual.proj is not None:
         return _vision_transformer(visual)
@@ -55,13 +55,13 @@ def stages_of(visual: nn.Module) -> tuple[Stage, ...]:
     if isinstance(visual, TimmModel):
         return (*_trunk(visual.trunk), _stage("projection", visual.head))
     raise ConfigurationError(
-        f"The image tower {type(visual).__name__} cannot be trained here. Use one of open_clip's "
-        "ViT or RN models, or one on timm's ViT, ResNet, ConvNeXt, EfficientNet or MobileNetV2."
+        f"The image tower {type(visual).__name__} cannot be trained. Use one of open_clip's ViT or "
+        "RN models, or one based on timm's ViT, ResNet, ConvNeXt, EfficientNet or MobileNetV2."
     )
 
 
 def run_stages(stages: tuple[Stage, ...], images: Tensor) -> Tensor:
-    """The output of the last of some consecutive stages."""
+    """Run consecutive stages; returns the output of the last."""
     for stage in stages:
         images = stage.run(images)
     return images
@@ -73,7 +73,7 @@ def _stage(name: str, module: nn.Module) -> Stage:
 
 def _vision_transformer(visual: Any) -> tuple[Stage, ...]:
     if not visual.transformer.batch_first:
-        raise ConfigurationError("This ViT puts batches second, which cannot be trained here.")
+        raise ConfigurationError("A ViT with batch_first = False cannot be trained.")
     embedding = (visual.conv1, visual.class_embedding, visual.positional_embedding, visual.ln_pre)
     *blocks, last = visual.transformer.resblocks
 
@@ -106,13 +106,13 @@ def _modified_resnet(visual: Any) -> tuple[Stage, ...]:
 
 
 def _trunk(trunk: nn.Module) -> tuple[Stage, ...]:
-    """The stages of a network of timm's, up to its pooled features."""
+    """The stages of a timm network, up to its pooled features."""
     for kind, build in _TRUNKS.items():
         if isinstance(trunk, kind):
             return build(trunk)
     known = ", ".join(kind.__name__ for kind in _TRUNKS)
     raise ConfigurationError(
-        f"timm's {type(trunk).__name__} cannot be trained here; known: {known}."
+        f"timm's {type(trunk).__name__} cannot be trained; supported: {known}."
     )
 
 

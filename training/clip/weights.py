@@ -1,4 +1,6 @@
-"""The trained weights of a module by name: taken out, put back, mixed."""
+"""The trained weights of a module by name: read, copied and written back."""
+
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -7,7 +9,7 @@ Weights = dict[str, Tensor]
 
 
 def trained_weights(module: nn.Module) -> Weights:
-    """Those that gradients reach, as they are; they change when training goes on."""
+    """The parameters that have gradients; they share memory with the module."""
     return {
         name: parameter.detach()
         for name, parameter in module.named_parameters()
@@ -15,14 +17,13 @@ def trained_weights(module: nn.Module) -> Weights:
     }
 
 
-def copy_of(weights: Weights) -> Weights:
-    """The same values, which stay."""
+def copy_of(weights: Mapping[str, Tensor]) -> Weights:
+    """The same values in memory of their own."""
     return {name: weight.clone() for name, weight in weights.items()}
 
 
 @torch.no_grad()
-def load_weights(module: nn.Module, weights: Weights) -> None:
-    """Put values into a module's parameters of the same names."""
-    parameters = dict(module.named_parameters())
-    for name, weight in weights.items():
-        parameters[name].copy_(weight)
+def load_weights(target: Weights, values: Mapping[str, Tensor]) -> None:
+    """Copy values into the weights of the same names, whichever device they are on."""
+    for name, value in values.items():
+        target[name].copy_(value)

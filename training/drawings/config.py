@@ -8,7 +8,7 @@ from pydantic.dataclasses import dataclass
 from training.runs.config_file import STRICT, read_toml, validated
 
 SAMPLE_CONFIG = Path(__file__).parents[1] / "configs" / "sample.toml"
-"""The run that made the bundled model."""
+"""The configuration of the bundled model."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -28,21 +28,21 @@ class ModelConfig:
 
 @dataclass(frozen=True, config=STRICT)
 class DataConfig:
-    """Which drawings and which off-topic texts to train on."""
+    """Drawings and off-topic texts to train on."""
 
     drawings: int
     seed: int
     workers: int
-    """Processes that draw."""
+    """Number of processes that draw."""
     off_topic: tuple[str, ...]
     """Texts that describe no drawing."""
     off_topic_held_out: tuple[str, ...]
-    """Off-topic texts for evaluation; no word of them is trained on."""
+    """Off-topic texts for evaluation; none of their words is trained on."""
 
 
 @dataclass(frozen=True, config=STRICT)
 class OptimisationConfig:
-    """How long and how fast to train."""
+    """Duration, learning rate and loss of training."""
 
     seed: int
     steps: int
@@ -51,10 +51,10 @@ class OptimisationConfig:
     warmup_steps: int
     weight_decay: float
     background_texts: int
-    """Off-topic texts a step."""
+    """Off-topic texts per step."""
     background_weight: float
     precision: Literal["fp32", "bf16"]
-    """Of the image tower while training; bf16 is twice as fast on CPUs that have it."""
+    """Of the image tower in training; bf16 is twice as fast on CPUs that support it."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -64,12 +64,12 @@ class EvaluationConfig:
     gallery: int
     seed: int
     min_relevant: int
-    """Drawings are added until each attribute query has as many relevant ones."""
+    """Drawings are added until each attribute query has this many relevant ones."""
 
 
 @dataclass(frozen=True, config=STRICT)
-class TrainingConfig:
-    """One run, from data to evaluation."""
+class DrawingsConfig:
+    """One run of training from scratch, from data to evaluation."""
 
     model: ModelConfig
     data: DataConfig
@@ -77,10 +77,10 @@ class TrainingConfig:
     evaluation: EvaluationConfig
 
 
-def read_config(path: Path) -> TrainingConfig:
+def read_config(path: Path) -> DrawingsConfig:
     """Read the configuration of a run on drawings.
 
     Raises:
         ConfigurationError: as `validated`.
     """
-    return validated(TrainingConfig, read_toml(path), path)
+    return validated(DrawingsConfig, read_toml(path), path)

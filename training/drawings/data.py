@@ -1,4 +1,4 @@
-"""Training data: drawings as pixels in memory, texts that describe them, texts that do not."""
+"""Training data: drawings as pixels in memory, texts that describe them, and off-topic texts."""
 
 import multiprocessing
 import random
@@ -31,25 +31,25 @@ class Drawings:
     """Drawings to train on."""
 
     pixels: Tensor
-    """uint8 `(n, 3, side, side)`, a margin larger than the model's images, to crop from."""
+    """uint8 `(n, 3, side, side)`, larger than the model's images by a margin for crops."""
     attributes: tuple[Attributes, ...]
 
 
 @dataclass(frozen=True)
 class Batch:
-    """One step's images and texts."""
+    """Images and texts of one step."""
 
     images: Tensor
-    """float32 `(n, 3, size, size)`, normalised to -1..1."""
+    """float32 `(n, 3, size, size)` in -1..1."""
     texts: list[str]
-    """One for each image."""
+    """One per image."""
     relevant: Tensor
-    """bool `(texts, images)`: the text describes the image."""
+    """bool `(texts, images)`: whether the text describes the image."""
     off_topic: list[str]
 
 
 def render(config: DataConfig, image_size: int) -> Drawings:
-    """Draw the training drawings, in `config.workers` processes when more than one."""
+    """Draw the training drawings in `config.workers` processes."""
     side = round(image_size * _MARGIN)
     numbers = [
         range(i, min(i + _CHUNK, config.drawings)) for i in range(0, config.drawings, _CHUNK)
@@ -73,7 +73,7 @@ def _render_chunk(numbers: range, *, seed: int, side: int) -> NDArray[np.uint8]:
 
 
 class Sampler:
-    """Draws batches at random from drawings and off-topic words."""
+    """Draws random batches of drawings with texts, and off-topic texts."""
 
     def __init__(
         self,
@@ -91,7 +91,7 @@ class Sampler:
         self._rng = rng
 
     def batch(self, size: int, off_topic: int) -> Batch:
-        """`size` images with a text each, and `off_topic` texts that describe none of them."""
+        """Draw `size` images with a text each, and `off_topic` texts that describe none of them."""
         chosen = self._rng.sample(range(len(self._facts)), size)
         texts = [any_text(self._drawings.attributes[index], self._rng) for index in chosen]
         return Batch(
@@ -102,9 +102,9 @@ class Sampler:
         )
 
     def _with_unknown_words(self, text: Text) -> str:
-        """The text, now and then with words that say nothing of a drawing: people use many.
+        """The text, sometimes with words that are unrelated to any drawing, as users add them.
 
-        Only a text that names a pet: "horse on grass" is no text for a dog on grass.
+        Only to texts that name a pet: "horse on grass" does not describe a dog on grass.
         """
         words = text.words.split()
         if self._rng.random() < _UNKNOWN_SHARE and any("species:" in fact for fact in text.facts):
@@ -113,7 +113,7 @@ class Sampler:
         return " ".join(words)
 
     def _off_topic_text(self) -> str:
-        """A listed phrase, or words of the vocabulary that describe no drawing, some in a place."""
+        """A listed phrase, or words of the vocabulary that describe no drawing."""
         rng = self._rng
         if rng.random() < 0.3:
             return rng.choice(_FRAMES).replace("{}", rng.choice(self._off_topic))
@@ -126,7 +126,7 @@ class Sampler:
 
 
 def relevance(texts: Sequence[Text], facts: Sequence[frozenset[str]]) -> Tensor:
-    """bool `(texts, drawings)`: every fact that the text names holds in the drawing."""
+    """bool `(texts, drawings)`: whether every fact of the text holds in the drawing."""
     names = sorted(frozenset().union(*facts, *(text.facts for text in texts)))
     absent = torch.tensor([[name not in held for name in names] for held in facts])
     named = torch.tensor([[name in text.facts for name in names] for text in texts])
@@ -134,7 +134,7 @@ def relevance(texts: Sequence[Text], facts: Sequence[frozenset[str]]) -> Tensor:
 
 
 def augmented(pixels: Tensor, image_size: int, rng: random.Random) -> Tensor:
-    """Random crop (one for the batch), mirror and light of uint8 `(n, 3, s, s)`, as -1..1."""
+    """Crop (the same for the batch), mirror and jitter uint8 `(n, 3, s, s)`; returns -1..1."""
     full = pixels.shape[-1]
     side = rng.randint(round(full * 0.84), full)
     top, left = rng.randint(0, full - side), rng.randint(0, full - side)
@@ -149,11 +149,11 @@ def augmented(pixels: Tensor, image_size: int, rng: random.Random) -> Tensor:
 
 
 def background_words(tokens: Iterable[str], held_out: Sequence[str]) -> list[str]:
-    """Words for off-topic texts: whole words of a BPE vocabulary that name nothing drawn.
+    """Words for off-topic texts: whole words of a BPE vocabulary that no caption uses.
 
     Args:
         tokens: the tokenizer's vocabulary, in which "</w>" ends a word.
-        held_out: off-topic texts kept for evaluation; their words are left out.
+        held_out: off-topic texts for evaluation; their words are excluded.
     """
     kept_away = vocabulary().union(*(text.split() for text in held_out))
     kept_away |= {f"{word}s" for word in kept_away}

@@ -1,5 +1,6 @@
-"""The bundled drawings as labelled photos, for runs with no data set at hand."""
+"""The bundled drawings as labelled photos."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,30 +10,34 @@ from petsearch.sample.catalogue import attributes_at, drawing_at
 from training.evaluation.photos import LabelledPhotos, SplitSource
 
 DRAWINGS = "sample"
-"""What `data` says for them."""
-_COUNT = 57
-_SEED = 4
-"""No seed of the demo's, of training from nothing or of evaluation."""
+"""The value of `data` that stands for them."""
+_FINETUNING_NUMBERS = range(57)
+_FINETUNING_SEED = 4
+"""Not the demo's, nor one of training from scratch or evaluation."""
 
 
 @dataclass(frozen=True)
 class _Rows:
-    """Drawings as rows of a data set, drawn when they are asked for."""
+    """Drawings of a seed as rows of a data set, drawn on access."""
+
+    seed: int
 
     def __getitem__(self, number: int) -> dict[str, Any]:
-        data = drawing_at(number, _SEED).to_jpeg()
+        data = drawing_at(number, self.seed).to_jpeg()
         return {"image": {"bytes": data, "path": None}, "image_id": f"drawing {number}"}
 
 
-def drawn_photos() -> LabelledPhotos:
-    """A few drawings of each kind, as a data set would give them."""
-    kinds = [attributes_at(number, _SEED).kind.name for number in range(_COUNT)]
+def drawn_photos(
+    numbers: Sequence[int] = _FINETUNING_NUMBERS, seed: int = _FINETUNING_SEED
+) -> LabelledPhotos:
+    """Some drawings of a seed; by default three of each kind, for fine-tuning."""
+    kinds = [attributes_at(number, seed).kind.name for number in numbers]
     names = tuple(sorted(set(kinds)))
     return LabelledPhotos(
         source=SplitSource(DRAWINGS, "train", "image", "label"),
         class_names=names,
         labels=np.array([names.index(kind) for kind in kinds], np.int64),
         skipped=(),
-        _rows=_Rows(),
-        _numbers=np.arange(_COUNT),
+        _rows=_Rows(seed),
+        _numbers=np.array(numbers, np.int64),
     )

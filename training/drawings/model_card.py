@@ -1,7 +1,7 @@
-"""The model card that is written beside a trained model."""
+"""The model card of a model that was trained on drawings."""
 
-from training.drawings.config import TrainingConfig
-from training.drawings.evaluate import Evaluation
+from training.drawings.config import DrawingsConfig
+from training.drawings.evaluate import DrawingsEvaluation
 
 _CARD = """# petsearch sample model
 
@@ -33,7 +33,7 @@ each query and the whole configuration.
 """
 
 
-def model_card(config: TrainingConfig, evaluation: Evaluation, kinds: int) -> str:
+def model_card(config: DrawingsConfig, evaluation: DrawingsEvaluation, kinds: int) -> str:
     """Markdown for MODEL_CARD.md."""
     model, data, optimisation = config.model, config.data, config.optimisation
     return _CARD.format(

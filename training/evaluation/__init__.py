@@ -1,3 +1,19 @@
-"""Measuring a model on labelled photos: figures with intervals, the report, and the table of
-results in the README.
+"""Evaluation of a model on labelled photos: metrics with bootstrap intervals, the report, and the
+table of results in the README.
+
+The face does not import torch; `training.evaluation.evaluate` does.
 """
+
+from training.evaluation.embedding import embed_photos, embed_texts
+from training.evaluation.figures import Evaluation
+from training.evaluation.photos import LabelledPhotos, load_split
+from training.evaluation.resampling import Resampling
+
+__all__ = [
+    "Evaluation",
+    "LabelledPhotos",
+    "Resampling",
+    "embed_photos",
+    "embed_texts",
+    "load_split",
+]

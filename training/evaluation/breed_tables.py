@@ -1,13 +1,12 @@
-"""What is said class by class: rows of breeds, confusions, and the photos behind them."""
+"""Per-class results: a row per breed, the worst confusions, and photos behind them."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from petsearch.photos.copies import shrunk, thumbnail
 from training.evaluation.figures import BreedRow, Confusion
-from training.evaluation.measurement import Subject, text_values
+from training.evaluation.measurement import EvaluatedModel, text_values
 from training.evaluation.metrics import confusion_matrix
-from training.evaluation.photos import LabelledPhotos
 
 _CONFUSIONS = 12
 _EXAMPLES = 4
@@ -17,32 +16,32 @@ _EXAMPLE_SIDE = 132
 def worst_confusions(
     counts: NDArray[np.int64], class_names: tuple[str, ...], at_most: int = _CONFUSIONS
 ) -> tuple[Confusion, ...]:
-    """The largest cells of a confusion matrix outside its diagonal."""
+    """The largest off-diagonal cells of a confusion matrix."""
     wrong = counts.copy()
     np.fill_diagonal(wrong, 0)
     cells = np.argsort(-wrong, axis=None, kind="stable")[:at_most]
     pairs = [divmod(int(cell), len(class_names)) for cell in cells]
+    totals = counts.sum(axis=1)
     return tuple(
-        Confusion(class_names[row], class_names[column], int(wrong[row, column]), int(total))
+        Confusion(class_names[row], class_names[column], int(wrong[row, column]), int(totals[row]))
         for row, column in pairs
         if wrong[row, column]
-        for total in [counts[row].sum()]
     )
 
 
 def breed_rows(
-    subject: Subject,
+    subject: EvaluatedModel,
     scores: NDArray[np.float32],
     counts: NDArray[np.int64],
     base_recall: NDArray[np.float64] | None,
 ) -> tuple[BreedRow, ...]:
-    """One row a class.
+    """One row per class.
 
     Args:
         subject: model and photos.
         scores: cosine `(photos, classes)`.
         counts: their confusion matrix.
-        base_recall: the baseline's, `(classes,)`.
+        base_recall: recall of the baseline, `(classes,)`.
     """
     values = text_values(scores, subject.labels)
     taken = counts.sum(axis=0)
@@ -63,17 +62,17 @@ def breed_rows(
     )
 
 
-def recalls(subject: Subject, scores: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Of each class, `(classes,)`; `scores` are `(photos, classes)`."""
+def recalls(subject: EvaluatedModel, scores: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Recall of each class, `(classes,)`; `scores` are `(photos, classes)`."""
     counts = confusion_matrix(subject.labels, scores.argmax(axis=1), len(subject.class_names))
     shares: NDArray[np.float64] = counts.diagonal() / counts.sum(axis=1)
     return shares
 
 
 def examples_of(
-    subject: Subject, scores: NDArray[np.float32], confusions: tuple[Confusion, ...]
+    subject: EvaluatedModel, scores: NDArray[np.float32], confusions: tuple[Confusion, ...]
 ) -> tuple[tuple[bytes, ...], ...]:
-    """Of each confusion, the photos that the model is surest about."""
+    """For each confusion, the photos with the highest score for the predicted class."""
     names = subject.class_names
     predicted, best = scores.argmax(axis=1), scores.max(axis=1)
     found = []
@@ -81,9 +80,6 @@ def examples_of(
         truth, taken_for = names.index(confusion.truth), names.index(confusion.taken_for)
         places = np.flatnonzero((subject.labels == truth) & (predicted == taken_for))
         surest = places[np.argsort(-best[places], kind="stable")][:_EXAMPLES]
-        found.append(tuple(_small(subject.embedded.photos, int(index)) for index in surest))
+        pictures = (subject.embedded.photos.picture(int(index)) for index in surest)
+        found.append(tuple(thumbnail(shrunk(picture, _EXAMPLE_SIDE)) for picture in pictures))
     return tuple(found)
-
-
-def _small(photos: LabelledPhotos, index: int) -> bytes:
-    return thumbnail(shrunk(photos.picture(index), _EXAMPLE_SIDE))

@@ -23,18 +23,18 @@ _DECODERS = 2
 
 @dataclass(frozen=True)
 class EmbeddedPhotos:
-    """Those that could be decoded, and the others."""
+    """Photos with their embeddings, and those that could not be decoded."""
 
     photos: LabelledPhotos
     embeddings: Embeddings
-    """`(n, dim)`, one for each of `photos`."""
+    """`(n, dim)`, one per photo."""
     broken: tuple[BrokenPhoto, ...]
 
 
 def embed_texts(
     model: "OpenClipModel", texts: Sequence[str], templates: Sequence[str]
 ) -> Embeddings:
-    """Embeddings `(n, dim)`: each the normalised mean over the prompts of a text."""
+    """Embeddings `(n, dim)`: for each text, the normalised mean over its prompts."""
     prompts = [prompt for text in texts for prompt in apply_templates(text, templates)]
     parts = [
         model.encode_tokens(model.tokenise(prompts[start : start + _TEXTS_AT_A_TIME]))
@@ -48,12 +48,12 @@ def embed_texts(
 def embed_photos(
     model: "OpenClipModel", photos: LabelledPhotos, on_photos: Callable[[int], None] | None = None
 ) -> EmbeddedPhotos:
-    """Decode and encode every photo, a batch at a time; the next is decoded meanwhile.
+    """Embed photos in batches; while one is encoded, the next is decoded.
 
     Args:
-        model: encodes them.
-        photos: in the order in which their embeddings come.
-        on_photos: told after each batch how many photos it had.
+        model: encodes the photos.
+        photos: the photos.
+        on_photos: called after each batch with its number of photos.
 
     Raises:
         InvalidInput: no photo can be decoded.
@@ -63,12 +63,12 @@ def embed_photos(
     broken: list[BrokenPhoto] = []
     embeddings: list[Embeddings] = []
     for batch, results in _ahead(read, len(photos)):
-        pairs = list(zip(batch, results, strict=True))
+        pairs = zip(batch, results, strict=True)
+        decoded = {at: result for at, result in pairs if not isinstance(result, BrokenPhoto)}
         broken += [result for result in results if isinstance(result, BrokenPhoto)]
-        good += [index for index, result in pairs if not isinstance(result, BrokenPhoto)]
-        pixels = [result for result in results if not isinstance(result, BrokenPhoto)]
-        if pixels:
-            embeddings.append(model.encode_pixels(np.stack(pixels)))
+        good += decoded
+        if decoded:
+            embeddings.append(model.encode_pixels(np.stack([*decoded.values()])))
         if on_photos:
             on_photos(len(batch))
     if not good:
@@ -86,7 +86,7 @@ def _pixels_or_reason(photos: LabelledPhotos, spec: PixelSpec, index: int) -> Pi
 def _ahead(
     read: Callable[[int], Pixels | BrokenPhoto], count: int
 ) -> Iterator[tuple[range, list[Pixels | BrokenPhoto]]]:
-    """Batches of 0..count as they are read, each while the one before it is being used."""
+    """Batches of 0..count with their results; the next batch is read in the background."""
     batches = [range(i, min(i + BATCH_SIZE, count)) for i in range(0, count, BATCH_SIZE)]
     with ThreadPoolExecutor(_DECODERS) as pool:
         waiting = [pool.submit(read, index) for index in batches[0]] if batches else []

@@ -1,7 +1,7 @@
 """Evaluates a model on labelled photos; `petsearch evaluate` is its command.
 
-The protocol is in docs/evaluation.md. Weights run in fp32, so that figures do not depend on which
-precision this machine is faster at; only throughput is measured as the model is served.
+docs/evaluation.md describes the protocol. Weights run in fp32, so that figures do not depend on
+which precision is faster on this machine; only throughput is measured as the model is served.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from training.evaluation.figures import (
     figures_of,
 )
 from training.evaluation.forgetting import OtherPhotos, forgetting_by_species, forgetting_on
-from training.evaluation.measurement import Subject, measure, prompt_sets
+from training.evaluation.measurement import EvaluatedModel, measure, prompt_sets
 from training.evaluation.metrics import confusion_matrix
 from training.evaluation.photos import LabelledPhotos, class_counts, load_split
 from training.evaluation.reliability import reliability
@@ -32,7 +32,7 @@ from training.evaluation.throughput import throughput
 
 @dataclass(frozen=True)
 class EvaluationOptions:
-    """What to evaluate, as it is asked for."""
+    """What to evaluate, and how."""
 
     model: str
     """`dir:<folder>`, `hub:<arch>/<tag>` or `sample`."""
@@ -42,16 +42,16 @@ class EvaluationOptions:
     label_column: str = "label"
     baseline: str | None = None
     template: str | None = None
-    """The single prompt; the model's first label template if not given."""
+    """The single prompt; by default the model's first label template."""
     forgetting: str | None = None
-    """A data set with other labels; its split is `test`, or what follows a `#`."""
+    """A data set with other labels, `NAME` or `NAME#SPLIT`; the split defaults to `test`."""
     forgetting_label_column: str = "label"
     resampling: Resampling = field(default_factory=Resampling)
 
 
 @dataclass(frozen=True)
 class Result:
-    """An evaluation, and small JPEGs of the photos behind each of its confusions."""
+    """An evaluation, and thumbnails (JPEG) of photos behind each of its confusions."""
 
     evaluation: Evaluation
     examples: tuple[tuple[bytes, ...], ...]
@@ -59,21 +59,21 @@ class Result:
 
 @dataclass(frozen=True)
 class Progress:
-    """Told what goes on."""
+    """Callbacks that report the progress of an evaluation."""
 
     photos: Callable[[int], None]
-    """So many photos more are embedded."""
+    """The given number of photos was embedded."""
     step: Callable[[str], None]
-    """What is done now."""
+    """A step begins."""
 
 
 def evaluate(options: EvaluationOptions, photos: LabelledPhotos, progress: Progress) -> Result:
-    """Measure everything; `photos` are `open_photos(options)`.
+    """Measure a model on `photos`, which are those of `open_photos(options)`.
 
     Raises:
-        ConfigurationError: a model does not load, or the hub does not answer.
-        InvalidInput: the model can name fewer than two of the classes, no photo decodes, or the
-            data set for forgetting cannot be used.
+        ConfigurationError: a model does not load, or the hub is not reachable.
+        InvalidInput: the model has labels for fewer than two of the classes, no photo can be
+            decoded, or the data set for forgetting cannot be used.
     """
     progress.step("loading")
     model = load_model(options.model, precision="fp32")
@@ -88,7 +88,7 @@ def evaluate(options: EvaluationOptions, photos: LabelledPhotos, progress: Progr
 
 
 def open_photos(options: EvaluationOptions) -> LabelledPhotos:
-    """The labelled photos; errors as `load_split`."""
+    """Open the data set of an evaluation; errors as `load_split`."""
     return load_split(
         options.data,
         options.split,
@@ -100,10 +100,9 @@ def open_photos(options: EvaluationOptions) -> LabelledPhotos:
 def nameable(
     spec: str, model: OpenClipModel, photos: LabelledPhotos
 ) -> tuple[LabelledPhotos, dict[str, int]]:
-    """Photos of classes that a model can name, and how many there are of each of the others.
+    """Photos of classes that the model has labels for, and the number of photos in the others.
 
-    A folder with labels.json names those; any other CLIP is asked by text alone and can be asked
-    for anything.
+    A model without labels.json is queried by text alone, so it can classify any class.
 
     Raises:
         InvalidInput: fewer than two classes are left.
@@ -123,24 +122,24 @@ def nameable(
     return (photos.only(names), not_named) if not_named else (photos, {})
 
 
-def _subject(model: OpenClipModel, photos: LabelledPhotos, progress: Progress) -> Subject:
+def _subject(model: OpenClipModel, photos: LabelledPhotos, progress: Progress) -> EvaluatedModel:
     embedded = embed_photos(model, photos, progress.photos)
     counts = class_counts(embedded.photos)
     left = [name for name, count in counts.items() if count]
     if len(left) < 2:
-        raise InvalidInput(f"Photos of one class only can be decoded: {left[0]!r}.")
-    return Subject(model, replace(embedded, photos=embedded.photos.only(left)))
+        raise InvalidInput(f"Only photos of one class can be decoded: {left[0]!r}.")
+    return EvaluatedModel(model, replace(embedded, photos=embedded.photos.only(left)))
 
 
 def public_name(data: str) -> str:
-    """A hub name as it is; of a folder only its own name, for reports travel."""
+    """A hub name unchanged; of a local folder only its own name, because reports are shared."""
     path = Path(data)
     return path.resolve().name if path.exists() else data
 
 
 def _evaluation(
     options: EvaluationOptions,
-    subjects: tuple[Subject, Subject | None],
+    subjects: tuple[EvaluatedModel, EvaluatedModel | None],
     not_named: dict[str, int],
     other: OtherPhotos | None,
     photos: LabelledPhotos,
@@ -182,8 +181,8 @@ def _other_photos(
     if options.forgetting:
         name, _, split = options.forgetting.partition("#")
         other = load_split(name, split or "test", label_column=options.forgetting_label_column)
-        said = public_name(name)
-        return OtherPhotos(other, said, f"Zero-shot top-1 over the classes of {said}.")
+        public = public_name(name)
+        return OtherPhotos(other, public, f"Zero-shot top-1 over the classes of {public}.")
     if len(not_named) > 1:
         what = (
             f"Zero-shot top-1 over the {len(not_named)} classes of this data set that the model "
@@ -195,8 +194,8 @@ def _other_photos(
 
 def _forgetting(
     options: EvaluationOptions,
-    subject: Subject,
-    against: Subject | None,
+    subject: EvaluatedModel,
+    against: EvaluatedModel | None,
     other: OtherPhotos | None,
     data: str,
 ) -> Forgetting:
@@ -207,7 +206,7 @@ def _forgetting(
 
 
 def _data_facts(
-    subject: Subject, photos: LabelledPhotos, data: str, not_named: dict[str, int]
+    subject: EvaluatedModel, photos: LabelledPhotos, data: str, not_named: dict[str, int]
 ) -> DataFacts:
     source = photos.source
     return DataFacts(

@@ -1,6 +1,6 @@
-"""What an evaluation says, as frozen dataclasses; each figure carries how it was measured."""
+"""The results of an evaluation; each figure carries the protocol it was measured with."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,22 +18,22 @@ Task = Literal["classification", "text_to_image", "image_to_image"]
 
 @dataclass(frozen=True)
 class Protocol:
-    """What has to be the same for two figures to be compared."""
+    """How a figure was measured; only figures with equal protocols can be compared."""
 
     task: Task
     data: str
     split: str
     photos: int
-    """In the gallery, or classified."""
+    """Number of photos in the gallery, or that were classified."""
     templates: tuple[str, ...]
-    """None where no text is asked; several are one ensemble."""
+    """Empty for photo queries; several templates are one ensemble."""
     class_names: tuple[str, ...]
-    """As they are put into the templates."""
+    """As they are inserted into the templates."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """A figure of one model, not yet resampled."""
+    """A measured figure of one model, without its interval."""
 
     metric: str
     unit: Literal["photos", "queries"]
@@ -43,28 +43,28 @@ class Measured:
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure with its interval, and beside it the baseline's at the same photos or queries."""
+    """A figure with its interval, and the baseline's on the same photos or queries."""
 
     key: str
     """Stable: `classification.single.top1`."""
     metric: str
     count: int
-    """Photos or queries it is the mean of."""
+    """Number of photos or queries that it is the mean of."""
     unit: Literal["photos", "queries"]
     estimate: Estimate
     protocol: Protocol
     baseline: Estimate | None = None
     difference: Estimate | None = None
-    """This model minus the baseline, resampled in pairs."""
+    """This model minus the baseline; a paired bootstrap."""
 
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """Which model."""
+    """The evaluated model."""
 
     model_id: str
     address: str
-    """How it was named, of a folder only its own name: `dir:pets-base`."""
+    """Its address; of a local folder only its own name: `dir:pets-base`."""
     dim: int
     image_size: int
     device: str
@@ -73,62 +73,62 @@ class ModelFacts:
 
 @dataclass(frozen=True)
 class DataFacts:
-    """Which photos, and which of them were left out."""
+    """The evaluated photos, and those that were left out."""
 
     name: str
     split: str
     image_column: str
     label_column: str
     photos: int
-    """That were measured."""
+    """Number of photos that were measured."""
     skipped: tuple[BrokenPhoto, ...]
-    """They do not decode, or have no label."""
+    """Photos that cannot be decoded or have no label."""
     not_named: Mapping[str, int]
-    """Photos of classes that the model cannot name, by class; no figure but forgetting has them."""
+    """Number of photos by class, for classes without a label; only used to measure forgetting."""
 
 
 @dataclass(frozen=True)
 class BreedRow:
-    """One class, single prompt."""
+    """Results of one class with the single prompt."""
 
     breed: str
     species: str | None
     photos: int
     recall: float
-    """Share of its photos that are classified right."""
+    """Share of its photos that are classified correctly."""
     precision: float | None
-    """Share of what is classified so that is right; None if nothing is."""
+    """Share of the photos predicted as this class that belong to it; None if there are none."""
     precision_at_5: float | None
-    """Of the text query that names it; None in a gallery of fewer than five."""
+    """Of its text query; None if the gallery has fewer than five photos."""
     average_precision: float
     baseline_recall: float | None
 
 
 @dataclass(frozen=True)
 class Confusion:
-    """Photos of one class that are taken for another."""
+    """Photos of one class that are predicted as another."""
 
     truth: str
     taken_for: str
     count: int
     photos: int
-    """Of the true class."""
+    """Number of photos in the true class."""
 
 
 @dataclass(frozen=True)
 class Bin:
-    """Results of about the same confidence."""
+    """Results with similar confidence."""
 
     share: float
     """Mean confidence."""
     right: float
-    """Share that is right."""
+    """Share that is correct."""
     count: int
 
 
 @dataclass(frozen=True)
 class Curve:
-    """How well one kind of confidence holds."""
+    """The calibration of one kind of confidence."""
 
     kind: str
     bins: tuple[Bin, ...]
@@ -139,7 +139,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Reliability:
-    """Curves, and why there are no more of them, if so."""
+    """Reliability curves; if queries were not calibrated, the reason."""
 
     curves: tuple[Curve, ...]
     not_fitted: str | None
@@ -150,28 +150,28 @@ class Forgetting:
     """Accuracy on labels that the model was not trained on."""
 
     what: str
-    """A sentence: which labels those are."""
+    """A sentence that describes those labels."""
     figure: Figure | None
-    """None where there is nothing to measure it on."""
+    """None if there are no such photos."""
 
 
 @dataclass(frozen=True)
 class Throughput:
-    """How fast, as the model is served."""
+    """Speed of the model as it is served."""
 
     device: str
     precision: str
     batch_size: int
     photos_per_s: float
-    """Encoded from pixels."""
+    """Encoding of pixels."""
     decoded_per_s: float
-    """Decoded and resized, by one thread."""
+    """Decoding and resizing in one thread."""
     texts_per_s: float
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One model on one split, with a baseline if there is one."""
+    """All results of one model on one split, with an optional baseline."""
 
     model: ModelFacts
     baseline: ModelFacts | None
@@ -182,7 +182,7 @@ class Evaluation:
     figures: tuple[Figure, ...]
     breeds: tuple[BreedRow, ...]
     confusion: tuple[tuple[int, ...], ...]
-    """Rows are classes, columns what they were taken for; single prompt."""
+    """Rows are labels, columns are predicted classes; single prompt."""
     confusions: tuple[Confusion, ...]
     """The most frequent first."""
     reliability: Reliability
@@ -190,18 +190,14 @@ class Evaluation:
     throughput: Throughput
 
     def figure(self, key: str) -> Figure:
-        """By its key.
-
-        Raises:
-            KeyError: there is none.
-        """
+        """The figure with a key; KeyError if there is none."""
         return {figure.key: figure for figure in self.figures}[key]
 
 
 def figure_of(
     key: str, measured: Measured, baseline: Measured | None, resampling: Resampling
 ) -> Figure:
-    """Resample a figure, and the baseline's with it."""
+    """A figure with its interval, and the baseline's with the same resamples."""
     difference = None
     if baseline is not None:
         difference = estimate_difference(measured.statistic, baseline.statistic, resampling)
@@ -221,11 +217,9 @@ def figures_of(
     measured: Mapping[str, Measured],
     baseline: Mapping[str, Measured] | None,
     resampling: Resampling,
-    on_figure: Callable[[str], None] = lambda _: None,
 ) -> tuple[Figure, ...]:
-    """Of everything that was measured, in its order."""
-    made = []
-    for key, one in measured.items():
-        made.append(figure_of(key, one, baseline[key] if baseline else None, resampling))
-        on_figure(key)
-    return tuple(made)
+    """The figures of all measurements, in the same order."""
+    return tuple(
+        figure_of(key, one, baseline[key] if baseline else None, resampling)
+        for key, one in measured.items()
+    )

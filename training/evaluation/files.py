@@ -1,4 +1,4 @@
-"""An evaluation as evaluation.json and evaluation.md, and read back from JSON."""
+"""Writes an evaluation as JSON and Markdown, and reads the JSON back."""
 
 import json
 from collections.abc import Sequence
@@ -16,33 +16,32 @@ _DIGITS = 5
 
 
 def as_json(evaluation: Evaluation) -> JsonDict:
-    """Plain values; floats have five decimals."""
-    content: JsonDict = json.loads(
-        json.dumps(_EVALUATION.dump_python(evaluation, mode="json")), parse_float=_rounded
-    )
+    """JSON values; floats are rounded to five decimals."""
+    text = _EVALUATION.dump_json(evaluation)
+    content: JsonDict = json.loads(text, parse_float=lambda digits: round(float(digits), _DIGITS))
     return content
 
 
 def json_text(evaluation: Evaluation) -> str:
-    """JSON for diffs: an entry of a list a line."""
+    """JSON with one list entry per line, for diffs."""
     lines = [f"{json.dumps(key)}: {_value(value)}" for key, value in as_json(evaluation).items()]
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
 def read_json(path: Path) -> Evaluation:
-    """An evaluation that `json_text` wrote.
+    """Read an evaluation that `json_text` wrote.
 
     Raises:
-        InvalidInput: the file holds something else.
+        InvalidInput: the file does not hold an evaluation.
     """
     try:
         return _EVALUATION.validate_json(path.read_bytes())
     except ValidationError as error:
-        raise InvalidInput(f"{path} is no evaluation: {error.errors()[0]['msg']}.") from error
+        raise InvalidInput(f"{path} is not an evaluation: {error.errors()[0]['msg']}.") from error
 
 
 def markdown(evaluation: Evaluation) -> str:
-    """The figures as a table, with what was measured above and what was left out below."""
+    """The figures as a Markdown table, with a description and the photos that were left out."""
     data, model = evaluation.data, evaluation.model
     lines = [
         f"# {model.model_id} on {data.name} ({data.split})",
@@ -56,7 +55,7 @@ def markdown(evaluation: Evaluation) -> str:
     lines += ["", *table(figure_rows(evaluation), figure_headers(evaluation)), ""]
     if evaluation.data.not_named:
         names = ", ".join(f"{name} ({count})" for name, count in data.not_named.items())
-        lines += [f"Left out, the model cannot name them: {names}.", ""]
+        lines += [f"Left out because the model has no label for them: {names}.", ""]
     if data.skipped:
         lines += [f"{len(data.skipped)} photos were skipped:", ""]
         lines += [f"- {photo.name}: {photo.reason}" for photo in data.skipped] + [""]
@@ -65,7 +64,7 @@ def markdown(evaluation: Evaluation) -> str:
 
 
 def figure_rows(evaluation: Evaluation) -> list[list[str]]:
-    """One row a figure: task, prompts, metric, count, value, and of a baseline its two."""
+    """The cells of every figure; see `figure_headers`."""
     figures = [*evaluation.figures]
     if evaluation.forgetting.figure:
         figures.append(evaluation.forgetting.figure)
@@ -73,19 +72,19 @@ def figure_rows(evaluation: Evaluation) -> list[list[str]]:
 
 
 def table(rows: Sequence[Sequence[str]], headers: Sequence[str]) -> list[str]:
-    """Lines of a Markdown table."""
+    """The lines of a Markdown table."""
     ruled = [list(headers), ["---"] * len(headers), *(list(row) for row in rows)]
     return [f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in ruled]
 
 
 def with_interval(estimate: Estimate, *, signed: bool = False) -> str:
-    """`0.683 [0.661, 0.704]`"""
+    """Format as `0.683 [0.661, 0.704]`."""
     sign = "+" if signed else ""
     return f"{estimate.value:{sign}.3f} [{estimate.low:{sign}.3f}, {estimate.high:{sign}.3f}]"
 
 
 def prompts_of(figure: Figure) -> str:
-    """The template, or how many there are."""
+    """The template, or the number of templates."""
     templates = figure.protocol.templates
     if not templates:
         return "(a photo)"
@@ -93,7 +92,7 @@ def prompts_of(figure: Figure) -> str:
 
 
 def task_of(figure: Figure) -> str:
-    """In words."""
+    """The task in words."""
     if figure.key.startswith("forgetting"):
         return "forgetting"
     return figure.protocol.task.replace("_", " ")
@@ -113,7 +112,7 @@ def figure_cells(figure: Figure) -> list[str]:
 
 
 def figure_headers(evaluation: Evaluation) -> list[str]:
-    """Of `figure_rows`."""
+    """The headers of `figure_rows`."""
     headers = ["task", "prompt", "metric", "over", "value [95 %]"]
     return [*headers, "baseline", "difference"] if evaluation.baseline else headers
 
@@ -122,7 +121,3 @@ def _value(value: object) -> str:
     if isinstance(value, list) and value:
         return "[\n " + ",\n ".join(json.dumps(entry) for entry in value) + "\n]"
     return json.dumps(value)
-
-
-def _rounded(number: str) -> float:
-    return round(float(number), _DIGITS)

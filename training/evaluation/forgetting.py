@@ -1,7 +1,7 @@
-"""What fine-tuning cost elsewhere: zero-shot accuracy on labels that were not trained on.
+"""Forgetting: zero-shot accuracy on labels that the model was not fine-tuned on.
 
-Measured on a data set that is named for it; else on the photos whose classes the model was not
-given; else on words for cat and dog that are no breed. The report says which.
+Measured on a data set chosen for it; else on photos of classes that the model has no label for;
+else by words for cat and dog that are not breeds. The report states which.
 """
 
 from collections.abc import Mapping
@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from petsearch.adapters.clip.model import OpenClipModel
 from training.evaluation.embedding import embed_photos, embed_texts
 from training.evaluation.figures import Forgetting, Measured, Protocol, figure_of
-from training.evaluation.measurement import Subject, right_at_top1
+from training.evaluation.measurement import EvaluatedModel, right_at_top1
 from training.evaluation.photos import LabelledPhotos
 from training.evaluation.resampling import Resampling, mean_of
 
 TEMPLATE = "a photo of a {}."
-"""Not all of these labels are pets."""
+"""These labels need not be pets."""
 _SPECIES_WORDS: Mapping[str, tuple[str, ...]] = {
     "cat": ("cat", "kitten", "feline"),
     "dog": ("dog", "puppy", "canine"),
@@ -28,7 +28,7 @@ _KEY = "forgetting.top1"
 
 @dataclass(frozen=True)
 class OtherPhotos:
-    """Photos to measure it on, what protocols call their data set, and what they are."""
+    """Photos to measure forgetting on, the public name of their data set, and a description."""
 
     photos: LabelledPhotos
     data: str
@@ -41,10 +41,10 @@ def forgetting_on(
     baseline: OpenClipModel | None,
     resampling: Resampling,
 ) -> Forgetting:
-    """Top-1 over the classes of other photos.
+    """Measure top-1 over the classes of other photos.
 
     Raises:
-        InvalidInput: none of them can be decoded.
+        InvalidInput: no photo can be decoded.
     """
     measured = _top1(model, other)
     against = _top1(baseline, other) if baseline is not None else None
@@ -52,29 +52,28 @@ def forgetting_on(
 
 
 def forgetting_by_species(
-    subject: Subject, baseline: Subject | None, data: str, resampling: Resampling
+    subject: EvaluatedModel, baseline: EvaluatedModel | None, data: str, resampling: Resampling
 ) -> Forgetting:
-    """Cat or dog by six words, of photos that are embedded already.
+    """Measure whether the nearest of six words names the right species.
 
     Args:
-        subject: the model and the photos that were measured.
+        subject: the model with its embedded photos.
         baseline: another model with the same photos.
-        data: what protocols call their data set.
+        data: public name of the data set.
         resampling: of the photos.
     """
     if set(subject.species) != set(_SPECIES_WORDS):
         return Forgetting(
-            "Not measured: no data set was named for it (--forgetting), and these photos are not "
-            "of cats and dogs whose species is known.",
+            "Not measured: no data set was given (--forgetting), and the species of these photos "
+            "is not known to be cat or dog.",
             None,
         )
     truth = np.array([str(name) for name in subject.species])[subject.labels]
     measured = _species_words(subject, data, truth)
     against = _species_words(baseline, data, truth) if baseline else None
     what = (
-        "No data set was named for it (--forgetting), so this says little: whether a photo is "
-        "nearest to one of its species' words (cat, kitten, feline; dog, puppy, canine), none of "
-        "which is a breed."
+        "No data set was given (--forgetting), so this is a weak test: whether the nearest of six "
+        "words (cat, kitten, feline; dog, puppy, canine) names the species of a photo."
     )
     return Forgetting(what, figure_of(_KEY, measured, against, resampling))
 
@@ -86,7 +85,7 @@ def _top1(model: OpenClipModel, other: OtherPhotos) -> Measured:
     return _measured("top-1", right, embedded.photos, other.data, embedded.photos.class_names)
 
 
-def _species_words(subject: Subject, data: str, truth: NDArray[np.str_]) -> Measured:
+def _species_words(subject: EvaluatedModel, data: str, truth: NDArray[np.str_]) -> Measured:
     words = tuple(word for several in _SPECIES_WORDS.values() for word in several)
     meaning = np.array([name for name, several in _SPECIES_WORDS.items() for _ in several])
     scores = subject.embedded.embeddings @ embed_texts(subject.model, words, (TEMPLATE,)).T

@@ -25,55 +25,57 @@ ENSEMBLE = (
     "a photo of my {}.",
     "{}",
 )
-"""What is averaged where the model brings no ensemble of its own."""
+"""The templates of the ensemble for models with only one label template."""
 
 
 @dataclass(frozen=True)
 class PromptSet:
-    """One template, or several that are averaged."""
+    """One template, or several whose embeddings are averaged."""
 
     name: str
     templates: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Subject:
-    """A model and what it made of the photos."""
+class EvaluatedModel:
+    """A model with the photos it embedded."""
 
     model: OpenClipModel
     embedded: EmbeddedPhotos
 
     @property
     def labels(self) -> NDArray[np.int64]:
-        """`(n,)`"""
+        """Of the photos, `(n,)`."""
         return self.embedded.photos.labels
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """In the order of labels."""
+        """Indexed by labels."""
         return self.embedded.photos.class_names
 
     @property
     def species(self) -> tuple[str | None, ...]:
-        """Of each class: as the model's labels say, else as Oxford-IIIT Pet does."""
+        """Of each class: from the model's labels, else from Oxford-IIIT Pet."""
         known = {label.breed: label.species for label in self.model.info.labels}
         return tuple(known.get(name) or species_of(name) for name in self.class_names)
 
     def class_scores(self, prompts: PromptSet) -> NDArray[np.float32]:
-        """Cosine `(photos, classes)`."""
+        """Cosine of every photo with every class, `(photos, classes)`."""
         classes = embed_texts(self.model, self.class_names, prompts.templates)
         scores: NDArray[np.float32] = self.embedded.embeddings @ classes.T
         return scores
 
 
 def prompt_sets(templates: Sequence[str]) -> tuple[PromptSet, PromptSet]:
-    """A model's first template alone; all of them, or `ENSEMBLE` if it has only one."""
+    """The first template alone, and all templates; `ENSEMBLE` if there is only one."""
     several = tuple(templates) if len(templates) > 1 else ENSEMBLE
     return PromptSet("single", (templates[0],)), PromptSet("ensemble", several)
 
 
-def measure(subject: Subject, prompts: Sequence[PromptSet], data: str) -> dict[str, Measured]:
-    """Every figure by its key; `data` is what protocols call the data set."""
+def measure(
+    subject: EvaluatedModel, prompts: Sequence[PromptSet], data: str
+) -> dict[str, Measured]:
+    """Measure every figure, by key; `data` is the public name of the data set."""
     classified: dict[str, Measured] = {}
     found: dict[str, Measured] = {}
     for prompt_set in prompts:
@@ -86,21 +88,21 @@ def measure(subject: Subject, prompts: Sequence[PromptSet], data: str) -> dict[s
 
 
 def right_at_top1(scores: NDArray[np.floating], labels: NDArray[np.integer]) -> NDArray[np.bool_]:
-    """Whether the best class of each photo `(n, classes)` is its label `(n,)`."""
+    """Whether the best class of each photo `(n, classes)` equals its label `(n,)`."""
     right: NDArray[np.bool_] = scores.argmax(axis=1) == labels
     return right
 
 
 def text_values(scores: NDArray[np.floating], labels: NDArray[np.integer]) -> RetrievalValues:
-    """Every class as a text query for its photos; `scores` are `(photos, classes)`."""
+    """Use every class as a text query for its photos; `scores` are `(photos, classes)`."""
     relevant = labels == np.arange(scores.shape[1])[:, None]
     return retrieval_values(scores.T, relevant, _depths(len(scores)))
 
 
 def photo_values(embeddings: Embeddings, labels: NDArray[np.integer]) -> RetrievalValues:
-    """Every photo as a query for the others of its class; itself is left out of the ranking.
+    """Use every photo as a query for the other photos of its class; it is not in its own ranking.
 
-    Photos that are the only one of their class are no queries.
+    A photo that is the only one of its class is not used as a query.
     """
     queries = np.flatnonzero(np.bincount(labels)[labels] > 1)
     depths = _depths(len(labels) - 1)
@@ -132,7 +134,7 @@ def _depths(gallery: int) -> tuple[int, ...]:
     return tuple(k for k in DEPTHS if k <= gallery)
 
 
-def _protocol(subject: Subject, data: str, prompts: PromptSet) -> Protocol:
+def _protocol(subject: EvaluatedModel, data: str, prompts: PromptSet) -> Protocol:
     photos = subject.embedded.photos
     return Protocol(
         task="classification",
@@ -169,7 +171,7 @@ def _text_queries(
     return _retrieval(f"text_to_image.{name}", values, protocol) | recalls
 
 
-def _photo_queries(subject: Subject, data: str) -> dict[str, Measured]:
+def _photo_queries(subject: EvaluatedModel, data: str) -> dict[str, Measured]:
     if np.bincount(subject.labels).max() < 2:
         return {}
     values = photo_values(subject.embedded.embeddings, subject.labels)
@@ -186,8 +188,8 @@ def _retrieval(key: str, values: RetrievalValues, protocol: Protocol) -> dict[st
     return precisions | {f"{key}.map": Measured("mAP", "queries", mean, protocol)}
 
 
-def _species(subject: Subject, prompts: PromptSet, data: str) -> dict[str, Measured]:
-    """Cat or dog, where the species of every class is known and there are two."""
+def _species(subject: EvaluatedModel, prompts: PromptSet, data: str) -> dict[str, Measured]:
+    """Classify the species, if that of every class is known and there are at least two."""
     of_class = subject.species
     names = tuple(sorted({species for species in of_class if species}))
     if None in of_class or len(names) < 2:

@@ -1,7 +1,8 @@
-"""Retrieval and classification metrics, in numpy, each over the full ranking it is given.
+"""Metrics of retrieval, classification and calibration, in numpy.
 
-`scores` are float `(queries, gallery)`, higher is better; `relevant` is bool of the same shape.
-Equal scores rank in gallery order. A query without a relevant image is an error, not a zero.
+Retrieval metrics use the full ranking they are given. `scores` are float `(queries, gallery)`,
+higher is better; `relevant` is bool of the same shape. Equal scores rank in gallery order. A query
+without a relevant image is an error, not a zero.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,12 +14,14 @@ from numpy.typing import NDArray
 Scores = NDArray[np.floating]
 Relevance = NDArray[np.bool_]
 Values = NDArray[np.float64]
-"""`(n,)`: one for each photo or query, whose mean is the figure."""
+"""`(n,)`: one for each photo or query; their mean is the figure."""
+BINS = 10
+"""Of confidences, by default."""
 
 
 @dataclass(frozen=True)
 class RetrievalValues:
-    """What each query came to: at the depths k that were asked for, and over its full ranking."""
+    """Values of each query: at depths k, and over the full ranking."""
 
     precision_at: Mapping[int, Values]
     recall_at: Mapping[int, Values]
@@ -26,12 +29,12 @@ class RetrievalValues:
 
 
 def zero_shot_top1(scores: Scores, labels: NDArray[np.integer]) -> float:
-    """Share of images `(n, classes)` whose best class is their label `(n,)`."""
+    """Share of images `(n, classes)` whose best class equals their label `(n,)`."""
     return float(np.mean(scores.argmax(axis=1) == labels))
 
 
 def mean_per_class_recall(right: NDArray[np.bool_], labels: NDArray[np.integer]) -> float:
-    """Mean over the classes that occur in `labels` of the share that is right; both `(n,)`."""
+    """Mean recall over the classes that occur in `labels`; both arguments are `(n,)`."""
     counts = np.bincount(labels)
     recalls = np.bincount(labels, right)[counts > 0] / counts[counts > 0]
     return float(recalls.mean())
@@ -40,13 +43,13 @@ def mean_per_class_recall(right: NDArray[np.bool_], labels: NDArray[np.integer])
 def confusion_matrix(
     labels: NDArray[np.integer], predicted: NDArray[np.integer], classes: int
 ) -> NDArray[np.int64]:
-    """Counts `(classes, classes)`: rows are labels, columns what was predicted."""
+    """Counts `(classes, classes)`: rows are labels, columns are predictions."""
     cells = np.bincount(labels * classes + predicted, minlength=classes * classes)
     return cells.reshape(classes, classes).astype(np.int64)
 
 
 def retrieval_values(scores: Scores, relevant: Relevance, depths: Sequence[int]) -> RetrievalValues:
-    """Of every query, at depths of 1..gallery."""
+    """Precision, recall and average precision of every query, at depths of 1..gallery."""
     ranked = _ranked(scores, relevant, max(depths, default=1))
     firsts = {k: ranked[:, :k] for k in depths}
     return RetrievalValues(
@@ -72,11 +75,36 @@ def mean_average_precision(scores: Scores, relevant: Relevance) -> float:
 
 
 def auc(positive: Scores, negative: Scores) -> float:
-    """The chance that a positive `(n,)` scores above a negative `(m,)`; a tie counts half."""
+    """Probability that a positive `(n,)` scores above a negative `(m,)`; ties count half."""
     if not positive.size or not negative.size:
         raise ValueError("AUC needs at least one positive and one negative score")
     difference = positive[:, None] - negative[None, :]
     return float(np.mean((difference > 0) + 0.5 * (difference == 0)))
+
+
+def bins_of_equal_mass(shares: NDArray[np.floating], bins: int = BINS) -> list[NDArray[np.intp]]:
+    """Indices of the results in each bin, lowest confidences first; no bin is empty."""
+    order = np.argsort(shares, kind="stable")
+    return [part for part in np.array_split(order, bins) if len(part)]
+
+
+def expected_calibration_error(
+    shares: NDArray[np.floating], right: NDArray[np.floating], bins: int = BINS
+) -> float:
+    """Mean distance of confidence and outcome `(n,)`, 0..1, over bins with equal counts.
+
+    Naeini, Cooper and Hauskrecht, AAAI 2015, with bins of equal mass.
+    """
+    gaps = [
+        len(part) * abs(float(shares[part].mean() - right[part].mean()))
+        for part in bins_of_equal_mass(shares, bins)
+    ]
+    return sum(gaps) / len(shares)
+
+
+def brier_score(shares: NDArray[np.floating], right: NDArray[np.floating]) -> float:
+    """Mean squared distance of confidence and outcome `(n,)`, 0..1; lower is better."""
+    return float(np.mean((shares - right) ** 2))
 
 
 def _average_precisions(ranked: Relevance) -> Values:

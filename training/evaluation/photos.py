@@ -1,4 +1,4 @@
-"""Labelled photos of a data set: any of them by its number, read only when it is asked for."""
+"""Labelled photos of a data set, read by index on access."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -12,17 +12,16 @@ from PIL import Image
 
 from petsearch.domain import Pixels, PixelSpec, normalise_name
 from petsearch.domain.errors import ConfigurationError, InvalidInput, NotAnImage, Unavailable
-from petsearch.domain.prompts import species_of
 from petsearch.photos import ImageLimits, decode, preprocessing
 from petsearch.sources.dataset import image_column_of, label_of, load, undecoded
 
 DECODED_SIDE = 640
-"""Of large photos, as many pixels a side are kept; no model wants more."""
+"""Large photos are decoded at no more than this side in pixels; no model uses more."""
 
 
 @dataclass(frozen=True)
 class SplitSource:
-    """Which photos, and which of their columns."""
+    """The data set, split and columns of photos."""
 
     data: str
     """A hub name or a local folder."""
@@ -33,7 +32,7 @@ class SplitSource:
 
 @dataclass(frozen=True)
 class BrokenPhoto:
-    """A photo that is left out, and why, in a sentence."""
+    """A photo that was left out, with the reason as a sentence."""
 
     name: str
     reason: str
@@ -41,40 +40,34 @@ class BrokenPhoto:
 
 @dataclass(frozen=True, eq=False)
 class LabelledPhotos:
-    """Photos with their classes. Their bytes stay on the disk until they are read.
+    """Photos with their classes; their bytes stay on disk until they are read.
 
-    `skipped` are those without a label. Photos that do not decode are found by `picture` only, or
-    by `readable`.
+    `skipped` are those without a label. Only `picture` finds out whether a photo can be decoded.
     """
 
     source: SplitSource
     class_names: tuple[str, ...]
-    """Normalised and sorted; those that occur when the split is loaded."""
+    """Normalised and sorted; the classes that occurred when the split was loaded."""
     labels: NDArray[np.int64]
-    """`(n,)`: places in `class_names`."""
+    """`(n,)`: indices into `class_names`."""
     skipped: tuple[BrokenPhoto, ...]
     _rows: Any
-    """The library's data set, undecoded."""
+    """The data set of the library `datasets`, undecoded."""
     _numbers: NDArray[np.int64]
-    """`(n,)`: rows of the data set."""
+    """`(n,)`: row numbers in the data set."""
 
     def __len__(self) -> int:
         return len(self._numbers)
 
-    @property
-    def species(self) -> tuple[str | None, ...]:
-        """Of each class; None for names that are no breed of Oxford-IIIT Pet."""
-        return tuple(species_of(name) for name in self.class_names)
-
     def name(self, index: int) -> str:
-        """What the data set calls a photo: its `image_id`, its file's name, or its row."""
-        return _name(self._row(index), self._place(index), self.source.image_column)
+        """The name of a photo: its `image_id`, its file name, or its row number."""
+        return _name(self._row(index), int(self._numbers[index]), self.source.image_column)
 
     def data(self, index: int) -> bytes:
         """The encoded bytes of a photo.
 
         Raises:
-            NotAnImage: there are none, or the file that the data set names cannot be read.
+            NotAnImage: the row holds no photo, or its file cannot be read.
         """
         cell = self._row(index)[self.source.image_column] or {}
         if cell.get("bytes") is not None:
@@ -87,7 +80,7 @@ class LabelledPhotos:
             raise NotAnImage(f"The photo's file cannot be read: {error.strerror}.") from error
 
     def picture(self, index: int, *, at_least: int = DECODED_SIDE) -> Image.Image:
-        """A photo upright and RGB; see `images.decode`.
+        """A photo, upright and RGB; see `petsearch.photos.decode`.
 
         Raises:
             NotAnImage, TooLarge: it cannot be decoded.
@@ -95,40 +88,24 @@ class LabelledPhotos:
         return decode.decode(self.data(index), ImageLimits(), at_least=at_least).picture
 
     def pixels(self, index: int, spec: PixelSpec) -> Pixels:
-        """uint8 `(3, height, width)` by the one preprocessing. Errors as `picture`."""
+        """Preprocessed pixels, uint8 `(3, height, width)`; errors as `picture`."""
         return preprocessing.to_pixels(self.picture(index), spec)
 
     def subset(self, indices: Sequence[int] | NDArray[np.integer]) -> "LabelledPhotos":
-        """Some of the photos, in the order given; classes keep their places."""
+        """The photos at some indices, in that order; classes keep their indices."""
         chosen = np.asarray(indices, dtype=np.int64)
         return replace(self, labels=self.labels[chosen], _numbers=self._numbers[chosen])
 
     def only(self, class_names: Sequence[str]) -> "LabelledPhotos":
-        """The photos of some classes, whose places are then those in `class_names`."""
+        """The photos of some classes, whose indices become those in `class_names`."""
         old = {name: place for place, name in enumerate(self.class_names)}
         places = np.full(len(self.class_names), -1, np.int64)
         places[[old[name] for name in class_names]] = np.arange(len(class_names))
         kept = self.subset(np.flatnonzero(places[self.labels] >= 0))
         return replace(kept, class_names=tuple(class_names), labels=places[kept.labels])
 
-    def readable(self) -> tuple["LabelledPhotos", tuple[BrokenPhoto, ...]]:
-        """Those that decode, and those that do not; decodes all, some 2 ms each."""
-        good: list[int] = []
-        broken: list[BrokenPhoto] = []
-        for index in range(len(self)):
-            try:
-                self.picture(index)
-            except InvalidInput as error:
-                broken.append(BrokenPhoto(self.name(index), error.detail))
-            else:
-                good.append(index)
-        return self.subset(good), tuple(broken)
-
-    def _place(self, index: int) -> int:
-        return int(self._numbers[index])
-
     def _row(self, index: int) -> Any:
-        return self._rows[self._place(index)]
+        return self._rows[int(self._numbers[index])]
 
 
 def load_split(
@@ -137,28 +114,29 @@ def load_split(
     """Open a split of a data set.
 
     Args:
-        data: a hub name or a local folder, which `datasets` keeps in its cache.
-        split: its name there; slices as `datasets` writes them ("train[:100]") do as well.
-        image_column: the first one that holds images if not given.
+        data: a hub name or a local folder; `datasets` caches it.
+        split: name of the split, or a slice in the syntax of `datasets` ("train[:100]").
+        image_column: by default the first column that holds images.
         label_column: holds class labels or names.
 
     Raises:
-        ConfigurationError: the library `datasets` is missing, or the hub does not answer.
-        InvalidInput: there is no such split or column, no photo, or one class only.
-        NotFound: `data` is a path, and nothing is there.
+        ConfigurationError: the library `datasets` is missing, or the hub is not reachable.
+        InvalidInput: the split or column does not exist, or there are fewer than two classes.
+        NotFound: `data` is a path that does not exist.
     """
     try:
         rows = load(data, split, streaming=False)
     except Unavailable as error:
         raise ConfigurationError(
-            f"{error.detail} Check the network, or give a local folder."
+            f"{error.detail} Check the network, or use a local folder."
         ) from error
     source = SplitSource(data, split, _image_column(data, rows, image_column), label_column)
-    feature = _label_feature(data, rows, label_column)
+    feature = _feature(data, rows, label_column, ("ClassLabel", "Value"), "labels")
     if not len(rows):
         raise InvalidInput(f"The split {split!r} of {data} is empty.")
-    names = [_class_name(feature, value) for value in rows[label_column][:]]
-    return _labelled(source, undecoded(rows, source.image_column), names)
+    names = [label_of(feature, value) for value in rows[label_column][:]]
+    normalised = [name and normalise_name(name) for name in names]
+    return _labelled(source, undecoded(rows, source.image_column), normalised)
 
 
 def _labelled(source: SplitSource, rows: Any, names: Sequence[str | None]) -> LabelledPhotos:
@@ -186,35 +164,25 @@ def _labelled(source: SplitSource, rows: Any, names: Sequence[str | None]) -> La
 
 
 def class_counts(photos: LabelledPhotos) -> dict[str, int]:
-    """How many photos each class has, in the order of `class_names`."""
+    """Number of photos in each class, in the order of `class_names`."""
     counts = Counter(photos.labels.tolist())
     return {name: counts[place] for place, name in enumerate(photos.class_names)}
-
-
-def _class_name(feature: Any, value: Any) -> str | None:
-    name = label_of(feature, value)
-    return normalise_name(name) if name is not None else None
 
 
 def _image_column(data: str, rows: Any, wanted: str | None) -> str:
     if wanted is None:
         return image_column_of(data, rows.features)
-    if type(_feature(data, rows, wanted)).__name__ != "Image":
-        raise InvalidInput(f"The column {wanted!r} of {data} holds no images. {_columns(rows)}")
+    _feature(data, rows, wanted, ("Image",), "images")
     return wanted
 
 
-def _label_feature(data: str, rows: Any, column: str) -> Any:
-    feature = _feature(data, rows, column)
-    if type(feature).__name__ not in ("ClassLabel", "Value"):
-        raise InvalidInput(f"The column {column!r} of {data} holds no labels. {_columns(rows)}")
-    return feature
-
-
-def _feature(data: str, rows: Any, column: str) -> Any:
+def _feature(data: str, rows: Any, column: str, kinds: tuple[str, ...], content: str) -> Any:
     if column not in rows.features:
         raise InvalidInput(f"The data set {data} has no column {column!r}. {_columns(rows)}")
-    return rows.features[column]
+    feature = rows.features[column]
+    if type(feature).__name__ not in kinds:
+        raise InvalidInput(f"The column {column!r} of {data} holds no {content}. {_columns(rows)}")
+    return feature
 
 
 def _columns(rows: Any) -> str:

@@ -1,8 +1,7 @@
-"""Whether confidences hold: those of predicted breeds, and those that calibration gives results.
+"""Reliability of confidences: those of predicted breeds, and those of calibrated search results.
 
-Curves of calibration are fitted on every second photo of each breed and read on the others, by
-`training.calibration.calibrate`; the softmax of the predicted breed is fitted on nothing and read
-on all.
+`training.calibration.calibrate` fits curves on every second photo of each breed; they are measured
+on the others. The softmax of the predicted breed is not fitted and is measured on all photos.
 """
 
 import numpy as np
@@ -12,15 +11,15 @@ from petsearch.domain import Label
 from petsearch.domain.calibration import QueryKind
 from petsearch.domain.errors import ConfigurationError
 from training.calibration.calibrate import fit, prepare_texts, results_of, shares_of
-from training.calibration.gallery import Gallery
-from training.calibration.metrics import (
+from training.calibration.gallery import gallery_of
+from training.drawings.config import DataConfig
+from training.evaluation.figures import Bin, Curve, Reliability
+from training.evaluation.measurement import EvaluatedModel
+from training.evaluation.metrics import (
     bins_of_equal_mass,
     brier_score,
     expected_calibration_error,
 )
-from training.drawings.config import DataConfig
-from training.evaluation.figures import Bin, Curve, Reliability
-from training.evaluation.measurement import Subject
 
 _KINDS: dict[QueryKind, str] = {
     "breed_text": "results of a text that names a breed",
@@ -30,14 +29,14 @@ _KINDS: dict[QueryKind, str] = {
 
 
 def reliability(
-    subject: Subject, class_scores: NDArray[np.float32], texts: DataConfig
+    subject: EvaluatedModel, class_scores: NDArray[np.float32], texts: DataConfig
 ) -> Reliability:
-    """Of the predicted breed, and of each kind of query if calibration can be fitted.
+    """Measure the predicted breed, and each kind of query if calibration can be fitted.
 
     Args:
-        subject: model and photos.
+        subject: the model with its embedded photos.
         class_scores: cosine `(photos, classes)`, single prompt.
-        texts: names texts about something else, which fitting wants.
+        texts: lists off-topic texts, which fitting needs.
     """
     top1 = predicted_breed_curve(class_scores, subject.labels, subject.model.info.logit_scale)
     try:
@@ -49,7 +48,7 @@ def reliability(
 def predicted_breed_curve(
     class_scores: NDArray[np.float32], labels: NDArray[np.int64], logit_scale: float
 ) -> Curve:
-    """Softmax of the best class at the model's own temperature, as photos are tagged with."""
+    """Softmax of the best class at the model's temperature: the confidence of predicted breeds."""
     logits = class_scores.astype(np.float64) * logit_scale
     exponents = np.exp(logits - logits.max(axis=1, keepdims=True))
     shares = exponents.max(axis=1) / exponents.sum(axis=1)
@@ -58,7 +57,7 @@ def predicted_breed_curve(
 
 
 def curve_of(kind: str, shares: NDArray[np.float64], right: NDArray[np.float64]) -> Curve:
-    """Bins of equally many results, and how far confidence and outcome are apart."""
+    """Bins of equal size, and the distance of confidence and outcome."""
     bins = tuple(
         Bin(float(shares[part].mean()), float(right[part].mean()), len(part))
         for part in bins_of_equal_mass(shares)
@@ -67,19 +66,14 @@ def curve_of(kind: str, shares: NDArray[np.float64], right: NDArray[np.float64])
     return Curve(kind, bins, error, brier_score(shares, right), len(shares))
 
 
-def _calibrated(subject: Subject, config: DataConfig) -> list[Curve]:
-    photos = subject.embedded.photos
-    if None in subject.species:
+def _calibrated(subject: EvaluatedModel, config: DataConfig) -> list[Curve]:
+    species_of = dict(zip(subject.class_names, subject.species, strict=True))
+    labels = [Label(name, species) for name, species in species_of.items() if species]
+    if len(labels) < len(species_of):
         raise ConfigurationError("The species of some classes is not known.")
-    if np.bincount(photos.labels).min() < 4:
+    if np.bincount(subject.labels).min() < 4:
         raise ConfigurationError("A class has fewer than four photos; two halves need two each.")
-    species = [str(name) for name in subject.species]
-    labels = [Label(*pair) for pair in zip(photos.class_names, species, strict=True)]
-    gallery = Gallery(
-        subject.embedded.embeddings,
-        np.array(photos.class_names)[photos.labels],
-        np.array(species)[photos.labels],
-    )
+    gallery = gallery_of(subject.embedded, {label.breed: label.species for label in labels})
     texts = prepare_texts(subject.model, config, labels)
     fitted = fit(gallery.half(0), texts, subject.model.info)
     checked = gallery.half(1)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from training.evaluation.figures import Evaluation, Figure
+from training.evaluation.figures import Evaluation
 from training.evaluation.files import figure_cells, figure_headers, figure_rows, task_of
 
 _HEADLINES = {
@@ -22,13 +22,14 @@ def report(evaluation: Evaluation, examples: Sequence[Sequence[bytes]]) -> str:
     """One HTML file; `examples` are JPEGs for each of the evaluation's confusions."""
     figures = {figure.key: figure for figure in evaluation.figures}
     headlines = [(figures[key], words) for key, words in _HEADLINES.items() if key in figures]
+    encoded = [[base64.b64encode(photo).decode() for photo in photos] for photos in examples]
     template = _templates().get_template("report.html")
     return template.render(
         evaluation=evaluation,
         headlines=headlines,
         figure_headers=figure_headers(evaluation),
         figure_rows=figure_rows(evaluation),
-        confusions=list(zip(evaluation.confusions, examples, strict=True)),
+        confusions=list(zip(evaluation.confusions, encoded, strict=True)),
     )
 
 
@@ -41,19 +42,8 @@ def _templates() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "base64": _base64,
         "cells": figure_cells,
-        "prompt_name": _prompt_name,
         "share": lambda value: "" if value is None else f"{value:.3f}",
         "task": task_of,
     }
     return environment
-
-
-def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode()
-
-
-def _prompt_name(figure: Figure) -> str:
-    templates = figure.protocol.templates
-    return "" if not templates else ", single" if len(templates) == 1 else ", ensemble"

@@ -1,7 +1,7 @@
-"""Bootstrapped intervals: how far a figure would move with other photos or queries of the kind.
+"""Bootstrap intervals: how much a figure would vary with other photos or queries.
 
-Efron, "Bootstrap methods: another look at the jackknife", 1979; the percentile interval. A
-difference of two models is resampled in pairs: both are read at the same photos.
+Efron, "Bootstrap methods: another look at the jackknife", 1979; the percentile interval. The
+difference of two models is a paired bootstrap: both use the same photos.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,15 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 Indices = NDArray[np.int64]
-"""`(n,)`: which photos or queries to read, some more than once."""
+"""`(n,)`: indices of photos or queries, some more than once."""
 
 
 @dataclass(frozen=True)
 class Statistic:
-    """A figure that can be read at any choice of its photos or queries."""
+    """A figure as a function of the photos or queries that are chosen."""
 
     count: int
-    """Photos or queries it is read from."""
+    """Number of photos or queries."""
     at: Callable[[Indices], float]
 
 
@@ -34,33 +34,33 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Resampling:
-    """How often, and with which seed."""
+    """The number of resamples, and their seed."""
 
     times: int = 1000
     seed: int = 0
 
     def draws(self, count: int) -> Iterator[Indices]:
-        """Choices of `count` out of `count`, with repeats; the same ones every time."""
+        """Draw `count` of `count` with replacement; the same draws on every call."""
         rng = np.random.default_rng(self.seed)
         for _ in range(self.times):
             yield rng.integers(0, count, count)
 
 
 def mean_of(values: NDArray[np.floating] | NDArray[np.bool_]) -> Statistic:
-    """The mean of one value `(n,)` per photo or query."""
+    """The mean of values `(n,)`, one per photo or query."""
     held = values.astype(np.float64)
     return Statistic(len(held), lambda chosen: float(held[chosen].mean()))
 
 
 def estimate(statistic: Statistic, resampling: Resampling) -> Estimate:
-    """The statistic of all, and between which values 95 % of its resamples lie."""
+    """The statistic over all photos or queries, with its 95 % interval."""
     return _estimate(statistic.at, statistic.count, resampling)
 
 
 def estimate_difference(one: Statistic, other: Statistic, resampling: Resampling) -> Estimate:
-    """As `estimate`, of `one` minus `other`, each time read at the same photos or queries."""
+    """As `estimate`, of `one` minus `other` with the same resamples."""
     if one.count != other.count:
-        raise ValueError(f"{one.count} and {other.count} are no pairs")
+        raise ValueError(f"{one.count} and {other.count} cannot be paired")
     return _estimate(lambda chosen: one.at(chosen) - other.at(chosen), one.count, resampling)
 
 

@@ -1,10 +1,9 @@
 """The results table of the README: `python -m training.evaluation.results_table` writes it.
 
-Its rows are what `petsearch evaluate` wrote into docs/results, and what is not measured here, with
-the commands that measure it. A test holds the README to it.
+Its rows are the evaluations in docs/results, written by `petsearch evaluate`, and models that were
+not measured, with the commands to do so. A test checks that the README is up to date.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -39,14 +38,6 @@ _KEYS = (
 )
 
 
-@dataclass(frozen=True)
-class NotMeasured:
-    """A model whose weights are on a hub, and the commands that measure it."""
-
-    model: str
-    commands: tuple[str, ...]
-
-
 def _trained(config: str, base: str) -> tuple[str, ...]:
     return (
         f"petsearch finetune --config training/configs/{config}.toml --data {_HUB_DATA} "
@@ -56,40 +47,37 @@ def _trained(config: str, base: str) -> tuple[str, ...]:
     )
 
 
-NOT_MEASURED = (
-    NotMeasured(
-        "ViT-B/32 openai, zero-shot",
-        (f"petsearch evaluate --model hub:ViT-B-32/openai --data {_HUB_DATA}",),
+NOT_MEASURED = {
+    "ViT-B/32 openai, zero-shot": (
+        f"petsearch evaluate --model hub:ViT-B-32/openai --data {_HUB_DATA}",
     ),
-    NotMeasured(
-        "the recipe this project came from (`ancestor.toml`)",
-        _trained("ancestor", "hub:ViT-B-32/openai"),
+    "the recipe this project came from (`ancestor.toml`)": _trained(
+        "ancestor", "hub:ViT-B-32/openai"
     ),
-    NotMeasured(
-        "our best recipe (`pets.toml`)", _trained("pets", "hub:ViT-B-32/laion2b_s34b_b79k")
-    ),
-)
+    "our best recipe (`pets.toml`)": _trained("pets", "hub:ViT-B-32/laion2b_s34b_b79k"),
+}
+"""Models whose weights are on the hub, with the commands that measure them."""
 
 
 def results_table(results: Path) -> str:
-    """Markdown from every evaluation in a folder, by name, and the rows without one."""
+    """A Markdown table of every evaluation in a folder, and of `NOT_MEASURED`."""
     rows = [_row(read_json(path)) for path in sorted(results.glob("*.json"))]
-    for missing in NOT_MEASURED:
-        commands = "<br>".join(f"`{command}`" for command in missing.commands)
-        rows.append([missing.model, "not measured here", *[""] * (len(_HEADERS) - 3), commands])
+    for model, commands in NOT_MEASURED.items():
+        listed = "<br>".join(f"`{command}`" for command in commands)
+        rows.append([model, "not measured here", *[""] * (len(_HEADERS) - 3), listed])
     return "\n".join(table(rows, _HEADERS))
 
 
 def with_table(readme: str, results: Path) -> str:
-    """A README with the table between its two marks.
+    """Replace the table between the markers of a README.
 
     Raises:
-        InvalidInput: it has no such marks.
+        InvalidInput: the markers are missing.
     """
     before, begin, rest = readme.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise InvalidInput(f"The README has no place for results: {BEGIN} … {END}.")
+        raise InvalidInput(f"The README has no markers for results: {BEGIN} … {END}.")
     return f"{before}{BEGIN}\n{results_table(results)}\n{END}{after}"
 
 
@@ -113,7 +101,7 @@ def main(
     readme: Annotated[Path, typer.Option()] = ROOT / "README.md",
     results: Annotated[Path, typer.Option(help="Folder of evaluations.")] = ROOT / "docs/results",
 ) -> None:
-    """Write the table into the README."""
+    """Write the results table into the README."""
     try:
         changed = with_table(readme.read_text(encoding="utf-8"), results)
     except InvalidInput as error:

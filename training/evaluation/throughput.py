@@ -1,4 +1,4 @@
-"""How fast a model is, as it is served: photos and texts a second, the median of some rounds."""
+"""Throughput of a model as it is served: photos and texts per second, median of five rounds."""
 
 import statistics
 import time
@@ -19,7 +19,7 @@ _ROUNDS = 5
 def throughput(
     model: OpenClipModel, photos: LabelledPhotos, clock: Callable[[], float] = time.perf_counter
 ) -> Throughput:
-    """Measure with the first photos, which must be readable, and with prompts of class names."""
+    """Measure with the first photos, which must be decodable, and prompts of class names."""
     batch = range(min(BATCH_SIZE, len(photos)))
     spec = model.info.pixel_spec
     pixels = np.stack([photos.pixels(index, spec) for index in batch])

@@ -1,4 +1,4 @@
-"""Views of a photo, cropped, mirrored and relit at random; a view follows from its number."""
+"""Random views of a photo: cropped, mirrored, with jittered colours; reproducible by number."""
 
 import random
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ _TRIES = 10
 
 
 @dataclass(frozen=True)
-class Views:
-    """Draws views for one model: the same number gives the same view in any process."""
+class ViewSampler:
+    """Draws views for one model: the same number gives the same view in every process."""
 
     config: AugmentationConfig
     spec: PixelSpec
@@ -31,7 +31,7 @@ class Views:
         Args:
             picture: uint8 `(h, w, 3)`.
             photo: number of the photo in its split.
-            number: of the view.
+            number: number of the view.
         """
         rng = random.Random(f"{self.seed}/{photo}/{number}")
         image = torch.from_numpy(picture).permute(2, 0, 1)
@@ -42,9 +42,9 @@ class Views:
         image = transforms.resized_crop(image, top, left, height, width, size, mode)
         if self.config.mirror and rng.random() < 0.5:
             image = transforms.horizontal_flip(image)
-        return self._relit(image, rng)
+        return self._jittered(image, rng)
 
-    def _relit(self, image: Tensor, rng: random.Random) -> Tensor:
+    def _jittered(self, image: Tensor, rng: random.Random) -> Tensor:
         change = self.config.brightness
         if change:
             image = transforms.adjust_brightness(image, rng.uniform(1 - change, 1 + change))
@@ -58,7 +58,7 @@ class Views:
 def _crop(
     height: int, width: int, min_area: float, rng: random.Random
 ) -> tuple[int, int, int, int]:
-    """Top, left, height and width, as torchvision's RandomResizedCrop draws them."""
+    """Top, left, height and width, drawn like those of torchvision's RandomResizedCrop."""
     for _ in range(_TRIES):
         area = height * width * rng.uniform(min_area, 1)
         aspect = rng.uniform(*_ASPECTS)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
-from training.drawings.config import TrainingConfig
+from training.drawings.config import DrawingsConfig
 from training.runs.config_file import STRICT, Count, Share, Template, read_toml, validated
 
 
@@ -91,7 +91,7 @@ class AugmentationConfig:
 
 
 @dataclass(frozen=True, config=STRICT)
-class PhotoOptimisationConfig:
+class OptimisationConfig:
     """How long and how fast to train."""
 
     seed: int
@@ -119,7 +119,7 @@ class PhotoOptimisationConfig:
 
 
 @dataclass(frozen=True, config=STRICT)
-class PhotoTrainingConfig:
+class FinetuningConfig:
     """One fine-tune, from photos to model folder."""
 
     base: str
@@ -130,7 +130,7 @@ class PhotoTrainingConfig:
     policy: PolicyConfig
     loss: LossConfig
     augmentation: AugmentationConfig
-    optimisation: PhotoOptimisationConfig
+    optimisation: OptimisationConfig
     interpolation: Annotated[tuple[Share, ...], Field(min_length=1)]
     """Shares of the fine-tuned weights that are tried (WiSE-FT), 0..1; (1.0,) tries none."""
 
@@ -141,7 +141,7 @@ class PhotoTrainingConfig:
         return self
 
 
-def read_any_config(path: Path) -> TrainingConfig | PhotoTrainingConfig:
+def read_any_config(path: Path) -> DrawingsConfig | FinetuningConfig:
     """Read the configuration of a fine-tune on photos (it has a table `photos`) or on drawings.
 
     Raises:
@@ -149,5 +149,5 @@ def read_any_config(path: Path) -> TrainingConfig | PhotoTrainingConfig:
     """
     tables = read_toml(path)
     if "photos" not in tables:
-        return validated(TrainingConfig, tables, path)
-    return validated(PhotoTrainingConfig, tables, path)
+        return validated(DrawingsConfig, tables, path)
+    return validated(FinetuningConfig, tables, path)

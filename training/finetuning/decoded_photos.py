@@ -1,9 +1,8 @@
-"""Photos decoded once: their pixels lie in one file that is mapped into memory."""
+"""Photos decoded once: their pixels are stored in one file that is mapped into memory."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +18,10 @@ _INDEX = "photos.npz"
 
 @dataclass(frozen=True)
 class DecodedPhotos:
-    """Pixels of the photos that decode."""
+    """Pixels of the photos that can be decoded."""
 
     photos: LabelledPhotos
-    """Those that decode."""
+    """Those that can be decoded."""
     broken: tuple[BrokenPhoto, ...]
     _pixels: NDArray[np.uint8]
     _starts: NDArray[np.int64]
@@ -35,7 +34,7 @@ class DecodedPhotos:
         """uint8 `(height, width, 3)`."""
         height, width = (int(side) for side in self._sizes[index])
         start = int(self._starts[index])
-        # A copy: torch wants memory that it may write to.
+        # A copy, because torch needs writable memory.
         flat = np.array(self._pixels[start : start + height * width * 3])
         return flat.reshape(height, width, 3)
 
@@ -43,16 +42,16 @@ class DecodedPhotos:
 def decode_photos(
     photos: LabelledPhotos, side: int, folder: Path, on_photo: Callable[[], None]
 ) -> DecodedPhotos:
-    """Decode all, or map what an earlier call left in `folder`.
+    """Decode all photos, or map the pixels that an earlier call stored in `folder`.
 
     Args:
-        photos: as many as there are, in a fixed order.
-        side: pixels to which a longer short side is reduced.
-        folder: is made if needed.
-        on_photo: told after each.
+        photos: the photos.
+        side: maximum length of the short side in pixels; larger photos are reduced.
+        folder: of the stored pixels; created if it does not exist.
+        on_photo: called after each photo.
 
     Raises:
-        InvalidInput: no photo decodes.
+        InvalidInput: no photo can be decoded.
         StorageFull: no space left.
     """
     if not (folder / _INDEX).exists():
@@ -66,7 +65,7 @@ def decode_photos(
         for index, reason in zip(bad, reasons, strict=True)
     )
     if not len(good):
-        raise InvalidInput(f"No photo of {photos.source.data} decodes. {broken[0].reason}")
+        raise InvalidInput(f"No photo of {photos.source.data} can be decoded. {broken[0].reason}")
     pixels = np.memmap(folder / _PIXELS, np.uint8, mode="r")
     return DecodedPhotos(photos.subset(good), broken, pixels, lengths.cumsum() - lengths, sizes)
 
@@ -88,13 +87,13 @@ def _decode(photos: LabelledPhotos, side: int, folder: Path, on_photo: Callable[
                 sizes.append((picture.height, picture.width))
                 file.write(picture.tobytes())
             on_photo()
-    index_of: dict[str, Any] = {
-        "good": np.array(good, np.int64),
-        "sizes": np.array(sizes, np.int64).reshape(-1, 2),
-        "reasons": np.array(reasons, np.str_),
-    }
     with replacing(folder / _INDEX) as file:
-        np.savez(file, **index_of)
+        np.savez(
+            file,
+            good=np.array(good, np.int64),
+            sizes=np.array(sizes, np.int64).reshape(-1, 2),
+            reasons=np.array(reasons, np.str_),
+        )
 
 
 def _reduced(picture: Image.Image, side: int) -> Image.Image:

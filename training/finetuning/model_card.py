@@ -1,7 +1,7 @@
 """The model card of a fine-tune on photos."""
 
-from training.finetuning.config import PhotoTrainingConfig
-from training.finetuning.run import PhotoRun
+from training.finetuning.config import FinetuningConfig
+from training.finetuning.result import FinetuningResult
 
 _CARD = """# {name}
 
@@ -32,34 +32,35 @@ The base model's licence and that of the photos bind this model too.
 """
 
 
-def photo_model_card(run: PhotoRun, config: PhotoTrainingConfig, commit: str | None) -> str:
+def model_card(result: FinetuningResult, config: FinetuningConfig, commit: str | None) -> str:
     """Markdown for MODEL_CARD.md."""
-    groups = ", ".join(stage.name for stage in run.setup.trainer.policy.suffix) or "nothing"
+    setup = result.setup
+    groups = ", ".join(stage.name for stage in setup.trainer.policy.suffix) or "nothing"
     text = "text tower" if config.policy.train_text else "text tower frozen"
     augmentation = config.augmentation
-    views = f"{augmentation.views} of each photo" if augmentation.views else "new ones every epoch"
+    views = f"{augmentation.views} of each photo" if augmentation.views else "new in every epoch"
     return _CARD.format(
-        name=f"{run.setup.base.source.name}, fine-tuned",
-        base=run.setup.base.source.model_id(),
+        name=f"{setup.base.source.name}, fine-tuned",
+        base=setup.base.source.model_id(),
         trained=f"image tower: {groups}; {text}",
-        train=len(run.setup.split.train),
+        train=len(setup.split.train),
         data=config.photos.data.rstrip("/").rpartition("/")[2],
         split=config.photos.split,
-        classes=len(run.setup.photos.photos.class_names),
-        validation=len(run.setup.split.validation),
-        skipped=len(run.setup.photos.broken) + len(run.setup.photos.photos.skipped),
+        classes=len(setup.photos.photos.class_names),
+        validation=len(setup.split.validation),
+        skipped=len(setup.photos.broken) + len(setup.photos.photos.skipped),
         loss=_loss(config),
         views=views,
         seed=config.optimisation.seed,
         commit=commit or "unknown",
-        share=run.interpolated.share,
-        before=run.before,
-        after=run.after,
+        share=result.interpolation.share,
+        before=result.before,
+        after=result.after,
         templates=", ".join(f"“{template}”" for template in config.templates),
     )
 
 
-def _loss(config: PhotoTrainingConfig) -> str:
+def _loss(config: FinetuningConfig) -> str:
     names = {
         "cross_entropy": "cross-entropy against the class prompts",
         "contrastive": "multi-positive contrastive",

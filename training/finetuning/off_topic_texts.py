@@ -1,4 +1,4 @@
-"""Texts about something else, for photos: listed ones and random words of the vocabulary."""
+"""Off-topic texts for training on photos: listed ones and random words of the vocabulary."""
 
 import random
 from collections.abc import Sequence
@@ -10,12 +10,12 @@ from training.finetuning.config import LossConfig
 
 _FRAMES = ("{}", "{}", "a {}", "a photo of a {}", "a picture of a {}", "my {}")
 _LISTED_SHARE = 0.3
-# Also words for pets in general; those of the drawings' captions are left out by the source.
+# Words for pets in general; background_words already leaves out those of the drawings' captions.
 _PET_WORDS = frozenset({"pet", "pets", "animal", "animals", "breed", "breeds", "photo", "type"})
 
 
 class OffTopicTexts:
-    """Draws texts: the same step gets the same ones."""
+    """Draws off-topic texts; the same step gets the same texts."""
 
     def __init__(
         self, config: LossConfig, class_names: Sequence[str], templates: Sequence[str], seed: int
@@ -25,12 +25,12 @@ class OffTopicTexts:
         named |= {f"{word}s" for word in named}
         words = background_words(SimpleTokenizer().encoder, config.off_topic_held_out)
         self._words = [word for word in words if word not in named]
-        # Most queries are put into a template of the model before they are encoded.
+        # Most queries are encoded in a template of the model.
         self._frames = (*_FRAMES, *templates)
         self._seed = seed
 
     def draw(self, count: int, step: int) -> list[str]:
-        """`count` texts."""
+        """Draw `count` texts for a step."""
         rng = random.Random(f"{self._seed}/off-topic/{step}")
         return [self._text(rng) for _ in range(count)]
 

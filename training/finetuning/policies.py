@@ -1,4 +1,4 @@
-"""What of a CLIP is trained: the last stages of the image tower, the text tower or not."""
+"""Which parts of a CLIP are trained: the last stages of the image tower, and the text tower."""
 
 from dataclasses import dataclass
 from typing import Any, cast
@@ -10,7 +10,7 @@ from petsearch.domain.errors import ConfigurationError
 from training.clip.towers import Stage, run_stages, stages_of
 from training.finetuning.config import PolicyConfig
 
-# What of open_clip's CLIP is the text tower; CustomTextCLIP keeps it in `text`.
+# The attributes of open_clip's CLIP that form the text tower; CustomTextCLIP has it in `text`.
 _TEXT_PARTS = (
     "transformer",
     "token_embedding",
@@ -22,30 +22,30 @@ _TEXT_PARTS = (
 
 @dataclass(frozen=True)
 class Policy:
-    """A CLIP divided into what stays and what is trained."""
+    """A CLIP divided into frozen and trained parts."""
 
     prefix: tuple[Stage, ...]
     """Frozen stages of the image tower."""
     suffix: tuple[Stage, ...]
-    """Its trained stages; the last is the projection."""
+    """Trained stages of the image tower; the last is the projection."""
     text: tuple[nn.Parameter, ...]
-    """Of the text tower; empty if it is frozen."""
+    """Parameters of the text tower; empty if it is frozen."""
     logit_scale: nn.Parameter
 
     def run_prefix(self, images: Tensor) -> Tensor:
-        """float `(n, 3, height, width)` to what the trained part takes."""
+        """Map images, float `(n, 3, height, width)`, to the input of the trained stages."""
         return run_stages(self.prefix, images)
 
     def run_suffix(self, features: Tensor) -> Tensor:
-        """What the frozen part gives to image features `(n, dim)`."""
+        """Map the output of the frozen stages to image features `(n, dim)`."""
         return run_stages(self.suffix, features)
 
 
 def apply_policy(model: nn.Module, config: PolicyConfig) -> Policy:
-    """Freeze all of `model` but what `config` names, and set every part's mode.
+    """Freeze everything except what `config` selects, and set the mode of every module.
 
-    Batch norms keep the statistics of the base model, also where their weights are trained: those
-    of a few thousand photos, a few at a time, are worse.
+    Batch norms keep the statistics of the base model even where their weights are trained: small
+    batches of a few thousand photos give worse ones.
 
     Raises:
         ConfigurationError: the image tower has fewer groups, or nothing would be trained.

@@ -1,7 +1,7 @@
-"""What the frozen stages give for every stored view of every photo, kept in a mapped file.
+"""The output of the frozen stages for every stored view of every photo, in a mapped file.
 
-With the lower stages frozen their output for a view never changes. Computed once, an epoch costs
-only the trained stages.
+While the lower stages are frozen, their output for a view never changes. Once it is computed, an
+epoch only costs the trained stages.
 """
 
 import os
@@ -15,23 +15,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from petsearch.atomic_file import disk_errors, write_atomically
+from petsearch.atomic_file import disk_errors
 from petsearch.domain.errors import StorageFull
-
-_FEATURES = "prefix.bin"
-_DONE = "prefix.done"
 
 
 @dataclass(frozen=True)
 class PrefixCache:
-    """Features `(photos, views, *shape)`."""
+    """Features `(photos, views, *shape)` in a file that is mapped into memory."""
 
     _features: NDArray[np.floating]
-
-    @property
-    def photos(self) -> int:
-        """How many there are."""
-        return int(self._features.shape[0])
 
     def rows(self, photos: NDArray[np.int64], view: int) -> Tensor:
         """float32 `(n, *shape)` of one view of some photos."""
@@ -46,61 +38,44 @@ def fill_prefix_cache(
     dtype: str,
     batches: Callable[[int], Iterable[tuple[NDArray[np.int64], Tensor]]],
 ) -> PrefixCache:
-    """Compute the features, or map what an earlier run of the same configuration left.
+    """Compute the features, or map the file of an earlier run with the same configuration.
 
     Args:
-        folder: where the files lie.
+        folder: of the file.
         photos, views: how many.
-        dtype: numpy's name of what features are stored as.
-        batches: for a view, photo numbers `(n,)` and features `(n, *shape)`, until all are named.
+        dtype: of the stored features.
+        batches: yields photo numbers `(n,)` and features `(n, *shape)` of a view, until all
+            photos have been named.
 
     Raises:
         StorageFull: no space left.
     """
-    done = folder / _DONE
-    if not done.exists():
-        shape = _fill(folder / _FEATURES, photos, views, dtype, batches)
-        write_atomically(done, " ".join(map(str, shape)).encode())
-    shape = tuple(int(side) for side in done.read_text().split())
-    return PrefixCache(np.memmap(folder / _FEATURES, dtype, mode="r", shape=shape))
+    path = folder / "prefix.npy"
+    if not path.exists():
+        unfinished = folder / "prefix.npy.part"
+        features: np.memmap[Any, Any] | None = None
+        for view in range(views):
+            for numbers, rows in batches(view):
+                if features is None:
+                    features = _reserve(unfinished, dtype, (photos, views, *rows.shape[1:]))
+                features[numbers, view] = rows.detach().cpu().numpy()
+        unfinished.rename(path)
+    return PrefixCache(np.load(path, mmap_mode="r"))
 
 
-def _fill(
-    path: Path,
-    photos: int,
-    views: int,
-    dtype: str,
-    batches: Callable[[int], Iterable[tuple[NDArray[np.int64], Tensor]]],
-) -> tuple[int, ...]:
-    features: np.memmap[Any, Any] | None = None
-    for view in range(views):
-        for numbers, rows in batches(view):
-            if features is None:
-                shape = (photos, views, *rows.shape[1:])
-                _reserve(path, int(np.prod(shape)) * np.dtype(dtype).itemsize)
-                features = np.memmap(path, dtype, mode="r+", shape=shape)
-            features[numbers, view] = rows.detach().cpu().numpy()
-    assert features is not None
-    features.flush()
-    return tuple(int(side) for side in features.shape)
-
-
-def _reserve(path: Path, size: int) -> None:
-    """Blocks for the whole file: a full disk under a mapping would end the process."""
+def _reserve(path: Path, dtype: str, shape: tuple[int, ...]) -> "np.memmap[Any, Any]":
+    """Allocate the whole file: a disk that fills up under a mapping would kill the process."""
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     try:
-        with disk_errors(), path.open("wb") as file:
-            _allocate(file.fileno(), size)
+        with disk_errors():
+            features = np.lib.format.open_memmap(path, "w+", dtype, shape)
+            if hasattr(os, "posix_fallocate"):
+                with path.open("r+b") as file:
+                    os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
     except StorageFull as error:
         path.unlink(missing_ok=True)
         raise StorageFull(
             f"No space left for the cache of the frozen stages ({size / 1e9:.1f} GB in "
             f"{path.parent}). Free some, lower views, or set cache to none."
         ) from error
-
-
-def _allocate(descriptor: int, size: int) -> None:
-
-    if hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(descriptor, 0, size)
-    else:
-        os.truncate(descriptor, size)
+    return features

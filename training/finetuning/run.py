@@ -1,85 +1,144 @@
-"""One fine-tune on photos: trains, goes on after a stop, and chooses on validation."""
+"""A fine-tune from start to finish: trains, resumes after a stop, and writes the model folder."""
 
 import hashlib
 import json
 import shutil
-from dataclasses import asdict, dataclass
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
 
+from petsearch.domain.errors import ConfigurationError
 from training.clip.base_model import BaseModel, load_base
 from training.clip.weights import copy_of, load_weights, trained_weights
-from training.evaluation.photos import LabelledPhotos
-from training.finetuning.config import PhotoTrainingConfig
-from training.finetuning.interpolation import Interpolated, choose_interpolation
-from training.finetuning.setup import PhotoSetup, Progress, open_setup
-from training.finetuning.trainer import PhotoTrainer
-from training.finetuning.validation import Figures, Validation
+from training.drawings.drawn_photos import DRAWINGS, drawn_photos
+from training.evaluation.photos import LabelledPhotos, load_split
+from training.finetuning.config import FinetuningConfig, PhotosConfig
+from training.finetuning.interpolation import choose_interpolation
+from training.finetuning.model_card import model_card
+from training.finetuning.result import FinetuningResult, Provenance, labels_of, record_of
+from training.finetuning.setup import Progress, Setup, prepare
+from training.finetuning.trainer import Trainer
+from training.finetuning.validation import Validation, ValidationFigures
 from training.runs.checkpoints import read_checkpoint, write_checkpoint
 from training.runs.curves import write_curves
 from training.runs.log import write_log
 from training.runs.memory_estimate import estimated_gpu_bytes
-from training.runs.precision import PeakMemory, Precision, peak_memory
+from training.runs.model_folder import Prompts, write_record, write_weights
+from training.runs.precision import Precision, choose_precision, peak_memory
 
 WORK = "work"
-"""The folder inside a result that an unfinished run keeps its checkpoint and caches in."""
+"""The folder in the output of an unfinished run that holds its checkpoint and caches."""
 
 
-@dataclass(frozen=True)
-class PhotoRun:
-    """What a run came to."""
+def override(config: FinetuningConfig, base: str, data: str) -> FinetuningConfig:
+    """The configuration with another base model or other photos; an empty value keeps its own.
 
-    setup: PhotoSetup
-    before: Figures
-    """The base model in validation."""
-    after: Figures
-    """The result in validation."""
-    interpolated: Interpolated
-    memory: PeakMemory
+    Raises:
+        ConfigurationError: there is no base model.
+    """
+    photos = replace(config.photos, data=data) if data else config.photos
+    config = replace(config, base=base or config.base, photos=photos)
+    if not config.base:
+        raise ConfigurationError(
+            "The configuration names no base model: give --base hub:<arch>/<tag> or dir:<folder>."
+        )
+    return config
 
 
-def run(
-    config: PhotoTrainingConfig,
+def finetune(
+    config: FinetuningConfig,
+    out: Path,
+    commit: str | None,
+    progress: Progress,
+    clock: Callable[[], float] = time.monotonic,
+) -> FinetuningResult:
+    """Train and write the model folder `out`; resumes a run that was stopped there.
+
+    Args:
+        config: the run.
+        out: a folder; created if it does not exist.
+        commit: the code's commit, for the record.
+        progress: called as the run proceeds.
+        clock: seconds, monotonic.
+
+    Raises:
+        ConfigurationError: the base model does not load or cannot be trained so, the hub is not
+            reachable, or training diverged.
+        Conflict: `out` holds an unfinished run with another configuration.
+        InvalidInput: the photos cannot be used.
+        StorageFull: no space left; the last checkpoint is kept.
+    """
+    started = clock()
+    precision = choose_precision(config.optimisation.precision)
+    result = _run(config, _photos(config.photos), out, precision, progress)
+    base = result.setup.base
+    provenance = Provenance(
+        base=base.source.model_id(),
+        commit=commit,
+        seed=config.optimisation.seed,
+        training_s=round(clock() - started, 1),
+        device=str(precision.device),
+    )
+    labels = labels_of(result.setup.photos.photos.class_names, base)
+    prompts = Prompts(base.prompt_templates, config.templates, labels)
+    write_weights(out, base.module, base.config, prompts)
+    write_record(out, record_of(result, config, provenance), model_card(result, config, commit))
+    shutil.rmtree(out / WORK)
+    return result
+
+
+def _photos(config: PhotosConfig) -> LabelledPhotos:
+    if config.data == DRAWINGS:
+        return drawn_photos()
+    return load_split(
+        config.data,
+        config.split,
+        image_column=config.image_column or None,
+        label_column=config.label_column,
+    )
+
+
+def _run(
+    config: FinetuningConfig,
     photos: LabelledPhotos,
     out: Path,
     precision: Precision,
     progress: Progress,
-) -> PhotoRun:
-    """Train; the base's module holds the result. Goes on where a run into `out` was stopped.
-
-    Raises:
-        InvalidInput, ConfigurationError, Conflict, StorageFull: see what it is made of.
-    """
+) -> FinetuningResult:
     torch.manual_seed(config.optimisation.seed)
     base = load_base(config.base, config.policy.image_size)
-    work = out / WORK
     fingerprint = _fingerprint(config, base, photos)
-    checkpoint = read_checkpoint(work, fingerprint)
-    _claim(work, fingerprint)
-    setup = open_setup(config, base, photos, work, precision, progress)
+    checkpoint = read_checkpoint(out / WORK, fingerprint)
+    _claim(out / WORK, fingerprint)
+    setup = prepare(config, base, photos, out / WORK, precision, progress)
     trainer, validation = setup.trainer, setup.validation
     before = validation.figures()
     original = copy_of(trained_weights(base.module))
     if checkpoint is not None:
         trainer.restore(checkpoint)
-    _train(trainer, validation, config, out, fingerprint, progress)
-    interpolated = choose_interpolation(
+    _train(setup, config, out, fingerprint, progress)
+    interpolation = choose_interpolation(
         base.module, original, trainer.best, config.interpolation, validation.figures
     )
-    after = dict(interpolated.tried)[interpolated.share]
-    estimate = estimated_gpu_bytes(base.module, trainer.kept, config.optimisation.batch_size)
+    after = dict(interpolation.tried)[interpolation.share]
+    estimate = estimated_gpu_bytes(base.module, trainer.saved, config.optimisation.batch_size)
     memory = peak_memory(precision, gpu_estimate=estimate)
-    return PhotoRun(setup, before, after, interpolated, memory)
+    return FinetuningResult(setup, before, after, interpolation, memory)
 
 
-def remove_work(out: Path) -> None:
-    """Delete what only an unfinished run needs."""
-    shutil.rmtree(out / WORK)
+def _fingerprint(config: FinetuningConfig, base: BaseModel, photos: LabelledPhotos) -> str:
+    digest = hashlib.sha256(json.dumps(asdict(config), sort_keys=True).encode())
+    digest.update(base.source.model_id().encode())
+    digest.update("/".join(photos.class_names).encode())
+    digest.update(photos.labels.tobytes())
+    return digest.hexdigest()
 
 
 def _claim(work: Path, fingerprint: str) -> None:
-    """Drop decoded photos and caches of a run that was another one and left no checkpoint."""
+    """Delete decoded photos and caches of a different run that left no checkpoint."""
     mark = work / "run.txt"
     if mark.exists() and mark.read_text() == fingerprint:
         return
@@ -88,22 +147,11 @@ def _claim(work: Path, fingerprint: str) -> None:
     mark.write_text(fingerprint)
 
 
-def _fingerprint(config: PhotoTrainingConfig, base: BaseModel, photos: LabelledPhotos) -> str:
-    digest = hashlib.sha256(json.dumps(asdict(config), sort_keys=True).encode())
-    digest.update(base.source.model_id().encode())
-    digest.update("/".join(photos.class_names).encode())
-    digest.update(photos.labels.tobytes())
-    return digest.hexdigest()
-
-
 def _train(
-    trainer: PhotoTrainer,
-    validation: Validation,
-    config: PhotoTrainingConfig,
-    out: Path,
-    fingerprint: str,
-    progress: Progress,
+    setup: Setup, config: FinetuningConfig, out: Path, fingerprint: str, progress: Progress
 ) -> None:
+    trainer = setup.trainer
+
     def save() -> None:
         write_checkpoint(out / WORK, trainer.checkpoint(), fingerprint)
         write_log(out, trainer.step_log, trainer.epoch_log)
@@ -112,20 +160,21 @@ def _train(
     while not trainer.is_done:
         for step in trainer.steps_of_epoch():
             progress.step(step)
-            # The last step of an epoch is kept together with what validation finds.
+            # The last step of an epoch is saved together with its validation.
             is_last = trainer.step % trainer.steps_per_epoch == 0
             if trainer.step % config.optimisation.checkpoint_steps == 0 and not is_last:
                 save()
-        figures = _validate_average(trainer, validation)
+        figures = _validate_average(trainer, setup.validation)
         trainer.note_epoch(figures)
         progress.epoch(len(trainer.epoch_log) - 1, figures)
         save()
         write_curves(out / "curves.png", trainer.step_log, trainer.epoch_log)
 
 
-def _validate_average(trainer: PhotoTrainer, validation: Validation) -> Figures:
-    weights = copy_of(trained_weights(trainer.module))
-    load_weights(trainer.module, trainer.average)
+def _validate_average(trainer: Trainer, validation: Validation) -> ValidationFigures:
+    current = trained_weights(trainer.module)
+    kept = copy_of(current)
+    load_weights(current, trainer.average)
     figures = validation.figures()
-    load_weights(trainer.module, weights)
+    load_weights(current, kept)
     return figures

@@ -1,4 +1,4 @@
-"""Opens what a fine-tune on photos needs: model, photos in two parts, trainer, validation."""
+"""Prepares a fine-tune: decoded photos in two splits, the frozen stages, trainer, validation."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,17 +11,17 @@ from petsearch.domain.prompts import species_of
 from training.clip.base_model import BaseModel
 from training.clip.class_texts import ClassTexts, TextEncoder
 from training.evaluation.photos import LabelledPhotos
-from training.finetuning.augmentation import Views
-from training.finetuning.config import PhotoTrainingConfig
+from training.finetuning.augmentation import ViewSampler
+from training.finetuning.config import FinetuningConfig
 from training.finetuning.decoded_photos import DecodedPhotos, decode_photos
 from training.finetuning.off_topic_texts import OffTopicTexts
 from training.finetuning.policies import apply_policy
 from training.finetuning.split import Split, split_photos
-from training.finetuning.trainer import PhotoStep, PhotoTrainer, Sides, Species
-from training.finetuning.validation import Figures, Validation
+from training.finetuning.trainer import Species, Step, Trainer, TrainingData
+from training.finetuning.validation import Validation, ValidationFigures
 from training.finetuning.view_features import (
-    DrawnViews,
-    FrozenPart,
+    ComputedViews,
+    FrozenStages,
     ViewFeatures,
     cached,
     plain_features,
@@ -31,85 +31,86 @@ from training.runs.precision import Precision
 
 @dataclass(frozen=True)
 class Progress:
-    """Told how a run goes on; each call is cheap."""
+    """Callbacks that report the progress of a run."""
 
     begin: Callable[[str, int, int], None]
-    """What begins, its number of items, and how many of them are done already."""
+    """A phase begins: its name, its number of items, and how many are already done."""
     advance: Callable[[int], None]
-    """So many items of it are done."""
-    step: Callable[[PhotoStep], None]
-    epoch: Callable[[int, Figures], None]
-    """Its number from 0, and what validation found."""
+    """The given number of items is done."""
+    step: Callable[[Step], None]
+    epoch: Callable[[int, ValidationFigures], None]
+    """An epoch, counted from 0, was validated."""
 
 
 @dataclass(frozen=True)
-class PhotoSetup:
-    """What a run works with."""
+class Setup:
+    """The parts of a run, ready to train."""
 
     base: BaseModel
     photos: DecodedPhotos
     split: Split
-    trainer: PhotoTrainer
+    trainer: Trainer
     validation: Validation
 
 
-def open_setup(
-    config: PhotoTrainingConfig,
+def prepare(
+    config: FinetuningConfig,
     base: BaseModel,
     photos: LabelledPhotos,
     work: Path,
     precision: Precision,
     progress: Progress,
-) -> PhotoSetup:
-    """Decode the photos, freeze what stays, and compute what the frozen part gives.
+) -> Setup:
+    """Decode the photos, freeze the lower stages and compute their output.
 
     Args:
         config: the run.
-        base: its module goes to the device and is trained in place.
+        base: its module is moved to the device and trained in place.
         photos: with labels.
-        work: a folder for what is computed once; what lies there already is used.
-        precision: and the device.
-        progress: told how it goes.
+        work: the folder of decoded photos and caches; those of an earlier call are reused.
+        precision: the device, and the precision of forward passes.
+        progress: called as preparation proceeds.
 
     Raises:
-        InvalidInput, ConfigurationError, StorageFull: see what it is made of.
+        InvalidInput: the photos cannot be decoded or split.
+        ConfigurationError: the policy does not fit the model.
+        StorageFull: no space left.
     """
     policy = apply_policy(base.module, config.policy)
-    base.module.to(precision.device)
-    base.module.to(memory_format=torch.channels_last)
+    base.module.to(precision.device).to(memory_format=torch.channels_last)
     progress.begin("decoding photos", len(photos), 0)
     decoded = decode_photos(photos, config.photos.decoded_side, work, lambda: progress.advance(1))
     seed = config.optimisation.seed
     split = split_photos(decoded.photos.labels, config.photos.validation_share, seed)
     encoder = TextEncoder(base.module, base.tokenise, precision.device)
     classes = ClassTexts(encoder, photos.class_names, config.templates)
-    frozen = FrozenPart(base, policy, precision)
+    frozen = FrozenStages(base, policy, precision)
     features = _validation_features(decoded, split, base, frozen, progress)
     labels = torch.from_numpy(decoded.photos.labels[split.validation])
-    views = Views(config.augmentation, base.pixel_spec, seed)
-    drawn = DrawnViews(decoded, split.train, views, frozen)
-    sides = Sides(
-        features=_view_features(config, drawn, work, precision, progress),
+    views = ViewSampler(config.augmentation, base.pixel_spec, seed)
+    computed = ComputedViews(decoded, split.train, views, frozen)
+    data = TrainingData(
+        features=_view_features(config, computed, work, progress),
         labels=decoded.photos.labels[split.train],
         views=config.augmentation.views,
         classes=classes,
         encoder=encoder,
-        off_topic=_off_topic(config, photos),
+        off_topic=OffTopicTexts(config.loss, photos.class_names, config.templates, seed)
+        if config.loss.background_weight
+        else None,
         species=_species(config, photos, base, encoder),
     )
-    return PhotoSetup(
+    return Setup(
         base=base,
         photos=decoded,
         split=split,
-        trainer=PhotoTrainer(
-            base.module, policy, sides, config.loss, config.optimisation, precision
-        ),
+        trainer=Trainer(base.module, policy, data, config.loss, config.optimisation, precision),
         validation=Validation(policy, features, labels, classes, precision),
     )
 
 
 def _species(
-    config: PhotoTrainingConfig, photos: LabelledPhotos, base: BaseModel, encoder: TextEncoder
+    config: FinetuningConfig, photos: LabelledPhotos, base: BaseModel, encoder: TextEncoder
 ) -> Species | None:
     found = [base.species.get(name) or species_of(name) for name in photos.class_names]
     known = [species for species in found if species]
@@ -121,7 +122,7 @@ def _species(
 
 
 def _validation_features(
-    decoded: DecodedPhotos, split: Split, base: BaseModel, frozen: FrozenPart, progress: Progress
+    decoded: DecodedPhotos, split: Split, base: BaseModel, frozen: FrozenStages, progress: Progress
 ) -> torch.Tensor:
     progress.begin("reading validation photos", len(split.validation), 0)
 
@@ -134,29 +135,19 @@ def _validation_features(
 
 
 def _view_features(
-    config: PhotoTrainingConfig,
-    drawn: DrawnViews,
+    config: FinetuningConfig,
+    computed: ComputedViews,
     work: Path,
-    precision: Precision,
     progress: Progress,
 ) -> ViewFeatures:
     augmentation = config.augmentation
     if augmentation.cache == "none":
-        return drawn
-    progress.begin("computing the frozen stages", len(drawn) * augmentation.views, 0)
+        return computed
+    progress.begin("computing the frozen stages", len(computed) * augmentation.views, 0)
     return cached(
-        drawn,
+        computed,
         folder=work,
         views=augmentation.views,
         cache=augmentation.cache,
-        device=precision.device,
         on_photos=progress.advance,
-    )
-
-
-def _off_topic(config: PhotoTrainingConfig, photos: LabelledPhotos) -> OffTopicTexts | None:
-    if not config.loss.background_weight:
-        return None
-    return OffTopicTexts(
-        config.loss, photos.class_names, config.templates, config.optimisation.seed
     )

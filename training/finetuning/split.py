@@ -1,4 +1,4 @@
-"""Keeps photos of each class for validation."""
+"""Splits photos into those to train on and those for validation."""
 
 from dataclasses import dataclass
 
@@ -10,26 +10,26 @@ from petsearch.domain.errors import InvalidInput
 
 @dataclass(frozen=True)
 class Split:
-    """Numbers of the photos of either side, in order."""
+    """Indices of the photos in each part, ascending."""
 
     train: NDArray[np.int64]
     validation: NDArray[np.int64]
 
 
 def split_photos(labels: NDArray[np.int64], share: float, seed: int) -> Split:
-    """Draw `share` of each class for validation, at least one photo of it.
+    """Draw `share` of each class for validation, at least one photo per class.
 
     Raises:
-        InvalidInput: a class has one photo only, or there is one class only.
+        InvalidInput: a class has only one photo, or there is only one class.
     """
     classes, counts = np.unique(labels, return_counts=True)
     if len(classes) < 2:
-        raise InvalidInput("Photos of at least two classes are needed to train on.")
+        raise InvalidInput("Training needs photos of at least two classes.")
     if counts.min() < 2:
         lonely = int(classes[counts.argmin()])
         raise InvalidInput(
-            f"Class number {lonely} has one photo that can be read: give it two or more, one of "
-            "which is kept for validation."
+            f"Class number {lonely} has only one photo that can be decoded; it needs at least two, "
+            "one of them for validation."
         )
     rng = np.random.default_rng(seed)
     kept: list[NDArray[np.int64]] = []

@@ -1,4 +1,4 @@
-"""What a model in training scores on photos that are kept out of it."""
+"""Validates a model during training on photos that are not trained on."""
 
 from dataclasses import dataclass
 
@@ -17,38 +17,32 @@ _BATCH_SIZE = 64
 
 
 @dataclass(frozen=True)
-class Figures:
-    """Of one validation."""
+class ValidationFigures:
+    """The figures of one validation."""
 
     loss: float
-    """Cross-entropy against the class prompts, not smoothed."""
+    """Cross-entropy against the class prompts, without label smoothing."""
     top1: float
     precision_at_5: float
-    """Text to image, over the classes that the photos show."""
+    """Text to image, over the classes that occur in the photos."""
     mean_average_precision: float
 
 
+@dataclass(frozen=True)
 class Validation:
-    """Photos as they are searched, after the frozen stages."""
+    """Validation photos, not augmented, as features of the frozen stages."""
 
-    def __init__(
-        self,
-        policy: Policy,
-        features: Tensor,
-        labels: Tensor,
-        classes: ClassTexts,
-        precision: Precision,
-    ) -> None:
-        """`features` `(n, *shape)` and int64 `labels` `(n,)` may stay on the CPU."""
-        self._policy = policy
-        self._features = features
-        self._labels = labels
-        self._classes = classes
-        self._precision = precision
+    _policy: Policy
+    _features: Tensor
+    """`(n, *shape)`; may stay on the CPU, as may labels."""
+    _labels: Tensor
+    """int64 `(n,)`."""
+    _classes: ClassTexts
+    _precision: Precision
 
     @torch.no_grad()
-    def figures(self) -> Figures:
-        """With the weights that the model has now."""
+    def figures(self) -> ValidationFigures:
+        """Measure the model with its current weights."""
         modes = [(m, m.training) for stage in self._policy.suffix for m in stage.modules()]
         for module, _ in modes:
             module.training = False
@@ -70,11 +64,11 @@ class Validation:
         return F.normalize(images.float(), dim=-1)
 
 
-def _figures(loss: float, scores: np.ndarray, labels: np.ndarray) -> Figures:
+def _figures(loss: float, scores: np.ndarray, labels: np.ndarray) -> ValidationFigures:
     shown = np.unique(labels)
     by_text = scores.T[shown]
     relevant = shown[:, None] == labels[None, :]
-    return Figures(
+    return ValidationFigures(
         loss=loss,
         top1=zero_shot_top1(scores, labels),
         precision_at_5=precision_at_k(by_text, relevant, min(5, len(labels))),

@@ -1,8 +1,9 @@
-"""What the trained part of the image tower is fed: views of photos through the frozen part."""
+"""Input of the trained stages: views of photos, run through the frozen stages."""
 
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
@@ -13,28 +14,24 @@ from torch import Tensor
 
 from petsearch.domain import Pixels
 from training.clip.base_model import BaseModel
-from training.finetuning.augmentation import Views
+from training.finetuning.augmentation import ViewSampler
 from training.finetuning.decoded_photos import DecodedPhotos
 from training.finetuning.policies import Policy
 from training.finetuning.prefix_cache import PrefixCache, fill_prefix_cache
 from training.runs.precision import Precision
 
 _BATCH_SIZE = 32
-_DTYPES = {"fp16": "float16", "fp32": "float32"}
 
 
 class ViewFeatures(Protocol):
-    """Gives features of views."""
+    """Source of the features of views; implemented by `ComputedViews` and `PrefixCache`."""
 
-    def __len__(self) -> int:
-        """How many photos there are to train on."""
-
-    def rows(self, places: NDArray[np.int64], view: int) -> Tensor:
-        """float32 `(n, *shape)`: one view of some photos after the frozen stages."""
+    def rows(self, photos: NDArray[np.int64], view: int) -> Tensor:
+        """float32 `(n, *shape)`: the output of the frozen stages for one view of some photos."""
 
 
-class FrozenPart:
-    """Pixels to features of the frozen stages, on the device."""
+class FrozenStages:
+    """Runs pixels through the frozen stages of the image tower, on the device."""
 
     def __init__(self, base: BaseModel, policy: Policy, precision: Precision) -> None:
         self._policy = policy
@@ -45,7 +42,7 @@ class FrozenPart:
 
     @torch.no_grad()
     def run(self, pixels: Tensor) -> Tensor:
-        """uint8 `(n, 3, height, width)` to float32 `(n, *shape)`."""
+        """Map uint8 `(n, 3, height, width)` to float32 `(n, *shape)`."""
         images = pixels.to(self._precision.device).float()
         images = torch.addcmul(self._shift, images, self._scale)
         images = images.contiguous(memory_format=torch.channels_last)
@@ -53,92 +50,70 @@ class FrozenPart:
             return self._policy.run_prefix(images).float()
 
 
-class DrawnViews:
-    """Views drawn and run through the frozen stages whenever they are asked for."""
+class ComputedViews:
+    """Views that are drawn from photos and run through the frozen stages on every call."""
 
     def __init__(
         self,
         photos: DecodedPhotos,
         numbers: NDArray[np.int64],
-        views: Views,
-        frozen: FrozenPart,
+        views: ViewSampler,
+        frozen: FrozenStages,
     ) -> None:
-        """`numbers` `(n,)` are those of `photos` that are trained on."""
+        """`numbers` `(n,)` are the indices of the photos to train on."""
         self._photos = photos
         self._numbers = numbers
         self._views = views
         self._frozen = frozen
-        # torchvision works without the interpreter's lock.
+        # torchvision releases the GIL.
         self._threads = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="views")
 
     def __len__(self) -> int:
         return len(self._numbers)
 
-    def rows(self, places: NDArray[np.int64], view: int) -> Tensor:
+    def rows(self, photos: NDArray[np.int64], view: int) -> Tensor:
         """See `ViewFeatures`."""
-        numbers = [int(number) for number in self._numbers[places]]
+        numbers = self._numbers[photos].tolist()
         drawn = self._threads.map(
             lambda number: self._views.view(self._photos.picture(number), number, view), numbers
         )
         return self._frozen.run(torch.stack(list(drawn)))
 
 
-class CachedViews:
-    """Views whose features were computed before."""
-
-    def __init__(self, cache: PrefixCache, device: torch.device) -> None:
-        self._cache = cache
-        self._device = device
-
-    def __len__(self) -> int:
-        return self._cache.photos
-
-    def rows(self, places: NDArray[np.int64], view: int) -> Tensor:
-        """See `ViewFeatures`."""
-        return self._cache.rows(places, view).to(self._device)
-
-
 def cached(
-    drawn: DrawnViews,
+    computed: ComputedViews,
     *,
     folder: Path,
     views: int,
     cache: str,
-    device: torch.device,
     on_photos: Callable[[int], None],
-) -> CachedViews:
-    """The same views, computed once and kept in `folder`.
+) -> PrefixCache:
+    """The same views, computed once and stored in `folder`.
 
     Args:
-        drawn: where they come from.
+        computed: the source of the features.
         folder: of the run.
         views: how many of each photo.
         cache: `fp16` or `fp32`.
-        device: where they are needed.
-        on_photos: told after each batch how many were done.
+        on_photos: called after each batch with its number of photos.
     """
 
     def batches(view: int) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
-        for start in range(0, len(drawn), _BATCH_SIZE):
-            places = np.arange(start, min(start + _BATCH_SIZE, len(drawn)))
-            yield places, drawn.rows(places, view)
-            on_photos(len(places))
+        for photos in np.split(
+            np.arange(len(computed)), range(_BATCH_SIZE, len(computed), _BATCH_SIZE)
+        ):
+            yield photos, computed.rows(photos, view)
+            on_photos(len(photos))
 
-    filled = fill_prefix_cache(
-        folder, photos=len(drawn), views=views, dtype=_DTYPES[cache], batches=batches
+    dtype = {"fp16": "float16", "fp32": "float32"}[cache]
+    return fill_prefix_cache(
+        folder, photos=len(computed), views=views, dtype=dtype, batches=batches
     )
-    return CachedViews(filled, device)
 
 
-def plain_features(pixels: Iterator[Pixels], frozen: FrozenPart) -> Tensor:
-    """Features `(n, *shape)` of photos as they are searched, not augmented; on the CPU."""
+def plain_features(pixels: Iterator[Pixels], frozen: FrozenStages) -> Tensor:
+    """Features `(n, *shape)` of photos as they are searched, without augmentation; on the CPU."""
     rows: list[Tensor] = []
-    waiting: list[Tensor] = []
-    for picture in pixels:
-        waiting.append(torch.from_numpy(picture))
-        if len(waiting) == _BATCH_SIZE:
-            rows.append(frozen.run(torch.stack(waiting)).cpu())
-            waiting = []
-    if waiting:
-        rows.append(frozen.run(torch.stack(waiting)).cpu())
+    while batch := list(islice(pixels, _BATCH_SIZE)):
+        rows.append(frozen.run(torch.from_numpy(np.stack(batch))).cpu())
     return torch.cat(rows)

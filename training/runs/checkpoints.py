@@ -1,4 +1,4 @@
-"""Checkpoints: written whole or not at all, and read back only by the run that wrote them."""
+"""Checkpoints: written atomically, and only read back by the run that wrote them."""
 
 import io
 from dataclasses import dataclass, field
@@ -15,28 +15,28 @@ _FILE = "checkpoint.pt"
 
 @dataclass
 class Checkpoint:
-    """All that a run needs to go on; what is random follows from seed and step."""
+    """The state that a run resumes from; randomness is derived from seed and step."""
 
     step: int
-    """Steps done."""
+    """Number of steps done."""
     weights: dict[str, Any]
-    """Of what is trained, by name."""
+    """Trained weights by name."""
     average: dict[str, Any]
-    """The running average of the same."""
+    """Running average of the trained weights."""
     optimiser: dict[str, Any]
     scaler: dict[str, Any]
     best: dict[str, Any]
-    """The weights of the best epoch so far; empty before the first validation."""
+    """Averaged weights of the best epoch so far; empty before the first validation."""
     steps: list[dict[str, float]] = field(default_factory=list)
     epochs: list[dict[str, float]] = field(default_factory=list)
-    """What happened in each step and epoch, for the log."""
+    """One entry for each step and for each epoch, for the log."""
 
 
 def write_checkpoint(folder: Path, checkpoint: Checkpoint, fingerprint: str) -> None:
     """Replace the checkpoint in `folder`.
 
     Raises:
-        StorageFull: no space left; the checkpoint before stays.
+        StorageFull: no space left; the previous checkpoint is kept.
     """
     buffer = io.BytesIO()
     torch.save({"fingerprint": fingerprint, **vars(checkpoint)}, buffer)
@@ -44,10 +44,10 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint, fingerprint: str) -> 
 
 
 def read_checkpoint(folder: Path, fingerprint: str) -> Checkpoint | None:
-    """What a run that was stopped left in `folder`, None if there is nothing.
+    """The checkpoint in `folder`; None if there is none.
 
     Raises:
-        Conflict: it was left by a run with another configuration, model or photos.
+        Conflict: it belongs to a run with another configuration, model or photos.
         ConfigurationError: the file is damaged.
     """
     path = folder / _FILE
@@ -56,10 +56,10 @@ def read_checkpoint(folder: Path, fingerprint: str) -> Checkpoint | None:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, ValueError) as error:
-        raise ConfigurationError(f"{path} does not read: {error}. Delete {folder}.") from error
+        raise ConfigurationError(f"{path} cannot be read: {error}. Delete {folder}.") from error
     if content.pop("fingerprint") != fingerprint:
         raise Conflict(
-            f"{folder} is of a run with another configuration, base model or photos. "
-            "Delete it or give another --out."
+            f"{folder} belongs to a run with another configuration, base model or photos. "
+            "Delete it or choose another --out."
         )
     return Checkpoint(**content)

@@ -1,13 +1,13 @@
-"""The commit that a result was made with."""
+"""The git commit that a result was made with."""
 
 import subprocess
 from pathlib import Path
 
 
 def current_commit(folder: Path) -> str | None:
-    """The commit checked out in `folder`, None if there is none.
+    """The commit checked out in `folder`; None outside a git checkout.
 
-    "-dirty" is added if a file below `folder`'s parent differs from the commit or is new.
+    "-dirty" is appended if a file under the parent of `folder` was changed or added.
     """
     commit = _git(folder, "rev-parse", "HEAD")
     changed = _git(folder.parent, "status", "--porcelain", "--", ".")

@@ -1,4 +1,4 @@
-"""The curves of a run as a picture: loss of each step, and what validation found each epoch."""
+"""The curves of a run as a PNG: the loss of each step and the validation of each epoch."""
 
 import io
 from pathlib import Path
@@ -13,7 +13,7 @@ _SCORES = {"top1": "top-1", "precision_at_5": "P@5", "mean_average_precision": "
 
 
 def write_curves(path: Path, steps: Rows, epochs: Rows) -> None:
-    """Write a PNG.
+    """Plot losses and validation figures into a PNG file.
 
     Raises:
         StorageFull: no space left.

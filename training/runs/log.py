@@ -1,4 +1,4 @@
-"""The log of a run beside its result: metrics.csv, a row an epoch; log.jsonl, a line a step."""
+"""The log of a run: metrics.csv, one row per epoch; log.jsonl, one line per step and epoch."""
 
 import csv
 import io
@@ -12,10 +12,10 @@ Rows = Sequence[dict[str, float]]
 
 
 def write_log(folder: Path, steps: Rows, epochs: Rows) -> None:
-    """Write both files anew: after a resume nothing is there twice.
+    """Rewrite both files, so that a resumed run has every entry once.
 
     Raises:
-        StorageFull: no space left; the files before stay.
+        StorageFull: no space left; the previous files are kept.
     """
     lines = [json.dumps({"kind": kind, **row}) for kind, row in _in_order(steps, epochs)]
     write_atomically(folder / "log.jsonl", ("\n".join(lines) + "\n").encode())
@@ -29,5 +29,5 @@ def write_log(folder: Path, steps: Rows, epochs: Rows) -> None:
 
 def _in_order(steps: Rows, epochs: Rows) -> list[tuple[str, dict[str, float]]]:
     named = [("step", row) for row in steps] + [("epoch", row) for row in epochs]
-    # An epoch's "step" is how many steps were done, a step's number counts from 0.
+    # The "step" of an epoch is the number of steps done; steps are numbered from 0.
     return sorted(named, key=lambda pair: pair[1].get("number", pair[1].get("step", 0) - 0.5))

@@ -1,4 +1,4 @@
-"""The GPU memory that a run would take, estimated from what it keeps on the CPU."""
+"""An estimate of the GPU memory of a run, from what it keeps in memory on the CPU."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,26 +8,26 @@ import torch
 from torch import Tensor, nn
 
 _CONTEXT_BYTES = 600 * 2**20
-"""What CUDA and its libraries hold before anything is computed; some 0.5 to 0.7 GB."""
+"""Memory of CUDA and its libraries before anything is computed: about 0.5 to 0.7 GB."""
 _COPIES_OF_TRAINED = 6
 """Gradients, two moments of Adam, the average, the best epoch and the base weights."""
 
 
 @dataclass
-class KeptForBackward:
-    """What a forward pass keeps until its backward pass; filled by `watched`."""
+class SavedActivations:
+    """Sizes of the tensors that a forward pass saves for its backward pass."""
 
     tensors: dict[int, int] = field(default_factory=dict)
-    """Bytes by address, so that a tensor that two operations keep counts once."""
+    """Bytes by address, so that a tensor that two operations save counts once."""
 
     @property
     def size(self) -> int:
-        """In bytes."""
+        """Total size in bytes."""
         return sum(self.tensors.values())
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Count what the operations within it keep."""
+        """Record the tensors that operations in this context save."""
 
         def note(tensor: Tensor) -> Tensor:
             if not isinstance(tensor, nn.Parameter):
@@ -39,17 +39,17 @@ class KeptForBackward:
             yield
 
 
-def estimated_gpu_bytes(module: nn.Module, kept: KeptForBackward, batch_size: int) -> int:
-    """Weights, optimiser, what a step keeps, and some working memory, in bytes.
+def estimated_gpu_bytes(module: nn.Module, saved: SavedActivations, batch_size: int) -> int:
+    """Size of weights, optimiser, saved activations and working memory, in bytes.
 
     Args:
         module: the model, in fp32.
-        kept: of one step.
-        batch_size: photos that go through the frozen stages at a time.
+        saved: activations of one step.
+        batch_size: photos per pass through the frozen stages.
     """
     weights = sum(p.numel() * p.element_size() for p in module.parameters())
     trained = sum(p.numel() * p.element_size() for p in module.parameters() if p.requires_grad)
-    largest = max(kept.tensors.values(), default=0)
-    # A layer's input, output and workspace; a megabyte or so of each photo.
+    largest = max(saved.tensors.values(), default=0)
+    # Input, output and workspace of a layer; about a megabyte per photo.
     working = 4 * max(largest, batch_size * 2**20)
-    return weights + _COPIES_OF_TRAINED * trained + kept.size + working + _CONTEXT_BYTES
+    return weights + _COPIES_OF_TRAINED * trained + saved.size + working + _CONTEXT_BYTES

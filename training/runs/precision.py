@@ -1,4 +1,4 @@
-"""Where and in which precision a run computes, and the most memory it took."""
+"""Device and precision of a run, and its peak memory."""
 
 import resource
 from contextlib import AbstractContextManager
@@ -13,14 +13,14 @@ _DTYPES = {"bf16": torch.bfloat16, "amp": torch.float16}
 
 @dataclass(frozen=True)
 class Precision:
-    """A device and a precision."""
+    """A device and the precision of forward passes on it."""
 
     device: torch.device
     name: str
-    """fp32, bf16 or amp."""
+    """`fp32`, `bf16` or `amp`."""
 
     def autocast(self) -> AbstractContextManager[object]:
-        """Matrix products in the precision, within it."""
+        """A context in which matrix products use this precision."""
         return torch.autocast(
             self.device.type,
             dtype=_DTYPES.get(self.name, torch.bfloat16),
@@ -28,12 +28,12 @@ class Precision:
         )
 
     def scaler(self) -> torch.amp.GradScaler:
-        """Scales the loss, so that fp16 gradients do not vanish; else it does nothing."""
+        """Scales the loss so that fp16 gradients do not underflow; disabled otherwise."""
         return torch.amp.GradScaler(self.device.type, enabled=self.name == "amp")
 
 
 def choose_precision(name: str, device: str | None = None) -> Precision:
-    """A GPU if there is one.
+    """Use the given device, else a GPU if there is one.
 
     Raises:
         ConfigurationError: the device cannot compute in the precision.
@@ -46,13 +46,13 @@ def choose_precision(name: str, device: str | None = None) -> Precision:
 
 @dataclass(frozen=True)
 class PeakMemory:
-    """The most memory that a run held, in bytes."""
+    """Peak memory of a run, in bytes."""
 
     process: int
     gpu: int | None
-    """Measured; None where there is no GPU."""
+    """Measured; None without a GPU."""
     gpu_estimate: int | None
-    """What a GPU would need, worked out on the CPU; None where it was measured."""
+    """Estimated on the CPU; None if it was measured."""
 
     def __str__(self) -> str:
         process = f"{self.process / 2**30:.1f} GiB of this process"
@@ -65,7 +65,7 @@ class PeakMemory:
 
 
 def peak_memory(precision: Precision, *, gpu_estimate: int) -> PeakMemory:
-    """So far, of this process; the estimate is kept only where nothing can be measured."""
+    """Peak memory of this process; `gpu_estimate` is used if there is no GPU to measure."""
     process = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     if precision.device.type == "cuda":
         return PeakMemory(process, torch.cuda.max_memory_reserved(), None)

@@ -1,10 +1,10 @@
-"""The learning rate over a run: linear warm-up, then a cosine to zero at the last step."""
+"""Learning rate schedule: linear warm-up, then cosine decay to zero at the last step."""
 
 import math
 
 
 def share_of_rate(step: int, steps: int, warmup_steps: int) -> float:
-    """The share 0..1 of the full learning rate at a step, counted from 0."""
+    """Share (0..1) of the full learning rate at a step, counted from 0."""
     if step < warmup_steps:
         return (step + 1) / warmup_steps
     done = (step - warmup_steps) / max(1, steps - warmup_steps)

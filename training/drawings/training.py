@@ -1,9 +1,8 @@
-"""Trains a CLIP on drawings: `petsearch finetune` with training/configs/sample.toml."""
+"""Trains a CLIP on drawings from scratch: `petsearch finetune` with configs/sample.toml."""
 
-import math
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,54 +16,30 @@ from petsearch.adapters.clip.model import load_model
 from petsearch.domain import Label
 from petsearch.sample.captions import LABEL_TEMPLATES, PROMPT_TEMPLATES
 from petsearch.sample.kinds import KINDS
-from training.clip.losses import background_loss, contrastive_loss
-from training.drawings.config import OptimisationConfig, TrainingConfig
+from training.clip.losses import MAX_LOG_SCALE, background_loss, contrastive_loss
+from training.clip.optimiser import adamw
+from training.drawings.architecture import build_model, open_clip_config
+from training.drawings.config import DrawingsConfig, OptimisationConfig
 from training.drawings.data import Batch, Sampler, background_words, render
-from training.drawings.evaluate import Evaluation, evaluate
+from training.drawings.evaluate import DrawingsEvaluation, evaluate
 from training.drawings.model_card import model_card
-from training.drawings.model_folder import Prompts, build_model, write_json, write_model
+from training.runs.model_folder import Prompts, write_record, write_weights
+from training.runs.precision import Precision
 from training.runs.schedule import share_of_rate
 
-_MAX_LOG_SCALE = math.log(100)
 
-
-@dataclass(frozen=True)
-class Step:
-    """What one step of training came to."""
-
-    number: int
-    loss: float
-    learning_rate: float
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """Where a result comes from."""
-
-    commit: str | None
-    """None outside a git checkout or before its first commit."""
-    seed: int
-    training_s: float
-    first_loss: float
-    last_loss: float
-
-
-def learning_rate_at(step: int, config: OptimisationConfig) -> float:
-    """Linear warm-up, then a cosine to zero at the last step; `step` counts from 0."""
-    return config.learning_rate * share_of_rate(step, config.steps, config.warmup_steps)
-
-
-def train(config: TrainingConfig, model: CLIP, sampler: Sampler) -> Iterator[Step]:
-    """Train `model` in place, a step at a time."""
+def train(config: DrawingsConfig, model: CLIP, sampler: Sampler) -> Iterator[float]:
+    """Train `model` in place; yields the loss of each step."""
     optimisation = config.optimisation
     module = cast(nn.Module, model)
     module.train()
     tokenizer = SimpleTokenizer(context_length=config.model.context_length)
-    optimiser = _optimiser(module, optimisation)
+    everything = [(list(module.parameters()), optimisation.learning_rate)]
+    optimiser = adamw(module, everything, optimisation.weight_decay)
     for number in range(optimisation.steps):
-        rate = learning_rate_at(number, optimisation)
+        share = share_of_rate(number, optimisation.steps, optimisation.warmup_steps)
         for group in optimiser.param_groups:
-            group["lr"] = rate
+            group["lr"] = optimisation.learning_rate * share
         batch = sampler.batch(optimisation.batch_size, optimisation.background_texts)
         loss = _loss(model, tokenizer, batch, optimisation)
         optimiser.zero_grad(set_to_none=True)
@@ -72,30 +47,15 @@ def train(config: TrainingConfig, model: CLIP, sampler: Sampler) -> Iterator[Ste
         nn.utils.clip_grad_norm_(module.parameters(), 1.0)
         optimiser.step()
         with torch.no_grad():
-            model.logit_scale.clamp_(0, _MAX_LOG_SCALE)
-        yield Step(number, loss.item(), rate)
-
-
-def _optimiser(module: nn.Module, config: OptimisationConfig) -> torch.optim.Optimizer:
-    """AdamW; only matrices decay, and not the token embeddings, of which a step sees few."""
-    decayed: list[nn.Parameter] = []
-    free: list[nn.Parameter] = []
-    for name, parameter in module.named_parameters():
-        matrix = parameter.ndim > 1 and "embedding" not in name
-        (decayed if matrix else free).append(parameter)
-    groups = [
-        {"params": decayed, "weight_decay": config.weight_decay},
-        {"params": free, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))
+            model.logit_scale.clamp_(0, MAX_LOG_SCALE)
+        yield loss.item()
 
 
 def _loss(
     model: CLIP, tokenizer: SimpleTokenizer, batch: Batch, config: OptimisationConfig
 ) -> Tensor:
     images = batch.images.contiguous(memory_format=torch.channels_last)
-    low = config.precision == "bf16"
-    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=low):
+    with Precision(torch.device("cpu"), config.precision).autocast():
         features = model.encode_image(images)
     image_features = F.normalize(features.float(), dim=-1)
     tokens = tokenizer([*batch.texts, *batch.off_topic])
@@ -108,42 +68,46 @@ def _loss(
     )
 
 
-def finetune(
-    config: TrainingConfig,
+def train_from_scratch(
+    config: DrawingsConfig,
     out: Path,
     clock: Callable[[], float],
     commit: str | None,
-    on_step: Callable[[Step], None],
-) -> Evaluation:
-    """Draw, train, write the model folder `out` and evaluate what was written.
+    on_step: Callable[[int, float], None],
+) -> DrawingsEvaluation:
+    """Draw, train, write the model folder `out`, and evaluate the written model.
 
     Args:
         config: the run.
-        out: a folder, made if needed.
+        out: a folder; created if it does not exist.
         clock: seconds, monotonic.
         commit: the code's commit, for the record.
-        on_step: told after each step.
+        on_step: called after each step with its number, from 0, and its loss.
     """
     seed = config.optimisation.seed
     started = clock()
     torch.manual_seed(seed)
     model = build_model(config.model)
-    cast(nn.Module, model).to(memory_format=torch.channels_last)
+    module = cast(nn.Module, model).to(memory_format=torch.channels_last)
     losses = []
-    for step in train(config, model, _sampler(config)):
-        losses.append(step.loss)
-        on_step(step)
-    provenance = Provenance(commit, seed, round(clock() - started, 1), losses[0], losses[-1])
-    write_model(out, model, config.model, _prompts())
+    for number, loss in enumerate(train(config, model, _sampler(config))):
+        losses.append(loss)
+        on_step(number, loss)
+    provenance = {
+        "commit": commit,
+        "seed": seed,
+        "training_s": round(clock() - started, 1),
+        "first_loss": losses[0],
+        "last_loss": losses[-1],
+    }
+    write_weights(out, module, open_clip_config(config.model), _prompts())
     result = evaluate(load_model(f"dir:{out}"), config.evaluation, config.data.off_topic_held_out)
-    write_json(out / "metrics.json", _record(config, provenance, result))
-    (out / "MODEL_CARD.md").write_text(model_card(config, result, len(KINDS)), encoding="utf-8")
+    write_record(out, _record(config, provenance, result), model_card(config, result, len(KINDS)))
     return result
 
 
-def _sampler(config: TrainingConfig) -> Sampler:
-    tokens = SimpleTokenizer().encoder
-    words = background_words(tokens, config.data.off_topic_held_out)
+def _sampler(config: DrawingsConfig) -> Sampler:
+    words = background_words(SimpleTokenizer().encoder, config.data.off_topic_held_out)
     drawings = render(config.data, config.model.image_size)
     rng = random.Random(config.optimisation.seed)
     return Sampler(drawings, config.data.off_topic, words, config.model.image_size, rng)
@@ -154,7 +118,9 @@ def _prompts() -> Prompts:
     return Prompts(PROMPT_TEMPLATES, LABEL_TEMPLATES, labels)
 
 
-def _record(config: TrainingConfig, made: Provenance, result: Evaluation) -> dict[str, Any]:
+def _record(
+    config: DrawingsConfig, provenance: dict[str, Any], result: DrawingsEvaluation
+) -> dict[str, Any]:
     protocol = (
         f"{config.evaluation.gallery} held-out drawings of seed {config.evaluation.seed}, "
         f"topped up with drawings of the same seed until each attribute query has "
@@ -165,6 +131,6 @@ def _record(config: TrainingConfig, made: Provenance, result: Evaluation) -> dic
     return {
         "protocol": protocol,
         "figures": asdict(result),
-        "provenance": asdict(made),
+        "provenance": provenance,
         "config": asdict(config),
     }

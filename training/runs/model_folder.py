@@ -1,0 +1,52 @@
+"""The model folder that a run writes: open_clip's `local-dir` format, labels and a record."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save
+from torch import nn
+
+from petsearch.atomic_file import write_atomically
+from petsearch.domain import Label
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """Content of labels.json: how texts are put into prompts, and what the model has labels for."""
+
+    prompt_templates: Sequence[str]
+    """Of search queries."""
+    label_templates: Sequence[str]
+    """Of the labels, when breeds are predicted."""
+    labels: Sequence[Label]
+
+
+def write_weights(
+    folder: Path, module: nn.Module, config: Mapping[str, Any], prompts: Prompts
+) -> None:
+    """Write weights (fp16), open_clip_config.json and labels.json into `folder`.
+
+    Raises:
+        StorageFull: no space left.
+    """
+    weights = {
+        name: (tensor.half() if tensor.is_floating_point() else tensor).detach().cpu().contiguous()
+        for name, tensor in module.state_dict().items()
+    }
+    write_atomically(folder / "open_clip_model.safetensors", save(weights))
+    write_json(folder / "open_clip_config.json", config)
+    write_json(folder / "labels.json", asdict(prompts))
+
+
+def write_record(folder: Path, record: Mapping[str, Any], card: str) -> None:
+    """Write metrics.json and MODEL_CARD.md; errors as `write_weights`."""
+    write_json(folder / "metrics.json", record)
+    write_atomically(folder / "MODEL_CARD.md", card.encode())
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON for readers and diffs: indented, with a final newline."""
+    write_atomically(path, (json.dumps(content, indent=1) + "\n").encode())
