@@ -162,7 +162,7 @@ def test_json_is_read_back_and_names_no_path(result: Result, tmp_path: Path) -> 
     assert figure_rows(again) == figure_rows(result.evaluation)
     assert not re.findall(r'"/|\\\\|[a-z]:/', path.read_text())
     path.write_text(json.dumps({"model": "x"}))
-    with pytest.raises(InvalidInput, match=r"evaluation\.json is no evaluation"):
+    with pytest.raises(InvalidInput, match=r"evaluation\.json is not an evaluation"):
         read_json(path)
 
 

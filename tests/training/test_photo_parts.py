@@ -98,7 +98,7 @@ def test_validation_takes_its_share_of_each_class_and_leaves_one_to_train_on() -
     assert np.bincount(labels[split.validation]).tolist() == [6, 1, 3]
     assert split_photos(labels, 0.3, seed=0).validation.tolist() == split.validation.tolist()
     assert split_photos(labels, 1.0, seed=0).train.size == 3
-    with pytest.raises(InvalidInput, match="one photo"):
+    with pytest.raises(InvalidInput, match="only one photo"):
         split_photos(np.array([0, 0, 1]), 0.3, seed=0)
     with pytest.raises(InvalidInput, match="two classes"):
         split_photos(np.array([0, 0]), 0.3, seed=0)

@@ -57,5 +57,5 @@ def test_the_seed_decides_the_draws() -> None:
 
 
 def test_what_is_no_pair_is_refused() -> None:
-    with pytest.raises(ValueError, match="no pairs"):
+    with pytest.raises(ValueError, match="cannot be paired"):
         estimate_difference(mean_of(np.ones(3)), mean_of(np.ones(4)), RESAMPLING)

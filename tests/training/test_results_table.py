@@ -50,5 +50,5 @@ def test_only_what_is_between_the_marks_changes(tmp_path: Path) -> None:
     assert changed.startswith(f"before\n{BEGIN}\n| model |")
     assert changed.endswith(f"|\n{END}\nafter\n")
     assert "old" not in changed
-    with pytest.raises(InvalidInput, match="no place for results"):
+    with pytest.raises(InvalidInput, match="no markers for results"):
         with_table("no marks", tmp_path)
