@@ -15,9 +15,7 @@ from petsearch.adapters.clip import ModelSource, resolve_model
 from petsearch.adapters.clip.model import preprocessing_of
 from petsearch.domain import PixelSpec
 from petsearch.domain.errors import ConfigurationError
-from petsearch.domain.prompts import DEFAULT_TEMPLATES
-
-_CONFIG = "open_clip_config.json"
+from petsearch.models.folder import CONFIG, LabelsFile, read_labels
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ def load_base(spec: str, image_size: int = 0) -> BaseModel:
         raise ConfigurationError(f"The model {spec!r} does not load: {error}") from error
     module = cast(nn.Module, model).float().eval()
     pixel_spec, mean, std = preprocessing_of(module)
-    words = json.loads(source.labels_file.read_text()) if source.labels_file else {}
+    labels = read_labels(source.labels_file) if source.labels_file else LabelsFile()
     return BaseModel(
         source=source,
         module=module,
@@ -73,15 +71,15 @@ def load_base(spec: str, image_size: int = 0) -> BaseModel:
         mean=tuple(mean),
         std=tuple(std),
         config=_config(source, module, image_size),
-        prompt_templates=tuple(words.get("prompt_templates", DEFAULT_TEMPLATES)),
-        species={entry["breed"]: entry["species"] for entry in words.get("labels", ())},
+        prompt_templates=labels.prompt_templates,
+        species={label.breed: label.species for label in labels.labels},
     )
 
 
 def _config(source: ModelSource, module: nn.Module, image_size: int) -> dict[str, Any]:
     folder = source.architecture.removeprefix("local-dir:")
     if folder != source.architecture:
-        config: dict[str, Any] = json.loads((Path(folder) / _CONFIG).read_text())
+        config: dict[str, Any] = json.loads((Path(folder) / CONFIG).read_text())
     else:
         config = _hub_config(source, module)
     if image_size:

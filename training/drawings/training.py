@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from petsearch.adapters.clip.model import load_model
 from petsearch.domain import Label
+from petsearch.models.folder import LabelsFile
 from petsearch.sample.captions import LABEL_TEMPLATES, PROMPT_TEMPLATES
 from petsearch.sample.kinds import KINDS
 from training.clip.losses import MAX_LOG_SCALE, background_loss, contrastive_loss
@@ -23,7 +24,7 @@ from training.drawings.config import DrawingsConfig, OptimisationConfig
 from training.drawings.data import Batch, Sampler, background_words, render
 from training.drawings.evaluate import DrawingsEvaluation, evaluate
 from training.drawings.model_card import model_card
-from training.runs.model_folder import Prompts, write_record, write_weights
+from training.runs.model_folder import write_record, write_weights
 from training.runs.precision import Precision
 from training.runs.schedule import share_of_rate
 
@@ -100,7 +101,7 @@ def train_from_scratch(
         "first_loss": losses[0],
         "last_loss": losses[-1],
     }
-    write_weights(out, module, open_clip_config(config.model), _prompts())
+    write_weights(out, module, open_clip_config(config.model), _labels())
     result = evaluate(load_model(f"dir:{out}"), config.evaluation, config.data.off_topic_held_out)
     write_record(out, _record(config, provenance, result), model_card(config, result, len(KINDS)))
     return result
@@ -113,9 +114,12 @@ def _sampler(config: DrawingsConfig) -> Sampler:
     return Sampler(drawings, config.data.off_topic, words, config.model.image_size, rng)
 
 
-def _prompts() -> Prompts:
-    labels = [Label(kind.name, kind.species) for kind in KINDS.values()]
-    return Prompts(PROMPT_TEMPLATES, LABEL_TEMPLATES, labels)
+def _labels() -> LabelsFile:
+    return LabelsFile(
+        labels=tuple(Label(kind.name, kind.species) for kind in KINDS.values()),
+        prompt_templates=PROMPT_TEMPLATES,
+        label_templates=LABEL_TEMPLATES,
+    )
 
 
 def _record(

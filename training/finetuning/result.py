@@ -44,12 +44,12 @@ class FinetuningResult:
     memory: PeakMemory
 
 
-def labels_of(class_names: tuple[str, ...], base: BaseModel) -> list[Label]:
+def labels_of(class_names: tuple[str, ...], base: BaseModel) -> tuple[Label, ...]:
     """Breeds with their species: the base model's, else Oxford-IIIT Pet's, else `pet`."""
-    return [
+    return tuple(
         Label(name, base.species.get(name) or species_of(name) or UNKNOWN_SPECIES)
         for name in class_names
-    ]
+    )
 
 
 def record_of(

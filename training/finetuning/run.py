@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from petsearch.domain.errors import ConfigurationError
+from petsearch.models.folder import LabelsFile
 from training.clip.base_model import BaseModel, load_base
 from training.clip.weights import copy_of, load_weights, trained_weights
 from training.drawings.drawn_photos import DRAWINGS, drawn_photos
@@ -26,7 +27,7 @@ from training.runs.checkpoints import read_checkpoint, write_checkpoint
 from training.runs.curves import write_curves
 from training.runs.log import write_log
 from training.runs.memory_estimate import estimated_gpu_bytes
-from training.runs.model_folder import Prompts, write_record, write_weights
+from training.runs.model_folder import write_record, write_weights
 from training.runs.precision import Precision, choose_precision, peak_memory
 
 WORK = "work"
@@ -82,9 +83,12 @@ def finetune(
         training_s=round(clock() - started, 1),
         device=str(precision.device),
     )
-    labels = labels_of(result.setup.photos.photos.class_names, base)
-    prompts = Prompts(base.prompt_templates, config.templates, labels)
-    write_weights(out, base.module, base.config, prompts)
+    labels = LabelsFile(
+        labels=labels_of(result.setup.photos.photos.class_names, base),
+        prompt_templates=base.prompt_templates,
+        label_templates=config.templates,
+    )
+    write_weights(out, base.module, base.config, labels)
     write_record(out, record_of(result, config, provenance), model_card(result, config, commit))
     shutil.rmtree(out / WORK)
     return result

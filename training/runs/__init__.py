@@ -4,13 +4,12 @@ checkpoints, log and curves, and the model folder that it writes.
 
 from training.runs.checkpoints import Checkpoint
 from training.runs.commits import current_commit
-from training.runs.model_folder import Prompts, write_json
+from training.runs.model_folder import write_json
 from training.runs.precision import Precision, choose_precision
 
 __all__ = [
     "Checkpoint",
     "Precision",
-    "Prompts",
     "choose_precision",
     "current_commit",
     "write_json",

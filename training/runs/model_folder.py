@@ -1,8 +1,7 @@
 """The model folder that a run writes: open_clip's `local-dir` format, labels and a record."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,22 +9,11 @@ from safetensors.torch import save
 from torch import nn
 
 from petsearch.atomic_file import write_atomically
-from petsearch.domain import Label
-
-
-@dataclass(frozen=True)
-class Prompts:
-    """Content of labels.json: how texts are put into prompts, and what the model has labels for."""
-
-    prompt_templates: Sequence[str]
-    """Of search queries."""
-    label_templates: Sequence[str]
-    """Of the labels, when breeds are predicted."""
-    labels: Sequence[Label]
+from petsearch.models.folder import CARD, CONFIG, LABELS, METRICS, WEIGHTS, LabelsFile
 
 
 def write_weights(
-    folder: Path, module: nn.Module, config: Mapping[str, Any], prompts: Prompts
+    folder: Path, module: nn.Module, config: Mapping[str, Any], labels: LabelsFile
 ) -> None:
     """Write weights (fp16), open_clip_config.json and labels.json into `folder`.
 
@@ -36,15 +24,15 @@ def write_weights(
         name: (tensor.half() if tensor.is_floating_point() else tensor).detach().cpu().contiguous()
         for name, tensor in module.state_dict().items()
     }
-    write_atomically(folder / "open_clip_model.safetensors", save(weights))
-    write_json(folder / "open_clip_config.json", config)
-    write_json(folder / "labels.json", asdict(prompts))
+    write_atomically(folder / WEIGHTS, save(weights))
+    write_json(folder / CONFIG, config)
+    write_json(folder / LABELS, labels.model_dump(mode="json"))
 
 
 def write_record(folder: Path, record: Mapping[str, Any], card: str) -> None:
     """Write metrics.json and MODEL_CARD.md; errors as `write_weights`."""
-    write_json(folder / "metrics.json", record)
-    write_atomically(folder / "MODEL_CARD.md", card.encode())
+    write_json(folder / METRICS, record)
+    write_atomically(folder / CARD, card.encode())
 
 
 def write_json(path: Path, content: Any) -> None:
