@@ -1,10 +1,10 @@
-"""How many of the ten nearest does approximate search find? Recall@10 beside exact search.
+"""Recall@10 of approximate search against exact search.
 
-`make bench-ann`: the gallery is the train split's photos and altered copies of them, topped up by
-jitter (bench/augmented_photos.py); queries are photos of the test split, and texts. Qdrant's HNSW
-is reached through Qdrant Edge, built by a process of its own on a closed folder, with its default
-parameters. Gaussian embeddings are a stress row; int8 is shown as petsearch asks a Qdrant server
-for it (three times as many candidates, scored again) and without that.
+`make bench-ann`: the gallery consists of the train split's photos and altered copies of them,
+filled up with jittered copies (bench/augmented_photos.py); queries are photos of the test split,
+and texts. Qdrant's HNSW is used through Qdrant Edge, built by a separate process on a closed folder
+with default parameters. Gaussian embeddings are a stress test. int8 is measured both as petsearch
+queries a Qdrant server (three times as many candidates, rescored) and without rescoring.
 """
 
 import json
@@ -69,7 +69,7 @@ class Data:
 
 @dataclass(frozen=True)
 class Row:
-    """What one way of searching finds under one filter."""
+    """The recall of one way of searching under one filter."""
 
     data: str
     search: str
@@ -91,7 +91,7 @@ def main(
     cache: Annotated[Path | None, typer.Option(help="Folder to keep embeddings in.")] = None,
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
-    """Print the table; exit code 1 where a search as petsearch asks misses the bar on photos."""
+    """Print the table; exits with code 1 if a search as petsearch configures it misses the bar."""
     check_is_there(model, dataset)
     tune_process()
     configure_logging(level="ERROR")
@@ -198,7 +198,7 @@ def _rows(
 
 
 def _filter(name: str, number: int, points: int) -> tuple[Filters, NDArray[np.bool_]]:
-    """A filter of that selectivity for a query of that number, and which rows it keeps."""
+    """The filter with a selectivity for a query, and the rows it keeps."""
     rows = np.arange(points)
     if name == "50 %":
         return Filters(status="lost"), rows % 2 == 1
@@ -211,7 +211,7 @@ def _filter(name: str, number: int, points: int) -> tuple[Filters, NDArray[np.bo
 
 
 def recall(scores: NDArray[np.float32], kept: NDArray[np.bool_], rows: list[int]) -> float:
-    """Share of the nearest that were found; a row that ties with the last of them counts."""
+    """Share of the nearest rows that were found; rows that tie with the last of them count."""
     allowed = scores[kept]
     wanted = min(_K, len(allowed))
     least = np.partition(allowed, -wanted)[-wanted] - _TIE

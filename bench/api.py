@@ -1,10 +1,10 @@
-"""Load on the search API: requests a second, latencies, and its CPU over the bare index call.
+"""Load test of the search API: requests per second, latencies, and CPU time beyond the index's.
 
 `make bench-api` starts the API as a process over Qdrant Edge with an embedder that needs no model,
-and asks three kinds of question: texts whose embeddings are cached, the same with filters of which
-no two are alike, and more like an indexed photo. No response is cached anywhere. Rounds of requests
-alternate with rounds of the same questions to `Index.search` in the server's process; what the
-requests take beyond that is the API's own.
+and sends three kinds of queries: texts with cached embeddings, the same with filters that all
+differ, and images similar to an indexed one. No response is cached. Rounds of requests alternate
+with rounds of the same queries to `Index.search` in the server's process; the difference is the
+API's own cost.
 """
 
 import json
@@ -39,7 +39,7 @@ _PROFILED = 25
 
 @dataclass(frozen=True)
 class Round:
-    """Milliseconds a request, or a bare call, of one round."""
+    """Milliseconds per request, or per bare call, of one round."""
 
     api_cpu_ms: float
     bare_cpu_ms: float
@@ -48,7 +48,7 @@ class Round:
 
 @dataclass(frozen=True)
 class Figures:
-    """Of one kind of question. CPU is of the server's process alone, all threads."""
+    """The figures of one kind of query. CPU time is that of the server process, all threads."""
 
     workload: str
     requests: int
@@ -67,7 +67,7 @@ class Figures:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything, with what it was measured on."""
+    """All figures, with the conditions they were measured under."""
 
     points: int
     dim: int
@@ -93,14 +93,14 @@ class Server:
         self.port = int(self._answer()["port"])
 
     def order(self, *words: object) -> dict[str, Any]:
-        """Give an order and wait for its answer."""
+        """Send a command and wait for its reply."""
         assert self._process.stdin is not None
         self._process.stdin.write("\t".join(map(str, words)) + "\n")
         self._process.stdin.flush()
         return self._answer()
 
     def stop(self) -> None:
-        """End it."""
+        """Stop the process."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         self._process.wait(60)
@@ -130,7 +130,7 @@ def main(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
-    """Measure and print; exit code 1 above the bar."""
+    """Measure and print; exits with code 1 above the bar."""
     with (
         _folder(data_dir) as folder,
         _server(folder, points, optimise=optimise, profile=profile) as server,
@@ -164,7 +164,7 @@ def _folder(data_dir: Path | None) -> Iterator[Path]:
 
 @contextmanager
 def _server(folder: Path, points: int, *, optimise: bool, profile: Path | None) -> Iterator[Server]:
-    """Over an index of so many points in `folder`, made if it is not there."""
+    """A server over an index in `folder` with that many points, created if it does not exist."""
     home = folder / f"{points}{'-optimised' if optimise else ''}"
     ready = home / "ready"
     if not ready.exists():
@@ -182,7 +182,7 @@ def _server(folder: Path, points: int, *, optimise: bool, profile: Path | None) 
 
 
 def _warm_up(server: Server, points: int) -> None:
-    """Every text once, so that its embedding is cached; and the threads are started."""
+    """Send every text once, so that embeddings are cached and threads have started."""
     texts = {text_of(number): number for number in range(500)}
     ask_all(server.port, [WORKLOADS["text"](n, points).path for n in texts.values()], connections=8)
     for name in WORKLOADS:
@@ -221,7 +221,7 @@ def _measure(
 
 
 def _print_profile(file: Path, requests: int) -> None:
-    """Own time of the functions that take most; threads that wait are left out."""
+    """Print the functions with the largest own time, without waiting threads."""
     stats: dict[tuple[str, int, str], tuple[int, int, float, float, object]]
     stats = vars(pstats.Stats(str(file)))["stats"]
     waiting = {"<method 'acquire' of '_thread.lock' objects>", "run"}

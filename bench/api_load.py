@@ -1,6 +1,6 @@
-"""A lean HTTP client for load: requests are bytes made beforehand, answers are read and counted.
+"""A lean HTTP client for load tests: requests are prepared, responses are read and counted.
 
-It shares the machine's cores with the server, so it does as little as it can.
+It shares the cores with the server, so it does as little as possible.
 """
 
 import socket
@@ -15,7 +15,7 @@ _LENGTH = b"content-length: "
 
 @dataclass(frozen=True)
 class Load:
-    """What a round of requests took."""
+    """The timings of a round of requests."""
 
     wall_s: float
     latencies_ms: list[float]

@@ -1,8 +1,8 @@
-"""The API as the load benchmark runs it: over Qdrant Edge, with an embedder that needs no model.
+"""The API as the load test runs it: over Qdrant Edge, with an embedder that needs no model.
 
-`python -m bench.api_server FOLDER POINTS` serves on a free port, says which, and then obeys lines
-on its standard input: `bare WORKLOAD START COUNT` asks the index the same questions in this
-process, `cpu` tells the processor time used so far, `profile FILE` writes what `--profile` saw
+`python -m bench.api_server FOLDER POINTS` serves on a free port, prints it, and then reads commands
+from standard input: `bare WORKLOAD START COUNT` sends the same queries to the index in this
+process, `cpu` prints the CPU time used so far, and `profile FILE` writes what `--profile` recorded
 since `forget`.
 """
 
@@ -31,7 +31,7 @@ from services.api.app import build_app
 
 
 def settings_for(folder: Path) -> Settings:
-    """Everything in one folder; nothing of the environment but the limits."""
+    """Settings with everything in one folder; only limits come from the environment."""
     return Settings(
         embedder_url="local:",
         index_url=f"edge:{folder / 'index'}",
@@ -44,7 +44,7 @@ def settings_for(folder: Path) -> Settings:
 
 
 class BareIndex:
-    """Asks the index what the API asks it, and nothing else."""
+    """Sends the API's queries directly to the index."""
 
     def __init__(self, services: Services, points: int) -> None:
         self._services = services
@@ -53,7 +53,7 @@ class BareIndex:
         self._embeddings: dict[str, Embedding] = {}
 
     def prepare(self, workload: Workload, start: int, count: int) -> list[Question]:
-        """The questions, with every text embedded beforehand."""
+        """Embed the texts of all queries."""
         asked = [WORKLOADS[workload](start + number, self._points) for number in range(count)]
         model = self._target.model
         for text in {question.text for question in asked} - {None, *self._embeddings}:
@@ -64,7 +64,7 @@ class BareIndex:
         return asked
 
     def ask(self, question: Question) -> None:
-        """One search of as many results as the API wants: a page, and one to see if more follow."""
+        """Run one search with as many results as the API requests: a page, and one more."""
         index, collection = self._services.storage.index, self._target.collection
         if question.image_id is not None:
             embedding = index.get_embedding(collection, question.image_id)
@@ -79,7 +79,7 @@ def main(
     *,
     profile: Annotated[bool, typer.Option("--profile")] = False,
 ) -> None:
-    """Serve until standard input ends."""
+    """Serve until standard input is closed."""
     settings = settings_for(folder)
     configure_logging(level=settings.log_level, json=settings.log_json)
     embedder = StandInEmbedder()
@@ -127,7 +127,7 @@ def _measure_bare(bare: BareIndex, workload: Workload, start: int, count: int) -
 
 
 def _profile_new_threads() -> list[cProfile.Profile]:
-    """Profiles the event loop and every worker thread started from now on."""
+    """Profile the event loop and every worker thread that is started from now on."""
     profiles: list[cProfile.Profile] = []
 
     def begin(*_: object) -> None:

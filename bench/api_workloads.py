@@ -1,4 +1,4 @@
-"""What the load benchmark asks: the same questions over HTTP and of the bare index."""
+"""The queries of the load test, both as HTTP requests and as calls of the index."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ Workload = Literal["text", "text and filters", "similar"]
 
 @dataclass(frozen=True)
 class Question:
-    """One request, and what it asks of the index."""
+    """One request, and the equivalent call of the index."""
 
     path: str
     text: str | None
@@ -29,7 +29,7 @@ class Question:
 
 
 def text_of(number: int) -> str:
-    """One of 500 texts as people write them."""
+    """One of 500 texts as users write them."""
     number %= _TEXTS
     breed = OXFORD_LABELS[number % len(OXFORD_LABELS)].breed
     return f"{_LOOKS[number % len(_LOOKS)]} {breed} {_PLACES[number // 7 % len(_PLACES)]}"
@@ -41,7 +41,7 @@ def _by_text(number: int, _points: int) -> Question:
 
 
 def _by_text_and_filters(number: int, points: int) -> Question:
-    """No two of them have the same filters, so that nothing could be kept from one to the next."""
+    """All filters differ, so nothing can be reused from one query to the next."""
     text = text_of(number)
     since = FIRST_DAY + timedelta(minutes=points * 0.1, seconds=number)
     label = OXFORD_LABELS[number % len(OXFORD_LABELS)]

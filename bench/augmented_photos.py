@@ -1,4 +1,4 @@
-"""Real photos and altered copies of them as embeddings: what approximate search is measured on."""
+"""Embeddings of real photos and altered copies of them, on which approximate search is measured."""
 
 import io
 from collections.abc import Iterator

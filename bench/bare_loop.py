@@ -1,7 +1,7 @@
-"""A loop that only decodes and embeds: what ingest is measured against, in a process of its own.
+"""A loop that only decodes and embeds, in its own process: the reference for ingest throughput.
 
-`--as open_clip` is the loop as people write it: open_clip's model, its transform, PyTorch as it
-comes. `--as petsearch` is the same with our decoding, encoder and process tuning.
+`--as open_clip` is the loop as usually written: open_clip's model and transform, PyTorch with
+defaults. `--as petsearch` is the same with our decoding, encoder and process tuning.
 """
 
 import sys
@@ -35,7 +35,7 @@ def main(
     limit: Annotated[int | None, typer.Option(min=1)] = None,
     way: Annotated[Way, typer.Option("--as")] = Way.OPEN_CLIP,
 ) -> None:
-    """Print photos per second at the better of two batch sizes."""
+    """Print photos per second with the better of two batch sizes."""
     if way is Way.PETSEARCH:
         tune_process()
     configure_logging(level="ERROR")

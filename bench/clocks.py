@@ -1,4 +1,4 @@
-"""Clocks: how many calls a second, and how long each takes."""
+"""Timing: calls per second, and the duration of each call."""
 
 import threading
 import time
@@ -56,7 +56,7 @@ def rate_of_many(calls: Sequence[Callable[[], object]], seconds: float) -> float
 def times_in_turns_ms(
     one: Callable[[], object], other: Callable[[], object], seconds: float
 ) -> tuple[list[float], list[float]]:
-    """How long each takes, called one after the other so that both meet the same machine."""
+    """Durations of several calls, alternating so that all see the same machine load."""
     ends = time.perf_counter() + 2 * seconds
     ones: list[float] = []
     others: list[float] = []
@@ -72,7 +72,7 @@ def times_in_turns_ms(
 
 
 def times_ms(call: Callable[[], object], seconds: float) -> list[float]:
-    """How long each of some lone calls takes."""
+    """Durations of single calls."""
     call()
     times = []
     ends = time.perf_counter() + seconds

@@ -1,7 +1,7 @@
-"""Composed queries over HTTP: what photos and "less like this" add to a breed's name.
+"""Composed queries over HTTP: what photos and "less like this" add to the name of a breed.
 
-A "wrong hit" is the best result of another breed. "Light" is a photo whose thumbnail is bright in
-its middle: a stand-in for a white coat.
+A "wrong hit" is the best result of another breed. A "light" photo has a thumbnail with a bright
+centre: a proxy for a white coat.
 """
 
 import io
@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image
 
-from bench.rankings import AskedServer, precision_at_5, truth_of
+from bench.rankings import ServerClient, precision_at_5, truth_of
 from petsearch.domain import JsonDict
 from petsearch.domain.prompts import OXFORD_LABELS
 
@@ -24,7 +24,7 @@ _SHOWN = 10
 
 @dataclass(frozen=True)
 class ComposedRow:
-    """One way to ask, over all breeds."""
+    """One kind of query, over all breeds."""
 
     asked: str
     queries: int
@@ -34,15 +34,15 @@ class ComposedRow:
 
 
 class ComposedQueries:
-    """Asks in several ways for every breed."""
+    """Queries every breed in several ways."""
 
-    def __init__(self, server: AskedServer) -> None:
+    def __init__(self, server: ServerClient) -> None:
         self._server = server
         self._lightness = lru_cache(maxsize=None)(self._lightness_of)
         self._found: dict[str, list[tuple[str, list[JsonDict]]]] = defaultdict(list)
 
     def measure(self) -> list[ComposedRow]:
-        """The table."""
+        """Run all queries; returns one row per kind."""
         photos = self._a_photo_of_each()
         for label in OXFORD_LABELS:
             if label.breed in photos:
@@ -101,7 +101,7 @@ class ComposedQueries:
         return [self._row(name, [("persian", answers[name]["items"])]) for name in ways]
 
     def _extremes(self, hits: Sequence[JsonDict]) -> tuple[str, str]:
-        """The ids of the darkest and of the lightest."""
+        """The ids of the darkest and the lightest hit."""
         ids = sorted((hit["image_id"] for hit in hits), key=self._lightness)
         return ids[0], ids[-1]
 

@@ -1,4 +1,4 @@
-"""What bounds an embedder besides the model's own loop: the device's arithmetic, and the wire."""
+"""Upper limits of an embedder other than the model: the device's arithmetic, and the network."""
 
 import time
 from collections.abc import Callable
@@ -15,7 +15,7 @@ _SIDE = {"cpu": 2048, "cuda": 8192}
 
 
 def device_name(device: str) -> str:
-    """The GPU's own name, or `cpu` with the number of its cores."""
+    """Name of the GPU, or `cpu` with the number of cores."""
     import torch
 
     if device == "cpu":
@@ -41,7 +41,7 @@ def flops_per_image(clip: "OpenClipModel") -> int:
 
 
 def most_flops_per_s(device: str, precision: str) -> float:
-    """What a large matrix product reaches here in this precision: the limit that can be had."""
+    """Throughput of a large matrix product in this precision: the practical limit."""
     import torch
 
     from petsearch.adapters.clip.inference_tuning import dtype_of

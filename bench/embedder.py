@@ -1,8 +1,8 @@
-"""Benchmark of the embedder service beside bare loops over the same model: `make bench-embedder`.
+"""Throughput of the embedder service relative to bare loops: `make bench-embedder`.
 
-Each figure of the service, which is a process of its own, is measured right after the bare loop in
-this process that it is divided by, so that a busy machine slows both. The model is ViT-B/32 at
-random weights unless another is named: its speed does not depend on what it has learned.
+Every figure of the service, which runs in its own process, is measured right after the bare loop in
+this process that it is divided by, so that other load affects both. By default the model is
+ViT-B/32 with random weights: its speed does not depend on its weights.
 """
 
 import io
@@ -55,7 +55,7 @@ _WORDS = (
 
 @dataclass(frozen=True)
 class Pair:
-    """Rates per second and times in milliseconds, of bare loops and of the service."""
+    """Rates per second and durations in milliseconds, of bare loops and of the service."""
 
     bare_batch_size: int
     bare_before_pixels_per_s: float
@@ -75,7 +75,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Report:
-    """All pairs and the medians of their ratios."""
+    """All pairs, and the medians of their ratios."""
 
     model: str
     device: str
@@ -126,7 +126,7 @@ def _pair(
     files: list[bytes],
     seconds: float,
 ) -> Pair:
-    """Each figure of the service right after the bare one that it is divided by."""
+    """Measure every figure of the service right after the bare figure that it is divided by."""
     pixels = _pixels(files, clip.info.pixel_spec)
     embedders = [embedder_http.connect(address) for _ in range(_TEXT_CLIENTS)]
     refused = [_refused_sender(address, pixels) for _ in range(_IMAGE_CLIENTS)]
@@ -177,7 +177,7 @@ def _bare_images(clip: "OpenClipModel", pixels: Pixels, size: int, seconds: floa
 
 
 def _decoded_per_s(files: Sequence[bytes], spec: PixelSpec, seconds: float) -> float:
-    """Files that the service's own decoder turns into pixels when it has all cores for itself."""
+    """Files per second that the service's decoder turns into pixels with all cores to itself."""
     from petsearch.adapters.clip.torch_resize import fastest_resize
 
     cores = os.cpu_count() or 1
@@ -195,7 +195,7 @@ def _decoded_per_s(files: Sequence[bytes], spec: PixelSpec, seconds: float) -> f
 
 
 def _plain_text_encoder(spec: str) -> Callable[[str], object]:
-    """`encode_text` as open_clip's README does it: one text, all its 77 positions, fp32."""
+    """`encode_text` as in open_clip's README: one text, all 77 positions, fp32."""
     import open_clip
     import torch
 
@@ -219,15 +219,15 @@ def _plain_text_encoder(spec: str) -> Callable[[str], object]:
 
 
 @dataclass(frozen=True)
-class Running:
-    """The embedder in a process of its own."""
+class EmbedderProcess:
+    """The embedder in its own process."""
 
     address: str
     pid: int
 
 
 @contextmanager
-def service(spec: str) -> Iterator[Running]:
+def service(spec: str) -> Iterator[EmbedderProcess]:
     """Run the embedder with a model; it is ready when this yields."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -242,7 +242,7 @@ def service(spec: str) -> Iterator[Running]:
     address = f"http://127.0.0.1:{port}"
     try:
         _wait_until_ready(address, process)
-        yield Running(address, process.pid)
+        yield EmbedderProcess(address, process.pid)
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait()
@@ -266,7 +266,7 @@ def _pixel_sender(
 
 
 def _refused_sender(address: str, pixels: Pixels) -> Callable[[], object]:
-    """The service reads the pixels and does nothing with them: what the wire alone allows."""
+    """The service reads the pixels and discards them: the limit of the connection."""
     client = httpx.Client(base_url=address, timeout=120)
     content = np.concatenate([pixels] * (_PER_REQUEST // len(pixels) + 1))[:_PER_REQUEST].tobytes()
     headers = {"X-Shape": "0", "X-Model-Id": "none", "Content-Type": embedder_http.BINARY}
@@ -288,7 +288,7 @@ def _jpeg_sender(address: str, files: list[bytes]) -> Callable[[], object]:
 def _under_ingest(
     embedders: Sequence[embedder_http.HttpEmbedder], pixels: Pixels, seconds: float
 ) -> tuple[float, float]:
-    """p95 of lone queries in ms while bulk work saturates the service, and its images/s."""
+    """p95 of single queries in ms while bulk work saturates the service, and its images/s."""
     bulk = [_pixel_sender(e, pixels, Priority.INGEST) for e in embedders[1 : _IMAGE_CLIENTS + 1]]
     found: list[float] = []
 
@@ -311,7 +311,7 @@ def _query() -> str:
 
 
 def read_photos(folder: Path) -> list[bytes]:
-    """The JPEGs of a folder, or made ones where there is none."""
+    """The JPEGs in a folder, or generated ones if it does not exist."""
     found = [path.read_bytes() for path in sorted(folder.glob("*.jpg"))]
     return found or [_noise(seed) for seed in range(16)]
 

@@ -1,8 +1,7 @@
-"""Mixed load on the embedder service for a long time: does its memory stay flat?
+"""A long mixed load on the embedder service, to check that its memory does not grow.
 
-Prints the resident memory all along, its peaks in the first and the last tenth after a warm-up, and
-what was answered meanwhile. The warm-up is over when most sizes of batch have come by: the kernels
-of each are made, and kept, the first time.
+Prints resident memory over time, its peaks in the first and the last tenth after a warm-up, and the
+responses. The warm-up covers every batch size, because kernels are created and kept on first use.
 """
 
 import random
@@ -33,7 +32,7 @@ def main(
     model: Annotated[str, typer.Option()] = "sample",
     photos: Annotated[Path, typer.Option(help="JPEGs to send.")] = PHOTOS,
 ) -> None:
-    """Run and print; exit code 1 if memory grew by more than 5 %."""
+    """Run the load and print; exits with code 1 if memory grew by more than 5 %."""
     files = read_photos(photos)
     with service(model) as running:
         info = httpx.get(f"{running.address}/v1/models").json()["models"][0]
@@ -62,7 +61,7 @@ def main(
 
 
 def _watch(pid: int, threads: list[threading.Thread], every_s: float) -> list[float]:
-    """Resident memory in MB at even times, until the load ends."""
+    """Resident memory in MB at regular intervals until the load ends."""
     resident = []
     for _ in range(_SAMPLES):
         time.sleep(every_s)

@@ -1,8 +1,8 @@
-"""What the cache of the frozen stages is worth: `make bench-finetune`.
+"""The speed-up of the cache of the frozen stages: `make bench-finetune`.
 
-ViT-B/32 at random weights, the ancestor's policy (blocks 10 and 11 and the projection), drawings.
-Two trainers with the same weights and the same stored views, one with the cache and one without,
-run an epoch each in turn; the ratio of each pair is what counts on a machine with other work.
+ViT-B/32 with random weights, the policy of ancestor.toml (blocks 10 and 11 and the projection), on
+drawings. Two trainers with the same weights and stored views, one with the cache and one without,
+alternately run an epoch each; the ratio of each pair is robust against other load.
 """
 
 import tempfile
@@ -45,7 +45,7 @@ def main(
     views: Annotated[int, typer.Option(min=1)] = 2,
     batch_size: Annotated[int, typer.Option(min=2)] = 16,
 ) -> None:
-    """Print seconds per epoch with and without the cache, and how far the losses are apart."""
+    """Print seconds per epoch with and without the cache, and the difference of the losses."""
     tune_process()
     from training.finetuning.config import FinetuningConfig, read_any_config
 

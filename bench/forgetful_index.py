@@ -1,4 +1,4 @@
-"""An index that remembers the last records only: memory of a worker, not of Qdrant, is measured."""
+"""An index that only keeps the latest records, to measure a worker's memory without Qdrant's."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ _REMEMBERED = 512
 
 
 class ForgetfulIndex:
-    """What ingest uses of the `Index` port; anything else is an error."""
+    """The part of the `Index` port that ingest uses."""
 
     def __init__(self) -> None:
         self._records: OrderedDict[str, ImageRecord] = OrderedDict()
@@ -28,7 +28,7 @@ class ForgetfulIndex:
         self._current = collection
 
     def insert(self, collection: str, points: Sequence[Point]) -> None:  # noqa: ARG002  # the port's signature
-        """See `Index.insert`; forgets the oldest."""
+        """See `Index.insert`; drops the oldest records."""
         for point in points:
             self._records.setdefault(point.record.image_id, point.record)
         while len(self._records) > _REMEMBERED:

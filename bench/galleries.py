@@ -1,7 +1,7 @@
-"""Indexes of any size for benchmarks: embeddings around centres, records with all that is filtered.
+"""Indexes of any size for benchmarks: clustered embeddings, and records with all filterable fields.
 
-What a search costs depends on how many points there are and on what their payloads hold, and how
-good an approximate one is depends on how the embeddings lie: see `lifted` for real ones.
+The cost of a search depends on the number of points and on their payloads; the quality of
+approximate search depends on the distribution of embeddings: see `lifted` for real ones.
 """
 
 from collections.abc import Iterator
@@ -42,33 +42,33 @@ def centres(dim: int = DIM) -> Embeddings:
 
 
 def around_centres(count: int, dim: int = DIM, seed: int = 2) -> Embeddings:
-    """`(count, dim)`: row i lies around the centre of breed i modulo 37."""
+    """`(count, dim)`: row i lies near the centre of breed i modulo 37."""
     random = np.random.default_rng(seed)
     rows = centres(dim)[np.arange(count) % len(OXFORD_LABELS)]
     return jittered(rows, _SPREAD, random)
 
 
 def jittered(rows: Embeddings, length: float, random: np.random.Generator) -> Embeddings:
-    """Each row with noise of about that length, the same in every direction; normalised again."""
+    """Add isotropic noise of about the given length to each row, and normalise."""
     noise = random.standard_normal(rows.shape, dtype=np.float32) * (length / rows.shape[1] ** 0.5)
     return normalised(rows + noise)
 
 
 def lifted(rows: Embeddings, dim: int = DIM, seed: int = 3) -> Embeddings:
-    """`(n, d)` to `(n, dim)`, d <= dim, by a fixed random orthonormal map: every cosine stays."""
+    """Map `(n, d)` to `(n, dim)`, d <= dim, by a fixed orthonormal map, which keeps cosines."""
     basis, _ = np.linalg.qr(np.random.default_rng(seed).standard_normal((dim, rows.shape[1])))
     return normalised(rows @ basis.T)
 
 
 def normalised(rows: NDArray[np.floating]) -> Embeddings:
-    """Each row at length 1, float32."""
+    """Normalise each row to length 1, float32."""
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     result: Embeddings = (rows / lengths).astype(np.float32)
     return result
 
 
 def image_id(number: int) -> str:
-    """The id of the image of that number."""
+    """The id of the image with a number."""
     return image_id_of(sha256_of(str(number).encode()))
 
 
@@ -108,7 +108,7 @@ def record(number: int, model_id: str) -> ImageRecord:
 
 
 def build_edge_index(folder: Path, embeddings: Embeddings, model_id: str) -> str:
-    """A Qdrant Edge folder with one point for each row, and its alias; the collection."""
+    """Build a Qdrant Edge folder with one point per row; returns the collection of its alias."""
     collection = collection_of(model_id)
     index = QdrantEdgeIndex(folder)
     index.create_collection(collection, embeddings.shape[1])

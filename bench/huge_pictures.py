@@ -1,4 +1,4 @@
-"""Pictures of up to 100 megapixels in the formats that people send, a file of each kind."""
+"""Pictures of up to 100 megapixels in common formats, one file per format."""
 
 from collections.abc import Callable
 from pathlib import Path

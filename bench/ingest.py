@@ -1,7 +1,7 @@
-"""Throughput of ingest beside bare loops over the same photos: `make bench-ingest`.
+"""Throughput of ingest relative to bare loops over the same photos: `make bench-ingest`.
 
-Each pair runs the loops (bench/photo_loop.py) and ingests (bench/ingest_run.py), one after the
-other and each in a process of its own, so that a busy machine slows all. Ratios are medians.
+Each pair runs the loops (bench/photo_loop.py) and ingests (bench/ingest_run.py) one after the
+other, each in its own process, so that other load affects all. Ratios are medians.
 """
 
 import json
@@ -51,7 +51,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Report:
-    """All pairs and the medians of their ratios."""
+    """All pairs, and the medians of their ratios."""
 
     photos: str
     count: int
@@ -88,7 +88,7 @@ def main(
 
 
 def _pair(folder: Path, spec: str, bucket: str, number: int) -> tuple[Pair, str]:
-    """Rates and the precision the model ran in."""
+    """Rates, and the precision of the model."""
     photos = ["--photos", str(folder)]
     with_model = json.loads(_run("bench.ingest_run", *photos, *_WITH_MODEL, "--model", spec))
     ancestor = ("--as", "ancestor", *_WITH_MODEL, "--model", spec)
@@ -108,7 +108,7 @@ def _ingest(*arguments: str) -> float:
 
 
 def _run(module: str, *arguments: str) -> str:
-    """The last line that a process prints; what it says on stderr is shown."""
+    """Run a process; returns its last line on stdout and passes stderr through."""
     command = [sys.executable, "-m", module, *arguments]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return done.stdout.splitlines()[-1]
@@ -116,7 +116,7 @@ def _run(module: str, *arguments: str) -> str:
 
 @contextmanager
 def _s3_server() -> Iterator[str]:
-    """An S3 server as a process of its own; the address that buckets are appended to."""
+    """An S3 server in its own process; returns the address that bucket names are appended to."""
     program = (
         "import sys, time; from moto.server import ThreadedMotoServer as S;"
         "s = S(ip_address='127.0.0.1', port=0, verbose=False); s.start();"
@@ -142,7 +142,7 @@ def _s3_server() -> Iterator[str]:
 
 
 def _write_photos(folder: Path, wanted: str, count: int) -> tuple[str, int]:
-    """Put the photos into `folder`, all different; what they are, and how many there are."""
+    """Write distinct photos into `folder`; returns their description and number."""
     folder.mkdir()
     name, photos = _photos(wanted, count)
     different = dict.fromkeys(photo.data for photo in islice(photos, count) if photo.data)

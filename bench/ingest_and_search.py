@@ -1,8 +1,9 @@
-"""Benchmark of the standalone shape: ingest beside bare loops, and answers while it runs.
+"""Throughput of ingest relative to bare loops, and latency of search meanwhile: `make bench`.
 
-`make bench` prints ratios from paired runs: each pair is two bare loops (bench/bare_loop.py) and a
-real ingest of the same photos (client, HTTP, queue, worker, store, index), one after the other, so
-that a busy machine slows all. One more ingest runs while health and search are asked all the time.
+`make bench` prints ratios of paired runs: each pair consists of two bare loops (bench/bare_loop.py)
+and an ingest of the same photos (client, HTTP, queue, worker, store, index), one after the other,
+so that other load affects all. During one more ingest, health and search are requested
+continuously.
 """
 
 import json
@@ -43,8 +44,8 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Meanwhile:
-    """How the server answered while it ingested."""
+class Latencies:
+    """Response times of the server during an ingest."""
 
     longest_livez_gap_ms: float
     searches: int
@@ -54,14 +55,14 @@ class Meanwhile:
 
 @dataclass(frozen=True)
 class Report:
-    """All pairs, the answers during an ingest, and a warm text search beside its encoding."""
+    """All pairs, responses during an ingest, and a warm text search with its encoding time."""
 
     photos: int
     precision: str
     pairs: list[Pair]
     median_ratio_to_open_clip_loop: float
     median_ratio_to_petsearch_loop: float
-    meanwhile: Meanwhile
+    meanwhile: Latencies
     text_encode_p50_ms: float
     search_p50_ms: float
     search_p95_ms: float
@@ -146,11 +147,11 @@ def _ingest_into(address: str, photos: list[Photo]) -> float:
     return len(photos) / seconds
 
 
-def _ingest_under_watch(model: str, photos: list[Photo]) -> Meanwhile:
+def _ingest_under_watch(model: str, photos: list[Photo]) -> Latencies:
     with standalone_server(model) as address:
         with _watch(address) as watched:
             _ingest_into(address, photos)
-        return Meanwhile(
+        return Latencies(
             longest_livez_gap_ms=float(max(np.diff(watched.livez_at))) * 1e3,
             searches=len(watched.search_ms),
             search_p50_ms=statistics.median(watched.search_ms),
@@ -159,7 +160,7 @@ def _ingest_under_watch(model: str, photos: list[Photo]) -> Meanwhile:
 
 
 class _Watched:
-    """When /livez answered (seconds), and how long searches took (ms)."""
+    """Times of /livez responses (seconds), and durations of searches (ms)."""
 
     def __init__(self) -> None:
         self.livez_at: list[float] = []
@@ -193,7 +194,7 @@ def _watch(address: str) -> Iterator[_Watched]:
 
 
 def _text_search(clip: "OpenClipModel", address: str) -> tuple[list[float], list[float]]:
-    """ms of encoding one prompted query here, and of the same search over HTTP, in turns."""
+    """Milliseconds to encode a prompted query here, and to search for it over HTTP, alternating."""
     queries = [f"{age} {label.breed}" for age in ("young", "old") for label in OXFORD_LABELS] * 3
     encode_ms, search_ms = [], []
     with httpx.Client(base_url=address) as http:

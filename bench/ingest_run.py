@@ -1,7 +1,7 @@
-"""One ingest of a folder of photos by the real parts, in a process of its own.
+"""One ingest of a folder of photos with the real components, in its own process.
 
-The photos are staged first, as the API stages them; then chunks are ingested as a worker does it.
-Prints the photos per second from the first chunk to the last point, as JSON.
+Photos are first staged like uploads to the API; then chunks are ingested as by a worker. Prints
+photos per second from the first chunk to the last point as JSON.
 """
 
 import json
@@ -79,7 +79,7 @@ def _ingest(services: Services, paths: list[Path]) -> float:
 
 
 def _stage(services: Services, paths: list[Path]) -> tuple[str, range]:
-    """A sealed job and the numbers of its chunks."""
+    """Stage a sealed job; returns it with the numbers of its chunks."""
     job_id = services.jobs.open("bench").job_id
     starts = range(0, len(paths), PHOTOS_PER_CHUNK)
     for start in starts:

@@ -1,8 +1,8 @@
-"""Does a model's calibration notice texts about something else? AUC, and the share it flags.
+"""Off-topic detection by a model's calibration: AUC, and the share of flagged texts.
 
-`python -m bench.off_topic --model DIR` (with calibration.json) ranks drawings for the sample model,
-the Oxford photos for any other; the off-topic texts are those of training/configs/sample.toml that
-nothing was trained or fitted on. Printed beside it: what the best score alone would do.
+`python -m bench.off_topic --model DIR` (with calibration.json) uses drawings for the sample model
+and the Oxford photos for others; the off-topic texts are those in training/configs/sample.toml that
+nothing was trained or fitted on. The result of the best score alone is printed for comparison.
 """
 
 from pathlib import Path
@@ -37,7 +37,7 @@ def main(
     dataset: Annotated[str, typer.Option()] = DATASET,
     cache: Annotated[Path | None, typer.Option(help="Folder to keep embeddings in.")] = None,
 ) -> None:
-    """Print the table."""
+    """Print the table of AUCs and shares."""
     check_is_there(model, "" if model == "sample" else dataset)
     tune_process()
     configure_logging(level="ERROR")
@@ -74,7 +74,7 @@ def _data() -> "DataConfig":
 def _calibrated(
     clip: "OpenClipModel", dataset: str, cache: Path | None
 ) -> tuple[Calibration, Embeddings]:
-    """The model's own calibration, or one fitted here; and photos it was not fitted on."""
+    """The model's calibration, or one fitted here, and photos it was not fitted on."""
     from training.calibration.calibrate import fit, prepare_texts
     from training.calibration.gallery import SEED, Gallery, labelled_gallery
     from training.drawings.drawn_photos import drawn_photos
@@ -107,7 +107,7 @@ def _figures(
 
 
 def _flagged_at_5_percent(on: NDArray[np.floating], off: NDArray[np.floating]) -> float:
-    """Share of off-topic texts below the bound that 5 % of the others are below."""
+    """Share of off-topic texts below the threshold that flags 5 % of the others."""
     return float((off < np.quantile(on, 0.05)).mean())
 
 

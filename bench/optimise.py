@@ -1,6 +1,6 @@
 """Builds HNSW in a closed Qdrant Edge folder: `python -m bench.optimise SHARD [--int8]`.
 
-A process of its own, because `EdgeShard.optimize` holds the interpreter's lock to its end.
+It runs in its own process because `EdgeShard.optimize` holds the GIL until it ends.
 """
 
 import sys
@@ -26,7 +26,7 @@ def main(
     dim: Annotated[int, typer.Option()] = DIM,
     int8: Annotated[bool, typer.Option("--int8", help="Also quantize to int8.")] = False,
 ) -> None:
-    """Optimise it, and say how long that took."""
+    """Optimise the folder and print how long it took."""
     quantization = edge.ScalarQuantizationConfig(edge.ScalarType.Int8, always_ram=True)
     config = edge.EdgeConfig(
         vectors=edge.EdgeVectorParams(size=dim, distance=edge.Distance.Cosine),

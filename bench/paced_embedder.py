@@ -1,4 +1,4 @@
-"""An embedder that stands in for a GPU: it takes its time and no core."""
+"""An embedder that simulates a GPU: it takes time but no CPU."""
 
 import threading
 import time
@@ -47,7 +47,7 @@ class PacedEmbedder:
         model_id: str | None = None,  # noqa: ARG002  # the port's signature
         priority: Priority = Priority.QUERY,  # noqa: ARG002  # the port's signature
     ) -> Embeddings:
-        """Random embeddings, at once."""
+        """Random embeddings, immediately."""
         return self._any(len(texts))
 
     def embed_pixels(
@@ -57,7 +57,7 @@ class PacedEmbedder:
         model_id: str | None = None,  # noqa: ARG002  # the port's signature
         priority: Priority = Priority.QUERY,  # noqa: ARG002  # the port's signature
     ) -> Embeddings:
-        """Random embeddings, as soon as the device would be done with them."""
+        """Random embeddings, after the time that the device would take."""
         if self._pace is not None:
             with self._device:
                 self._free_at = max(self._free_at, time.monotonic()) + len(pixels) / self._pace
@@ -65,7 +65,7 @@ class PacedEmbedder:
         return self._any(len(pixels))
 
     def load(self, spec: str) -> ModelInfo:
-        """See `Embedder.load`: there is only ever one."""
+        """See `Embedder.load`; there is only one model."""
         raise Conflict(f"{spec} is not to be had here.")
 
     def unload(self, model_id: str) -> None:

@@ -1,8 +1,8 @@
-"""Loops over a folder of photos that ingest is measured against, each in a process of its own.
+"""Reference loops over a folder of photos for ingest throughput, each in its own process.
 
-`--as codec` does what ingest must do with the bytes of a photo and nothing else, in as many threads
-as ingest decodes with. `--as ancestor` is the way this project's ancestor embedded: one photo at a
-time, PyTorch as it comes. Prints photos per second.
+`--as codec` only does what ingest must do with the bytes of a photo, in as many threads as ingest
+decodes with. `--as ancestor` embeds as this project's ancestor did: one photo at a time, PyTorch
+with defaults. Prints photos per second.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from petsearch.process_tuning import lower_thread_priority
 
 
 class Way(StrEnum):
-    """Which loop."""
+    """The kind of loop."""
 
     CODEC = "codec"
     ANCESTOR = "ancestor"

@@ -1,8 +1,8 @@
-"""How good are the answers of a running server on a labelled data set? Asked from outside, by HTTP.
+"""Search quality of a running server on a labelled data set, measured over HTTP.
 
-The data set must have been ingested with `--no-labels`: the truth comes from the file names. Asked
-are the breed names as texts, and every photo for photos like it. `make bench-quality` starts such a
-server and shows more: bench/quality_run.py.
+The data set must have been ingested with `--no-labels`: labels are taken from file names. Queries
+are the breed names, and every photo for similar photos. `make bench-quality` starts such a server
+and measures more: bench/quality_run.py.
 """
 
 import json
@@ -15,8 +15,8 @@ from typing import Annotated
 import typer
 
 from bench.rankings import (
-    AskedServer,
     K,
+    ServerClient,
     average_precision,
     mean_per_class_recall,
     precision_at_5,
@@ -31,7 +31,7 @@ _LOWEST_TOP_1 = 0.67
 
 @dataclass(frozen=True)
 class Quality:
-    """What was found on how many photos."""
+    """The figures, and the number of photos."""
 
     photos: int
     precision_at_5: float
@@ -44,12 +44,12 @@ class Quality:
 
     @property
     def is_good(self) -> bool:
-        """Whether it is above the bars of Oxford pets with pets-base."""
+        """Whether the figures reach the bars for Oxford pets with pets-base."""
         return self.precision_at_5 >= _LOWEST_PRECISION and self.top_1 >= _LOWEST_TOP_1
 
 
-def measure(server: AskedServer) -> Quality:
-    """Ask for every breed and for every photo."""
+def measure(server: ServerClient) -> Quality:
+    """Query every breed and every photo."""
     images = list(server.images())
     every = Counter(truth_of(image) for image in images)
     asked = [label.breed for label in OXFORD_LABELS if label.breed in every]
@@ -72,7 +72,7 @@ def measure(server: AskedServer) -> Quality:
 
 
 def to_text(quality: Quality) -> str:
-    """One sentence."""
+    """The figures as a sentence."""
     return (
         f"{quality.photos} photos, {len(OXFORD_LABELS)} breed names as queries: mean P@{K} "
         f"{quality.precision_at_5:.3f} (bar: {_LOWEST_PRECISION}), mAP (first {_DEPTH} results) "
@@ -87,8 +87,8 @@ def main(
     api: Annotated[str, typer.Option(help="Address of the server.")] = "http://127.0.0.1:8000",
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
-    """Ask, print, and end with exit code 1 below the bars of Oxford pets with pets-base."""
-    server = AskedServer(api)
+    """Measure and print; exits with code 1 below the bars for Oxford pets with pets-base."""
+    server = ServerClient(api)
     quality = measure(server)
     server.close()
     sys.stdout.write((json.dumps(asdict(quality)) if as_json else to_text(quality)) + "\n")

@@ -1,8 +1,8 @@
-"""How good are the answers on real photos? Everything at once, through HTTP.
+"""Search quality on real photos: all measurements over HTTP.
 
 `make bench-quality` copies the model, calibrates the copy on one half of the test split, serves it,
-and measures confidences on the other half alone; then the whole split is there and rankings,
-composed queries and off-topic texts are measured. No label is ingested.
+and measures confidences on the other half alone; then the whole split is ingested, and rankings,
+composed queries and off-topic texts are measured. No labels are ingested.
 """
 
 import json
@@ -22,11 +22,11 @@ from rich.table import Table
 from bench import off_topic
 from bench.composed_queries import ComposedQueries, ComposedRow
 from bench.quality import Quality, measure, to_text
-from bench.rankings import AskedServer
+from bench.rankings import ServerClient
 from bench.real_photos import load_photos
 from bench.served_calibration import (
-    Held,
-    OffTopicAnswers,
+    OffTopicResponses,
+    Reliability,
     measure_confidences,
     measure_off_topic,
 )
@@ -48,10 +48,10 @@ class Report:
     """Everything measured over HTTP."""
 
     model: str
-    calibration: list[Held]
+    calibration: list[Reliability]
     quality: Quality
     composed: list[ComposedRow]
-    off_topic: OffTopicAnswers
+    off_topic: OffTopicResponses
 
 
 def main(
@@ -62,7 +62,7 @@ def main(
     cache: Annotated[Path | None, typer.Option(help="Folder to keep embeddings in.")] = None,
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
-    """Measure and print; exit code 1 below a bar."""
+    """Measure and print; exits with code 1 below a bar."""
     folder = Path(model.removeprefix("dir:"))
     check_is_there(f"dir:{folder}", dataset)
     tune_process()
@@ -84,7 +84,7 @@ def main(
 
 
 def _calibrate(model: Path, dataset: str, cache: Path) -> "DataConfig":
-    """Write calibration.json into a model folder, as training.calibration.calibrate does."""
+    """Write calibration.json into a model folder, like training.calibration.calibrate."""
     # Imported here: OpenMP must be told how to wait before torch is there.
     from petsearch.adapters.clip.model import load_model
     from petsearch.models.folder import CALIBRATION
@@ -103,7 +103,7 @@ def _calibrate(model: Path, dataset: str, cache: Path) -> "DataConfig":
 
 
 def _halves(dataset: str, limit: int | None) -> tuple[list[Photo], list[Photo]]:
-    """Every second photo of each breed, from its first and from its second on, without labels."""
+    """Two halves without labels: every second photo of each breed, from its first or second."""
     halves: tuple[list[Photo], list[Photo]] = ([], [])
     seen: Counter[str] = Counter()
     for photo in from_dataset(dataset, DatasetOptions("test", "label", limit)).photos:
@@ -116,7 +116,7 @@ def _halves(dataset: str, limit: int | None) -> tuple[list[Photo], list[Photo]]:
 def _measure(model: str, halves: tuple[list[Photo], list[Photo]], data: "DataConfig") -> Report:
     fitted_on, held_out = halves
     with standalone_server(model) as address:
-        server = AskedServer(address)
+        server = ServerClient(address)
         _ingest(address, held_out)
         calibration = measure_confidences(server)
         _ingest(address, fitted_on)

@@ -1,11 +1,11 @@
-"""A CLIP at random weights: its speed does not depend on what it has learned."""
+"""A CLIP with random weights: its speed does not depend on its weights."""
 
 import json
 from pathlib import Path
 
 
 def random_vit(folder: Path) -> str:
-    """ViT-B/32 at random weights as an open_clip folder."""
+    """Write ViT-B/32 with random weights as an open_clip folder; returns its address."""
     import open_clip
     import torch
     from safetensors.torch import save_file

@@ -1,6 +1,6 @@
-"""Rankings of a running server, asked from outside, and what they are worth.
+"""Rankings of a running server over HTTP, and metrics over them.
 
-The truth comes from the file names (`Maine_Coon_119.jpg`), so that no label need be ingested.
+Labels are taken from file names (`Maine_Coon_119.jpg`), so that none need to be ingested.
 """
 
 import statistics
@@ -16,8 +16,8 @@ K = 5
 _PAGE = 100
 
 
-class AskedServer:
-    """The calls of the API that quality is measured with."""
+class ServerClient:
+    """The API calls that quality is measured with."""
 
     def __init__(self, address: str) -> None:
         self._http = httpx.Client(base_url=address, timeout=60)
@@ -27,15 +27,15 @@ class AskedServer:
         self._http.close()
 
     def page(self, path: str, **params: Any) -> JsonDict:
-        """One answer of a search by GET."""
+        """The response of a search by GET."""
         return self._checked(self._http.get(path, params=params))
 
     def composed(self, body: JsonDict) -> JsonDict:
-        """One answer of `POST /v1/search`."""
+        """The response of `POST /v1/search`."""
         return self._checked(self._http.post("/v1/search", json=body))
 
     def ranking(self, path: str, depth: int, **params: Any) -> list[JsonDict]:
-        """The first `depth` results, walked by cursor; the API ends a walk after 1,000."""
+        """The first `depth` results, by cursor; the API ends after 1,000."""
         hits: list[JsonDict] = []
         cursor: dict[str, str] = {}
         while len(hits) < depth:
@@ -58,7 +58,7 @@ class AskedServer:
             cursor = {"cursor": page["next_cursor"]}
 
     def bytes_of(self, path: str) -> bytes:
-        """What is under a path of the API."""
+        """The body at a path of the API."""
         return self._http.get(path).raise_for_status().content
 
     def _checked(self, response: httpx.Response) -> JsonDict:
@@ -67,18 +67,18 @@ class AskedServer:
 
 
 def truth_of(image: Mapping[str, Any]) -> str:
-    """`Maine_Coon_119.jpg`, or an image_id without an ending: maine coon."""
+    """The breed in a file name: `Maine_Coon_119.jpg`, or an image_id without a suffix."""
     stem = str(image["filename"]).removesuffix(".jpg")
     return normalise_name(stem.rpartition("_")[0])
 
 
 def precision_at_5(hits: Sequence[JsonDict], breed: str) -> float:
-    """Share of the first five that show the breed."""
+    """Share of the first five hits with the breed."""
     return sum(truth_of(hit) == breed for hit in hits[:K]) / K
 
 
 def average_precision(hits: Sequence[JsonDict], breed: str, relevant: int) -> float:
-    """Mean precision at the rank of each of `relevant` photos; those not ranked count as 0."""
+    """Mean precision at the rank of each of `relevant` photos; those not ranked count 0."""
     found = 0
     total = 0.0
     for rank, hit in enumerate(hits, 1):
@@ -89,7 +89,7 @@ def average_precision(hits: Sequence[JsonDict], breed: str, relevant: int) -> fl
 
 
 def mean_per_class_recall(images: Sequence[JsonDict]) -> tuple[float, float]:
-    """Top-1 of the predicted breeds, and its mean over the breeds."""
+    """Top-1 of the predicted breeds, and its mean over breeds."""
     pairs = [(truth_of(image), image["predicted"]["breed"]) for image in images]
     every = Counter(truth for truth, _ in pairs)
     right = Counter(truth for truth, found in pairs if truth == found)

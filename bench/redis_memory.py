@@ -1,6 +1,7 @@
-"""Redis' memory for a job of many items, through the ledger port: `make bench-redis`.
+"""Redis memory of a job with many items, through the ledger port: `make bench-redis`.
 
-Simulates the enumeration of a source: chunks are added, at most so many outstanding, and accounted.
+Simulates the enumeration of a source: chunks are added, with a limit on outstanding ones, and
+accounted.
 """
 
 import sys
@@ -25,7 +26,7 @@ def main(
     items: Annotated[int, typer.Option(min=_PER_CHUNK)] = 1_000_000,
     outstanding: Annotated[int, typer.Option(help="Chunks added and not accounted.")] = 64,
 ) -> None:
-    """Run the job; print what Redis used more than before, at the peak and at the end."""
+    """Run the job; print the additional memory of Redis at the peak and at the end."""
     with tempfile.TemporaryDirectory() as folder:
         server = PrivateRedis(Path(folder))
         client = redis.Redis(unix_socket_path=str(server.socket_path), decode_responses=True)
@@ -43,7 +44,7 @@ def main(
 
 
 def _run_job(client: redis.Redis, chunks: int, outstanding: int) -> float:
-    """Used memory in MB, at the peak."""
+    """Used memory in MB at the peak."""
     ledger, now = RedisLedger(client), datetime.now(UTC)
     ledger.create(NewJob("bench", "bench", now, spec="{}"))
     peak = 0.0

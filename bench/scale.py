@@ -32,7 +32,7 @@ Quantization = Literal["none", "int8"]
 
 @dataclass(frozen=True)
 class Point:
-    """What one photo takes in the index, in bytes."""
+    """Sizes of one photo in the index, in bytes."""
 
     vector: int
     quantized: int
@@ -50,7 +50,7 @@ class Point:
 
     @property
     def disk(self) -> float:
-        """On disk, of one copy."""
+        """Size on disk of one copy."""
         return self.vector + self.quantized + self.links + self.other
 
 
@@ -67,7 +67,7 @@ def point(dim: int, quantization: Quantization, *, m: int, other: float) -> Poin
 
 @dataclass(frozen=True)
 class Inputs:
-    """What the table is made from. Rates are a second, sizes in bytes."""
+    """The inputs of the table. Rates are per second, sizes in bytes."""
 
     photos: int
     dim: int
@@ -92,7 +92,7 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Prices:
-    """In one currency; None: not given."""
+    """Prices in one currency; None if not given."""
 
     gpu_hour: float | None = None
     node_month: float | None = None
@@ -100,8 +100,8 @@ class Prices:
 
 
 @dataclass(frozen=True)
-class Sums:
-    """What comes out."""
+class Totals:
+    """The results."""
 
     index_memory: float
     index_disk: float
@@ -118,8 +118,8 @@ class Sums:
     monthly: float | None
 
 
-def add_up(inputs: Inputs) -> Sums:
-    """The arithmetic, and nothing else."""
+def add_up(inputs: Inputs) -> Totals:
+    """Compute the results from the inputs."""
     one = point(inputs.dim, inputs.quantization, m=inputs.m, other=inputs.other)
     memory = inputs.photos * one.memory * inputs.replicas
     # A shard's copies lie on different nodes.
@@ -129,7 +129,7 @@ def add_up(inputs: Inputs) -> Sums:
     rate = inputs.gpu_rate * inputs.gpus if inputs.gpu_rate else None
     hours = inputs.photos / rate / HOUR_S if rate else None
     prices = inputs.prices
-    return Sums(
+    return Totals(
         index_memory=memory,
         index_disk=inputs.photos * one.disk * inputs.replicas,
         nodes=nodes,
@@ -158,7 +158,7 @@ def _plus(*terms: float | None) -> float | None:
 
 
 def rows(inputs: Inputs) -> Iterator[tuple[str, str]]:
-    """The table, line by line."""
+    """The lines of the table."""
     sums = add_up(inputs)
     unknown = "not given (--gpu-rate)"
     yield (
@@ -213,7 +213,7 @@ class Measured:
 
 
 def measure(files: list[Path]) -> Measured:
-    """Bytes and CPU seconds of each photo's copies, as a worker makes them."""
+    """Sizes and CPU seconds of the copies of each photo, as a worker makes them."""
     totals = [0.0] * 6
     for file in files:
         data = file.read_bytes()
@@ -264,7 +264,7 @@ def main(
     ] = None,
     count: Annotated[int, typer.Option(min=1, help="How many of them.")] = 100,
 ) -> None:
-    """Print the table for these inputs, or measure what goes into it."""
+    """Print the table for some inputs, or measure inputs."""
     if folder is not None:
         _print_measured(measure(sorted(folder.rglob("*.jpg"))[:count]))
         return

@@ -1,8 +1,8 @@
-"""Do the confidences that a server gives hold? Over HTTP, on photos not used to calibrate.
+"""Reliability of a server's confidences, measured over HTTP on photos not used for calibration.
 
-The protocol of training/calibration/calibrate.py: a query's results are its best 2R, R being how
-many are right, so that rights and wrongs balance. Off-topic texts are those that nothing was fitted
-on.
+The protocol of training/calibration/calibrate.py: the results of a query are its best 2R, where R
+is the number of relevant photos, so that right and wrong results balance. Off-topic texts are those
+that nothing was fitted on.
 """
 
 from collections import Counter
@@ -11,15 +11,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.rankings import AskedServer, truth_of
+from bench.rankings import ServerClient, truth_of
 from petsearch.domain import JsonDict
 from petsearch.domain.prompts import OXFORD_LABELS, species_of
 from training.evaluation.metrics import auc, brier_score, expected_calibration_error
 
 
 @dataclass(frozen=True)
-class Held:
-    """How well the confidences of one kind of query hold."""
+class Reliability:
+    """The reliability of the confidences of one kind of query."""
 
     kind: str
     results: int
@@ -30,8 +30,8 @@ class Held:
 
 
 @dataclass(frozen=True)
-class OffTopicAnswers:
-    """What the server says of texts about something else, and of breed names."""
+class OffTopicResponses:
+    """Responses to off-topic texts, and to breed names."""
 
     off_topic_texts: int
     flagged: float
@@ -42,8 +42,8 @@ class OffTopicAnswers:
     """What the best score alone tells; for what the calibration tells see bench/off_topic.py."""
 
 
-def measure_confidences(server: AskedServer) -> list[Held]:
-    """By kind of query."""
+def measure_confidences(server: ServerClient) -> list[Reliability]:
+    """Measure each kind of query."""
     images = list(server.images())
     kinds = {
         "breed_text": _breed_results(server, images),
@@ -53,14 +53,14 @@ def measure_confidences(server: AskedServer) -> list[Held]:
     return [_held(kind, list(results)) for kind, results in kinds.items()]
 
 
-def measure_off_topic(server: AskedServer, off_topic: Sequence[str]) -> OffTopicAnswers:
-    """Ask for things that no photo shows, and for breeds."""
+def measure_off_topic(server: ServerClient, off_topic: Sequence[str]) -> OffTopicResponses:
+    """Search for off-topic texts and for breeds."""
     away = [server.page("/v1/search", q=text, limit=1) for text in off_topic]
     asked = [server.page("/v1/search", q=label.breed, limit=1) for label in OXFORD_LABELS]
     best, best_away = (
         np.array([answer["items"][0]["score"] for answer in answers]) for answers in (asked, away)
     )
-    return OffTopicAnswers(
+    return OffTopicResponses(
         off_topic_texts=len(away),
         flagged=float(np.mean([answer["no_good_match"] for answer in away])),
         wrongly_flagged=float(np.mean([answer["no_good_match"] for answer in asked])),
@@ -72,21 +72,21 @@ _Result = tuple[float, bool]
 """A confidence, and whether the result was right."""
 
 
-def _breed_results(server: AskedServer, images: Sequence[JsonDict]) -> Iterator[_Result]:
+def _breed_results(server: ServerClient, images: Sequence[JsonDict]) -> Iterator[_Result]:
     every = Counter(truth_of(image) for image in images)
     for breed, count in every.items():
         for hit in server.ranking("/v1/search", 2 * count, q=breed):
             yield hit["confidence"], truth_of(hit) == breed
 
 
-def _species_results(server: AskedServer, images: Sequence[JsonDict]) -> Iterator[_Result]:
+def _species_results(server: ServerClient, images: Sequence[JsonDict]) -> Iterator[_Result]:
     every = Counter(species_of(truth_of(image)) for image in images)
     for species, count in every.items():
         for hit in server.ranking("/v1/search", 2 * count, q=species):
             yield hit["confidence"], species_of(truth_of(hit)) == species
 
 
-def _photo_results(server: AskedServer, images: Sequence[JsonDict]) -> Iterator[_Result]:
+def _photo_results(server: ServerClient, images: Sequence[JsonDict]) -> Iterator[_Result]:
     every = Counter(truth_of(image) for image in images)
     for image in images:
         breed = truth_of(image)
@@ -95,10 +95,10 @@ def _photo_results(server: AskedServer, images: Sequence[JsonDict]) -> Iterator[
             yield hit["confidence"], truth_of(hit) == breed
 
 
-def _held(kind: str, results: Sequence[_Result]) -> Held:
+def _held(kind: str, results: Sequence[_Result]) -> Reliability:
     shares = np.array([share for share, _ in results], np.float64)
     right = np.array([is_right for _, is_right in results], np.float64)
-    return Held(
+    return Reliability(
         kind=kind,
         results=len(results),
         share_right=float(right.mean()),

@@ -1,6 +1,6 @@
-"""Where the benchmarks find photos and a small CLIP that are not in the repository.
+"""Paths of photos and of a small CLIP that are not in the repository.
 
-`PETSEARCH_SHARED` names their folder, as for the tests; a benchmark's own options take others.
+`PETSEARCH_SHARED` names their folder, as for the tests; options of a benchmark override them.
 """
 
 import os
@@ -28,7 +28,7 @@ def check_is_there(model: str = "", dataset: str = "") -> None:
 
 
 def _is_path(dataset: str) -> bool:
-    """A name on the hub has one slash at most."""
+    """A name on the hub has at most one slash."""
     return dataset.startswith((".", "/", "~")) or dataset.count("/") > 1
 
 

@@ -1,4 +1,4 @@
-"""An embedder that needs no model: a text gets an embedding near the gallery's, always the same."""
+"""An embedder that needs no model: texts have deterministic embeddings near the gallery's."""
 
 import hashlib
 import threading
@@ -18,7 +18,7 @@ _NOISE = 0.05
 
 
 class StandInEmbedder:
-    """The `Embedder` port. It counts its calls, so that a benchmark can say that none was made."""
+    """The `Embedder` port. It counts calls, so that a benchmark can check that there were none."""
 
     def __init__(self) -> None:
         self._centres = centres()
@@ -62,7 +62,7 @@ class StandInEmbedder:
         return self._near([int(picture.sum(dtype=np.int64)) for picture in pixels], model_id)
 
     def load(self, spec: str) -> ModelInfo:
-        """See `Embedder.load`: there is only ever one."""
+        """See `Embedder.load`; there is only one model."""
         raise Conflict(f"{spec} is not to be had here.")
 
     def unload(self, model_id: str) -> None:
@@ -86,7 +86,7 @@ class StandInEmbedder:
 
 
 def _calibration() -> Calibration:
-    """Of the size that real ones have; its figures mean nothing."""
+    """A calibration of realistic size with arbitrary values."""
     random = np.random.default_rng(4)
     factors = random.standard_normal((_RANK, DIM)) * 0.01
     curve = Logistic(5.0, 1.0, -4.0)

@@ -1,9 +1,9 @@
-"""Scrolling through thousands of photos in the page: does it stay as quick as at the start?
+"""Scrolling through thousands of photos in the web page, to check that it stays fast.
 
 `make bench-web` seeds an index and a store directly with 5,000 records whose thumbnails are
-drawings, serves them, and scrolls a real Chromium from the first to the last. For each fifth of
-the way it prints how long a page of 60 photos took from asking to shown, the frames of a steady
-scroll over what is there, and the memory of the page.
+drawings, serves them, and scrolls a real Chromium from the first to the last. For each fifth of the
+way it prints the time from requesting to showing a page of 60 photos, the frames per second of a
+steady scroll over loaded photos, and the memory of the page.
 """
 
 import os
@@ -78,7 +78,7 @@ def _seed(services: Services, count: int) -> None:
 
 
 def _scroll(page: Page, photos: int, table: Table) -> tuple[float, float]:
-    """Frames a second over what is there, in the first and in the last fifth of the way."""
+    """Frames per second over loaded photos, in the first and in the last fifth of the way."""
     page.goto("/")
     page.wait_for_selector("#results .card:not(.skeleton)")
     rates = []

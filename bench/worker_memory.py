@@ -1,8 +1,8 @@
-"""What a worker's memory is spent on: `make bench-memory`.
+"""Memory of a worker: `make bench-memory`.
 
-Each case is a process of its own that imports what a worker imports and ingests a job with four
-decoding threads. Redis is a process apart; the embedder answers at once; the index is a stand-in
-that forgets, because in the distributed shape Qdrant is a process apart, too.
+Each case is a process that imports what a worker imports and ingests a job with four decoding
+threads. Redis is a separate process, the embedder answers immediately, and the index keeps no
+records, because in the distributed deployment Qdrant is a separate process as well.
 """
 
 import importlib
@@ -42,7 +42,7 @@ app = typer.Typer()
 
 @dataclass(frozen=True)
 class Memory:
-    """Of this process, in MB (10^6 bytes)."""
+    """Memory of this process in MB (10^6 bytes)."""
 
     now: float
     peak: float
@@ -62,7 +62,7 @@ def memory() -> Memory:
 
 @app.command(name="all")
 def run_all(*, count: Annotated[int, typer.Option(help="How many tiny photos.")] = 20_000) -> None:
-    """Every case, one after the other."""
+    """Run every case, one after the other."""
     _say(f"bar: {_BAR_MB} MB; MB are 10^6 bytes")
     _run("base")
     _run("tiny", "--count", str(count))
@@ -75,7 +75,7 @@ def run_all(*, count: Annotated[int, typer.Option(help="How many tiny photos.")]
 
 @app.command()
 def base() -> None:
-    """What is there before any work."""
+    """Memory before any work."""
     _say(f"python, numpy, Pillow, bootstrap: {memory().now:.0f}")
     _import_adapters()
     _say(f"with the worker and the adapters of the distributed shape: {memory().now:.0f}")
@@ -88,7 +88,7 @@ def base() -> None:
 
 @app.command()
 def tiny(*, count: Annotated[int, typer.Option()] = 100_000) -> None:
-    """A job of tiny photos, all different."""
+    """A job of distinct tiny photos."""
     with _Worker() as worker:
         marks = {count // 10, count // 2, count}
         for start in range(0, count, PHOTOS_PER_CHUNK):
@@ -161,12 +161,12 @@ class _Worker:
         self._chunks.clear()
 
     def ingest(self, chunks: Sequence[Sequence[bytes]]) -> None:
-        """Stage and work."""
+        """Stage photos and ingest them."""
         self.stage(chunks)
         self.work()
 
     def counts(self) -> str:
-        """What became of the items."""
+        """The number of items by outcome."""
         counts = self._services.jobs.get(self._job_id).counts
         found = ", ".join(f"{n} {status.value}" for status, n in counts.items() if n)
         page = self._services.jobs.outcomes(self._job_id, ItemStatus.REFUSED, limit=100)
@@ -193,7 +193,7 @@ def _import_adapters() -> None:
 
 
 def _tiny(number: int) -> bytes:
-    """A JPEG of 64 x 64 pixels; another one for every number."""
+    """A JPEG of 64 x 64 pixels, different for every number."""
     coarse = np.random.default_rng(number).integers(0, 256, (4, 4, 3), dtype=np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(coarse).resize((64, 64)).save(buffer, "JPEG")
@@ -201,7 +201,7 @@ def _tiny(number: int) -> bytes:
 
 
 def _forget_peak() -> None:
-    """Let the kernel count the peak from now on (Documentation/filesystems/proc.rst)."""
+    """Reset the peak that the kernel records (Documentation/filesystems/proc.rst)."""
     Path("/proc/self/clear_refs").write_text("5")
 
 
