@@ -9,7 +9,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
@@ -17,7 +16,7 @@ import uvicorn
 from fastapi import FastAPI
 
 import petsearch
-from petsearch.app.services import Services, build_services, open_keys
+from petsearch.app.services import Services, build_services, has_admin_key
 from petsearch.domain.errors import ConfigurationError, StorageFull
 from petsearch.observability import get_logger
 from petsearch.process_tuning import MemoryTrimmer, startup_without_gc
@@ -156,11 +155,8 @@ def web_dir() -> Path | None:
 
 def _check_bind(host: str, settings: Settings) -> None:
     """Before the model is loaded, which takes a while."""
-    if host in _LOOPBACK or settings.allow_no_keys:
+    if host in _LOOPBACK or settings.allow_no_keys or has_admin_key(settings):
         return
-    with open_keys(settings) as keys:
-        if keys.read().can_administer(datetime.now(UTC)):
-            return
     raise ConfigurationError(
         f"--host {host} opens this server to the network, and it has no key of the scope admin. "
         "Make one with: petsearch keys create --name me --scope admin --data-dir … "

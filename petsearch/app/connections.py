@@ -73,7 +73,7 @@ def load_embedder(settings: Settings, observer: BatchObserver | None = None) -> 
         ConfigurationError: no model is named, or it cannot be had.
     """
     settings.require("model")
-    return _load_embedder(settings, settings.model, _Sources(settings, None), observer)
+    return _load_embedder(settings, settings.model, observer)
 
 
 def load_resize() -> Resize:
@@ -181,35 +181,26 @@ def open_embedder(settings: Settings, index: Collections, store: ObjectStore) ->
         raise _unknown_address("EMBEDDER_URL", url, "http://<host>:<port>, local:")
     settings.require("model")
     spec = _model_to_serve(settings.model, index, Registry(store))
-    return _load_embedder(settings, spec, _Sources(settings, store))
+    return _load_embedder(settings, spec)
 
 
-class _Sources:
-    """Resolves addresses of models; the object store is opened for a published one alone."""
-
-    def __init__(self, settings: Settings, store: ObjectStore | None) -> None:
-        self._settings = settings
-        self._store = store
-
-    def resolve(self, spec: str) -> ModelSource:
-        """See `resolve_model`; `s3:<model_id>` is a published model."""
-        kind, _, model_id = spec.partition(":")
-        if kind != SPEC_KIND or not model_id:
-            return resolve_model(spec)
-        if self._store is None:
-            self._settings.require("store_url")
-            self._store = open_store(self._settings)
-        cache = self._settings.model_cache.expanduser()
-        return published_source(Registry(self._store).fetch(model_id, cache), model_id)
+def _resolve(settings: Settings, spec: str) -> ModelSource:
+    """See `resolve_model`; `s3:<model_id>` is a published model, which is in the object store."""
+    kind, _, model_id = spec.partition(":")
+    if kind != SPEC_KIND or not model_id:
+        return resolve_model(spec)
+    settings.require("store_url")
+    cache = settings.model_cache.expanduser()
+    return published_source(Registry(open_store(settings)).fetch(model_id, cache), model_id)
 
 
 def _load_embedder(
-    settings: Settings, spec: str, sources: _Sources, observer: BatchObserver | None = None
+    settings: Settings, spec: str, observer: BatchObserver | None = None
 ) -> BatchingEmbedder:
     tune_process()
     with _extra("embedder"):
         # A wrong address is said before the libraries below are loaded, which takes seconds.
-        source = sources.resolve(spec)
+        source = _resolve(settings, spec)
         from petsearch.adapters.clip.model import load_model
 
     precision = None if settings.precision == "auto" else settings.precision
@@ -217,7 +208,7 @@ def _load_embedder(
     def load_apart(wanted: ModelSource | str) -> ClipModel:
         # In a thread that ends: each thread that runs torch keeps OpenMP threads of its own, and
         # with more of them than cores all wait by sleeping: a query took 20 ms instead of 13.
-        resolved = sources.resolve(wanted) if isinstance(wanted, str) else wanted
+        resolved = _resolve(settings, wanted) if isinstance(wanted, str) else wanted
         with ThreadPoolExecutor(1, thread_name_prefix="load") as passing:
             return passing.submit(load_model, resolved, precision=precision).result()
 

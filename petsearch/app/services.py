@@ -168,6 +168,12 @@ def open_keys(settings: Settings) -> Iterator[KeyRing]:
         yield KeyRing(RedisKeys(_own_client(client, _KEYS_TIMEOUT_S, opened)), utc_now)
 
 
+def has_admin_key(settings: Settings) -> bool:
+    """Whether there is a valid key of the scope admin. Raises as `open_keys` does."""
+    with open_keys(settings) as keys:
+        return keys.read().can_administer(utc_now())
+
+
 @contextmanager
 def open_storage(settings: Settings) -> Iterator[Storage]:
     """Open what the addresses of index, store and Redis name.

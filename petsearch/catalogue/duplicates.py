@@ -37,11 +37,8 @@ class Tier(StrEnum):
     """Near for the model, and not the same photo: cropped, mirrored, the next one of a series."""
 
 
-@dataclass(frozen=True)
-class Group:
-    """Images that are alike, newest first; one image alone in the tier `exact`."""
-
-    records: tuple[ImageRecord, ...]
+Group = tuple[ImageRecord, ...]
+"""Images that are alike, newest first; one image alone in the tier `exact`."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +74,7 @@ def find_groups(
         records, following = index.list_newest(
             collection, limit=limit, filters=Filters(min_sources=2), before=cursor
         )
-        return GroupPage(tuple(Group((record,)) for record in records), following)
+        return GroupPage(tuple((record,) for record in records), following)
     looking = _Looking(index, collection, tier, min_score)
     groups: list[Group] = []
     while True:
@@ -167,8 +164,7 @@ def _group_led_by(record: ImageRecord, neighbours: _Neighbours) -> Group | None:
                 waiting.append(near)
     if len(members) == 1:
         return None
-    newest_first = sorted(members.values(), key=_age, reverse=True)
-    return Group(tuple(newest_first[:MAX_MEMBERS]))
+    return tuple(sorted(members.values(), key=_age, reverse=True)[:MAX_MEMBERS])
 
 
 def _age(record: ImageRecord) -> tuple[datetime, str]:

@@ -2,7 +2,8 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Annotated, Self
 
@@ -139,11 +140,22 @@ def parse_metadata(fields: Mapping[str, object], filename: str) -> ImageMetadata
     Raises:
         InvalidInput: a field is invalid; the message names it.
     """
-    try:
+    with naming_fields():
         return PhotoMetadata.model_validate(fields).to_domain(filename)
+
+
+@contextmanager
+def naming_fields(*of: str) -> Iterator[None]:
+    """Turn pydantic's errors into an `InvalidInput` that names the first wrong field.
+
+    Args:
+        of: names of what is validated, before the field's.
+    """
+    try:
+        yield
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
+        where = ".".join(str(part) for part in (*of, *first["loc"]))
         raise InvalidInput(f"{where}: {first['msg']}.") from error
 
 

@@ -26,14 +26,15 @@ from petsearch.maintenance.backup_format import (
     PartFile,
     Place,
     copy_name,
-    entry_to_line,
     object_to_line,
     point_to_line,
     points_name,
+    to_line,
     write_manifest,
 )
-from petsearch.maintenance.hashed_stream import HashedStream, blocks_of
+from petsearch.maintenance.hashed_stream import blocks_of, size_and_sha256
 from petsearch.ports import LedgerCopy, ObjectStore, Snapshots, StoredObject
+from petsearch.ports.index import walk_ids
 from petsearch.ports.raw_index import RawIndex
 
 _BATCH = 500
@@ -79,7 +80,7 @@ class Backup:
             raise Conflict("The place of the backup holds something already; name another.")
         created_at = self._clock()
         jobs, keys = self._kept.ledger.counts()
-        self._add(LEDGER, map(entry_to_line, self._kept.ledger.export()))
+        self._add(LEDGER, map(to_line, self._kept.ledger.export()))
         self._say(f"ledger: {jobs} jobs, {keys} keys")
         collection = self._kept.index.current()
         form = self._write_index(collection)
@@ -134,7 +135,7 @@ class Backup:
         return 0
 
     def _write_points(self, collection: str) -> None:
-        points = self._counted(self._walk(collection))
+        points = self._walk(collection)
         self._points = 0
         for number in count():
             first = next(points, None)
@@ -143,19 +144,12 @@ class Backup:
             here = islice(chain([first], points), POINTS_PER_PART)
             self._add(points_name(number), map(point_to_line, here))
 
-    def _counted(self, points: Iterator[Point]) -> Iterator[Point]:
-        for point in points:
-            self._points += 1
-            yield point
-
     def _walk(self, collection: str) -> Iterator[Point]:
-        after: str | None = None
-        while True:
-            ids = self._kept.index.list_ids(collection, after=after, limit=_BATCH)
-            yield from self._kept.index.read_points(collection, ids)
-            if len(ids) < _BATCH:
-                return
-            after = ids[-1]
+        ids = walk_ids(self._kept.index, collection)
+        while batch := list(islice(ids, _BATCH)):
+            points = self._kept.index.read_points(collection, batch)
+            self._points += len(points)
+            yield from points
 
     def _object_lines(self, *, with_objects: bool) -> Iterator[bytes]:
         read = self._copied if with_objects else self._hashed
@@ -178,9 +172,7 @@ class Backup:
 
     def _hashed(self, found: StoredObject) -> PartFile | None:
         with suppress(NotFound):  # deleted meanwhile
-            stream = HashedStream(blocks_of(self._kept.store.open(found.key)))
-            stream.drain()
-            return PartFile(found.key, stream.size_bytes, stream.sha256)
+            return PartFile(found.key, *size_and_sha256(self._kept.store.open(found.key)))
         return None
 
     def _copied(self, found: StoredObject) -> PartFile | None:

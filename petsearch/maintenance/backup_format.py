@@ -13,14 +13,14 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, cast
 
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from petsearch.domain import ImageRecord, Point
 from petsearch.domain.errors import ConfigurationError, InvalidInput, NotFound
-from petsearch.maintenance.hashed_stream import HashedStream, blocks_of
+from petsearch.maintenance.hashed_stream import HashedStream, blocks_of, size_and_sha256
 from petsearch.ports import ObjectStore
 
 FORMAT = 1
@@ -82,7 +82,7 @@ class Place:
     def put(self, name: str, blocks: Iterable[bytes]) -> PartFile:
         """Write a file, streamed."""
         stream = HashedStream(blocks)
-        self.store.put_stream(self.prefix + name, stream.file, None)
+        self.store.put_stream(self.prefix + name, cast(BinaryIO, stream), None)
         return PartFile(name, stream.size_bytes, stream.sha256)
 
     def open(self, name: str) -> BinaryIO:
@@ -96,11 +96,10 @@ class Place:
             InvalidInput: it is absent, or not what was written.
         """
         try:
-            stream = HashedStream(blocks_of(self.open(part.name)))
+            found = size_and_sha256(self.open(part.name))
         except NotFound as error:
             raise InvalidInput(f"The backup is damaged: {part.name} is missing.") from error
-        stream.drain()
-        if (stream.size_bytes, stream.sha256) != (part.size_bytes, part.sha256):
+        if found != (part.size_bytes, part.sha256):
             raise InvalidInput(
                 f"The backup is damaged: {part.name} is not what was written (its SHA-256 differs)."
             )
@@ -157,7 +156,7 @@ def point_to_line(point: Point) -> bytes:
     """A record as JSON and its embedding as base64 of little-endian float32."""
     embedding = base64.b64encode(point.embedding.astype("<f4").tobytes()).decode()
     record = _RECORDS.dump_python(point.record, mode="json")
-    return _line({"record": record, "embedding": embedding})
+    return to_line({"record": record, "embedding": embedding})
 
 
 def point_from_line(line: bytes) -> Point:
@@ -169,7 +168,7 @@ def point_from_line(line: bytes) -> Point:
 
 def object_to_line(part: PartFile) -> bytes:
     """An entry of the list of objects."""
-    return _line(_PART_FILES.dump_python(part, mode="json"))
+    return to_line(_PART_FILES.dump_python(part, mode="json"))
 
 
 def object_from_line(line: bytes) -> PartFile:
@@ -177,10 +176,6 @@ def object_from_line(line: bytes) -> PartFile:
     return _PART_FILES.validate_json(line)
 
 
-def entry_to_line(entry: object) -> bytes:
-    """An entry of the ledger."""
-    return _line(entry)
-
-
-def _line(value: object) -> bytes:
+def to_line(value: object) -> bytes:
+    """A value as a line of JSON, such as an entry of the ledger."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"

@@ -1,15 +1,14 @@
 """A stream over blocks of bytes that knows, at its end, how many there were and their SHA-256."""
 
 import hashlib
-import io
 from collections.abc import Iterable, Iterator
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 _BLOCK_BYTES = 1024 * 1024
 
 
-class HashedStream(io.RawIOBase):
-    """Reads `blocks` one after the other."""
+class HashedStream:
+    """Reads `blocks`, none of them empty, one after the other."""
 
     def __init__(self, blocks: Iterable[bytes]) -> None:
         self._blocks = iter(blocks)
@@ -22,33 +21,15 @@ class HashedStream(io.RawIOBase):
         """Of what was read so far, in hex."""
         return self._hash.hexdigest()
 
-    @property
-    def file(self) -> BinaryIO:
-        """This, as what stores take."""
-        return cast(BinaryIO, self)
-
-    def readable(self) -> bool:
-        """It is."""
-        return True
-
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]  # the base takes any buffer
-        """Part of a block; 0 at the end."""
-        while not self._rest:
-            block = next(self._blocks, None)
-            if block is None:
-                return 0
-            self._rest = memoryview(block)
-        part = self._rest[: len(buffer)]
-        buffer[: len(part)] = part
-        self._rest = self._rest[len(part) :]
+    def read(self, count: int) -> bytes:
+        """At most `count` bytes; none at the end."""
+        if not self._rest:
+            self._rest = memoryview(next(self._blocks, b""))
+        part = bytes(self._rest[:count])
+        self._rest = self._rest[count:]
         self._hash.update(part)
         self.size_bytes += len(part)
-        return len(part)
-
-    def drain(self) -> None:
-        """Read to the end, for the hash alone."""
-        while self.read(_BLOCK_BYTES):
-            pass
+        return part
 
 
 def blocks_of(file: BinaryIO) -> Iterator[bytes]:
@@ -56,3 +37,12 @@ def blocks_of(file: BinaryIO) -> Iterator[bytes]:
     with file:
         while block := file.read(_BLOCK_BYTES):
             yield block
+
+
+def size_and_sha256(file: BinaryIO) -> tuple[int, str]:
+    """Read `file` to its end and close it."""
+    digest, size_bytes = hashlib.sha256(), 0
+    for block in blocks_of(file):
+        digest.update(block)
+        size_bytes += len(block)
+    return size_bytes, digest.hexdigest()

@@ -1,7 +1,7 @@
 """What the index and the object store hold of each image, walked side by side in id order."""
 
 import heapq
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -12,10 +12,9 @@ from uuid import UUID
 from petsearch.domain import ImageRecord, object_keys
 from petsearch.observability import get_logger
 from petsearch.ports import IndexReader, ObjectStore, StoredObject
+from petsearch.ports.index import walk_ids
 
 log = get_logger(__name__)
-
-_IDS_AT_A_TIME = 1000
 
 
 class Part(StrEnum):
@@ -47,19 +46,21 @@ class Traces:
 
     image_id: str
     record: ImageRecord | None
-    original: StoredObject | None
-    display: StoredObject | None
-    thumbnail: StoredObject | None
-    tombstone: StoredObject | None
+    objects: Mapping[Part, StoredObject]
 
     @property
-    def changed_at(self) -> datetime | None:
-        """When the newest of them came; None if there is nothing."""
-        objects = (self.original, self.display, self.thumbnail, self.tombstone)
-        times = [found.modified_at for found in objects if found is not None]
+    def parts(self) -> frozenset[Part]:
+        """The parts that exist."""
+        point = {Part.POINT} if self.record is not None else set()
+        return frozenset(point | self.objects.keys())
+
+    @property
+    def changed_at(self) -> datetime:
+        """When the newest part was written; of an image that has any."""
+        times = [found.modified_at for found in self.objects.values()]
         if self.record is not None:
             times.append(self.record.created_at)
-        return max(times, default=None)
+        return max(times)
 
 
 def walk(
@@ -69,9 +70,9 @@ def walk(
 
     Index and store are read a little apart: `look` again before anything is done about it.
     """
-    streams = [_points(index, collection)]
-    streams += [_objects(store, part, prefix, key) for part, (prefix, key) in _KEY_OF.items()]
-    merged = heapq.merge(*streams)
+    points = ((image_id, Part.POINT) for image_id in walk_ids(index, collection))
+    objects = [_objects(store, part, prefix, key) for part, (prefix, key) in _KEY_OF.items()]
+    merged = heapq.merge(points, *objects)
     for image_id, traces in groupby(merged, key=itemgetter(0)):
         yield image_id, frozenset(part for _, part in traces)
 
@@ -82,21 +83,8 @@ def look(index: IndexReader, store: ObjectStore, collection: str, image_id: str)
     A delete that begins meanwhile makes it look damaged; damage holds if two looks are equal.
     """
     found = {part: store.find(key_of(image_id)) for part, (_, key_of) in _KEY_OF.items()}
-    return Traces(
-        image_id=image_id,
-        record=index.get(collection, [image_id]).get(image_id),
-        original=found[Part.ORIGINAL],
-        display=found[Part.DISPLAY],
-        thumbnail=found[Part.THUMBNAIL],
-        tombstone=found[Part.TOMBSTONE],
-    )
-
-
-def _points(index: IndexReader, collection: str) -> Iterator[tuple[str, Part]]:
-    after = None
-    while page := index.list_ids(collection, after=after, limit=_IDS_AT_A_TIME):
-        yield from ((image_id, Part.POINT) for image_id in page)
-        after = page[-1]
+    objects = {part: stored for part, stored in found.items() if stored is not None}
+    return Traces(image_id, index.get(collection, [image_id]).get(image_id), objects)
 
 
 def _objects(

@@ -3,16 +3,15 @@
 Nothing is held in memory but a page of ids and the first findings, so it runs over any size.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from petsearch.catalogue import delete_images
 from petsearch.domain import object_keys
 from petsearch.domain.errors import Conflict, InvalidInput, NotFound
-from petsearch.maintenance.inventory import WHOLE, Traces, look, walk
+from petsearch.maintenance.inventory import WHOLE, Part, Traces, look, walk
 from petsearch.observability import get_logger
 from petsearch.photos import ImageLimits, decode
 from petsearch.photos.copies import display_copy, thumbnail
@@ -27,6 +26,7 @@ MOST_FINDINGS = 1000
 """Named in a report; the counts hold all."""
 _REINGEST_AT_A_TIME = 64
 
+ReingestOne = Callable[[str], None]
 Reingest = Callable[[Sequence[str]], None]
 """Takes the ids of images that have an original and no point, and has them ingested again."""
 
@@ -60,60 +60,53 @@ class Finding:
     """Why it could not be mended."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Report:
-    """What was looked at and what was found."""
+    """What was compared and what was found."""
 
-    images: int
+    images: int = 0
     """Images that left any trace."""
-    staged: int
+    staged: int = 0
     """Uploads that wait."""
-    left_alone: int
-    """Images that look wrong, and changed so lately that somebody may still be at it."""
-    counts: Mapping[Damage, int]
-    findings: tuple[Finding, ...]
+    left_alone: int = 0
+    """Images that look damaged, but changed so recently that they may still be written."""
+    fixed: int = 0
+    counts: dict[Damage, int] = field(default_factory=lambda: dict.fromkeys(Damage, 0))
+    findings: list[Finding] = field(default_factory=list)
     """The first `MOST_FINDINGS`."""
-    fixed: int
 
     @property
     def found(self) -> int:
-        """How much is wrong, or was."""
+        """How much is or was damaged."""
         return sum(self.counts.values())
 
+    def add(self, finding: Finding) -> None:
+        """Count a finding."""
+        self.counts[finding.damage] += 1
+        self.fixed += finding.fixed
+        if len(self.findings) < MOST_FINDINGS:
+            self.findings.append(finding)
 
+
+@dataclass(frozen=True, kw_only=True)
 class Reconciler:
-    """Compares one collection with the object store.
+    """Compares one collection with the object store."""
 
-    Args:
-        limits: what an original must satisfy to be decoded again.
-        clock: the time now, with a time zone.
-    """
-
-    def __init__(
-        self,
-        *,
-        index: IndexReader,
-        writer: IndexWriter,
-        store: ObjectStore,
-        ledger: JobRecords,
-        collection: str,
-        limits: ImageLimits,
-        clock: Callable[[], datetime],
-    ) -> None:
-        self._index = index
-        self._writer = writer
-        self._store = store
-        self._ledger = ledger
-        self._collection = collection
-        self._limits = limits
-        self._clock = clock
+    index: IndexReader
+    writer: IndexWriter
+    store: ObjectStore
+    ledger: JobRecords
+    collection: str
+    limits: ImageLimits
+    """What an original must satisfy to be decoded again."""
+    clock: Callable[[], datetime]
 
     def report(self) -> Report:
-        """Look, and change nothing."""
+        """Compare, and change nothing."""
         return self._run(None)
 
     def fix(self, reingest: Reingest) -> Report:
-        """Mend what can be mended.
+        """Compare, and mend what can be mended.
 
         Raises:
             Conflict: the store holds no original at all: it must be another one than the index's,
@@ -121,64 +114,68 @@ class Reconciler:
             Unavailable: a part does not answer; what was mended stays so, run it again.
         """
         self._check_store()
-        batches = _Batches(reingest)
-        mending = _Mending(
-            self._index, self._writer, self._store, self._collection, self._limits, batches
-        )
-        report = self._run(mending)
-        batches.flush()
+        waiting: list[str] = []
+
+        def reingest_later(image_id: str) -> None:
+            waiting.append(image_id)
+            if len(waiting) == _REINGEST_AT_A_TIME:
+                reingest(tuple(waiting))
+                waiting.clear()
+
+        report = self._run(reingest_later)
+        if waiting:
+            reingest(waiting)
         return report
 
     def _check_store(self) -> None:
-        if any(True for _ in self._store.list_keys(object_keys.ORIGINALS)):
+        if any(True for _ in self.store.list_keys(object_keys.ORIGINALS)):
             return
-        if self._index.list_ids(self._collection, after=None, limit=1):
+        if self.index.list_ids(self.collection, after=None, limit=1):
             raise Conflict(
                 "The object store holds no original at all, and the index has images: is this the "
                 "store that belongs to it? Nothing was changed."
             )
 
-    def _run(self, mending: "_Mending | None") -> Report:
-        tally = _Tally()
-        for image_id, parts in walk(self._index, self._store, self._collection):
-            tally.images += 1
+    def _run(self, reingest: ReingestOne | None) -> Report:
+        report = Report()
+        for image_id, parts in walk(self.index, self.store, self.collection):
+            report.images += 1
             if parts != WHOLE:
-                self._check_image(image_id, mending, tally)
-        for key in self._stale_uploads(tally):
-            if mending is not None:
-                self._store.delete(key)
-            tally.add(Finding(Damage.STALE_STAGING, key, fixed=mending is not None))
-        return tally.report()
+                self._check_image(image_id, reingest, report)
+        for key in self._stale_uploads(report):
+            if reingest is not None:
+                self.store.delete(key)
+            report.add(Finding(Damage.STALE_STAGING, key, fixed=reingest is not None))
+        return report
 
-    def _check_image(self, image_id: str, mending: "_Mending | None", tally: "_Tally") -> None:
+    def _check_image(self, image_id: str, reingest: ReingestOne | None, report: Report) -> None:
         # The walk read index and store a little apart; this is what holds.
-        traces = look(self._index, self._store, self._collection, image_id)
-        damage = _damage_of(traces)
+        traces = look(self.index, self.store, self.collection, image_id)
+        damage = _damage_of(traces.parts)
         if damage is None:
             return
         problem = None
         is_under_way = self._is_under_way(traces)
-        if mending is not None and not is_under_way:
-            problem = mending.mend(damage, traces)
+        if reingest is not None and not is_under_way:
+            problem = self._mend(damage, traces, reingest)
             is_under_way = problem is not None and self._is_under_way(traces)
         if is_under_way:
-            tally.left_alone += 1
+            report.left_alone += 1
             return
-        fixed = mending is not None and problem is None
-        tally.add(Finding(damage, image_id, fixed=fixed, problem=problem))
+        fixed = reingest is not None and problem is None
+        report.add(Finding(damage, image_id, fixed=fixed, problem=problem))
 
     def _is_under_way(self, traces: Traces) -> bool:
         """Whether the image changed lately, or since `traces` were read."""
-        changed_at = traces.changed_at
-        if changed_at is not None and self._clock() - changed_at < UNDER_WAY:
+        if self.clock() - traces.changed_at < UNDER_WAY:
             return True
-        return look(self._index, self._store, self._collection, traces.image_id) != traces
+        return look(self.index, self.store, self.collection, traces.image_id) != traces
 
-    def _stale_uploads(self, tally: "_Tally") -> Iterator[str]:
-        latest = self._clock() - STAGING_KEPT
+    def _stale_uploads(self, report: Report) -> Iterator[str]:
+        latest = self.clock() - STAGING_KEPT
         job_id, is_over = None, False
-        for found in self._store.list_objects(object_keys.STAGING):
-            tally.staged += 1
+        for found in self.store.list_objects(object_keys.STAGING):
+            report.staged += 1
             if found.modified_at > latest:
                 continue
             if object_keys.job_of_staging(found.key) != job_id:
@@ -189,137 +186,68 @@ class Reconciler:
 
     def _is_over(self, job_id: str) -> bool:
         try:
-            return self._ledger.get(job_id).state.is_final
+            return self.ledger.get(job_id).state.is_final
         except NotFound:
             return True
 
-
-class _Mending:
-    """Mends one image at a time."""
-
-    def __init__(
-        self,
-        index: IndexReader,
-        writer: IndexWriter,
-        store: ObjectStore,
-        collection: str,
-        limits: ImageLimits,
-        reingest: "_Batches",
-    ) -> None:
-        self._index = index
-        self._writer = writer
-        self._store = store
-        self._collection = collection
-        self._limits = limits
-        self._reingest = reingest
-
-    def mend(self, damage: Damage, traces: Traces) -> str | None:
-        """None if that was possible, else why not."""
+    def _mend(self, damage: Damage, traces: Traces, reingest: ReingestOne) -> str | None:
+        """Mend one image; why that is not possible, if it is not."""
         log.info("mending", damage=damage.value, image_id=traces.image_id)
-        how = {
-            Damage.HALF_DELETED: self._finish_delete,
-            Damage.MISSING_POINT: self._ingest_again,
-            Damage.MISSING_COPY: self._make_copies,
-            Damage.LOST_ORIGINAL: self._delete,
-            Damage.ORPHAN_COPY: self._delete,
-        }[damage]
         try:
-            how(traces)
+            match damage:
+                case Damage.HALF_DELETED:
+                    self._finish_delete(traces, reingest)
+                case Damage.MISSING_POINT:
+                    reingest(traces.image_id)
+                case Damage.MISSING_COPY:
+                    self._make_copies(traces)
+                case _:
+                    self._delete(traces)
         except (InvalidInput, NotFound) as error:
             return error.detail
         return None
 
-    def _finish_delete(self, traces: Traces) -> None:
+    def _finish_delete(self, traces: Traces, reingest: ReingestOne) -> None:
         if not self._came_again(traces):
             self._delete(traces)
             return
-        self._store.delete(object_keys.tombstone(traces.image_id))
-        rest = look(self._index, self._store, self._collection, traces.image_id)
-        damage = _damage_of(rest)
-        if damage is not None and rest.tombstone is None:
-            self.mend(damage, rest)
+        self.store.delete(object_keys.tombstone(traces.image_id))
+        rest = look(self.index, self.store, self.collection, traces.image_id)
+        damage = _damage_of(rest.parts)
+        if damage not in (None, Damage.HALF_DELETED):
+            self._mend(damage, rest, reingest)
 
     def _came_again(self, traces: Traces) -> bool:
-        """Whether somebody brought the image after its delete had begun: then it stays."""
+        """Whether the image was ingested again after its delete had begun: then it stays."""
         if traces.record is not None:
-            deleted = self._store.get(object_keys.tombstone(traces.image_id)).decode()
+            deleted = self.store.get(object_keys.tombstone(traces.image_id)).decode()
             return traces.record.updated_at.isoformat() != deleted
-        if traces.original is None or traces.tombstone is None:
+        original, tombstone = (traces.objects.get(p) for p in (Part.ORIGINAL, Part.TOMBSTONE))
+        if original is None or tombstone is None:
             return False
-        return traces.original.modified_at > traces.tombstone.modified_at
+        return original.modified_at > tombstone.modified_at
 
     def _delete(self, traces: Traces) -> None:
-        delete_images(self._writer, self._store, self._collection, [traces.image_id])
-
-    def _ingest_again(self, traces: Traces) -> None:
-        self._reingest.add(traces.image_id)
+        delete_images(self.writer, self.store, self.collection, [traces.image_id])
 
     def _make_copies(self, traces: Traces) -> None:
-        data = self._store.get(object_keys.original(traces.image_id))
-        picture = decode.decode(data, self._limits).picture
-        if traces.display is None:
+        data = self.store.get(object_keys.original(traces.image_id))
+        picture = decode.decode(data, self.limits).picture
+        if Part.DISPLAY not in traces.objects:
             key = object_keys.display(traces.image_id)
-            self._store.put(key, display_copy(picture))
-        if traces.thumbnail is None:
+            self.store.put(key, display_copy(picture))
+        if Part.THUMBNAIL not in traces.objects:
             key = object_keys.thumbnail(traces.image_id)
-            self._store.put(key, thumbnail(picture))
+            self.store.put(key, thumbnail(picture))
 
 
-class _Batches:
-    """Hands ids on, some at a time."""
-
-    def __init__(self, reingest: Reingest) -> None:
-        self._reingest = reingest
-        self._waiting: list[str] = []
-
-    def add(self, image_id: str) -> None:
-        self._waiting.append(image_id)
-        if len(self._waiting) == _REINGEST_AT_A_TIME:
-            self.flush()
-
-    def flush(self) -> None:
-        if self._waiting:
-            self._reingest(self._waiting)
-            self._waiting = []
-
-
-class _Tally:
-    """Counts while it goes on."""
-
-    def __init__(self) -> None:
-        self.images = 0
-        self.staged = 0
-        self.left_alone = 0
-        self._counts: Counter[Damage] = Counter()
-        self._findings: list[Finding] = []
-        self._fixed = 0
-
-    def add(self, finding: Finding) -> None:
-        self._counts[finding.damage] += 1
-        self._fixed += finding.fixed
-        if len(self._findings) < MOST_FINDINGS:
-            self._findings.append(finding)
-
-    def report(self) -> Report:
-        return Report(
-            images=self.images,
-            staged=self.staged,
-            left_alone=self.left_alone,
-            counts={damage: self._counts[damage] for damage in Damage},
-            findings=tuple(self._findings),
-            fixed=self._fixed,
-        )
-
-
-def _damage_of(traces: Traces) -> Damage | None:
-    if traces.tombstone is not None:
+def _damage_of(parts: frozenset[Part]) -> Damage | None:
+    if Part.TOMBSTONE in parts:
         return Damage.HALF_DELETED
-    has_copies = traces.display is not None and traces.thumbnail is not None
-    if traces.record is not None and traces.original is not None:
-        return None if has_copies else Damage.MISSING_COPY
-    if traces.record is not None:
+    if parts >= {Part.POINT, Part.ORIGINAL}:
+        return None if parts == WHOLE else Damage.MISSING_COPY
+    if Part.POINT in parts:
         return Damage.LOST_ORIGINAL
-    if traces.original is not None:
+    if Part.ORIGINAL in parts:
         return Damage.MISSING_POINT
-    has_any = traces.display is not None or traces.thumbnail is not None
-    return Damage.ORPHAN_COPY if has_any else None
+    return Damage.ORPHAN_COPY if parts else None

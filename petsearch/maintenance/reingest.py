@@ -1,43 +1,31 @@
 """Queues images as items of a job: those that the index lost, and those with outdated pixels."""
 
-import hashlib
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from petsearch.domain import ImageMetadata, Item, JobKind, NewJob, image_id_of, object_keys
 from petsearch.domain.errors import NotFound
 from petsearch.jobs import Dispatcher, chunk_files
+from petsearch.maintenance.hashed_stream import size_and_sha256
 from petsearch.ports import JobWriter, ObjectStore
 
 _SOURCE = "reconcile"
 _DAMAGED = "The original in the object store is damaged: it is not the photo that was ingested."
 
 
+@dataclass(kw_only=True)
 class ImageJob:
-    """A job for images that are here, added in batches. It is opened with the first; seal it.
+    """A job for images that are here, added in batches. It is opened with the first; seal it."""
 
-    Args:
-        clock: the time now, with a time zone.
-    """
-
-    def __init__(
-        self,
-        *,
-        store: ObjectStore,
-        ledger: JobWriter,
-        dispatcher: Dispatcher,
-        clock: Callable[[], datetime],
-        kind: JobKind = JobKind.INGEST,
-    ) -> None:
-        self._store = store
-        self._ledger = ledger
-        self._dispatcher = dispatcher
-        self._clock = clock
-        self._kind = kind
-        self.job_id: str | None = None
-        """None as long as there is no item."""
+    store: ObjectStore
+    ledger: JobWriter
+    dispatcher: Dispatcher
+    clock: Callable[[], datetime]
+    kind: JobKind = JobKind.INGEST
+    job_id: str | None = field(default=None, init=False)
+    """None as long as there is no item."""
 
     def add(self, image_ids: Sequence[str]) -> None:
         """Queue images whose originals are in the store, as one chunk. Deleted ones are skipped."""
@@ -46,38 +34,30 @@ class ImageJob:
             return
         if self.job_id is None:
             self.job_id = uuid.uuid4().hex
-            self._ledger.create(NewJob(self.job_id, _SOURCE, self._clock(), kind=self._kind))
-        slot = self._ledger.reserve_chunk(self.job_id, len(found))
+            self.ledger.create(NewJob(self.job_id, _SOURCE, self.clock(), kind=self.kind))
+        slot = self.ledger.reserve_chunk(self.job_id, len(found))
         items = [
             replace(item, item_no=item_no) for item_no, item in enumerate(found, slot.first_item_no)
         ]
-        chunk_files.write_chunk(self._store, self.job_id, slot.chunk_no, items)
-        self._ledger.add_chunk(self.job_id, slot.chunk_no, len(items))
-        self._dispatcher.dispatch(self.job_id)
+        chunk_files.write_chunk(self.store, self.job_id, slot.chunk_no, items)
+        self.ledger.add_chunk(self.job_id, slot.chunk_no, len(items))
+        self.dispatcher.dispatch(self.job_id)
 
     def seal(self) -> None:
         """No more images."""
         if self.job_id is not None:
-            self._ledger.seal(self.job_id, self._clock())
+            self.ledger.seal(self.job_id, self.clock())
 
     def _item(self, image_id: str) -> Item | None:
         """The item of an image, numbered 0; None if the image was deleted."""
-        if self._kind is JobKind.PIXELS:
+        if self.kind is JobKind.PIXELS:
             return Item(0, "", ImageMetadata(), staging_key=None, origin=image_id)
-        if self._store.find(object_keys.tombstone(image_id)):
+        if self.store.find(object_keys.tombstone(image_id)):
             return None
         try:
-            with self._store.open(object_keys.original(image_id)) as file:
-                sha256 = _sha256(file.read)
+            _, sha256 = size_and_sha256(self.store.open(object_keys.original(image_id)))
         except NotFound:
             return None
         refusal = None if image_id_of(sha256) == image_id else _DAMAGED
         # The metadata of a lost image went with its point.
         return Item(0, sha256, ImageMetadata(), staging_key=None, refusal=refusal)
-
-
-def _sha256(read: Callable[[int], bytes]) -> str:
-    digest = hashlib.sha256()
-    while block := read(1024 * 1024):
-        digest.update(block)
-    return digest.hexdigest()

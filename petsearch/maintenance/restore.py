@@ -7,6 +7,7 @@ may be repeated; one that was cut off goes on when the same backup is restored a
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import islice
 
 from petsearch.domain import Filters, object_keys
@@ -30,17 +31,14 @@ _BATCH = 256
 _THREADS = 8
 
 
+@dataclass(frozen=True)
 class Restore:
-    """One backup from one place.
+    """One backup from one place."""
 
-    Args:
-        say: is told of each step.
-    """
-
-    def __init__(self, kept: Kept, place: Place, *, say: Callable[[str], None]) -> None:
-        self._kept = kept
-        self._place = place
-        self._say = say
+    kept: Kept
+    place: Place
+    say: Callable[[str], None]
+    """Called with a sentence about each step."""
 
     def run(self, *, into_existing: bool) -> Manifest:
         """Restore it.
@@ -56,8 +54,8 @@ class Restore:
             Conflict: there are photos or jobs already.
             Unavailable: a server does not answer; run it again to go on.
         """
-        manifest, name = read_manifest(self._place)
-        if manifest.index_form == "snapshot" and self._kept.snapshots is None:
+        manifest, name = read_manifest(self.place)
+        if manifest.index_form == "snapshot" and self.kept.snapshots is None:
             raise ConfigurationError(
                 "The backup holds a snapshot of a Qdrant server, which only such a server takes: "
                 "set PETSEARCH_INDEX_URL to one."
@@ -66,32 +64,32 @@ class Restore:
         marker = object_keys.restore(name)
         if not into_existing and not self._goes_on(marker):
             self._check_is_empty()
-        self._kept.store.put(marker, b"")
+        self.kept.store.put(marker, b"")
         self._restore_objects(manifest)
         self._restore_index(manifest)
-        self._kept.ledger.load(json.loads(line) for line in self._place.lines(LEDGER))
-        self._say(f"ledger: {manifest.jobs} jobs, {manifest.keys} keys")
-        self._kept.store.delete(marker)
+        self.kept.ledger.load(json.loads(line) for line in self.place.lines(LEDGER))
+        self.say(f"ledger: {manifest.jobs} jobs, {manifest.keys} keys")
+        self.kept.store.delete(marker)
         return manifest
 
     def _check(self, manifest: Manifest) -> None:
         for part in manifest.parts:
-            self._place.check(part)
+            self.place.check(part)
         if manifest.has_objects:
             for part in self._objects():
-                self._place.check(PartFile(copy_name(part.name), part.size_bytes, part.sha256))
-        self._say("the backup is whole: every checksum is right")
+                self.place.check(PartFile(copy_name(part.name), part.size_bytes, part.sha256))
+        self.say("the backup is whole: every checksum is right")
 
     def _goes_on(self, marker: str) -> bool:
-        if self._kept.store.find(marker) is None:
+        if self.kept.store.find(marker) is None:
             return False
-        self._say("going on with a restore that was cut off")
+        self.say("going on with a restore that was cut off")
         return True
 
     def _check_is_empty(self) -> None:
-        collection = self._kept.index.current()
-        photos = self._kept.index.count(collection, Filters()) if collection else 0
-        jobs, _ = self._kept.ledger.counts()
+        collection = self.kept.index.current()
+        photos = self.kept.index.count(collection, Filters()) if collection else 0
+        jobs, _ = self.kept.ledger.counts()
         if photos or jobs:
             raise Conflict(
                 f"There are {photos} photos and {jobs} jobs here already. Restore into an empty "
@@ -99,7 +97,7 @@ class Restore:
             )
 
     def _objects(self) -> Iterator[PartFile]:
-        return map(object_from_line, self._place.lines(OBJECTS))
+        return map(object_from_line, self.place.lines(OBJECTS))
 
     def _restore_objects(self, manifest: Manifest) -> None:
         bring = self._copy_back if manifest.has_objects else self._is_there
@@ -108,27 +106,27 @@ class Restore:
             while batch := list(islice(objects, _BATCH)):
                 there += sum(pool.map(bring, batch))
         missing = manifest.objects - there
-        self._say(f"objects: {there} there" + (f", {missing} MISSING" if missing else ""))
+        self.say(f"objects: {there} there" + (f", {missing} MISSING" if missing else ""))
 
     def _is_there(self, part: PartFile) -> bool:
-        found = self._kept.store.find(part.name)
+        found = self.kept.store.find(part.name)
         return found is not None and found.size_bytes == part.size_bytes
 
     def _copy_back(self, part: PartFile) -> bool:
         if not self._is_there(part):
-            with self._place.open(copy_name(part.name)) as file:
-                self._kept.store.put_stream(part.name, file, part.size_bytes)
+            with self.place.open(copy_name(part.name)) as file:
+                self.kept.store.put_stream(part.name, file, part.size_bytes)
         return True
 
     def _restore_index(self, manifest: Manifest) -> None:
-        collection, index = manifest.collection, self._kept.index
+        collection, index = manifest.collection, self.kept.index
         if collection is None or not manifest.dim:
             return  # nothing was indexed; a worker makes the first collection
         if manifest.index_form == "snapshot":
-            assert self._kept.snapshots is not None
+            assert self.kept.snapshots is not None
             (part,) = [part for part in manifest.parts if part.name == SNAPSHOT]
-            with self._place.open(SNAPSHOT) as file:
-                self._kept.snapshots.recover(collection, file, part.sha256)
+            with self.place.open(SNAPSHOT) as file:
+                self.kept.snapshots.recover(collection, file, part.sha256)
         index.create_collection(collection, manifest.dim)
         if manifest.index_form == "points":
             for part in manifest.parts:
@@ -138,9 +136,9 @@ class Restore:
         found = index.count(collection, Filters())
         if found < manifest.points:
             raise Unavailable(f"The index has {found} of {manifest.points} points; run this again.")
-        self._say(f"index: {found} photos in {collection}")
+        self.say(f"index: {found} photos in {collection}")
 
     def _insert(self, index: RawIndex, collection: str, part: PartFile) -> None:
-        points = map(point_from_line, self._place.lines(part.name))
+        points = map(point_from_line, self.place.lines(part.name))
         while batch := list(islice(points, _BATCH)):
             index.insert(collection, batch)

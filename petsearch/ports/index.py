@@ -12,6 +12,7 @@ from typing import BinaryIO, Protocol
 
 from petsearch.domain import Embedding, Filters, Hit, ImageRecord, Point, SortBy
 
+_IDS_AT_A_TIME = 1000
 RecordChange = tuple[ImageRecord, ImageRecord]
 """A record as it was read, and as it shall be."""
 
@@ -136,6 +137,13 @@ class IndexReader(Protocol):
 
     def facet(self, collection: str, field: str, filters: Filters) -> dict[str, int]:
         """Points per value of a keyword field (`breed`, `phash_bands`), most frequent first."""
+
+
+def walk_ids(index: IndexReader, collection: str, after: str | None = None) -> Iterator[str]:
+    """All ids of a collection in order, from the one after `after` on, read page by page."""
+    while page := index.list_ids(collection, after=after, limit=_IDS_AT_A_TIME):
+        yield from page
+        after = page[-1]
 
 
 class Snapshots(Protocol):

@@ -5,6 +5,7 @@ was read is looked at again after it was written.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -75,31 +76,33 @@ class PointMaker:
         ]
 
 
+@dataclass(frozen=True, kw_only=True)
 class Copier:
     """Copies images from one collection to another. Safe to call from several threads."""
 
-    def __init__(self, *, index: RawIndex, store: ObjectStore, points: PointMaker) -> None:
-        self._index = index
-        self._store = store
-        self._points = points
+    index: RawIndex
+    store: ObjectStore
+    points: PointMaker
 
     def copy(self, source: str, target: str, model: ModelInfo, image_ids: Sequence[str]) -> Copied:
         """Insert images that `target` lacks, embedded with its `model`."""
-        there = self._index.get(target, image_ids)
-        records = self._index.get(source, [i for i in image_ids if i not in there])
-        wanted = [record for record in records.values() if not self._is_deleted(record.image_id)]
-        points, unread = self._points.make(wanted, model)
+        there = self.index.get(target, image_ids)
+        records = self.index.get(source, [i for i in image_ids if i not in there])
+        wanted = [r for r in records.values() if not is_deleted(self.store, r.image_id)]
+        points, unread = self.points.make(wanted, model)
         # Records may have changed since, and a delete may have removed an original: read again.
-        fresh = self._index.get(source, [record.image_id for record in wanted])
-        failed = {i: why for i, why in unread.items() if i in fresh and not self._is_deleted(i)}
+        fresh = self.index.get(source, [record.image_id for record in wanted])
+        failed = {
+            i: why for i, why in unread.items() if i in fresh and not is_deleted(self.store, i)
+        }
         made = [
             Point(carried(fresh[p.record.image_id], p.record), p.embedding)
             for p in points
             if p.record.image_id in fresh
         ]
-        self._index.insert(target, made)
+        self.index.insert(target, made)
         self._withdraw_deleted(source, target, [point.record.image_id for point in made])
-        carry(self._index, source, target, [*there, *(p.record.image_id for p in made)])
+        carry(self.index, source, target, [*there, *(p.record.image_id for p in made)])
         copied = tuple(point.record.image_id for point in made)
         known = {*there, *copied, *failed}
         gone = tuple(image_id for image_id in image_ids if image_id not in known)
@@ -107,14 +110,11 @@ class Copier:
 
     def _withdraw_deleted(self, source: str, target: str, image_ids: Sequence[str]) -> None:
         """A delete may have come between reading and inserting: it leaves one of these signs."""
-        still = self._index.get(source, image_ids)
-        gone = [i for i in image_ids if i not in still or self._is_deleted(i)]
+        still = self.index.get(source, image_ids)
+        gone = [i for i in image_ids if i not in still or is_deleted(self.store, i)]
         if gone:
             log.info("deleted while they were copied", count=len(gone))
-            self._index.delete(target, gone)
-
-    def _is_deleted(self, image_id: str) -> bool:
-        return self._store.find(object_keys.tombstone(image_id)) is not None
+            self.index.delete(target, gone)
 
 
 def carried(wanted: ImageRecord, there: ImageRecord) -> ImageRecord:
@@ -122,33 +122,24 @@ def carried(wanted: ImageRecord, there: ImageRecord) -> ImageRecord:
     return replace(wanted, prediction=there.prediction, model_id=there.model_id)
 
 
-def carry(index: RawIndex, source: str, target: str, image_ids: Sequence[str]) -> int:
+def carry(index: RawIndex, source: str, target: str, image_ids: Sequence[str]) -> None:
     """Make the records of `target` say what those of `source` do, until they do.
 
     Whoever changes a record changes it in the current collection first, so the last one to look
     finds what stays.
-
-    Returns:
-        How many were changed.
     """
-    changed: set[str] = set()
     waiting = list(image_ids)
     for _ in range(_MOST_ROUNDS):
         if not waiting:
-            break
+            return
         wanted, there = index.get(source, waiting), index.get(target, waiting)
         pairs = [(wanted[i], there[i]) for i in waiting if i in wanted and i in there]
         stale = [carried(one, other) for one, other in pairs if carried(one, other) != other]
         waiting = [record.image_id for record in stale]
-        if stale:
-            changed.update(waiting)
-            _replace(index, target, stale)
-    return len(changed)
+        with suppress(NotFound):  # one was deleted just now; the next round finds which
+            index.replace_records(target, stale)
 
 
-def _replace(index: RawIndex, collection: str, records: Sequence[ImageRecord]) -> None:
-    try:
-        index.replace_records(collection, records)
-    except NotFound:
-        # One of them was deleted just now; the next round sees which.
-        log.debug("a record went while it was replaced")
+def is_deleted(store: ObjectStore, image_id: str) -> bool:
+    """Whether a delete of the image has begun; it removes the image from every collection."""
+    return store.find(object_keys.tombstone(image_id)) is not None

@@ -17,7 +17,7 @@ from petsearch.models import Catalogue, model_id_of
 from petsearch.observability import get_logger
 from petsearch.ports import ChunkLedger, ObjectStore, Stage
 from petsearch.ports.raw_index import RawIndex
-from petsearch.reindex.backfill import Copied, Copier, carry
+from petsearch.reindex.backfill import Copied, Copier, carry, is_deleted
 from petsearch.reindex.source import COPY, Range, read_reindex_spec
 from petsearch.reindex.write_set import WriteSet
 
@@ -125,17 +125,13 @@ class Reindexer:
     def _repair_extra(self, source: str, target: str, image_ids: Sequence[str]) -> None:
         """Repair images that only the new collection has: half deleted, or half ingested."""
         here = self.index.get(source, image_ids)
-        half = [i for i in image_ids if i not in here and not self._is_deleted(i)]
+        half = [i for i in image_ids if i not in here and not is_deleted(self.store, i)]
         # If its original is stored, an ingest was interrupted before its last step: finish it.
         whole = [i for i in half if self.store.find(object_keys.original(i))]
         if whole:
             model = self.catalogue.model(model_id_of(source))
             self.copier.copy(target, source, model, whole)
         self.index.delete(target, [i for i in half if i not in set(whole)])
-
-    def _is_deleted(self, image_id: str) -> bool:
-        # The pending delete removes it from every collection.
-        return self.store.find(object_keys.tombstone(image_id)) is not None
 
     def _versions(self, collection: str, wanted: Range) -> Iterator[tuple[str, datetime]]:
         after = wanted.after or None

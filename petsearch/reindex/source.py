@@ -13,12 +13,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from petsearch.domain import Filters, ImageMetadata
 from petsearch.domain.errors import Unavailable
 from petsearch.ports import IndexReader
+from petsearch.ports.index import walk_ids
 from petsearch.reindex.write_set import WriteSet
 from petsearch.sources import Source, SourceItem
 
 COPY = "copy"
 COMPARE = "compare"
-_IDS_AT_A_TIME = 1000
 _RANGE_IDS = 1000
 _WRITERS_S = 10.0
 
@@ -64,25 +64,18 @@ class Range:
         return f"{COMPARE}:{self.items_before}:{self.after}:{self.until}"
 
 
+@dataclass(frozen=True)
 class ReindexSource:
     """Reads on from any cursor: `c:<id>:<count>` while copying, `v:<id>:<count>` after that."""
 
-    def __init__(
-        self,
-        spec: ReindexSpec,
-        *,
-        index: IndexReader,
-        write_set: WriteSet,
-        current: Callable[[], str],
-    ) -> None:
-        self._spec = spec
-        self._index = index
-        self._write_set = write_set
-        self._current = current
+    spec: ReindexSpec
+    index: IndexReader
+    write_set: WriteSet
+    current: Callable[[], str]
 
     def count(self) -> int | None:
         """See `Source.count`."""
-        images = self._index.count(self._current(), Filters())
+        images = self.index.count(self.current(), Filters())
         return images + images // _RANGE_IDS + 1
 
     def read(self, cursor: str | None) -> Iterator[SourceItem]:
@@ -91,29 +84,23 @@ class ReindexSource:
         Raises:
             Unavailable: somebody still writes to the old one alone.
         """
-        if not self._write_set.wait_for_writers(before_epoch=self._spec.epoch, for_s=_WRITERS_S):
+        if not self.write_set.wait_for_writers(before_epoch=self.spec.epoch, for_s=_WRITERS_S):
             raise Unavailable("A write that began before the reindex has not ended yet.")
         phase, after, count = _read_cursor(cursor)
-        source, items = self._current(), count
+        source, items = self.current(), count
         if phase == "c":
-            for image_id in self._ids(source, after):
+            for image_id in walk_ids(self.index, source, after or None):
                 items += 1
                 yield _item(f"{COPY}:{image_id}", f"c:{image_id}:{items}")
             after = ""
         yield from self._ranges(source, after, items)
-
-    def _ids(self, collection: str, after: str) -> Iterator[str]:
-        last = after or None
-        while page := self._index.list_ids(collection, after=last, limit=_IDS_AT_A_TIME):
-            yield from page
-            last = page[-1]
 
     def _ranges(self, collection: str, after: str, items: int) -> Iterator[SourceItem]:
         """The ranges after an id; the last one has no end."""
         if after == _END:
             return
         while True:
-            page = self._index.list_ids(collection, after=after or None, limit=_RANGE_IDS)
+            page = self.index.list_ids(collection, after=after or None, limit=_RANGE_IDS)
             is_last = len(page) < _RANGE_IDS
             until = "" if is_last else page[-1]
             origin = Range(after, until, items).origin
@@ -133,7 +120,7 @@ def open_reindex(
     found = read_reindex_spec(spec)
     if found is None:
         return None
-    return ReindexSource(found, index=index, write_set=write_set, current=current)
+    return ReindexSource(found, index, write_set, current)
 
 
 def _item(origin: str, cursor: str) -> SourceItem:

@@ -24,10 +24,6 @@ class TextPart:
 
     text: str
 
-    def identity(self) -> str:
-        """Tells this part from any other."""
-        return f"text {self.text}"
-
 
 @dataclass(frozen=True)
 class ImagePart:
@@ -35,20 +31,16 @@ class ImagePart:
 
     image_id: str
 
-    def identity(self) -> str:
-        """Tells this part from any other."""
-        return f"image {self.image_id}"
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class PhotoPart:
     """An encoded photo that is not indexed."""
 
     data: bytes
 
-    def identity(self) -> str:
-        """Tells this part from any other."""
-        return f"photo {sha256_of(self.data)}"
+    def __repr__(self) -> str:
+        """Without the bytes: what tells it from other photos."""
+        return f"PhotoPart({sha256_of(self.data)})"
 
 
 QueryPart = TextPart | ImagePart | PhotoPart
@@ -111,17 +103,8 @@ class SearchOptions:
 
 def digest_of(query: Query, options: SearchOptions) -> bytes:
     """Six bytes that tell one walk from another; the page size may change on the way."""
-    entries = [
-        f"{sign} {entry.weight} {entry.part.identity()}"
-        for sign, side in (("+", query.positive), ("-", query.negative))
-        for entry in side
-    ]
-    filters = options.filters
-    rest = (query.prompt, query.spelling, options.min_score, options.min_confidence)
-    attributes = sorted(filters.attributes.items())
-    named = (*entries, *rest, options.group_by, attributes, _without_attributes(filters))
-    return hashlib.sha256(repr(named).encode()).digest()[:_DIGEST_BYTES]
-
-
-def _without_attributes(filters: Filters) -> tuple[object, ...]:
-    return tuple(value for key, value in sorted(vars(filters).items()) if key != "attributes")
+    # The order of attributes means nothing.
+    attributes = dict(sorted(options.filters.attributes.items()))
+    filters = replace(options.filters, attributes=attributes)
+    asked = replace(options, filters=filters, limit=0, cursor=None)
+    return hashlib.sha256(repr((query, asked)).encode()).digest()[:_DIGEST_BYTES]

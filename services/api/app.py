@@ -10,7 +10,7 @@ import petsearch
 from petsearch.app.services import Services
 from petsearch.domain import JsonDict
 from services.api.authorisation import AccessTable, Authorisation
-from services.api.callers import Callers, KeyPolicy
+from services.api.callers import Callers
 from services.api.metrics import ApiMetrics, Measure
 from services.api.rate_limits import RateLimits
 from services.api.readiness import Readiness, probes_of
@@ -98,8 +98,7 @@ def build_app(
         app.include_router(module.router)
     add_problem_handlers(app)
     app.add_exception_handler(HTTPStatus.METHOD_NOT_ALLOWED, _method_not_allowed)
-    policy = KeyPolicy(services.settings.allow_no_keys, not_before_the_first=is_on_loopback)
-    _add_middleware(app, services, web_dir, policy)
+    _add_middleware(app, services, web_dir, is_on_loopback=is_on_loopback)
     if metrics is not None:
         app.add_middleware(Measure, metrics=metrics)
     if web_dir is not None:
@@ -108,7 +107,7 @@ def build_app(
 
 
 def _add_middleware(
-    app: FastAPI, services: Services, web_dir: Path | None, policy: KeyPolicy
+    app: FastAPI, services: Services, web_dir: Path | None, *, is_on_loopback: bool
 ) -> None:
     """The last one added is the outermost."""
     settings = services.settings
@@ -116,7 +115,13 @@ def _add_middleware(
     app.add_middleware(BodyLimit, max_bytes=settings.limits.request_bytes)
     app.add_middleware(
         Authorisation,
-        callers=Callers(services.keys, policy, trusted_proxies=proxies, clock=services.clock),
+        callers=Callers(
+            ring=services.keys,
+            allow_no_keys=settings.allow_no_keys,
+            is_on_loopback=is_on_loopback,
+            trusted_proxies=proxies,
+            clock=services.clock,
+        ),
         limits=RateLimits(
             services.limiter,
             of_key=settings.key_requests_per_minute,

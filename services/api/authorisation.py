@@ -176,7 +176,8 @@ class Authorisation:
         if scope["type"] == "websocket":  # there are none; one that is added needs a place here
             await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
             return
-        access = _access_of(self._table, scope)
+        is_request = scope["type"] == "http"
+        access = self._table.access(scope["method"], scope["path"]) if is_request else None
         # Health and the page answer whatever becomes of Redis; signing in is counted.
         if access is None or (access is Access.PUBLIC and scope["path"] != _SESSION_PATH):
             await self._app(scope, receive, send)
@@ -242,11 +243,6 @@ def require_scope(request: Request, scope: Scope) -> None:
     if not caller.is_free and (caller.key is None or not caller.key.allows(scope)):
         detail = f"This takes a key with the scope {scope}, which yours has not."
         raise HTTPException(HTTPStatus.FORBIDDEN, detail)
-
-
-def _access_of(table: AccessTable, scope: Connection) -> Access | None:
-    """None for what is no request."""
-    return table.access(scope["method"], scope["path"]) if scope["type"] == "http" else None
 
 
 def _refused_by(verdict: Verdict | None, request_id: str) -> JSONResponse | None:

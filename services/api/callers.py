@@ -33,31 +33,17 @@ class Caller:
     """As a bearer; a cookie that is not good any more is only a visitor's without a key."""
 
 
-@dataclass(frozen=True)
-class KeyPolicy:
-    """When keys are asked for."""
-
-    never: bool
-    """`PETSEARCH_ALLOW_NO_KEYS`."""
-    not_before_the_first: bool
-    """On loopback: nobody needs a key until one was made."""
-
-
+@dataclass(frozen=True, kw_only=True)
 class Callers:
     """Tells who sent a request."""
 
-    def __init__(
-        self,
-        ring: KeyRing,
-        policy: KeyPolicy,
-        *,
-        trusted_proxies: Networks,
-        clock: Callable[[], datetime],
-    ) -> None:
-        self._ring = ring
-        self._policy = policy
-        self._trusted = trusted_proxies
-        self._clock = clock
+    ring: KeyRing
+    allow_no_keys: bool
+    """`PETSEARCH_ALLOW_NO_KEYS`."""
+    is_on_loopback: bool
+    """Nobody needs a key until one was made."""
+    trusted_proxies: Networks
+    clock: Callable[[], datetime]
 
     async def identify(self, scope: Connection) -> Caller:
         """Who sent the request; reads no more of it than the headers.
@@ -65,14 +51,14 @@ class Callers:
         Raises:
             Unavailable: keys were never read, or a session cannot be looked up now.
         """
-        address = client_of(scope, self._trusted)
-        if self._policy.never:
+        address = client_of(scope, self.trusted_proxies)
+        if self.allow_no_keys:
             return Caller(address, is_free=True)
         # What is fresh costs no thread.
-        known = self._ring.fresh()
+        known = self.ring.fresh()
         if known is None:
-            known = await run_in_threadpool(self._ring.read)
-        if not known.by_id and self._policy.not_before_the_first:
+            known = await run_in_threadpool(self.ring.read)
+        if not known.by_id and self.is_on_loopback:
             return Caller(address, is_free=True)
         return await self._by_credentials(scope, known, address)
 
@@ -82,13 +68,13 @@ class Callers:
         token = cookie_of(headers)
         key = None
         if scheme.lower() == "bearer":
-            key = known.find(presented.strip(), self._clock())
+            key = known.find(presented.strip(), self.clock())
             if key is None:
                 return Caller(address, showed_wrong_key=True)
         elif token is not None:
-            key = await run_in_threadpool(self._ring.key_of_session, token)
-        if key is not None and self._ring.is_use_to_be_noted(key):
-            await run_in_threadpool(self._ring.note_use, key)
+            key = await run_in_threadpool(self.ring.key_of_session, token)
+        if key is not None and self.ring.is_use_to_be_noted(key):
+            await run_in_threadpool(self.ring.note_use, key)
         return Caller(address, key=key)
 
 

@@ -2,11 +2,10 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 
 from fastapi import FastAPI
 
-from petsearch.app.services import build_services, open_keys
+from petsearch.app.services import build_services, has_admin_key
 from petsearch.domain.errors import ConfigurationError
 from petsearch.observability import configure_logging
 from petsearch.process_tuning import startup_without_gc
@@ -52,9 +51,8 @@ def create_app() -> FastAPI:
 
 
 def _check_keys(settings: Settings) -> None:
-    with open_keys(settings) as keys:
-        if keys.read().can_administer(datetime.now(UTC)):
-            return
+    if has_admin_key(settings):
+        return
     raise ConfigurationError(
         "This API has no key of the scope admin. Make one where PETSEARCH_REDIS_URL is set, with: "
         "petsearch keys create --name me --scope admin. Or, if only loopback or a private network "

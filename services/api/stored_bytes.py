@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 
 from fastapi import Request
@@ -18,19 +17,6 @@ _WHOLE_BYTES = 1024 * 1024
 _ONE_RANGE = re.compile(r"bytes=(?:([0-9]{1,18})-([0-9]{0,18})|-([0-9]{1,18}))", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
-class Part:
-    """Bytes `first` to `last`, both among them."""
-
-    first: int
-    last: int
-
-    @property
-    def size_bytes(self) -> int:
-        """How many that are."""
-        return self.last - self.first + 1
-
-
 def stored_bytes(
     file: ImageFile, request: Request, headers: Mapping[str, str], media_type: str
 ) -> Response:
@@ -43,7 +29,7 @@ def stored_bytes(
     if is_named(request.headers.get("if-none-match", ""), etag):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     part = wanted_part(request, etag, size_bytes)
-    if part is not None and not 0 <= part.first <= part.last:
+    if part is not None and not part:
         detail = f"The range is outside of the {size_bytes} bytes."
         beyond = {"Content-Range": f"bytes */{size_bytes}"}
         return problem(
@@ -52,19 +38,19 @@ def stored_bytes(
     status = HTTPStatus.OK
     if part is not None:
         status = HTTPStatus.PARTIAL_CONTENT
-        headers["Content-Range"] = f"bytes {part.first}-{part.last}/{size_bytes}"
-    part = part or Part(0, size_bytes - 1)
-    headers["Content-Length"] = str(part.size_bytes)
+        headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{size_bytes}"
+    part = part or range(size_bytes)
+    headers["Content-Length"] = str(len(part))
     if request.method == "HEAD":
         return Response(status_code=status, headers=headers, media_type=media_type)
     blocks = _read(file, part)
-    if part.size_bytes <= _WHOLE_BYTES:
+    if len(part) <= _WHOLE_BYTES:
         return Response(b"".join(blocks), status, headers, media_type)
     return StreamingResponse(blocks, status, headers, media_type)
 
 
-def wanted_part(request: Request, etag: str, size_bytes: int) -> Part | None:
-    """The range that is asked for, cut to the object; `last` is before `first` if it has none.
+def wanted_part(request: Request, etag: str, size_bytes: int) -> range | None:
+    """The range that is asked for, cut to the object; an empty one lies outside of it.
 
     None asks for everything: no range, several, one in other words, or one of another version
     (`If-Range`). A server may do so (RFC 9110, 14.2).
@@ -74,15 +60,15 @@ def wanted_part(request: Request, etag: str, size_bytes: int) -> Part | None:
         return None
     first, last, suffix = found.groups()
     if suffix is not None:
-        return Part(max(0, size_bytes - int(suffix)), size_bytes - 1 if int(suffix) else -1)
+        return range(max(0, size_bytes - int(suffix)), size_bytes)
     if last and int(last) < int(first):
         return None
-    return Part(int(first), min(int(last or size_bytes), size_bytes - 1))
+    return range(int(first), min(int(last or size_bytes) + 1, size_bytes))
 
 
-def _read(file: ImageFile, part: Part) -> Iterator[bytes]:
-    left = part.size_bytes
-    with file.open(part.first) as stream:
+def _read(file: ImageFile, part: range) -> Iterator[bytes]:
+    left = len(part)
+    with file.open(part.start) as stream:
         while left > 0 and (block := stream.read(min(_BLOCK_BYTES, left))):
             left -= len(block)
             yield block

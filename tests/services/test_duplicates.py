@@ -38,7 +38,7 @@ class Gallery:
             page = find_groups(self.index, self.collection, tier, limit=limit, cursor=cursor)
             assert len(page.groups) <= limit
             for group in page.groups:
-                yield [one.metadata.filename for one in group.records]
+                yield [one.metadata.filename for one in group]
             cursor = page.next_cursor
             if cursor is None:
                 return

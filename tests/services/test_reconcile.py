@@ -292,7 +292,7 @@ def test_objects_that_are_not_ours_are_left_alone(house: House) -> None:
 def test_more_than_a_page_is_compared_and_named_up_to_a_bound(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("petsearch.maintenance.inventory._IDS_AT_A_TIME", 4)
+    monkeypatch.setattr("petsearch.ports.index._IDS_AT_A_TIME", 4)
     monkeypatch.setattr(reconcile, "MOST_FINDINGS", 3)
     for seed in range(11):
         image_id = house.bring(seed)

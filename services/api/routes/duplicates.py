@@ -8,7 +8,7 @@ from petsearch.catalogue import Tier
 from petsearch.catalogue.duplicates import SIMILAR_SCORE
 from services.api.dependencies import MAX_RESULTS, Cursor, ImageIdDep, ServicesDep
 from services.api.responses import errors
-from services.api.schemas.duplicates import Copies, DuplicatePage
+from services.api.schemas.duplicates import Copies, DuplicateBody, DuplicatePage
 
 router = APIRouter(prefix="/v1", tags=["images"])
 
@@ -39,4 +39,4 @@ def list_duplicates(
 )
 def list_copies(services: ServicesDep, image_id: ImageIdDep) -> Copies:
     """Other images that show the same photo, resized or recompressed."""
-    return Copies.of(services.images.copies(image_id))
+    return Copies(items=[DuplicateBody.of(r) for r in services.images.copies(image_id)])

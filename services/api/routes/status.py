@@ -1,8 +1,6 @@
 """Counts and health."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from petsearch.domain import Job
 from services.api.dependencies import ServicesDep
@@ -16,12 +14,6 @@ SEED_SOURCE = "seed"
 """The source of the job that fills the demo's first catalogue."""
 _NOT_VITAL = frozenset({"embedder"})
 """Without it photos are still taken in, shown and listed, and known queries answered."""
-
-
-def _readiness(request: Request) -> Readiness:
-    readiness = request.app.state.readiness
-    assert isinstance(readiness, Readiness)
-    return readiness
 
 
 @router.get("/v1/stats", summary="Counts", responses=errors(409))
@@ -47,12 +39,13 @@ async def get_livez() -> Health:
 @router.get(
     "/readyz", summary="Do its parts answer?", responses=errors() | {503: {"model": Health}}
 )
-def get_readyz(readiness: Annotated[Readiness, Depends(_readiness)], response: Response) -> Health:
+def get_readyz(request: Request, response: Response) -> Health:
     """Asks every part at once and waits a second at most.
 
     200 with `degraded` while only the embedder does not answer: photos are taken in, and queries
     that were asked before are answered. 503 while index, store or Redis do not.
     """
+    readiness: Readiness = request.app.state.readiness
     checks = readiness.check()
     wrong = {name for name, answer in checks.items() if answer != OK}
     if not wrong:

@@ -3,14 +3,13 @@
 from datetime import datetime
 from typing import Literal, Self
 
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter
 
-from petsearch.domain import ImageRecord
+from petsearch.domain import ImageRecord, Prediction
 from petsearch.domain.errors import InvalidInput
-from petsearch.domain.metadata import LocationBody, PhotoMetadata
+from petsearch.domain.metadata import LocationBody, PhotoMetadata, naming_fields
 
 _METADATA = TypeAdapter(list[PhotoMetadata])
-_ONE_METADATA = TypeAdapter(PhotoMetadata)
 
 
 def parse_metadata(text: str | None, count: int) -> list[PhotoMetadata]:
@@ -21,15 +20,11 @@ def parse_metadata(text: str | None, count: int) -> list[PhotoMetadata]:
     """
     if not text:
         return [PhotoMetadata()] * count
-    try:
+    with naming_fields("metadata"):
         if text.lstrip().startswith("["):
             entries = _METADATA.validate_json(text)
         else:
-            entries = [_ONE_METADATA.validate_json(text)] * count
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in ("metadata", *first["loc"]))
-        raise InvalidInput(f"{where}: {first['msg']}.") from error
+            entries = [PhotoMetadata.model_validate_json(text)] * count
     if len(entries) != count:
         raise InvalidInput(f"metadata has {len(entries)} entries for {count} photos.")
     return entries
@@ -43,14 +38,6 @@ class ImageUrls(BaseModel):
     original: str = Field(description="The bytes as they were received; may need a key.")
 
 
-class PredictionBody(BaseModel):
-    """What the model takes the photo for. The confidence is not calibrated."""
-
-    breed: str
-    species: str
-    confidence: float
-
-
 class ImageBody(BaseModel):
     """An image. `breed` is the label if there is one (`breed_source`), else the prediction."""
 
@@ -58,7 +45,9 @@ class ImageBody(BaseModel):
     species: str | None
     breed: str | None
     breed_source: Literal["label", "predicted"] | None
-    predicted: PredictionBody | None
+    predicted: Prediction | None = Field(
+        description="What the model takes the photo for. The confidence is not calibrated."
+    )
     filename: str
     animal_id: str | None
     status: str | None

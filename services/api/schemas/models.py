@@ -6,6 +6,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from petsearch.reindex.changes import ModelState, Moved
+from petsearch.reindex.checks import Check
 
 ModelId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$")]
 
@@ -41,31 +42,22 @@ class ModelList(BaseModel):
     items: list[ModelStateBody]
 
 
-class CheckBody(BaseModel):
-    """One condition of the gate."""
-
-    name: str
-    passed: bool
-    detail: str
-
-
 class MovedBody(BaseModel):
     """Another model serves now."""
 
     model_id: str
     previous: str | None = Field(description="the model that served before")
     took_ms: float
-    checks: list[CheckBody] = Field(description="what the gate looked at")
+    checks: list[Check] = Field(description="what the gate looked at")
 
     @classmethod
     def of(cls, moved: Moved) -> Self:
         """From the domain's own."""
-        checks = [CheckBody(name=c.name, passed=c.passed, detail=c.detail) for c in moved.checks]
         return cls(
             model_id=moved.model_id,
             previous=moved.previous,
             took_ms=round(moved.took_ms, 1),
-            checks=checks,
+            checks=list(moved.checks),
         )
 
 

@@ -4,11 +4,11 @@ from typing import Annotated, Self
 from uuid import UUID
 
 from fastapi import Response
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from petsearch.domain import Hit, SearchResult
 from petsearch.domain.errors import InvalidInput
-from petsearch.domain.metadata import Count, Number
+from petsearch.domain.metadata import Count, Number, naming_fields
 from petsearch.search import (
     GroupBy,
     ImagePart,
@@ -126,12 +126,8 @@ def parse_request(words: str) -> SearchRequest:
     Raises:
         InvalidInput: not JSON, or a field nobody knows.
     """
-    try:
+    with naming_fields("query"):
         return SearchRequest.model_validate_json(words)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in ("query", *first["loc"]))
-        raise InvalidInput(f"{where}: {first['msg']}.") from error
 
 
 class HitBody(ImageBody):
