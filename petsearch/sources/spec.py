@@ -11,13 +11,11 @@ from pydantic import (
     Field,
     StringConstraints,
     TypeAdapter,
-    ValidationError,
     model_validator,
 )
 
 from petsearch.domain import object_keys
-from petsearch.domain.errors import InvalidInput
-from petsearch.domain.metadata import NO_CONTROLS
+from petsearch.domain.metadata import NO_CONTROLS, naming_fields
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?", re.ASCII)
 
@@ -104,14 +102,10 @@ def parse_spec(given: str | Mapping[str, Any]) -> SourceSpec:
     Raises:
         InvalidInput: a field is invalid; the message names it.
     """
-    try:
+    with naming_fields("source"):
         if isinstance(given, str):
             return _SPEC.validate_json(given)
         return _SPEC.validate_python(given)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in ("source", *first["loc"]))
-        raise InvalidInput(f"{where}: {first['msg']}.") from error
 
 
 def describe(spec: SourceSpec) -> str:
