@@ -1,4 +1,4 @@
-"""Bodies in three poses, sitting, standing and lying, with tails and what the pet wears."""
+"""Bodies in three poses (sitting, standing, lying) with tails, and accessories."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ Path = Sequence[tuple[float, float]]
 
 @dataclass(frozen=True)
 class Neck:
-    """Where the head sits on a body: its centre, its radius and the collar's place."""
+    """Position of the head on a body: its centre, its radius and the place of a collar."""
 
     x: float
     y: float
@@ -40,7 +40,7 @@ class Body:
     look: Look
 
     def draw(self, pose: str) -> Neck:
-        """Draw the body in a pose; returns where the head goes. KeyError on an unknown pose."""
+        """Draw the body in a pose; returns the position of the head. KeyError on an unknown pose."""
         poses = {"sitting": self._sitting, "standing": self._standing, "lying": self._lying}
         return poses[pose]()
 

@@ -1,4 +1,4 @@
-"""A supersampled canvas: smooth shapes, markings clipped to a shape, soft light and shadow."""
+"""A supersampled canvas: smooth shapes, markings clipped to shapes, soft light and shadow."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _CURVE_STEPS = 7
 
 @dataclass(frozen=True)
 class Placement:
-    """Where pet space (ground at y = 0, up is negative) lies in the picture (0..1, y down)."""
+    """Maps pet space (ground at y = 0, up is negative) to the picture (0..1, y down)."""
 
     x: float
     y: float
@@ -84,7 +84,7 @@ def mirrored(half: Sequence[tuple[float, float]]) -> Points:
 
 
 def ribbon(path: Sequence[tuple[float, float]], widths: Sequence[float]) -> Points:
-    """A tail: an open smooth path with a radius at each control point, rounded at its end."""
+    """A tail: a smooth open path with a radius at each control point and a rounded end."""
     knots = np.linspace(0.0, 1.0, len(path))
     dense = np.linspace(0.0, 1.0, 8 * len(path))
     extended = np.asarray([path[0], *path, path[-1]], dtype=np.float64)
@@ -100,7 +100,7 @@ def ribbon(path: Sequence[tuple[float, float]], widths: Sequence[float]) -> Poin
 
 
 def furry(outline: Points, depth: float, teeth: int) -> Points:
-    """An outline with `teeth` soft tufts that stand out by `depth`."""
+    """An outline with `teeth` soft tufts of height `depth`."""
     closed = np.concatenate([outline, outline[:1]])
     length = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(closed, axis=0), axis=1))])
     where = np.linspace(0.0, length[-1], teeth * 4, endpoint=False)
@@ -112,7 +112,7 @@ def furry(outline: Points, depth: float, teeth: int) -> Points:
 
 
 class Canvas:
-    """A picture that is drawn at twice its size and carries a coarse light map for the pet."""
+    """A picture drawn at twice its size, with a coarse light map for the pet."""
 
     def __init__(self, background: Colour) -> None:
         self._scale = SIZE * _OVERSAMPLING
@@ -129,7 +129,7 @@ class Canvas:
         self._draw.polygon(self._pixels(points), fill=colour)
 
     def shapes(self, shapes: Iterable[Shape]) -> None:
-        """Fill several shapes, the hindmost first."""
+        """Fill several shapes from back to front."""
         for points, colour in shapes:
             self.shape(points, colour)
 
@@ -148,7 +148,7 @@ class Canvas:
         self._image.paste(wide, (0, begin))
 
     def part(self, outline: Points, colour: Colour, marks: Sequence[Shape] = ()) -> None:
-        """Fill a part of the pet, its markings clipped to it, with a fine darker edge."""
+        """Fill a part of the pet with its clipped markings and a thin darker edge."""
         pixels = self._pixels(outline)
         if marks:
             self._fill_marked(pixels, colour, marks)
@@ -170,7 +170,7 @@ class Canvas:
             self._light_draw.ellipse(box, fill=128 + sign * strength)
 
     def shadow(self, x: float, y: float, rx: float, ry: float, strength: float = 0.35) -> None:
-        """Cast a soft shadow on what is drawn so far."""
+        """Draw a soft shadow over everything drawn so far."""
         (left, top), (right, bottom) = self.place(np.array([[x - rx, y - ry], [x + rx, y + ry]]))
         left, right = min(left, right), max(left, right)
         margin = 0.03

@@ -1,7 +1,7 @@
-"""Words for a drawing: the facts that hold in it, and texts that people would type for them.
+"""Texts for a drawing: the facts that hold in it, and texts that users would type.
 
-A text is made from some of a drawing's facts. The facts it names decide which other drawings it
-describes too, so a text and a set of facts always travel together.
+A text states some of a drawing's facts. These facts decide which other drawings it describes, so a
+text always comes with its facts.
 """
 
 import random
@@ -95,14 +95,14 @@ LABEL_TEMPLATES = ("{}", "a {}", "a drawing of a {}", "a photo of a {}")
 
 @dataclass(frozen=True)
 class Text:
-    """A text and the facts it names: it describes every drawing in which all of them hold."""
+    """A text with the facts it states; it describes every drawing in which all of them hold."""
 
     words: str
     facts: frozenset[str]
 
 
 def facts_of(attributes: Attributes) -> frozenset[str]:
-    """Everything true of a drawing, as `field:value` words, e.g. `background:grass`."""
+    """All facts of a drawing as `field:value`, such as `background:grass`."""
     kind = attributes.kind
     facts = {
         f"kind:{kind.name}",
@@ -121,7 +121,7 @@ def facts_of(attributes: Attributes) -> frozenset[str]:
 
 
 def full_caption(attributes: Attributes) -> str:
-    """One plain sentence that says all that is seen, always the same for the same attributes."""
+    """A sentence with all attributes; the same attributes always give the same sentence."""
     *others, last = attributes.coat.words
     coat = f"{', '.join(others)} and {last}" if others else last
     name = attributes.kind.name
@@ -139,7 +139,7 @@ _ADJECTIVES = ("tabby", "siamese", "calico", "persian")
 
 
 def any_text(attributes: Attributes, rng: random.Random) -> Text:
-    """A random text that describes a drawing: a subject and some of its other facts, or none."""
+    """A random text that describes a drawing: a subject, and possibly other facts."""
     if attributes.accessory and rng.random() < 0.5:
         return _accessory_text(attributes, rng)
     subject, facts = _subject(attributes, rng)
@@ -157,9 +157,9 @@ def any_text(attributes: Attributes, rng: random.Random) -> Text:
 
 
 def _accessory_text(attributes: Attributes, rng: random.Random) -> Text:
-    """A text in which what the pet wears or plays with tells it from its like.
+    """A text in which mainly the accessory distinguishes the pet.
 
-    Next to kind and place it would tell little apart in a batch, and so would hardly be learned.
+    Beside kind and place an accessory would distinguish little in a batch, and hardly be learned.
     """
     if rng.random() < 0.3:
         subject, facts = _subject(attributes, rng)
@@ -178,12 +178,12 @@ def _joined(
 
 
 def describes(text_facts: frozenset[str], drawing_facts: frozenset[str]) -> bool:
-    """Whether every fact that a text names holds in a drawing."""
+    """Whether all facts of a text hold in a drawing."""
     return text_facts <= drawing_facts
 
 
 def vocabulary() -> frozenset[str]:
-    """Every word that a text of this module can hold, lower case."""
+    """Every word that texts of this module can contain, in lower case."""
     tables = (
         KIND_WORDS,
         SPECIES_WORDS,

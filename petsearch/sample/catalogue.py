@@ -1,4 +1,4 @@
-"""The catalogue of drawn pets: what each number shows, its picture, caption and file name."""
+"""The catalogue of drawn pets: attributes, picture, caption and file name of each number."""
 
 import io
 import random
@@ -14,7 +14,7 @@ from petsearch.sample.kinds import KINDS
 from petsearch.sample.scenes import BACKGROUNDS
 
 DEMO_SEED = 7
-"""What the demo serves. The bundled model was not trained on it."""
+"""Seed of the demo; the bundled model was not trained on it."""
 TRAINING_SEED = 1
 HELD_OUT_SEED = 2
 MODEL_DIR = Path(__file__).parent / "model"
@@ -26,7 +26,7 @@ _JPEG_QUALITY = 90
 
 @dataclass(frozen=True)
 class Drawing:
-    """A drawn pet with everything that is known about it."""
+    """A drawn pet with its caption and attributes."""
 
     image: Image.Image
     """RGB, 512 px square."""
@@ -38,27 +38,27 @@ class Drawing:
 
     @property
     def facts(self) -> frozenset[str]:
-        """Everything true of the drawing, as `field:value` words."""
+        """All facts of the drawing as `field:value`."""
         return facts_of(self.attributes)
 
     def to_jpeg(self) -> bytes:
-        """The picture as a JPEG file; the same bytes every time on one platform."""
+        """Encode as JPEG; deterministic on one platform."""
         buffer = io.BytesIO()
         self.image.save(buffer, format="JPEG", quality=_JPEG_QUALITY)
         return buffer.getvalue()
 
 
 def catalogue(count: int, seed: int) -> Iterator[Drawing]:
-    """The first `count` drawings of a seed, kinds in equal shares.
+    """The first `count` drawings of a seed, with equal numbers of each kind.
 
-    A drawing depends on its seed and number only, so a longer catalogue begins with the shorter.
+    A drawing only depends on seed and number, so a longer catalogue starts with the shorter one.
     """
     for number in range(count):
         yield drawing_at(number, seed)
 
 
 def attributes_at(number: int, seed: int) -> Attributes:
-    """What drawing `number` of a seed shows, without drawing it (microseconds)."""
+    """The attributes of drawing `number` of a seed, without drawing it (microseconds)."""
     rng = random.Random(f"attributes {seed} {number}")
     kind = KINDS[_kind_at(number, seed)]
     accessory = None if rng.random() < _BARE_SHARE else rng.choice(ACCESSORIES)
@@ -87,7 +87,7 @@ def drawing_at(number: int, seed: int) -> Drawing:
 
 
 def _kind_at(number: int, seed: int) -> str:
-    """Each block of as many numbers as there are kinds holds every kind once."""
+    """Every block of `len(KINDS)` numbers contains each kind once."""
     block, place = divmod(number, len(KINDS))
     shuffled = random.Random(f"kinds {seed} {block}").sample(tuple(KINDS), len(KINDS))
     return shuffled[place]

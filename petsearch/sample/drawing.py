@@ -1,4 +1,4 @@
-"""Draws one pet from its attributes: background, body, what it wears, head."""
+"""Draws a pet from its attributes: background, body, accessory, head."""
 
 import random
 from dataclasses import dataclass, replace
@@ -27,7 +27,7 @@ ACCESSORY_COLOURS: dict[str, Colour] = {
 
 @dataclass(frozen=True)
 class Attributes:
-    """What a drawing shows; `accessory` and `accessory_colour` are both None or both set."""
+    """The content of a drawing; `accessory` and `accessory_colour` are both None or both set."""
 
     kind: Kind
     coat: Coat
@@ -42,7 +42,7 @@ def draw(attributes: Attributes, rng: random.Random) -> Image.Image:
 
     Args:
         attributes: what to draw; a KeyError if background or accessory colour is unknown.
-        rng: decides scale, place, flip, tilt, palette and the marks.
+        rng: determines scale, position, flip, tilt, palette and markings.
 
     Returns:
         An RGB picture, 512 px square.
@@ -79,7 +79,7 @@ def _placement(attributes: Attributes, rng: random.Random) -> Placement:
         scale /= 0.5 + 0.5 * attributes.kind.length
     ground = rng.uniform(0.84, 0.92)
     flipped = rng.random() < 0.5
-    # Seen from the side, the tail reaches further out than the paws.
+    # In side views the tail extends further than the paws.
     aside = 0.0 if sitting else 0.08 * scale * (-1 if flipped else 1)
     return Placement(0.5 + aside + rng.uniform(-0.05, 0.05), ground, scale, flipped)
 

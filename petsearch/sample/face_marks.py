@@ -1,4 +1,4 @@
-"""Markings of a face in head units (skull about 1 wide to each side), chosen by coat pattern."""
+"""Markings of faces by coat pattern, in head units (the skull is about 2 wide)."""
 
 from collections.abc import Callable
 from itertools import product
@@ -10,11 +10,11 @@ from petsearch.sample.kinds import Coat, Kind, Pattern
 
 _WHITE: Colour = (252, 250, 247)
 _NEARLY_WHITE = 690
-"""Sum of the channels from which a colour counts as white."""
+"""Sum of the channels above which a colour counts as white."""
 
 
 def face_marks(kind: Kind, coat: Coat) -> list[Shape]:
-    """The marks on a kind's face, in the order to draw them; none for a plain coat."""
+    """The markings of a kind's face from back to front; none for a plain coat."""
     if kind.pattern == "bib" and sum(coat.second) < _NEARLY_WHITE:
         return _tan_points(coat.second)
     if kind.pattern == "patches" and kind.species == "dog":

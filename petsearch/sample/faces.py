@@ -1,4 +1,4 @@
-"""Heads, seen from the front: ears, eyes, muzzle and the markings that make a kind."""
+"""Heads from the front: ears, eyes, muzzle and the markings of a kind."""
 
 import math
 from collections.abc import Sequence
@@ -74,7 +74,7 @@ _INNER_EAR = {"cat": (0.66, -0.92), "upright": (0.56, -1.02)}
 
 @dataclass(frozen=True)
 class Head:
-    """Draws one head at a place in pet space; `radius` is half its width, `tilt` in radians."""
+    """Draws a head at a position in pet space; `radius` is half its width, `tilt` in radians."""
 
     canvas: Canvas
     look: Look
@@ -107,7 +107,7 @@ class Head:
         return rotated(raw, self.tilt) * self.radius + (self.x, self.y)
 
     def _fill(self, *shapes: tuple[Points | Sequence[tuple[float, float]], Colour]) -> None:
-        """Fill shapes in head units, the hindmost first."""
+        """Fill shapes in head units from back to front."""
         self.canvas.shapes((self._to_pet(points), colour) for points, colour in shapes)
 
     def _line(
@@ -132,7 +132,7 @@ class Head:
             self._fill(*((inner * (sign, 1.0), pink) for sign in (1.0, -1.0)))
 
     def _ear_colours(self) -> tuple[Colour, Colour]:
-        """Of the right and of the left ear."""
+        """Colours of the right and the left ear."""
         kind, coat, colour = self.look.kind, self.look.coat, self.look.colour("ear")
         if kind.pattern == "patches":
             return coat.second, coat.third if kind.species == "cat" else coat.base
@@ -265,12 +265,12 @@ class Head:
 
 
 def _pointed(outline: Points) -> Points:
-    """An ear with a sharp tip: straight to the third point, smooth elsewhere."""
+    """An ear with a sharp tip at the third point."""
     inner, _, tip, _, outer, last = outline
     return np.array([*_bow(inner, tip, (-0.05, -0.04)), *_bow(tip, outer, (0.07, -0.03)), last])
 
 
 def _bow(start: Points, end: Points, bulge: tuple[float, float]) -> list[Points]:
-    """Points from `start` to `end`, most of `bulge` to the side in the middle."""
+    """Points from `start` to `end`, displaced by up to `bulge` in the middle."""
     shares = np.linspace(0, 1, 8)
     return [start + (end - start) * t + np.array(bulge) * math.sin(math.pi * t) for t in shares]

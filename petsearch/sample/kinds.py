@@ -1,4 +1,4 @@
-"""The kinds of drawn pet: species, build, coat palettes and the words for what is seen."""
+"""The kinds of drawn pets: species, build, coat palettes and colour words."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -29,9 +29,9 @@ _BLACK: Colour = (44, 42, 48)
 
 @dataclass(frozen=True)
 class Coat:
-    """One colouring of a kind: the colour words seen in it and its palette.
+    """A colouring of a kind: its colour words and its palette.
 
-    `even` says that no colour leads: a calico is not "a white cat".
+    `even` means that no colour dominates: a calico is not "a white cat".
     """
 
     words: tuple[str, ...]
@@ -44,10 +44,10 @@ class Coat:
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of pet and how it is built.
+    """A kind of pet and its build.
 
     `legs` and `body` scale leg length and body thickness, `length` the standing body;
-    `fluff` 0..1 is how far the fur stands out; `looks` are fact words that always hold.
+    `fluff` (0..1) is how far the fur stands out; `looks` are words that always apply.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Coat markings: the colour of each part of a pet and the marks on it."""
+"""Coat markings: the colour and the marks of each part of a pet."""
 
 import math
 import random
@@ -31,7 +31,7 @@ def _box(outline: Points) -> Box:
 
 @dataclass
 class Look:
-    """How one drawn pet is coloured; random marks come from `rng`."""
+    """The colouring of a drawn pet; random marks are drawn from `rng`."""
 
     kind: Kind
     coat: Coat
@@ -47,7 +47,7 @@ class Look:
         return self._parts.get(part, self.coat.base)
 
     def marks(self, part: Part, outline: Points) -> list[Shape]:
-        """Markings on a part, to be clipped to its outline."""
+        """The marks of a part, which the canvas clips to its outline."""
         makers = {
             "stripes": self._stripes,
             "spots": self._spots,

@@ -1,4 +1,4 @@
-"""Twenty attribute queries over drawings, each with the facts that a relevant drawing shows."""
+"""Twenty attribute queries over drawings, each with the facts of relevant drawings."""
 
 from petsearch.sample.captions import Text
 

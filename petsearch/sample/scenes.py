@@ -1,4 +1,4 @@
-"""The places a drawn pet is seen in: each function paints one background on a canvas."""
+"""Backgrounds of drawings: each function paints one on a canvas."""
 
 import math
 import random
@@ -13,7 +13,7 @@ _GROUND_COLOURS: tuple[Colour, ...] = ((206, 92, 44), (226, 148, 48), (178, 60, 
 
 
 def vary(colour: Colour, rng: random.Random, amount: int = 9) -> Colour:
-    """The colour with each channel moved by at most `amount`."""
+    """The colour with each channel shifted by at most `amount`."""
     red, green, blue = (min(255, max(0, c + rng.randint(-amount, amount))) for c in colour)
     return red, green, blue
 

@@ -12,52 +12,53 @@ from training.runs.config_file import STRICT, Count, Share, Template, read_toml,
 
 @dataclass(frozen=True, config=STRICT)
 class PhotosConfig:
-    """Which photos, and which of them are kept for validation."""
+    """The photos, and the share that is kept for validation."""
 
     data: str
-    """A hub name, a local folder, or `sample` for drawings; `--data` replaces it."""
+    """A hub name, a local folder, or `sample` for drawings; `--data` overrides it."""
     split: str
     image_column: str
-    """Empty for the first one that holds images."""
+    """Empty for the first column that holds images."""
     label_column: str
     validation_share: Share
-    """Of each class, 0..1, never trained on: what is chosen is chosen on these."""
+    """Share of each class that is never trained on; everything is selected on these photos."""
     decoded_side: Count
-    """Short side in pixels at which photos are kept, decoded once."""
+    """Maximum short side in pixels of the decoded photos that are stored."""
 
 
 @dataclass(frozen=True, config=STRICT)
 class PolicyConfig:
-    """What is trained."""
+    """Which parts of the model are trained."""
 
     image_groups: int
-    """Last groups of the image tower; 1 is the projection alone."""
+    """Number of trained stages at the end of the image tower; 1 is only the projection."""
     train_text: bool
     train_logit_scale: bool
     image_size: int
-    """Side in pixels of the images that the result sees; 0 keeps the base model's."""
+    """Side of the images of the result in pixels; 0 keeps the base model's."""
 
 
 @dataclass(frozen=True, config=STRICT)
 class LossConfig:
-    """What is minimised."""
+    """The loss, and the weights of its terms."""
 
     kind: Literal["cross_entropy", "contrastive", "both"]
-    """Photos against all class prompts; photos and prompts of a batch against each other; or the
-    first, and each class prompt against the photos of the batch."""
+    """`cross_entropy`: photos against all class prompts. `contrastive`: photos and prompts of a
+    batch against each other. `both`: the first, and each class prompt against the photos of the
+    batch."""
     label_smoothing: Share
-    """0..1, of the cross-entropy."""
+    """Of the cross-entropy."""
     species_weight: float
-    """Of the cross-entropy over the species of the classes, where two or more are known; 0 leaves
-    it out. A text tower that reads nothing but breeds forgets what "cat" means."""
+    """Weight of the cross-entropy over the species of the classes, if there are at least two; 0
+    disables it. A text tower trained only on breeds forgets what "cat" means."""
     background_weight: float
-    """Of the loss that holds off-topic texts away; 0 leaves it out."""
+    """Weight of the loss that pushes off-topic texts away from photos; 0 disables it."""
     background_texts: int
-    """Off-topic texts a step."""
+    """Off-topic texts per step."""
     off_topic: tuple[str, ...]
-    """Texts that no photo shows, besides random words of the vocabulary."""
+    """Off-topic texts in addition to random words of the vocabulary."""
     off_topic_held_out: tuple[str, ...]
-    """Of these no word is trained on: the AUC is measured with them."""
+    """Off-topic texts for evaluation; none of their words is trained on."""
     on_topic_floor: float
     """Cosine that a photo and its text should exceed."""
     off_topic_ceiling: float
@@ -66,22 +67,22 @@ class LossConfig:
 
 @dataclass(frozen=True, config=STRICT)
 class AugmentationConfig:
-    """How photos vary from epoch to epoch."""
+    """How views of a photo vary."""
 
     view_size: int
-    """Side of views in pixels; 0 for the model's. Crops show pets larger than whole photos do, so
-    a convolutional tower does better on photos a little larger than the views it was trained on
-    (Touvron et al., "Fixing the train-test resolution discrepancy", 2019)."""
+    """Side of views in pixels; 0 for the model's. Pets are larger in crops than in whole photos, so
+    a convolutional tower works better on photos slightly larger than its training views (Touvron et
+    al., "Fixing the train-test resolution discrepancy", 2019)."""
     views: int
-    """Stored views of a photo, taken in turn; 0 draws a new one every epoch."""
+    """Number of stored views per photo, used in turn; 0 draws a new one in every epoch."""
     min_area: Share
-    """Smallest crop, as a share of the photo's area, 0..1."""
+    """Smallest crop as a share of the photo's area."""
     mirror: bool
     brightness: float
-    """Largest change of brightness and contrast, 0..1."""
+    """Largest relative change of brightness and of contrast."""
     saturation: float
     cache: Literal["none", "fp16", "fp32"]
-    """Keep what the frozen stages give for each view on the disk; needs `views`."""
+    """Store the output of the frozen stages for each view on disk; needs `views`."""
 
     @model_validator(mode="after")
     def _cache_needs_stored_views(self) -> Self:
@@ -92,29 +93,29 @@ class AugmentationConfig:
 
 @dataclass(frozen=True, config=STRICT)
 class OptimisationConfig:
-    """How long and how fast to train."""
+    """Duration, learning rates and precision of training."""
 
     seed: int
     epochs: Count
     batch_size: Count
     accumulate: Count
-    """Batches whose gradients make one step."""
+    """Number of batches whose gradients form one step."""
     learning_rate: float
-    """Of the last trained stage below the projection."""
+    """Of the last stage below the projection."""
     layer_decay: Share
-    """Each stage further down learns this much slower, 0..1."""
+    """Factor of the learning rate for each stage further down."""
     projection_learning_rate: float
     text_learning_rate: float
     warmup_share: Share
-    """Of all steps, 0..1."""
+    """Of all steps."""
     weight_decay: float
     clip_norm: float
     precision: Literal["fp32", "bf16", "amp"]
-    """amp is fp16 with a scaled loss, for GPUs without bf16."""
+    """`amp` is fp16 with a scaled loss, for GPUs without bf16."""
     average_decay: Share
-    """Of the running average of the weights, which is what is kept; 0 keeps the last."""
+    """Of the running average of the weights, which is validated and kept; 0 keeps the last."""
     patience: int
-    """Epochs without a better validation before training stops."""
+    """Epochs without an improvement in validation before training stops."""
     checkpoint_steps: Count
 
 
@@ -123,16 +124,17 @@ class FinetuningConfig:
     """One fine-tune, from photos to model folder."""
 
     base: str
-    """`hub:<arch>/<tag>`, `dir:<folder>` or `sample`; `--base` replaces it. Empty: it must."""
+    """`hub:<arch>/<tag>`, `dir:<folder>` or `sample`; `--base` overrides it, and is required if it
+    is empty."""
     templates: Annotated[tuple[Template, ...], Field(min_length=1)]
-    """Prompt templates of class names, also those the result predicts breeds with."""
+    """Prompt templates of class names, in training and for breed prediction by the result."""
     photos: PhotosConfig
     policy: PolicyConfig
     loss: LossConfig
     augmentation: AugmentationConfig
     optimisation: OptimisationConfig
     interpolation: Annotated[tuple[Share, ...], Field(min_length=1)]
-    """Shares of the fine-tuned weights that are tried (WiSE-FT), 0..1; (1.0,) tries none."""
+    """Shares of the fine-tuned weights to try (WiSE-FT); (1.0,) tries none."""
 
     @model_validator(mode="after")
     def _background_loss_needs_a_trained_text_tower(self) -> Self:

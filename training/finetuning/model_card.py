@@ -9,8 +9,8 @@ A CLIP fine-tuned on labelled photos of pets with `petsearch finetune`.
 
 - Base: {base}.
 - Trained: {trained}.
-- Photos: {train} of {data} (split {split}), {classes} classes; {validation} more were kept out for
-  validation. {skipped} were left out because they had no label or did not decode.
+- Photos: {train} of {data} (split {split}), {classes} classes; {validation} more were kept for
+  validation. {skipped} were left out because they have no label or cannot be decoded.
 - Loss: {loss}. Views: {views}.
 - Seed {seed}, commit {commit}. Weights in fp16. WiSE-FT share of fine-tuned weights: {share}.
 
@@ -21,14 +21,14 @@ A CLIP fine-tuned on labelled photos of pets with `petsearch finetune`.
 | text-to-image mAP | {before.mean_average_precision:.3f} | {after.mean_average_precision:.3f} |
 
 Measured on the {validation} validation photos with the templates {templates}. The epoch and the
-share were chosen on the same photos, so these figures flatter a little: `petsearch evaluate` on
-photos that nothing saw is what to compare models with. `metrics.json` has the protocol and the
+share were selected on the same photos, so these figures are optimistic: `petsearch evaluate` on
+photos that were not used is the way to compare models. `metrics.json` has the protocol and the
 whole configuration.
 
-It tells breeds apart, not animals: never read a hit as "this is that dog". Photos unlike those it
-was trained on, mixed breeds above all, get the name of a breed all the same.
+It distinguishes breeds, not individuals: a hit never means "this is that dog". Photos unlike those
+it was trained on, in particular of mixed breeds, are assigned a breed as well.
 
-The base model's licence and that of the photos bind this model too.
+The licences of the base model and of the photos also apply to this model.
 """
 
 
@@ -69,4 +69,4 @@ def _loss(config: FinetuningConfig) -> str:
     name = names[config.loss.kind]
     if not config.loss.background_weight:
         return name
-    return f"{name}, and one that holds off-topic texts away from every photo"
+    return f"{name}, and a loss that pushes off-topic texts away from every photo"
