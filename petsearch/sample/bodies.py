@@ -40,7 +40,7 @@ class Body:
     look: Look
 
     def draw(self, pose: str) -> Neck:
-        """Draw the body in a pose; returns the position of the head. KeyError on an unknown pose."""
+        """Draw the body in a pose and return the position of its head; KeyError if unknown."""
         poses = {"sitting": self._sitting, "standing": self._standing, "lying": self._lying}
         return poses[pose]()
 
