@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from pathlib import Path
 
-from fastapi import FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
 
 import petsearch
@@ -12,6 +12,7 @@ from petsearch.domain import JsonDict
 from services.api.authorisation import AccessTable, Authorisation
 from services.api.callers import Callers
 from services.api.metrics import ApiMetrics, Measure
+from services.api.query_names import check_query
 from services.api.rate_limits import RateLimits
 from services.api.readiness import Readiness, probes_of
 from services.api.responses import PROBLEM, Problem
@@ -95,7 +96,7 @@ def build_app(
     app.state.services = services
     app.state.readiness = Readiness(probes_of(services))
     for module in _ROUTES:
-        app.include_router(module.router)
+        app.include_router(module.router, dependencies=[Depends(check_query)])
     add_problem_handlers(app)
     app.add_exception_handler(HTTPStatus.METHOD_NOT_ALLOWED, _method_not_allowed)
     _add_middleware(app, services, web_dir, is_on_loopback=is_on_loopback)

@@ -3,17 +3,14 @@
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Query
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
-from starlette.datastructures import QueryParams
 
 from petsearch.domain import Filters, Near, TimeRange
 from petsearch.domain.errors import InvalidInput
 from petsearch.domain.metadata import AttributeName, Number, ShortText, Timestamp
 
 MOST_VALUES = 20
-_LISTS = frozenset({"tag", "attr"})
-"""Query parameters that may be repeated."""
 _HALF_ROUND_THE_EARTH_KM = 20_038.0
 _AttributeWords = Annotated[
     str,
@@ -66,7 +63,6 @@ class FiltersBody(BaseModel):
 
 
 async def _filters(
-    request: Request,
     species: Annotated[ShortText | None, Query(examples=["cat"])] = None,
     breed: Annotated[ShortText | None, Query(examples=["siamese"])] = None,
     status: Annotated[ShortText | None, Query(examples=["lost"])] = None,
@@ -87,7 +83,6 @@ async def _filters(
     taken_since: Annotated[Timestamp | None, Query()] = None,
     taken_until: Annotated[Timestamp | None, Query()] = None,
 ) -> Filters:
-    refuse_repeated(request.query_params)
     return Filters(
         species=species or None,
         breed=breed or None,
@@ -99,21 +94,6 @@ async def _filters(
         created=_range(since, until),
         taken=_range(taken_since, taken_until),
     )
-
-
-def refuse_repeated(query: QueryParams) -> None:
-    """FastAPI takes the last of several values in silence, whatever the first ones said.
-
-    Raises:
-        InvalidInput: a parameter that takes one value is given more than once.
-    """
-    given = query.multi_items()
-    names = {name for name, _ in given}
-    if len(names) == len(given):
-        return
-    for name in sorted(names - _LISTS):
-        if len(query.getlist(name)) > 1:
-            raise InvalidInput(f"{name[:100]} is given more than once; it takes one value.")
 
 
 FiltersDep = Annotated[Filters, Depends(_filters)]

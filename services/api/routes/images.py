@@ -2,13 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Header, Query, Request, Response
+from fastapi import APIRouter, Body, Header, Query, Response
 
 from petsearch.domain import ImageRecord, SortBy
 from petsearch.domain.metadata import ShortText
 from services.api.conditions import check_if_match, etag_of, is_named
 from services.api.dependencies import MAX_RESULTS, Cursor, ImageIdDep, ServicesDep
-from services.api.filter_parameters import FiltersDep, refuse_repeated
+from services.api.filter_parameters import FiltersDep
 from services.api.responses import Responses, errors
 from services.api.schemas.common import ImageBody, ImagePage
 from services.api.schemas.images import DeletedImages, ImagePatch
@@ -39,12 +39,10 @@ def list_images(
 
 @router.delete("", summary="Delete an animal's images", responses=errors(writes=True))
 def delete_images_by_animal(
-    request: Request,
     services: ServicesDep,
     animal_id: Annotated[ShortText, Query(min_length=1, examples=["shelter-17"])],
 ) -> DeletedImages:
     """The newest 200 at most; call it again while some are `remaining`."""
-    refuse_repeated(request.query_params)
     deleted = services.images.delete_of_animal(animal_id, limit=_MOST_DELETED)
     return DeletedImages(deleted=deleted.count, remaining=deleted.remaining)
 
