@@ -15,7 +15,7 @@ _WIDTH = 10
 
 
 class Lines:
-    """Prints lines of many threads, each after the coloured name of who said it."""
+    """Prints lines of many threads, each after the coloured name of its process."""
 
     def __init__(self) -> None:
         self._printing = threading.Lock()

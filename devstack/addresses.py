@@ -1,4 +1,4 @@
-"""Ports of loopback: free ones, and whether something answers there."""
+"""Ports of loopback: free ones, and checks whether a server answers."""
 
 import contextlib
 import socket
@@ -10,7 +10,7 @@ Answers = Callable[[], bool]
 
 
 def free_port() -> int:
-    """A TCP port of loopback that nobody listened on a moment ago."""
+    """A free TCP port of loopback."""
     with socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         taken.bind(("127.0.0.1", 0))
@@ -30,7 +30,7 @@ def answers_http(url: str) -> Answers:
 
 
 def listens(port: int) -> Answers:
-    """A check: whether somebody accepts connections on a port of loopback."""
+    """A check: whether a port of loopback accepts connections."""
 
     def check() -> bool:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):

@@ -1,4 +1,4 @@
-"""Which parts a stack has, what stands in for servers that are not named, and their course."""
+"""Plans and runs a stack: its services, and stand-ins for servers that no address is set for."""
 
 import os
 import signal
@@ -78,16 +78,16 @@ def make_plan(shape: Shape, environment: Mapping[str, str], folder: Path) -> Pla
 
 def _add_redis(env: dict[str, str], servers: list[Part], folder: Path) -> tuple[str, str]:
     if _is_given(env, "PETSEARCH_REDIS_URL", ("redis://", "rediss://")):
-        return "redis", "as PETSEARCH_REDIS_URL says"
+        return "redis", "from PETSEARCH_REDIS_URL"
     port = free_port()
     servers.append(parts.redis_server(folder, port))
     env["PETSEARCH_REDIS_URL"] = f"redis://127.0.0.1:{port}/0"
-    return "redis", f"a redis-server of our own on port {port}"
+    return "redis", f"a redis-server on port {port}"
 
 
 def _add_store(env: dict[str, str], servers: list[Part]) -> tuple[str, str]:
     if _is_given(env, "PETSEARCH_STORE_URL", ("s3+http://", "s3+https://", "file:")):
-        return "store", "as PETSEARCH_STORE_URL says"
+        return "store", "from PETSEARCH_STORE_URL"
     port = free_port()
     servers.append(parts.s3_server(port))
     env["PETSEARCH_STORE_URL"] = f"s3+http://127.0.0.1:{port}/petsearch"
@@ -98,7 +98,7 @@ def _add_store(env: dict[str, str], servers: list[Part]) -> tuple[str, str]:
 
 def _add_index(env: dict[str, str], servers: list[Part]) -> tuple[str, str]:
     if _is_given(env, "PETSEARCH_INDEX_URL", ("http://", "https://")):
-        return "index", "as PETSEARCH_INDEX_URL says"
+        return "index", "from PETSEARCH_INDEX_URL"
     port = free_port()
     servers.append(parts.qdrant_server(port))
     env["PETSEARCH_INDEX_URL"] = f"http://127.0.0.1:{port}"
@@ -111,7 +111,7 @@ def _add_index(env: dict[str, str], servers: list[Part]) -> tuple[str, str]:
 
 def _embedders(env: dict[str, str], count: int) -> tuple[list[Part], tuple[str, str]]:
     if _is_given(env, "PETSEARCH_EMBEDDER_URL", ("http://", "https://")):
-        return [], ("embedder", "as PETSEARCH_EMBEDDER_URL says")
+        return [], ("embedder", "from PETSEARCH_EMBEDDER_URL")
     ports = [free_port() for _ in range(count)]
     env["PETSEARCH_EMBEDDER_URL"] = ",".join(f"http://127.0.0.1:{port}" for port in ports)
     given = {name: value for name, value in env.items() if name.startswith("PETSEARCH_")}
@@ -201,7 +201,7 @@ class Launcher:
                 raise Unavailable(f"The stack is not ready after {_START_S:.0f} s.")
 
     def _stop(self) -> None:
-        """Those that take in work first; the servers when nobody needs them any more."""
+        """APIs and workers first, then embedders, then the servers that all of them need."""
         last = ("embedder",)
         early = [s for s in self._services if not s.part.name.startswith(last)]
         late = [s for s in self._services if s.part.name.startswith(last)]
@@ -228,7 +228,7 @@ def run_stack(shape: Shape, tell: Tell) -> None:
         for name, note in plan.notes:
             tell("stack", f"{name}: {note}")
         if plan.servers:
-            tell("stack", "what our own servers hold is gone when this stops")
+            tell("stack", "the data of the servers started here is lost when this stops")
         api = ",".join(plan.api_urls)
         launcher.run(lambda: tell("stack", f"ready: {api} (Ctrl-C stops everything)"))
         tell("stack", "everything has stopped")

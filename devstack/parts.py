@@ -11,7 +11,7 @@ from devstack.addresses import Answers, answers_http, listens
 from petsearch.adapters.redis.private_server import redis_command
 
 GRACE_S = 20
-"""How long a service that was told to stop goes on with what it has begun, as in compose."""
+"""How long a service may finish requests after SIGTERM, as in compose."""
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,9 @@ class Part:
     env: Mapping[str, str] = field(default_factory=dict)
     """Added to the environment."""
     is_server: bool = False
-    """It stands in for a server of others: what it says matters only when it ends."""
+    """A stand-in for a third-party server: its output is printed only when it exits."""
     forgets: bool = False
-    """What it holds is gone when it ends."""
+    """Its data is lost when it exits."""
 
 
 def redis_server(folder: Path, port: int) -> Part:
@@ -48,7 +48,7 @@ def s3_server(port: int) -> Part:
 
 
 def qdrant_server(port: int) -> Part:
-    """Our own stand-in for Qdrant; everything is in its memory."""
+    """The stand-in for Qdrant; everything is in its memory."""
     command = (sys.executable, "-m", "devstack.qdrant_server", "--port", str(port))
     answers = answers_http(f"http://127.0.0.1:{port}/readyz")
     return Part("qdrant", command, answers, is_server=True, forgets=True)

@@ -1,4 +1,4 @@
-"""A small Qdrant server: the REST calls that our adapters make, over the client's memory.
+"""A small Qdrant server: the REST calls that the adapters make, over the client's memory.
 
 `python -m devstack.qdrant_server --port 6333`. It lives as long as its process and keeps nothing.
 Unlike the client's local mode it rejects a filter on a field without a payload index, as a server

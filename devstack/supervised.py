@@ -1,4 +1,4 @@
-"""A process that is kept running: its lines are passed on, and when it ends it is started again."""
+"""Supervises a process: forwards its output and restarts it when it exits."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""An HTTP transport over several addresses of one service: what one does not answer, another does.
+"""An HTTP transport over several addresses of one service, with failover.
 
 Addresses are written `http://a:8000,http://b:8000`. A request goes to one of them; if that cannot
 be connected to, it goes to the next one, once each. A request that may be repeated also goes on
@@ -16,7 +16,7 @@ import httpx
 from petsearch.domain.errors import ConfigurationError
 
 _SHUNNED_S = 5.0
-"""For so long an address that did not answer is asked only after the others."""
+"""How long an address that did not answer is tried last."""
 ONLY = "petsearch.only_address"
 """A request's extension: the number of the one address it is for, counted from 0."""
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout)

@@ -1,4 +1,4 @@
-"""The keys as this process knows them: read again every few seconds, so that requests need not.
+"""A copy of the keys in this process, refreshed every few seconds instead of at every request.
 
 A key that is revoked elsewhere is refused after `FRESH_S` at the latest.
 """
@@ -43,15 +43,15 @@ class KnownKeys:
         return key if key is not None and key.is_valid(now) else None
 
     def can_administer(self, now: datetime) -> bool:
-        """Whether somebody holds a valid key with the scope admin."""
+        """Whether there is a valid key with the scope admin."""
         return any(k.is_valid(now) and Scope.ADMIN in k.scopes for k in self.by_id.values())
 
 
 class KeyRing:
-    """Answers who a key belongs to. Safe to use from several threads.
+    """Looks up keys and sessions. Thread-safe.
 
-    When the store does not answer, what was read last goes on being used: nobody can revoke a key
-    or sign out then either.
+    While the store does not answer, the last copy is used: keys cannot be revoked and sessions
+    cannot be closed then either.
     """
 
     def __init__(self, store: KeyStore, clock: Callable[[], datetime]) -> None:
@@ -96,7 +96,7 @@ class KeyRing:
             return known
 
     def add(self, key: ApiKey) -> None:
-        """Keep a new key; it is good here at once."""
+        """Store a new key, valid here at once."""
         self.store.add(key)
         self._forget()
 
@@ -115,7 +115,7 @@ class KeyRing:
         return last is None or self._clock() - last >= NOTE_USE_AFTER
 
     def note_use(self, key: ApiKey) -> None:
-        """Say in the store that the key is used; the hour is enough."""
+        """Record the use of a key in the store, to the hour."""
         now = self._clock().replace(minute=0, second=0, microsecond=0)
         try:
             self.store.note_use(key.key_id, now)
@@ -164,7 +164,7 @@ class KeyRing:
 
     def _note_store(self, *, is_away: bool) -> None:
         if is_away and not self._is_store_away:
-            log.warning("keys cannot be read; those read last are used")
+            log.warning("key store unavailable; using the last copy")
         elif self._is_store_away and not is_away:
-            log.info("keys can be read again")
+            log.info("key store available again")
         self._is_store_away = is_away

@@ -17,7 +17,7 @@ from petsearch.failover import ONLY, FailoverTransport, split_addresses
 from petsearch.ports import Embedder
 
 BINARY = "application/octet-stream"
-# Bounded, because numpy knows no larger sizes and no more than some dozens of them.
+# Bounded, because numpy supports neither larger sizes nor more dimensions than some dozens.
 _SHAPE = re.compile(r" *[0-9]{1,9} *(, *[0-9]{1,9} *){0,7}")
 _CONNECT_S = 2.0
 _QUERY_S = 15.0
@@ -153,7 +153,7 @@ class HttpEmbedder(Embedder):
     def _send(
         self, method: str, path: str, timeout_s: float, *, only: int | None = None, **request: Any
     ) -> httpx.Response:
-        """A successful response; a failed one raises an error of ours."""
+        """A successful response; a failed one raises a petsearch error."""
         timeout = httpx.Timeout(timeout_s, connect=_CONNECT_S)
         extensions = {} if only is None else {ONLY: only}
         try:
@@ -171,8 +171,8 @@ class HttpEmbedder(Embedder):
 def connect(url: str) -> HttpEmbedder:
     """The embedder at `url`. Sends nothing yet; a connection that fails is tried once more.
 
-    Several embedders with the same model are written with commas: they take turns, and one that
-    does not answer is passed over.
+    Several embedders with the same model are written with commas: requests alternate between them,
+    and go to the next one if one does not answer.
 
     Raises:
         ConfigurationError: `url` is no address.

@@ -9,13 +9,11 @@ from petsearch.catalogue import duplicates
 from petsearch.catalogue.delete import delete_images
 from petsearch.catalogue.edit import amended
 from petsearch.domain import Filters, ImageRecord, SortBy
-from petsearch.domain.errors import Conflict, NotFound
+from petsearch.domain.errors import NotFound
 from petsearch.models import Catalogue
-from petsearch.ports import IndexReader, IndexWriter, ObjectStore
+from petsearch.ports import IndexReader, IndexWriter, ObjectStore, RecordChange
+from petsearch.ports.optimistic import update_records
 from petsearch.search import FilterNames
-
-_MOST_ROUNDS = 20
-"""So often a record is read again because somebody else changed it meanwhile."""
 
 FacetField = Literal["breed", "species", "status", "tag"]
 
@@ -117,15 +115,18 @@ class Images:
             Conflict: others change it as fast as it is read.
         """
         target = self.catalogue.current()
-        for _ in range(_MOST_ROUNDS):
-            found = self.writer.get(target.collection, [image_id])
-            if image_id not in found:
-                raise NotFound(f"There is no image {image_id}.")
-            check(found[image_id])
-            after = amended(found[image_id], changes, target.model, self.clock())
-            if not self.writer.replace_everywhere(target.collection, [(found[image_id], after)]):
-                return after
-        raise Conflict(f"The image {image_id} is changed as fast as it is read; try again.")
+
+        def change(records: Mapping[str, ImageRecord]) -> list[RecordChange]:
+            for record in records.values():
+                check(record)
+            now = self.clock()
+            return [(r, amended(r, changes, target.model, now)) for r in records.values()]
+
+        found = self.writer.get(target.collection, [image_id])
+        written = update_records(self.writer, target.collection, found, change)
+        if image_id not in written:
+            raise NotFound(f"There is no image {image_id}.")
+        return written[image_id]
 
     def delete(self, image_id: str) -> None:
         """Delete an image with its files.

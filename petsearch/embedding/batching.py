@@ -88,7 +88,7 @@ class Batcher:
 
     Args:
         options: bounds of the queue and of a batch.
-        observer: is told of every batch.
+        observer: is called for every batch.
     """
 
     def __init__(self, options: BatchingOptions, observer: BatchObserver | None = None) -> None:
@@ -124,7 +124,7 @@ class Batcher:
             self._encoders[kind] = encode
 
     def remove(self, kind: Kind) -> None:
-        """Forget `kind`; whoever waits for it is answered with `Conflict`."""
+        """Remove `kind`; requests that wait for it fail with `Conflict`."""
         with self._changed:
             self._encoders.pop(kind, None)
             for request in self._withdraw(lambda r: r.kind == kind and not r.taken):
@@ -180,7 +180,7 @@ class Batcher:
         self._thread.join()
 
     def _drop(self, request: _Request) -> None:
-        """Give the room of a request that was cancelled to others."""
+        """Remove a cancelled request from its queue."""
         with self._changed:
             self._withdraw(lambda r: r is request)
 
@@ -257,7 +257,7 @@ class Batcher:
                 raise ArithmeticError("the model produced NaN or infinity")
         except Exception as error:  # the thread's edge: every waiter must be answered
             if len(batch) > 1 and not isinstance(error, (Unavailable, Conflict)):
-                log.warning("batch failed; its callers one by one now", kind=kind, rows=count)
+                log.warning("batch failed; retrying each request alone", kind=kind, rows=count)
                 self._run_apart(batch)
                 return
             log.exception("batch failed", kind=kind, rows=count)
@@ -270,9 +270,9 @@ class Batcher:
         self._observer.batch_done(kind, count, started - oldest, ended - started)
 
     def _run_apart(self, batch: Sequence[_Slice]) -> None:
-        """Find whose rows are to blame: only they are answered with an error."""
+        """Encode each request alone, so that only those at fault fail."""
         for piece in batch:
-            # Done already: the device was lost meanwhile, and everyone was told.
+            # Done already: the device was lost meanwhile, and all requests failed.
             if not piece.request.future.done():
                 self._run([piece])
 
@@ -299,7 +299,7 @@ class Batcher:
         self._rows_per_s[kind] = 0.7 * before + 0.3 * rate
 
     def _fail(self, batch: Sequence[_Slice], error: Exception) -> None:
-        """Answer everyone in the batch, and everyone at all if the device is lost."""
+        """Fail the requests of the batch, and all requests if the device is lost."""
         failure = error if isinstance(error, (Unavailable, Conflict)) else _failure(error)
         failed = [piece.request for piece in batch]
         is_lost = isinstance(error, DeviceLost)

@@ -1,4 +1,4 @@
-"""A bounded cache of text embeddings: what was asked before needs no embedder."""
+"""A bounded cache of text embeddings, which also serves while the embedder is down."""
 
 import threading
 import time
@@ -21,7 +21,7 @@ _Key = tuple[str, str]
 
 
 class CachingEmbedder(Embedder):
-    """The `Embedder` port over another one; keeps the texts asked for last.
+    """The `Embedder` port over another one; caches the most recent texts.
 
     While the other one does not answer, the models it had last are still named, so that what is
     kept can be used. Photos always need the embedder.
@@ -60,7 +60,7 @@ class CachingEmbedder(Embedder):
             if not self._last_models:
                 raise
             self._ask_at = self._clock() + _ASK_AGAIN_S
-            log.warning("embedder does not answer; known queries are still served", why=str(error))
+            log.warning("embedder unavailable; serving cached queries", reason=str(error))
         return self._last_models
 
     def embed_texts(

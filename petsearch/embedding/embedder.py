@@ -56,7 +56,7 @@ class BatchingEmbedder(Embedder):
 
     @property
     def batcher(self) -> Batcher:
-        """For those who watch its queue."""
+        """The batcher, for metrics and health checks."""
         return self._batcher
 
     def model(self, model_id: str | None) -> ModelInfo:
@@ -71,7 +71,7 @@ class BatchingEmbedder(Embedder):
         return tuple(model.info for model in self._models.values())
 
     def usage(self) -> ModelUsage:
-        """What all models have done and hold."""
+        """The usage of all models together."""
         used = [model.usage() for model in self._models.values()]
         return ModelUsage(
             sum(one.text_positions_needed for one in used),
@@ -105,7 +105,7 @@ class BatchingEmbedder(Embedder):
             self._loading.release()
 
     def unload(self, model_id: str) -> None:
-        """Let go of a model; whoever waits for it is answered with `Conflict`.
+        """Unload a model; requests that wait for it fail with `Conflict`.
 
         Raises:
             Conflict: it is not loaded, or it is the only one.

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 from petsearch.domain import (
     ImageMetadata,
@@ -16,17 +17,15 @@ from petsearch.domain import (
     image_id_of,
     normalise_name,
 )
-from petsearch.domain.errors import Conflict
 from petsearch.domain.prompts import species_of
 from petsearch.ingest.outcomes import DELETED, outcome_of
 from petsearch.jobs.chunk_runner import ChunkRun
 from petsearch.models import Target
 from petsearch.ports import IndexWriter, RecordChange
+from petsearch.ports.optimistic import update_records
 
 MAX_SOURCES = 20
 """The number of items that an image keeps as its sources."""
-_MAX_ATTEMPTS = 20
-"""How often records are read again after a concurrent change."""
 
 
 def normalise_metadata(given: ImageMetadata, model: ModelInfo) -> ImageMetadata:
@@ -97,26 +96,9 @@ class RepeatMerger:
             for item, outcome in zip(items, outcomes, strict=True)
             if outcome.status is ItemStatus.DUPLICATE
         ]
-        self._merge_repeats(run, target, repeats, records)
+        change = partial(self._changes, run, target, repeats)
+        update_records(self.index, target.collection, records, change)
         return outcomes
-
-    def _merge_repeats(
-        self,
-        run: ChunkRun,
-        target: Target,
-        repeats: Sequence[Item],
-        records: Mapping[str, ImageRecord],
-    ) -> None:
-        """Write merged records; one that was deleted meanwhile is skipped."""
-        for _ in range(_MAX_ATTEMPTS):
-            changes = self._changes(run, target, repeats, records)
-            if not changes:
-                return
-            changed = self.index.replace_everywhere(target.collection, changes)
-            if not changed:
-                return
-            records = self.index.get(target.collection, list(changed))
-        raise Conflict("Images change as fast as they are read; try again.")
 
     def _changes(
         self,

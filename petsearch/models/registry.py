@@ -107,7 +107,7 @@ class Registry:
         """How to load a model: from here, or as it was loaded when photos were indexed with it.
 
         Raises:
-            NotFound: nobody published it, and no collection was made with it.
+            NotFound: it was not published, and no collection was made with it.
         """
         if self.find(model_id) is not None:
             return f"{SPEC_KIND}:{model_id}"

@@ -63,7 +63,7 @@ class Embedder(Protocol):
         """Embed uint8 pixels `(n, 3, height, width)` of the model's `PixelSpec`: `(n, dim)`.
 
         Raises:
-            InvalidInput: dtype or shape is not what the model wants.
+            InvalidInput: dtype or shape does not fit the model.
             Conflict: `model_id` is not loaded.
             Overloaded: too much is queued already.
         """
@@ -77,7 +77,7 @@ class Embedder(Protocol):
         """
 
     def unload(self, model_id: str) -> None:
-        """Let go of a model.
+        """Unload a model.
 
         Raises:
             Conflict: it is not loaded, or it is the only one.

@@ -20,7 +20,7 @@ class ChunkSlot:
 
 
 class Claim(StrEnum):
-    """What a worker that was given a chunk does with it."""
+    """What a worker does with a chunk that the queue delivered."""
 
     RUN = "run"
     """It is yours until the lease ends; extend it while you work."""
@@ -44,9 +44,9 @@ class OverdueChunks:
     """Chunks that were handed to the queue and did not come to an end in time."""
 
     lost: tuple[int, ...]
-    """Their worker died, or nobody claimed them for very long."""
+    """Their worker died, or they were not claimed for very long."""
     unclaimed: tuple[int, ...]
-    """They wait in the queue, or its message is lost: its depth tells."""
+    """They wait in the queue, or their messages are lost: the depth of the queue tells which."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class JobRecords(Protocol):
         """The chunks in which items were refused or failed."""
 
     def set_reason(self, job_id: str, reason: str | None) -> None:
-        """Say why a job does not move, or that it moves again."""
+        """Set why a job does not progress; None clears it."""
 
     def ping(self) -> None:
         """Return if the ledger answers, raise `Unavailable` otherwise."""
@@ -152,7 +152,7 @@ class JobWriter(JobRecords, Protocol):
         """
 
     def fail(self, job_id: str, reason: str, now: datetime) -> None:
-        """The job's source cannot be read (further): it ends as failed when all is accounted."""
+        """Record that the source cannot be read: the job ends as failed once all is accounted."""
 
     def set_expected(self, job_id: str, expected: int) -> None:
         """How many items there will be."""
@@ -246,10 +246,10 @@ class ChunkLedger(JobRecords, Protocol):
         """Let all that is held of a job be overdue now: its holders are known to be gone."""
 
     def wants_enumeration(self, job_id: str, most_open: int) -> bool:
-        """Whether the source should be read on, and nobody does."""
+        """Whether the source has more to read, and no worker holds its enumeration."""
 
     def is_first(self, what: str, for_s: float) -> bool:
-        """Whether nobody else asked for `what` in the last `for_s` seconds: one does the chore."""
+        """Claim a chore for `for_s` seconds; False if another process has claimed it."""
 
 
 class EnumerationLedger(JobWriter, Protocol):
@@ -268,7 +268,7 @@ class EnumerationLedger(JobWriter, Protocol):
         """Hold it longer; False if `holder` does not hold it any more."""
 
     def end_enumeration(self, job_id: str, holder: str) -> None:
-        """Let go of it."""
+        """Release it."""
 
     def has_room(self, job_id: str, most_open: int) -> bool:
         """Whether fewer chunks than that are pending or queued."""
@@ -278,13 +278,13 @@ class IdempotencyStore(Protocol):
     """Remembers calls and their answers, so that a repeated call gets the same answer."""
 
     def claim_answer(self, name: str, digest: str, for_s: float) -> KeptAnswer | None:
-        """What is remembered of the call `name`; None if nothing was: it is yours for `for_s`."""
+        """The stored call `name`; None if there was none: the caller now holds it for `for_s`."""
 
     def keep_answer(self, name: str, digest: str, answer: str, for_s: float) -> None:
         """Remember the answer of a claimed call for `for_s` seconds."""
 
     def drop_answer(self, name: str) -> None:
-        """Forget a call, claimed or answered."""
+        """Delete a call, claimed or answered."""
 
 
 class LedgerCopy(Protocol):

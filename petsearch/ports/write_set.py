@@ -20,7 +20,7 @@ class WriteSetState:
 
 
 class WriteSetStore(Protocol):
-    """Keeps the write set and who writes. All processes share it; every change is atomic."""
+    """Keeps the write set and its writers. All processes share it; every change is atomic."""
 
     def read(self) -> WriteSetState:
         """The state; an empty one where nothing was ever kept."""
@@ -41,10 +41,10 @@ class WriteSetStore(Protocol):
         """How many writers that began in an earlier epoch have neither ended nor lapsed."""
 
     def hold_writers(self, holder: str, for_s: float) -> bool:
-        """Let nobody begin to write for so long; False if somebody else holds them."""
+        """Block new writers for `for_s` seconds; False if another process blocks them."""
 
     def holds_writers(self, holder: str) -> bool:
-        """Whether `holder` still does."""
+        """Whether `holder` still blocks them."""
 
     def release_writers(self, holder: str) -> None:
-        """Let them begin again."""
+        """Unblock new writers."""

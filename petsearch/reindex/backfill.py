@@ -16,11 +16,10 @@ from petsearch.embedding import BreedTagger
 from petsearch.observability import get_logger
 from petsearch.photos import StoredPixels
 from petsearch.ports import Embedder, ObjectStore
+from petsearch.ports.optimistic import repeat_until_done
 from petsearch.ports.raw_index import RawIndex
 
 log = get_logger(__name__)
-
-_MOST_ROUNDS = 20
 
 
 @dataclass(frozen=True)
@@ -128,16 +127,16 @@ def carry(index: RawIndex, source: str, target: str, image_ids: Sequence[str]) -
     Whoever changes a record changes it in the current collection first, so the last one to look
     finds what stays.
     """
-    waiting = list(image_ids)
-    for _ in range(_MOST_ROUNDS):
-        if not waiting:
-            return
-        wanted, there = index.get(source, waiting), index.get(target, waiting)
-        pairs = [(wanted[i], there[i]) for i in waiting if i in wanted and i in there]
+
+    def attempt(ids: Sequence[str]) -> list[str]:
+        wanted, there = index.get(source, ids), index.get(target, ids)
+        pairs = [(wanted[i], there[i]) for i in ids if i in wanted and i in there]
         stale = [carried(one, other) for one, other in pairs if carried(one, other) != other]
-        waiting = [record.image_id for record in stale]
         with suppress(NotFound):  # one was deleted just now; the next round finds which
             index.replace_records(target, stale)
+        return [record.image_id for record in stale]
+
+    repeat_until_done(list(image_ids), attempt)
 
 
 def is_deleted(store: ObjectStore, image_id: str) -> bool:

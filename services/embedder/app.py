@@ -16,7 +16,7 @@ _MAX_HELD_BYTES = 256 * 1024 * 1024
 _MAX_JSON_BYTES = 32 * 1024 * 1024
 """Parsed, it may take many times as much memory; as many texts as are taken are less."""
 _CLIENT_CLOSED_REQUEST = 499
-"""nginx's status for the log; nobody is there to read it."""
+"""nginx's status for the log; the client is gone."""
 
 
 def build_app(parts: Parts) -> FastAPI:

@@ -8,7 +8,7 @@ from petsearch.photos import Budget, ImageLimits, Resize, decode, preprocessing
 from petsearch.process_tuning import lower_thread_priority
 
 _AT_LEAST = 640
-"""JPEGs may be decoded at a fraction of their size; no model wants more pixels than this."""
+"""JPEGs may be decoded at a fraction of their size; no model needs more pixels than this."""
 
 
 class Decoder:

@@ -1,4 +1,4 @@
-"""What the embedder tells Prometheus. The names are a contract with dashboards and alerts."""
+"""The embedder's metrics for Prometheus. The names are a contract with dashboards and alerts."""
 
 import time
 from collections.abc import Iterable, Iterator

@@ -1,4 +1,4 @@
-"""What the embedder's calls work with."""
+"""What the embedder's routes depend on."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from services.embedder.metrics import EmbedderMetrics
 
 @dataclass(frozen=True)
 class Parts:
-    """Built once for the application."""
+    """Built once, by the application's entry point."""
 
     embedder: BatchingEmbedder
     decoder: Decoder

@@ -109,7 +109,7 @@ async def embed_images(
 
 @router.get("/v1/models", summary="Loaded models")
 def list_models(parts: PartsDep) -> LoadedModels:
-    """What each model wants and knows; the default one first."""
+    """The description of each loaded model; the default one first."""
     return LoadedModels(models=parts.embedder.models())
 
 
@@ -124,7 +124,7 @@ def load_model(parts: PartsDep, body: ModelToLoad) -> ModelInfo:
 
 @router.delete("/v1/models/{model_id}", status_code=204, summary="Unload a model")
 def unload_model(parts: PartsDep, model_id: str) -> None:
-    """Let go of a model; the only one stays."""
+    """Unload a model; the only one cannot be unloaded."""
     parts.embedder.unload(model_id)
 
 

@@ -1,4 +1,4 @@
-"""Waiting for a body and for the device, without a thread, as long as somebody is there."""
+"""Waits for a request's body and its result without a thread, until the client disconnects."""
 
 import asyncio
 from concurrent.futures import Future
@@ -10,7 +10,7 @@ from petsearch.domain import Embeddings
 
 
 class ClientLeft(Exception):  # an event, not a fault
-    """The client closed its connection; there is nobody to answer."""
+    """The client closed its connection before the response."""
 
 
 async def whole_body(request: Request) -> bytearray:

@@ -1,1 +1,1 @@
-"""What every HTTP service of ours does alike: request ids, limits, errors."""
+"""What the HTTP services share: request ids, limits, draining, metrics and errors."""

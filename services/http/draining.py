@@ -1,7 +1,7 @@
-"""The time between the signal to stop and the end: still answering, but asking nobody to come back.
+"""Connection draining between SIGTERM and the exit: requests are served, connections are closed.
 
-A balancer or a client with several addresses learns from it to go elsewhere before the address is
-gone. uvicorn itself closes its address at the signal, while others still believe in it.
+Load balancers and clients with several addresses move away before the address is gone. uvicorn by
+itself closes its socket at the signal, while others still send requests to it.
 """
 
 import asyncio
@@ -23,14 +23,14 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Draining:
-    """Whether the process is on its way to its end."""
+    """Whether the process is about to exit."""
 
     def __init__(self) -> None:
         self._begun = threading.Event()
 
     @property
     def has_begun(self) -> bool:
-        """Whether it is."""
+        """Whether draining has begun."""
         return self._begun.is_set()
 
     def begin(self) -> None:
@@ -44,7 +44,7 @@ class Draining:
         A second signal has its effect at once. To be entered in the server's event loop.
         """
         if threading.current_thread() is not threading.main_thread():
-            yield  # a server in a thread is told to stop by other means
+            yield  # a server in a thread is stopped by other means
             return
         loop = asyncio.get_running_loop()
         handlers = {number: signal.getsignal(number) for number in _SIGNALS}
@@ -71,11 +71,11 @@ class Draining:
                 signal.signal(number, handler)
 
     def _announce(self, seconds: float) -> None:
-        log.info("draining: not ready any more, still answering", seconds=seconds)
+        log.info("draining", seconds=seconds)
 
 
 class DrainingGuard:
-    """Tells callers of a process that drains to go elsewhere; the outermost middleware."""
+    """Closes connections and fails `/readyz` while the process drains; the outermost middleware."""
 
     def __init__(self, app: ASGIApp, *, draining: Draining) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""What the metrics of every service share: a registry of their own, and how Prometheus reads it.
+"""The base of every service's metrics: a registry of its own, and how Prometheus reads it.
 
 Imports no web framework: a worker serves metrics and has none.
 """
@@ -28,10 +28,10 @@ class ServedMetrics:
     def serve(self, port: int) -> None:
         """Answer `GET /metrics` on all addresses, in a thread that ends with the process."""
         self._server, _ = start_http_server(port, registry=self.registry)
-        log.info("metrics are served", port=port)
+        log.info("serving metrics", port=port)
 
     def close(self) -> None:
-        """Stop answering."""
+        """Close the port."""
         if self._server is not None:
             self._server.shutdown()
             self._server.server_close()

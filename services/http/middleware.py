@@ -30,7 +30,7 @@ SECURITY_HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 HSTS = "max-age=31536000"
-"""A year, this host alone: only its owner knows about the hosts below it."""
+"""A year, for this host alone: subdomains may not serve TLS."""
 
 
 class RequestContext:
@@ -38,7 +38,7 @@ class RequestContext:
 
     Args:
         trusted_proxies: whose word is taken for that a request came over TLS.
-        embeddable: pages of other origins may show our pictures.
+        embeddable: pages of other origins may embed pictures.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class HostAndOriginGuard:
 
     Args:
         allowed_hosts: names without a port; `*` is any.
-        allowed_origins: whose pages may write, beside our own; each by its name.
+        allowed_origins: origins whose pages may write, besides the server's own.
     """
 
     def __init__(

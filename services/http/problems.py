@@ -1,4 +1,4 @@
-"""Errors over HTTP: RFC 9457 problem documents, and the one table from our errors to statuses."""
+"""Errors over HTTP: RFC 9457 problem documents, and the table from errors to statuses."""
 
 import math
 from collections.abc import Mapping
@@ -69,7 +69,7 @@ def status_of(error: PetsearchError) -> HTTPStatus:
 
 
 def problem_of(error: PetsearchError, request_id: str) -> JSONResponse:
-    """The problem document of an error of ours."""
+    """The problem document of a petsearch error."""
     headers = {}
     if isinstance(error, Unavailable):
         headers["Retry-After"] = str(math.ceil(error.retry_after_s))

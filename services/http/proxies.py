@@ -51,7 +51,7 @@ def _as_site(address: str) -> str:
 
 
 def _parse(address: str) -> IPv4Address | IPv6Address | None:
-    """A socket for both families tells IPv4 addresses inside IPv6 ones; they are IPv4 here."""
+    """IPv4-mapped IPv6 addresses, as dual-stack sockets report them, are IPv4 here."""
     try:
         parsed = ip_address(address)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Waiting, at the start of a service, for what it cannot start without."""
+"""Waits, at the start of a service, for the dependencies that it cannot start without."""
 
 import signal
 import threading
@@ -22,7 +22,7 @@ T = TypeVar("T")
 def patiently(attempt: Callable[[], T]) -> T:
     """What `attempt` returns, once it does not raise `Unavailable` any more. A signal ends it.
 
-    The log says why it waits, once for each reason.
+    Each reason is logged once.
     """
     pause_s, last_reason = _FIRST_PAUSE_S, ""
     with _ended_by_signals():
@@ -31,7 +31,7 @@ def patiently(attempt: Callable[[], T]) -> T:
                 return attempt()
             except Unavailable as error:
                 if error.detail != last_reason:
-                    log.warning("waiting before the start", reason=error.detail)
+                    log.warning("waiting for a dependency before the start", reason=error.detail)
                 last_reason = error.detail
             time.sleep(pause_s)
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)

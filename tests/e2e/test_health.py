@@ -162,14 +162,14 @@ def test_an_api_with_keys_waits_for_redis_and_says_why(tmp_path: Path) -> None:
     stack = Stack(tmp_path, workers=0, env={"PETSEARCH_ALLOW_NO_KEYS": "0"})
     try:
         stack.api.start()
-        wait_for(lambda: "waiting before the start" in stack.api.log)
+        wait_for(lambda: "waiting for a dependency before the start" in stack.api.log)
         stack.redis.start()
         # It goes on, and then says what it always says without a key.
         wait_for(lambda: not stack.api.is_alive)
         assert "petsearch keys create" in stack.api.log
         stack.redis.kill()
         stack.api.start()
-        wait_for(lambda: stack.api.log.count("waiting before the start") == 2)
+        wait_for(lambda: stack.api.log.count("waiting for a dependency before the start") == 2)
         stack.api.stop()
         assert stack.api.exit_code == 0
     finally:

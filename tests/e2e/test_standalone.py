@@ -132,7 +132,7 @@ def test_a_killed_redis_is_started_again_and_the_job_goes_on(data_dir: Path) -> 
         counts = wait_for(client, job_id)["counts"]
         assert counts == {"ingested": 120, "duplicate": 0, "refused": 0, "failed": 0}
     assert server.stop() == 0
-    assert "redis-server ended; starting it again" in server.log
+    assert "redis-server exited; restarting" in server.log
 
 
 def test_a_folder_in_use_is_refused_by_name_of_the_process(server: ServerProcess) -> None:

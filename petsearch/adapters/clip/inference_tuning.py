@@ -32,7 +32,7 @@ def tune_for_inference(
     """The module on `device`, as fast as it gets there with the same embeddings.
 
     Batch norms are folded, and of fp32 and bf16 (fp16 where the device lacks it) the faster is
-    taken, unless `precision` says which. Channels-last memory is 1.7 times as fast for convolutions
+    taken, unless `precision` is given. Channels-last memory is 1.7 times as fast for convolutions
     on the CPU and costs a ViT nothing.
     """
     module = cast(nn.Module, module.to(device, memory_format=torch.channels_last))  # type: ignore[call-overload]  # torch's stub lacks memory_format with a device

@@ -1,8 +1,8 @@
 """open_clip, imported without torch's compiler: in a third of the time.
 
 torchvision and timm import `torch._dynamo` (and with it sympy and the code generator; 9 of 14 s on
-our machine) for one decorator and one question. While they are imported, a stand-in answers both;
-afterwards it is gone, and whoever compiles a model imports the real one.
+our machine) for one decorator and one check. While they are imported, a stub provides both;
+afterwards it is removed, so that code that compiles a model imports the real one.
 """
 
 import sys
@@ -25,7 +25,7 @@ def _disable(
 
 @contextmanager
 def _without_compiler() -> Iterator[None]:
-    if _NAMES[0] in sys.modules:  # somebody has it already
+    if _NAMES[0] in sys.modules:  # imported already
         yield
         return
     package, utils = (ModuleType(name) for name in _NAMES)

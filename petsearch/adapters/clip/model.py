@@ -1,6 +1,6 @@
 """CLIP through open_clip: loads a model, encodes pixels and tokens.
 
-Bootstrap imports it when a model is to run in this process, because it imports torch.
+It imports torch, so it is imported only where a model runs.
 """
 
 import time
@@ -113,7 +113,7 @@ class OpenClipModel(ClipModel):
     def encode_pixels(self, pixels: Pixels) -> Embeddings:
         """uint8 `(n, 3, height, width)` to float32 `(n, dim)`, L2-normalised."""
         with _translated():
-            # torch wants memory it may write to; what came over HTTP is not.
+            # torch requires writable memory; a body that came over HTTP is not.
             writable = pixels if pixels.flags.writeable else pixels.copy()
             batch = self._to_device(torch.from_numpy(writable))
             batch = torch.addcmul(self._shift, batch.float(), self._scale)
@@ -161,7 +161,7 @@ class OpenClipModel(ClipModel):
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """torch's device errors as ours."""
+    """Raise torch's device errors as petsearch errors."""
     try:
         yield
     except torch.OutOfMemoryError as error:
@@ -177,14 +177,14 @@ def _normalised(features: torch.Tensor) -> Embeddings:
     return cast(NDArray[np.float32], embeddings)
 
 
-# --- what a loaded model says of itself ----------------------------------------------------------
+# --- the description of a loaded model -----------------------------------------------------------
 
 
 def preprocessing_of(module: nn.Module) -> tuple[PixelSpec, Sequence[float], Sequence[float]]:
-    """What a CLIP of open_clip wants of pixels: their shape, and mean and deviation of each colour.
+    """The preprocessing of a CLIP of open_clip: shape, and mean and deviation of each channel.
 
     Raises:
-        InvalidInput: it wants an interpolation that is not known here.
+        InvalidInput: it needs an interpolation that is not supported.
     """
     config = cast(Any, module).visual.preprocess_cfg
     size = config["size"]
@@ -224,14 +224,14 @@ def _describe(
 
 
 def _calibration(source: ModelSource) -> Calibration | None:
-    """What is in the folder, unless the weights were changed since."""
+    """The calibration in the folder, unless it was fitted for other weights."""
     if source.calibration_file is None:
         return None
     found = read_calibration(source.calibration_file.read_bytes())
     if found.weights == weights_hash_of(source.model_id()):
         return found
     log.warning(
-        "calibration.json is of other weights and is not used; "
+        "calibration.json belongs to other weights and is ignored; "
         "run training.calibration.calibrate again",
         file=str(source.calibration_file),
     )

@@ -1,6 +1,6 @@
 """Where models come from: a hub's tag, an open_clip folder, or the bundled sample.
 
-open_clip is imported only for a hub's tag, so that a wrong address is said at once.
+open_clip is imported only for a hub's tag, so that a wrong address fails at once.
 """
 
 import hashlib

@@ -25,7 +25,7 @@ def fastest_resize() -> Resize:
     capability = torch.backends.cpu.get_cpu_capability()
     resize = resize_for(capability)
     by = "torch" if resize is resize_with_torch else "Pillow"
-    log.info("pixels are resized", by=by, cpu_capability=capability)
+    log.info("resize kernel chosen", by=by, cpu_capability=capability)
     return resize
 
 
@@ -40,7 +40,7 @@ def resize_with_torch(
     """`Resize` by `torch.nn.functional.interpolate` on bytes."""
     if picture.width * picture.height > _MOST_PIXELS:
         return resize_with_pillow(picture, size, box, interpolation)
-    # The kernel wants it so: channels last in memory, first by name.
+    # The kernel requires it: channels last in memory, first in the shape.
     channels_last = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None]
     resized = torch.nn.functional.interpolate(
         channels_last, size=size[::-1], mode=interpolation, antialias=True

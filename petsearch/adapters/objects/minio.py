@@ -150,7 +150,7 @@ def read_body(response: urllib3.BaseHTTPResponse, max_bytes: int | None = None) 
 
 
 class _Body(io.RawIOBase):
-    """A response's body as a stream that raises errors of ours."""
+    """A response's body as a stream that raises petsearch's errors."""
 
     def __init__(self, response: urllib3.BaseHTTPResponse, key: str) -> None:
         self._response = response
@@ -181,7 +181,7 @@ def _checked(key: str) -> Iterator[None]:
 
 @contextmanager
 def s3_errors(key: str) -> Iterator[None]:
-    """Raise what the S3 client raises about `key` as an error of ours."""
+    """Raise what the S3 client raises about `key` as a petsearch error."""
     try:
         yield
     except S3Error as error:
@@ -191,7 +191,7 @@ def s3_errors(key: str) -> Iterator[None]:
             raise StorageFull("The object store is full; free some space.") from error
         if error.code in _DENIED:
             raise Unavailable(
-                "The object store refuses our keys; check PETSEARCH_S3_ACCESS_KEY and "
+                "The object store rejects the access key; check PETSEARCH_S3_ACCESS_KEY and "
                 "PETSEARCH_S3_SECRET_KEY."
             ) from error
         raise Unavailable(f"The object store failed: {error.code}.") from error

@@ -1,4 +1,4 @@
-"""Reads buckets of the S3 server other than our own, for jobs that take photos from them."""
+"""Reads other buckets of the S3 server, for jobs that ingest photos from them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +22,7 @@ def open_reader(store_url: str, *, access_key: str, secret_key: str) -> "S3Reade
 
 
 class S3Reader(BucketReader):
-    """The `BucketReader` port."""
+    """Objects of any bucket, over an S3 client."""
 
     def __init__(self, client: Minio) -> None:
         self._client = client
@@ -61,9 +61,9 @@ def _translated(bucket: str, key: str) -> Iterator[None]:
                 raise NotFound(f"There is no bucket {bucket!r}.") from error
             if error.code == "AccessDenied":
                 raise InvalidInput(
-                    f"The S3 server does not let petsearch read {key!r} in {bucket!r}; "
-                    "whoever runs it must allow the account of PETSEARCH_S3_ACCESS_KEY to."
+                    f"The S3 server denies read access to {key!r} in {bucket!r}; grant it to the "
+                    "account of PETSEARCH_S3_ACCESS_KEY."
                 ) from error
             raise
-        except ValueError as error:  # what the client says about names that no S3 server has
+        except ValueError as error:  # the client rejects names that S3 does not allow
             raise InvalidInput(f"{bucket}/{key} cannot be read: {error}.") from error

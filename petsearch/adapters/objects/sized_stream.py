@@ -1,4 +1,4 @@
-"""A stream that refuses to end before its size, or to go on after it."""
+"""A stream that fails if it is shorter or longer than declared."""
 
 from typing import BinaryIO
 
@@ -6,11 +6,11 @@ from petsearch.domain.errors import InvalidInput, Unavailable
 
 
 class SizedStream:
-    """Reads a file that was said to have `size_bytes`; None where nobody knows.
+    """Reads a file of `size_bytes`; None if its size is not known.
 
     Raises:
-        InvalidInput: from `read`, where the stream turns out shorter or longer.
-        Unavailable: from `read`, where the stream breaks off.
+        InvalidInput: from `read`, if the stream is shorter or longer.
+        Unavailable: from `read`, if the stream is interrupted.
     """
 
     def __init__(self, file: BinaryIO, size_bytes: int | None) -> None:
@@ -23,7 +23,7 @@ class SizedStream:
         try:
             data = self._file.read(count)
         except OSError as error:
-            raise Unavailable(f"The stream broke off: {error}.") from error
+            raise Unavailable(f"The stream was interrupted: {error}.") from error
         self._read_bytes += len(data)
         wanted = self._size_bytes
         if wanted is None:

@@ -57,10 +57,10 @@ class CollectionOptions:
 def create_collection(
     client: QdrantClient, collection: str, dim: int, options: CollectionOptions
 ) -> None:
-    """Create a collection with its payload indexes; add the indexes that one of before lacks."""
+    """Create a collection with its payload indexes; add those that an older one lacks."""
     if not client.collection_exists(collection):
         _create(client, collection, dim, options)
-    # Also where the collection exists: whoever made it may have been cut off here.
+    # Also where the collection exists: its creation may have been interrupted here.
     for field, kind in INDEXED_FIELDS.items():
         client.create_payload_index(
             collection, field, field_schema=models.PayloadSchemaType(kind), wait=True

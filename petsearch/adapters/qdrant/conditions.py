@@ -1,4 +1,4 @@
-"""What `Filters` ask of payload fields, before each Qdrant adapter says it in its own types."""
+"""`Filters` as conditions on payload fields, which each engine expresses in its own types."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -10,7 +10,7 @@ from petsearch.domain import Filters, ImageRecord, Near, TimeRange
 
 
 def to_filter(filters: Filters) -> edge.Filter | None:
-    """None where nothing is asked for."""
+    """None for filters without conditions."""
     wanted = conditions_of(filters)
     if not wanted:
         return None
@@ -33,7 +33,7 @@ def to_filter(filters: Filters) -> edge.Filter | None:
 
 
 def filter_of_version(record: ImageRecord) -> edge.Filter:
-    """The point of `record`, if nobody has changed it since."""
+    """Matches the point of `record` as long as it is unchanged."""
     at = record.updated_at.isoformat()
     version = edge.FieldCondition(VERSION_FIELD, range=edge.RangeDateTime(gte=at, lte=at))
     return edge.Filter(must=[edge.HasIdCondition({record.image_id}), version])

@@ -33,7 +33,7 @@ _ROOM_BYTES = 32 * 1024 * 1024
 
 @contextmanager
 def edge_errors() -> Iterator[None]:
-    """Raise what Edge raises, which is a bare `Exception`, as an error of ours."""
+    """Raise what Edge raises, which is a bare `Exception`, as a petsearch error."""
     try:
         yield
     except PetsearchError:
@@ -85,7 +85,7 @@ class QdrantEdgeIndex(BaseIndex):
             building.rename(self._path(collection))
 
     def current(self) -> str | None:
-        # Every request asks. The folder is this process's alone, so nobody else moves the pointer.
+        # Kept, because every request asks: only this process can move the pointer.
         return self._current
 
     def point_alias_to(self, collection: str) -> None:

@@ -1,4 +1,4 @@
-"""The errors of a Qdrant client, which differ by transport, as ours."""
+"""Translates the errors of the Qdrant client, which differ by transport."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from petsearch.domain.errors import InvalidInput, NotFound, PetsearchError, Stor
 
 @contextmanager
 def qdrant_errors() -> Iterator[None]:
-    """Raise what the client raises as an error of ours."""
+    """Raise what the client raises as a petsearch error."""
     try:
         yield
     except PetsearchError:
@@ -35,15 +35,19 @@ def qdrant_errors() -> Iterator[None]:
 
 def _of_status(status: int, message: str) -> PetsearchError:
     if status == 404:
-        return NotFound(f"The index has no such thing: {message}")
+        return NotFound(f"Not found in the index: {message}")
     if status == 507 or "no space left" in message.lower():
         return StorageFull("The disk of the index (Qdrant) is full; free some space.")
     if status in (401, 403):
-        # Waited for like a server that is away: the work is kept until the key is put right.
-        return Unavailable("The index (Qdrant) refuses our key; check PETSEARCH_QDRANT_API_KEY.")
+        # Retried like an outage: the work is kept until the key is corrected.
+        return Unavailable(
+            
+            "The index (Qdrant) rejects the API key; check PETSEARCH_QDRANT_API_KEY."
+        
+        )
     if status in (408, 429) or status >= 500:
         return Unavailable(f"The index (Qdrant) failed: {message}")
-    return InvalidInput(f"The index (Qdrant) refused a request: {message}")
+    return InvalidInput(f"The index (Qdrant) rejected a request: {message}")
 
 
 _STATUS_OF_GRPC = {

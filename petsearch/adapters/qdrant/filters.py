@@ -8,7 +8,7 @@ from petsearch.domain import Filters, ImageRecord, Near
 
 
 def to_filter(filters: Filters) -> models.Filter | None:
-    """None where nothing is asked for."""
+    """None for filters without conditions."""
     wanted = conditions_of(filters)
     if not wanted:
         return None
@@ -39,7 +39,7 @@ def to_filter(filters: Filters) -> models.Filter | None:
 
 
 def filter_of_version(record: ImageRecord) -> models.Filter:
-    """The point of `record`, if nobody has changed it since."""
+    """Matches the point of `record` as long as it is unchanged."""
     version = models.DatetimeRange(gte=record.updated_at, lte=record.updated_at)
     return models.Filter(
         must=[

@@ -19,7 +19,7 @@ ById = Callable[[Filters, str | None, int], list[ImageRecord]]
 """At most so many records in the order of their ids, those greater than the one given."""
 
 _MOMENT = timedelta(microseconds=1)
-"""The engines and Python tell times apart by no less."""
+"""The resolution of times in the engines and in Python."""
 
 
 def newest_page(
@@ -42,7 +42,7 @@ def newest_page(
         found = by_id(_at(filters, sort, time), after, limit + 1)
         if len(found) > limit:
             return found[:limit], _written(time, found[limit - 1].image_id)
-    # One more than is shown says whether that is the end, and whether the page ends among equals.
+    # One more than is shown: to see the end, and whether the page ends among equal times.
     earlier = filters if time is None else _before(filters, sort, time)
     found += latest(earlier, limit + 1 - len(found))
     if len(found) <= limit:
@@ -57,7 +57,7 @@ def newest_page(
 
 
 def latest_of(filters: Filters, sort: SortBy) -> datetime | None:
-    """Where a walk by `sort` begins; None is the newest there is."""
+    """Where a walk by `sort` begins; None for the newest."""
     times = filters.created if sort == "created_at" else filters.taken
     return times.until if times else None
 
@@ -88,9 +88,7 @@ def _read(cursor: str | None) -> tuple[datetime | None, str | None]:
     try:
         return _in_utc(datetime.fromisoformat(time)), str(uuid.UUID(image_id)) if image_id else None
     except ValueError as error:
-        raise InvalidInput(
-            "The cursor is not one this server gave out; start without a cursor."
-        ) from error
+        raise InvalidInput("The cursor is not valid; start without a cursor.") from error
 
 
 def _written(time: datetime, image_id: str = "") -> str:

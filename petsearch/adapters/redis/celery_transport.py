@@ -1,4 +1,4 @@
-"""kombu's Redis transport, mended: a worker outlives a Redis that goes away while it is at work."""
+"""kombu's Redis transport, patched: a worker survives the loss of Redis during a task."""
 
 from typing import Any
 
@@ -8,10 +8,10 @@ _NAMES = ("redis", "rediss")
 
 
 class Channel(redis.Channel):
-    """A channel that says so when it is used after its connection was closed.
+    """A channel that raises `ConnectionError` when it is used after its connection was closed.
 
-    kombu 5.7 answers with an AttributeError, which nobody expects there: it ends the worker, with
-    exit code 0. That happens when Redis goes away while a worker has a task and is free for
+    kombu 5.7 raises an AttributeError, which is not caught there: it ends the worker, with exit
+    code 0. That happens when Redis goes away while a worker has a task and is free for
     another, and when a task ends after the worker has connected again (acks_late). A
     ConnectionError is caught at both places, and the message is handed out again later.
     """
@@ -24,13 +24,13 @@ class Channel(redis.Channel):
 
 
 class Transport(redis.Transport):
-    """The transport with that channel."""
+    """A transport with that channel."""
 
     Channel = Channel
 
 
 def install() -> None:
-    """Use it for `redis://`, `rediss://` and `redis+socket://`. Before the first connection."""
+    """Register it for `redis`, `rediss` and `redis+socket` URLs, before the first connection."""
     # By name, because a transport that is given as such is not used for `redis+socket`.
     for name in _NAMES:
         TRANSPORT_ALIASES[name] = f"{__name__}:Transport"

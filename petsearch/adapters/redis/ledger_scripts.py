@@ -259,7 +259,7 @@ if ARGV[1] == 'cancel' then
   redis.call('HSET', job, 'cancelled', '1')
   redis.call('HDEL', job, 'paused', 'reason')
   redis.call('DEL', pending)
-  -- A chunk that is held accounts what it has; nobody will claim the others.
+  -- A held chunk accounts for what it has; the others will not be claimed.
   for _, chunk in ipairs(redis.call('ZRANGE', queued, 0, -1)) do
     if not redis.call('HGET', holders, chunk) then
       redis.call('ZREM', queued, chunk)

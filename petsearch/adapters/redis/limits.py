@@ -31,7 +31,7 @@ return {granted and 1 or 0, remaining, math.ceil(wait / 1000), math.ceil((full_a
 
 @dataclass(frozen=True)
 class Allowance:
-    """What a rate limit says to one request."""
+    """The answer of a rate limit to one request."""
 
     is_granted: bool
     remaining: int

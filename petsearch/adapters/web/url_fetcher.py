@@ -1,4 +1,4 @@
-"""Fetches photos from web addresses that somebody sent, without becoming their way into our net.
+"""Fetches photos from URLs that clients send, without giving them access to private networks.
 
 Only http and https, no name or password in the address, only public hosts (guarded_network), at
 most three redirects, each checked like the first; bounded in bytes and in time.
@@ -26,7 +26,7 @@ _GONE = frozenset({404, 410})
 _TRY_LATER = frozenset({408, 425, 429})
 _HEADERS = {
     "Accept": "image/*, */*;q=0.1",
-    # A packed body could unpack to anything.
+    # A compressed body could unpack to any size.
     "Accept-Encoding": "identity",
     "Connection": "close",
     "User-Agent": "petsearch",
@@ -76,7 +76,7 @@ class UrlFetcher(Fetcher):
 def _get(
     pool: httpcore.ConnectionPool, url: httpx.URL, max_bytes: int, deadline: float
 ) -> bytes | httpx.URL:
-    """The bytes, or where they are said to be instead."""
+    """The bytes, or the target of a redirect."""
     address = httpcore.URL(
         scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
     )
@@ -116,16 +116,16 @@ def _check_status(status: int, host: str, headers: httpx.Headers) -> None:
     if status in _GONE:
         raise NotFound(f"{host} has nothing at this address ({status}).")
     if status == 429:
-        raise Overloaded(f"{host} wants fewer requests.", retry_after_s=_retry_after_s(headers))
+        raise Overloaded(f"{host} asks for fewer requests.", retry_after_s=_retry_after_s(headers))
     if status in _TRY_LATER or status >= 500:
         raise Unavailable(
             f"{host} cannot answer now ({status}).", retry_after_s=_retry_after_s(headers)
         )
-    raise InvalidInput(f"{host} does not give the photo: it answers {status}.")
+    raise InvalidInput(f"{host} does not return the photo: its status is {status}.")
 
 
 def _retry_after_s(headers: httpx.Headers) -> float:
-    # It may also be a date, which hardly anybody sends.
+    # It may also be a date, which servers hardly ever send.
     said = headers.get("retry-after", "")
     return min(float(said), _LONGEST_WAIT_S) if said.isascii() and said.isdigit() else 5.0
 
@@ -134,7 +134,7 @@ def _read(
     response: httpcore.Response, headers: httpx.Headers, max_bytes: int, deadline: float
 ) -> bytes:
     if headers.get("content-encoding", "identity").strip().lower() not in ("identity", ""):
-        raise InvalidInput("The photo comes packed, though it was asked for as it is.")
+        raise InvalidInput("The photo is compressed, though the identity encoding was requested.")
     too_large = TooLarge(f"The photo is larger than {max_bytes / 1e6:.0f} MB.")
     declared = headers.get("content-length", "0")
     if declared.isascii() and declared.isdigit() and int(declared) > max_bytes:
