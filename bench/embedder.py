@@ -38,7 +38,7 @@ from petsearch.domain import Pixels, PixelSpec, Priority
 from petsearch.observability import configure_logging
 from petsearch.photos import decode, preprocessing
 from petsearch.process_tuning import tune_process
-from services.embedder.decoding import Decoder
+from services.embedder.decoder import Decoder
 
 if TYPE_CHECKING:
     from petsearch.adapters.clip.model import OpenClipModel

@@ -14,7 +14,7 @@ from types import FrameType
 from devstack import parts
 from devstack.addresses import answers_http, free_port, listens
 from devstack.parts import Part
-from devstack.supervised import Supervised
+from devstack.supervisor import Supervisor
 from petsearch.domain.errors import ConfigurationError, Unavailable
 
 _POLL_S = 0.3
@@ -154,8 +154,8 @@ class Launcher:
         self._tell = tell
         self._ending = threading.Event()
         self._lost = ""
-        self._servers = [self._supervised(part) for part in plan.servers]
-        self._services = [self._supervised(part) for part in plan.services]
+        self._servers = [self._supervisor(part) for part in plan.servers]
+        self._services = [self._supervisor(part) for part in plan.services]
 
     def run(self, on_ready: Callable[[], None]) -> None:
         """Start everything, call `on_ready` when the APIs are ready, and stop at the end.
@@ -165,7 +165,7 @@ class Launcher:
         """
         try:
             self._start(self._servers)
-            self._wait_for([supervised.part.answers for supervised in self._servers])
+            self._wait_for([supervisor.part.answers for supervisor in self._servers])
             # In no order: each waits for what it needs.
             self._start(self._services)
             self._wait_for([answers_http(f"{url}/readyz") for url in self._plan.api_urls])
@@ -181,17 +181,17 @@ class Launcher:
         """Let `run` come to its end; fits a signal handler."""
         self._ending.set()
 
-    def _supervised(self, part: Part) -> Supervised:
-        return Supervised(part, lambda line: self._tell(part.name, line), self._give_up)
+    def _supervisor(self, part: Part) -> Supervisor:
+        return Supervisor(part, lambda line: self._tell(part.name, line), self._give_up)
 
     def _give_up(self, name: str) -> None:
         self._lost = self._lost or name
         self._ending.set()
 
-    def _start(self, chosen: list[Supervised]) -> None:
-        for supervised in chosen:
+    def _start(self, chosen: list[Supervisor]) -> None:
+        for supervisor in chosen:
             if not self._ending.is_set():
-                supervised.start()
+                supervisor.start()
 
     def _wait_for(self, checks: list[Callable[[], bool]]) -> None:
         deadline = time.monotonic() + _START_S
@@ -206,10 +206,10 @@ class Launcher:
         early = [s for s in self._services if not s.part.name.startswith(last)]
         late = [s for s in self._services if s.part.name.startswith(last)]
         for group in (early, late, self._servers):
-            for supervised in group:
-                supervised.tell_to_stop()
-            for supervised in group:
-                supervised.wait()
+            for supervisor in group:
+                supervisor.terminate()
+            for supervisor in group:
+                supervisor.wait()
 
 
 def run_stack(shape: Shape, tell: Tell) -> None:

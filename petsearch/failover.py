@@ -2,8 +2,8 @@
 
 Addresses are written `http://a:8000,http://b:8000`. A request goes to one of them; if that cannot
 be connected to, it goes to the next one, once each. A request that may be repeated also goes on
-when the connection ends before an answer began, as it does where a server has just stopped, and
-when the answer is that this server cannot serve now.
+when the connection is closed before a response, as by a server that has just stopped, and when the
+status says that this server cannot serve it now.
 """
 
 import threading
@@ -15,7 +15,7 @@ import httpx
 
 from petsearch.domain.errors import ConfigurationError
 
-_SHUNNED_S = 5.0
+_DOWN_S = 5.0
 """How long an address that did not answer is tried last."""
 ONLY = "petsearch.only_address"
 """A request's extension: the number of the one address it is for, counted from 0."""
@@ -41,7 +41,7 @@ def split_addresses(addresses: str) -> tuple[str, ...]:
     return found
 
 
-def may_be_repeated(request: httpx.Request) -> bool:
+def is_idempotent(request: httpx.Request) -> bool:
     """Whether sending it twice is the same as once: reads, and the searches that are posted."""
     return request.method in ("GET", "HEAD") or request.url.path.startswith("/v1/search")
 
@@ -52,10 +52,10 @@ class FailoverTransport(httpx.BaseTransport):
     Args:
         addresses: of `split_addresses`. Requests are made for the first of them.
         inner: what sends; closed with this.
-        spread: take turns, instead of staying with one until it fails.
-        repeatable: whether a request may be sent again after its connection was cut.
-        passed_over: statuses after which a repeatable request goes on to the next address.
-        clock: seconds, only ever forward.
+        round_robin: alternate between the addresses, instead of staying with one until it fails.
+        may_repeat: whether a request may be sent again after its connection was cut.
+        retry_statuses: statuses after which a repeatable request goes on to the next address.
+        clock: seconds, monotonic.
     """
 
     def __init__(
@@ -63,20 +63,20 @@ class FailoverTransport(httpx.BaseTransport):
         addresses: Sequence[str],
         inner: httpx.BaseTransport,
         *,
-        spread: bool = False,
-        repeatable: Callable[[httpx.Request], bool] = may_be_repeated,
-        passed_over: Container[int] = (httpx.codes.SERVICE_UNAVAILABLE,),
+        round_robin: bool = False,
+        may_repeat: Callable[[httpx.Request], bool] = is_idempotent,
+        retry_statuses: Container[int] = (httpx.codes.SERVICE_UNAVAILABLE,),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._urls = [httpx.URL(address) for address in addresses]
         self._inner = inner
-        self._spread = spread
-        self._repeatable = repeatable
-        self._passed_over = passed_over
+        self._round_robin = round_robin
+        self._may_repeat = may_repeat
+        self._retry_statuses = retry_statuses
         self._clock = clock
         self._changing = threading.Lock()
         self._preferred = 0
-        self._shunned_until = [0.0] * len(self._urls)
+        self._down_until = [0.0] * len(self._urls)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """The answer of the first address that answers; the last one's error if none does."""
@@ -85,16 +85,16 @@ class FailoverTransport(httpx.BaseTransport):
         for number in others:
             try:
                 answer = self._send(request, number)
-                if answer.status_code not in self._passed_over or not self._repeatable(request):
+                if answer.status_code not in self._retry_statuses or not self._may_repeat(request):
                     return answer
                 answer.close()
                 if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
-                    self._shun(number)
+                    self._mark_down(number)
             except _NOT_SENT:
-                self._shun(number)
+                self._mark_down(number)
             except _CUT_OFF:
-                self._shun(number)
-                if not self._repeatable(request):
+                self._mark_down(number)
+                if not self._may_repeat(request):
                     raise
         return self._send(request, last)
 
@@ -107,14 +107,14 @@ class FailoverTransport(httpx.BaseTransport):
         count = len(self._urls)
         with self._changing:
             first, now = self._preferred, self._clock()
-            if self._spread:
+            if self._round_robin:
                 self._preferred = (first + 1) % count
             turn = [(first + offset) % count for offset in range(count)]
-            return sorted(turn, key=lambda number: self._shunned_until[number] > now)
+            return sorted(turn, key=lambda number: self._down_until[number] > now)
 
-    def _shun(self, number: int) -> None:
+    def _mark_down(self, number: int) -> None:
         with self._changing:
-            self._shunned_until[number] = self._clock() + _SHUNNED_S
+            self._down_until[number] = self._clock() + _DOWN_S
             if self._preferred == number:
                 self._preferred = (number + 1) % len(self._urls)
 

@@ -7,7 +7,7 @@ from petsearch.adapters.clip.torch_resize import resize_with_torch
 from petsearch.embedding import BatchingEmbedder
 from petsearch.photos import ImageLimits
 from services.embedder.app import build_app
-from services.embedder.decoding import Decoder
+from services.embedder.decoder import Decoder
 from services.embedder.metrics import EmbedderMetrics
 from services.embedder.parts import Parts
 from tests.app_server import served_app

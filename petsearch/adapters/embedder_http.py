@@ -186,15 +186,15 @@ def connect(url: str) -> HttpEmbedder:
         transport = FailoverTransport(
             addresses,
             transport,
-            spread=True,
-            repeatable=_is_pure,
-            passed_over=(httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE),
+            round_robin=True,
+            may_repeat=_is_idempotent,
+            retry_statuses=(httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE),
         )
     client = httpx.Client(base_url=addresses[0], transport=transport)
     return HttpEmbedder(client, addresses=len(addresses))
 
 
-def _is_pure(request: httpx.Request) -> bool:
+def _is_idempotent(request: httpx.Request) -> bool:
     return request.method == "GET" or request.url.path.startswith("/v1/embed/")
 
 

@@ -29,7 +29,7 @@ class CachingEmbedder(Embedder):
     Args:
         embedder: is asked for what is not kept; not closed with this.
         most_texts: of 512 float32 each, 10,000 take 20 MB.
-        clock: seconds, only ever forward.
+        clock: seconds, monotonic.
     """
 
     def __init__(

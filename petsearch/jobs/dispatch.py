@@ -80,7 +80,7 @@ class Dispatcher:
         Returns:
             The number of requeued chunks.
         """
-        if not self._ledger.is_first("sweep", self.options.lease_s / 3):
+        if not self._ledger.claim_chore("sweep", self.options.lease_s / 3):
             return 0
         return sum(self._sweep_job(job_id) for job_id in self._ledger.active())
 

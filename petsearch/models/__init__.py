@@ -1,4 +1,4 @@
-"""CLIP models of the catalogue: which one is current, which are published, and their model cards."""
+"""Which CLIP model is current, which ones are published, and their model cards."""
 
 from petsearch.models.current import Catalogue, Target, collection_of, model_id_of
 from petsearch.models.registry import Published, Registry

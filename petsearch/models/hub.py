@@ -9,7 +9,7 @@ import httpx
 _TIMEOUT_S = 4.0
 
 
-def hub_answers() -> bool:
+def is_hub_reachable() -> bool:
     """Ask the hub's address for anything at all. False also where it was declared offline."""
     from huggingface_hub import constants  # not in every image
 
@@ -22,7 +22,7 @@ def hub_answers() -> bool:
     return True
 
 
-def use_only_the_cache() -> None:
+def use_cache_only() -> None:
     """Make the hub's client of this process take what was fetched before, or fail at once."""
     from huggingface_hub import constants
 

@@ -42,7 +42,7 @@ class Manifest(BaseModel):
 
     def holds(self, files: Mapping[str, Path]) -> bool:
         """Whether these files were published with it, just as they are."""
-        return all(self.files.get(name) == described(path) for name, path in files.items())
+        return all(self.files.get(name) == describe_file(path) for name, path in files.items())
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Registry:
         say) what is published is replaced.
         """
         _check_id(model_id)
-        coming = {name: described(path) for name, path in files.items()}
+        coming = {name: describe_file(path) for name, path in files.items()}
         before = self.find(model_id)
         if before is not None and before.files == coming:
             return Published(before, is_new=False)
@@ -140,7 +140,7 @@ class Registry:
         folder = cache / model_id
         for name, wanted in manifest.files.items():
             path = folder / name
-            if not (path.is_file() and described(path) == wanted):
+            if not (path.is_file() and describe_file(path) == wanted):
                 self._bring(model_id, name, wanted, folder)
         return folder
 
@@ -150,7 +150,7 @@ class Registry:
         key = object_keys.model_file(model_id, name)
         with self._store.open(key) as stream, coming.open("wb") as file:
             shutil.copyfileobj(stream, file, _BLOCK_BYTES)
-        if described(coming) != wanted:
+        if describe_file(coming) != wanted:
             coming.unlink()
             raise ConfigurationError(
                 f"{name} of the model {model_id!r} is damaged in the object store; publish it again"
@@ -164,7 +164,7 @@ def _check_id(model_id: str) -> None:
         raise InvalidInput(f"{model_id!r} is no model id.")
 
 
-def described(path: Path) -> PublishedFile:
+def describe_file(path: Path) -> PublishedFile:
     """Digest and size of a file on this machine."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()

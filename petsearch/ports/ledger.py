@@ -248,7 +248,7 @@ class ChunkLedger(JobRecords, Protocol):
     def wants_enumeration(self, job_id: str, most_open: int) -> bool:
         """Whether the source has more to read, and no worker holds its enumeration."""
 
-    def is_first(self, what: str, for_s: float) -> bool:
+    def claim_chore(self, name: str, for_s: float) -> bool:
         """Claim a chore for `for_s` seconds; False if another process has claimed it."""
 
 

@@ -11,7 +11,7 @@ import httpx
 from petsearch.domain import ImageMetadata
 from petsearch.domain.errors import ConfigurationError, InvalidInput, NotFound, Unavailable
 from petsearch.domain.metadata import parse_metadata, safe_filename
-from petsearch.models.hub import hub_answers
+from petsearch.models.hub import is_hub_reachable
 from petsearch.sources import cursor as cursors
 from petsearch.sources import import_folders
 from petsearch.sources.source import Source, SourceItem
@@ -190,7 +190,7 @@ def _check_place(name: str) -> None:
         return
     if name.startswith((".", "/", "~")) or name.count("/") > 1:
         raise NotFound(f"There is no folder {name}.")
-    if not hub_answers():
+    if not is_hub_reachable():
         raise Unavailable(f"The data set {name} is not a folder here, and the hub does not answer.")
 
 

@@ -13,7 +13,7 @@ from petsearch.settings import Settings
 from services.api.app import build_app
 from services.api.metrics import ApiMetrics
 from services.http.draining import Draining, DrainingGuard
-from services.http.starting import patiently
+from services.http.startup import wait_until_available
 
 
 def create_app() -> FastAPI:
@@ -27,7 +27,7 @@ def create_app() -> FastAPI:
     settings = Settings.from_environment()
     configure_logging(level=settings.log_level, json=settings.log_json)
     if not settings.allow_no_keys:
-        patiently(lambda: _check_keys(settings))
+        wait_until_available(lambda: _check_keys(settings))
     with startup_without_gc():
         services = build_services(settings)
     metrics = ApiMetrics()

@@ -3,9 +3,9 @@
 from fastapi import FastAPI, Request, Response
 
 import petsearch
+from services.embedder.disconnects import ClientLeft
 from services.embedder.parts import Parts
 from services.embedder.routes import router
-from services.embedder.waiting import ClientLeft
 from services.http.body_limit import BodyLimit
 from services.http.metrics_route import add_metrics_route
 from services.http.middleware import RequestContext

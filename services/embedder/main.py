@@ -10,7 +10,7 @@ from petsearch.observability import configure_logging
 from petsearch.process_tuning import MemoryTrimmer, startup_without_gc
 from petsearch.settings import Settings
 from services.embedder.app import build_app
-from services.embedder.decoding import Decoder
+from services.embedder.decoder import Decoder
 from services.embedder.metrics import EmbedderMetrics
 from services.embedder.parts import Parts
 from services.http.draining import Draining, DrainingGuard

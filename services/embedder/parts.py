@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from petsearch.embedding import BatchingEmbedder
-from services.embedder.decoding import Decoder
+from services.embedder.decoder import Decoder
 from services.embedder.metrics import EmbedderMetrics
 
 

@@ -14,7 +14,8 @@ from starlette.concurrency import run_in_threadpool
 from petsearch.adapters.embedder_http import BINARY, shape_from_header, shape_to_header
 from petsearch.domain import Embeddings, ModelInfo, Pixels, Priority
 from petsearch.domain.errors import ConfigurationError, InvalidInput
-from services.embedder.decoding import Decoder
+from services.embedder.decoder import Decoder
+from services.embedder.disconnects import read_body, wait_for_result
 from services.embedder.parts import Parts
 from services.embedder.schemas import (
     EmbeddingsBody,
@@ -25,7 +26,6 @@ from services.embedder.schemas import (
     ModelToLoad,
     TextsToEmbed,
 )
-from services.embedder.waiting import result_of, whole_body
 
 _MAX_IMAGES = 64
 _BYTES = {"type": "string", "format": "binary"}
@@ -41,7 +41,7 @@ PartsDep = Annotated[Parts, Depends(_parts)]
 PriorityHeader = Annotated[Priority, Header(alias="X-Priority")]
 ModelHeader = Annotated[str | None, Header(alias="X-Model-Id")]
 AcceptHeader = Annotated[str, Header(alias="Accept")]
-BodyDep = Annotated[bytearray, Depends(whole_body)]
+BodyDep = Annotated[bytearray, Depends(read_body)]
 
 
 @router.post("/v1/embed/texts", response_model=EmbeddingsBody, summary="Embed texts")
@@ -58,7 +58,7 @@ async def embed_texts(
         future = await run_in_threadpool(
             parts.embedder.submit_texts, body.texts, model.model_id, priority
         )
-    return _answer(await result_of(future, request), model.model_id, accept)
+    return _answer(await wait_for_result(future, request), model.model_id, accept)
 
 
 @router.post(
@@ -80,7 +80,7 @@ async def embed_pixels(
     model = parts.embedder.model(model_id)
     pixels = _to_pixels(data, shape_from_header(shape))
     future = parts.embedder.submit_pixels(pixels, model.model_id, priority)
-    return _answer(await result_of(future, request), model.model_id, accept)
+    return _answer(await wait_for_result(future, request), model.model_id, accept)
 
 
 @router.post("/v1/embed/images", summary="Embed encoded images")
@@ -101,7 +101,7 @@ async def embed_images(
     if decoded:
         pixels = np.stack(list(decoded.values()))
         future = parts.embedder.submit_pixels(pixels, model.model_id, priority)
-        embeddings = await result_of(future, request)
+        embeddings = await wait_for_result(future, request)
         for position, embedding in zip(decoded, embeddings.tolist(), strict=True):
             rows[position] = embedding
     return ImageEmbeddingsBody(model_id=model.model_id, embeddings=rows, failed=failed)

@@ -489,8 +489,8 @@ def test_the_rate_is_known_while_it_moves(ledger: RedisLedger) -> None:
 
 
 def test_one_of_many_does_a_chore(ledger: RedisLedger) -> None:
-    assert [ledger.is_first("sweep", 60) for _ in range(3)] == [True, False, False]
-    assert ledger.is_first("another", 60)
+    assert [ledger.claim_chore("sweep", 60) for _ in range(3)] == [True, False, False]
+    assert ledger.claim_chore("another", 60)
 
 
 def test_the_newest_jobs_come_first(ledger: RedisLedger) -> None:

@@ -17,7 +17,7 @@ from petsearch.embedding import BatchingEmbedder, BatchingOptions
 from petsearch.photos import ImageLimits
 from petsearch.settings import Settings
 from services.embedder.app import build_app
-from services.embedder.decoding import Decoder
+from services.embedder.decoder import Decoder
 from services.embedder.metrics import EmbedderMetrics
 from services.embedder.parts import Parts
 from tests.contract.tiny_clip import TinyClip

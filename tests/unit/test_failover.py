@@ -95,7 +95,7 @@ def test_what_is_for_one_address_only_goes_to_no_other(
 def test_spread_takes_turns_and_shuns_for_a_while_what_failed(
     servers: Servers, now: list[float]
 ) -> None:
-    transport = FailoverTransport((A, B), servers, spread=True, clock=lambda: now[0])
+    transport = FailoverTransport((A, B), servers, round_robin=True, clock=lambda: now[0])
     with httpx.Client(base_url=A, transport=transport) as client:
         for _ in range(4):
             client.get("/")

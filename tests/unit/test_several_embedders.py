@@ -59,7 +59,7 @@ def services() -> Services:
 
 @pytest.fixture
 def embedder(services: Services) -> Iterator[HttpEmbedder]:
-    transport = FailoverTransport((A, B), services, spread=True)
+    transport = FailoverTransport((A, B), services, round_robin=True)
     opened = HttpEmbedder(httpx.Client(base_url=A, transport=transport), addresses=2)
     yield opened
     opened.close()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from petsearch.domain.errors import ConfigurationError, unknown_choice
 from petsearch.models.folder import CALIBRATION, CONFIG, LABELS, WEIGHTS
-from petsearch.models.hub import hub_answers, use_only_the_cache
+from petsearch.models.hub import is_hub_reachable, use_cache_only
 from petsearch.sample.catalogue import MODEL_DIR
 
 
@@ -106,9 +106,9 @@ def _hub_source(spec: str, rest: str) -> ModelSource:
     if tag not in tags:
         raise _choice_error(f"pretrained tag of {architecture}", tag, tags)
     config = pretrained.get_pretrained_cfg(architecture, tag)
-    is_offline = bool(config.get("hf_hub")) and not hub_answers()
+    is_offline = bool(config.get("hf_hub")) and not is_hub_reachable()
     if is_offline:
-        use_only_the_cache()
+        use_cache_only()
     try:
         weights = pretrained.download_pretrained(config)
     except Exception as error:  # the hub client's own tree is wide: HTTP, DNS, TLS, disk

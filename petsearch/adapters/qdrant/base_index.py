@@ -1,13 +1,13 @@
 """What both Qdrant indexes do alike, over the few calls in which their engines differ."""
 
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Protocol
 
 import numpy as np
 
-from petsearch.adapters.qdrant.conditions import left_alone
 from petsearch.adapters.qdrant.payload import VERSION_FIELD, from_payload, version_from
 from petsearch.adapters.qdrant.time_pages import newest_page
 from petsearch.domain import Embedding, Filters, Hit, ImageRecord, JsonDict, Point, SortBy
@@ -105,7 +105,7 @@ class BaseIndex(RawIndex):
         if not changes:
             return set()
         self._overwrite(collection, changes)
-        return left_alone(changes, self.get(collection, [after.image_id for _, after in changes]))
+        return _not_applied(changes, self.get(collection, [after.image_id for _, after in changes]))
 
     def get(self, collection: str, image_ids: Sequence[str]) -> dict[str, ImageRecord]:
         rows = self._retrieve(collection, list(image_ids), payload=True, vectors=False)
@@ -171,6 +171,23 @@ class BaseIndex(RawIndex):
         if collection == self.current():
             raise Conflict(f"The collection {collection!r} is the current one.")
         self._drop(collection)
+
+
+def _not_applied(changes: Sequence[RecordChange], now: Mapping[str, ImageRecord]) -> set[str]:
+    """The ids of changes that were not applied, judging by the records that are stored now."""
+    return {
+        after.image_id
+        for _, after in changes
+        if after.image_id not in now or _rounded(now[after.image_id]) != _rounded(after)
+    }
+
+
+def _rounded(record: ImageRecord) -> ImageRecord:
+    """Rounds the location: Edge returns doubles with an error in their 17th digit."""
+    if record.metadata.location is None:
+        return record
+    lat, lon = (round(degrees, 7) for degrees in record.metadata.location)
+    return replace(record, metadata=replace(record.metadata, location=(lat, lon)))
 
 
 def _beyond(after: str | None, rows: Iterable[Row]) -> list[Row]:

@@ -1,11 +1,9 @@
 """`Filters` as conditions on payload fields, which each engine expresses in its own types."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from petsearch.adapters.qdrant.payload import attribute_words
-from petsearch.domain import Filters, ImageRecord, Near, TimeRange
-from petsearch.ports import RecordChange
+from petsearch.domain import Filters, Near, TimeRange
 
 METRES_PER_KM = 1000.0
 
@@ -25,23 +23,6 @@ class Conditions:
     def __bool__(self) -> bool:
         asked = (self.equal, self.any_of, self.at_least, self.times, self.near, self.excluded_ids)
         return any(asked)
-
-
-def left_alone(changes: Sequence[RecordChange], now: Mapping[str, ImageRecord]) -> set[str]:
-    """The ids of changes that did not come to pass, by what the index holds `now`."""
-    return {
-        after.image_id
-        for _, after in changes
-        if after.image_id not in now or _coarse(now[after.image_id]) != _coarse(after)
-    }
-
-
-def _coarse(record: ImageRecord) -> ImageRecord:
-    """Edge reads a double of 17 digits back with an error in the last one."""
-    if record.metadata.location is None:
-        return record
-    lat, lon = (round(degrees, 7) for degrees in record.metadata.location)
-    return replace(record, metadata=replace(record.metadata, location=(lat, lon)))
 
 
 def conditions_of(filters: Filters) -> Conditions:

@@ -41,9 +41,7 @@ def _of_status(status: int, message: str) -> PetsearchError:
     if status in (401, 403):
         # Retried like an outage: the work is kept until the key is corrected.
         return Unavailable(
-            
             "The index (Qdrant) rejects the API key; check PETSEARCH_QDRANT_API_KEY."
-        
         )
     if status in (408, 429) or status >= 500:
         return Unavailable(f"The index (Qdrant) failed: {message}")

@@ -255,8 +255,8 @@ class RedisLedger(JobLedger, ChunkLedger, EnumerationLedger, IdempotencyStore):
         self._run("REASON", job_id, reason or "")
 
     @redis_errors(_WHAT)
-    def is_first(self, what: str, for_s: float) -> bool:
-        key = f"{_PREFIX}once:{what}"
+    def claim_chore(self, name: str, for_s: float) -> bool:
+        key = f"{_PREFIX}once:{name}"
         return bool(self._redis.set(key, "1", nx=True, px=_ms(for_s)))
 
     @redis_errors(_WHAT)

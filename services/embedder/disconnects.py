@@ -13,7 +13,7 @@ class ClientLeft(Exception):  # an event, not a fault
     """The client closed its connection before the response."""
 
 
-async def whole_body(request: Request) -> bytearray:
+async def read_body(request: Request) -> bytearray:
     """The request's body; what FastAPI reads by itself is in memory twice when it is joined.
 
     Raises:
@@ -28,7 +28,7 @@ async def whole_body(request: Request) -> bytearray:
     return body
 
 
-async def result_of(future: Future[Embeddings], request: Request) -> Embeddings:
+async def wait_for_result(future: Future[Embeddings], request: Request) -> Embeddings:
     """The future's result. A client that leaves takes its rows out of the queue.
 
     Raises:

@@ -19,7 +19,7 @@ _LONGEST_PAUSE_S = 5.0
 T = TypeVar("T")
 
 
-def patiently(attempt: Callable[[], T]) -> T:
+def wait_until_available(attempt: Callable[[], T]) -> T:
     """What `attempt` returns, once it does not raise `Unavailable` any more. A signal ends it.
 
     Each reason is logged once.

@@ -23,7 +23,7 @@ _MOST_DEATHS = 6
 Say = Callable[[str], None]
 
 
-class Supervised:
+class Supervisor:
     """Runs a part until `stop`.
 
     Args:
@@ -44,14 +44,14 @@ class Supervised:
         """Start it, without waiting until it answers."""
         self._thread.start()
 
-    def tell_to_stop(self) -> None:
+    def terminate(self) -> None:
         """SIGTERM, once; it is not started again."""
         self._stopping.set()
         with self._starting:
             self._signal(signal.SIGTERM)
 
     def wait(self) -> None:
-        """Wait for the end after `tell_to_stop`; SIGKILL if it takes too long."""
+        """Wait for the end after `terminate`; SIGKILL if it takes too long."""
         if self._thread.ident is None:
             return  # it was never started
         self._thread.join(STOP_S)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from devstack.parts import Part
-from devstack.supervised import Supervised
+from devstack.supervisor import Supervisor
 
 PATIENCE_S = 60.0
 
@@ -19,7 +19,7 @@ class Listener:
         self.lines: queue.Queue[str] = queue.Queue()
         self.lost: queue.Queue[str] = queue.Queue()
 
-    def run(self, program: str, *, forgets: bool = False, is_server: bool = False) -> Supervised:
+    def run(self, program: str, *, forgets: bool = False, is_server: bool = False) -> Supervisor:
         """A started Python program."""
         part = Part(
             "part",
@@ -28,9 +28,9 @@ class Listener:
             forgets=forgets,
             is_server=is_server,
         )
-        supervised = Supervised(part, self.lines.put, self.lost.put)
-        supervised.start()
-        return supervised
+        supervisor = Supervisor(part, self.lines.put, self.lost.put)
+        supervisor.start()
+        return supervisor
 
     def until(self, condition: Callable[[str], bool]) -> list[str]:
         """What is said up to a line."""
@@ -46,14 +46,14 @@ def listener() -> Listener:
 
 
 def test_its_lines_are_passed_on_and_it_is_started_again(listener: Listener) -> None:
-    supervised = listener.run("print('at work', flush=True); raise SystemExit(3)")
+    supervisor = listener.run("print('at work', flush=True); raise SystemExit(3)")
     first = listener.until(lambda line: "started again" in line)
     assert first[0].startswith("started, pid ")
     assert first[1:] == ["at work", "ended with code 3; it is started again in 0.5 s"]
     second = listener.until(lambda line: "started again" in line)
     assert second[-1] == "ended with code 3; it is started again in 1 s"
-    supervised.tell_to_stop()
-    supervised.wait()
+    supervisor.terminate()
+    supervisor.wait()
 
 
 def test_one_that_forgets_is_lost_and_its_last_words_are_told(listener: Listener) -> None:
@@ -65,16 +65,16 @@ def test_one_that_forgets_is_lost_and_its_last_words_are_told(listener: Listener
 
 def test_what_a_server_says_is_not_told_while_it_runs(listener: Listener) -> None:
     program = "import signal; print('chatter', flush=True); signal.pause()"
-    supervised = listener.run(program, is_server=True)
+    supervisor = listener.run(program, is_server=True)
     assert listener.until(lambda line: line.startswith("started"))
-    supervised.tell_to_stop()
-    supervised.wait()
+    supervisor.terminate()
+    supervisor.wait()
     assert listener.lines.empty()
 
 
 def test_one_that_was_never_started_need_not_end(listener: Listener) -> None:
     part = Part("part", (sys.executable, "-c", ""), lambda: True)
-    supervised = Supervised(part, listener.lines.put, listener.lost.put)
-    supervised.tell_to_stop()
-    supervised.wait()
+    supervisor = Supervisor(part, listener.lines.put, listener.lost.put)
+    supervisor.terminate()
+    supervisor.wait()
     assert listener.lines.empty()
