@@ -59,11 +59,7 @@ def make_plan(shape: Shape, environment: Mapping[str, str], folder: Path) -> Pla
     """
     env = {**_DEFAULTS, **environment}
     servers: list[Part] = []
-    notes = [
-        _add_redis(env, servers, folder / "redis"),
-        _add_store(env, servers),
-        _add_index(env, servers),
-    ]
+    notes = [_provide(dependency, env, servers, folder) for dependency in _DEPENDENCIES]
     services, note = _embedders(env, shape.embedders)
     notes.append(note)
     ports = _api_ports(shape)
@@ -76,37 +72,64 @@ def make_plan(shape: Shape, environment: Mapping[str, str], folder: Path) -> Pla
     return Plan(tuple(servers), tuple(services), urls, tuple(notes))
 
 
-def _add_redis(env: dict[str, str], servers: list[Part], folder: Path) -> tuple[str, str]:
-    if _is_given(env, "PETSEARCH_REDIS_URL", ("redis://", "rediss://")):
-        return "redis", "from PETSEARCH_REDIS_URL"
+@dataclass(frozen=True)
+class _Dependency:
+    """A server that every stack needs: an address in the environment, or a process of its own."""
+
+    name: str
+    variable: str
+    schemes: tuple[str, ...]
+    start: Callable[[int, Path], Part]
+    env: Callable[[int], dict[str, str]]
+    """What the services need to reach the process, by its port."""
+    note: str
+
+
+_DEPENDENCIES = (
+    _Dependency(
+        "redis",
+        "PETSEARCH_REDIS_URL",
+        ("redis://", "rediss://"),
+        lambda port, folder: parts.redis_server(folder / "redis", port),
+        lambda port: {"PETSEARCH_REDIS_URL": f"redis://127.0.0.1:{port}/0"},
+        "a redis-server on port {port}",
+    ),
+    _Dependency(
+        "store",
+        "PETSEARCH_STORE_URL",
+        ("s3+http://", "s3+https://", "file:"),
+        lambda port, _: parts.s3_server(port),
+        lambda port: {
+            "PETSEARCH_STORE_URL": f"s3+http://127.0.0.1:{port}/petsearch",
+            "PETSEARCH_S3_ACCESS_KEY": "development",
+            "PETSEARCH_S3_SECRET_KEY": "development-only",
+        },
+        "moto's S3 server on port {port}, in memory",
+    ),
+    _Dependency(
+        "index",
+        "PETSEARCH_INDEX_URL",
+        ("http://", "https://"),
+        lambda port, _: parts.qdrant_server(port),
+        lambda port: {
+            "PETSEARCH_INDEX_URL": f"http://127.0.0.1:{port}",
+            "PETSEARCH_QDRANT_GRPC": "0",
+        },
+        "no Qdrant: a stand-in on port {port} that answers the same REST calls from "
+        "qdrant-client's memory, exactly and slowly",
+    ),
+)
+
+
+def _provide(
+    dependency: _Dependency, env: dict[str, str], servers: list[Part], folder: Path
+) -> tuple[str, str]:
+    if _is_given(env, dependency.variable, dependency.schemes):
+        return dependency.name, f"from {dependency.variable}"
     port = free_port()
-    servers.append(parts.redis_server(folder, port))
-    env["PETSEARCH_REDIS_URL"] = f"redis://127.0.0.1:{port}/0"
-    return "redis", f"a redis-server on port {port}"
-
-
-def _add_store(env: dict[str, str], servers: list[Part]) -> tuple[str, str]:
-    if _is_given(env, "PETSEARCH_STORE_URL", ("s3+http://", "s3+https://", "file:")):
-        return "store", "from PETSEARCH_STORE_URL"
-    port = free_port()
-    servers.append(parts.s3_server(port))
-    env["PETSEARCH_STORE_URL"] = f"s3+http://127.0.0.1:{port}/petsearch"
-    env.setdefault("PETSEARCH_S3_ACCESS_KEY", "development")
-    env.setdefault("PETSEARCH_S3_SECRET_KEY", "development-only")
-    return "store", f"moto's S3 server on port {port}, in memory"
-
-
-def _add_index(env: dict[str, str], servers: list[Part]) -> tuple[str, str]:
-    if _is_given(env, "PETSEARCH_INDEX_URL", ("http://", "https://")):
-        return "index", "from PETSEARCH_INDEX_URL"
-    port = free_port()
-    servers.append(parts.qdrant_server(port))
-    env["PETSEARCH_INDEX_URL"] = f"http://127.0.0.1:{port}"
-    env["PETSEARCH_QDRANT_GRPC"] = "0"
-    return "index", (
-        f"no Qdrant: a stand-in on port {port} that answers the same REST calls from "
-        "qdrant-client's memory, exactly and slowly"
-    )
+    servers.append(dependency.start(port, folder))
+    env |= dependency.env(port)
+    return dependency.name, dependency.note.format(port=port)
 
 
 def _embedders(env: dict[str, str], count: int) -> tuple[list[Part], tuple[str, str]]:

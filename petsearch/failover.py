@@ -46,6 +46,12 @@ def is_idempotent(request: httpx.Request) -> bool:
     return request.method in ("GET", "HEAD") or request.url.path.startswith("/v1/search")
 
 
+def retry_after_s(headers: httpx.Headers) -> float:
+    """The seconds in a Retry-After header; 5 where it is absent, or a date."""
+    value = headers.get("Retry-After", "")
+    return float(value) if value.isascii() and value.isdigit() else 5.0
+
+
 class FailoverTransport(httpx.BaseTransport):
     """Sends requests to one of several addresses.
 

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from petsearch.domain import Embeddings, ModelInfo, Pixels, Priority
 from petsearch.domain.errors import Conflict, InvalidInput, Overloaded, TooLarge, Unavailable
-from petsearch.failover import ONLY, FailoverTransport, split_addresses
+from petsearch.failover import ONLY, FailoverTransport, retry_after_s, split_addresses
 from petsearch.ports import Embedder
 
 BINARY = "application/octet-stream"
@@ -27,6 +27,7 @@ _LOAD_S = 600.0
 """A model may have to be fetched first."""
 _MODELS_FRESH_S = 10.0
 _MODEL = TypeAdapter(ModelInfo)
+_ERRORS = {409: Conflict, 413: TooLarge}
 
 
 class HttpEmbedder(Embedder):
@@ -217,23 +218,11 @@ def shape_from_header(value: str) -> tuple[int, ...]:
 def _check(response: httpx.Response) -> None:
     if response.is_success:
         return
-    detail = _detail(response)
-    retry_after_s = _retry_after_s(response)
-    if response.status_code == 409:
-        raise Conflict(detail)
-    if response.status_code == 429:
-        raise Overloaded(detail, retry_after_s=retry_after_s)
-    if response.status_code == 413:
-        raise TooLarge(detail)
-    if response.is_client_error:
-        raise InvalidInput(detail)
-    raise Unavailable(detail, retry_after_s=retry_after_s)
-
-
-def _retry_after_s(response: httpx.Response) -> float:
-    # It may also be a date, as of a proxy.
-    said = response.headers.get("Retry-After", "")
-    return float(said) if said.isascii() and said.isdigit() else 5.0
+    detail, status = _detail(response), response.status_code
+    if response.is_client_error and status != httpx.codes.TOO_MANY_REQUESTS:
+        raise _ERRORS.get(status, InvalidInput)(detail)
+    kind = Unavailable if response.is_server_error else Overloaded
+    raise kind(detail, retry_after_s=retry_after_s(response.headers))
 
 
 def _detail(response: httpx.Response) -> str:

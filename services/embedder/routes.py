@@ -20,7 +20,6 @@ from services.embedder.parts import Parts
 from services.embedder.schemas import (
     EmbeddingsBody,
     FailedImage,
-    Health,
     ImageEmbeddingsBody,
     LoadedModels,
     ModelToLoad,
@@ -130,10 +129,10 @@ def unload_model(parts: PartsDep, model_id: str) -> None:
 
 @router.get("/livez", summary="Liveness")
 @router.get("/readyz", summary="Readiness")
-async def get_health(parts: PartsDep) -> Health:
+async def get_health(parts: PartsDep) -> dict[str, str]:
     """503 when the device is lost: only a new process can use it again."""
     parts.embedder.batcher.check_device()
-    return Health(status="ok")
+    return {"status": "ok"}
 
 
 def _to_pixels(data: bytearray, shape: tuple[int, ...]) -> Pixels:

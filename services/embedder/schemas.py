@@ -49,9 +49,3 @@ class LoadedModels(BaseModel):
     """The loaded models, the default one first."""
 
     models: tuple[ModelInfo, ...]
-
-
-class Health(BaseModel):
-    """How the service stands."""
-
-    status: str

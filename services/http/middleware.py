@@ -5,7 +5,7 @@ import secrets
 import time
 from collections.abc import Collection
 from http import HTTPStatus
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -139,22 +139,18 @@ class HostAndOriginGuard:
         origin = headers.get("origin")
         if scope["method"] in _SAFE_METHODS or origin is None or origin in self._origins:
             return None
-        if not _is_of_host(origin, host):
+        if _split(origin).netloc.lower() != host.lower():
             return HTTPStatus.FORBIDDEN, "Pages of other sites may not change anything here."
         return None
 
 
-def _is_of_host(origin: str, host: str) -> bool:
-    try:
-        return urlsplit(origin).netloc.lower() == host.lower()
-    except ValueError:  # no address at all
-        return False
-
-
 def _hostname(address: str) -> str:
-    try:
-        parts = urlsplit(address)
-        name = parts.hostname or ""
-    except ValueError:
-        return ""
+    name = _split(address).hostname or ""
     return f"[{name}]" if ":" in name else name
+
+
+def _split(address: str) -> SplitResult:
+    try:
+        return urlsplit(address)
+    except ValueError:  # no valid address
+        return urlsplit("")

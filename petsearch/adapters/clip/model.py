@@ -81,6 +81,19 @@ def load_model(
     return loaded
 
 
+@contextmanager
+def _device_errors() -> Iterator[None]:
+    """Raise torch's device errors as petsearch errors."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise DeviceMemoryFull("The batch does not fit into the device's memory.") from error
+    except RuntimeError as error:
+        if "CUDA error" in str(error):
+            raise DeviceLost(f"The device is lost: {error}") from error
+        raise
+
+
 class OpenClipModel(ClipModel):
     """A CLIP on one device. Not thread-safe: the batcher's one thread calls it."""
 
@@ -109,25 +122,25 @@ class OpenClipModel(ClipModel):
         """Token ids int64 `(n, context_length)`, cut and padded. Safe in any thread."""
         return cast(Tokens, self._tokenizer(list(texts)).numpy())
 
+    @_device_errors()
     @torch.inference_mode()
     def encode_pixels(self, pixels: Pixels) -> Embeddings:
         """uint8 `(n, 3, height, width)` to float32 `(n, dim)`, L2-normalised."""
-        with _translated():
-            # torch requires writable memory; a body that came over HTTP is not.
-            writable = pixels if pixels.flags.writeable else pixels.copy()
-            batch = self._to_device(torch.from_numpy(writable))
-            batch = torch.addcmul(self._shift, batch.float(), self._scale)
-            batch = batch.to(self._dtype, memory_format=torch.channels_last)
-            return _normalised(cast(Any, self._module).encode_image(batch))
+        # torch requires writable memory; a body that came over HTTP is not.
+        writable = pixels if pixels.flags.writeable else pixels.copy()
+        batch = self._to_device(torch.from_numpy(writable))
+        batch = torch.addcmul(self._shift, batch.float(), self._scale)
+        batch = batch.to(self._dtype, memory_format=torch.channels_last)
+        return _normalised(cast(Any, self._module).encode_image(batch))
 
+    @_device_errors()
     @torch.inference_mode()
     def encode_tokens(self, tokens: Tokens) -> Embeddings:
         """int64 `(n, context_length)` to float32 `(n, dim)`, L2-normalised."""
-        with _translated():
-            if self._text_tower is None:
-                ids = self._to_device(torch.from_numpy(tokens))
-                return _normalised(cast(Any, self._module).encode_text(ids))
-            return self._encode_by_length(self._text_tower, tokens)
+        if self._text_tower is None:
+            ids = self._to_device(torch.from_numpy(tokens))
+            return _normalised(cast(Any, self._module).encode_text(ids))
+        return self._encode_by_length(self._text_tower, tokens)
 
     def usage(self) -> ModelUsage:
         on_gpu = self._device.type == "cuda"
@@ -157,19 +170,6 @@ class OpenClipModel(ClipModel):
         spec = self.info.pixel_spec
         self.encode_pixels(np.zeros((1, 3, spec.height, spec.width), np.uint8))
         self.encode_tokens(self.tokenise(["a photo of a pet"]))
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Raise torch's device errors as petsearch errors."""
-    try:
-        yield
-    except torch.OutOfMemoryError as error:
-        raise DeviceMemoryFull("The batch does not fit into the device's memory.") from error
-    except RuntimeError as error:
-        if "CUDA error" in str(error):
-            raise DeviceLost(f"The device is lost: {error}") from error
-        raise
 
 
 def _normalised(features: torch.Tensor) -> Embeddings:

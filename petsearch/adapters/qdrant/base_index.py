@@ -10,7 +10,7 @@ import numpy as np
 
 from petsearch.adapters.qdrant.payload import VERSION_FIELD, from_payload, version_from
 from petsearch.adapters.qdrant.time_pages import newest_page
-from petsearch.domain import Embedding, Filters, Hit, ImageRecord, JsonDict, Point, SortBy
+from petsearch.domain import Embedding, Filters, ImageRecord, JsonDict, Point, SortBy
 from petsearch.domain.errors import Conflict, NotFound
 from petsearch.ports import RecordChange
 from petsearch.ports.raw_index import RawIndex
@@ -36,14 +36,6 @@ class Row(Protocol):
         """The embedding, if it was asked for."""
 
 
-class ScoredRow(Row, Protocol):
-    """A row of a search."""
-
-    @property
-    def score(self) -> float:
-        """The cosine."""
-
-
 class BaseIndex(RawIndex):
     """The index over an engine, whose calls are the abstract methods below."""
 
@@ -62,19 +54,6 @@ class BaseIndex(RawIndex):
         self, collection: str, image_ids: list[str], *, payload: bool, vectors: bool
     ) -> Sequence[Row]:
         """The points of those ids that exist."""
-
-    @abstractmethod
-    def _nearest(
-        self,
-        collection: str,
-        embedding: Embedding,
-        *,
-        limit: int,
-        filters: Filters,
-        min_score: float | None,
-        exact: bool,
-    ) -> Sequence[ScoredRow]:
-        """The nearest points, best first."""
 
     @abstractmethod
     def _scroll(
@@ -109,7 +88,7 @@ class BaseIndex(RawIndex):
 
     def get(self, collection: str, image_ids: Sequence[str]) -> dict[str, ImageRecord]:
         rows = self._retrieve(collection, list(image_ids), payload=True, vectors=False)
-        return {str(row.id): _record(row) for row in rows}
+        return {str(row.id): record_of(row) for row in rows}
 
     def get_embedding(self, collection: str, image_id: str) -> Embedding:
         rows = self._retrieve(collection, [image_id], payload=False, vectors=True)
@@ -119,22 +98,7 @@ class BaseIndex(RawIndex):
 
     def read_points(self, collection: str, image_ids: Sequence[str]) -> list[Point]:
         rows = self._retrieve(collection, list(image_ids), payload=True, vectors=True)
-        return [Point(_record(row), _embedding(row)) for row in rows]
-
-    def search(
-        self,
-        collection: str,
-        embedding: Embedding,
-        *,
-        limit: int,
-        filters: Filters,
-        min_score: float | None = None,
-        exact: bool = False,
-    ) -> list[Hit]:
-        rows = self._nearest(
-            collection, embedding, limit=limit, filters=filters, min_score=min_score, exact=exact
-        )
-        return [Hit(_record(row), row.score) for row in rows]
+        return [Point(record_of(row), _embedding(row)) for row in rows]
 
     def list_newest(
         self,
@@ -194,12 +158,12 @@ def _beyond(after: str | None, rows: Iterable[Row]) -> list[Row]:
     return [row for row in rows if str(row.id) != after]
 
 
-def _record(row: Row) -> ImageRecord:
+def record_of(row: Row) -> ImageRecord:
     return from_payload(str(row.id), row.payload or {})
 
 
 def _records(rows: Iterable[Row]) -> list[ImageRecord]:
-    return [_record(row) for row in rows]
+    return [record_of(row) for row in rows]
 
 
 def _embedding(row: Row) -> Embedding:

@@ -20,10 +20,6 @@ class Conditions:
     near: Near | None
     excluded_ids: list[str]
 
-    def __bool__(self) -> bool:
-        asked = (self.equal, self.any_of, self.at_least, self.times, self.near, self.excluded_ids)
-        return any(asked)
-
 
 def conditions_of(filters: Filters) -> Conditions:
     """What `filters` ask, field by field."""

@@ -12,8 +12,6 @@ from petsearch.domain import Filters, ImageRecord, Near, TimeRange
 def to_filter(filters: Filters) -> edge.Filter | None:
     """None for filters without conditions."""
     wanted = conditions_of(filters)
-    if not wanted:
-        return None
     must = [
         *(edge.FieldCondition(name, match=edge.MatchValue(value)) for name, value in wanted.equal),
         *(
@@ -28,6 +26,8 @@ def to_filter(filters: Filters) -> edge.Filter | None:
     ]
     if wanted.near is not None:
         must.append(edge.FieldCondition(LOCATION_FIELD, geo_radius=_circle(wanted.near)))
+    if not must and not wanted.excluded_ids:
+        return None
     excluded: set[int | uuid.UUID | str] = {*wanted.excluded_ids}
     return edge.Filter(must=[*must], must_not=[edge.HasIdCondition(excluded)] if excluded else [])
 

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import qdrant_edge as edge
 
-from petsearch.adapters.qdrant.base_index import ALL, FACET_VALUES, BaseIndex, Row, ScoredRow
+from petsearch.adapters.qdrant.base_index import ALL, FACET_VALUES, BaseIndex, Row, record_of
 from petsearch.adapters.qdrant.edge_filters import filter_of_version, to_filter
 from petsearch.adapters.qdrant.payload import INDEXED_FIELDS, to_payload
 from petsearch.adapters.qdrant.time_pages import latest_of
 from petsearch.atomic_file import write_atomically
-from petsearch.domain import Embedding, Filters, ImageRecord, Point, SortBy
+from petsearch.domain import Embedding, Filters, Hit, ImageRecord, Point, SortBy
 from petsearch.domain.errors import (
     ConfigurationError,
     NotFound,
@@ -94,6 +94,27 @@ class QdrantEdgeIndex(BaseIndex):
             write_atomically(self._folder / _POINTER, collection.encode())
             self._current = collection
 
+    def search(
+        self,
+        collection: str,
+        embedding: Embedding,
+        *,
+        limit: int,
+        filters: Filters,
+        min_score: float | None = None,
+        exact: bool = False,  # noqa: ARG002  # it always is
+    ) -> list[Hit]:
+        request = edge.QueryRequest(
+            limit=limit,
+            query=edge.Query.Nearest(embedding.tolist()),
+            filter=to_filter(filters),
+            score_threshold=min_score,
+            with_payload=True,
+        )
+        with edge_errors():
+            found = self._shard(collection).query(request)
+        return [Hit(record_of(row), row.score) for row in found]
+
     @edge_errors()
     def count(self, collection: str, filters: Filters) -> int:
         request = edge.CountRequest(exact=True, filter=to_filter(filters))
@@ -149,26 +170,6 @@ class QdrantEdgeIndex(BaseIndex):
         return self._shard(collection).retrieve(
             [*image_ids], with_payload=payload, with_vector=vectors
         )
-
-    @edge_errors()
-    def _nearest(
-        self,
-        collection: str,
-        embedding: Embedding,
-        *,
-        limit: int,
-        filters: Filters,
-        min_score: float | None,
-        exact: bool,  # noqa: ARG002  # it always is
-    ) -> Sequence[ScoredRow]:
-        request = edge.QueryRequest(
-            limit=limit,
-            query=edge.Query.Nearest(embedding.tolist()),
-            filter=to_filter(filters),
-            score_threshold=min_score,
-            with_payload=True,
-        )
-        return self._shard(collection).query(request)
 
     @edge_errors()
     def _scroll(

@@ -10,8 +10,6 @@ from petsearch.domain import Filters, ImageRecord, Near
 def to_filter(filters: Filters) -> models.Filter | None:
     """None for filters without conditions."""
     wanted = conditions_of(filters)
-    if not wanted:
-        return None
     must = [
         *(
             models.FieldCondition(key=field, match=models.MatchValue(value=value))
@@ -34,6 +32,8 @@ def to_filter(filters: Filters) -> models.Filter | None:
     ]
     if wanted.near is not None:
         must.append(models.FieldCondition(key=LOCATION_FIELD, geo_radius=_circle(wanted.near)))
+    if not must and not wanted.excluded_ids:
+        return None
     excluded: list[models.Condition] = [models.HasIdCondition(has_id=[*wanted.excluded_ids])]
     return models.Filter(must=[*must], must_not=excluded if wanted.excluded_ids else None)
 

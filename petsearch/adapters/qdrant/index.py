@@ -5,13 +5,13 @@ from urllib.parse import urlsplit
 
 from qdrant_client import QdrantClient, models
 
-from petsearch.adapters.qdrant.base_index import ALL, FACET_VALUES, BaseIndex, Row, ScoredRow
+from petsearch.adapters.qdrant.base_index import ALL, FACET_VALUES, BaseIndex, Row, record_of
 from petsearch.adapters.qdrant.collection import CollectionOptions, create_collection
 from petsearch.adapters.qdrant.errors import qdrant_errors
 from petsearch.adapters.qdrant.filters import filter_of_version, to_filter
 from petsearch.adapters.qdrant.payload import to_payload
 from petsearch.adapters.qdrant.time_pages import latest_of
-from petsearch.domain import Embedding, Filters, ImageRecord, Point, SortBy
+from petsearch.domain import Embedding, Filters, Hit, ImageRecord, Point, SortBy
 from petsearch.domain.errors import NotFound
 
 _ALIAS = "pets"
@@ -66,6 +66,28 @@ class QdrantIndex(BaseIndex):
             drop = models.DeleteAlias(alias_name=_ALIAS)
             change.insert(0, models.DeleteAliasOperation(delete_alias=drop))
         self._client.update_collection_aliases(change)
+
+    @qdrant_errors()
+    def search(
+        self,
+        collection: str,
+        embedding: Embedding,
+        *,
+        limit: int,
+        filters: Filters,
+        min_score: float | None = None,
+        exact: bool = False,
+    ) -> list[Hit]:
+        found = self._client.query_points(
+            collection,
+            query=embedding.tolist(),
+            limit=limit,
+            query_filter=to_filter(filters),
+            search_params=models.SearchParams(exact=True) if exact else self._options.search_params,
+            score_threshold=min_score,
+            with_payload=True,
+        )
+        return [Hit(record_of(row), row.score) for row in found.points]
 
     @qdrant_errors()
     def count(self, collection: str, filters: Filters) -> int:
@@ -143,27 +165,6 @@ class QdrantIndex(BaseIndex):
             # Records decide what is written; an embedding never changes.
             consistency=self._options.consistency if payload else None,
         )
-
-    @qdrant_errors()
-    def _nearest(
-        self,
-        collection: str,
-        embedding: Embedding,
-        *,
-        limit: int,
-        filters: Filters,
-        min_score: float | None,
-        exact: bool,
-    ) -> Sequence[ScoredRow]:
-        return self._client.query_points(
-            collection,
-            query=embedding.tolist(),
-            limit=limit,
-            query_filter=to_filter(filters),
-            search_params=models.SearchParams(exact=True) if exact else self._options.search_params,
-            score_threshold=min_score,
-            with_payload=True,
-        ).points
 
     @qdrant_errors()
     def _scroll(

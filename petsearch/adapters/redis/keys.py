@@ -40,8 +40,6 @@ class RedisKeys(KeyStore):
     @redis_errors(_WHAT)
     def all(self) -> list[ApiKey]:
         ids = cast(list[str], self._redis.zrange(_KEYS, 0, -1))
-        if not ids:
-            return []
         with self._redis.pipeline(transaction=False) as pipe:
             for key_id in ids:
                 pipe.hgetall(_key(key_id))

@@ -8,8 +8,8 @@ from typing import Any, cast
 
 import redis
 
-from petsearch.adapters.redis import ledger_scripts
 from petsearch.adapters.redis.client import redis_errors
+from petsearch.adapters.redis.ledger_scripts import COMMON, SCRIPTS
 from petsearch.domain import (
     MOST_LEFT_OUT_NAMES,
     ItemStatus,
@@ -53,9 +53,7 @@ class RedisLedger(JobLedger, ChunkLedger, EnumerationLedger, IdempotencyStore):
     def __init__(self, client: redis.Redis) -> None:
         self._redis = client
         self._scripts = {
-            name: client.register_script(source)
-            for name, source in vars(ledger_scripts).items()
-            if name.isupper() and isinstance(source, str) and not name.startswith("_")
+            name: client.register_script(COMMON + source) for name, source in SCRIPTS.items()
         }
 
     @redis_errors(_WHAT)
@@ -71,10 +69,8 @@ class RedisLedger(JobLedger, ChunkLedger, EnumerationLedger, IdempotencyStore):
             "total": 0,
             "done": 0,
         }
-        if job.expected is not None:
-            fields["expected"] = job.expected
-        if job.spec is not None:
-            fields["spec"] = job.spec
+        optional = {"expected": job.expected, "spec": job.spec}
+        fields |= {name: value for name, value in optional.items() if value is not None}
         with self._redis.pipeline() as pipe:
             pipe.hset(_job(job.job_id), mapping=cast(Mapping[Any, Any], fields))
             pipe.zadd(_JOBS, {job.job_id: job.created_at.timestamp()})

@@ -9,7 +9,7 @@ from petsearch.domain import MOST_LEFT_OUT_NAMES
 KEEP_S = 7 * 24 * 3600
 """How long a finished job's chunk keys are kept: longer than any message can be delivered again."""
 
-_COMMON = f"""
+COMMON = f"""
 local job, active = KEYS[1], KEYS[2]
 local pending, queued = job .. ':pending', job .. ':queued'
 local holders, since, starts = job .. ':holders', job .. ':since', job .. ':starts'
@@ -70,30 +70,31 @@ local function go_on()
   redis.call('DEL', samples)
 end
 """
+"""Comes before each of the scripts."""
 
-RESERVE = f"""{_COMMON}
+SCRIPTS = {
+    "RESERVE": """
 -- ARGV: item_count, key or ''
-if not exists() then return {{-1, 0, 0}} end
+if not exists() then return {-1, 0, 0} end
 if ARGV[2] ~= '' then
   local slot = redis.call('HGET', reserved, ARGV[2])
   if slot then
     local chunk, item, count = string.match(slot, '(%d+):(%d+):(%d+)')
     local added = redis.call('HEXISTS', chunks, chunk)
     -- Of another size it is another chunk, unless the first one counts already.
-    if added == 1 or count == ARGV[1] then return {{tonumber(chunk), tonumber(item), added}} end
+    if added == 1 or count == ARGV[1] then return {tonumber(chunk), tonumber(item), added} end
   end
 end
 local flags = redis.call('HMGET', job, 'sealed', 'cancelled')
-if flags[1] == '1' or flags[2] == '1' then return {{-2, 0, 0}} end
+if flags[1] == '1' or flags[2] == '1' then return {-2, 0, 0} end
 local chunk = redis.call('HINCRBY', job, 'next_chunk', 1) - 1
 local item = redis.call('HINCRBY', job, 'next_item', ARGV[1]) - ARGV[1]
 if ARGV[2] ~= '' then
   redis.call('HSET', reserved, ARGV[2], chunk .. ':' .. item .. ':' .. ARGV[1])
 end
-return {{chunk, item, 0}}
-"""
-
-ADD = f"""{_COMMON}
+return {chunk, item, 0}
+""",
+    "ADD": """
 -- ARGV: chunk, item_count, cursor or '', then what was left out
 if not exists() or redis.call('HGET', job, 'cancelled') == '1' then return 0 end
 if redis.call('HSETNX', chunks, ARGV[1], ARGV[2]) == 0 then return 0 end
@@ -110,9 +111,8 @@ end
 leave_out(4)
 changed()
 return 1
-"""
-
-SEAL = f"""{_COMMON}
+""",
+    "SEAL": """
 -- ARGV: now, failure or '', then what was left out
 if not exists() then return -1 end
 if redis.call('HGET', job, 'sealed') ~= '1' then leave_out(3) end
@@ -121,14 +121,12 @@ if ARGV[2] ~= '' then redis.call('HSET', job, 'failure', ARGV[2]) end
 finish(ARGV[1])
 changed()
 return 1
-"""
-
-EXPECT = f"""{_COMMON}
+""",
+    "EXPECT": """
 -- ARGV: expected
 if exists() then redis.call('HSET', job, 'expected', ARGV[1]) end
-"""
-
-REASON = f"""{_COMMON}
+""",
+    "REASON": """
 -- ARGV: reason or ''
 if not exists() or (redis.call('HGET', job, 'reason') or '') == ARGV[1] then return end
 if ARGV[1] == '' then
@@ -137,17 +135,15 @@ else
   redis.call('HSET', job, 'reason', ARGV[1])
 end
 changed()
-"""
-
-MARK = f"""{_COMMON}
+""",
+    "MARK": """
 -- ARGV: item
 if not exists() then return 1 end
 return redis.call('HINCRBY', marks, ARGV[1], 1)
-"""
-
-TAKE = f"""{_COMMON}
+""",
+    "TAKE": """
 -- ARGV: most_queued, patience_ms
-local taken = {{}}
+local taken = {}
 if is_stopped() then return taken end
 local now = now_ms()
 for _ = 1, ARGV[1] - redis.call('ZCARD', queued) do
@@ -158,9 +154,8 @@ for _ = 1, ARGV[1] - redis.call('ZCARD', queued) do
   taken[#taken + 1] = tonumber(chunk)
 end
 return taken
-"""
-
-CLAIM = f"""{_COMMON}
+""",
+    "CLAIM": """
 -- ARGV: chunk, holder, lease_ms
 if is_stopped() then
   if redis.call('HGET', job, 'paused') == '1' and not redis.call('HGET', holders, ARGV[1])
@@ -168,25 +163,23 @@ if is_stopped() then
     let_go(ARGV[1])
     redis.call('LPUSH', pending, ARGV[1])
   end
-  return {{'gone', 0}}
+  return {'gone', 0}
 end
 local deadline = redis.call('ZSCORE', queued, ARGV[1])
-if not deadline then return {{'gone', 0}} end
+if not deadline then return {'gone', 0} end
 local now = now_ms()
-if redis.call('HGET', holders, ARGV[1]) and tonumber(deadline) > now then return {{'busy', 0}} end
+if redis.call('HGET', holders, ARGV[1]) and tonumber(deadline) > now then return {'busy', 0} end
 redis.call('HSET', holders, ARGV[1], ARGV[2])
 redis.call('ZADD', queued, now + ARGV[3], ARGV[1])
-return {{'run', redis.call('HINCRBY', starts, ARGV[1], 1) - 1}}
-"""
-
-EXTEND = f"""{_COMMON}
+return {'run', redis.call('HINCRBY', starts, ARGV[1], 1) - 1}
+""",
+    "EXTEND": """
 -- ARGV: chunk, holder, lease_ms
 if redis.call('HGET', holders, ARGV[1]) ~= ARGV[2] then return 0 end
 redis.call('ZADD', queued, 'XX', now_ms() + ARGV[3], ARGV[1])
 return 1
-"""
-
-HAND_BACK = f"""{_COMMON}
+""",
+    "HAND_BACK": """
 -- ARGV: chunk, holder, now
 if redis.call('HGET', holders, ARGV[1]) ~= ARGV[2] then return 0 end
 let_go(ARGV[1])
@@ -199,9 +192,8 @@ elseif exists() then
   changed()
 end
 return 1
-"""
-
-ACCOUNT = f"""{_COMMON}
+""",
+    "ACCOUNT": """
 -- ARGV: now, chunk, problems, warned, then pairs of status and count
 if redis.call('ZREM', queued, ARGV[2]) == 0 then return 0 end
 let_go(ARGV[2])
@@ -219,9 +211,8 @@ redis.call('HDEL', job, 'reason')
 finish(ARGV[1])
 changed()
 return 1
-"""
-
-REQUEUE = f"""{_COMMON}
+""",
+    "REQUEUE": """
 -- ARGV: chunk, patience_ms, now
 local deadline = redis.call('ZSCORE', queued, ARGV[1])
 local now = now_ms()
@@ -237,17 +228,15 @@ end
 redis.call('ZADD', queued, now + ARGV[2], ARGV[1])
 redis.call('HSET', since, ARGV[1], now)
 return 1
-"""
-
-READ = f"""{_COMMON}
+""",
+    "READ": """
 -- ARGV: holder, lease_ms, most_open
 local f = redis.call('HMGET', job, 'sealed', 'spec', 'cursor', 'next_chunk', 'next_item')
 if f[1] == '1' or not f[2] or is_stopped() or open_chunks() >= tonumber(ARGV[3]) then return nil end
 if not redis.call('SET', reading, ARGV[1], 'NX', 'PX', ARGV[2]) then return nil end
-return {{f[2], f[3] or '', tonumber(f[4] or 0), tonumber(f[5] or 0)}}
-"""
-
-CONTROL = f"""{_COMMON}
+return {f[2], f[3] or '', tonumber(f[4] or 0), tonumber(f[5] or 0)}
+""",
+    "CONTROL": """
 -- ARGV: pause | resume | cancel, now
 if not exists() then return -1 end
 if redis.call('HGET', job, 'finished_at') or redis.call('HGET', job, 'cancelled') == '1' then
@@ -270,14 +259,12 @@ if ARGV[1] == 'cancel' then
 end
 changed()
 return 1
-"""
-
-RESERVE_RETRY = f"""{_COMMON}
+""",
+    "RESERVE_RETRY": """
 if not exists() then return -1 end
 return redis.call('HINCRBY', job, 'next_chunk', 1) - 1
-"""
-
-REOPEN = f"""{_COMMON}
+""",
+    "REOPEN": """
 -- ARGV: pairs of chunk and failed_count
 if not exists() then return -1 end
 if not redis.call('HGET', job, 'finished_at') or redis.call('HGET', job, 'cancelled') == '1' then
@@ -296,12 +283,11 @@ redis.call('HSETNX', job, 'first_retry', ARGV[1])
 go_on()
 changed()
 return 1
-"""
-
-OVERDUE = f"""{_COMMON}
+""",
+    "OVERDUE": """
 -- ARGV: long_wait_ms
 local now = now_ms()
-local lost, unclaimed = {{}}, {{}}
+local lost, unclaimed = {}, {}
 for _, chunk in ipairs(redis.call('ZRANGEBYSCORE', queued, '-inf', now)) do
   local waited = now - (redis.call('HGET', since, chunk) or 0)
   if redis.call('HGET', holders, chunk) or waited > tonumber(ARGV[1]) then
@@ -310,23 +296,21 @@ for _, chunk in ipairs(redis.call('ZRANGEBYSCORE', queued, '-inf', now)) do
     unclaimed[#unclaimed + 1] = tonumber(chunk)
   end
 end
-return {{lost, unclaimed}}
-"""
-
-END_LEASES = f"""{_COMMON}
+return {lost, unclaimed}
+""",
+    "END_LEASES": """
 for _, chunk in ipairs(redis.call('ZRANGE', queued, 0, -1)) do
   redis.call('ZADD', queued, 0, chunk)
 end
 redis.call('DEL', reading)
-"""
-
-EXTEND_READING = f"""{_COMMON}
+""",
+    "EXTEND_READING": """
 -- ARGV: holder, lease_ms
 if redis.call('GET', reading) ~= ARGV[1] then return 0 end
 return redis.call('PEXPIRE', reading, ARGV[2])
-"""
-
-END_READING = f"""{_COMMON}
+""",
+    "END_READING": """
 -- ARGV: holder
 if redis.call('GET', reading) == ARGV[1] then redis.call('DEL', reading) end
-"""
+""",
+}

@@ -25,15 +25,15 @@ local function read()
 end
 """
 
-_READ = f"""{_COMMON}
+_SCRIPTS = {
+    "read": """
 return read()
-"""
-
-_CHANGE = f"""{_COMMON}
+""",
+    "change": """
 -- ARGV: JSON list to add, JSON list to remove
 local before = read()
-local kept, names, changed = {{}}, {{}}, false
-local removed = {{}}
+local kept, names, changed = {}, {}, false
+local removed = {}
 for _, name in ipairs(cjson.decode(ARGV[2])) do removed[name] = true end
 for _, name in ipairs(cjson.decode(before[2])) do
   kept[name] = true
@@ -48,23 +48,20 @@ if changed then
   if removed[before[3]] then redis.call('HDEL', state, 'previous') end
 end
 return read()
-"""
-
-_MOVE = f"""{_COMMON}
+""",
+    "move": """
 -- ARGV: previous or '', now
 redis.call('HSET', state, 'previous', ARGV[1], 'moved_at', ARGV[2])
-"""
-
-_BEGIN = f"""{_COMMON}
+""",
+    "begin": """
 -- ARGV: token, lease_ms
 if redis.call('EXISTS', hold) == 1 then return nil end
 local found = read()
 redis.call('ZADD', writers, now_ms() + ARGV[2], found[1] .. ':' .. ARGV[1])
 redis.call('HSET', state, 'writer:' .. ARGV[1], found[1])
 return found
-"""
-
-_END = f"""{_COMMON}
+""",
+    "end": """
 -- ARGV: token
 local epoch = redis.call('HGET', state, 'writer:' .. ARGV[1])
 if epoch then
@@ -72,9 +69,8 @@ if epoch then
   redis.call('HDEL', state, 'writer:' .. ARGV[1])
 end
 return read()[1]
-"""
-
-_COUNT = f"""{_COMMON}
+""",
+    "count": """
 -- ARGV: before_epoch
 for _, lapsed in ipairs(redis.call('ZRANGEBYSCORE', writers, '-inf', now_ms())) do
   redis.call('ZREM', writers, lapsed)
@@ -85,17 +81,16 @@ for _, entry in ipairs(redis.call('ZRANGE', writers, 0, -1)) do
   if tonumber(string.match(entry, '(%d+):')) < tonumber(ARGV[1]) then count = count + 1 end
 end
 return count
-"""
-
-_HOLD = f"""{_COMMON}
+""",
+    "hold": """
 -- ARGV: holder, for_ms
 return redis.call('SET', hold, ARGV[1], 'NX', 'PX', ARGV[2]) and 1 or 0
-"""
-
-_RELEASE = f"""{_COMMON}
+""",
+    "release": """
 -- ARGV: holder
 if redis.call('GET', hold) == ARGV[1] then redis.call('DEL', hold) end
-"""
+""",
+}
 
 
 class RedisWriteSet(WriteSetStore):
@@ -103,17 +98,9 @@ class RedisWriteSet(WriteSetStore):
 
     def __init__(self, client: redis.Redis) -> None:
         self._redis = client
-        sources = {
-            "read": _READ,
-            "change": _CHANGE,
-            "move": _MOVE,
-            "begin": _BEGIN,
-            "end": _END,
-            "count": _COUNT,
-            "hold": _HOLD,
-            "release": _RELEASE,
+        self._scripts = {
+            name: client.register_script(_COMMON + source) for name, source in _SCRIPTS.items()
         }
-        self._scripts = {name: client.register_script(text) for name, text in sources.items()}
 
     def read(self) -> WriteSetState:
         return _state(self._run("read"))

@@ -18,6 +18,7 @@ from petsearch.adapters.web.guarded_network import (
 )
 from petsearch.adapters.web.public_addresses import IpAddress, is_public
 from petsearch.domain.errors import InvalidInput, NotFound, Overloaded, TooLarge, Unavailable
+from petsearch.failover import retry_after_s
 from petsearch.sources.source import Fetcher
 from petsearch.sources.url_list import SCHEME
 
@@ -115,19 +116,12 @@ def _check_status(status: int, host: str, headers: httpx.Headers) -> None:
         return
     if status in _GONE:
         raise NotFound(f"{host} has nothing at this address ({status}).")
+    wait_s = min(retry_after_s(headers), _LONGEST_WAIT_S)
     if status == 429:
-        raise Overloaded(f"{host} asks for fewer requests.", retry_after_s=_retry_after_s(headers))
+        raise Overloaded(f"{host} asks for fewer requests.", retry_after_s=wait_s)
     if status in _TRY_LATER or status >= 500:
-        raise Unavailable(
-            f"{host} cannot answer now ({status}).", retry_after_s=_retry_after_s(headers)
-        )
+        raise Unavailable(f"{host} cannot answer now ({status}).", retry_after_s=wait_s)
     raise InvalidInput(f"{host} does not return the photo: its status is {status}.")
-
-
-def _retry_after_s(headers: httpx.Headers) -> float:
-    # It may also be a date, which servers hardly ever send.
-    said = headers.get("retry-after", "")
-    return min(float(said), _LONGEST_WAIT_S) if said.isascii() and said.isdigit() else 5.0
 
 
 def _read(
