@@ -158,7 +158,7 @@ def test_a_bucket_that_the_server_does_not_give_us_is_refused() -> None:
         reader = s3_reader.open_reader(
             f"s3+http://127.0.0.1:{server.server_port}/unused", access_key="a", secret_key="s"
         )
-        with pytest.raises(InvalidInput, match="does not let petsearch read"):
+        with pytest.raises(InvalidInput, match="denies read access"):
             reader.get("secrets", "a.jpg", max_bytes=10)
         server.shutdown()
 

@@ -207,7 +207,7 @@ def test_more_bytes_than_allowed_are_not_read(web: WebServer) -> None:
 
 def test_a_packed_body_is_refused(web: WebServer) -> None:
     web.answers["/a.jpg"] = gives(200, b"x", Content_Encoding="gzip")
-    with pytest.raises(InvalidInput, match="packed"):
+    with pytest.raises(InvalidInput, match="compressed"):
         fetch(web, "/a.jpg")
 
 

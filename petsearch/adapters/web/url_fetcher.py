@@ -70,7 +70,7 @@ class UrlFetcher(Fetcher):
                         return found
                     url = found
         except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError) as error:
-            raise Unavailable(f"{url.host} does not answer as it should: {error}") from error
+            raise Unavailable(f"{url.host} does not answer: {error}") from error
         raise InvalidInput(f"The address redirects more than {_MAX_REDIRECTS} times.")
 
 
