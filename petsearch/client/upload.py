@@ -6,8 +6,6 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from functools import partial
-from itertools import islice
 from typing import TypeVar
 
 from petsearch.client.api import Client, Photo
@@ -51,17 +49,43 @@ def upload(
     job = client.open_job(name, expected=source.count)
     job_id = job["job_id"]
     sent = 0
-    calls = (partial(_send, client, job_id, batch) for batch in _batches(source.photos))
     with ThreadPoolExecutor(threads, thread_name_prefix="upload") as pool:
-        for count in _in_order_of_completion(pool, calls, threads):
+        for count in _send_all(pool, threads, client, job_id, source.photos):
             sent += count
             on_progress(Progress(sent, with_retries(lambda: client.job(job_id))))
     with_retries(lambda: client.seal_job(job_id))
     return _wait_until_final(client, job_id, sent, on_progress)
 
 
-def _send(client: Client, job_id: str, batch: list[Photo]) -> int:
-    known = [(sha256_of(photo.data), photo.full_metadata) for photo in batch]
+def _send_all(
+    pool: ThreadPoolExecutor, window: int, client: Client, job_id: str, photos: Iterable[Photo]
+) -> Iterator[int]:
+    """Send photos in batches, at most `window` at a time, and yield the size of each that is sent.
+
+    A batch waits for another one with the same photo: which of the two is added first decides
+    what the record of their image keeps.
+    """
+    running: dict[Future[int], frozenset[str]] = {}
+    for batch in _batches(photos):
+        hashes = [sha256_of(photo.data) for photo in batch]
+        while len(running) >= window or not all(
+            map(frozenset(hashes).isdisjoint, running.values())
+        ):
+            yield from _results(running)
+        running[pool.submit(_send, client, job_id, batch, hashes)] = frozenset(hashes)
+    while running:
+        yield from _results(running)
+
+
+def _results(running: dict[Future[int], frozenset[str]]) -> Iterator[int]:
+    """Wait for a call to finish; remove those that have from `running`, and yield their results."""
+    for future in wait(running, return_when=FIRST_COMPLETED).done:
+        del running[future]
+        yield future.result()
+
+
+def _send(client: Client, job_id: str, batch: list[Photo], hashes: list[str]) -> int:
+    known = [(sha256, photo.full_metadata) for sha256, photo in zip(hashes, batch, strict=True)]
     # A retry after a lost response has the same key, so that its photos count once.
     known_key, photos_key = uuid.uuid4().hex, uuid.uuid4().hex
     missing = with_retries(lambda: client.add_known(job_id, known, key=known_key))
@@ -102,18 +126,6 @@ def _batches(photos: Iterable[Photo]) -> Iterator[list[Photo]]:
         size += len(photo.data)
     if batch:
         yield batch
-
-
-def _in_order_of_completion(
-    pool: ThreadPoolExecutor, calls: Iterator[Callable[[], int]], window: int
-) -> Iterator[int]:
-    """Results of `calls`, of which `window` run at a time; the iterator is read one call ahead."""
-    running: set[Future[int]] = {pool.submit(call) for call in islice(calls, window)}
-    while running:
-        finished, running = wait(running, return_when=FIRST_COMPLETED)
-        running |= {pool.submit(call) for call in islice(calls, len(finished))}
-        for future in finished:
-            yield future.result()
 
 
 def _wait_until_final(

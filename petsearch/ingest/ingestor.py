@@ -4,7 +4,7 @@ Every step may be repeated. Threads prepare the next items while this thread emb
 ready, so the slower of the two sets the pace.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 import numpy as np
@@ -23,7 +23,7 @@ from petsearch.domain.errors import Overloaded, PetsearchError, StorageFull, Una
 from petsearch.embedding import BreedTagger
 from petsearch.ingest.outcomes import failed_outcome, outcome_of, quarantine_outcome
 from petsearch.ingest.prepare import AlreadyIndexed, IngestOptions, Prepared, Preparer
-from petsearch.ingest.repeats import RepeatMerger, normalise_metadata
+from petsearch.ingest.repeats import RepeatMerger, is_first, normalise_metadata
 from petsearch.jobs.chunk_runner import ChunkRun
 from petsearch.models import Catalogue, Target
 from petsearch.photos.decode import PIXELS_VERSION
@@ -96,10 +96,11 @@ class Ingestor:
                 ready = [one for one in batch if isinstance(one, Prepared)]
                 results += self._index_batch(run, target, ready)
         outcomes += [one for one in results if isinstance(one, Outcome)]
-        # Last, since an item may repeat a new one of this chunk, which is not indexed yet if the
-        # run stopped. The image of a fetched item was found in the index.
+        # Last and in their order, across all batches. An item may repeat a new one of this chunk,
+        # which is not indexed yet if the run stopped.
         indexed = [] if run.should_stop() else repeats
         indexed += [one.item for one in results if isinstance(one, AlreadyIndexed)]
+        indexed.sort(key=lambda item: item.item_no)
         no_image = {one.item_no for one in outcomes if one.image_id is None}
         rejected = {item.sha256 for item in new if item.item_no in no_image}
         return outcomes + self._repeats.merge(run, target, indexed, rejected)
@@ -144,7 +145,7 @@ class Ingestor:
             return failed_outcome(item, Stage.EMBED, error)
         return prepared
 
-    def _index_alone(self, run: ChunkRun, target: Target, prepared: Prepared) -> Outcome:
+    def _index_alone(self, run: ChunkRun, target: Target, prepared: Prepared) -> IngestResult:
         item = prepared.item
         try:
             return self._index_batch(run, target, [prepared])[0]
@@ -159,27 +160,31 @@ class Ingestor:
 
     def _index_batch(
         self, run: ChunkRun, target: Target, batch: Sequence[Prepared]
-    ) -> list[Outcome]:
+    ) -> list[IngestResult]:
+        """Index the images of a batch; an item whose image another one brought is a repeat."""
         if not batch:
             return []
+        first_of = {image_id_of(one.item.sha256): one for one in reversed(batch)}
+        firsts = [one for one in batch if first_of[image_id_of(one.item.sha256)] is one]
         with timed(self._observer, Stage.EMBED):
             embeddings = self._embedder.embed_pixels(
-                np.stack([prepared.pixels for prepared in batch]),
+                np.stack([prepared.pixels for prepared in firsts]),
                 model_id=target.model.model_id,
                 priority=Priority.INGEST,
             )
             predictions = self._tagger.predict(target.model, embeddings)
         with timed(self._observer, Stage.INDEX):
-            hashes = hashes_of([prepared.grey for prepared in batch])
+            hashes = hashes_of([prepared.grey for prepared in firsts])
             points = [
                 Point(self._record(run, target, prepared, phash, prediction), embedding)
                 for prepared, phash, prediction, embedding in zip(
-                    batch, hashes, predictions, embeddings, strict=True
+                    firsts, hashes, predictions, embeddings, strict=True
                 )
             ]
             self._index.insert_everywhere(target.collection, points)
             # Reads the records again: insert skips a point that another chunk has inserted.
-            return self._repeats.merge(run, target, [prepared.item for prepared in batch])
+            records = self._index.get(target.collection, list(first_of))
+        return [_result(run, one.item, records) for one in batch]
 
     def _record(
         self,
@@ -207,3 +212,9 @@ class Ingestor:
             phash=phash,
             pixels_version=PIXELS_VERSION,
         )
+
+
+def _result(run: ChunkRun, item: Item, records: Mapping[str, ImageRecord]) -> IngestResult:
+    if is_first(run, item, records.get(image_id_of(item.sha256))):
+        return outcome_of(item, ItemStatus.INGESTED)
+    return AlreadyIndexed(item)

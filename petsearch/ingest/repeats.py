@@ -42,11 +42,35 @@ def normalise_metadata(given: ImageMetadata, model: ModelInfo) -> ImageMetadata:
 def merge_record(
     record: ImageRecord, given: ImageMetadata, source: ItemRef, on_duplicate: OnDuplicate
 ) -> ImageRecord:
-    """Merge the metadata of a duplicate into the record of its image."""
-    if on_duplicate is OnDuplicate.KEEP or source in record.sources:
+    """Merge the metadata of a duplicate into the record of its image.
+
+    The order of the items of a job decides, also if a later one was ingested before: chunks run
+    in any order.
+    """
+    if source in record.sources:
         return record
-    metadata = given if on_duplicate is OnDuplicate.REPLACE else _merge(record.metadata, given)
-    return replace(record, metadata=metadata, sources=(*record.sources, source)[:MAX_SOURCES])
+    others = [ref.item_no for ref in record.sources if ref.job_id == source.job_id]
+    is_before_all = record.first_seen.job_id == source.job_id and source.item_no < min(
+        others, default=0
+    )
+    if on_duplicate is OnDuplicate.REPLACE:
+        is_last = source.item_no > max(others, default=-1)
+        metadata = given if is_last else record.metadata
+    elif on_duplicate is OnDuplicate.MERGE:
+        stored = record.metadata
+        metadata = _merge(given, stored) if is_before_all else _merge(stored, given)
+    elif is_before_all:
+        metadata = given
+    else:
+        return record
+    # The newest is always remembered, so that an item that runs again is recognised.
+    sources = (*record.sources[: MAX_SOURCES - 1], source)
+    return replace(record, metadata=metadata, sources=sources)
+
+
+def is_first(run: ChunkRun, item: Item, record: ImageRecord | None) -> bool:
+    """Whether an image was first seen in this item, which is then ingested, and no duplicate."""
+    return record is not None and record.first_seen == run.ref(item)
 
 
 def _merge(stored: ImageMetadata, given: ImageMetadata) -> ImageMetadata:
@@ -128,6 +152,6 @@ def _outcome(run: ChunkRun, item: Item, record: ImageRecord | None, rejected: Se
         return outcome_of(item, ItemStatus.REFUSED, "The same file in this chunk was refused.")
     if record is None:
         return outcome_of(item, ItemStatus.DUPLICATE, DELETED)
-    if record.first_seen == run.ref(item):
+    if is_first(run, item, record):
         return outcome_of(item, ItemStatus.INGESTED)
     return outcome_of(item, ItemStatus.DUPLICATE, "This photo was ingested before.")

@@ -1,5 +1,7 @@
 """A bulk upload goes on when answers are lost or the server fails for a while."""
 
+from importlib import import_module
+
 import httpx
 import pytest
 
@@ -64,3 +66,17 @@ def test_what_the_server_refuses_is_not_repeated() -> None:
     with pytest.raises(InvalidInput):
         with_retries(refuse)
     assert len(calls) == 1
+
+
+def test_the_same_photo_in_two_batches_is_added_in_order(
+    server_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(import_module("petsearch.client.upload"), "BATCH_PHOTOS", 1)
+    data = pictures.jpeg(771_900)
+    photos = [Photo(f"{n}.jpg", data, {"status": f"row {n}"}) for n in range(4)]
+    with Client(server_url) as client:
+        job = upload(client, PhotoSource(iter(photos), len(photos)), name="order", threads=4)
+        items = sorted(client.job_items(job["job_id"]), key=lambda item: item["item_no"])
+        record = client.image(items[0]["image_id"])
+    assert [item["filename"] for item in items] == [photo.filename for photo in photos]
+    assert record["status"] == "row 0"

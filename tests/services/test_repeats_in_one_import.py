@@ -1,0 +1,137 @@
+"""The same photo several times in one import: the order of the source decides."""
+
+import io
+import itertools
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from petsearch.domain import ImageMetadata, ImageRecord, ItemRef, ItemStatus, OnDuplicate
+from petsearch.ingest.repeats import merge_record
+from petsearch.jobs import JobOptions, Upload
+from petsearch.sources import parse_spec
+from tests import pictures
+from tests.services.ingest_house import NOW, House
+
+PHOTO = pictures.jpeg(1, 24, 16)
+FIRST: dict[str, object] = {"breed": "birman", "tags": ["shy"]}
+SECOND: dict[str, object] = {"breed": "pug", "status": "found", "tags": ["old"]}
+RIGHT = {
+    OnDuplicate.KEEP: ("birman", None, ("shy",)),
+    OnDuplicate.MERGE: ("birman", "found", ("shy", "old")),
+    OnDuplicate.REPLACE: ("pug", "found", ("old",)),
+}
+BETWEEN = {"one batch": 0, "two batches": 5, "two chunks": 64}
+"""How many other items lie between the two; a batch of the house is 4, a chunk 64."""
+
+
+def manifest(house: House, folder: Path, between: int, on_duplicate: OnDuplicate) -> str:
+    (folder / "a.jpg").write_bytes(PHOTO)
+    (folder / "b.jpg").write_bytes(PHOTO)
+    others = [folder / f"{n}.jpg" for n in range(between if between < 64 else 0)]
+    for number, path in enumerate(others):
+        path.write_bytes(pictures.jpeg(100 + number, 24, 16))
+    # Rows without a photo fill a chunk at no cost.
+    rows: list[dict[str, object]] = [{"path": str(path)} for path in others]
+    rows = rows or [{}] * between
+    first = {"path": f"{folder}/a.jpg", **FIRST}
+    rows = [first, *rows, {"path": f"{folder}/b.jpg", **SECOND}]
+    file = folder / "table.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    spec = parse_spec({"type": "manifest", "path": str(file)})
+    return house.jobs.read(spec, JobOptions(on_duplicate=on_duplicate)).job_id
+
+
+def uploads(house: House, _: Path, between: int, on_duplicate: OnDuplicate) -> str:
+    def said(fields: Mapping[str, object]) -> ImageMetadata:
+        return ImageMetadata(**{**fields, "tags": tuple(fields["tags"])})  # type: ignore[arg-type]
+
+    photos = [Upload(PHOTO, said(FIRST)), Upload(PHOTO, said(SECOND))]
+    others = [Upload(pictures.jpeg(100 + n, 24, 16), ImageMetadata()) for n in range(between % 64)]
+    job_id = house.jobs.open("test", JobOptions(on_duplicate=on_duplicate)).job_id
+    parts = [photos[:1], photos[1:]] if between == 64 else [[photos[0], *others, photos[1]]]
+    for part in parts:
+        house.jobs.add_photos(job_id, part, len(part))
+    house.jobs.seal(job_id)
+    return job_id
+
+
+def ingest(house: House, job_id: str, *, backwards: bool) -> None:
+    for reading in house.queue.readings:
+        house.enumerator.work(reading)
+    for chunk in sorted(house.queue.chunks, reverse=backwards):
+        house.worker.work(*chunk)
+    house.queue.readings.clear()
+    assert house.jobs.get(job_id).finished_at
+
+
+@pytest.mark.parametrize("backwards", [False, True], ids=["in order", "later chunk first"])
+@pytest.mark.parametrize("between", list(BETWEEN.values()), ids=list(BETWEEN))
+@pytest.mark.parametrize("add", [manifest, uploads])
+@pytest.mark.parametrize("on_duplicate", list(OnDuplicate))
+def test_what_the_source_says_first_and_last_is_kept_and_replaced(
+    house: House,
+    tmp_path: Path,
+    *,
+    on_duplicate: OnDuplicate,
+    add: Callable[..., str],
+    between: int,
+    backwards: bool,
+) -> None:
+    job_id = add(house, tmp_path, between, on_duplicate)
+    ingest(house, job_id, backwards=backwards)
+    said = house.record(PHOTO).metadata
+    assert (said.breed, said.status, said.tags) == RIGHT[on_duplicate]
+    assert house.counts(job_id)["duplicate"] == 1
+    assert house.counts(job_id)["ingested"] == house.images()
+    for chunk in house.queue.chunks:
+        house.worker.work(*chunk)
+    assert house.record(PHOTO).metadata == said, "running again changes nothing"
+
+
+def test_repeats_of_three_batches_are_merged_in_order(house: House, tmp_path: Path) -> None:
+    rows = []
+    for number in range(12):
+        # Every third row has the photo; the others keep the batches apart.
+        path = tmp_path / f"{number}.jpg"
+        path.write_bytes(PHOTO if number % 3 == 0 else pictures.jpeg(200 + number, 24, 16))
+        rows.append({"path": str(path), "status": f"row {number}"})
+    data = "".join(json.dumps(row) + "\n" for row in rows).encode()
+    options = JobOptions(on_duplicate=OnDuplicate.REPLACE)
+    job = house.jobs.read_upload("manifest", "t.jsonl", io.BytesIO(data), len(data), options)
+    ingest(house, job.job_id, backwards=False)
+    assert house.record(PHOTO).metadata.status == "row 9"
+    assert [o.status for o in house.outcomes(job.job_id)][:4] == [
+        *[ItemStatus.INGESTED] * 3,
+        ItemStatus.DUPLICATE,
+    ]
+
+
+def record_of(said: ImageMetadata, source: ItemRef) -> ImageRecord:
+    size = {"width": 1, "height": 1, "size_bytes": 1, "content_type": "image/jpeg"}
+    times = {"created_at": NOW, "updated_at": NOW}
+    return ImageRecord(
+        image_id="i", sha256="s", metadata=said, prediction=None, model_id="m",
+        first_seen=source, sources=(source,), **size, **times,  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+@pytest.mark.parametrize("on_duplicate", [OnDuplicate.KEEP, OnDuplicate.REPLACE])
+def test_of_three_in_any_order_the_first_or_the_last_counts(
+    order: tuple[int, ...], on_duplicate: OnDuplicate
+) -> None:
+    said = [ImageMetadata(status=f"item {number}") for number in range(3)]
+    record = record_of(said[order[0]], ItemRef("job", order[0]))
+    for number in order[1:]:
+        record = merge_record(record, said[number], ItemRef("job", number), on_duplicate)
+    right = 0 if on_duplicate is OnDuplicate.KEEP else 2
+    assert record.metadata.status == f"item {right}"
+
+
+def test_an_item_of_another_job_does_not_count_as_earlier() -> None:
+    record = record_of(ImageMetadata(status="first"), ItemRef("a", 5))
+    again = merge_record(record, ImageMetadata(status="later"), ItemRef("b", 0), OnDuplicate.MERGE)
+    assert again.metadata.status == "first"
