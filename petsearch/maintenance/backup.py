@@ -115,8 +115,8 @@ class Backup:
         snapshots = self._kept.snapshots
         self._points = self._kept.index.count(collection, Filters())
         self._dim = self._dim_of(collection)
-        if snapshots is not None and snapshots.is_whole(collection):
-            with snapshots.made(collection) as blocks:
+        if snapshots is not None and snapshots.is_complete(collection):
+            with snapshots.create(collection) as blocks:
                 part = self._add(SNAPSHOT, blocks)
             # Deleted while it was made: it may or may not hold them.
             self._points = min(self._points, self._kept.index.count(collection, Filters()))

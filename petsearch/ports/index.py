@@ -149,10 +149,10 @@ def walk_ids(index: IndexReader, collection: str, after: str | None = None) -> I
 class Snapshots(Protocol):
     """Copies of whole collections that an index server makes and takes by itself."""
 
-    def is_whole(self, collection: str) -> bool:
+    def is_complete(self, collection: str) -> bool:
         """Whether the server that is asked holds all of it; a snapshot has only what it holds."""
 
-    def made(self, collection: str) -> AbstractContextManager[Iterator[bytes]]:
+    def create(self, collection: str) -> AbstractContextManager[Iterator[bytes]]:
         """A new snapshot, streamed; the server's own copy is deleted at the end."""
 
     def recover(self, collection: str, file: BinaryIO, sha256: str) -> None:

@@ -47,12 +47,12 @@ class QdrantSnapshots(Snapshots):
         )
 
     @_http_errors()
-    def is_whole(self, collection: str) -> bool:
+    def is_complete(self, collection: str) -> bool:
         response = self._http.get(f"/collections/{collection}/cluster")
         return not response.json()["result"]["remote_shards"]
 
     @contextmanager
-    def made(self, collection: str) -> Iterator[Iterator[bytes]]:
+    def create(self, collection: str) -> Iterator[Iterator[bytes]]:
         path = f"/collections/{collection}/snapshots"
         with _http_errors():
             response = self._http.post(path, params={"wait": "true"})
