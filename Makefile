@@ -9,7 +9,7 @@ PORT ?= 8000
 SOURCE ?=
 MODEL ?=
 
-.PHONY: help setup check format test test-fast test-real fuzz soak demo up stack lock bench bench-embedder bench-ingest bench-memory bench-redis bench-api bench-ann bench-quality bench-finetune bench-web screenshots clean
+.PHONY: help setup check format test test-fast test-real fuzz soak demo up stack house lost-tests mutants coverage lock bench bench-embedder bench-ingest bench-memory bench-redis bench-api bench-ann bench-quality bench-finetune bench-web screenshots clean
 
 help: ## List these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -64,6 +64,18 @@ up: ## Build and start everything with Docker, and wait until it is ready [WORKE
 stack: setup ## The distributed shape without Docker: services as processes [APIS=…] [EMBEDDERS=…] [WORKERS=…] [PORT=…]
 	@exec $(BIN)/python -m devstack --port $(PORT) $(if $(APIS),--apis $(APIS)) \
 	  $(if $(EMBEDDERS),--embedders $(EMBEDDERS)) $(if $(WORKERS),--workers $(WORKERS))
+
+house: setup ## Print packages, lengths of functions and statements, with their limits
+	$(BIN)/python -m tests.tools.house
+
+lost-tests: setup ## Compare the tests with those of an old commit [SINCE=…]
+	$(BIN)/python -m tests.tools.lost_tests $(SINCE)
+
+mutants: setup ## Check that tests notice seeded faults
+	$(BIN)/python -m tests.tools.mutants
+
+coverage: setup ## Run every test and print branch coverage by package, of subprocesses too
+	$(BIN)/python -m tests.tools.coverage_by_package
 
 lock: setup ## Resolve the newest versions that work together into constraints.txt
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \

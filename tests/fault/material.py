@@ -40,7 +40,7 @@ class Material:
                 continue
             data = drawing_at(number, self.seed).to_jpeg()
             if kind < _REPEAT_SHARE + _BROKEN_SHARE:
-                yield self._broken(f"{number:05d}-broken.jpg", data[: len(data) // 2])
+                yield self._broken(f"{number:05d}-broken.jpg", data[: len(data) // 4])
                 continue
             recent = [*recent[-_MEMORY:], data]
             yield self._good(f"{number:05d}.jpg", data)
