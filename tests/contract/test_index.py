@@ -242,7 +242,11 @@ def test_a_location_of_seventeen_digits_counts_as_written(index: RawIndex) -> No
     assert index.replace_unchanged(PETS, [(before, after)]) == set()
 
 
-def test_nobody_who_changes_a_record_at_the_same_time_is_lost(index: RawIndex) -> None:
+def test_nobody_who_changes_a_record_at_the_same_time_is_lost(
+    index: RawIndex, request: pytest.FixtureRequest
+) -> None:
+    if "local mode" in request.node.name:
+        pytest.skip("qdrant-client's local mode has no locks; devstack's server holds one.")
     index.insert(PETS, [point(1)])
     start = threading.Barrier(4)
 
