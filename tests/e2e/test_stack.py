@@ -138,7 +138,7 @@ def test_it_says_what_stands_in_for_what(stack: RunningStack) -> None:
     said = " ".join(stack.lines("stack"))
     assert "no Qdrant: a stand-in" in said
     assert "moto" in said
-    assert "is gone when this stops" in said
+    assert "is lost when this stops" in said
     for address in stack.api.split(","):
         assert httpx.get(f"{address}/readyz").json()["status"] == "ok"
 

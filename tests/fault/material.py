@@ -10,6 +10,8 @@ from petsearch.sample.catalogue import drawing_at
 
 _REPEAT_SHARE = 0.06
 _BROKEN_SHARE = 0.03
+_HEADER_BYTES = 300
+"""Of a broken file: less than its tables. With half of its rows it would be ingested."""
 _MEMORY = 200
 """A repeat is of one of the last so many drawings."""
 
@@ -40,7 +42,7 @@ class Material:
                 continue
             data = drawing_at(number, self.seed).to_jpeg()
             if kind < _REPEAT_SHARE + _BROKEN_SHARE:
-                yield self._broken(f"{number:05d}-broken.jpg", data[: len(data) // 4])
+                yield self._broken(f"{number:05d}-broken.jpg", data[:_HEADER_BYTES])
                 continue
             recent = [*recent[-_MEMORY:], data]
             yield self._good(f"{number:05d}.jpg", data)
