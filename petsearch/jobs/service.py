@@ -24,7 +24,7 @@ from petsearch.jobs import chunk_files
 from petsearch.jobs.dispatch import Dispatcher
 from petsearch.jobs.outcomes import OutcomePage, OutcomeReader
 from petsearch.models import Catalogue
-from petsearch.ports import ChunkSlot, IndexReader, JobLedger, ObjectStore, TaskQueue
+from petsearch.ports import CallKey, ChunkSlot, IndexReader, JobLedger, ObjectStore, TaskQueue
 from petsearch.sources import SourceContext, SourceSpec, open_source, parse_spec
 from petsearch.sources.spec import describe
 
@@ -136,20 +136,20 @@ class Jobs:
         return self.ledger.newest(limit)
 
     def add_photos(
-        self, job_id: str, uploads: Iterable[Upload], count: int, *, key: str | None = None
+        self, job_id: str, uploads: Iterable[Upload], count: int, *, call: CallKey | None = None
     ) -> Job:
         """Stage the bytes, then queue them as one chunk. `uploads` is read one at a time.
 
         Args:
-            key: a call that is repeated with the same key and the same photos adds nothing twice.
+            call: one that is repeated adds nothing twice.
 
         Raises:
-            InvalidInput: there is no photo.
+            InvalidInput: there is no photo, or the call's key came with other photos before.
             NotFound, Conflict: the job does not exist, or is sealed or cancelled.
         """
         if not count:
             raise InvalidInput("There is no photo in the request; send at least one.")
-        slot = self.ledger.reserve_chunk(job_id, count, key=key)
+        slot = self.ledger.reserve_chunk(job_id, count, call=call)
         if slot.is_added:
             return self.ledger.get(job_id)
         items = [
@@ -159,7 +159,7 @@ class Jobs:
         return self._queue_chunk(job_id, slot.chunk_no, items)
 
     def add_known(
-        self, job_id: str, images: Sequence[KnownImage], *, key: str | None = None
+        self, job_id: str, images: Sequence[KnownImage], *, call: CallKey | None = None
     ) -> list[int]:
         """Account those images that are indexed already; the positions of those that are not.
 
@@ -169,7 +169,7 @@ class Jobs:
         found = set(self.index.get(collection, [image_id_of(i.sha256) for i in images]))
         known = [image for image in images if image_id_of(image.sha256) in found]
         if known:
-            slot = self.ledger.reserve_chunk(job_id, len(known), key=key)
+            slot = self.ledger.reserve_chunk(job_id, len(known), call=call)
             if slot.is_added:
                 # What became known since the first call is still to be uploaded: it is not counted.
                 items = chunk_files.read_chunk(self.store, job_id, slot.chunk_no)

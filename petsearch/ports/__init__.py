@@ -15,6 +15,7 @@ from petsearch.ports.index import (
     Snapshots,
 )
 from petsearch.ports.ledger import (
+    CallKey,
     ChunkLedger,
     ChunkSlot,
     Claim,
@@ -25,7 +26,6 @@ from petsearch.ports.ledger import (
     JobLedger,
     JobRecords,
     JobWriter,
-    KeptAnswer,
     LedgerCopy,
     OverdueChunks,
 )
@@ -35,6 +35,7 @@ from petsearch.ports.store import ObjectStore, StoredObject
 from petsearch.ports.write_set import WriteSetState, WriteSetStore
 
 __all__ = [
+    "CallKey",
     "ChunkLedger",
     "ChunkSlot",
     "Claim",
@@ -51,7 +52,6 @@ __all__ = [
     "JobLedger",
     "JobRecords",
     "JobWriter",
-    "KeptAnswer",
     "KeyStore",
     "LedgerCopy",
     "ObjectStore",

@@ -59,11 +59,13 @@ class Enumeration:
 
 
 @dataclass(frozen=True)
-class KeptAnswer:
-    """What is remembered of a call: its digest, and its answer once there is one."""
+class CallKey:
+    """Tells a repeated call from another one."""
 
+    name: str
+    """Of the route, the caller and the caller's key."""
     digest: str
-    answer: str | None
+    """Of everything that the request says and brings."""
 
 
 class JobRecords(Protocol):
@@ -111,16 +113,19 @@ class JobWriter(JobRecords, Protocol):
     def create(self, job: NewJob) -> None:
         """Open a job without items."""
 
-    def reserve_chunk(self, job_id: str, item_count: int, *, key: str | None = None) -> ChunkSlot:
+    def reserve_chunk(
+        self, job_id: str, item_count: int, *, call: CallKey | None = None
+    ) -> ChunkSlot:
         """Take the next chunk number and item numbers; nothing is counted yet.
 
         Args:
-            key: the same key gets the same slot again, so that a call can be repeated, also when
+            call: the same call gets the same slot again, so that it can be repeated, also when
                 the job was sealed meanwhile. Of another size it is another slot until one is added.
 
         Raises:
             NotFound: there is no such job.
             Conflict: the job is sealed.
+            InvalidInput: a call of this name had another digest.
         """
 
     def add_chunk(
@@ -277,14 +282,22 @@ class EnumerationLedger(JobWriter, Protocol):
 class IdempotencyStore(Protocol):
     """Remembers calls and their answers, so that a repeated call gets the same answer."""
 
-    def claim_answer(self, name: str, digest: str, for_s: float) -> KeptAnswer | None:
-        """The stored call `name`; None if there was none: the caller now holds it for `for_s`."""
+    def claim_call(self, call: CallKey, holder: str, for_s: float) -> str | None:
+        """The answer to a call; None if there is none: `holder` now has it for `for_s` seconds.
 
-    def keep_answer(self, name: str, digest: str, answer: str, for_s: float) -> None:
-        """Remember the answer of a claimed call for `for_s` seconds."""
+        Raises:
+            Conflict: another holder has it.
+            InvalidInput: a call of this name had another digest.
+        """
 
-    def drop_answer(self, name: str) -> None:
-        """Delete a call, claimed or answered."""
+    def extend_call(self, call: CallKey, holder: str, for_s: float) -> bool:
+        """Hold a call longer; False if `holder` does not hold it any more."""
+
+    def keep_answer(self, call: CallKey, holder: str, answer: str, for_s: float) -> bool:
+        """Remember the answer of a held call for `for_s` seconds; False if it is not held."""
+
+    def release_call(self, call: CallKey, holder: str) -> None:
+        """Forget a held call, so that it can be claimed again."""
 
 
 class LedgerCopy(Protocol):

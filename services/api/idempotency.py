@@ -1,20 +1,19 @@
 """Calls that may be repeated: with the same `Idempotency-Key` they get the same answer."""
 
 import hashlib
+import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Header, Request, UploadFile
 
-from petsearch.domain.errors import Conflict, InvalidInput
-from petsearch.ports import IdempotencyStore
+from petsearch.jobs.leases import LeaseKeeper
+from petsearch.ports import CallKey, IdempotencyStore
 from services.api.dependencies import CallerIdDep, ServicesDep
 from services.api.schemas.jobs import JobBody
 
 KEPT_S = 24 * 3600.0
-_LONGEST_CALL_S = 120.0
-"""A call without an answer after this time counts as one whose process died."""
 _BLOCK_BYTES = 1024 * 1024
 
 IdempotencyKey = Annotated[
@@ -33,53 +32,60 @@ class Once:
 
     store: IdempotencyStore
     name: str
-    """Of the answer. A key belongs to one caller and one route: others may have the same."""
+    """Of the route and the caller: others may use the same key."""
     key: str | None
+    lease_s: float
+    """A call that is not renewed for so long counts as one whose process died."""
 
-    def run(
-        self, call: Callable[[], JobBody], *said: object, files: Iterable[UploadFile] = ()
-    ) -> JobBody:
-        """Return what `call` answers, or what it answered before.
-
-        A call that failed is not remembered: repeated, it is run again.
+    def call(self, *said: object, files: Iterable[UploadFile] = ()) -> CallKey | None:
+        """Identify a call by its key and content; None without a key.
 
         Args:
             said: everything that the request says, but its files.
+        """
+        if self.key is None:
+            return None
+        return CallKey(f"{self.name} {self.key}", _digest(said, files))
+
+    def run(
+        self, answer: Callable[[], JobBody], *said: object, files: Iterable[UploadFile] = ()
+    ) -> JobBody:
+        """Return what `answer` returns, or what it returned before; `said` as in `call`.
+
+        A call that failed is not remembered: repeated, it is run again.
 
         Raises:
             InvalidInput: the key came with another request before.
             Conflict: the first call is still being answered.
         """
-        if self.key is None:
-            return call()
-        digest = _digest(said, files)
-        kept = self.store.claim_answer(self.name, digest, _LONGEST_CALL_S)
-        if kept is None:
-            return self._run_and_keep(call, digest)
-        if kept.digest != digest:
-            raise InvalidInput(
-                f"The Idempotency-Key {self.key!r} came with another request before; "
-                "take a new one."
-            )
-        if kept.answer is None:
-            raise Conflict("The first call with this Idempotency-Key is still being answered.")
-        return JobBody.model_validate_json(kept.answer)
+        call = self.call(*said, files=files)
+        if call is None:
+            return answer()
+        holder = uuid.uuid4().hex
+        kept = self.store.claim_call(call, holder, self.lease_s)
+        if kept is not None:
+            return JobBody.model_validate_json(kept)
+        return self._run_and_keep(answer, call, holder)
 
-    def _run_and_keep(self, call: Callable[[], JobBody], digest: str) -> JobBody:
+    def _run_and_keep(self, answer: Callable[[], JobBody], call: CallKey, holder: str) -> JobBody:
+        keeper = LeaseKeeper(self.lease_s)
         try:
-            answer = call()
+            with keeper.keep(lambda: self.store.extend_call(call, holder, self.lease_s)):
+                body = answer()
         except BaseException:
-            self.store.drop_answer(self.name)
+            self.store.release_call(call, holder)
             raise
-        self.store.keep_answer(self.name, digest, answer.model_dump_json(), KEPT_S)
-        return answer
+        finally:
+            keeper.close()
+        self.store.keep_answer(call, holder, body.model_dump_json(), KEPT_S)
+        return body
 
 
 async def _once(
     request: Request, services: ServicesDep, caller_id: CallerIdDep, key: IdempotencyKey = None
 ) -> Once:
     route = f"{request.method} {request.scope['route'].path}"
-    return Once(services.storage.ledger, f"{route} {caller_id} {key}", key)
+    return Once(services.storage.ledger, f"{route} {caller_id}", key, services.settings.lease_s)
 
 
 OnceDep = Annotated[Once, Depends(_once)]

@@ -19,8 +19,8 @@ from petsearch.domain import (
     LeftOutReason,
     NewJob,
 )
-from petsearch.domain.errors import Conflict, NotFound, Unavailable
-from petsearch.ports import ChunkSlot, Claim, ClaimedChunk, Enumeration, KeptAnswer
+from petsearch.domain.errors import Conflict, InvalidInput, NotFound, Unavailable
+from petsearch.ports import CallKey, ChunkSlot, Claim, ClaimedChunk, Enumeration
 from tests.contract.real_servers import where_set
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -127,18 +127,21 @@ def test_chunks_and_items_are_numbered_on(ledger: RedisLedger) -> None:
     assert ledger.get(JOB).total == 0, "a reserved chunk is no work yet"
 
 
-def test_the_same_key_reserves_the_same_chunk(ledger: RedisLedger) -> None:
+def test_the_same_call_reserves_the_same_chunk(ledger: RedisLedger) -> None:
     _open(ledger)
-    first = ledger.reserve_chunk(JOB, 5, key="batch 0")
+    batch_0, batch_1 = CallKey("batch 0", "photos"), CallKey("batch 1", "photos")
+    first = ledger.reserve_chunk(JOB, 5, call=batch_0)
     ledger.reserve_chunk(JOB, 1)
-    assert ledger.reserve_chunk(JOB, 5, key="batch 0") == first
-    assert ledger.reserve_chunk(JOB, 4, key="batch 0") != first, "of another size"
-    slot = ledger.reserve_chunk(JOB, 2, key="batch 1")
+    assert ledger.reserve_chunk(JOB, 5, call=batch_0) == first
+    assert ledger.reserve_chunk(JOB, 4, call=batch_0) != first, "of another size"
+    slot = ledger.reserve_chunk(JOB, 2, call=batch_1)
     ledger.add_chunk(JOB, slot.chunk_no, 2)
     ledger.seal(JOB, NOW)
     for count in (2, 3):
-        again = ledger.reserve_chunk(JOB, count, key="batch 1")
+        again = ledger.reserve_chunk(JOB, count, call=batch_1)
         assert again == replace(slot, is_added=True), "what counts already does not count again"
+    with pytest.raises(InvalidInput):
+        ledger.reserve_chunk(JOB, 2, call=replace(batch_1, digest="other photos"))
 
 
 def test_adding_a_chunk_twice_counts_it_once(ledger: RedisLedger) -> None:
@@ -514,23 +517,48 @@ def test_a_redis_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
     client.close()
 
 
-def test_one_call_claims_an_answer_and_the_others_are_told_of_it(ledger: RedisLedger) -> None:
-    assert ledger.claim_answer("POST a", "one", 60) is None
-    assert ledger.claim_answer("POST a", "two", 60) == KeptAnswer("one", None)
-    ledger.keep_answer("POST a", "one", '{"first": "line\\nand more"}\nlast', 60)
-    kept = KeptAnswer("one", '{"first": "line\\nand more"}\nlast')
-    assert ledger.claim_answer("POST a", "two", 60) == kept
-    assert ledger.claim_answer("POST b", "two", 60) is None
+CALL = CallKey("POST a", "body")
+OTHER_BODY = replace(CALL, digest="other body")
 
 
-def test_a_dropped_answer_can_be_claimed_again(ledger: RedisLedger) -> None:
-    assert ledger.claim_answer("POST a", "one", 60) is None
-    ledger.drop_answer("POST a")
-    assert ledger.claim_answer("POST a", "two", 60) is None
+def test_a_call_is_held_until_it_has_an_answer(ledger: RedisLedger) -> None:
+    assert ledger.claim_call(CALL, "a", 60) is None
+    with pytest.raises(Conflict):
+        ledger.claim_call(CALL, "b", 60)
+    assert ledger.claim_call(replace(CALL, name="POST b"), "b", 60) is None
+    answer = '{"first": "line\\nand more"}\nlast'
+    assert ledger.keep_answer(CALL, "a", answer, 60)
+    assert ledger.claim_call(CALL, "b", 60) == answer
+    with pytest.raises(InvalidInput):
+        ledger.claim_call(OTHER_BODY, "b", 60)
 
 
-def test_a_claim_ends_by_itself(ledger: RedisLedger) -> None:
-    assert ledger.claim_answer("POST a", "one", 0.001) is None
+def test_a_held_call_is_refused_with_another_body(ledger: RedisLedger) -> None:
+    ledger.claim_call(CALL, "a", 60)
+    with pytest.raises(InvalidInput):
+        ledger.claim_call(OTHER_BODY, "b", 60)
+
+
+def test_a_released_call_can_be_claimed_again(ledger: RedisLedger) -> None:
+    ledger.claim_call(CALL, "a", 60)
+    ledger.release_call(CALL, "a")
+    assert ledger.claim_call(OTHER_BODY, "b", 60) is None
+
+
+def test_a_call_that_is_not_extended_passes_to_the_next_holder(ledger: RedisLedger) -> None:
+    ledger.claim_call(CALL, "a", 60)
+    assert ledger.extend_call(CALL, "a", 0.001)
     deadline = time.monotonic() + 10
-    while ledger.claim_answer("POST a", "two", 60) is not None:
+    while not _claims(ledger, CALL, "b"):
         assert time.monotonic() < deadline
+    assert not ledger.extend_call(CALL, "a", 60)
+    assert not ledger.keep_answer(CALL, "a", "late", 60)
+    ledger.release_call(CALL, "a")
+    assert ledger.keep_answer(CALL, "b", "good", 60), "the late holder took nothing away"
+
+
+def _claims(ledger: RedisLedger, call: CallKey, holder: str) -> bool:
+    try:
+        return ledger.claim_call(call, holder, 60) is None
+    except Conflict:
+        return False

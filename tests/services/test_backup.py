@@ -24,7 +24,7 @@ from petsearch.domain.errors import ConfigurationError, Conflict, InvalidInput, 
 from petsearch.domain.object_keys import original, staging, thumbnail
 from petsearch.maintenance import Backup, Kept, Manifest, Place, Restore
 from petsearch.maintenance.backup_format import MANIFEST
-from petsearch.ports import ObjectStore, StoredObject
+from petsearch.ports import CallKey, ObjectStore, StoredObject
 from petsearch.ports.raw_index import RawIndex
 from petsearch.reindex import FanOutIndex
 from petsearch.settings import Settings
@@ -115,7 +115,7 @@ def source(make: MakeSettings) -> Source:
         ledger.seal("job", NOW)
         ledger.create(NewJob("waits", "another folder", NOW))
         ledger.add_chunk("waits", ledger.reserve_chunk("waits", 3).chunk_no, 3)
-        ledger.claim_answer("passing", "digest", 60.0)
+        ledger.claim_call(CallKey("passing", "digest"), "a", 60.0)
     with open_keys(settings) as keys:
         keys.add(key.kept)
     return Source(settings, key.secret)

@@ -22,7 +22,7 @@ from petsearch.ingest.prepare import LARGE_BYTES
 from petsearch.jobs import CircuitBreaker, KnownImage, Upload, chunk_files
 from petsearch.maintenance.reingest import ImageJob
 from petsearch.photos import ImageLimits, decode, preprocessing
-from petsearch.ports import IngestObserver
+from petsearch.ports import CallKey, IngestObserver
 from services.worker.cleanup import JobCleanup
 from tests import pictures
 from tests.services.ingest_house import (
@@ -399,8 +399,8 @@ def test_a_deleted_job_leaves_its_images_only(house: House) -> None:
 def test_a_repeated_upload_with_the_same_key_adds_nothing(house: House) -> None:
     job_id = house.jobs.open("test").job_id
     for _ in range(2):
-        house.jobs.add_photos(job_id, [photo(1)], 1, key="first")
-    house.jobs.add_photos(job_id, [photo(2)], 1, key="second")
+        house.jobs.add_photos(job_id, [photo(1)], 1, call=CallKey("first", "1"))
+    house.jobs.add_photos(job_id, [photo(2)], 1, call=CallKey("second", "2"))
     house.jobs.seal(job_id)
     house.deliver()
     assert house.counts(job_id) == {"ingested": 2}
@@ -414,10 +414,11 @@ def test_a_repeated_question_counts_what_it_counted_before(house: House) -> None
         KnownImage(sha256_of(pictures.jpeg(seed)), ImageMetadata(filename=f"{seed}.jpg"))
         for seed in (1, 2)
     ]
-    assert house.jobs.add_known(job_id, wanted, key="first") == [1]
+    call = CallKey("first", "1 and 2")
+    assert house.jobs.add_known(job_id, wanted, call=call) == [1]
     house.open_job(photo(2))
     house.deliver()
-    assert house.jobs.add_known(job_id, wanted, key="first") == [1], "its upload is still expected"
+    assert house.jobs.add_known(job_id, wanted, call=call) == [1], "its upload is still expected"
     assert house.jobs.get(job_id).total == 1
 
 

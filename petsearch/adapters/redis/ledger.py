@@ -21,9 +21,10 @@ from petsearch.domain import (
     OnDuplicate,
     QueueName,
 )
-from petsearch.domain.errors import Conflict, NotFound
+from petsearch.domain.errors import Conflict, InvalidInput, NotFound
 from petsearch.domain.metadata import safe_path
 from petsearch.ports import (
+    CallKey,
     ChunkLedger,
     ChunkSlot,
     Claim,
@@ -32,7 +33,6 @@ from petsearch.ports import (
     EnumerationLedger,
     IdempotencyStore,
     JobLedger,
-    KeptAnswer,
     OverdueChunks,
 )
 
@@ -96,12 +96,17 @@ class RedisLedger(JobLedger, ChunkLedger, EnumerationLedger, IdempotencyStore):
     def active(self) -> list[str]:
         return sorted(cast(set[str], self._redis.smembers(_ACTIVE)))
 
-    def reserve_chunk(self, job_id: str, item_count: int, *, key: str | None = None) -> ChunkSlot:
-        chunk_no, item_no, is_added = self._run("RESERVE", job_id, item_count, key or "")
+    def reserve_chunk(
+        self, job_id: str, item_count: int, *, call: CallKey | None = None
+    ) -> ChunkSlot:
+        arguments = (call.name, call.digest) if call else ("", "")
+        chunk_no, item_no, is_added = self._run("RESERVE", job_id, item_count, *arguments)
         if chunk_no == -1:
             raise NotFound(f"There is no job {job_id!r}.")
         if chunk_no == -2:
             raise Conflict(f"The job {job_id!r} takes no more items; start another one.")
+        if chunk_no == -3:
+            raise _another_request()
         return ChunkSlot(int(chunk_no), int(item_no), is_added=bool(is_added))
 
     def add_chunk(
@@ -256,22 +261,33 @@ class RedisLedger(JobLedger, ChunkLedger, EnumerationLedger, IdempotencyStore):
         return bool(self._redis.set(key, "1", nx=True, px=_ms(for_s)))
 
     @redis_errors(_WHAT)
-    def claim_answer(self, name: str, digest: str, for_s: float) -> KeptAnswer | None:
-        if self._redis.set(_answer(name), digest, nx=True, px=_ms(for_s)):
+    def claim_call(self, call: CallKey, holder: str, for_s: float) -> str | None:
+        if self._redis.set(_answer(call), _held(call, holder), nx=True, px=_ms(for_s)):
             return None
-        found = cast(str | None, self._redis.get(_answer(name)))
+        found = cast(str | None, self._redis.get(_answer(call)))
         if found is None:  # its time ended between the two
-            return self.claim_answer(name, digest, for_s)
-        kept, _, answer = found.partition("\n")
-        return KeptAnswer(kept, answer or None)
+            return self.claim_call(call, holder, for_s)
+        held, _, answer = found.partition("\n")
+        if held.partition(" ")[0] != call.digest:
+            raise _another_request()
+        if not answer:
+            raise Conflict("The first call with this Idempotency-Key is still being answered.")
+        return answer
+
+    def extend_call(self, call: CallKey, holder: str, for_s: float) -> bool:
+        return self._replace_held(call, holder, _held(call, holder), for_s)
+
+    def keep_answer(self, call: CallKey, holder: str, answer: str, for_s: float) -> bool:
+        return self._replace_held(call, holder, f"{call.digest}\n{answer}", for_s)
+
+    def release_call(self, call: CallKey, holder: str) -> None:
+        self._replace_held(call, holder, "", 0)
 
     @redis_errors(_WHAT)
-    def keep_answer(self, name: str, digest: str, answer: str, for_s: float) -> None:
-        self._redis.set(_answer(name), f"{digest}\n{answer}", px=_ms(for_s))
-
-    @redis_errors(_WHAT)
-    def drop_answer(self, name: str) -> None:
-        self._redis.delete(_answer(name))
+    def _replace_held(self, call: CallKey, holder: str, value: str, for_s: float) -> bool:
+        arguments: list[str | int] = [_held(call, holder), value, _ms(for_s)]
+        script = self._scripts["REPLACE_HELD"]
+        return bool(script(keys=[_answer(call)], args=arguments))
 
     @redis_errors(_WHAT)
     def ping(self) -> None:
@@ -316,8 +332,19 @@ def _part(job_id: str, name: str) -> str:
     return f"{_job(job_id)}:{name}"
 
 
-def _answer(name: str) -> str:
-    return f"{_PREFIX}answer:{name}"
+def _answer(call: CallKey) -> str:
+    return f"{_PREFIX}answer:{call.name}"
+
+
+def _held(call: CallKey, holder: str) -> str:
+    """What is stored of a call until it has an answer."""
+    return f"{call.digest} {holder}"
+
+
+def _another_request() -> InvalidInput:
+    return InvalidInput(
+        "This Idempotency-Key came with another request before; use a new one for each request."
+    )
 
 
 def _ms(seconds: float) -> int:

@@ -74,12 +74,13 @@ end
 
 SCRIPTS = {
     "RESERVE": """
--- ARGV: item_count, key or ''
+-- ARGV: item_count, name of the call or '', its digest
 if not exists() then return {-1, 0, 0} end
 if ARGV[2] ~= '' then
   local slot = redis.call('HGET', reserved, ARGV[2])
   if slot then
-    local chunk, item, count = string.match(slot, '(%d+):(%d+):(%d+)')
+    local chunk, item, count, digest = string.match(slot, '(%d+):(%d+):(%d+):(.*)')
+    if digest ~= ARGV[3] then return {-3, 0, 0} end
     local added = redis.call('HEXISTS', chunks, chunk)
     -- Of another size it is another chunk, unless the first one counts already.
     if added == 1 or count == ARGV[1] then return {tonumber(chunk), tonumber(item), added} end
@@ -90,7 +91,8 @@ if flags[1] == '1' or flags[2] == '1' then return {-2, 0, 0} end
 local chunk = redis.call('HINCRBY', job, 'next_chunk', 1) - 1
 local item = redis.call('HINCRBY', job, 'next_item', ARGV[1]) - ARGV[1]
 if ARGV[2] ~= '' then
-  redis.call('HSET', reserved, ARGV[2], chunk .. ':' .. item .. ':' .. ARGV[1])
+  local slot = chunk .. ':' .. item .. ':' .. ARGV[1] .. ':' .. ARGV[3]
+  redis.call('HSET', reserved, ARGV[2], slot)
 end
 return {chunk, item, 0}
 """,
@@ -308,6 +310,13 @@ redis.call('DEL', reading)
 -- ARGV: holder, lease_ms
 if redis.call('GET', reading) ~= ARGV[1] then return 0 end
 return redis.call('PEXPIRE', reading, ARGV[2])
+""",
+    "REPLACE_HELD": """
+-- KEYS[1] is a call, not a job. ARGV: its value while it is held, the next value or '', ms
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+if ARGV[2] == '' then return redis.call('DEL', KEYS[1]) end
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+return 1
 """,
     "END_READING": """
 -- ARGV: holder

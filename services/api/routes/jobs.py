@@ -14,7 +14,7 @@ from services.api.dependencies import (
     JobIdDep,
     ServicesDep,
 )
-from services.api.idempotency import IdempotencyKey, OnceDep
+from services.api.idempotency import OnceDep
 from services.api.responses import errors
 from services.api.routes.uploads import MetadataField, Photos, check_count, read_uploads
 from services.api.schemas.common import parse_metadata
@@ -121,15 +121,16 @@ def delete_job(services: ServicesDep, job_id: JobIdDep) -> None:
 def add_photos(
     services: ServicesDep,
     job_id: JobIdDep,
+    once: OnceDep,
     photos: Photos,
     metadata: MetadataField = None,
-    key: IdempotencyKey = None,
 ) -> JobBody:
     """Add 1 to 64 photos to an open job."""
     entries = parse_metadata(metadata, len(photos))
     check_count(photos, services.settings.limits.photos_per_request)
     uploads = read_uploads(photos, entries, services.settings.limits.image_bytes)
-    return JobBody.of(services.jobs.add_photos(job_id, uploads, len(photos), key=key))
+    call = once.call(metadata, files=photos)
+    return JobBody.of(services.jobs.add_photos(job_id, uploads, len(photos), call=call))
 
 
 @router.post(
@@ -138,14 +139,15 @@ def add_photos(
     responses=errors(404, 409, writes=True, body=True),
 )
 def add_known(
-    services: ServicesDep, job_id: JobIdDep, body: KnownPhotos, key: IdempotencyKey = None
+    services: ServicesDep, job_id: JobIdDep, once: OnceDep, body: KnownPhotos
 ) -> MissingPhotos:
     """Account the photos that are here already; the answer says which have to be uploaded."""
     images = [
         KnownImage(item.sha256, item.metadata.to_domain(item.metadata.filename or ""))
         for item in body.items
     ]
-    return MissingPhotos(missing=services.jobs.add_known(job_id, images, key=key))
+    call = once.call(body.model_dump_json())
+    return MissingPhotos(missing=services.jobs.add_known(job_id, images, call=call))
 
 
 @router.post(
