@@ -38,7 +38,7 @@ def ingest(
     limit: Annotated[int | None, typer.Option(min=1, help="Stop after this many photos.")] = None,
     archive: Annotated[Path | None, typer.Option(help="A zip or tar of photos.")] = None,
     manifest: Annotated[
-        Path | None, typer.Option(help="A CSV or JSONL file with locations and metadata of photos.")
+        Path | None, typer.Option(help="A CSV, JSONL or XLSX file of photos and their metadata.")
     ] = None,
     s3: Annotated[str, typer.Option(help="bucket/prefix on the server's S3.")] = "",
     urls: Annotated[Path | None, typer.Option(help="A file with one URL per line.")] = None,

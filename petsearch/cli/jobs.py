@@ -33,6 +33,7 @@ _LEFT_OUT = {
     "junk": "system files",
     "archive": "archives",
     "link": "links to folders",
+    "column": "columns",
     "special": "no files",
 }
 """What is left out, as people read it."""

@@ -88,6 +88,8 @@ class LeftOutReason(StrEnum):
     """An archive within an archive or a folder."""
     LINK = "link"
     """A link to a folder."""
+    COLUMN = "column"
+    """A column of a table that means nothing here."""
     SPECIAL = "special"
     """A device, a socket or something else that holds no bytes."""
 

@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import (
     BaseModel,
@@ -19,6 +19,8 @@ from pydantic import (
 from petsearch.domain import ImageMetadata
 from petsearch.domain.errors import InvalidInput
 
+MAX_ENTRIES = 50
+"""How many tags and how many attributes a photo has."""
 _LONGEST_NAME = 200
 _LONGEST_SUFFIX = 10
 _JOINERS = "\u200d\ufe0f"
@@ -96,9 +98,9 @@ class PhotoMetadata(BaseModel):
     species: ShortText | None = None
     animal_id: ShortText | None = None
     status: ShortText | None = None
-    tags: Annotated[list[ShortText], Field(max_length=50)] = []
+    tags: Annotated[list[ShortText], Field(max_length=MAX_ENTRIES)] = []
     taken_at: Timestamp | None = None
-    attributes: Annotated[dict[AttributeName, ShortText], Field(max_length=50)] = {}
+    attributes: Annotated[dict[AttributeName, ShortText], Field(max_length=MAX_ENTRIES)] = {}
     location: LocationBody | None = None
 
     @staticmethod
@@ -142,6 +144,47 @@ def parse_metadata(fields: Mapping[str, object], filename: str) -> ImageMetadata
     """
     with naming_fields():
         return PhotoMetadata.model_validate(fields).to_domain(filename)
+
+
+def fitting_metadata(
+    fields: Mapping[str, object], filename: str
+) -> tuple[ImageMetadata, dict[str, str]]:
+    """Validate like `parse_metadata`, but leave out what does not fit.
+
+    Tags and attributes are validated one by one.
+
+    Returns:
+        the metadata, and why a field or `attributes.<name>` was left out.
+    """
+    kept: dict[str, Any] = {"tags": [], "attributes": {}}
+    problems: dict[str, str] = {}
+    for label, piece in _pieces(fields):
+        try:
+            PhotoMetadata.model_validate(piece)
+        except ValidationError as error:
+            problems[label] = error.errors()[0]["msg"]
+            continue
+        ((name, value),) = piece.items()
+        if name not in ("tags", "attributes"):
+            kept[name] = value
+        elif len(kept[name]) == MAX_ENTRIES:
+            problems[label] = f"There are more than {MAX_ENTRIES}"
+        elif name == "tags":
+            kept["tags"] += value
+        else:
+            kept["attributes"] |= value
+    return PhotoMetadata.model_validate(kept).to_domain(filename), problems
+
+
+def _pieces(fields: Mapping[str, object]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What can be validated by itself, with its name."""
+    for name, value in fields.items():
+        if name == "tags" and isinstance(value, list):
+            yield from ((name, {name: [tag]}) for tag in value)
+        elif name == "attributes" and isinstance(value, dict):
+            yield from ((f"{name}.{key}", {name: {key: text}}) for key, text in value.items())
+        else:
+            yield name, {name: value}
 
 
 @contextmanager

@@ -75,7 +75,7 @@ class ArchiveSpec(FileSpec):
 
 
 class ManifestSpec(FileSpec):
-    """The photos that a JSONL or CSV file lists."""
+    """The photos that a table lists (CSV, JSONL, XLSX)."""
 
     type: Literal["manifest"]
     columns: dict[str, str | None] = Field(

@@ -6,6 +6,7 @@
 import csv
 import io
 import itertools
+import unicodedata
 from collections.abc import Callable
 
 import pytest
@@ -19,6 +20,7 @@ from petsearch.search import pages
 from petsearch.sources import Source, SourceItem, cursor
 from petsearch.sources.archive import ArchiveSource
 from petsearch.sources.manifest import ManifestSource
+from petsearch.tables.cells import is_empty
 from tests.contract.records import record
 from tests.unit.test_sources_archive import KINDS, made, source_of
 
@@ -31,8 +33,15 @@ ENTRIES = st.lists(st.tuples(NAMES, st.binary(max_size=300)), max_size=6).map(
     lambda entries: [(f"a/p{n}{name}.jpg", data) for n, (name, data) in enumerate(entries)]
 )
 CHANGES = st.lists(st.tuples(st.integers(0), st.binary(min_size=1, max_size=8)))
-HEADS = [b"", b"PK\x05\x06", b"\x1f\x8b", b"BZh", b"path\n", b"key;url\n", b'{"path":']
-TEXT = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=40)
+HEADS = [
+    *(b"", b"PK\x05\x06", b"\x1f\x8b", b"BZh", b"path\n", b"key;url\n", b'{"path":'),
+    *(b"sep=;\npath;date\n", "path,date\n".encode("utf-16")),
+]
+TEXT = (
+    st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=40)
+    .map(lambda text: unicodedata.normalize("NFC", text))
+    .filter(lambda text: not is_empty(text) and not text.startswith(("[", '="')))
+)
 LIKE_CURSORS = st.from_regex(r"[A-Za-z0-9_\-:.+T]{1,60}", fullmatch=True)
 
 
@@ -95,7 +104,7 @@ def test_an_overwritten_archive_gives_items_or_is_rejected(
 
 @given(
     rows=st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=5),
-    delimiter=st.sampled_from(",;\t"),
+    delimiter=st.sampled_from(",;\t|"),
     newline=st.sampled_from(["\n", "\r\n"]),
 )
 def test_a_manifest_gives_what_a_csv_writer_wrote(

@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from petsearch.domain import ImageMetadata
+from petsearch.domain import ImageMetadata, LeftOut, LeftOutReason
 from petsearch.domain.errors import InvalidInput
 from petsearch.sources import SourceItem
-from petsearch.sources.manifest import Columns, ManifestSource
+from petsearch.sources.manifest import ManifestSource
+from petsearch.tables import Columns
 
 
 def source_of(data: str | bytes, columns: Columns | None = None) -> ManifestSource:
@@ -19,7 +20,17 @@ def source_of(data: str | bytes, columns: Columns | None = None) -> ManifestSour
 
 
 def read(data: str | bytes, columns: Columns | None = None) -> list[SourceItem]:
-    return list(source_of(data, columns).read(None))
+    entries = source_of(data, columns).read(None)
+    return [entry for entry in entries if isinstance(entry, SourceItem)]
+
+
+def left_out(data: str | bytes, columns: Columns | None = None) -> list[str]:
+    entries = source_of(data, columns).read(None)
+    return [entry.name for entry in entries if isinstance(entry, LeftOut)]
+
+
+def warned(data: str | bytes) -> list[list[str]]:
+    return [[warning.code for warning in item.warnings] for item in read(data)]
 
 
 def lines(*rows: object) -> str:
@@ -129,8 +140,8 @@ BAD_JSONL = (
 @pytest.mark.parametrize(
     ("data", "rows", "good"),
     [
-        (BAD_CSV, [2, 3, *range(5, 16)], {2, 9, 10, 15}),
-        (BAD_JSONL, [1, 2, *range(4, 17)], {1, 16}),
+        (BAD_CSV, [2, 3, *range(5, 16)], {2, 3, 7, 8, 9, 10, 11, 13, 14, 15}),
+        (BAD_JSONL, [1, 2, *range(4, 17)], {1, 5, 9, 10, 15, 16}),
     ],
     ids=["csv", "jsonl"],
 )
@@ -149,21 +160,25 @@ def test_a_bad_row_costs_itself_only_and_is_named(
 
 def test_a_quote_that_swallows_rows_gives_them_back() -> None:
     items = read('path,breed\n1.jpg,"Pug\n2.jpg,Pug\n3.jpg,Pug",more\n4.jpg,Pug\n')
-    assert [item.refusal is None for item in items] == [False, True, False, True]
+    assert [item.refusal for item in items] == [None] * 4
+    assert [item.metadata.breed for item in items] == ["Pug", "Pug", 'Pug"', "Pug"]
+    assert [[w.code for w in item.warnings] for item in items] == [
+        ["quotes_unbalanced"],
+        [],
+        ["extra_cells"],
+        [],
+    ]
 
 
 def test_refusals_say_what_is_wrong() -> None:
     said = [str(item.refusal) for item in read(BAD_JSONL)]
     for reason in (
         "not JSON",
-        "taken_at is '2026', which is not a date like 2026-05-17",
         "must have one of path, key and url, and has 0",
         "must have one of path, key and url, and has 2",
         "path is not a text",
-        "tags: Input should be a valid list",
-        "Unknown column 'color'. Accepted: animal_id",
+        "path has characters that no name has",
         "longer than 64 kB",
-        "not in UTF-8",
     ):
         assert any(reason in text for text in said), reason
 
@@ -173,7 +188,7 @@ def test_refusals_say_what_is_wrong() -> None:
 )
 def test_reading_on_from_any_cursor_gives_the_rest(data: bytes) -> None:
     source = source_of(data)
-    whole = list(source.read(None))
+    whole = read(data)
     for position, item in enumerate(whole):
         assert list(source.read(item.cursor)) == whole[position + 1 :]
 
@@ -184,10 +199,16 @@ def test_the_same_photo_twice_is_two_items() -> None:
     assert items[0].cursor != items[1].cursor
 
 
-@pytest.mark.parametrize("data", ["path,colour\n1.jpg,red\n", '{"path": "1.jpg", "colour": 1}\n'])
-def test_an_unknown_column_refuses_the_manifest_and_lists_those_known(data: str) -> None:
-    with pytest.raises(InvalidInput, match=r"'colour'\. Accepted: .*attributes\.<name>.*breed"):
-        read(data)
+@pytest.mark.parametrize(
+    "data",
+    ["path,colour,stauts\n1.jpg,red,lost\n", lines({"path": "1.jpg", "colour": 1, "stauts": 2})],
+)
+def test_unknown_columns_are_left_out_and_named(data: str) -> None:
+    (item,) = read(data)
+    assert (item.origin, item.refusal, item.warnings) == ("file:/photos/a/1.jpg", None, ())
+    assert left_out(data) == ["colour", "stauts (did you mean status?)"]
+    (entry, *_) = source_of(data).read(None)
+    assert entry == LeftOut("colour", LeftOutReason.COLUMN)
 
 
 @pytest.mark.parametrize(
@@ -208,10 +229,11 @@ def test_columns_are_mapped_to_known_ones_only() -> None:
     ("data", "said"),
     [
         (b"", "no header"),
-        (b"\n1.jpg\n", "no header"),
-        ("path\n1.jpg\n".encode("utf-16"), "UTF-16"),
+        (b"\n1.jpg\n", "none of path, key, url, but: 1.jpg. Columns that can be read: path"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1 a workbook", "save it as .xlsx or CSV"),
+        (b"<html><table>", "a web page, not a table"),
+        (b"PK\x03\x04 a zip", "not an Excel workbook"),
         (b'"path\n1.jpg\n', "header row cannot be read"),
-        (b"path,path\n1,2\n", "twice"),
         (b'[{"path": "1.jpg"}]', "one object a line"),
         (b"\xff\xd8\xff\xe0 a photo\n", "header row cannot be read"),
     ],
@@ -223,16 +245,20 @@ def test_what_is_no_manifest_is_said(data: bytes, said: str) -> None:
 
 def test_a_relative_path_in_an_uploaded_manifest_is_refused() -> None:
     source = ManifestSource(lambda: io.BytesIO(b"path\n1.jpg\n/a/2.jpg\n"), folder=None)
-    items = list(source.read(None))
-    assert "must be absolute" in str(items[0].refusal)
-    assert items[1].origin == "file:/a/2.jpg"
+    first, second = (item for item in source.read(None) if isinstance(item, SourceItem))
+    assert "must be absolute" in str(first.refusal)
+    assert second.origin == "file:/a/2.jpg"
 
 
 def test_a_line_without_end_is_not_held_in_memory() -> None:
     data = b'{"path": "' + b"x" * 30_000_000 + b"\n" + lines({"path": "2.jpg"}).encode()
     file = io.BytesIO(data)
     tracemalloc.start()
-    items = list(ManifestSource(lambda: file, folder="/").read(None))
+    items = [
+        item
+        for item in ManifestSource(lambda: file, folder="/").read(None)
+        if isinstance(item, SourceItem)
+    ]
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert [item.refusal is None for item in items] == [False, True]

@@ -1,7 +1,7 @@
 // Files that users choose, drop or paste, including those in folders, sorted into kinds by name.
 const PHOTO = /\.(jpe?g|jfif|png|webp|gif|hei[cf]|bmp|tiff?)$/i;
 const ARCHIVE = /\.(zip|tar|tgz|tar\.gz|tar\.bz2|tbz2|tar\.xz|txz)$/i;
-const MANIFEST = /\.(csv|jsonl|ndjson)$/i;
+const MANIFEST = /\.(csv|tsv|jsonl|ndjson|xlsx)$/i;
 
 export const isPhoto = (file) => file.type.startsWith("image/") || PHOTO.test(file.name);
 export const kindOfSource = (file) =>

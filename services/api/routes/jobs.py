@@ -71,7 +71,7 @@ def upload_source(
     services: ServicesDep,
     once: OnceDep,
     response: Response,
-    file: Annotated[UploadFile, File(description="A zip or tar of photos, or a CSV or JSONL.")],
+    file: Annotated[UploadFile, File(description="A zip or tar of photos, or a CSV, JSONL, XLSX.")],
     kind: Annotated[Literal["archive", "manifest"], Form()] = "archive",
     on_duplicate: Annotated[OnDuplicate, Form()] = OnDuplicate.MERGE,
 ) -> JobBody:

@@ -1,0 +1,173 @@
+"""Tables with a delimiter between cells, as Excel and other programs save them.
+
+An invalid row does not affect others: after an unclosed quote, reading resumes at the next line.
+"""
+
+import csv
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from petsearch.domain import ItemWarning
+from petsearch.domain.errors import InvalidInput
+from petsearch.tables.lines import BLANK, number_rows, read_line
+from petsearch.tables.table import (
+    HEADER_ROWS,
+    MAX_COLUMNS,
+    MAX_ROW_BYTES,
+    BadRow,
+    IsHeader,
+    Row,
+    Table,
+    clean,
+    unique_names,
+)
+
+_DELIMITERS = ",;\t|"
+_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
+"""The line before the header by which Excel knows the delimiter."""
+
+
+class _Unbalanced(Exception):
+    """A row's quotes are not closed, or swallow the rows after it."""
+
+
+@dataclass(frozen=True)
+class _Header:
+    names: Sequence[str]
+    delimiter: str
+    number: int
+    end: int
+
+
+class Delimited(Table):
+    """A `Table` of CSV; the delimiter is the one of `,`, `;`, tab and `|` that divides the header.
+
+    Raises:
+        InvalidInput: there is no header, or it cannot be read.
+    """
+
+    has_header = True
+
+    def __init__(self, file: BinaryIO, is_header: IsHeader) -> None:
+        self._file = file
+        try:
+            header = _find_header(file, is_header)
+        except (BadRow, csv.Error, _Unbalanced) as error:
+            raise InvalidInput(f"The table's header row cannot be read: {error}.") from error
+        if header is None:
+            raise InvalidInput("The table has no header row with the names of its columns.")
+        if len(header.names) > MAX_COLUMNS:
+            raise InvalidInput(f"The table has more than {MAX_COLUMNS} columns.")
+        self._header = header
+        self.columns: Sequence[str] = header.names
+
+    def read(self, number: int = 0, end: int = 0) -> Iterator[Row]:
+        self._file.seek(end or self._header.end)
+        return number_rows(self._file, number or self._header.number, self._read_cells)
+
+    def _read_cells(self) -> tuple[Mapping[str, object], tuple[ItemWarning, ...]] | None:
+        start = self._file.tell()
+        warnings: tuple[ItemWarning, ...] = ()
+        try:
+            cells = self._record()
+        except (csv.Error, _Unbalanced):
+            self._file.seek(start)
+            cells = self._unquoted_line()
+            warnings = (ItemWarning("quotes_unbalanced", "Its quotes are unbalanced."),)
+        if cells is None:
+            return None
+        if not any(map(clean, cells)) or self._is_header(cells):
+            return BLANK, ()
+        if any(map(clean, cells[len(self.columns) :])):
+            warnings += (self._extra_cells(len(cells)),)
+        named = zip(self.columns, cells, strict=False)
+        return {name: cell for name, cell in named if name}, warnings
+
+    def _record(self) -> list[str] | None:
+        """The cells of the next row, which may span lines; None at the end of the file.
+
+        Raises:
+            BadRow: it is a line that is too long.
+            csv.Error, _Unbalanced: its quotes are unbalanced.
+        """
+        start = self._file.tell()
+        try:
+            cells = _record(self._file, self._header.delimiter)
+        except BadRow as error:
+            if _spans_lines(self._file, start):
+                raise _Unbalanced from error
+            raise
+        if cells and len(cells) > len(self.columns) and _spans_lines(self._file, start):
+            raise _Unbalanced
+        return cells
+
+    def _unquoted_line(self) -> list[str]:
+        """The cells of the next line alone, whose quotes are unbalanced."""
+        line = read_line(self._file) or ""
+        delimiter = self._header.delimiter
+        with suppress(csv.Error):
+            cells = next(csv.reader([line], delimiter=delimiter))
+            if len(cells) == len(self.columns):
+                return cells
+        return line.replace('"', "").split(delimiter)
+
+    def _is_header(self, cells: Sequence[str]) -> bool:
+        return clean(cells[0]) == self.columns[0] and unique_names(cells) == self.columns
+
+    def _extra_cells(self, count: int) -> ItemWarning:
+        return ItemWarning(
+            "extra_cells",
+            f"It has {count} cells for {len(self.columns)} columns; those beyond are left out, and "
+            "some may be in the wrong column.",
+        )
+
+
+def _find_header(file: BinaryIO, is_header: IsHeader) -> _Header | None:
+    """The first row with names of columns; otherwise the first that is not blank."""
+    file.seek(0)
+    delimiters, first = _DELIMITERS, None
+    for number in range(1, HEADER_ROWS + 1):
+        start = file.tell()
+        line = read_line(file)
+        if line is None:
+            break
+        if separator := _SEPARATOR_LINE.fullmatch(line):
+            delimiters = separator[1]
+        elif line.strip(f"{_DELIMITERS} \r\n"):
+            delimiter = max(delimiters, key=lambda each: _count_cells(line, each))
+            file.seek(start)
+            names = unique_names(_record(file, delimiter) or ())
+            header = _Header(names, delimiter, number, file.tell())
+            if is_header(names):
+                return header
+            first = first or header
+    return first
+
+
+def _count_cells(line: str, delimiter: str) -> int:
+    return len(next(csv.reader([line], delimiter=delimiter)))
+
+
+def _record(file: BinaryIO, delimiter: str) -> list[str] | None:
+    start = file.tell()
+
+    def feed() -> Iterator[str]:
+        while (line := read_line(file)) is not None:
+            if file.tell() - start > MAX_ROW_BYTES:
+                raise _Unbalanced("it is too long, or a quote in it is not closed")
+            yield line
+
+    return next(csv.reader(feed(), delimiter=delimiter, strict=True), None)
+
+
+def _spans_lines(file: BinaryIO, start: int) -> bool:
+    """Whether there is more than one line from `start` to here."""
+    end = file.tell()
+    file.seek(start)
+    file.readline()
+    spans = file.tell() < end
+    file.seek(end)
+    return spans

@@ -1,0 +1,45 @@
+"""Lines of a table in UTF-8, one at a time."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import BinaryIO
+
+from petsearch.domain import ItemWarning
+from petsearch.tables.table import MAX_ROW_BYTES, BadRow, Row
+
+BLANK: Mapping[str, object] = {}
+"""The cells of a row that is left out."""
+
+ReadCells = Callable[[], tuple[Mapping[str, object], tuple[ItemWarning, ...]] | None]
+
+
+def read_line(file: BinaryIO) -> str | None:
+    """Read the next line; None at the end. It takes no more memory than the longest row.
+
+    Bytes that are not UTF-8 become "\\ufffd".
+
+    Raises:
+        BadRow: it is too long; the next call reads the line after it.
+    """
+    encoding = "utf-8" if file.tell() else "utf-8-sig"
+    line = file.readline(MAX_ROW_BYTES)
+    if len(line) == MAX_ROW_BYTES and not line.endswith(b"\n"):
+        while line and not line.endswith(b"\n"):
+            line = file.readline(MAX_ROW_BYTES)
+        raise BadRow(f"it is longer than {MAX_ROW_BYTES // 1024} kB")
+    return line.decode(encoding, "replace") if line else None
+
+
+def number_rows(file: BinaryIO, number: int, read_cells: ReadCells) -> Iterator[Row]:
+    """Iterate over rows until `read_cells` returns None; blank ones are numbered and left out."""
+    while True:
+        number += 1
+        try:
+            found = read_cells()
+        except BadRow as error:
+            yield Row(number, file.tell(), BLANK, str(error))
+            continue
+        if found is None:
+            return
+        cells, warnings = found
+        if cells is not BLANK:
+            yield Row(number, file.tell(), cells, warnings=warnings)

@@ -1,0 +1,88 @@
+"""Where the photos of a row are: several columns, or several names in a cell."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, cast
+
+from petsearch.domain.errors import InvalidInput
+from petsearch.tables.cells import as_list, is_empty
+from petsearch.tables.columns import PLACES, ColumnMap
+from petsearch.tables.table import REPLACED, clean
+
+Kind = Literal["path", "key", "url"]
+
+_URL = re.compile(r"https?://", re.IGNORECASE)
+_BETWEEN_URLS = re.compile(r"[;|,\s]+(?=https?://)", re.IGNORECASE)
+_BETWEEN_NAMES = re.compile(r"\s*[;|,\n]\s*")
+_NAME = re.compile(r".*\.\w{2,5}", re.DOTALL)
+"""A name with a suffix: only a cell with nothing but these is divided."""
+_NOT_IN_NAMES = re.compile(f"[\0\ud800-\udfff{REPLACED}]")
+"""JSON can escape unpaired surrogates."""
+_SIZES = ("full", "original", "large", "url", "src", "href")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a photo is."""
+
+    kind: Kind
+    text: str
+    """A path, `bucket/key` or a URL."""
+
+
+def places_of(cells: Mapping[str, object], columns: ColumnMap) -> list[Place]:
+    """The places of the photos of a row, in the order of its columns.
+
+    In a column of paths, `https://…` is a URL and `s3://…` a key.
+
+    Raises:
+        InvalidInput: there is none, a place is no text, or they are in columns of several kinds.
+    """
+    filled = [
+        (kind, cells[column])
+        for kind in PLACES
+        for column in columns.fields.get(kind, ())
+        if not is_empty(cells.get(column))
+    ]
+    kinds = {kind for kind, _ in filled}
+    if len(kinds) != 1:
+        raise InvalidInput(f"it must have one of path, key and url, and has {len(kinds)}.")
+    kind = cast(Kind, kinds.pop())
+    places = [_place(kind, text) for _, value in filled for text in _texts(kind, value)]
+    if not places:
+        raise InvalidInput(f"its {kind} is empty.")
+    return places
+
+
+def _texts(kind: str, value: object) -> list[str]:
+    """The places in a cell."""
+    listed = as_list(value)
+    if listed is not None:
+        return [_text(kind, entry) for entry in listed if not is_empty(entry)]
+    text = _text(kind, value)
+    if _URL.match(text):
+        return _BETWEEN_URLS.split(text)
+    names = [name for name in _BETWEEN_NAMES.split(text) if name]
+    return names if all(map(_NAME.fullmatch, names)) else [text]
+
+
+def _text(kind: str, value: object) -> str:
+    if isinstance(value, dict):  # the sizes of a picture
+        value = next((value[size] for size in _SIZES if size in value), value)
+    if not isinstance(value, str):
+        raise InvalidInput(f"its {kind} is not a text.")
+    text = clean(value)
+    if _NOT_IN_NAMES.search(text):
+        raise InvalidInput(f"its {kind} has characters that no name has.")
+    return text
+
+
+def _place(kind: Kind, text: str) -> Place:
+    if kind == "path" and _URL.match(text):
+        return Place("url", text)
+    if kind == "path" and text.startswith("s3://"):
+        kind = "key"
+    if kind == "key":
+        return Place("key", text.removeprefix("s3://"))
+    return Place(kind, text.replace("\\", "/") if kind == "path" else text)

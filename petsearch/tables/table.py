@@ -1,0 +1,73 @@
+"""What a table is: a header, and rows that can be read on from any of them."""
+
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from petsearch.domain import ItemWarning
+
+HEADER_ROWS = 20
+"""The header is looked for in this many rows: reports begin with a title."""
+MAX_ROW_BYTES = 64 * 1024
+MAX_COLUMNS = 1000
+REPLACED = "\ufffd"
+"""Stands for bytes that are not in the table's encoding."""
+
+IsHeader = Callable[[Sequence[str]], bool]
+"""Whether a row is the header, judged by the names in it."""
+
+
+class BadRow(Exception):
+    """A row is invalid, with the reason. Not raised outside this package."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """The cells of a row by column, or the problem with it."""
+
+    number: int
+    """Counted from 1 like in a spreadsheet or editor, including the header."""
+    end: int
+    """Where the next row begins: reading resumes with `number` and `end`."""
+    cells: Mapping[str, object]
+    """Texts; in JSON and in workbooks also other values."""
+    problem: str | None = None
+    """Why the row cannot be read, for the end of a sentence."""
+    warnings: tuple[ItemWarning, ...] = ()
+
+
+class Table(Protocol):
+    """An open table."""
+
+    columns: Sequence[str]
+    """The names in its header, each of them once; of JSONL, the names in its first row."""
+    has_header: bool
+
+    def read(self, number: int = 0, end: int = 0) -> Iterator[Row]:
+        """Iterate over the rows after row `number`, which ended at `end`; by default over all.
+
+        Blank rows and repeated headers are left out. One iterator is used at a time.
+        """
+
+
+def clean(text: str) -> str:
+    """A cell as people read it: composed characters (NFC), without spaces around it.
+
+    The form `="0017"`, by which programs keep Excel from taking a number for one, becomes `0017`.
+    """
+    text = unicodedata.normalize("NFC", text).strip(" \t\r\n\xa0\ufeff\u200b")
+    if text.startswith('="') and text.endswith('"'):
+        text = text[2:-1]
+    return text.strip()
+
+
+def unique_names(cells: Sequence[str]) -> list[str]:
+    """The names of columns, cleaned; a second `photo` is `photo 2`, a blank one stays blank."""
+    names: list[str] = []
+    for cell in map(clean, cells):
+        name, number = cell, 2
+        while cell and name in names:
+            name, number = f"{cell} {number}", number + 1
+        names.append(name)
+    return names

@@ -1,0 +1,143 @@
+"""Excel workbooks (.xlsx). Cells keep their types: numbers, dates, truth values."""
+
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, BinaryIO
+from xml.etree.ElementTree import ParseError
+from zipfile import BadZipFile, ZipFile
+
+from petsearch.domain.errors import InvalidInput
+from petsearch.tables.table import (
+    HEADER_ROWS,
+    MAX_COLUMNS,
+    IsHeader,
+    Row,
+    Table,
+    clean,
+    unique_names,
+)
+
+if TYPE_CHECKING:
+    from openpyxl.worksheet.worksheet import Worksheet
+
+_MAX_UNPACKED_BYTES = 256 * 1024 * 1024
+_MAX_SHARED_BYTES = 64 * 1024 * 1024
+"""Of the texts and styles, which are held in memory."""
+_MAX_ROWS = 1_048_576
+"""Excel's own limit; a row may state any number."""
+# What openpyxl raises for files that are no workbook, or a broken one.
+_ERRORS = (
+    BadZipFile,
+    zlib.error,
+    ParseError,
+    EOFError,
+    KeyError,
+    ValueError,
+    TypeError,
+    IndexError,
+    AttributeError,
+    NotImplementedError,
+    RuntimeError,
+)
+
+
+class SheetTable(Table):
+    """A `Table` of a worksheet. The end of a row is its number."""
+
+    has_header = True
+
+    def __init__(self, sheet: "Worksheet", columns: Sequence[str], header: int) -> None:
+        self._sheet = sheet
+        self._header = header
+        self.columns = columns
+
+    def read(self, number: int = 0, end: int = 0) -> Iterator[Row]:
+        first = max(number, end, self._header) + 1
+        with _reading():
+            for found, cells in enumerate(_rows(self._sheet, first, len(self.columns)), first):
+                named = dict(zip(self.columns, cells, strict=False))
+                named.pop("", None)
+                if any(map(_is_filled, cells)) and not self._is_header(cells):
+                    yield Row(found, found, named)
+
+    def _is_header(self, cells: Sequence[object]) -> bool:
+        return cells[0] == self.columns[0] and unique_names(_names(cells)) == self.columns
+
+
+@contextmanager
+def open_workbook(file: BinaryIO, is_header: IsHeader) -> Iterator[Table]:
+    """Open the first worksheet with a header; otherwise the first one with a row.
+
+    Raises:
+        InvalidInput: it is no workbook, too large, or all sheets are empty.
+    """
+    # Imported late: only readers of workbooks wait for it.
+    from openpyxl import load_workbook
+
+    with _reading():
+        _check_size(file)
+        book = load_workbook(file, read_only=True, data_only=True, keep_links=False)
+    try:
+        with _reading():
+            tables = [table for sheet in book.worksheets for table in _tables(sheet, is_header)]
+        if not tables:
+            raise InvalidInput("The table has no header row with the names of its columns.")
+        yield next((table for table in tables if is_header(table.columns)), tables[0])
+    finally:
+        book.close()
+
+
+def _check_size(file: BinaryIO) -> None:
+    """Check what the parts unpack to, which zipfile does not read beyond.
+
+    Raises:
+        InvalidInput: it is too much.
+    """
+    file.seek(0)
+    sizes = {entry.filename: entry.file_size for entry in ZipFile(file).infolist()}
+    shared = sum(size for name, size in sizes.items() if "worksheets/" not in name)
+    if sum(sizes.values()) > _MAX_UNPACKED_BYTES or shared > _MAX_SHARED_BYTES:
+        raise InvalidInput("The workbook is too large; save its table as CSV.")
+    file.seek(0)
+
+
+def _tables(sheet: "Worksheet", is_header: IsHeader) -> Iterator[SheetTable]:
+    """The table below the header; if there is none, below the first row that is not blank."""
+    sheet.reset_dimensions()  # type: ignore[attr-defined]  # some programs state wrong ones
+    first: SheetTable | None = None
+    for number, cells in enumerate(_rows(sheet, 1, MAX_COLUMNS, HEADER_ROWS), 1):
+        names = unique_names(_names(cells))
+        while names and not names[-1]:
+            names.pop()
+        if names and is_header(names):
+            yield SheetTable(sheet, names, number)
+            return
+        if names and first is None:
+            first = SheetTable(sheet, names, number)
+    if first is not None:
+        yield first
+
+
+def _rows(
+    sheet: "Worksheet", first: int, width: int, last: int = _MAX_ROWS
+) -> Iterator[tuple[object, ...]]:
+    return sheet.iter_rows(min_row=first, max_row=last, max_col=width, values_only=True)
+
+
+def _names(cells: Sequence[object]) -> list[str]:
+    return ["" if cell is None else str(cell) for cell in cells]
+
+
+def _is_filled(cell: object) -> bool:
+    return cell is not None and (not isinstance(cell, str) or bool(clean(cell)))
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    try:
+        yield
+    except _ERRORS as error:
+        raise InvalidInput(
+            "The file is not an Excel workbook (.xlsx), or it is damaged."
+        ) from error

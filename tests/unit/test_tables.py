@@ -1,0 +1,463 @@
+"""Tables as Excel, shelters' programs and people save them."""
+
+import io
+import zipfile
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+
+import pytest
+from openpyxl import Workbook
+
+from petsearch.domain import ImageMetadata, ItemWarning
+from petsearch.domain.errors import InvalidInput
+from petsearch.tables import (
+    ColumnMap,
+    Columns,
+    DayOrders,
+    Row,
+    has_places,
+    map_columns,
+    open_table,
+    places_of,
+    read_metadata,
+)
+from petsearch.tables.dates import AmbiguousDate, parse_date
+
+
+def rows_of(data: str | bytes) -> list[Row]:
+    encoded = data.encode() if isinstance(data, str) else data
+    with open_table(io.BytesIO(encoded), lambda names: has_places(names, {})) as table:
+        return list(table.read())
+
+
+def cells_of(data: str | bytes) -> list[dict[str, object]]:
+    return [dict(row.cells) for row in rows_of(data)]
+
+
+def workbook(*rows: Sequence[object], change: Callable[[Workbook], None] = lambda _: None) -> bytes:
+    book = Workbook()
+    for row in rows:
+        book.worksheets[0].append(list(row))
+    change(book)
+    written = io.BytesIO()
+    book.save(written)
+    return written.getvalue()
+
+
+def said(columns: Columns | None = None, **cells: object) -> ImageMetadata:
+    return read_metadata(cells, map_columns(list(cells), columns or {}), "a.jpg")[0]
+
+
+def warnings_of(**cells: object) -> list[tuple[str | None, str]]:
+    _, warnings = read_metadata(cells, map_columns(list(cells), {}), "a.jpg")
+    assert {warning.code for warning in warnings} <= {"cell_ignored"}
+    return [(warning.field, warning.detail) for warning in warnings]
+
+
+ROWS = [{"path": "1.jpg", "breed": "Épagneul"}, {"path": "2.jpg", "breed": "Mops † klein"}]
+TABLE = "path{0}breed\n1.jpg{0}Épagneul\n2.jpg{0}Mops † klein\n"
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize(
+    "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252"]
+)
+def test_every_delimiter_line_end_and_encoding_is_read(
+    delimiter: str, newline: str, encoding: str
+) -> None:
+    data = TABLE.format(delimiter).replace("\n", newline).encode(encoding)
+    assert cells_of(data) == ROWS
+
+
+def test_json_lines_are_read_in_utf_16() -> None:
+    assert cells_of('{"path": "1.jpg"}\n\n{"path": "2.jpg"}\n'.encode("utf-16")) == [
+        {"path": "1.jpg"},
+        {"path": "2.jpg"},
+    ]
+
+
+def test_one_encoding_is_chosen_for_the_whole_file() -> None:
+    damaged = "path,breed\n1.jpg,Épagneul français\n2.jpg,Mops\n".encode() + b"3.jpg,Caf\xe9\n"
+    assert [cells["breed"] for cells in cells_of(damaged)] == [
+        "Épagneul français",
+        "Mops",
+        "Caf\ufffd",
+    ]
+    late = b"path,breed\n" + b"1.jpg,Pug\n" * 100_000 + b"2.jpg,Caf\xe9\n"
+    assert cells_of(late)[-1] == {"path": "2.jpg", "breed": "Café"}
+
+
+@pytest.mark.parametrize("line", ["sep=;", "SEP=;", '"sep=;"'])
+def test_excels_line_about_the_delimiter_is_followed(line: str) -> None:
+    table = f"{line}\r\npath;breed, or mix\r\n1.jpg;Pug\r\n"
+    assert cells_of(table) == [{"path": "1.jpg", "breed, or mix": "Pug"}]
+    assert rows_of(table)[0].number == 3
+
+
+def test_cells_may_be_missing_blank_or_too_many() -> None:
+    rows = rows_of(
+        "path;;breed;\n"
+        "1.jpg\n"
+        "2.jpg;;Pug;;;\n"
+        ";;;\n"
+        " \xa0;;;\n"
+        "\n"
+        "3.jpg;;Pug, small;;late\n"
+        "path;;breed;\n"
+        "4.jpg;note;\n"
+    )
+    assert [row.cells for row in rows] == [
+        {"path": "1.jpg"},
+        {"path": "2.jpg", "breed": "Pug"},
+        {"path": "3.jpg", "breed": "Pug, small"},
+        {"path": "4.jpg", "breed": ""},
+    ]
+    assert [row.number for row in rows] == [2, 3, 7, 9]
+    assert [[warning.code for warning in row.warnings] for row in rows] == [
+        [],
+        [],
+        ["extra_cells"],
+        [],
+    ]
+
+
+def test_titles_above_the_header_are_passed_over() -> None:
+    title = 'Animal inventory\n"Printed 5/17/2026, 12:30 PM"\n\n'
+    assert cells_of(title + "Photo,Animal #\n1.jpg,A-17\n") == [
+        {"Photo": "1.jpg", "Animal #": "A-17"}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [
+        ("Animal ID", "animal_id"),
+        (" ANIMAL-ID ", "animal_id"),
+        ("animalId", "animal_id"),
+        ("Animal #", "animal_id"),
+        ("Primary Breed", "breed"),
+        ("Taken At", "taken_at"),
+        ("\xa0Status", "status"),
+        ("Latitude", "lat"),
+        ("lng", "lon"),
+        ("Photo URL 2", "path"),
+        ("image3", "path"),
+        ("Attributes.Collar", "attributes.Collar"),
+    ],
+)
+def test_names_of_columns_are_read_as_people_write_them(name: str, field: str) -> None:
+    assert dict(map_columns([name], {}).fields) == {field: [name]}
+
+
+def test_a_given_column_takes_the_place_of_others() -> None:
+    names = ["photo", "path", "Breed", "Type", "Note", "color"]
+    found = map_columns(names, {"PHOTO": "path", "type": "breed", "note": None})
+    assert found == ColumnMap({"path": ["photo"], "breed": ["Type"]}, ["path", "Breed", "color"])
+
+
+def test_the_better_name_counts_first_and_the_next_if_it_is_empty() -> None:
+    assert said(type="Dog", species="cat", id="7", animal_id="A-7").species == "cat"
+    assert said(type="Dog", species=" ").species == "Dog"
+
+
+@pytest.mark.parametrize("empty", ["", " ", "-", "--", "n/a", "N/A", "#N/A", "NULL", "None", None])
+def test_empty_cells_say_nothing(empty: str | None) -> None:
+    cells = dict.fromkeys(("breed", "tags", "taken_at", "lat", "lon", "location"), empty)
+    assert said(None, **cells) == ImageMetadata(filename="a.jpg")
+    assert warnings_of(**cells) == []
+
+
+NOON = datetime(2026, 5, 17, 12, 30)
+DAY = datetime(2026, 5, 17)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("2026-05-17", DAY),
+        ("2026-5-17", DAY),
+        ("20260517", DAY),
+        ("2026/05/17", DAY),
+        ("2026.05.17.", DAY),
+        ("17.05.2026", DAY),
+        ("17.5.26", DAY),
+        ("17/05/2026", DAY),
+        ("5/17/2026", DAY),
+        ("5/17/26", DAY),
+        ("17-05-2026", DAY),
+        ("17 May 2026", DAY),
+        ("17-May-26", DAY),
+        ("May 17, 2026", DAY),
+        ("Sunday, May 17, 2026", DAY),
+        ("17. May 2026", DAY),
+        ("46159", DAY),
+        (46159, DAY),
+        (46159.520833333336, NOON),
+        (date(2026, 5, 17), DAY),
+        (NOON, NOON),
+        ("2026:05:17 12:30:00", NOON),
+        ("17.05.2026 12:30", NOON),
+        ("17.05.2026, 12:30:00", NOON),
+        ("5/17/2026 12:30 PM", NOON),
+        ("5/17/2026 12:30:00.000 p.m.", NOON),
+        ("5/17/2026 0:05 AM", DAY.replace(minute=5)),
+        ("2026-05-17T12:30:00Z", NOON.replace(tzinfo=UTC)),
+        ("2026/05/17 12:30:00 +00:00", NOON.replace(tzinfo=UTC)),
+        ("17.05.2026 12:30 UTC", NOON.replace(tzinfo=UTC)),
+        ("5/5/2026", datetime(2026, 5, 5)),
+        ("05.06.2026", datetime(2026, 6, 5)),
+    ],
+)
+def test_dates_are_read_as_programs_write_them(written: object, meant: datetime) -> None:
+    assert parse_date(written) == meant
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *("0000-00-00", "0000-00-00 00:00:00", "00/00/0000", "00.00.0000", "1899-12-30"),
+        *("1899-12-30T00:00:00", "1900-01-00", "1/0/1900", "30.12.1899", "12/30/1899"),
+        *("1900-01-01", "1/1/1900", "0001-01-01", "01/01/0001 00:00:00", time(0, 0)),
+    ],
+)
+def test_empty_dates_are_none(written: object) -> None:
+    assert parse_date(written) is None
+    assert warnings_of(taken_at=written) == []
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["yesterday", "2026", "31.02.2026", "17.13.2026", "17/13/2026", "12345678901", "5 May"],
+)
+def test_what_is_no_date_costs_the_cell(written: str) -> None:
+    with pytest.raises(ValueError):
+        parse_date(written)
+    ((column, detail),) = warnings_of(taken_at=written, breed="Pug")
+    assert (column, detail) == (
+        "taken_at",
+        f"taken_at is {written!r}, which is not a date like 2026-05-17. It is left out.",
+    )
+
+
+def taken(*dates: str) -> list[tuple[datetime | None, list[str]]]:
+    """The dates of a column, and the warnings about them."""
+    table = "path,date\n" + "".join(f"{n}.jpg,{written}\n" for n, written in enumerate(dates))
+
+    def open_again():  # type: ignore[no-untyped-def]
+        return open_table(io.BytesIO(table.encode()), lambda names: has_places(names, {}))
+
+    orders, columns = DayOrders(open_again), map_columns(["path", "date"], {})
+    read = [
+        read_metadata(row.cells, columns, "a.jpg", day_first=orders.find) for row in rows_of(table)
+    ]
+    return [(metadata.taken_at, [w.detail for w in warnings]) for metadata, warnings in read]
+
+
+def test_ambiguous_dates_are_decided_by_their_column() -> None:
+    assert taken("3/5/2026", "5/17/2026") == [(datetime(2026, 3, 5), []), (DAY, [])]
+    assert taken("3/5/2026", "17/5/2026") == [(datetime(2026, 5, 3), []), (DAY, [])]
+    with pytest.raises(AmbiguousDate):
+        parse_date("3/5/2026")
+
+
+@pytest.mark.parametrize("others", [["4/6/2026"], ["17/5/2026", "5/17/2026"]])
+def test_dates_that_nothing_decides_are_left_out(others: list[str]) -> None:
+    found, (detail,) = taken("3/5/2026", *others)[0]
+    assert found is None
+    assert "date is '3/5/2026', which could be of two months" in detail
+
+
+@pytest.mark.parametrize(
+    ("cell", "tags"),
+    [
+        ("shy; old dog;", ("shy", "old dog")),
+        ("shy|old dog", ("shy", "old dog")),
+        ("shy, old dog, shy", ("shy", "old dog")),
+        ("black, white; shy", ("black, white", "shy")),
+        ('["black, white", "shy", null, 7]', ("black, white", "shy", "7")),
+        (["shy", "", "old dog"], ("shy", "old dog")),
+        ("[sic]", ("[sic]",)),
+        (7, ("7",)),
+    ],
+)
+def test_tags_are_divided(cell: object, tags: tuple[str, ...]) -> None:
+    assert said(tags=cell).tags == tags
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        {"lat": "48.2", "lon": "16.37"},
+        {"lat": " 48,2 ", "lon": "16,37"},
+        {"Latitude": "48.2° N", "Longitude": "16.37°E"},
+        {"lat": 48.2, "lon": 16.37},
+        {"location": "48.2, 16.37"},
+        {"location": "48,2; 16,37"},
+        {"GPS": "(48.2 16.37)"},
+        {"location": {"lat": 48.2, "lon": 16.37}},
+        {"location": {"latitude": "48,2", "lng": 16.37}},
+        {"coordinates": [48.2, 16.37]},
+    ],
+)
+def test_a_place_is_read_in_any_form(cells: dict[str, object]) -> None:
+    assert said(None, **cells).location == (48.2, 16.37)
+
+
+def test_a_place_in_words_is_an_attribute_and_zero_is_none() -> None:
+    found = said(location="Kennel 4, north")
+    assert (found.location, found.attributes) == (None, {"location": "Kennel 4, north"})
+    assert said(lat="0", lon="0.0") == ImageMetadata(filename="a.jpg")
+    assert said(lat="-33.9", lon="151.2").location == (-33.9, 151.2)
+    assert said(lat="33.9 S", lon="151.2").location == (-33.9, 151.2)
+
+
+def test_a_cell_that_does_not_fit_costs_itself_and_is_named() -> None:
+    cells = {
+        "Breed": "x" * 201,
+        "status": "lost",
+        "tags": ["shy", "y" * 201],
+        "lat": "91",
+        "lon": "16",
+        "attributes.note": "z" * 201,
+        "attributes.neutered": True,
+        "attributes.weight": 4.0,
+        "animal_id": {"a": 1},
+        "species": "caf\ufffd",
+    }
+    metadata, warnings = read_metadata(cells, map_columns(list(cells), {}), "a.jpg")
+    assert metadata == ImageMetadata(
+        filename="a.jpg",
+        status="lost",
+        tags=("shy",),
+        attributes={"neutered": "true", "weight": "4"},
+    )
+    assert sorted(str(warning.field) for warning in warnings) == [
+        *("Breed", "animal_id", "attributes.note", "location", "species", "tags"),
+    ]
+    assert (
+        ItemWarning(
+            "cell_ignored",
+            "Breed does not fit: String should have at most 200 characters. It is left out.",
+            "Breed",
+        )
+        in warnings
+    )
+
+
+def test_more_attributes_than_a_photo_has_are_left_out() -> None:
+    cells = {f"attributes.{n}": "x" for n in range(51)}
+    metadata, warnings = read_metadata(cells, map_columns(list(cells), {}), "a.jpg")
+    assert (len(metadata.attributes), len(warnings)) == (50, 1)
+    assert said(tags=",".join(map(str, range(60)))).tags == tuple(map(str, range(50)))
+
+
+def test_values_are_composed_trimmed_and_freed_of_excels_formula() -> None:
+    found = said(breed="\xa0 E\u0301pagneul\u200b ", animal_id='="0017"')
+    assert (found.breed, found.animal_id) == ("Épagneul", "0017")
+
+
+@pytest.mark.parametrize(
+    ("cells", "places"),
+    [
+        ({"photo1": "a.jpg", "photo2": " ", "photo3": "b.jpg"}, ["path a.jpg", "path b.jpg"]),
+        ({"photos": "a.jpg; b.png|c.jpeg"}, ["path a.jpg", "path b.png", "path c.jpeg"]),
+        ({"path": "a.jpg, b.jpg"}, ["path a.jpg", "path b.jpg"]),
+        ({"path": "a.jpg\nb.jpg"}, ["path a.jpg", "path b.jpg"]),
+        ({"path": '["a.jpg", "b;c.jpg"]'}, ["path a.jpg", "path b;c.jpg"]),
+        ({"photos": ["a.jpg", {"small": "s", "full": "f.jpg"}]}, ["path a.jpg", "path f.jpg"]),
+        ({"path": "Rex, the dog.jpg"}, ["path Rex, the dog.jpg"]),
+        ({"path": "sub\\a.jpg"}, ["path sub/a.jpg"]),
+        ({"Photo": "https://a.org/1;2.jpg"}, ["url https://a.org/1;2.jpg"]),
+        (
+            {"photos": "https://a.org/1.jpg,https://a.org/2.jpg"},
+            ["url https://a.org/1.jpg", "url https://a.org/2.jpg"],
+        ),
+        ({"path": "s3://b/a.jpg"}, ["key b/a.jpg"]),
+        ({"filename": "a.jpg"}, ["path a.jpg"]),
+        ({"photo": "a.jpg", "url": "https://a.org/animals/7"}, ["path a.jpg"]),
+    ],
+)
+def test_a_row_may_have_several_photos(cells: dict[str, object], places: list[str]) -> None:
+    found = places_of(cells, map_columns(list(cells), {}))
+    assert [f"{place.kind} {place.text}" for place in found] == places
+
+
+def test_an_excel_workbook_is_read_with_its_types() -> None:
+    def change(book: Workbook) -> None:
+        sheet = book.create_sheet("Pets", 1)
+        sheet.append(["Animals"])
+        sheet.append([])
+        sheet.append(["Photo", None, "Animal ID", "Date", "Neutered"])
+        sheet.append(["1.jpg", "?", 4711, datetime(2026, 5, 17), True])
+        sheet.append([])
+        sheet.append(["Photo", None, "Animal ID", "Date", "Neutered"])
+        sheet.append(["2.jpg", None, None, time(0, 0)])
+        sheet.append([None, "  ", None, None, None, "beyond"])
+
+    rows = rows_of(workbook(["Read me"], change=change))
+    assert [(row.number, row.cells) for row in rows] == [
+        (4, {"Photo": "1.jpg", "Animal ID": 4711, "Date": datetime(2026, 5, 17), "Neutered": True}),
+        (7, {"Photo": "2.jpg", "Animal ID": None, "Date": time(0, 0), "Neutered": None}),
+    ]
+
+
+def test_reading_a_workbook_resumes_at_any_row() -> None:
+    data = workbook(["path"], *([f"{n}.jpg"] for n in range(5)))
+    with open_table(io.BytesIO(data), lambda names: has_places(names, {})) as table:
+        whole = list(table.read())
+        for position, row in enumerate(whole):
+            assert list(table.read(row.number, row.end)) == whole[position + 1 :]
+
+
+def repacked(data: bytes, name: str, change: Callable[[bytes], bytes]) -> bytes:
+    """A workbook with one of its parts changed."""
+    written = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(written, "w", 8) as new:
+        for entry in old.namelist():
+            content = old.read(entry)
+            new.writestr(entry, change(content) if entry == name else content)
+    return written.getvalue()
+
+
+SHEET = "xl/worksheets/sheet1.xml"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda _: b" " * 300_000_000,
+        lambda _: b"no XML",
+        lambda content: content[: len(content) // 2],
+        lambda content: content.replace(b"<sheetData>", b"<sheetData><row r='99999999999'/>"),
+        lambda content: content.replace(b'r="A1"', b'r="ZZZZZZZ1"'),
+    ],
+    ids=["bomb", "no-xml", "cut", "endless", "wide"],
+)
+def test_a_hostile_or_broken_workbook_is_rejected_or_read_within_limits(
+    change: Callable[[bytes], bytes],
+) -> None:
+    data = repacked(workbook(["path"], ["1.jpg"]), SHEET, change)
+    try:
+        assert len(rows_of(data)) <= 1
+    except InvalidInput as error:
+        assert "workbook" in error.detail or "header" in error.detail
+
+
+def test_a_workbook_that_states_a_wrong_size_is_read_whole() -> None:
+    data = repacked(
+        workbook(["path", "breed"], ["1.jpg", "Pug"]),
+        SHEET,
+        lambda content: content.replace(b'ref="A1:B2"', b'ref="A1"'),
+    )
+    assert cells_of(data) == [{"path": "1.jpg", "breed": "Pug"}]
+
+
+def test_a_file_on_disk_is_read_like_one_in_memory(tmp_path: Path) -> None:
+    (tmp_path / "pets.csv").write_bytes(TABLE.format(";").encode("cp1252"))
+    with (
+        (tmp_path / "pets.csv").open("rb") as file,
+        open_table(file, lambda names: has_places(names, {})) as table,
+    ):
+        assert [dict(row.cells) for row in table.read()] == ROWS
