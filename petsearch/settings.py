@@ -58,7 +58,7 @@ class Settings(BaseSettings):
     key_requests_per_minute: int = Field(600, ge=0, description="of each key; 0: no limit")
     anonymous_requests_per_minute: int = Field(120, ge=0, description="of each address; 0: none")
     trusted_proxies: tuple[IPvAnyNetwork, ...] = ()
-    """Networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are trusted."""
+    """Networks of proxies whose X-Forwarded headers are trusted."""
     cors_origins: tuple[str, ...] = ()
     """Other origins whose pages may call the API, such as https://app.example; * may only read."""
     allowed_hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[::1]")

@@ -138,7 +138,7 @@ def _tell(
 def _uvicorn_config(app: FastAPI) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        proxy_headers=False,  # services/http/proxies.py believes those that are named
+        proxy_headers=False,  # services/http/forwarded.py believes those that are named
         log_config=None,
         access_log=False,
         # Longer than clients keep a connection, or theirs is closed just as they ask again.

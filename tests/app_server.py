@@ -27,7 +27,9 @@ class _Server(uvicorn.Server):
 def served_app(app: ASGIApp) -> Iterator[str]:
     """The address where `app` answers until the block ends."""
     listener = socket.create_server(("127.0.0.1", 0))
-    server = _Server(uvicorn.Config(app, log_config=None, timeout_keep_alive=75))
+    server = _Server(
+        uvicorn.Config(app, log_config=None, proxy_headers=False, timeout_keep_alive=75)
+    )
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
     try:

@@ -2,6 +2,6 @@
 the API.
 """
 
-from petsearch.access.key_ring import KeyRing, KnownKeys
+from petsearch.access.key_ring import TICKET_S, KeyRing, KnownKeys
 
-__all__ = ["KeyRing", "KnownKeys"]
+__all__ = ["TICKET_S", "KeyRing", "KnownKeys"]

@@ -1,9 +1,11 @@
 """A copy of the keys in this process, refreshed every few seconds instead of at every request.
 
-A key that is revoked elsewhere is refused after `FRESH_S` at the latest.
+A key that is revoked elsewhere is refused after `FRESH_S` at the latest, and events that it watches
+end within two seconds.
 """
 
 import math
+import re
 import secrets
 import threading
 import time
@@ -18,9 +20,11 @@ from petsearch.ports import KeyStore
 
 log = get_logger(__name__)
 
-FRESH_S = 2.0
+FRESH_S = 1.0
 _MAX_SESSIONS = 1000
+TICKET_S = 300.0
 NOTE_USE_AFTER = timedelta(hours=1)
+_TOKEN = re.compile(r"[\w-]+", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -135,7 +139,23 @@ class KeyRing:
         Raises:
             Unavailable: the store does not answer, and the session was not seen here before.
         """
-        token_hash = hash_secret(token)
+        return self._key_of(hash_secret(token)) if _TOKEN.fullmatch(token) else None
+
+    def open_ticket(self, key: ApiKey, purpose: str) -> str:
+        """A token that stands for a key where `purpose` is asked for, for `TICKET_S`."""
+        token = secrets.token_urlsafe(32)
+        self.store.open_session(_hash_ticket(token, purpose), key.key_id, TICKET_S)
+        return token
+
+    def key_of_ticket(self, token: str, purpose: str) -> ApiKey | None:
+        """The valid key that a ticket stands for; None if it has ended, or is for something else.
+
+        Raises:
+            Unavailable: the store does not answer, and the ticket was not seen here before.
+        """
+        return self._key_of(_hash_ticket(token, purpose))
+
+    def _key_of(self, token_hash: str) -> ApiKey | None:
         try:
             key_id = self.store.session_key_id(token_hash)
         except Unavailable:
@@ -168,3 +188,8 @@ class KeyRing:
         elif self._is_store_away and not is_away:
             log.info("key store available again")
         self._is_store_away = is_away
+
+
+def _hash_ticket(token: str, purpose: str) -> str:
+    """Of a text that no session has as its token, so that neither opens what the other does."""
+    return hash_secret(f"{purpose} {token}")

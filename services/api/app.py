@@ -3,6 +3,7 @@
 from http import HTTPStatus
 from pathlib import Path
 
+from anyio import CapacityLimiter
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
 
@@ -32,8 +33,10 @@ from services.api.routes import (
 )
 from services.api.web_client import WebClient
 from services.http.body_limit import BodyLimit
-from services.http.middleware import HostAndOriginGuard, RequestContext
+from services.http.forwarded import ForwardedHeaders
+from services.http.middleware import HostGuard, OriginGuard, RequestContext
 from services.http.problems import add_problem_handlers, problem, request_id_of
+from services.http.whole_answers import WholeAnswers
 
 _ROUTES = (
     *(search, images, uploads, image_files, duplicates, jobs, job_events),
@@ -41,8 +44,14 @@ _ROUTES = (
 )
 
 _CORS_METHODS = ("GET", "POST", "PATCH", "DELETE")
-_CORS_HEADERS = ("Authorization", "Content-Type", "Idempotency-Key", "Range", "X-Request-Id")
+_CORS_HEADERS = (
+    *("Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match"),
+    *("Last-Event-ID", "Range", "X-Request-Id"),
+)
 _CORS_EXPOSED = ("ETag", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-Id")
+
+_VITAL_THREADS = 8
+"""Of health, keys and rate limits, which must not wait for the threads of slow routes."""
 
 
 class Api(FastAPI):
@@ -95,6 +104,7 @@ def build_app(
     )
     app.state.services = services
     app.state.readiness = Readiness(probes_of(services))
+    app.state.threads = CapacityLimiter(_VITAL_THREADS)
     for module in _ROUTES:
         app.include_router(module.router, dependencies=[Depends(check_query)])
     add_problem_handlers(app)
@@ -112,7 +122,7 @@ def _add_middleware(
 ) -> None:
     """The last one added is the outermost."""
     settings = services.settings
-    origins, proxies = settings.cors_origins, settings.trusted_proxies
+    origins, table = settings.cors_origins, AccessTable(web_dir=web_dir)
     app.add_middleware(BodyLimit, max_bytes=settings.limits.request_bytes)
     app.add_middleware(
         Authorisation,
@@ -120,17 +130,19 @@ def _add_middleware(
             ring=services.keys,
             allow_no_keys=settings.allow_no_keys,
             is_on_loopback=is_on_loopback,
-            trusted_proxies=proxies,
             clock=services.clock,
+            threads=app.state.threads,
         ),
         limits=RateLimits(
             services.limiter,
+            app.state.threads,
             of_key=settings.key_requests_per_minute,
             of_address=settings.anonymous_requests_per_minute,
         ),
-        table=AccessTable(web_dir=web_dir),
+        table=table,
         anonymous_search=settings.anonymous_search,
     )
+    app.add_middleware(OriginGuard, allowed_origins=origins, is_read=table.is_read)
     if origins:
         # Without credentials: a page of another origin sends a key, never our cookie.
         app.add_middleware(
@@ -140,7 +152,7 @@ def _add_middleware(
             allow_headers=_CORS_HEADERS,
             expose_headers=_CORS_EXPOSED,
         )
-    app.add_middleware(
-        HostAndOriginGuard, allowed_hosts=settings.allowed_hosts, allowed_origins=origins
-    )
-    app.add_middleware(RequestContext, trusted_proxies=proxies, embeddable=bool(origins))
+    app.add_middleware(HostGuard, allowed_hosts=settings.allowed_hosts)
+    app.add_middleware(RequestContext, embeddable=bool(origins))
+    app.add_middleware(WholeAnswers)
+    app.add_middleware(ForwardedHeaders, trusted=settings.trusted_proxies)

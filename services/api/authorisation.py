@@ -7,7 +7,7 @@ forgotten is closed; tests/services/test_authorisation.py names it.
 import re
 from collections.abc import Mapping
 from enum import StrEnum
-from functools import lru_cache
+from functools import lru_cache, partial
 from http import HTTPStatus
 from pathlib import Path
 
@@ -93,6 +93,7 @@ ROUTES: Mapping[str, Access] = {
     # Forgets a job; the images stay.
     "DELETE /v1/jobs/{job_id}": _I,
     "GET /v1/jobs/{job_id}/events": _I,
+    "POST /v1/jobs/{job_id}/events/ticket": _I,
     "GET /v1/jobs/{job_id}/items": _I,
     "POST /v1/jobs/{job_id}/photos": _I,
     "POST /v1/jobs/{job_id}/known": _I,
@@ -107,6 +108,7 @@ ROUTES: Mapping[str, Access] = {
 _UNCOUNTED = re.compile(r"/v1/images/[^/]+/(display|thumbnail)")
 """Pictures are not counted: a page of results has dozens, and browsers keep them."""
 _SESSION_PATH = "/v1/session"
+_READINESS_PATH = "/readyz"
 _POLICY_VIOLATION = 1008
 _CHALLENGE = 'Bearer realm="petsearch"'
 
@@ -123,6 +125,11 @@ class AccessTable:
         ]
         self._page = _page_paths(web_dir)
         self.access = lru_cache(maxsize=4096)(self._access)
+
+    def is_read(self, method: str, path: str) -> bool:
+        """Whether a request changes nothing: whoever may search may send it."""
+        is_search = self.access(method, path) in (Access.OPEN_SEARCH, Access.SEARCH)
+        return is_search or method in ("GET", "HEAD", "OPTIONS")
 
     def _access(self, method: str, path: str) -> Access:
         method = "GET" if method == "HEAD" else method
@@ -180,6 +187,8 @@ class Authorisation:
         access = self._table.access(scope["method"], scope["path"]) if is_request else None
         # Health and the page answer whatever becomes of Redis; signing in is counted.
         if access is None or (access is Access.PUBLIC and scope["path"] != _SESSION_PATH):
+            if access and scope["path"] == _READINESS_PATH:
+                scope["caller"] = await self._callers.identify_soon(scope)
             await self._app(scope, receive, send)
             return
         request_id = scope.get("request_id", "")
@@ -189,6 +198,7 @@ class Authorisation:
             await problem_of(error, request_id)(scope, receive, send)
             return
         scope["caller"] = caller
+        scope["may_go_on"] = partial(self._callers.still_valid, caller, scope)
         if caller.is_free:
             await self._app(scope, receive, send)
             return

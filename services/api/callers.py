@@ -6,19 +6,26 @@ open the door.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from http.cookies import CookieError, SimpleCookie
+from typing import TypeVar, TypeVarTuple
 
-from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import Headers
+from anyio import CapacityLimiter, move_on_after
+from anyio.to_thread import run_sync
+from starlette.datastructures import Headers, QueryParams
 from starlette.types import Scope as Connection
 
 from petsearch.access import KeyRing, KnownKeys
 from petsearch.domain.api_keys import ApiKey
-from services.http.proxies import Networks, client_of
+from petsearch.domain.errors import Unavailable
+from services.http.forwarded import client_of
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 SESSION_COOKIE = "petsearch_session"
+_SOON_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -42,8 +49,9 @@ class Callers:
     """`PETSEARCH_ALLOW_NO_KEYS`."""
     is_on_loopback: bool
     """Nobody needs a key until one was made."""
-    trusted_proxies: Networks
     clock: Callable[[], datetime]
+    threads: CapacityLimiter
+    """Threads that slow routes do not take."""
 
     async def identify(self, scope: Connection) -> Caller:
         """Who sent the request; reads no more of it than the headers.
@@ -51,37 +59,77 @@ class Callers:
         Raises:
             Unavailable: keys were never read, or a session cannot be looked up now.
         """
-        address = client_of(scope, self.trusted_proxies)
+        address = client_of(scope)
         if self.allow_no_keys:
             return Caller(address, is_free=True)
-        # What is fresh costs no thread.
-        known = self.ring.fresh()
-        if known is None:
-            known = await run_in_threadpool(self.ring.read)
+        known = await self._known()
         if not known.by_id and self.is_on_loopback:
             return Caller(address, is_free=True)
         return await self._by_credentials(scope, known, address)
 
+    async def identify_soon(self, scope: Connection) -> Caller | None:
+        """Who sent the request, for routes that answer also while keys cannot be looked up."""
+        caller = None
+        with move_on_after(_SOON_S), suppress(Unavailable):
+            caller = await self.identify(scope)
+        return caller
+
+    async def still_valid(self, caller: Caller, scope: Connection) -> bool:
+        """Whether who began a long answer may go on reading it.
+
+        A ticket may end meanwhile, its key may not.
+        """
+        try:
+            if caller.key is None or _ticket_of(scope) is None:
+                now = await self.identify(scope)
+                return now.is_free or (now.key is None) == (caller.key is None)
+            known = await self._known()
+            return known.valid(caller.key.key_id, self.clock()) is not None
+        except Unavailable:
+            return True  # as requests that begin now
+
     async def _by_credentials(self, scope: Connection, known: KnownKeys, address: str) -> Caller:
         headers = Headers(scope=scope)
         scheme, _, presented = headers.get("authorization", "").partition(" ")
-        token = cookie_of(headers)
+        token, ticket = cookie_of(headers), _ticket_of(scope)
         key = None
         if scheme.lower() == "bearer":
             key = known.find(presented.strip(), self.clock())
             if key is None:
                 return Caller(address, showed_wrong_key=True)
+        elif ticket is not None:
+            key = await self._in_thread(self.ring.key_of_ticket, ticket, scope["path"])
+            if key is None:
+                return Caller(address, showed_wrong_key=True)
         elif token is not None:
-            key = await run_in_threadpool(self.ring.key_of_session, token)
+            key = await self._in_thread(self.ring.key_of_session, token)
         if key is not None and self.ring.is_use_to_be_noted(key):
-            await run_in_threadpool(self.ring.note_use, key)
+            await self._in_thread(self.ring.note_use, key)
         return Caller(address, key=key)
+
+    async def _known(self) -> KnownKeys:
+        # What is fresh costs no thread.
+        fresh = self.ring.fresh()
+        return await self._in_thread(self.ring.read) if fresh is None else fresh
+
+    async def _in_thread(self, function: Callable[[*Ts], T], *arguments: *Ts) -> T:
+        return await run_sync(function, *arguments, limiter=self.threads, abandon_on_cancel=True)
+
+
+def _ticket_of(scope: Connection) -> str | None:
+    """What stands for a key in the address of a stream, which browsers request without headers."""
+    if not scope["path"].endswith("/events"):
+        return None
+    return QueryParams(scope["query_string"]).get("ticket")
 
 
 def cookie_of(headers: Headers) -> str | None:
-    """The session's token in the cookies of a request, if there is one."""
-    try:
-        cookies = SimpleCookie(headers.get("cookie", ""))
-    except CookieError:
-        return None
-    return cookies[SESSION_COOKIE].value if SESSION_COOKIE in cookies else None
+    """The session's token in the cookies of a request, if there is one.
+
+    `http.cookies` is not used: before Python 3.11.10 it takes a minute for a cookie of 120 KB.
+    """
+    for part in headers.get("cookie", "").split(";"):
+        name, _, value = part.strip().partition("=")
+        if name == SESSION_COOKIE:
+            return value.strip('"')
+    return None

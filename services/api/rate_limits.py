@@ -4,7 +4,8 @@ import math
 import time
 from dataclasses import dataclass
 
-from starlette.concurrency import run_in_threadpool
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
 
 from petsearch.adapters.redis.limits import Allowance, RedisLimiter
 from petsearch.domain.errors import Unavailable
@@ -45,8 +46,11 @@ class RateLimits:
     again every few seconds, so that a request does not wait for it each time.
     """
 
-    def __init__(self, limiter: RedisLimiter, *, of_key: int, of_address: int) -> None:
+    def __init__(
+        self, limiter: RedisLimiter, threads: CapacityLimiter, *, of_key: int, of_address: int
+    ) -> None:
         self._limiter = limiter
+        self._threads = threads
         self._of_key = of_key
         self._of_address = of_address
         self._not_before = 0.0
@@ -60,7 +64,7 @@ class RateLimits:
             self._not_before = time.monotonic() + _ASK_AGAIN_S  # one asks again, not all at once
         who = f"address:{caller.address}" if caller.key is None else f"key:{caller.key.key_id}"
         try:
-            allowance = await run_in_threadpool(self._limiter.take, who, per_minute)
+            allowance = await run_sync(self._limiter.take, who, per_minute, limiter=self._threads)
         except Unavailable:
             if self._not_before == 0.0:
                 log.warning("requests cannot be counted; rate limits do not hold")

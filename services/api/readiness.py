@@ -1,8 +1,11 @@
 """Whether the parts that the API depends on answer: all asked at once, none waited for long."""
 
+import asyncio
+import math
 import threading
+import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
 
 from petsearch.app.services import Services
 from petsearch.domain.errors import PetsearchError
@@ -15,10 +18,11 @@ Probe = Callable[[], object]
 
 OK = "ok"
 _PATIENCE_S = 1.0
+_REUSE_S = 1.0
 
 
 class Readiness:
-    """Asks each part in a thread of its own, never twice at a time.
+    """Asks each part in a thread of its own, never twice at a time and not every second.
 
     A part that hangs holds one thread, however often it is asked after.
 
@@ -29,19 +33,23 @@ class Readiness:
     def __init__(self, probes: Mapping[str, Probe], *, patience_s: float = _PATIENCE_S) -> None:
         self._probes = probes
         self._patience_s = patience_s
-        self._changing = threading.Lock()
-        self._asked: dict[str, Future[str]] = {}
+        self._asked: dict[str, tuple[float, Future[str]]] = {}
 
-    def check(self) -> dict[str, str]:
+    async def check(self) -> dict[str, str]:
         """`ok`, or what is wrong, by the name of the part."""
-        with self._changing:
-            for name, probe in self._probes.items():
-                if name not in self._asked or self._asked[name].done():
-                    self._asked[name] = _ask(name, probe)
-            asked = dict(self._asked)
-        wait(asked.values(), self._patience_s)
+        asked = {name: self._answer_of(name) for name in self._probes}
+        waiting = [asyncio.wrap_future(answer) for answer in asked.values()]
+        await asyncio.wait(waiting, timeout=self._patience_s)
         late = f"It did not answer within {self._patience_s:g} s."
         return {name: answer.result() if answer.done() else late for name, answer in asked.items()}
+
+    def _answer_of(self, name: str) -> Future[str]:
+        now = time.monotonic()
+        asked_at, answer = self._asked.get(name, (-math.inf, None))
+        if answer is None or (answer.done() and now - asked_at > _REUSE_S):
+            answer = _ask(name, self._probes[name])
+            self._asked[name] = now, answer
+        return answer
 
 
 def probes_of(services: Services) -> dict[str, Probe]:

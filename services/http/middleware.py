@@ -1,9 +1,9 @@
-"""What every request passes: id, Host and Origin guard, safe headers, a log line."""
+"""What every request passes: id, Host and Origin guards, safe headers, a log line."""
 
 import re
 import secrets
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from http import HTTPStatus
 from urllib.parse import SplitResult, urlsplit
 
@@ -12,13 +12,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from petsearch.observability import get_logger, log_context
 from services.http.problems import problem
-from services.http.proxies import Networks, is_tls
 
 log = get_logger(__name__)
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-_QUIET_PATHS = ("/livez", "/readyz", "/metrics")
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+PROBES = ("/livez", "/readyz")
+_QUIET_PATHS = (*PROBES, "/metrics")
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
@@ -37,15 +37,11 @@ class RequestContext:
     """Gives each request an id (or takes the caller's), sets headers and logs one line.
 
     Args:
-        trusted_proxies: whose word is taken for that a request came over TLS.
         embeddable: pages of other origins may embed pictures.
     """
 
-    def __init__(
-        self, app: ASGIApp, *, trusted_proxies: Networks = (), embeddable: bool = False
-    ) -> None:
+    def __init__(self, app: ASGIApp, *, embeddable: bool = False) -> None:
         self._app = app
-        self._trusted = trusted_proxies
         self._headers = dict(SECURITY_HEADERS)
         if embeddable:
             self._headers["Cross-Origin-Resource-Policy"] = "cross-origin"
@@ -68,7 +64,7 @@ class RequestContext:
                 headers["X-Request-Id"] = request_id
                 for name, value in self._headers.items():
                     headers.setdefault(name, value)
-                if is_tls(scope, self._trusted):
+                if scope["scheme"] == "https":
                     headers["Strict-Transport-Security"] = HSTS
             await send(message)
 
@@ -95,53 +91,89 @@ class RequestContext:
                     )
 
 
-class HostAndOriginGuard:
-    """Refuses requests for hosts we do not serve, and writes that another site's page sends.
+class HostGuard:
+    """Refuses requests for hosts we do not serve.
 
-    A service on loopback without keys is otherwise open to every page the user visits: by a
-    form post across sites, or by DNS rebinding. Starlette's own host check cuts `[::1]` at its
-    first colon, so this one parses.
+    A service on loopback without keys is otherwise open to every page the user visits, by DNS
+    rebinding. Probes of orchestrators ask by address: they pass, marked in the scope by
+    `is_foreign_host`. Starlette's own host check cuts `[::1]` at its first colon, so this one
+    parses.
 
     Args:
         allowed_hosts: names without a port; `*` is any.
+    """
+
+    def __init__(self, app: ASGIApp, *, allowed_hosts: Collection[str]) -> None:
+        self._app = app
+        self._allowed = frozenset(host.lower() for host in allowed_hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        if scope["type"] == "http" and not self._is_served(scope):
+            scope["is_foreign_host"] = True
+            if scope["path"] not in PROBES:
+                host = Headers(scope=scope).get("host", "")
+                detail = (
+                    f"This server does not serve the host {host[:255]!r}; "
+                    "add it to PETSEARCH_ALLOWED_HOSTS."
+                )
+                status = HTTPStatus.MISDIRECTED_REQUEST
+                await problem(status, detail, scope.get("request_id", ""))(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+    def _is_served(self, scope: Scope) -> bool:
+        if "*" in self._allowed:
+            return True
+        host = Headers(scope=scope).get("host")
+        if host is None:
+            return bool(scope["http_version"] == "1.0")  # which knows no Host; HTTP/1.1 demands it
+        return _hostname(f"//{host}") in self._allowed
+
+
+class OriginGuard:
+    """Refuses changes that another site's page asks for, such as by a form post across sites.
+
+    Args:
         allowed_origins: origins whose pages may write, besides the server's own.
+        is_read: whether a request, by method and path, changes nothing.
     """
 
     def __init__(
         self,
         app: ASGIApp,
         *,
-        allowed_hosts: Collection[str],
-        allowed_origins: Collection[str] = (),
+        allowed_origins: Collection[str],
+        is_read: Callable[[str, str], bool],
     ) -> None:
         self._app = app
         self._origins = frozenset(allowed_origins)
-        self._allowed = frozenset(host.lower() for host in allowed_hosts)
+        self._is_read = is_read
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
-        refusal = self._refusal(scope) if scope["type"] == "http" else None
-        if refusal is None:
+        if scope["type"] != "http" or self._may_pass(scope):
             await self._app(scope, receive, send)
             return
-        status, detail = refusal
-        response = problem(status, detail, scope.get("request_id", ""))
-        await response(scope, receive, send)
+        detail = "Pages of other sites may not change anything here."
+        refusal = problem(HTTPStatus.FORBIDDEN, detail, scope.get("request_id", ""))
+        await refusal(scope, receive, send)
 
-    def _refusal(self, scope: Scope) -> tuple[HTTPStatus, str] | None:
+    def _may_pass(self, scope: Scope) -> bool:
         headers = Headers(scope=scope)
-        host = headers.get("host", "")
-        if "*" not in self._allowed and _hostname(f"//{host}") not in self._allowed:
-            return (
-                HTTPStatus.MISDIRECTED_REQUEST,
-                f"This server does not serve the host {host!r}; add it to PETSEARCH_ALLOWED_HOSTS.",
-            )
         origin = headers.get("origin")
-        if scope["method"] in _SAFE_METHODS or origin is None or origin in self._origins:
-            return None
-        if _split(origin).netloc.lower() != host.lower():
-            return HTTPStatus.FORBIDDEN, "Pages of other sites may not change anything here."
-        return None
+        if origin is None or origin in self._origins or _is_own(origin, headers.get("host", "")):
+            return True
+        return self._is_read(scope["method"], scope["path"])
+
+
+def _is_own(origin: str, host: str) -> bool:
+    """Whether an origin is that of the host; which scheme it has is left to proxies."""
+    page = _split(origin)
+    default = f":{_DEFAULT_PORTS.get(page.scheme, '')}"
+    return bool(host) and page.netloc.lower().removesuffix(default) == host.lower().removesuffix(
+        default
+    )
 
 
 def _hostname(address: str) -> str:

@@ -56,8 +56,7 @@ def test_events_go_on_after_the_last_one_that_was_seen(client: Client, http: htt
     assert last["state"] == "succeeded"
     assert [int(event_id) for event_id, _ in first] == sorted({int(i) for i, _ in first})
     again = http.get(f"/v1/jobs/{job_id}/events", headers={"Last-Event-ID": last_id})
-    assert again.headers["content-type"].startswith("text/event-stream")
-    assert events(again.text) == [], "the final state was seen"
+    assert again.status_code == 204, "the final state was seen"
     for unknown in (b"0", "\u00b2".encode("latin-1"), b"x"):
         from_before = http.get(f"/v1/jobs/{job_id}/events", headers={b"Last-Event-ID": unknown})
         assert events(from_before.text)[-1] == (last_id, last)

@@ -1,5 +1,6 @@
 """What the API still does, and what it says, while a part does not answer."""
 
+import asyncio
 import socket
 import threading
 from collections.abc import Iterator
@@ -74,6 +75,8 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 
 
 def test_without_the_embedder_it_is_degraded_and_ready(house: House) -> None:
+    while house.ready[2] == "ok":
+        pass  # what was asked within the last second is not asked again
     code, checks, status = house.ready
     assert (code, status) == (200, "degraded")
     assert {name for name, answer in checks.items() if answer != "ok"} == {"embedder"}
@@ -145,7 +148,7 @@ def test_a_part_that_hangs_is_named_in_time_and_asked_once() -> None:
 
     readiness = Readiness({"hangs": hang}, patience_s=0.2)
     for _ in range(3):
-        assert "within 0.2 s" in readiness.check()["hangs"]
+        assert "within 0.2 s" in asyncio.run(readiness.check())["hangs"]
     assert asked == ["hangs"]
     go_on.set()
 
@@ -158,6 +161,6 @@ def test_each_part_says_what_is_wrong_with_it() -> None:
         raise ZeroDivisionError
 
     parts = {"good": lambda: None, "off": fail, "broken": break_down}
-    checks = Readiness(parts, patience_s=30).check()
+    checks = asyncio.run(Readiness(parts, patience_s=30).check())
     assert (checks["good"], checks["off"]) == ("ok", "It is off.")
     assert "log" in checks["broken"]

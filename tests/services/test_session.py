@@ -11,6 +11,7 @@ from petsearch.access.key_ring import FRESH_S
 from petsearch.domain.api_keys import Scope
 from petsearch.domain.errors import ConfigurationError
 from petsearch.settings import Settings
+from tests import pictures
 from tests.services.keyed_app import START, KeyedApp, keyed_app
 
 STATS = "/v1/stats"
@@ -135,14 +136,35 @@ def test_a_named_origin_may_call_with_a_key_and_without_our_cookie(keyed: KeyedA
     assert found.headers["cross-origin-resource-policy"] == "cross-origin"
     refused = keyed.client(app).get(STATS, headers={"Origin": PAGE})
     assert (refused.status_code, refused.headers["access-control-allow-origin"]) == (401, PAGE)
-    other = client.post("/v1/search", json={"text": "cat"}, headers={"Origin": f"{PAGE}.evil"})
+    other = client.post("/v1/jobs", json={}, headers={"Origin": f"{PAGE}.evil"})
     assert other.status_code == 403
+
+
+@pytest.mark.parametrize("header", ["If-Match", "If-None-Match", "Last-Event-ID", "Range"])
+def test_a_named_origin_may_send_what_calls_take(keyed: KeyedApp, header: str) -> None:
+    client = keyed.client(keyed.app(cors_origins=[PAGE]))
+    asked = {
+        "Origin": PAGE,
+        "Access-Control-Request-Method": "GET",
+        "Access-Control-Request-Headers": f"authorization,idempotency-key,{header.lower()}",
+    }
+    assert client.options(STATS, headers=asked).status_code == 200
 
 
 def test_any_origin_may_read_and_none_may_write(keyed: KeyedApp) -> None:
     client = keyed.client(keyed.app(cors_origins=["*"]), keyed.make_key(Scope.ADMIN))
     assert client.get(STATS, headers={"Origin": PAGE}).headers["access-control-allow-origin"] == "*"
-    assert client.post("/v1/jobs", json={}, headers={"Origin": PAGE}).status_code == 403
+    refused = client.post("/v1/jobs", json={}, headers={"Origin": PAGE})
+    assert (refused.status_code, refused.headers["access-control-allow-origin"]) == (403, "*")
+
+
+def test_a_search_by_post_is_a_read(keyed: KeyedApp) -> None:
+    client = keyed.client(keyed.app(cors_origins=["*"]), keyed.make_key(Scope.SEARCH))
+    headers = {"Origin": PAGE}
+    found = client.post("/v1/search", json={"text": "cat"}, headers=headers)
+    assert (found.status_code, found.headers["access-control-allow-origin"]) == (200, "*")
+    photo = {"photo": ("cat.jpg", pictures.jpeg(1), "image/jpeg")}
+    assert client.post("/v1/search/image", files=photo, headers=headers).status_code == 200
 
 
 @pytest.mark.parametrize("origin", ["app.example", f"{PAGE}/", f"{PAGE}/page", "https://*.example"])

@@ -6,19 +6,15 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from petsearch.adapters.web import UrlFetcher
 from petsearch.adapters.web.public_addresses import IpAddress, is_public
 from petsearch.domain.errors import InvalidInput, NotFound, Overloaded, TooLarge, Unavailable
+from tests.certificates import self_signed
 from tests.web_server import WebServer, drips, gives
 
 MAX = 10_000
@@ -268,29 +264,3 @@ def test_tls_names_the_host_and_believes_no_stranger(tmp_path: Path) -> None:
             local_fetcher().fetch(f"url:https://photos.org:{web.port}/a.jpg", max_bytes=MAX)
         assert web.seen == []
     assert asked == ["photos.org"], "not the address that was connected to"
-
-
-def self_signed(host: str, folder: Path) -> Path:
-    """A file with a key and a certificate that nobody vouches for."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    plain = serialization.NoEncryption()
-    file = folder / "server.pem"
-    file.write_bytes(
-        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain)
-        + certificate.public_bytes(pem)
-    )
-    return file

@@ -39,7 +39,7 @@ def test_every_word_that_is_asked_for_is_there() -> None:
 
 def test_every_module_is_fetched_at_once() -> None:
     """An import is only known when its importer was read: named ahead, they come together."""
-    named = set(re.findall(r'modulepreload" href="/([^"]+)"', (WEB / "index.html").read_text()))
+    named = set(re.findall(r'modulepreload" href="([^"]+)"', (WEB / "index.html").read_text()))
     there = {str(path.relative_to(WEB)) for path in WEB.rglob("*.js")}
     assert named == there - {"js/main.js"}
 

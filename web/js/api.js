@@ -1,4 +1,5 @@
-// The REST API. A call resolves to the body, or rejects with a Problem; AbortError passes through.
+// The REST API, relative to the page, which may lie below a path. A call resolves to the body, or
+// rejects with a Problem; AbortError passes through.
 import { Problem, problemOf } from "./problem.js";
 import { EMPTY, isSearch } from "./url_state.js";
 
@@ -7,7 +8,7 @@ export const PAGE = 60; // Divisible by 1 to 6, for full rows.
 export async function send(path, { headers, ...options } = {}) {
   let response;
   try {
-    response = await fetch(path, { ...options, headers: { Accept: "application/json", ...headers } });
+    response = await fetch(`.${path}`, { ...options, headers: { Accept: "application/json", ...headers } });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Problem(0, error.message);

@@ -68,7 +68,7 @@ function onLink(event) {
   const link = event.target.closest?.("a[href]");
   const isPlain = event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey;
   if (!link || !isPlain || link.hasAttribute("download") || link.origin !== location.origin) return;
-  if (link.pathname !== "/" || link.hash) return;
+  if (link.pathname !== location.pathname || link.hash) return;
   event.preventDefault();
   go(parse(link.search));
 }

@@ -47,7 +47,7 @@ async function* stream(path, lastId, stopped, onOpen) {
   let watchdog = setTimeout(end, SILENCE_MS);
   try {
     const headers = { Accept: "text/event-stream", ...(lastId ? { "Last-Event-ID": lastId } : {}) };
-    const response = await fetch(path, { headers, signal: ended.signal, cache: "no-store" });
+    const response = await fetch(`.${path}`, { headers, signal: ended.signal, cache: "no-store" });
     if (!response.ok) throw await problemOf(response);
     onOpen();
     let rest = "";

@@ -98,7 +98,7 @@ function mark(batch, state, share) {
 function post(path, form, { key, onShare, signal }) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
-    request.open("POST", path);
+    request.open("POST", `.${path}`);
     request.responseType = "json";
     request.setRequestHeader("Accept", "application/json");
     if (key) request.setRequestHeader("Idempotency-Key", key);

@@ -19,7 +19,7 @@ export function format(state) {
   for (const name of ONE) if (state[name]) query.set(name, state[name]);
   for (const name of MANY) for (const value of state[name] ?? []) query.append(name, value);
   const words = query.toString();
-  return words ? `?${words}` : "/";
+  return words ? `?${words}` : "./";
 }
 
 export const read = () => parse(location.search);

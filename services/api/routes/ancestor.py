@@ -10,6 +10,7 @@ from services.api.dependencies import QueryText, ServicesDep
 from services.api.responses import errors
 from services.api.routes.image_files import PUBLIC_COPY, public_copy
 from services.api.schemas.common import AncestorAnswer, AncestorHit
+from services.http.forwarded import public_path
 
 router = APIRouter(tags=["ancestor"])
 
@@ -27,7 +28,7 @@ def search_prompt(
             filename=hit.record.metadata.filename,
             score=round(hit.score, 6),
             breed=hit.record.breed,
-            url=f"/v1/images/{hit.record.image_id}/display",
+            url=public_path(f"/v1/images/{hit.record.image_id}/display"),
         )
         for hit in result.hits
     ]

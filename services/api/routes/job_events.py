@@ -4,15 +4,18 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header
+from fastapi import APIRouter, Depends, Header, HTTPException, Query, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
+from petsearch.access import TICKET_S
 from petsearch.domain import Job
 from petsearch.domain.errors import NotFound, Unavailable
+from services.api.callers import Caller
 from services.api.dependencies import JobIdDep, ServicesDep
 from services.api.responses import errors
-from services.api.schemas.jobs import JobBody
+from services.api.schemas.jobs import EventsTicket, JobBody
+from services.http.forwarded import public_path
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
@@ -20,9 +23,23 @@ _POLL_S = 0.5
 _RETRY_MS = 2000
 
 
-def _existing_job(services: ServicesDep, job_id: JobIdDep) -> Job:
+async def _seen_version(
+    last_event_id: Annotated[str | None, Header(max_length=40)] = None,
+) -> int:
+    """The version of the job that the client saw last; -1 for none."""
+    is_version = last_event_id and last_event_id.isascii() and last_event_id.isdigit()
+    return int(last_event_id or "") if is_version else -1
+
+
+SeenVersionDep = Annotated[int, Depends(_seen_version)]
+
+
+def _job_to_watch(services: ServicesDep, job_id: JobIdDep, seen: SeenVersionDep) -> Job:
     """Before the stream begins: afterwards there is no status to say it with."""
-    return services.jobs.get(job_id)
+    job = services.jobs.get(job_id)
+    if job.finished_at is not None and job.version == seen:
+        raise HTTPException(204)
+    return job
 
 
 @router.get(
@@ -30,30 +47,58 @@ def _existing_job(services: ServicesDep, job_id: JobIdDep) -> Job:
     summary="Watch a job",
     response_class=EventSourceResponse,
     response_model=None,
-    responses=errors(404),
+    responses=errors(404) | {204: {"description": "The final state was seen. Do not ask again."}},
 )
 async def watch_job(
+    request: Request,
     services: ServicesDep,
-    job: Annotated[Job, Depends(_existing_job)],
-    last_event_id: Annotated[str | None, Header(max_length=40)] = None,
+    job: Annotated[Job, Depends(_job_to_watch)],
+    seen: SeenVersionDep,
+    _ticket: Annotated[
+        str | None,
+        Query(alias="ticket", max_length=100, description="instead of a key: see events/ticket"),
+    ] = None,
 ) -> AsyncIterator[ServerSentEvent]:
     """The whole job with every change; the last event is its final state.
 
     An event's id is the job's version: whoever comes back with `Last-Event-ID` misses nothing,
-    because each event says all there is to say.
+    because each event says all there is to say. The stream ends within two seconds after the key
+    was revoked. To a client of HTTP/1.0 it has one event, since
+    it cannot be told where an event ends; the client asks again.
     """
-    is_version = last_event_id and last_event_id.isascii() and last_event_id.isdigit()
-    seen = int(last_event_id or "") if is_version else -1
     while True:
         if job.version != seen:
             seen = job.version
             yield ServerSentEvent(data=JobBody.of(job), event="job", id=str(seen), retry=_RETRY_MS)
-        if job.finished_at is not None:
+        if job.finished_at is not None or request.scope["http_version"] == "1.0":
             return
         await asyncio.sleep(_POLL_S)
+        if not await request.scope["may_go_on"]():
+            return
         try:
             job = await run_in_threadpool(services.jobs.get, job.job_id)
         except NotFound:  # deleted: nothing more will come
             return
         except Unavailable as error:
             yield ServerSentEvent(comment=error.detail)
+
+
+@router.post(
+    "/{job_id}/events/ticket",
+    status_code=201,
+    summary="Watch a job from a browser",
+    responses=errors(404, writes=True),
+)
+def make_ticket(request: Request, services: ServicesDep, job_id: JobIdDep) -> EventsTicket:
+    """A ticket for the events of this job, for pages of other origins.
+
+    Their `EventSource` cannot send a key. A ticket may be used for five minutes, also to connect
+    again, and opens nothing else. It ends with the caller's key.
+    """
+    services.jobs.get(job_id)
+    path = f"/v1/jobs/{job_id}/events"
+    caller = request.scope["caller"]
+    assert isinstance(caller, Caller)
+    ticket = services.keys.open_ticket(caller.key, path) if caller.key else "none-needed"
+    url = public_path(f"{path}?ticket={ticket}")
+    return EventsTicket(ticket=ticket, url=url, expires_in_s=TICKET_S)

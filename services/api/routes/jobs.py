@@ -26,6 +26,7 @@ from services.api.schemas.jobs import (
     OpenJob,
     OutcomePage,
 )
+from services.http.forwarded import public_path
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
@@ -57,7 +58,7 @@ def open_job(
         return JobBody.of(services.jobs.read(body.source, options))
 
     job = once.run(start, body.model_dump_json())
-    response.headers["Location"] = f"/v1/jobs/{job.job_id}"
+    response.headers["Location"] = public_path(f"/v1/jobs/{job.job_id}")
     return job
 
 
@@ -83,7 +84,7 @@ def upload_source(
         return JobBody.of(services.jobs.read_upload(kind, name, file.file, file.size, options))
 
     job = once.run(start, kind, on_duplicate, files=[file])
-    response.headers["Location"] = f"/v1/jobs/{job.job_id}"
+    response.headers["Location"] = public_path(f"/v1/jobs/{job.job_id}")
     return job
 
 

@@ -14,6 +14,7 @@ from services.api.schemas.models import (
     MovedBody,
     ReindexRequest,
 )
+from services.http.forwarded import public_path
 
 router = APIRouter(prefix="/v1", tags=["models"])
 
@@ -44,7 +45,7 @@ def reindex(services: ServicesDep, response: Response, body: ReindexRequest) -> 
     does what is missing.
     """
     job = services.models.reindex(body.model_id)
-    response.headers["Location"] = f"/v1/jobs/{job.job_id}"
+    response.headers["Location"] = public_path(f"/v1/jobs/{job.job_id}")
     return JobBody.of(job)
 
 

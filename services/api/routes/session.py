@@ -9,7 +9,7 @@ from services.api.callers import SESSION_COOKIE, Caller, cookie_of
 from services.api.dependencies import ServicesDep
 from services.api.responses import errors
 from services.api.schemas.keys import SessionBody, SessionRequest
-from services.http.proxies import is_tls
+from services.http.forwarded import public_path
 
 router = APIRouter(prefix="/v1/session", tags=["keys"])
 
@@ -42,7 +42,8 @@ def open_session(
         max_age=SESSION_S,
         httponly=True,
         samesite="strict",
-        secure=is_tls(request.scope, services.settings.trusted_proxies),
+        secure=request.scope["scheme"] == "https",
+        path=public_path("/"),
     )
     return _body(services, key, keys_needed=not services.settings.allow_no_keys)
 
@@ -53,7 +54,7 @@ def close_session(services: ServicesDep, request: Request, response: Response) -
     token = cookie_of(request.headers)
     if token is not None:
         services.keys.close_session(token)
-    response.delete_cookie(SESSION_COOKIE, httponly=True, samesite="strict")
+    response.delete_cookie(SESSION_COOKIE, public_path("/"), httponly=True, samesite="strict")
 
 
 def _body(services: ServicesDep, key: ApiKey | None, *, keys_needed: bool) -> SessionBody:

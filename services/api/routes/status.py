@@ -3,6 +3,7 @@
 from fastapi import APIRouter, Request, Response
 
 from petsearch.domain import Job
+from services.api.callers import Caller
 from services.api.dependencies import ServicesDep
 from services.api.readiness import OK, Readiness
 from services.api.responses import errors
@@ -39,21 +40,30 @@ async def get_livez() -> Health:
 @router.get(
     "/readyz", summary="Do its parts answer?", responses=errors() | {503: {"model": Health}}
 )
-def get_readyz(request: Request, response: Response) -> Health:
-    """Asks every part at once and waits a second at most.
+async def get_readyz(request: Request, response: Response) -> Health:
+    """Asks every part at once and waits a second at most; what is a second old counts.
+
+    Any Host is answered. `checks` is for callers with a key, by a host that is served.
 
     200 with `degraded` while only the embedder does not answer: photos are taken in, and queries
     that were asked before are answered. 503 while index, store or Redis do not.
     """
     readiness: Readiness = request.app.state.readiness
-    checks = readiness.check()
+    checks = await readiness.check()
     wrong = {name for name, answer in checks.items() if answer != OK}
+    shown = checks if _may_see_checks(request) else {}
     if not wrong:
-        return Health(status="ok", checks=checks)
+        return Health(status="ok", checks=shown)
     if wrong <= _NOT_VITAL:
-        return Health(status="degraded", checks=checks)
+        return Health(status="degraded", checks=shown)
     response.status_code = 503
-    return Health(status="unavailable", checks=checks)
+    return Health(status="unavailable", checks=shown)
+
+
+def _may_see_checks(request: Request) -> bool:
+    caller: Caller | None = request.scope.get("caller")
+    is_known = caller is not None and (caller.is_free or caller.key is not None)
+    return is_known and "is_foreign_host" not in request.scope
 
 
 def _seeding(jobs: list[Job]) -> Seeding | None:

@@ -14,6 +14,7 @@ from services.api.idempotency import OnceDep
 from services.api.responses import errors
 from services.api.schemas.common import parse_metadata
 from services.api.schemas.jobs import JobBody
+from services.http.forwarded import public_path
 
 router = APIRouter(prefix="/v1/images", tags=["images"])
 
@@ -52,7 +53,7 @@ def upload_images(
         return JobBody.of(services.jobs.seal(job_id))
 
     job = once.run(take_in, metadata, on_duplicate, files=photos)
-    response.headers["Location"] = f"/v1/jobs/{job.job_id}"
+    response.headers["Location"] = public_path(f"/v1/jobs/{job.job_id}")
     return job
 
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field, TypeAdapter
 from petsearch.domain import ImageRecord, Prediction
 from petsearch.domain.errors import InvalidInput
 from petsearch.domain.metadata import LocationBody, PhotoMetadata, naming_fields
+from services.http.forwarded import public_path
 
 _METADATA = TypeAdapter(list[PhotoMetadata])
 
@@ -118,7 +119,7 @@ class AncestorAnswer(BaseModel):
 def image_fields(record: ImageRecord) -> dict[str, object]:
     """The fields of an `ImageBody`, plain all the way down: checked once, where they are used."""
     said = record.metadata
-    base = f"/v1/images/{record.image_id}"
+    base = public_path(f"/v1/images/{record.image_id}")
     prediction = record.prediction
     return {
         "image_id": record.image_id,

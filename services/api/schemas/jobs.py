@@ -199,3 +199,11 @@ class MissingPhotos(BaseModel):
     """Positions in the request of the photos that have to be uploaded."""
 
     missing: list[int]
+
+
+class EventsTicket(BaseModel):
+    """What opens the events of one job."""
+
+    ticket: str
+    url: str = Field(description="of the events, with the ticket, for `new EventSource(url)`")
+    expires_in_s: float
