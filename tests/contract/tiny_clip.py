@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -71,6 +72,19 @@ class TinyClip:
         angle = number / 1000
         values = [np.nan if self.nan else np.cos(angle), np.sin(angle), 0.0, 0.0]
         return np.array(values, np.float32)
+
+
+class OtherClip(TinyClip):
+    """Another model: its embeddings are turned by a right angle."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        model_id = "tiny-111111111111"
+        self.info = replace(self.info, model_id=model_id, spec=f"s3:{model_id}")
+
+    def answer(self, number: float) -> Embeddings:
+        """See `TinyClip.answer`."""
+        return np.roll(super().answer(number), 2)
 
 
 def pixels(*numbers: int) -> Pixels:

@@ -4,12 +4,11 @@ import random
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import redis
 
 from petsearch.adapters.objects import FilesystemStore
@@ -17,7 +16,6 @@ from petsearch.adapters.qdrant.edge_index import QdrantEdgeIndex
 from petsearch.adapters.redis import RedisLedger, RedisWriteSet
 from petsearch.catalogue import Images
 from petsearch.domain import (
-    Embeddings,
     Filters,
     ImageRecord,
     Job,
@@ -45,23 +43,11 @@ from petsearch.reindex import Copier, FanOutIndex, ModelChanges, PointMaker, Rei
 from petsearch.reindex.source import open_reindex
 from petsearch.sources import SourceContext
 from services.worker.chunk_worker import ChunkWorker
-from tests.contract.tiny_clip import TinyClip
+from tests.contract.tiny_clip import OtherClip, TinyClip
 from tests.services.ingest_house import LEASE_S, SHORT, RecordingQueue
 
 OLD, NEW = "tiny-000000000000", "tiny-111111111111"
 A, B = collection_of(OLD), collection_of(NEW)
-
-
-class OtherClip(TinyClip):
-    """Another model: its embeddings are turned by a right angle."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.info = replace(self.info, model_id=NEW, spec=f"s3:{NEW}")
-
-    def answer(self, number: float) -> Embeddings:
-        """See `TinyClip.answer`."""
-        return np.roll(super().answer(number), 2)
 
 
 class Cut(BaseException):

@@ -1,6 +1,7 @@
 """Ingest of a chunk over real parts: Qdrant Edge, files, Redis and a tiny CLIP."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import pytest
 import redis
@@ -81,6 +82,13 @@ def test_the_same_photo_twice_in_a_chunk_and_once_more_later(house: House) -> No
     assert (record.breed, record.species) == ("maine coon", "cat")
     assert len(record.sources) == 4, "every item that brought it is remembered"
     assert record.first_seen.job_id == job_id
+
+
+def test_a_photo_that_comes_twice_in_a_chunk_is_embedded_once(house: House) -> None:
+    """Also if a batch lies between the two."""
+    house.open_job(*(photo(seed) for seed in (1, 2, 3, 4, 5, 1)))
+    house.deliver()
+    assert sum(rows for kind, rows in house.clip.calls if kind == "pixels") == 5
 
 
 def test_a_repeat_does_not_change_what_was_said(house: House) -> None:
@@ -187,14 +195,25 @@ def test_a_photo_the_embedder_always_fails_on_fails_alone(house: House) -> None:
     assert (outcome.filename, outcome.stage, outcome.attempts) == ("2.jpg", "embed", 3)
 
 
-def test_an_item_that_ends_its_worker_three_times_is_put_into_quarantine(house: House) -> None:
-    job_id = house.open_job(photo(1), photo(2))
-    # What three workers leave that were killed while they worked on the second photo.
-    for _ in range(3):
+def _kill_workers(house: House, job_id: str, item_no: int, times: int) -> None:
+    """Leave what workers leave that are killed while they work on an item."""
+    for _ in range(times):
         house.ledger.claim_chunk(job_id, 0, "dead", 0.001)
-        house.ledger.mark_item(job_id, 1)
+        house.ledger.mark_item(job_id, item_no)
         wait_until(lambda: bool(house.ledger.overdue_chunks(job_id, 60).lost))
         house.ledger.requeue_chunk(job_id, 0, LEASE_S, NOW)
+
+
+def test_an_item_that_ends_its_worker_twice_is_tried_once_more(house: House) -> None:
+    job_id = house.open_job(photo(1), photo(2))
+    _kill_workers(house, job_id, 1, times=2)
+    house.deliver()
+    assert house.counts(job_id) == {"ingested": 2}
+
+
+def test_an_item_that_ends_its_worker_three_times_is_put_into_quarantine(house: House) -> None:
+    job_id = house.open_job(photo(1), photo(2))
+    _kill_workers(house, job_id, 1, times=3)
     house.deliver()
     assert house.counts(job_id) == {"ingested": 1, "failed": 1}
     (outcome,) = house.outcomes(job_id, ItemStatus.FAILED)
@@ -462,6 +481,23 @@ def _cut_off_before_counting(house: House, client: redis.Redis) -> None:
     cut_off = house.make_runner(LedgerThatDoesNotCount(client))
     with pytest.raises(Unavailable):
         cut_off.run(house.jobs.get(job_id), chunk_no)
+
+
+def test_a_repeat_that_was_merged_before_its_chunk_was_cut_off_is_not_merged_again(
+    house: House, private_redis: redis.Redis
+) -> None:
+    house.open_job(photo(1))
+    house.deliver()
+    job_id = house.open_job(photo(1, tags=("shy",)))
+    _cut_off_before_counting(house, private_redis)
+    house.store.delete(object_keys.outcomes(job_id, 0))
+    merged = house.record(pictures.jpeg(1))
+    assert merged.metadata.tags == ("shy",)
+    untagged = replace(merged, metadata=replace(merged.metadata, tags=()))
+    house.writer.replace_everywhere(house.catalogue.collection(), [(merged, untagged)])
+    house.deliver()
+    assert house.counts(job_id) == {"duplicate": 1}
+    assert house.record(pictures.jpeg(1)) == untagged
 
 
 def _delete(house: House, image_id: str) -> None:

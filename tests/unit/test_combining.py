@@ -32,6 +32,11 @@ def test_parts_that_cancel_out_are_refused() -> None:
         combine([(RIGHT, 1.0)], [(RIGHT, 1.0)])
 
 
+def test_parts_that_cancel_out_but_for_rounding_are_refused() -> None:
+    with pytest.raises(InvalidInput, match="cancel"):
+        combine([(RIGHT, 1.0)], [(embedding(1e-4), 1.0)])
+
+
 def test_only_the_proportion_of_weights_counts() -> None:
     small = combine([(RIGHT, 1e-6), (UP, 3e-6)])
     assert np.allclose(small, combine([(RIGHT, 10.0), (UP, 30.0)]), atol=1e-6)

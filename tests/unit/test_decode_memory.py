@@ -139,11 +139,13 @@ def test_what_is_over_the_whole_budget_still_passes_alone() -> None:
 
 
 def _in_thread(budget: Budget, amount: float) -> threading.Event:
-    passed = threading.Event()
+    begun, passed = threading.Event(), threading.Event()
 
     def spend() -> None:
+        begun.set()
         with budget.spend(amount):
             passed.set()
 
     threading.Thread(target=spend, daemon=True).start()
+    assert begun.wait(5)
     return passed

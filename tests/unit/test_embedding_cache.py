@@ -1,6 +1,7 @@
 """The cache of query embeddings over the real sample model, with an embedder that can be away."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from petsearch.adapters.clip.model import load_model
 from petsearch.domain import Embeddings, ModelInfo, Pixels, Priority
 from petsearch.domain.errors import Unavailable
 from petsearch.embedding import BatchingEmbedder, BatchingOptions, CachingEmbedder
+from tests.contract.tiny_clip import OtherClip, TinyClip
 
 
 class Interruptible:
@@ -78,6 +80,16 @@ def test_a_text_is_embedded_once(embedder: Interruptible) -> None:
     again = cache.embed_texts(["dog", "cat", "dog"])
     assert embedder.asked == ["cat", "dog"]
     assert np.array_equal(first[[1, 0, 1]], again)
+
+
+def test_texts_are_kept_by_model() -> None:
+    other = OtherClip()
+    with closing(BatchingEmbedder(TinyClip(), BatchingOptions(), load=lambda _: other)) as two:
+        two.load(other.info.spec)
+        cache = CachingEmbedder(two, most_texts=10)
+        for _ in range(2):
+            assert cache.embed_texts(["a cat"])[0, 0] > 0.9
+            assert cache.embed_texts(["a cat"], model_id=other.info.model_id)[0, 2] > 0.9
 
 
 def test_what_was_used_longest_ago_is_forgotten(embedder: Interruptible) -> None:

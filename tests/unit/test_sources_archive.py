@@ -285,6 +285,14 @@ def test_damaged_bytes_are_refused_by_themselves() -> None:
     assert "damaged" in str(items[0].refusal)
 
 
+def test_bytes_of_the_right_number_that_are_not_the_photo_are_refused() -> None:
+    data = bytearray(zipped(PHOTOS[:2], zipfile.ZIP_STORED))
+    data[data.index(PHOTOS[0][1]) + 1000] ^= 0xFF
+    items = read(bytes(data))
+    assert "damaged" in str(items[0].refusal)
+    assert items[1].data == PHOTOS[1][1]
+
+
 def test_an_encrypted_entry_is_refused() -> None:
     data = bytearray(zipped(PHOTOS[:2]))
     data[data.index(b"PK\x01\x02") + 8] |= 1

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.tools import house
+from tests.tools import house, mutants
 from tests.tools.lost_tests import Change, read_changes, unexplained
 
 OLD = ("a.py::test_x", "a.py::test_y[1]", "a.py::test_y[2]", "b.py::test_z")
@@ -37,3 +37,8 @@ def test_no_package_has_too_many_modules(package: house.Package) -> None:
 @pytest.mark.parametrize("measure", ["median", "90th percentile"])
 def test_functions_are_short(measure: str) -> None:
     assert house.lengths()[measure] <= house.MOST_LINES[measure]
+
+
+@pytest.mark.parametrize("mutant", mutants.MUTANTS, ids=lambda mutant: mutant.name)
+def test_what_a_mutant_changes_is_still_there(mutant: mutants.Mutant) -> None:
+    assert mutant.occurrences == 1

@@ -1,0 +1,73 @@
+"""After an outage the threads of a worker go on when every dependency answers, and not before."""
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from petsearch.domain.errors import Overloaded, PetsearchError, Unavailable
+from petsearch.jobs import CircuitBreaker
+from petsearch.ports import IngestObserver
+
+OUTAGE = Unavailable("no answer")
+
+
+def breaker(probe: Callable[[], None], stopping: threading.Event | None = None) -> CircuitBreaker:
+    """One that makes no pauses."""
+    return CircuitBreaker(
+        probe,
+        stopping=stopping or threading.Event(),
+        observer=IngestObserver(),
+        jitter=lambda: 0.0,
+    )
+
+
+class Probe:
+    """Fails a number of times."""
+
+    def __init__(self, failures: int) -> None:
+        self.failures_left = failures
+        self.calls = 0
+
+    def __call__(self) -> None:
+        self.calls += 1
+        if self.failures_left:
+            self.failures_left -= 1
+            raise OUTAGE
+
+
+@pytest.mark.parametrize("failures", [0, 2])
+def test_an_outage_ends_when_a_probe_succeeds(failures: int) -> None:
+    probe = Probe(failures)
+    breaker(probe).wait(OUTAGE, give_up=lambda: False)
+    assert probe.calls == failures + 1
+
+
+def test_after_a_success_the_next_outage_is_probed_again() -> None:
+    probe = Probe(0)
+    one = breaker(probe)
+    for _ in range(2):
+        one.wait(OUTAGE, give_up=lambda: False)
+        one.record_success()
+    assert probe.calls == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "is_stopping", "gives_up"),
+    [
+        (Overloaded("busy", retry_after_s=1.0), False, False),
+        (OUTAGE, True, False),
+        (OUTAGE, False, True),
+    ],
+    ids=["overloaded", "the process stops", "the lease is lost"],
+)
+def test_nothing_is_probed_for_a_pause_or_for_one_who_leaves(
+    error: PetsearchError,
+    is_stopping: bool,  # noqa: FBT001  # pytest passes it by name
+    gives_up: bool,  # noqa: FBT001
+) -> None:
+    probe, stopping = Probe(0), threading.Event()
+    if is_stopping:
+        stopping.set()
+    breaker(probe, stopping).wait(error, give_up=lambda: gives_up)
+    assert probe.calls == 0
