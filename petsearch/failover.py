@@ -3,12 +3,14 @@
 Addresses are written `http://a:8000,http://b:8000`. A request goes to one of them; if that cannot
 be connected to, it goes to the next one, once each. A request that may be repeated also goes on
 when the connection is closed before a response, as by a server that has just stopped, and when the
-status says that this server cannot serve it now.
+status says that this server cannot serve it now. A response that does not come in time is not asked
+for again elsewhere, but the address is avoided too. After some seconds one request tries it.
 """
 
 import threading
 import time
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -17,10 +19,13 @@ from petsearch.domain.errors import ConfigurationError
 
 _DOWN_S = 5.0
 """How long an address that did not answer is tried last."""
+_TRIAL_S = 2.0
+"""How long a request that may be repeated waits for an address that did not answer before."""
 ONLY = "petsearch.only_address"
 """A request's extension: the number of the one address it is for, counted from 0."""
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout)
 _CUT_OFF = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
+_TOO_SLOW = (httpx.ReadTimeout, httpx.WriteTimeout)
 
 
 def split_addresses(addresses: str) -> tuple[str, ...]:
@@ -87,36 +92,42 @@ class FailoverTransport(httpx.BaseTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """The answer of the first address that answers; the last one's error if none does."""
         only = request.extensions.get(ONLY)
-        *others, last = self._order() if only is None else [int(only)]
+        if only is not None:
+            return self._send(request, int(only))
+        may_repeat = self._may_repeat(request)
+        (*others, last), on_trial = self._choose()
         for number in others:
+            most_s = _TRIAL_S if may_repeat and number == on_trial else None
+            passed_over = _NOT_SENT + _CUT_OFF * may_repeat + _TOO_SLOW * (most_s is not None)
             try:
-                answer = self._send(request, number)
-                if answer.status_code not in self._retry_statuses or not self._may_repeat(request):
-                    return answer
-                answer.close()
-                if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
-                    self._mark_down(number)
-            except _NOT_SENT:
+                answer = self._send(request, number, most_s=most_s)
+            except passed_over:
+                continue
+            if answer.status_code not in self._retry_statuses or not may_repeat:
+                self._mark_up(number)
+                return answer
+            answer.close()
+            if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
                 self._mark_down(number)
-            except _CUT_OFF:
-                self._mark_down(number)
-                if not self._may_repeat(request):
-                    raise
         return self._send(request, last)
 
     def close(self) -> None:
         """Close the connections."""
         self._inner.close()
 
-    def _order(self) -> list[int]:
-        """Which address is asked first, second …"""
+    def _choose(self) -> tuple[list[int], int | None]:
+        """Which address is asked first, second …, and which of them is tried after a failure."""
         count = len(self._urls)
         with self._changing:
             first, now = self._preferred, self._clock()
             if self._round_robin:
                 self._preferred = (first + 1) % count
             turn = [(first + offset) % count for offset in range(count)]
-            return sorted(turn, key=lambda number: self._down_until[number] > now)
+            order = sorted(turn, key=lambda number: self._down_until[number] > now)
+            if not 0 < self._down_until[order[0]] <= now:
+                return order, None
+            self._down_until[order[0]] = now + _DOWN_S  # meanwhile the others avoid it
+            return order, order[0]
 
     def _mark_down(self, number: int) -> None:
         with self._changing:
@@ -124,7 +135,14 @@ class FailoverTransport(httpx.BaseTransport):
             if self._preferred == number:
                 self._preferred = (number + 1) % len(self._urls)
 
-    def _send(self, request: httpx.Request, number: int) -> httpx.Response:
+    def _mark_up(self, number: int) -> None:
+        with self._changing:
+            self._down_until[number] = 0.0
+
+    def _send(
+        self, request: httpx.Request, number: int, *, most_s: float | None = None
+    ) -> httpx.Response:
+        """Send to one address, within `most_s` seconds if given, and mark it if that fails."""
         chosen = self._urls[number]
         url = request.url.copy_with(scheme=chosen.scheme, host=chosen.host, port=chosen.port)
         headers = request.headers.copy()
@@ -133,7 +151,23 @@ class FailoverTransport(httpx.BaseTransport):
             request.method,
             url,
             headers=headers,
-            extensions=request.extensions,
+            extensions=_limited(request.extensions, most_s),
             stream=request.stream,
         )
-        return self._inner.handle_request(sent)
+        try:
+            return self._inner.handle_request(sent)
+        except (*_NOT_SENT, *_CUT_OFF, *_TOO_SLOW):
+            self._mark_down(number)
+            raise
+
+
+def _limited(extensions: Mapping[str, Any], most_s: float | None) -> Mapping[str, Any]:
+    """The extensions of a request with no timeout over `most_s` seconds."""
+    if most_s is None:
+        return extensions
+    timeout = extensions.get("timeout", {})
+    limited = {
+        name: most_s if timeout.get(name) is None else min(timeout[name], most_s)
+        for name in ("connect", "read", "write", "pool")
+    }
+    return {**extensions, "timeout": limited}

@@ -5,6 +5,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -23,6 +24,8 @@ _CONNECT_S = 2.0
 _QUERY_S = 15.0
 _INGEST_S = 120.0
 """A batch of bulk work may wait behind others of its kind, and behind every query."""
+_MODELS_S = 5.0
+"""Every query may wait for the list, which a service that works returns at once."""
 _LOAD_S = 600.0
 """A model may have to be fetched first."""
 _MODELS_FRESH_S = 10.0
@@ -57,21 +60,14 @@ class HttpEmbedder(Embedder):
         self._reading = threading.Lock()
 
     def models(self) -> tuple[ModelInfo, ...]:
-        """Read again when the list is some seconds old."""
-        called_at = self._clock()
-        with self._reading:
-            if self._clock() - self._models_read_at <= _MODELS_FRESH_S:
-                return self._models
-            if self._failed_at >= called_at:
-                # Callers that waited for a call that failed would fail as slowly, one by one.
-                raise Unavailable(self._failure)
-            try:
-                self._models = self._common_models()
-            except Unavailable as error:
-                self._failure, self._failed_at = error.detail, self._clock()
-                raise
-            self._models_read_at = self._clock()
-            return self._models
+        """Read again when the list is some seconds old, by one call; others get the old list."""
+        called_at, known = self._clock(), self._models
+        if not self._reading.acquire(blocking=not known):
+            return known
+        try:
+            return self._fresh_models(called_at)
+        finally:
+            self._reading.release()
 
     def embed_texts(
         self,
@@ -122,21 +118,34 @@ class HttpEmbedder(Embedder):
         self._client.close()
 
     def _forget_models(self) -> None:
-        self._models_read_at = -math.inf
+        self._models, self._models_read_at = (), -math.inf
+
+    def _fresh_models(self, called_at: float) -> tuple[ModelInfo, ...]:
+        if self._clock() - self._models_read_at <= _MODELS_FRESH_S:
+            return self._models
+        if self._failed_at >= called_at:
+            # Callers that waited for a call that failed would fail as slowly, one by one.
+            raise Unavailable(self._failure)
+        try:
+            self._models = self._common_models()
+        except Unavailable as error:
+            self._failure, self._failed_at = error.detail, self._clock()
+            raise
+        self._models_read_at = self._clock()
+        return self._models
 
     def _common_models(self) -> tuple[ModelInfo, ...]:
         """The models of all services that answer, in the order of the first."""
-        answers: list[list[ModelInfo]] = []
-        for address in self._addresses:
-            try:
-                response = self._send("GET", "/v1/models", _QUERY_S, only=address)
-            except Unavailable:
-                if address == self._addresses[-1] and not answers:
-                    raise
-            else:
-                answers.append([_MODEL.validate_python(m) for m in response.json()["models"]])
+        with ThreadPoolExecutor(len(self._addresses)) as threads:
+            calls = [threads.submit(self._models_of, address) for address in self._addresses]
+        answered = [call for call in calls if not isinstance(call.exception(), Unavailable)]
+        answers = [call.result() for call in answered or calls[:1]]
         common = set.intersection(*({model.model_id for model in models} for models in answers))
         return tuple(model for model in answers[0] if model.model_id in common)
+
+    def _models_of(self, address: int) -> list[ModelInfo]:
+        response = self._send("GET", "/v1/models", _MODELS_S, only=address)
+        return [_MODEL.validate_python(model) for model in response.json()["models"]]
 
     def _embed(
         self, kind: str, priority: Priority, *, headers: dict[str, str], **body: Any

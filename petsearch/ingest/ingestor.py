@@ -95,15 +95,17 @@ class Ingestor:
                 results += [one for one in batch if not isinstance(one, Prepared)]
                 ready = [one for one in batch if isinstance(one, Prepared)]
                 results += self._index_batch(run, target, ready)
-        outcomes += [one for one in results if isinstance(one, Outcome)]
-        # Last and in their order, across all batches. An item may repeat a new one of this chunk,
-        # which is not indexed yet if the run stopped.
-        indexed = [] if run.should_stop() else repeats
-        indexed += [one.item for one in results if isinstance(one, AlreadyIndexed)]
+        ended = {one.item_no: one for one in results if isinstance(one, Outcome)}
+        indexed = [one.item for one in results if isinstance(one, AlreadyIndexed)]
+        # What repeats an item that this run did not come to is left to a later run with it.
+        done = {*ended, *(item.item_no for item in indexed)}
+        left = {item.sha256 for item in new if item.item_no not in done}
+        # Last and in their order, across all batches.
+        indexed += [item for item in repeats if item.sha256 not in left]
         indexed.sort(key=lambda item: item.item_no)
-        no_image = {one.item_no for one in outcomes if one.image_id is None}
-        rejected = {item.sha256 for item in new if item.item_no in no_image}
-        return outcomes + self._repeats.merge(run, target, indexed, rejected)
+        first_of = {item.sha256: ended[item.item_no] for item in new if item.item_no in ended}
+        outcomes += ended.values()
+        return outcomes + self._repeats.merge(run, target, indexed, first_of)
 
     def _split(self, target: Target, items: Sequence[Item]) -> tuple[list[Item], list[Item]]:
         """Items to embed, and items whose image is indexed or comes earlier in this chunk."""

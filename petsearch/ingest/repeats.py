@@ -1,6 +1,6 @@
 """Merges the metadata of an image that is ingested repeatedly into its record."""
 
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -96,15 +96,20 @@ class RepeatMerger:
     clock: Callable[[], datetime]
 
     def merge(
-        self, run: ChunkRun, target: Target, items: Sequence[Item], rejected: Set[str] = frozenset()
+        self,
+        run: ChunkRun,
+        target: Target,
+        items: Sequence[Item],
+        first_of: Mapping[str, Outcome],
     ) -> list[Outcome]:
         """Merge duplicates into their records, and return an outcome for each item.
 
         The item that an image was first seen in is ingested, also when its chunk is run again;
-        every other one is a duplicate, also if its image was deleted meanwhile.
+        every other one is a duplicate, also if its image was deleted meanwhile. Without an image,
+        what repeats a failed item failed as well, so that it is retried with it.
 
         Args:
-            rejected: SHA-256 of items of this chunk that were not indexed.
+            first_of: outcomes of new items of this chunk by SHA-256.
 
         Raises:
             Conflict: records change as fast as they are read; the same call may succeed later.
@@ -113,7 +118,8 @@ class RepeatMerger:
             return []
         records = self.index.get(target.collection, [image_id_of(item.sha256) for item in items])
         outcomes = [
-            _outcome(run, item, records.get(image_id_of(item.sha256)), rejected) for item in items
+            _outcome(run, item, records.get(image_id_of(item.sha256)), first_of.get(item.sha256))
+            for item in items
         ]
         repeats = [
             item
@@ -147,11 +153,14 @@ class RepeatMerger:
         ]
 
 
-def _outcome(run: ChunkRun, item: Item, record: ImageRecord | None, rejected: Set[str]) -> Outcome:
-    if record is None and item.sha256 in rejected:
-        return outcome_of(item, ItemStatus.REFUSED, "The same file in this chunk was refused.")
+def _outcome(
+    run: ChunkRun, item: Item, record: ImageRecord | None, first: Outcome | None
+) -> Outcome:
     if record is None:
-        return outcome_of(item, ItemStatus.DUPLICATE, DELETED)
+        if first is None or first.image_id is not None:
+            return outcome_of(item, ItemStatus.DUPLICATE, DELETED)
+        said = f"The same file in this chunk was {first.status.value}: {first.reason}"
+        return replace(first, item_no=item.item_no, filename=item.metadata.filename, reason=said)
     if is_first(run, item, record):
         return outcome_of(item, ItemStatus.INGESTED)
     return outcome_of(item, ItemStatus.DUPLICATE, "This photo was ingested before.")

@@ -197,8 +197,8 @@ class Jobs:
         Raises:
             InvalidInput: the cursor is none of ours.
         """
-        reader = OutcomeReader(self.store, self.ledger)
-        return reader.page(job_id, status, warned=warned, cursor=cursor, limit=limit)
+        reader = OutcomeReader(self.store, self.ledger, self.ledger.get(job_id))
+        return reader.page(status, warned=warned, cursor=cursor, limit=limit)
 
     def pause(self, job_id: str) -> Job:
         """Stop a job until it is resumed; `Conflict` if it has ended."""
@@ -227,7 +227,7 @@ class Jobs:
         job = self.ledger.get(job_id)
         if job.finished_at is None or job.cancelled:
             raise Conflict(f"The job {job_id!r} is {job.state.value}; retry it when it ended.")
-        failed = OutcomeReader(self.store, self.ledger).failed_items(job_id)
+        failed = OutcomeReader(self.store, self.ledger, job).failed_items()
         if not failed:
             raise Conflict(f"No item of the job {job_id!r} failed.")
         sizes: dict[int, int] = {}

@@ -4,9 +4,15 @@ Its own client tries each file six times, which keeps a machine without a networ
 minute before anything is said.
 """
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import httpx
 
 _TIMEOUT_S = 4.0
+_OFFLINE = threading.Lock()
+"""Held while the hub's client, which has one switch for the process, is offline."""
 
 
 def is_hub_reachable() -> bool:
@@ -22,8 +28,21 @@ def is_hub_reachable() -> bool:
     return True
 
 
-def use_cache_only() -> None:
-    """Make the hub's client of this process take what was fetched before, or fail at once."""
+@contextmanager
+def cached_if_unreachable() -> Iterator[bool]:
+    """Let the hub's client take what was fetched before, or fail at once, if the hub is away.
+
+    Yields:
+        Whether the hub answers.
+    """
     from huggingface_hub import constants
 
-    constants.HF_HUB_OFFLINE = True
+    if is_hub_reachable():
+        yield True
+        return
+    with _OFFLINE:
+        before, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, True
+        try:
+            yield False
+        finally:
+            constants.HF_HUB_OFFLINE = before

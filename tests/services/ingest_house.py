@@ -43,7 +43,7 @@ from petsearch.jobs import (
 from petsearch.jobs.chunk_runner import ChunkRunner
 from petsearch.jobs.enumeration import OpenSource
 from petsearch.models import Catalogue
-from petsearch.photos import ImageLimits
+from petsearch.photos import ImageLimits, decode, preprocessing
 from petsearch.ports import ChunkLedger, IngestObserver, JobLedger
 from petsearch.reindex import FanOutIndex, WriteSet
 from petsearch.sources import SourceContext, open_source, parse_spec
@@ -132,6 +132,11 @@ class House:
         self.jobs.add_photos(job_id, uploads, len(uploads))
         self.jobs.seal(job_id)
         return job_id
+
+    def poison(self, seed: int) -> None:
+        """Let the embedder fail with the photo of this seed."""
+        picture = decode.decode(pictures.jpeg(seed), ImageLimits()).picture
+        self.clip.poison = preprocessing.to_pixels(picture, self.clip.info.pixel_spec)
 
     def deliver(self) -> None:
         """Give every queued chunk to the worker, once more if it was given before."""

@@ -228,8 +228,7 @@ def test_an_item_that_ends_its_worker_three_times_is_put_into_quarantine(house: 
 
 def _job_with_a_failure(house: House) -> str:
     job_id = house.open_job(photo(1), photo(2))
-    picture = decode.decode(pictures.jpeg(2), ImageLimits()).picture
-    house.clip.poison = preprocessing.to_pixels(picture, house.clip.info.pixel_spec)
+    house.poison(2)
     house.deliver()
     assert house.counts(job_id) == {"ingested": 1, "failed": 1}
     return job_id
@@ -283,6 +282,30 @@ def test_a_retry_that_was_cut_off_hides_no_failure(house: House) -> None:
     house.jobs.retry(job_id)
     house.deliver()
     assert house.counts(job_id) == {"ingested": 2}
+
+
+def test_the_chunks_of_a_retry_are_read_once_for_all_problems(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id, chunks = house.jobs.open("test").job_id, 8
+    for _ in range(chunks):
+        house.jobs.add_photos(job_id, [photo(2)], 1)
+    house.jobs.seal(job_id)
+    house.poison(2)
+    house.deliver_all(job_id)
+    house.jobs.retry(job_id)
+    house.deliver_all(job_id)
+    listed: list[str] = []
+    list_keys = house.store.list_keys
+
+    def count(prefix: str) -> Iterator[str]:
+        listed.append(prefix)
+        return list_keys(prefix)
+
+    monkeypatch.setattr(house.store, "list_keys", count)
+    page = house.jobs.outcomes(job_id, ItemStatus.FAILED, limit=100)
+    assert len(page.outcomes) == chunks
+    assert listed == [object_keys.chunks_prefix(job_id)]
 
 
 def test_what_was_tried_again_is_known_after_the_ledger_forgot_the_chunks(

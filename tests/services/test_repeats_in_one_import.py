@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from petsearch.domain import ImageMetadata, ImageRecord, ItemRef, ItemStatus, OnDuplicate
+from petsearch.ingest.outcomes import DELETED
 from petsearch.ingest.repeats import merge_record
 from petsearch.jobs import JobOptions, Upload
 from petsearch.sources import parse_spec
@@ -107,6 +108,50 @@ def test_repeats_of_three_batches_are_merged_in_order(house: House, tmp_path: Pa
         *[ItemStatus.INGESTED] * 3,
         ItemStatus.DUPLICATE,
     ]
+
+
+def test_what_repeats_a_photo_that_a_pause_left_waits_for_it(house: House) -> None:
+    others = [Upload(pictures.jpeg(100 + n, 24, 16), ImageMetadata()) for n in range(4)]
+    twice = [
+        Upload(PHOTO, ImageMetadata(breed="birman")),
+        Upload(PHOTO, ImageMetadata(tags=("a",))),
+    ]
+    job_id = house.open_job(*others, *twice)
+    pauses = iter([False, True])  # after the first batch; then the job is resumed
+
+    def should_stop() -> bool:
+        return next(pauses, False)
+
+    assert not house.runner.run(house.jobs.get(job_id), 0, should_stop=should_stop)
+    house.deliver()
+    assert house.counts(job_id) == {"ingested": 5, "duplicate": 1}
+    assert all(o.reason != DELETED for o in house.outcomes(job_id))
+    said = house.record(PHOTO).metadata
+    assert (said.breed, said.tags) == ("birman", ("a",))
+
+
+def test_what_repeats_a_photo_that_failed_is_retried_with_it(house: House) -> None:
+    twice = [Upload(pictures.jpeg(1), ImageMetadata(tags=(tag,))) for tag in ("a", "b")]
+    house.poison(1)
+    job_id = house.open_job(*twice)
+    house.deliver()
+    assert house.counts(job_id) == {"failed": 2}
+    house.clip.poison = None
+    house.jobs.retry(job_id)
+    house.deliver()
+    assert house.counts(job_id) == {"ingested": 1, "duplicate": 1}
+    assert house.record(twice[0].data).metadata.tags == ("a", "b")
+
+
+def test_what_repeats_a_photo_that_is_refused_is_refused_for_the_same_reason(house: House) -> None:
+    job_id = house.open_job(*[Upload(pictures.HTML, ImageMetadata(f"{n}.jpg")) for n in range(2)])
+    house.deliver()
+    first, second = house.outcomes(job_id)
+    assert (first.filename, second.filename) == ("0.jpg", "1.jpg")
+    assert first.status is second.status is ItemStatus.REFUSED
+    assert first.reason is not None
+    assert second.reason is not None
+    assert second.reason.endswith(first.reason)
 
 
 def record_of(said: ImageMetadata, source: ItemRef) -> ImageRecord:

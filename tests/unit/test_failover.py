@@ -18,11 +18,14 @@ class Servers(httpx.BaseTransport):
         self.failing: dict[str, type[httpx.TransportError]] = {}
         self.status = dict.fromkeys((A, B), 200)
         self.asked: list[str] = []
+        self.patience_s: dict[str, float] = {}
+        """How long the last request would have waited for each."""
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         address = f"{request.url.scheme}://{request.headers['Host']}"
         assert request.url.netloc.decode() == request.headers["Host"]
         self.asked.append(address)
+        self.patience_s[address] = request.extensions["timeout"]["read"]
         if address in self.failing:
             raise self.failing[address]("no")
         request.read()
@@ -80,6 +83,42 @@ def test_a_slow_answer_is_nobodys_to_repeat(client: httpx.Client, servers: Serve
     with pytest.raises(httpx.ReadTimeout):
         client.get("/v1/search")
     assert servers.asked == [A]
+
+
+def test_one_that_hangs_is_avoided_and_then_tried_briefly_by_one_request(
+    servers: Servers, now: list[float]
+) -> None:
+    transport = FailoverTransport((A, B), servers, round_robin=True, clock=lambda: now[0])
+    with httpx.Client(base_url=A, transport=transport, timeout=15) as client:
+        servers.failing[A] = httpx.ReadTimeout
+        with pytest.raises(httpx.ReadTimeout):
+            client.get("/")
+        for _ in range(3):
+            now[0] += 60
+            servers.asked.clear()
+            answers = [client.get("/").text for _ in range(4)]
+            assert all(answer.startswith(B) for answer in answers)
+            assert servers.asked.count(A) == 1
+            assert servers.patience_s[A] <= 2
+        servers.failing.clear()
+        now[0] += 60
+        servers.asked.clear()
+        for _ in range(4):
+            client.get("/")
+        assert servers.asked.count(A) == 2
+        assert servers.patience_s[A] == 15
+
+
+def test_a_change_has_all_its_time_with_one_that_hung(
+    client: httpx.Client, servers: Servers, now: list[float]
+) -> None:
+    servers.failing = {A: httpx.ReadTimeout, B: httpx.ReadTimeout}
+    for _ in range(2):
+        with pytest.raises(httpx.ReadTimeout):
+            client.post("/v1/images", content=b"photo", timeout=15)
+        now[0] += 60
+    assert servers.asked == [A, B], "it is never sent twice"
+    assert servers.patience_s == {A: 15, B: 15}
 
 
 def test_what_is_for_one_address_only_goes_to_no_other(

@@ -133,3 +133,49 @@ def test_who_waits_beside_a_call_that_fails_does_not_wait_for_one_of_his_own() -
         assert all(isinstance(call.exception(), Unavailable) for call in calls)
     assert service.asked == 1
     embedder.close()
+
+
+class OneHangs(Services):
+    """B takes every call and answers none until it is let go; the calls fail then."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_asked, self.let_go = threading.Event(), threading.Event()
+        self.hangs = False
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        if self.hangs and f"http://{request.headers['Host']}" == B:
+            self.is_asked.set()
+            self.let_go.wait()
+            raise httpx.ReadTimeout("no answer", request=request)
+        return super().handle_request(request)
+
+
+def test_while_one_that_hangs_is_asked_the_models_are_known() -> None:
+    services, now = OneHangs(), [100.0]
+    transport = FailoverTransport((A, B), services, round_robin=True)
+    client = httpx.Client(base_url=A, transport=transport)
+    embedder = HttpEmbedder(client, addresses=2, clock=lambda: now[0])
+    assert ids(embedder) == ["cats"]
+    services.hangs, now[0] = True, 200.0
+    with ThreadPoolExecutor(1) as threads:
+        reads_again = threads.submit(ids, embedder)
+        assert services.is_asked.wait(30)
+        assert ids(embedder) == ["cats"]
+        services.let_go.set()
+        assert reads_again.result() == ["cats"]
+    embedder.close()
+
+
+def test_all_are_asked_for_their_models_at_the_same_time() -> None:
+    both_asked = threading.Barrier(2)
+
+    class Waits(Services):
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            both_asked.wait(30)
+            return super().handle_request(request)
+
+    transport = FailoverTransport((A, B), Waits(), round_robin=True)
+    embedder = HttpEmbedder(httpx.Client(base_url=A, transport=transport), addresses=2)
+    assert ids(embedder) == ["cats"]
+    embedder.close()

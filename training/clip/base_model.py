@@ -1,7 +1,6 @@
 """The base model of a fine-tune: open_clip's module, its preprocessing and its prompts."""
 
 import json
-from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,12 +8,11 @@ from typing import Any, cast
 
 import open_clip
 from open_clip.transformer import QuickGELU
-from torch import Tensor, nn
+from torch import nn
 
 from petsearch.adapters.clip import ModelSource, resolve_model
-from petsearch.adapters.clip.model import preprocessing_of
+from petsearch.adapters.clip.model import Tokenizer, create_module, preprocessing_of
 from petsearch.domain import PixelSpec
-from petsearch.domain.errors import ConfigurationError
 from petsearch.models.folder import CONFIG, LabelsFile, read_labels
 
 
@@ -24,8 +22,7 @@ class BaseModel:
 
     source: ModelSource
     module: nn.Module
-    tokenise: Callable[[Sequence[str]], Tensor]
-    """Token ids int64 `(n, context_length)`."""
+    tokenise: Tokenizer
     pixel_spec: PixelSpec
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -49,18 +46,8 @@ def load_base(spec: str, image_size: int = 0) -> BaseModel:
         ConfigurationError: the model does not exist, or the hub cannot be reached.
     """
     source = resolve_model(spec)
-    try:
-        model, _, _ = open_clip.create_model_and_transforms(
-            source.architecture,
-            pretrained=source.pretrained,
-            device="cpu",
-            force_quick_gelu=source.quick_gelu,
-            force_image_size=image_size or None,
-        )
-        tokenise = open_clip.get_tokenizer(source.architecture)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise ConfigurationError(f"The model {spec!r} does not load: {error}") from error
-    module = cast(nn.Module, model).float().eval()
+    module, tokenise = create_module(source, image_size=image_size or None)
+    module = module.float().eval()
     pixel_spec, mean, std = preprocessing_of(module)
     labels = read_labels(source.labels_file) if source.labels_file else LabelsFile()
     return BaseModel(

@@ -5,7 +5,7 @@ It imports torch, so it is imported only where a model runs.
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, cast
 
 import numpy as np
@@ -31,12 +31,16 @@ from petsearch.domain.calibration import Calibration, read_calibration, weights_
 from petsearch.domain.errors import ConfigurationError, DeviceLost, DeviceMemoryFull, unknown_choice
 from petsearch.domain.prompts import OXFORD_LABELS
 from petsearch.models.folder import LabelsFile, read_labels
+from petsearch.models.hub import cached_if_unreachable
 from petsearch.observability import get_logger
 from petsearch.ports import ClipModel, Tokens
 
 log = get_logger(__name__)
 
 _HUB_ERRORS = (OSError, RuntimeError, ValueError)
+
+Tokenizer = Callable[[Sequence[str]], torch.Tensor]
+"""Returns token ids int64 `(n, context_length)`."""
 
 
 def load_model(
@@ -55,17 +59,8 @@ def load_model(
     source = resolve_model(source) if isinstance(source, str) else source
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     started = time.perf_counter()
-    try:
-        model, _, _ = open_clip.create_model_and_transforms(
-            source.architecture,
-            pretrained=source.pretrained,
-            device="cpu",
-            force_quick_gelu=source.quick_gelu,
-        )
-        tokenizer = open_clip.get_tokenizer(source.architecture)
-    except _HUB_ERRORS as error:
-        raise ConfigurationError(f"The model {source.spec!r} does not load: {error}") from error
-    module = cast(nn.Module, model).eval().requires_grad_(requires_grad=False)
+    module, tokenizer = create_module(source)
+    module = module.eval().requires_grad_(requires_grad=False)
     pixel_spec, mean, std = preprocessing_of(module)
     module, taken = tune_for_inference(module, pixel_spec, where, precision)
     info = _describe(source, module, pixel_spec, device=str(where), precision=taken)
@@ -79,6 +74,33 @@ def load_model(
         seconds=round(time.perf_counter() - started, 2),
     )
     return loaded
+
+
+def create_module(
+    source: ModelSource, *, image_size: int | None = None
+) -> tuple[nn.Module, Tokenizer]:
+    """Create open_clip's module on the CPU, with its weights, and its tokenizer.
+
+    Args:
+        source: what to load.
+        image_size: side of its images in pixels; None keeps the model's own.
+
+    Raises:
+        ConfigurationError: it does not load.
+    """
+    try:
+        # Files of the hub are in the cache; its client would still ask whether they changed.
+        with cached_if_unreachable() if source.pretrained else nullcontext():
+            model, _, _ = open_clip.create_model_and_transforms(
+                source.architecture,
+                pretrained=source.pretrained,
+                device="cpu",
+                force_quick_gelu=source.quick_gelu,
+                force_image_size=image_size,
+            )
+            return cast(nn.Module, model), open_clip.get_tokenizer(source.architecture)
+    except _HUB_ERRORS as error:
+        raise ConfigurationError(f"The model {source.spec!r} does not load: {error}") from error
 
 
 @contextmanager
@@ -101,7 +123,7 @@ class OpenClipModel(ClipModel):
         self,
         info: ModelInfo,
         module: nn.Module,
-        tokenizer: Callable[[Sequence[str]], torch.Tensor],
+        tokenizer: Tokenizer,
         *,
         mean: Sequence[float],
         std: Sequence[float],

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from petsearch.domain.errors import ConfigurationError, unknown_choice
 from petsearch.models.folder import CALIBRATION, CONFIG, LABELS, WEIGHTS
-from petsearch.models.hub import is_hub_reachable, use_cache_only
+from petsearch.models.hub import cached_if_unreachable
 from petsearch.sample.catalogue import MODEL_DIR
 
 
@@ -106,18 +106,16 @@ def _hub_source(spec: str, rest: str) -> ModelSource:
     if tag not in tags:
         raise _choice_error(f"pretrained tag of {architecture}", tag, tags)
     config = pretrained.get_pretrained_cfg(architecture, tag)
-    is_offline = bool(config.get("hf_hub")) and not is_hub_reachable()
-    if is_offline:
-        use_cache_only()
-    try:
-        weights = pretrained.download_pretrained(config)
-    except Exception as error:  # the hub client's own tree is wide: HTTP, DNS, TLS, disk
-        raise ConfigurationError(
-            f"The weights of {spec} cannot be fetched: "
-            f"{'the model hub does not answer' if is_offline else error}. "
-            "Check the network, fetch them once on a machine that has one and copy its cache "
-            "(HF_HOME), or use --model dir:<folder> or --model sample."
-        ) from error
+    with cached_if_unreachable() as is_reachable:
+        try:
+            weights = pretrained.download_pretrained(config)
+        except Exception as error:  # the hub client's own tree is wide: HTTP, DNS, TLS, disk
+            raise ConfigurationError(
+                f"The weights of {spec} cannot be fetched: "
+                f"{error if is_reachable else 'the model hub does not answer'}. "
+                "Check the network, fetch them once on a machine that has one and copy its cache "
+                "(HF_HOME), or use --model dir:<folder> or --model sample."
+            ) from error
     return ModelSource(
         spec=spec,
         name=f"{architecture}-{tag}",
