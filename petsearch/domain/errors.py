@@ -18,7 +18,10 @@ services/http/problems.py maps them to HTTP statuses; the worker retries `Unavai
 `Conflict`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from difflib import get_close_matches
+
+_SHOWN = 100
 
 
 class PetsearchError(Exception):
@@ -89,3 +92,13 @@ def unknown_choice(what: str, given: str, accepted: Iterable[str]) -> InvalidInp
     """An `InvalidInput` that lists the accepted choices."""
     choices = ", ".join(sorted(accepted)) or "nothing yet"
     return InvalidInput(f"Unknown {what} {given!r}. Accepted: {choices}.")
+
+
+def unknown_name(kind: str, name: str, known: Collection[str]) -> InvalidInput:
+    """An `InvalidInput` that lists the known names, and the one that was probably meant."""
+    name = name[:_SHOWN]
+    if not known:
+        return InvalidInput(f"There is no {kind} {name!r} here; this call takes none.")
+    nearest = get_close_matches(name, known, 1)
+    hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
+    return InvalidInput(f"There is no {kind} {name!r} here.{hint} There are: {', '.join(known)}.")

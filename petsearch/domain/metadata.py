@@ -8,9 +8,7 @@ from datetime import datetime
 from typing import Annotated, Any, Self
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     StringConstraints,
     ValidationError,
@@ -18,6 +16,7 @@ from pydantic import (
 
 from petsearch.domain import ImageMetadata
 from petsearch.domain.errors import InvalidInput
+from petsearch.domain.strict_model import StrictModel
 
 MAX_ENTRIES = 50
 """How many tags and how many attributes a photo has."""
@@ -74,10 +73,8 @@ AttributeName = Annotated[
 """Without "=", which separates name and value in a filter."""
 
 
-class LocationBody(BaseModel):
+class LocationBody(StrictModel):
     """A place in degrees (WGS 84). It is never read from EXIF."""
-
-    model_config = ConfigDict(extra="forbid")
 
     lat: Annotated[Number, Field(ge=-90, le=90)]
     lon: Annotated[Number, Field(ge=-180, le=180)]
@@ -88,19 +85,17 @@ class LocationBody(BaseModel):
         return cls(lat=location[0], lon=location[1]) if location else None
 
 
-class PhotoMetadata(BaseModel):
+class PhotoMetadata(StrictModel):
     """Metadata of a photo. All fields are optional."""
-
-    model_config = ConfigDict(extra="forbid")
 
     filename: FileName | None = None
     breed: ShortText | None = None
     species: ShortText | None = None
     animal_id: ShortText | None = None
     status: ShortText | None = None
-    tags: Annotated[list[ShortText], Field(max_length=MAX_ENTRIES)] = []
+    tags: list[ShortText] = Field([], max_length=MAX_ENTRIES)
     taken_at: Timestamp | None = None
-    attributes: Annotated[dict[AttributeName, ShortText], Field(max_length=MAX_ENTRIES)] = {}
+    attributes: dict[AttributeName, ShortText] = Field({}, max_length=MAX_ENTRIES)
     location: LocationBody | None = None
 
     @staticmethod

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    BaseModel,
     ConfigDict,
     Field,
     StringConstraints,
@@ -16,6 +15,7 @@ from pydantic import (
 
 from petsearch.domain import object_keys
 from petsearch.domain.metadata import NO_CONTROLS, naming_fields
+from petsearch.domain.strict_model import StrictModel
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?", re.ASCII)
 
@@ -26,8 +26,8 @@ Url = Annotated[
 ]
 
 
-class _Spec(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class _Spec(StrictModel):
+    model_config = ConfigDict(frozen=True)
 
 
 class DatasetSpec(_Spec):

@@ -12,8 +12,8 @@ from petsearch.app.services import Services
 from petsearch.domain import JsonDict
 from services.api.authorisation import AccessTable, Authorisation
 from services.api.callers import Callers
+from services.api.input_names import check_input
 from services.api.metrics import ApiMetrics, Measure
-from services.api.query_names import check_query
 from services.api.rate_limits import RateLimits
 from services.api.readiness import Readiness, probes_of
 from services.api.responses import PROBLEM, Problem
@@ -106,7 +106,7 @@ def build_app(
     app.state.readiness = Readiness(probes_of(services))
     app.state.threads = CapacityLimiter(_VITAL_THREADS)
     for module in _ROUTES:
-        app.include_router(module.router, dependencies=[Depends(check_query)])
+        app.include_router(module.router, dependencies=[Depends(check_input)])
     add_problem_handlers(app)
     app.add_exception_handler(HTTPStatus.METHOD_NOT_ALLOWED, _method_not_allowed)
     _add_middleware(app, services, web_dir, is_on_loopback=is_on_loopback)

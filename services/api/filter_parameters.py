@@ -4,11 +4,12 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import Depends, Query
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
 from petsearch.domain import Filters, Near, TimeRange
 from petsearch.domain.errors import InvalidInput
 from petsearch.domain.metadata import AttributeName, Number, ShortText, Timestamp
+from petsearch.domain.strict_model import StrictModel
 
 MOST_VALUES = 20
 _HALF_ROUND_THE_EARTH_KM = 20_038.0
@@ -20,27 +21,23 @@ _AttributeWords = Annotated[
 ]
 
 
-class NearBody(BaseModel):
+class NearBody(StrictModel):
     """A circle on the earth."""
-
-    model_config = ConfigDict(extra="forbid")
 
     lat: Annotated[Number, Field(ge=-90, le=90)]
     lon: Annotated[Number, Field(ge=-180, le=180)]
     km: Annotated[Number, Field(gt=0, le=_HALF_ROUND_THE_EARTH_KM)]
 
 
-class FiltersBody(BaseModel):
+class FiltersBody(StrictModel):
     """What every result must satisfy; all that is given must hold."""
-
-    model_config = ConfigDict(extra="forbid")
 
     species: ShortText | None = None
     breed: ShortText | None = None
     status: ShortText | None = None
     animal_id: ShortText | None = None
-    tags: Annotated[list[ShortText], Field(max_length=MOST_VALUES)] = []
-    attributes: Annotated[dict[AttributeName, ShortText], Field(max_length=MOST_VALUES)] = {}
+    tags: list[ShortText] = Field([], max_length=MOST_VALUES)
+    attributes: dict[AttributeName, ShortText] = Field({}, max_length=MOST_VALUES)
     near: NearBody | None = None
     since: Annotated[Timestamp | None, Field(description="Added at or after.")] = None
     until: Annotated[Timestamp | None, Field(description="Added before.")] = None

@@ -84,7 +84,7 @@ def _petsearch_error(request: Request, error: Exception) -> JSONResponse:
 def _validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     complaints = [
-        f"{'.'.join(str(part) for part in entry['loc'][1:])}: {entry['msg']}"
+        ": ".join(filter(None, [".".join(map(str, entry["loc"][1:])), entry["msg"].rstrip(".")]))
         for entry in error.errors()
     ]
     return problem(

@@ -226,7 +226,7 @@ def test_a_misspelt_breed_is_searched_for_by_its_name_and_said(client: Client) -
 
 
 def test_a_correction_filters_nothing(client: Client) -> None:
-    corrected = client.search("siamease", tags=[TAG], limit=100)
+    corrected = client.search("siamease", tag=TAG, limit=100)
     assert len(set(breeds(corrected))) == 19
 
 

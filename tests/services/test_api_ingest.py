@@ -52,6 +52,25 @@ def test_an_upload_is_found_and_keeps_its_metadata(client: Client, http: httpx.C
     assert (image["tags"], image["status"], image["animal_id"]) == (["shy"], "lost", "A-17")
 
 
+def test_plain_fields_of_an_upload_describe_every_photo(client: Client, http: httpx.Client) -> None:
+    answer = http.post(
+        "/v1/images",
+        files=[("photos", (f"{n}.jpg", pictures.jpeg(n))) for n in (1003, 1004)],
+        data={
+            "metadata": '[{"breed": "pug"}, {}]',
+            "animal_id": "A-19",
+            "status": "",
+            "tag": ["shy", "old"],
+        },
+    )
+    assert wait_for(client, answer.json()["job_id"])["state"] == "succeeded"
+    images = [client.image(image_id_of(sha256_of(pictures.jpeg(n)))) for n in (1003, 1004)]
+    assert {image["animal_id"] for image in images} == {"A-19"}
+    assert [image["tags"] for image in images] == [["shy", "old"], ["shy", "old"]]
+    assert [image["status"] for image in images] == [None, None]
+    assert [image["breed_source"] for image in images] == ["label", "predicted"]
+
+
 def test_photos_without_a_label_get_a_predicted_breed(client: Client) -> None:
     send(client, Photo("plain.jpg", pictures.jpeg(1002)))
     image = client.image(image_id_of(sha256_of(pictures.jpeg(1002))))
@@ -161,7 +180,7 @@ def test_hostile_names_stay_text(client: Client) -> None:
     ("metadata", "words"),
     [
         ("{", "metadata"),
-        ('{"colour": "red"}', "metadata.colour"),
+        ('{"colour": "red"}', "metadata: There is no field 'colour'"),
         ("[{}, {}]", "2 entries for 1 photos"),
         ('{"taken_at": "yesterday"}', "taken_at"),
         (json.dumps({"tags": ["x" * 300]}), "tags"),

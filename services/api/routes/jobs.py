@@ -15,9 +15,9 @@ from services.api.dependencies import (
     ServicesDep,
 )
 from services.api.idempotency import OnceDep
+from services.api.photo_fields import DescriptionsDep
 from services.api.responses import errors
-from services.api.routes.uploads import MetadataField, Photos, check_count, read_uploads
-from services.api.schemas.common import parse_metadata
+from services.api.routes.uploads import Photos, check_count, read_uploads
 from services.api.schemas.jobs import (
     JobBody,
     JobPage,
@@ -124,13 +124,13 @@ def add_photos(
     job_id: JobIdDep,
     once: OnceDep,
     photos: Photos,
-    metadata: MetadataField = None,
+    said: DescriptionsDep,
 ) -> JobBody:
     """Add 1 to 64 photos to an open job."""
-    entries = parse_metadata(metadata, len(photos))
+    entries = said.of_each(len(photos))
     check_count(photos, services.settings.limits.photos_per_request)
     uploads = read_uploads(photos, entries, services.settings.limits.image_bytes)
-    call = once.call(metadata, files=photos)
+    call = once.call(said, files=photos)
     return JobBody.of(services.jobs.add_photos(job_id, uploads, len(photos), call=call))
 
 

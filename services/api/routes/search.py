@@ -2,12 +2,10 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, File, Form, Query, Request, Response, UploadFile
+from fastapi import APIRouter, File, Form, Query, Response, UploadFile
 
 from petsearch.catalogue import FacetField
-from petsearch.domain import Filters
 from petsearch.domain.errors import InvalidInput
-from petsearch.domain.metadata import ShortText
 from petsearch.search import PromptMode, SearchOptions, SpellingMode, TextPart, Weighted
 from petsearch.search import query as queries
 from services.api.dependencies import (
@@ -17,7 +15,8 @@ from services.api.dependencies import (
     SearchOptionsDep,
     ServicesDep,
 )
-from services.api.filter_parameters import MOST_VALUES, FiltersDep
+from services.api.filter_parameters import FiltersDep
+from services.api.photo_fields import PhotoFieldsDep
 from services.api.responses import errors
 from services.api.schemas.search import (
     Facets,
@@ -30,17 +29,6 @@ from services.api.schemas.search import (
 router = APIRouter(prefix="/v1", tags=["search"])
 
 _DEFAULT_LIMIT = 20
-_FIELDS = {"photo", "query", "limit", "species", "breed", "status", "animal_id", "tag", "min_score"}
-
-
-async def _refuse_unknown_fields(request: Request) -> None:
-    """A filter that is passed over in silence would let through what it should keep out."""
-    unknown = sorted((await request.form()).keys() - _FIELDS)
-    if unknown:
-        raise InvalidInput(
-            f"{unknown[0][:100]!r} is no field of a search by photo. There are "
-            f"{', '.join(sorted(_FIELDS))}; other filters go into query, as of POST /v1/search."
-        )
 
 
 @router.get(
@@ -81,33 +69,21 @@ def search_composed(services: ServicesDep, request: SearchRequest) -> Response:
     "/search/image",
     response_model=SearchAnswer,
     summary="Search by photo",
-    dependencies=[Depends(_refuse_unknown_fields)],
     responses=errors(404, 409, writes=True, body=True),
 )
 def search_by_photo(
     services: ServicesDep,
     photo: Annotated[UploadFile, File(description="A picture, at most 50 MB.")],
+    wanted: PhotoFieldsDep,
     query: Annotated[
         str | None, Form(description="JSON as of POST /v1/search; then no other field.")
     ] = None,
     limit: Annotated[int, Form(ge=1, le=MAX_RESULTS)] = _DEFAULT_LIMIT,
-    species: Annotated[ShortText | None, Form()] = None,
-    breed: Annotated[ShortText | None, Form()] = None,
-    status: Annotated[ShortText | None, Form()] = None,
-    animal_id: Annotated[ShortText | None, Form()] = None,
-    tag: Annotated[list[ShortText] | None, Form(max_length=MOST_VALUES)] = None,
     min_score: Annotated[float | None, Form(ge=-1.0, le=1.0)] = None,
 ) -> Response:
     """Photos that look like the one sent. It is not kept. Other filters go into `query`."""
     data = photo.file.read(services.settings.limits.image_bytes + 1)
-    filters = Filters(
-        species=species or None,
-        breed=breed or None,
-        status=status or None,
-        animal_id=animal_id or None,
-        tags=tuple(value for value in tag or () if value),
-    )
-    options = SearchOptions(limit, filters, min_score)
+    options = SearchOptions(limit, wanted.to_filters(), min_score)
     request = SearchRequest()
     if query:
         if options != SearchOptions(_DEFAULT_LIMIT):

@@ -11,8 +11,8 @@ from petsearch.domain.metadata import PhotoMetadata
 from petsearch.jobs import JobOptions, Upload
 from services.api.dependencies import ServicesDep
 from services.api.idempotency import OnceDep
+from services.api.photo_fields import DescriptionsDep
 from services.api.responses import errors
-from services.api.schemas.common import parse_metadata
 from services.api.schemas.jobs import JobBody
 from services.http.forwarded import public_path
 
@@ -20,13 +20,6 @@ router = APIRouter(prefix="/v1/images", tags=["images"])
 
 Photos = Annotated[
     list[UploadFile], File(min_length=1, description="Pictures, at most 64 in a request.")
-]
-MetadataField = Annotated[
-    str | None,
-    Form(
-        description="JSON: one object for all photos, or a list with one for each.",
-        examples=['{"species": "cat", "animal_id": "shelter-17", "tags": ["indoor"]}'],
-    ),
 ]
 
 
@@ -38,11 +31,14 @@ def upload_images(
     once: OnceDep,
     response: Response,
     photos: Photos,
-    metadata: MetadataField = None,
+    said: DescriptionsDep,
     on_duplicate: Annotated[OnDuplicate, Form()] = OnDuplicate.MERGE,
 ) -> JobBody:
-    """Take in 1 to 64 photos. The answer is the job that says what becomes of each."""
-    entries = parse_metadata(metadata, len(photos))
+    """Take in 1 to 64 photos. The answer is the job that says what becomes of each.
+
+    The plain fields are true of all photos; `metadata` can say more, and of each photo its own.
+    """
+    entries = said.of_each(len(photos))
     check_count(photos, services.settings.limits.photos_per_request)
 
     def take_in() -> JobBody:
@@ -52,7 +48,7 @@ def upload_images(
         services.jobs.add_photos(job_id, uploads, len(photos))
         return JobBody.of(services.jobs.seal(job_id))
 
-    job = once.run(take_in, metadata, on_duplicate, files=photos)
+    job = once.run(take_in, said, on_duplicate, files=photos)
     response.headers["Location"] = public_path(f"/v1/jobs/{job.job_id}")
     return job
 

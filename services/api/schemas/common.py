@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field, TypeAdapter
 from petsearch.domain import ImageRecord, Prediction
 from petsearch.domain.errors import InvalidInput
 from petsearch.domain.metadata import LocationBody, PhotoMetadata, naming_fields
+from petsearch.domain.strict_model import read_json
 from services.http.forwarded import public_path
 
 _METADATA = TypeAdapter(list[PhotoMetadata])
@@ -21,11 +22,12 @@ def parse_metadata(text: str | None, count: int) -> list[PhotoMetadata]:
     """
     if not text:
         return [PhotoMetadata()] * count
+    said = read_json(text, "metadata")
     with naming_fields("metadata"):
-        if text.lstrip().startswith("["):
-            entries = _METADATA.validate_json(text)
+        if isinstance(said, list):
+            entries = _METADATA.validate_python(said)
         else:
-            entries = [PhotoMetadata.model_validate_json(text)] * count
+            entries = [PhotoMetadata.model_validate(said)] * count
     if len(entries) != count:
         raise InvalidInput(f"metadata has {len(entries)} entries for {count} photos.")
     return entries

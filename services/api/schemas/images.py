@@ -5,13 +5,13 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from petsearch.domain.metadata import AttributeName, FileName, LocationBody, ShortText, Timestamp
+from petsearch.domain.strict_model import StrictModel
 
 
-class ImagePatch(BaseModel):
+class ImagePatch(StrictModel):
     """A JSON merge patch (RFC 7396): what is left out stays, null clears, a list is replaced."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={
             "examples": [
                 {"status": "adopted", "tags": ["indoor", "shy"]},

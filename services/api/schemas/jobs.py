@@ -18,6 +18,7 @@ from petsearch.domain import (
     Outcome,
 )
 from petsearch.domain.metadata import Count, PhotoMetadata, ShortText
+from petsearch.domain.strict_model import StrictModel
 from petsearch.sources import SourceSpec
 
 _MOST_ITEMS = 1_000_000_000
@@ -152,11 +153,10 @@ class OutcomePage(BaseModel):
         return cls(items=items, next_cursor=next_cursor)
 
 
-class OpenJob(BaseModel):
+class OpenJob(StrictModel):
     """Opens a job: for photos that are added to it, or for a source that the server reads."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={
             "examples": [
                 {"source": "holiday photos", "expected": 120},
@@ -173,20 +173,17 @@ class OpenJob(BaseModel):
     on_duplicate: OnDuplicate = OnDuplicate.MERGE
 
 
-class KnownPhoto(BaseModel):
+class KnownPhoto(StrictModel):
     """A photo that the client has, by the SHA-256 of its bytes."""
-
-    model_config = ConfigDict(extra="forbid")
 
     sha256: Sha256
     metadata: PhotoMetadata = PhotoMetadata()
 
 
-class KnownPhotos(BaseModel):
+class KnownPhotos(StrictModel):
     """Which of these are here already?"""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={
             "examples": [{"items": [{"sha256": "0" * 64, "metadata": {"breed": "beagle"}}]}]
         },

@@ -3,15 +3,14 @@
 from datetime import datetime
 from typing import Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AwareDatetime, BaseModel, Field, SecretStr
 
 from petsearch.domain.api_keys import MAX_NAME, ApiKey, NewKey, Scope
+from petsearch.domain.strict_model import StrictModel
 
 
-class KeyRequest(BaseModel):
+class KeyRequest(StrictModel):
     """A key to make."""
-
-    model_config = ConfigDict(extra="forbid")
 
     name: str = Field(min_length=1, max_length=MAX_NAME, examples=["the shelter's tablet"])
     scopes: list[Scope] = Field(
@@ -63,10 +62,8 @@ class KeyList(BaseModel):
     items: list[KeyBody]
 
 
-class SessionRequest(BaseModel):
+class SessionRequest(StrictModel):
     """A key to sign in with."""
-
-    model_config = ConfigDict(extra="forbid")
 
     api_key: SecretStr = Field(max_length=200)
 

@@ -5,6 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from petsearch.domain.strict_model import StrictModel
 from petsearch.reindex.changes import ModelState, Moved
 from petsearch.reindex.checks import Check
 
@@ -61,11 +62,9 @@ class MovedBody(BaseModel):
         )
 
 
-class ReindexRequest(BaseModel):
+class ReindexRequest(StrictModel):
     """Which model to build a collection for."""
 
-    model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"model_id": "pets-0123456789ab"}]}
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [{"model_id": "pets-0123456789ab"}]})
 
     model_id: ModelId

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from petsearch.domain import Hit, SearchResult
 from petsearch.domain.errors import InvalidInput
 from petsearch.domain.metadata import Count, Number, naming_fields
+from petsearch.domain.strict_model import StrictModel, read_json
 from petsearch.search import (
     GroupBy,
     ImagePart,
@@ -29,10 +30,8 @@ _MOST_NEGATIVES = 10
 Weight = Annotated[Number, Field(gt=0, le=100)]
 
 
-class Example(BaseModel):
+class Example(StrictModel):
     """A text, or an indexed image."""
-
-    model_config = ConfigDict(extra="forbid")
 
     text: QueryText | None = None
     image_id: UUID | None = None
@@ -48,10 +47,8 @@ class Example(BaseModel):
         return TextPart(self.text or "") if self.image_id is None else ImagePart(str(self.image_id))
 
 
-class Weights(BaseModel):
+class Weights(StrictModel):
     """How much each part counts beside the others."""
-
-    model_config = ConfigDict(extra="forbid")
 
     text: Weight = 1.0
     image: Annotated[Weight, Field(description="Of image_id.")] = 1.0
@@ -59,11 +56,10 @@ class Weights(BaseModel):
     negative: Annotated[Weight, Field(description="Of each negative example.")] = NEGATIVE_WEIGHT
 
 
-class SearchRequest(BaseModel):
+class SearchRequest(StrictModel):
     """A search by words, by an indexed image, or by both, and by what it should look less like."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={
             "examples": [
                 {
@@ -79,7 +75,7 @@ class SearchRequest(BaseModel):
 
     text: QueryText | None = None
     image_id: UUID | None = None
-    negative: Annotated[list[Example], Field(max_length=_MOST_NEGATIVES)] = []
+    negative: list[Example] = Field([], max_length=_MOST_NEGATIVES)
     weights: Weights = Weights()
     filters: FiltersBody = FiltersBody()
     group_by: GroupBy | None = None
@@ -127,7 +123,7 @@ def parse_request(words: str) -> SearchRequest:
         InvalidInput: not JSON, or a field nobody knows.
     """
     with naming_fields("query"):
-        return SearchRequest.model_validate_json(words)
+        return SearchRequest.model_validate(read_json(words, "query"))
 
 
 class HitBody(ImageBody):

@@ -1,0 +1,105 @@
+"""Rejects what a route does not understand in its query, form or JSON.
+
+A filter that is ignored shows what it should hide, and deletes what it should keep.
+"""
+
+import types
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from fastapi import Request
+from fastapi.dependencies.models import Dependant
+from fastapi.params import Form
+from fastapi.routing import APIRoute
+
+from petsearch.domain.errors import InvalidInput, unknown_name
+from petsearch.domain.strict_model import read_json
+from petsearch.domain.visible_text import is_blank
+
+_READS = ("GET", "HEAD")
+_EMPTY_BODIES = (b"", b"{}", b"null")
+
+
+async def check_input(request: Request) -> None:
+    """The dependency of every route of the API.
+
+    Raises:
+        InvalidInput: a name is unknown, one that takes a single value is given more than once,
+            a call that changes something has a blank selector, or a call without a body has one.
+    """
+    route = request.scope["route"]
+    query = request.query_params
+    if query:
+        _check_names("query parameter", query.multi_items(), _query_fields(route.dependant))
+    if request.method not in _READS:
+        _check_selectors([*request.path_params.items(), *query.multi_items()])
+    await _check_body(request, route)
+
+
+def _check_names(
+    kind: str, given: Iterable[tuple[str, object]], takes_many: Mapping[str, bool]
+) -> None:
+    for name, count in Counter(name for name, _ in given).items():
+        if name not in takes_many:
+            raise unknown_name(kind, name, takes_many)
+        if count > 1 and not takes_many[name]:
+            raise InvalidInput(f"{name} is given more than once; it takes one value.")
+
+
+def _check_selectors(given: Iterable[tuple[str, object]]) -> None:
+    for name, value in given:
+        if is_blank(str(value)):
+            raise InvalidInput(f"{name} is empty; nothing was changed.")
+
+
+async def _check_body(request: Request, route: APIRoute) -> None:
+    """FastAPI has read the body by now; requests keep it."""
+    if route.body_field is None:
+        if await _brings_body(request):
+            raise InvalidInput("This call takes no body; leave it out.")
+    elif isinstance(route.body_field.field_info, Form):
+        form = await request.form()
+        _check_names("form field", form.multi_items(), dict(_form_fields(route.dependant)))
+    elif "json" in request.headers.get("content-type", ""):
+        read_json(await request.body(), "The body")
+
+
+async def _brings_body(request: Request) -> bool:
+    """Reads no more than it takes to see one."""
+    begun = b""
+    async for block in request.stream():
+        begun += block.strip()
+        if len(begun) > max(map(len, _EMPTY_BODIES)):
+            return True
+    return begun not in _EMPTY_BODIES
+
+
+def _query_fields(dependant: Dependant) -> dict[str, bool]:
+    """The query parameters of a route, and whether each may be repeated."""
+    return {
+        field.alias: _is_list(field.field_info.annotation)
+        for part in _parts(dependant)
+        for field in part.query_params
+    }
+
+
+def _form_fields(dependant: Dependant) -> dict[str, bool]:
+    return {
+        field.alias: _is_list(field.field_info.annotation)
+        for part in _parts(dependant)
+        for field in part.body_params
+    }
+
+
+def _parts(dependant: Dependant) -> Iterator[Dependant]:
+    yield dependant
+    for inner in dependant.dependencies:
+        yield from _parts(inner)
+
+
+def _is_list(annotation: Any) -> bool:
+    origin = get_origin(annotation)
+    if origin in (Union, types.UnionType, Annotated):
+        return any(map(_is_list, get_args(annotation)))
+    return origin is list

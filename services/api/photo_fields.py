@@ -1,0 +1,81 @@
+"""The plain form fields of a photo: what is true of an upload, or what a search asks for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Depends, Form
+
+from petsearch.domain import Filters
+from petsearch.domain.errors import InvalidInput
+from petsearch.domain.metadata import PhotoMetadata, ShortText
+from services.api.filter_parameters import MOST_VALUES
+from services.api.schemas.common import parse_metadata
+
+Word = Annotated[ShortText | None, Form()]
+
+
+@dataclass(frozen=True)
+class PhotoFields:
+    """The fields that were given."""
+
+    fields: Mapping[str, Any]
+    """By the names of `Filters` and `PhotoMetadata`."""
+
+    def to_filters(self) -> Filters:
+        """What they ask of results."""
+        return Filters(**{**self.fields, "tags": tuple(self.fields.get("tags", ()))})
+
+
+async def _photo_fields(
+    species: Word = None,
+    breed: Word = None,
+    status: Word = None,
+    animal_id: Word = None,
+    tag: Annotated[
+        list[ShortText] | None, Form(max_length=MOST_VALUES, description="May be repeated.")
+    ] = None,
+) -> PhotoFields:
+    words = {"species": species, "breed": breed, "status": status, "animal_id": animal_id}
+    given = {**words, "tags": [value for value in tag or () if value]}
+    return PhotoFields({name: value for name, value in given.items() if value})
+
+
+PhotoFieldsDep = Annotated[PhotoFields, Depends(_photo_fields)]
+
+
+@dataclass(frozen=True)
+class Descriptions:
+    """What an upload says about its photos."""
+
+    metadata: str | None
+    plain: PhotoFields
+
+    def of_each(self, count: int) -> list[PhotoMetadata]:
+        """The metadata of `count` photos; plain fields are true of all of them.
+
+        Raises:
+            InvalidInput: the field `metadata` is invalid, or a plain field is in it, too.
+        """
+        entries = parse_metadata(self.metadata, count)
+        in_metadata = {name for entry in entries for name in entry.model_fields_set}
+        twice = in_metadata & self.plain.fields.keys()
+        if twice:
+            raise InvalidInput(f"{min(twice)} is in metadata and beside it; give it once.")
+        return [entry.model_copy(update=self.plain.fields) for entry in entries]
+
+
+async def _descriptions(
+    plain: PhotoFieldsDep,
+    metadata: Annotated[
+        str | None,
+        Form(
+            description="JSON: one object for all photos, or a list with one for each.",
+            examples=['{"species": "cat", "animal_id": "shelter-17", "tags": ["indoor"]}'],
+        ),
+    ] = None,
+) -> Descriptions:
+    return Descriptions(metadata, plain)
+
+
+DescriptionsDep = Annotated[Descriptions, Depends(_descriptions)]
