@@ -14,6 +14,8 @@ from petsearch.ports import ChunkLedger, TaskQueue
 
 log = get_logger(__name__)
 
+IDLE_S = 24 * 3600.0
+"""A job to which nothing was added for so long was left by its client."""
 _MAX_WAIT_S = 600.0
 """A chunk queued for longer counts as lost, even if the queue is not empty."""
 
@@ -99,7 +101,10 @@ class Dispatcher:
         try:
             overdue = self._ledger.overdue_chunks(job_id, _MAX_WAIT_S)
             lost = list(overdue.lost)
-            name = self._ledger.get(job_id).queue
+            job = self._ledger.get(job_id)
+            if not job.sealed and self._ledger.seal_if_idle(job_id, IDLE_S, self._clock()):
+                log.warning("job sealed: no photo was added to it for a day", job_id=job_id)
+            name = job.queue
             # If the queue is empty, their messages are lost: a worker died while taking them.
             is_empty = self._queue.depth(name) == 0
             if is_empty:

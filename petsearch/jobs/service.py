@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import BinaryIO, Literal
@@ -157,6 +158,23 @@ class Jobs:
             for offset, upload in enumerate(uploads)
         ]
         return self._queue_chunk(job_id, slot.chunk_no, items)
+
+    def take_in(
+        self, source: str, uploads: Iterable[Upload], count: int, options: JobOptions
+    ) -> Job:
+        """Open a job of these photos alone, which is cancelled if they cannot be added.
+
+        Raises:
+            InvalidInput: there is no photo.
+        """
+        job_id = self.open(source, options).job_id
+        try:
+            self.add_photos(job_id, uploads, count)
+            return self.seal(job_id)
+        except PetsearchError:
+            with suppress(PetsearchError):  # the sweep seals it later
+                self.cancel(job_id)
+            raise
 
     def add_known(
         self, job_id: str, images: Sequence[KnownImage], *, call: CallKey | None = None

@@ -247,6 +247,12 @@ class ChunkLedger(JobRecords, Protocol):
     def requeue_chunk(self, job_id: str, chunk_no: int, patience_s: float, now: datetime) -> bool:
         """Take an overdue chunk from its dead worker; False if it is not to be queued again."""
 
+    def seal_if_idle(self, job_id: str, idle_s: float, now: datetime) -> bool:
+        """Seal a job to which clients add items, if none came for `idle_s` seconds.
+
+        The time counts from the first call on. A paused job is left as it is.
+        """
+
     def end_leases(self, job_id: str) -> None:
         """Let all that is held of a job be overdue now: its holders are known to be gone."""
 

@@ -26,7 +26,7 @@ from petsearch.reindex.checks import (
     check_measured,
     check_recall,
 )
-from petsearch.reindex.source import ReindexSpec
+from petsearch.reindex.source import ReindexSpec, read_reindex_spec
 from petsearch.reindex.write_set import WriteSet
 
 log = get_logger(__name__)
@@ -255,7 +255,8 @@ class ModelChanges:
                 job = self.ledger.get(job_id)
             except NotFound:  # forgotten just now
                 continue
-            if job.kind is JobKind.REINDEX and collection in (self.ledger.spec(job_id) or ""):
+            spec = read_reindex_spec(self.ledger.spec(job_id) or "")
+            if spec is not None and spec.collection == collection:
                 return job
         return None
 

@@ -23,7 +23,14 @@ from petsearch.adapters.qdrant.edge_index import QdrantEdgeIndex
 from petsearch.adapters.qdrant.errors import qdrant_errors
 from petsearch.adapters.qdrant.index import QdrantIndex, connect
 from petsearch.domain import Filters, ImageRecord, ItemRef, Near, Point, TimeRange
-from petsearch.domain.errors import Conflict, InvalidInput, NotFound, Unavailable
+from petsearch.domain.errors import (
+    ConfigurationError,
+    Conflict,
+    InvalidInput,
+    NotFound,
+    StorageFull,
+    Unavailable,
+)
 from petsearch.ports.raw_index import RawIndex
 from tests.contract.real_servers import where_set
 from tests.contract.records import DIM, embedding, point, record
@@ -362,6 +369,51 @@ def test_images_of_the_same_moment_are_listed_once_each(index: RawIndex, limit: 
 def test_a_made_up_cursor_is_refused(index: RawIndex, cursor: str) -> None:
     with pytest.raises(InvalidInput, match="cursor"):
         index.list_newest(PETS, limit=2, filters=ALL, before=cursor)
+
+
+def test_facets_leave_out_what_is_no_longer_said(index: RawIndex) -> None:
+    lost = replace(record(1), metadata=replace(record(1).metadata, status="lost", tags=("shy",)))
+    index.insert(PETS, [Point(lost, embedding(0.1)), point(2, breed="pug"), point(3, breed="pug")])
+    index.delete(PETS, [record(number).image_id for number in (2, 3)])
+    found = replace(lost, metadata=replace(lost.metadata, status="found", tags=()))
+    index.replace_records(PETS, [found])
+    assert index.facet(PETS, "status", ALL) == {"found": 1}
+    assert index.facet(PETS, "tags", ALL) == {}
+    assert index.facet(PETS, "breed", ALL) == {"siamese": 1}
+    assert index.facet(PETS, "status", Filters(status="lost")) == {}
+
+
+def test_a_full_disk_is_said_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    index = QdrantEdgeIndex(tmp_path)
+    index.create_collection(PETS, DIM)
+    index.insert(PETS, [point(1)])
+    monkeypatch.setattr("petsearch.adapters.qdrant.edge_index._ROOM_BYTES", 2**62)
+    writes: list[Callable[[], object]] = [
+        lambda: index.insert(PETS, [point(2)]),
+        lambda: index.replace_records(PETS, [record(1)]),
+        lambda: index.replace_embeddings(PETS, {record(1).image_id: embedding(1)}),
+        lambda: index.create_collection("pets-other", DIM),
+    ]
+    for write in writes:
+        with pytest.raises(StorageFull):
+            write()
+    index.delete(PETS, [record(1).image_id])
+    index.close()
+
+
+def test_a_folder_that_is_open_elsewhere_is_no_outage(tmp_path: Path) -> None:
+    first, second = QdrantEdgeIndex(tmp_path), QdrantEdgeIndex(tmp_path)
+    first.create_collection(PETS, DIM)
+    assert first.count(PETS, ALL) == 0
+    reads: list[Callable[[], object]] = [
+        lambda: second.count(PETS, ALL),
+        lambda: second.search(PETS, embedding(0), limit=1, filters=ALL),
+        lambda: second.insert(PETS, [point(1)]),
+    ]
+    for read in reads:
+        with pytest.raises(ConfigurationError):
+            read()
+    first.close()
 
 
 def test_facets_count_what_is_shown(index: RawIndex) -> None:

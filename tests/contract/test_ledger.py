@@ -507,6 +507,35 @@ def test_it_answers(ledger: RedisLedger) -> None:
     ledger.ping()
 
 
+def test_a_job_that_its_client_left_is_sealed(ledger: RedisLedger) -> None:
+    _open(ledger)
+    _queue(ledger, 2)
+    assert not ledger.seal_if_idle(JOB, 3600, LATER)
+    ledger.pause(JOB)
+    assert not ledger.seal_if_idle(JOB, 0, LATER)
+    ledger.resume(JOB)
+    assert ledger.seal_if_idle(JOB, 0, LATER)
+    assert not ledger.seal_if_idle(JOB, 0, LATER), "it is sealed already"
+    job = ledger.get(JOB)
+    assert (job.sealed, job.finished_at) == (True, None), "its items are still counted"
+    with pytest.raises(Conflict):
+        ledger.reserve_chunk(JOB, 1)
+
+
+def test_a_job_without_items_is_sealed_and_ends(ledger: RedisLedger) -> None:
+    _open(ledger)
+    ledger.seal_if_idle(JOB, 3600, LATER)
+    assert ledger.seal_if_idle(JOB, 0, LATER)
+    assert ledger.get(JOB).finished_at == LATER
+
+
+def test_a_job_that_reads_its_source_is_not_sealed_for_its_client(ledger: RedisLedger) -> None:
+    ledger.create(NewJob(JOB, "archive", NOW, spec="{}"))
+    for _ in range(2):
+        assert not ledger.seal_if_idle(JOB, 0, LATER)
+    assert not ledger.seal_if_idle("none", 0, LATER)
+
+
 def test_a_redis_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
     client = redis.Redis(unix_socket_path=str(tmp_path / "none"), decode_responses=True)
     absent = RedisLedger(client)

@@ -3,12 +3,16 @@
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 import redis
 
-from petsearch.adapters.redis import RedisWriteSet
-from petsearch.domain.errors import Conflict, NotFound, Unavailable
+from petsearch.adapters.redis import RedisLedger, RedisWriteSet
+from petsearch.adapters.redis.celery_queue import CeleryQueue, make_celery
+from petsearch.adapters.redis.private_server import PrivateRedis
+from petsearch.domain import NewJob
+from petsearch.domain.errors import Conflict, NotFound, StorageFull, Unavailable
 from petsearch.ports import WriteSetState
 from petsearch.reindex import WriteSet
 from tests.services.ingest_house import in_thread, wait_until
@@ -20,6 +24,28 @@ A, B, C = "pets-a", "pets-b", "pets-c"
 def store(private_redis: redis.Redis) -> RedisWriteSet:
     private_redis.flushall()
     return RedisWriteSet(private_redis)
+
+
+def test_a_redis_without_memory_is_full_and_not_away(tmp_path: Path) -> None:
+    server = PrivateRedis(tmp_path / "redis")
+    client = redis.Redis(unix_socket_path=str(server.socket_path), decode_responses=True)
+    store, ledger = RedisWriteSet(client), RedisLedger(client)
+    queue = CeleryQueue(make_celery(f"redis+socket://{server.socket_path}"))
+    ledger.create(NewJob("job", "test", datetime(2026, 1, 1, tzinfo=UTC)))
+    client.config_set("maxmemory", "1")
+    writes: list[Callable[[], object]] = [
+        lambda: store.begin_write("one", 30),
+        lambda: store.change(add=[A], remove=[]),
+        lambda: store.hold_writers("one", 30),
+        lambda: ledger.create(NewJob("other", "test", datetime(2026, 1, 1, tzinfo=UTC))),
+        lambda: ledger.reserve_chunk("job", 1),
+        lambda: queue.enqueue_discard("job"),
+    ]
+    for write in writes:
+        with pytest.raises(StorageFull):
+            write()
+    client.close()
+    server.close()
 
 
 def test_nothing_was_ever_kept(store: RedisWriteSet) -> None:

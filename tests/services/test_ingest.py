@@ -17,10 +17,10 @@ from petsearch.domain import (
     object_keys,
     sha256_of,
 )
-from petsearch.domain.errors import Conflict, Unavailable
+from petsearch.domain.errors import Conflict, StorageFull, Unavailable
 from petsearch.ingest.outcomes import DELETED
 from petsearch.ingest.prepare import LARGE_BYTES
-from petsearch.jobs import CircuitBreaker, KnownImage, Upload, chunk_files
+from petsearch.jobs import CircuitBreaker, JobOptions, KnownImage, Upload, chunk_files
 from petsearch.maintenance.reingest import ImageJob
 from petsearch.photos import ImageLimits, decode, preprocessing
 from petsearch.ports import CallKey, IngestObserver
@@ -317,6 +317,29 @@ def test_what_was_tried_again_is_known_after_the_ledger_forgot_the_chunks(
     house.deliver()
     private_redis.delete(f"petsearch:job:{job_id}:chunks")  # as a week later
     assert house.outcomes(job_id, ItemStatus.FAILED) == []
+
+
+def test_an_upload_that_fails_leaves_no_open_job(house: House) -> None:
+    def cut_off() -> Iterator[Upload]:
+        yield photo(1)
+        raise StorageFull("The disk is full.")
+
+    with pytest.raises(StorageFull):
+        house.jobs.take_in("upload", cut_off(), 2, JobOptions())
+    (job,) = house.jobs.newest(10)
+    assert (job.state, job.total) == (JobState.CANCELLED, 0)
+    assert house.queue.discards == [job.job_id], "the bytes that were staged are deleted"
+
+
+def test_a_job_that_its_client_left_is_sealed_by_the_sweep(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("petsearch.jobs.dispatch.IDLE_S", 0.0)
+    job_id = house.jobs.open("test").job_id
+    house.jobs.add_photos(job_id, [photo(1)], 1)
+    house.dispatcher.sweep()
+    house.deliver()
+    assert house.jobs.get(job_id).state is JobState.SUCCEEDED
 
 
 def test_photos_that_come_as_their_job_is_sealed_are_swept_up(house: House) -> None:

@@ -13,6 +13,7 @@ from petsearch.domain import (
     ItemStatus,
     JobKind,
     JobState,
+    NewJob,
     Pixels,
     PixelSpec,
     QueueName,
@@ -21,8 +22,9 @@ from petsearch.domain import (
 from petsearch.domain.errors import Conflict, NotFound
 from petsearch.ingest.outcomes import DELETED
 from petsearch.photos import ImageLimits
+from petsearch.reindex.source import ReindexSpec
 from petsearch.search import Searcher, SearchOptions
-from tests.services.ingest_house import in_thread, photo, wait_until
+from tests.services.ingest_house import NOW, in_thread, photo, wait_until
 from tests.services.reindex_house import (
     NEW,
     OLD,
@@ -318,6 +320,13 @@ def test_a_write_that_does_not_end_is_waited_for_and_then_said(house: ReindexHou
     assert house.catalogue.collection() == A
     house.write_set_store.end_write("stuck")
     assert house.changes.promote(NEW).model_id == NEW
+
+
+def test_a_job_for_a_collection_with_a_longer_name_is_anothers(house: ReindexHouse) -> None:
+    house.reindex()
+    spec = ReindexSpec(collection=f"{B}-large", epoch=1).model_dump_json()
+    house.ledger.create(NewJob("other", "test", NOW, spec=spec, kind=JobKind.REINDEX))
+    house.changes.drop(NEW)
 
 
 def test_dropped_it_is_written_no_more_and_unloaded(house: ReindexHouse) -> None:

@@ -29,6 +29,7 @@ from petsearch.domain.errors import (
 
 _POINTER = "current"
 _ROOM_BYTES = 32 * 1024 * 1024
+_DISK_FULL = ("No space left", "os error 28", "quota exceeded", "os error 122")
 
 
 @contextmanager
@@ -44,7 +45,7 @@ def edge_errors() -> Iterator[None]:
             raise NotFound(f"{message}.") from error
         if "WouldBlock" in message:
             raise ConfigurationError("The index folder is open in another process.") from error
-        if "No space left" in message or "os error 28" in message:
+        if any(words in message for words in _DISK_FULL):
             raise StorageFull("The disk of the index is full; free some space.") from error
         raise Unavailable(f"The index failed: {message}") from error
 
@@ -70,6 +71,7 @@ class QdrantEdgeIndex(BaseIndex):
         with self._opening:
             if self._path(collection).exists():
                 return
+            self._check_room()
             # Built under another name, so that a crash leaves no half-made collection.
             building = self._folder / f".building-{collection}"
             _remove_tree(building)
@@ -125,7 +127,9 @@ class QdrantEdgeIndex(BaseIndex):
         request = edge.FacetRequest(
             field, limit=FACET_VALUES, exact=True, filter=to_filter(filters)
         )
-        return {str(hit.value): hit.count for hit in self._shard(collection).facet(request)}
+        hits = self._shard(collection).facet(request)
+        # Edge also returns values that no point has any more.
+        return {str(hit.value): hit.count for hit in hits if hit.count}
 
     def replace_embeddings(self, collection: str, embeddings: Mapping[str, Embedding]) -> None:
         self._check_room()

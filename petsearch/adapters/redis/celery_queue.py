@@ -7,8 +7,8 @@ import kombu.exceptions
 from kombu.entity import Queue
 
 from petsearch.adapters.redis import celery_transport
+from petsearch.adapters.redis.client import unavailable
 from petsearch.domain import QueueName
-from petsearch.domain.errors import Unavailable
 from petsearch.ports import TaskQueue
 
 INGEST_CHUNK = "petsearch.ingest_chunk.v1"
@@ -80,7 +80,7 @@ class CeleryQueue(TaskQueue):
                 declared = connection.default_channel.queue_declare(queue.value, passive=True)
         # Kombu passes the errors of redis-py on as they are once it is connected.
         except (kombu.exceptions.OperationalError, *connection.connection_errors) as error:
-            raise Unavailable(f"The work queue (Redis) does not answer: {error}") from error
+            raise unavailable("work queue", error) from error
         except connection.channel_errors:  # nothing was ever queued there
             return 0
         return int(declared.message_count)
@@ -95,4 +95,4 @@ class CeleryQueue(TaskQueue):
                 retry_policy={"max_retries": 2, "interval_start": 0.1, "interval_max": 0.5},
             )
         except kombu.exceptions.OperationalError as error:
-            raise Unavailable(f"The work queue (Redis) does not answer: {error}") from error
+            raise unavailable("work queue", error) from error

@@ -9,6 +9,8 @@ from redis.retry import Retry
 
 from petsearch.domain.errors import StorageFull, Unavailable
 
+_NOT_WRITABLE = ("used memory > 'maxmemory'", "read only replica")
+
 
 def without_retries(client: redis.Redis, timeout_s: float) -> redis.Redis:
     """A client of the same server with connections of its own, for what every request waits for.
@@ -36,11 +38,16 @@ def redis_errors(what: str) -> Iterator[None]:
     """
     try:
         yield
-    except (redis.exceptions.OutOfMemoryError, redis.exceptions.ReadOnlyError) as error:
-        raise StorageFull(f"The {what} cannot be written: {error}") from error
     except redis.RedisError as error:
-        if "MISCONF" in str(error):
-            raise StorageFull("The disk of Redis is full; free some space.") from error
-        raise Unavailable(
-            f"The {what} cannot be reached: Redis does not answer ({error})."
-        ) from error
+        raise unavailable(what, error) from error
+
+
+def unavailable(what: str, error: Exception) -> Unavailable:
+    """`StorageFull` or `Unavailable` for an error of Redis or of what wraps it."""
+    message = str(error)
+    if "MISCONF" in message:
+        return StorageFull("The disk of Redis is full; free some space.")
+    # By their words, because a script's errors have no class of their own.
+    if any(words in message for words in _NOT_WRITABLE):
+        return StorageFull(f"The {what} cannot be written: {message}")
+    return Unavailable(f"The {what} cannot be reached: Redis does not answer ({message}).")

@@ -180,6 +180,9 @@ class RedisLedger(JobLedger, ChunkLedger, EnumerationLedger, IdempotencyStore):
     def requeue_chunk(self, job_id: str, chunk_no: int, patience_s: float, now: datetime) -> bool:
         return bool(self._run("REQUEUE", job_id, chunk_no, _ms(patience_s), now.isoformat()))
 
+    def seal_if_idle(self, job_id: str, idle_s: float, now: datetime) -> bool:
+        return bool(self._run("SEAL_IF_IDLE", job_id, _ms(idle_s), now.isoformat()))
+
     def end_leases(self, job_id: str) -> None:
         self._run("END_LEASES", job_id)
 

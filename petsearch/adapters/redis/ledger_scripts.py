@@ -88,6 +88,7 @@ if ARGV[2] ~= '' then
 end
 local flags = redis.call('HMGET', job, 'sealed', 'cancelled')
 if flags[1] == '1' or flags[2] == '1' then return {-2, 0, 0} end
+redis.call('HSET', job, 'added_ms', now_ms())
 local chunk = redis.call('HINCRBY', job, 'next_chunk', 1) - 1
 local item = redis.call('HINCRBY', job, 'next_item', ARGV[1]) - ARGV[1]
 if ARGV[2] ~= '' then
@@ -121,6 +122,18 @@ if redis.call('HGET', job, 'sealed') ~= '1' then leave_out(3) end
 redis.call('HSET', job, 'sealed', '1')
 if ARGV[2] ~= '' then redis.call('HSET', job, 'failure', ARGV[2]) end
 finish(ARGV[1])
+changed()
+return 1
+""",
+    "SEAL_IF_IDLE": """
+-- ARGV: idle_ms, now
+local f = redis.call('HMGET', job, 'source', 'sealed', 'spec', 'paused', 'added_ms')
+if not f[1] or f[2] == '1' or f[3] or f[4] == '1' then return 0 end
+local now = now_ms()
+if not f[5] then redis.call('HSET', job, 'added_ms', now) end
+if now - (f[5] or now) < tonumber(ARGV[1]) then return 0 end
+redis.call('HSET', job, 'sealed', '1')
+finish(ARGV[2])
 changed()
 return 1
 """,

@@ -43,10 +43,8 @@ def upload_images(
 
     def take_in() -> JobBody:
         options = JobOptions(QueueName.INTERACTIVE, len(photos), on_duplicate=on_duplicate)
-        job_id = services.jobs.open("upload", options).job_id
         uploads = read_uploads(photos, entries, services.settings.limits.image_bytes)
-        services.jobs.add_photos(job_id, uploads, len(photos))
-        return JobBody.of(services.jobs.seal(job_id))
+        return JobBody.of(services.jobs.take_in("upload", uploads, len(photos), options))
 
     job = once.run(take_in, said, on_duplicate, files=photos)
     response.headers["Location"] = public_path(f"/v1/jobs/{job.job_id}")
