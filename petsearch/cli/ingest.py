@@ -1,5 +1,6 @@
 """The command `petsearch ingest`: uploads photos, or has the server read them."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -22,6 +23,7 @@ from petsearch.domain import JsonDict
 from petsearch.domain.errors import InvalidInput
 from petsearch.settings import Limits
 from petsearch.sources import DatasetOptions
+from petsearch.tables import read_urls
 
 
 def ingest(
@@ -40,8 +42,16 @@ def ingest(
     manifest: Annotated[
         Path | None, typer.Option(help="A CSV, JSONL or XLSX file of photos and their metadata.")
     ] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=FIELD", help="What a column of the manifest holds; NAME= leaves it out."
+        ),
+    ] = None,
     s3: Annotated[str, typer.Option(help="bucket/prefix on the server's S3.")] = "",
-    urls: Annotated[Path | None, typer.Option(help="A file with one URL per line.")] = None,
+    urls: Annotated[
+        Path | None, typer.Option(help="A file with one URL per line; # begins a comment.")
+    ] = None,
     drawings: Annotated[int, typer.Option(min=0, help="Number of the demo's drawings.")] = 0,
     wait: Annotated[bool, typer.Option(help="Wait until the server has read all photos.")] = True,
     api: Api = DEFAULT_API,
@@ -52,6 +62,9 @@ def ingest(
     Photos, folders and local data sets are uploaded; everything else is read by the server, if it
     is allowed to.
     """
+    columns = _columns(column or [])
+    if columns and manifest is None:
+        raise typer.BadParameter("--column is for --manifest")
     for file in (archive, manifest, urls):
         if file is not None and not file.is_file():
             raise InvalidInput(f"There is no file {file}.")
@@ -68,9 +81,13 @@ def ingest(
         else:
             file = archive or manifest
             if file is not None:
-                job = client.upload_source("archive" if archive else "manifest", file)
+                kind = "archive" if archive else "manifest"
+                job = client.upload_source(kind, file, columns=columns)
+            elif urls is not None:
+                with urls.open("rb") as lines:
+                    job = client.read_urls(read_urls(lines))
             else:
-                job = client.read_source(_server_source(urls, s3, dataset, options))
+                job = client.read_source(_server_source(s3, dataset, options))
             if wait:
                 job = follow(client, job["job_id"])
         source = local[0] if local else PhotoSource(iter(()), 0)
@@ -91,11 +108,20 @@ def _local_source(
     return None
 
 
-def _server_source(urls: Path | None, s3: str, dataset: str, options: DatasetOptions) -> JsonDict:
+def _columns(given: Sequence[str]) -> dict[str, str | None]:
+    """What columns hold, from `NAME=FIELD`.
+
+    Raises:
+        BadParameter: there is no "=".
+    """
+    pairs = [entry.rpartition("=") for entry in given]
+    if not all(equals and name for name, equals, _ in pairs):
+        raise typer.BadParameter("--column takes NAME=FIELD, or NAME= to leave a column out")
+    return {name: field or None for name, _, field in pairs}
+
+
+def _server_source(s3: str, dataset: str, options: DatasetOptions) -> JsonDict:
     """The source as in `POST /v1/jobs`."""
-    if urls is not None:
-        lines = [line.strip() for line in urls.read_text().splitlines()]
-        return {"type": "urls", "urls": [line for line in lines if line]}
     if s3:
         bucket, _, prefix = s3.removeprefix("s3://").partition("/")
         return {"type": "s3", "bucket": bucket, "prefix": prefix}

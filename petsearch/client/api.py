@@ -1,12 +1,13 @@
 """The Python client of the REST API: synchronous, and with the exceptions of petsearch."""
 
+import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 import httpx
 from httpx_sse import SSEError, connect_sse
@@ -23,6 +24,7 @@ from petsearch.domain.errors import (
     Unavailable,
 )
 from petsearch.failover import FailoverTransport, split_addresses
+from petsearch.sources.spec import MAX_URLS
 
 _ERROR_OF: Mapping[int, type[PetsearchError]] = {
     400: InvalidInput,
@@ -176,15 +178,42 @@ class Client:
         body = {"source": source, "on_duplicate": on_duplicate}
         return self._call("POST", "/v1/jobs", json=body)
 
-    def upload_source(self, kind: str, path: Path, *, on_duplicate: str = "merge") -> JsonDict:
-        """Stream an `archive` or a `manifest` to the server, and create a job that reads it."""
+    def read_urls(self, urls: Sequence[str], *, on_duplicate: str = "merge") -> JsonDict:
+        """Create a job that reads photos at URLs; a list that is too long is sent as a manifest."""
+        if len(urls) <= MAX_URLS:
+            return self.read_source({"type": "urls", "urls": urls}, on_duplicate=on_duplicate)
+        lines = io.BytesIO("".join(json.dumps({"url": url}) + "\n" for url in urls).encode())
+        return self._upload("manifest", ("urls.jsonl", lines), on_duplicate=on_duplicate)
+
+    def upload_source(
+        self,
+        kind: str,
+        path: Path,
+        *,
+        columns: Mapping[str, str | None] | None = None,
+        on_duplicate: str = "merge",
+    ) -> JsonDict:
+        """Stream an `archive` or a `manifest` to the server, and create a job that reads it.
+
+        Args:
+            columns: the field that a column of a manifest holds, such as `{"Bild": "path"}`; None
+                leaves a column out. Others are known by their names.
+        """
         with path.open("rb") as file:
-            return self._call(
-                "POST",
-                "/v1/jobs/upload",
-                files={"file": (path.name, file)},
-                data={"kind": kind, "on_duplicate": on_duplicate},
-            )
+            return self._upload(kind, (path.name, file), columns, on_duplicate=on_duplicate)
+
+    def _upload(
+        self,
+        kind: str,
+        file: tuple[str, BinaryIO],
+        columns: Mapping[str, str | None] | None = None,
+        *,
+        on_duplicate: str,
+    ) -> JsonDict:
+        data = {"kind": kind, "on_duplicate": on_duplicate}
+        if columns:
+            data["columns"] = json.dumps(columns)
+        return self._call("POST", "/v1/jobs/upload", files={"file": file}, data=data)
 
     def add_photos(
         self, job_id: str, photos: Sequence[Photo], *, key: str | None = None

@@ -28,6 +28,7 @@ from petsearch.models import Catalogue
 from petsearch.ports import CallKey, ChunkSlot, IndexReader, JobLedger, ObjectStore, TaskQueue
 from petsearch.sources import SourceContext, SourceSpec, open_source, parse_spec
 from petsearch.sources.spec import describe
+from petsearch.tables import Columns
 
 _RETRY_ITEMS = 64
 
@@ -110,16 +111,20 @@ class Jobs:
         file: BinaryIO,
         size_bytes: int | None,
         options: JobOptions,
+        columns: Columns | None = None,
     ) -> Job:
         """Keep an uploaded archive or manifest and open the job that reads it.
 
+        Args:
+            columns: what columns of a manifest mean; see `ManifestSpec`.
+
         Raises:
-            InvalidInput: it is no such file.
+            InvalidInput: it is no such file, or a column means nothing.
         """
         job_id = uuid.uuid4().hex
         key = object_keys.import_file(job_id, kind)
+        spec = parse_spec({"type": kind, "key": key} | ({"columns": columns} if columns else {}))
         self.store.put_stream(key, file, size_bytes)
-        spec = parse_spec({"type": kind, "key": key})
         try:
             open_source(spec, self.sources)
         except PetsearchError:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from petsearch.domain.errors import InvalidInput, NotFound, TooLarge
+from petsearch.sources.names import other_forms
 from petsearch.sources.source import Fetcher, disk_errors
 
 SCHEME = "file"
@@ -39,6 +40,9 @@ class ImportFolders(Fetcher):
                 "the operator of the server sets them by PETSEARCH_IMPORT_DIRS."
             )
         if not _exists(found):
+            for other in other_forms(str(found)):
+                if _exists(Path(other)):
+                    return self.resolve(other)
             raise NotFound(f"There is no file or folder {path}.")
         return found
 

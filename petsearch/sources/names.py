@@ -92,6 +92,12 @@ def reason_by_content(head: bytes) -> LeftOutReason | None:
     return LeftOutReason.VIDEO if is_video else LeftOutReason.NOT_A_PHOTO
 
 
+def other_forms(name: str) -> list[str]:
+    """The same name with its accents composed or not: tables, disks and buckets differ in that."""
+    forms = (unicodedata.normalize("NFC", name), unicodedata.normalize("NFD", name))
+    return [form for form in forms if form != name]
+
+
 def suffix_of(name: str) -> str:
     """The suffix of a file name in lower case, without its dot; "" if there is none."""
     stem, _, suffix = unicodedata.normalize("NFC", name).rpartition(".")

@@ -1,17 +1,19 @@
 """The objects under a prefix of a bucket as a source, and the fetcher of single objects."""
 
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
 from petsearch.domain import ImageMetadata, LeftOut, LeftOutReason
-from petsearch.domain.errors import InvalidInput
+from petsearch.domain.errors import InvalidInput, NotFound
 from petsearch.domain.metadata import safe_filename
 from petsearch.sources.names import (
     HEAD_BYTES,
     NESTED_ARCHIVE,
     NameKind,
     kind_of,
+    other_forms,
     reason_by_content,
 )
 from petsearch.sources.source import Fetcher, Source, SourceItem
@@ -77,7 +79,11 @@ class AllowedBuckets(Fetcher):
         if not bucket or not key:
             raise InvalidInput(f"{origin!r} is not an object; it must look like s3:bucket/key.")
         self.check(bucket)
-        return self.reader.get(bucket, key, max_bytes=max_bytes)
+        *names, last = (key, *other_forms(key))
+        for name in names:
+            with suppress(NotFound):
+                return self.reader.get(bucket, name, max_bytes=max_bytes)
+        return self.reader.get(bucket, last, max_bytes=max_bytes)
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,17 @@ Url = Annotated[
     StringConstraints(min_length=1, max_length=2000, strip_whitespace=True, pattern=NO_CONTROLS),
 ]
 
+MAX_URLS = 10_000
+"""More of them come as a manifest."""
+_ColumnName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+ManifestColumns = Annotated[
+    dict[_ColumnName, _ColumnName | None],
+    Field(
+        max_length=200,
+        description="names of the file's columns to ours; null for one to leave out",
+    ),
+]
+
 
 class _Spec(StrictModel):
     model_config = ConfigDict(frozen=True)
@@ -78,16 +89,14 @@ class ManifestSpec(FileSpec):
     """The photos that a table lists (CSV, JSONL, XLSX)."""
 
     type: Literal["manifest"]
-    columns: dict[str, str | None] = Field(
-        {}, description="names of the file's columns to ours; null for one to leave out"
-    )
+    columns: ManifestColumns = Field(default_factory=dict)
 
 
 class UrlsSpec(_Spec):
     """Photos at URLs."""
 
     type: Literal["urls"]
-    urls: Annotated[list[Url], Field(min_length=1, max_length=10_000)]
+    urls: Annotated[list[Url], Field(min_length=1, max_length=MAX_URLS)]
 
 
 SourceSpec = Annotated[

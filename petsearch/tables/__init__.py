@@ -17,6 +17,7 @@ from petsearch.tables.day_orders import DayOrders
 from petsearch.tables.opening import open_table
 from petsearch.tables.places import Place, places_of
 from petsearch.tables.table import Row, Table
+from petsearch.tables.url_lines import read_urls
 
 __all__ = [
     "ColumnMap",
@@ -32,4 +33,5 @@ __all__ = [
     "open_table",
     "places_of",
     "read_metadata",
+    "read_urls",
 ]

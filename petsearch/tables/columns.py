@@ -3,7 +3,8 @@
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from difflib import get_close_matches
+
+from rapidfuzz.distance import OSA
 
 from petsearch.domain import LeftOut, LeftOutReason
 from petsearch.domain.errors import InvalidInput, unknown_choice
@@ -150,5 +151,7 @@ def _key(name: str) -> str:
 
 
 def _suggestion(name: str) -> str:
-    close = get_close_matches(_key(name), _FIELD_OF, n=1, cutoff=0.8)
-    return f" (did you mean {_FIELD_OF[close[0]]}?)" if close else ""
+    key = _key(name)
+    close = (field for field in _FIELDS if OSA.distance(key, _key(field)) == 1)
+    field = next(close, None) if len(key) > 3 else None
+    return f" (did you mean {field}?)" if field else ""

@@ -11,6 +11,7 @@ from petsearch.tables.delimited import Delimited
 from petsearch.tables.json_lines import JsonLines
 from petsearch.tables.table import IsHeader, Table
 from petsearch.tables.text_file import open_as_utf8
+from petsearch.tables.url_lines import UrlLines, is_url_list
 from petsearch.tables.workbook import open_workbook
 
 _CONTROLS = re.compile(rb"[\0-\x08\x0e-\x1a]")
@@ -21,9 +22,10 @@ _OLD_OFFICE = b"\xd0\xcf\x11\xe0"
 
 @contextmanager
 def open_table(file: BinaryIO, is_header: IsHeader) -> Iterator[Table]:
-    """Open a CSV, JSONL or XLSX file; `file` is seekable and stays open as long as the table.
+    """Open a CSV, JSONL or XLSX file, or a list of URLs.
 
     Args:
+        file: seekable; it stays open as long as the table.
         is_header: finds the header below titles; otherwise it is the first row that is not blank.
 
     Raises:
@@ -46,4 +48,9 @@ def open_table(file: BinaryIO, is_header: IsHeader) -> Iterator[Table]:
             raise InvalidInput("The table is a JSON list; write one object a line instead.")
         if start.startswith(b"<") or _CONTROLS.search(start):
             raise InvalidInput(f"The file is {formats.describe(head) or 'no text'}, not a table.")
-        yield JsonLines(text) if start.startswith(b"{") else Delimited(text, is_header)
+        if start.startswith(b"{"):
+            yield JsonLines(text)
+        elif is_url_list(start):
+            yield UrlLines(text)
+        else:
+            yield Delimited(text, is_header)

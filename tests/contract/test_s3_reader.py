@@ -3,6 +3,7 @@
 import io
 import os
 import threading
+import unicodedata
 import uuid
 import zipfile
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -81,6 +82,16 @@ def test_photos_under_a_prefix_are_items_by_key(buckets: AllowedBuckets, bucket:
         if item.origin:
             key = item.origin.removeprefix(f"s3:{bucket}/")
             assert buckets.fetch(item.origin, max_bytes=1000) == key.encode()
+
+
+def test_accents_in_a_key_may_be_composed_or_not(buckets: AllowedBuckets, bucket: str) -> None:
+    composed, decomposed = (unicodedata.normalize(form, "cats/Ä.png") for form in ("NFC", "NFD"))
+    assert composed != decomposed
+    for key in (composed, decomposed):
+        assert buckets.fetch(f"s3:{bucket}/{key}", max_bytes=1000).decode() in {
+            composed,
+            decomposed,
+        }
 
 
 def test_reading_on_from_any_key_gives_the_rest(buckets: AllowedBuckets, bucket: str) -> None:

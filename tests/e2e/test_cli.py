@@ -106,12 +106,40 @@ def test_an_error_is_one_line_that_says_what_is_wrong(
 
 
 @pytest.mark.parametrize(
-    "arguments", [["ingest"], ["search"], ["ingest", "a.jpg", "--dataset", "b"], ["fly"]]
+    "arguments",
+    [
+        ["ingest"],
+        ["search"],
+        ["ingest", "a.jpg", "--dataset", "b"],
+        ["ingest", "a.jpg", "--column", "Bild=path"],
+        ["ingest", "--manifest", "a.csv", "--column", "Bild"],
+        ["fly"],
+    ],
 )
 def test_wrong_usage_is_exit_code_2(arguments: list[str]) -> None:
     done = petsearch(*arguments)
     assert done.returncode == 2
     assert "Usage" in done.stderr
+
+
+def test_columns_of_a_manifest_are_named_on_the_command_line(
+    tmp_path: Path, server_url: str
+) -> None:
+    table = tmp_path / "tiere.csv"
+    table.write_text("Bild=1;Rasse;Notiz\n/nowhere/a.jpg;Mops;x\n", encoding="utf-16")
+    columns = ["--column", "Bild=1=path", "--column", "Notiz="]
+    done = petsearch("ingest", "--manifest", str(table), *columns, "--api", server_url)
+    assert done.returncode == EXIT_PARTLY, done.stderr
+    assert "Left out: 1 columns (Rasse)." in done.stdout
+    assert "PETSEARCH_IMPORT_DIRS" in done.stdout
+
+
+def test_a_list_of_urls_is_read_in_any_encoding(tmp_path: Path, server_url: str) -> None:
+    urls = tmp_path / "urls.txt"
+    urls.write_text("# none\n\nhttps://a.org/é.jpg\n", encoding="utf-16")
+    done = petsearch("ingest", "--urls", str(urls), "--api", server_url)
+    assert done.returncode == 1
+    assert "PETSEARCH_URL_INGEST" in done.stderr
 
 
 def test_an_archive_is_read_by_the_server_and_its_job_controlled(

@@ -158,8 +158,16 @@ def test_the_clients_calls_are_in_the_document(
 
 CALLED = (
     *("search", "search_composed", "search_photo", "similar", "facets", "image", "stats"),
-    *("open_job", "read_source", "upload_source", "add_photos", "add_known", "seal_job"),
-    *("change_image", "delete_image", "delete_images_of_animal"),
+    *(
+        "open_job",
+        "read_source",
+        "read_urls",
+        "upload_source",
+        "add_photos",
+        "add_known",
+        "seal_job",
+    ),
+    *("seal_job", "change_image", "delete_image", "delete_images_of_animal"),
     *("control_job", "delete_job", "watch_job", "job", "jobs", "job_items"),
     *("models", "reindex", "promote", "rollback", "drop_collection"),
 )
@@ -193,7 +201,9 @@ def call_everything(client: Client, folder: Path) -> None:
     list(client.job_items(job_id, "ingested"))
     manifest = folder / "m.csv"
     manifest.write_text("url,breed\nhttp://example.org/a.jpg,cat\n")
-    client.upload_source("manifest", manifest, on_duplicate="keep")
+    client.upload_source("manifest", manifest, columns={"breed": None}, on_duplicate="keep")
+    with pytest.raises(PetsearchError, match="PETSEARCH_URL_INGEST"):
+        client.read_urls(["http://example.org/a.jpg"], on_duplicate="keep")
     with pytest.raises(PetsearchError, match="S3"):
         client.read_source({"type": "s3", "bucket": "b"}, on_duplicate="keep")
     client.job(job_id)

@@ -47,6 +47,51 @@ def test_an_archive_is_uploaded_read_and_watched(client: Client, archive: Path) 
     assert problem["filename"] == "page.jpg"
 
 
+def test_the_columns_of_an_uploaded_manifest_are_mapped(client: Client, tmp_path: Path) -> None:
+    table = tmp_path / "tiere.csv"
+    table.write_text("Bild;Tier;Rasse;Notiz\n/etc/hostname;A-1;Mops;x\n", encoding="utf-16")
+    columns = {"Bild": "path", "tier": "animal_id", "Notiz": None}
+    job = client.upload_source("manifest", table, columns=columns)
+    last = list(client.watch_job(job["job_id"]))[-1]
+    assert last["counts"]["refused"] == 1
+    (problem,) = client.job_items(job["job_id"])
+    assert problem["filename"] == "hostname"
+    assert "PETSEARCH_IMPORT_DIRS" in problem["reason"]
+    assert last["left_out"] == {
+        "counts": {"column": 1},
+        "names": [{"name": "Rasse", "reason": "column"}],
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "columns", "says"),
+    [
+        ("manifest", '{"Bild": "picture"}', "Unknown column 'picture'. Accepted: animal_id"),
+        ("manifest", '{"Bild": 7}', "columns.Bild"),
+        ("manifest", "Bild=path", "columns: Invalid JSON"),
+        ("manifest", json.dumps({str(n): None for n in range(201)}), "at most 200 items"),
+        ("manifest", json.dumps({"x" * 201: None}), "at most 200 characters"),
+        ("archive", '{"Bild": "path"}', "columns"),
+    ],
+)
+def test_columns_that_cannot_be_mapped_are_refused(
+    http: httpx.Client, kind: str, columns: str, says: str
+) -> None:
+    answer = http.post(
+        "/v1/jobs/upload",
+        files={"file": ("t.csv", io.BytesIO(b"Bild\na.jpg\n"))},
+        data={"kind": kind, "columns": columns},
+    )
+    assert answer.status_code == 422
+    assert says in answer.json()["detail"]
+
+
+def test_more_urls_than_a_request_takes_are_sent_as_a_manifest(client: Client) -> None:
+    job = client.read_urls(["http://127.0.0.1/a.jpg"] * 10_001)
+    assert job["source"] == "manifest urls.jsonl"
+    client.control_job(job["job_id"], "cancel")
+
+
 def test_events_go_on_after_the_last_one_that_was_seen(client: Client, http: httpx.Client) -> None:
     job_id = client.open_job("test")["job_id"]
     client.add_photos(job_id, [Photo("a.jpg", pictures.jpeg(910))])

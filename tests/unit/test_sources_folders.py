@@ -1,6 +1,7 @@
 """Which files of the server's machine a job may read."""
 
 import os
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,20 @@ def test_no_path_leads_out(allowed: Path, path: str) -> None:
 def test_without_folders_nothing_is_read_and_the_setting_is_named(allowed: Path) -> None:
     with pytest.raises(InvalidInput, match="PETSEARCH_IMPORT_DIRS"):
         ImportFolders([]).fetch(f"file:{allowed}/deep/a.jpg", max_bytes=10)
+
+
+COMPOSED = unicodedata.normalize("NFC", "Épagneul/Zoë.jpg")
+DECOMPOSED = unicodedata.normalize("NFD", COMPOSED)
+
+
+@pytest.mark.parametrize(
+    ("on_disk", "asked"), [(COMPOSED, DECOMPOSED), (DECOMPOSED, COMPOSED)], ids=["NFC", "NFD"]
+)
+def test_accents_may_be_composed_or_not(allowed: Path, on_disk: str, asked: str) -> None:
+    file = allowed / on_disk
+    file.parent.mkdir()
+    file.write_bytes(b"photo")
+    assert fetch(allowed, f"{allowed}/{asked}") == b"photo"
 
 
 def test_what_is_not_there_is_not_found(allowed: Path) -> None:

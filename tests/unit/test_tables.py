@@ -21,6 +21,7 @@ from petsearch.tables import (
     open_table,
     places_of,
     read_metadata,
+    read_urls,
 )
 from petsearch.tables.dates import AmbiguousDate, parse_date
 
@@ -452,6 +453,26 @@ def test_a_workbook_that_states_a_wrong_size_is_read_whole() -> None:
         lambda content: content.replace(b'ref="A1:B2"', b'ref="A1"'),
     )
     assert cells_of(data) == [{"path": "1.jpg", "breed": "Pug"}]
+
+
+URLS = "# photos of May\n\n https://a.org/é.jpg \nhttps://a.org/2.jpg\n\t\n#https://a.org/3.jpg\n"
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "cp1252"])
+def test_a_list_of_urls_is_a_table(newline: str, encoding: str) -> None:
+    data = URLS.replace("\n", newline).encode(encoding)
+    urls = ["https://a.org/é.jpg", "https://a.org/2.jpg"]
+    assert [(row.number, row.cells) for row in rows_of(data)] == [
+        (3, {"url": urls[0]}),
+        (4, {"url": urls[1]}),
+    ]
+    assert read_urls(io.BytesIO(data)) == urls
+
+
+def test_a_line_that_is_too_long_for_a_url_is_named() -> None:
+    with pytest.raises(InvalidInput, match=r"Line 2 .* longer than 64 kB"):
+        read_urls(io.BytesIO(b"https://a.org/1.jpg\n" + b"x" * 70_000))
 
 
 def test_a_file_on_disk_is_read_like_one_in_memory(tmp_path: Path) -> None:

@@ -3,11 +3,13 @@
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, File, Form, Query, Request, Response, UploadFile
+from pydantic import TypeAdapter
 
 from petsearch.domain import ItemStatus, OnDuplicate
 from petsearch.domain.api_keys import Scope
+from petsearch.domain.metadata import naming_fields
 from petsearch.jobs import JobOptions, KnownImage
-from petsearch.sources.spec import reads_hub
+from petsearch.sources.spec import ManifestColumns, reads_hub
 from services.api.authorisation import require_scope
 from services.api.dependencies import (
     MAX_RESULTS,
@@ -31,6 +33,14 @@ from services.http.forwarded import public_path
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 _MAX_OUTCOMES = 1000
+_COLUMNS: TypeAdapter[dict[str, str | None]] = TypeAdapter(ManifestColumns)
+ColumnsField = Annotated[
+    str | None,
+    Form(
+        description="JSON: the field that each column of a manifest holds; null leaves it out.",
+        examples=['{"Bild": "path", "Tier": "animal_id", "Notiz": null}'],
+    ),
+]
 
 
 @router.post(
@@ -75,15 +85,19 @@ def upload_source(
     file: Annotated[UploadFile, File(description="A zip or tar of photos, or a CSV, JSONL, XLSX.")],
     kind: Annotated[Literal["archive", "manifest"], Form()] = "archive",
     on_duplicate: Annotated[OnDuplicate, Form()] = OnDuplicate.MERGE,
+    columns: ColumnsField = None,
 ) -> JobBody:
     """A job that reads the file; what it names or holds is ingested."""
     options = JobOptions(on_duplicate=on_duplicate)
     name = file.filename or kind
+    with naming_fields("columns"):
+        mapped = _COLUMNS.validate_json(columns) if columns else {}
 
     def start() -> JobBody:
-        return JobBody.of(services.jobs.read_upload(kind, name, file.file, file.size, options))
+        upload = services.jobs.read_upload(kind, name, file.file, file.size, options, mapped)
+        return JobBody.of(upload)
 
-    job = once.run(start, kind, on_duplicate, files=[file])
+    job = once.run(start, kind, on_duplicate, columns, files=[file])
     response.headers["Location"] = public_path(f"/v1/jobs/{job.job_id}")
     return job
 
