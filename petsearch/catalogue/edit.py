@@ -16,7 +16,8 @@ def amended(
 ) -> ImageRecord:
     """The record after a JSON merge patch (RFC 7396) of its metadata; null clears a field.
 
-    A species that is not named follows a breed that is, where the breed is known.
+    If nothing changes, neither does `updated_at`. A species that is not named follows a breed that
+    is, where the breed is known.
 
     Raises:
         InvalidInput: a field nobody knows, or a value that it cannot have.
@@ -27,7 +28,10 @@ def amended(
     said = parse_metadata({k: v for k, v in merged.items() if v is not None}, "")
     if changes.get("breed") and "species" not in changes:
         said = _with_species_of_breed(said, model)
-    return replace(record, metadata=normalise_metadata(said, model), updated_at=now)
+    metadata = normalise_metadata(said, model)
+    if metadata == record.metadata:
+        return record
+    return replace(record, metadata=metadata, updated_at=now)
 
 
 def merge_patch(target: Any, patch: Any) -> Any:

@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from petsearch.domain.arrays import JsonDict
 from petsearch.domain.errors import InvalidInput, unknown_name
+from petsearch.domain.visible_text import is_blank
 
 
 class StrictModel(BaseModel):
@@ -19,12 +20,37 @@ class StrictModel(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _reject_unknown_names(cls, given: Any) -> Any:
+    def _understood(cls, given: Any) -> Any:
         for name in given if isinstance(given, Mapping) else ():
             if name not in cls.model_fields:
                 sentence = unknown_name("field", str(name), cls.model_fields).detail
                 raise PydanticCustomError("unknown_field", "{sentence}", {"sentence": sentence})
+        return cls._said(given)
+
+    @classmethod
+    def _said(cls, given: Any) -> Any:
         return given
+
+
+class QueryModel(StrictModel):
+    """What a search asks for: a field that is empty, blank or null is as if it was left out."""
+
+    @classmethod
+    def _said(cls, given: Any) -> Any:
+        return without_nothing(given)
+
+
+def without_nothing(given: Any) -> Any:
+    """An object without the fields, or a list without the entries, that say nothing."""
+    if isinstance(given, Mapping):
+        return {name: value for name, value in given.items() if not _says_nothing(value)}
+    if isinstance(given, list):
+        return [value for value in given if not _says_nothing(value)]
+    return given
+
+
+def _says_nothing(value: Any) -> bool:
+    return value in (None, [], {}) or (isinstance(value, str) and is_blank(value))
 
 
 def read_json(text: str | bytes, name: str) -> Any:

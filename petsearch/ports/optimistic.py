@@ -38,10 +38,10 @@ def update_records(
     Args:
         records: by id.
         change: is called again with the fresh records of those that were changed meanwhile; one
-            that was deleted is not among them.
+            that was deleted is not among them. A record that it leaves as it is is not written.
 
     Returns:
-        The records that were written, by id.
+        The records as they are now, by id.
 
     Raises:
         Conflict: records change as fast as they are read; the same call may succeed later.
@@ -49,9 +49,10 @@ def update_records(
     written: dict[str, ImageRecord] = {}
 
     def attempt(found: Mapping[str, ImageRecord]) -> Mapping[str, ImageRecord]:
-        changes = change(found)
+        wanted = change(found)
+        changes = [(before, after) for before, after in wanted if after != before]
         changed = writer.replace_everywhere(collection, changes) if changes else set[str]()
-        written.update((a.image_id, a) for _, a in changes if a.image_id not in changed)
+        written.update((a.image_id, a) for _, a in wanted if a.image_id not in changed)
         return writer.get(collection, list(changed)) if changed else {}
 
     if not repeat_until_done(records, attempt):

@@ -6,6 +6,7 @@ from functools import partial
 
 from petsearch.domain import SearchResult
 from petsearch.domain.errors import Conflict, InvalidInput, NotFound, TooLarge
+from petsearch.domain.visible_text import visible_text
 from petsearch.models import Catalogue, Target
 from petsearch.photos import ImageLimits
 from petsearch.ports import Embedder, IndexReader
@@ -95,7 +96,7 @@ class Searcher:
         return self._catalogue.current()
 
     def _checked_text(self, query: str) -> str:
-        text = " ".join(query.split())
+        text = visible_text(query)
         if not text:
             raise InvalidInput("The query is empty; say what to look for, such as q=grey cat.")
         if len(text) > self._max_query_characters:

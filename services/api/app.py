@@ -14,6 +14,7 @@ from services.api.authorisation import AccessTable, Authorisation
 from services.api.callers import Callers
 from services.api.input_names import check_input
 from services.api.metrics import ApiMetrics, Measure
+from services.api.query_strings import AbsentParameters
 from services.api.rate_limits import RateLimits
 from services.api.readiness import Readiness, probes_of
 from services.api.responses import PROBLEM, Problem
@@ -123,6 +124,7 @@ def _add_middleware(
     """The last one added is the outermost."""
     settings = services.settings
     origins, table = settings.cors_origins, AccessTable(web_dir=web_dir)
+    app.add_middleware(AbsentParameters)
     app.add_middleware(BodyLimit, max_bytes=settings.limits.request_bytes)
     app.add_middleware(
         Authorisation,

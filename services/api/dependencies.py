@@ -57,7 +57,7 @@ async def _search_options(
         min_score=min_score,
         min_confidence=min_confidence,
         group_by=group_by,
-        cursor=cursor or None,
+        cursor=cursor,
     )
 
 

@@ -4,14 +4,15 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import Depends, Query
-from pydantic import Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints
 
 from petsearch.domain import Filters, Near, TimeRange
 from petsearch.domain.errors import InvalidInput
 from petsearch.domain.metadata import AttributeName, Number, ShortText, Timestamp
-from petsearch.domain.strict_model import StrictModel
+from petsearch.domain.strict_model import QueryModel, without_nothing
 
 MOST_VALUES = 20
+_DropNothing = BeforeValidator(without_nothing)
 _HALF_ROUND_THE_EARTH_KM = 20_038.0
 _AttributeWords = Annotated[
     str,
@@ -21,7 +22,7 @@ _AttributeWords = Annotated[
 ]
 
 
-class NearBody(StrictModel):
+class NearBody(QueryModel):
     """A circle on the earth."""
 
     lat: Annotated[Number, Field(ge=-90, le=90)]
@@ -29,15 +30,17 @@ class NearBody(StrictModel):
     km: Annotated[Number, Field(gt=0, le=_HALF_ROUND_THE_EARTH_KM)]
 
 
-class FiltersBody(StrictModel):
+class FiltersBody(QueryModel):
     """What every result must satisfy; all that is given must hold."""
 
     species: ShortText | None = None
     breed: ShortText | None = None
     status: ShortText | None = None
     animal_id: ShortText | None = None
-    tags: list[ShortText] = Field([], max_length=MOST_VALUES)
-    attributes: dict[AttributeName, ShortText] = Field({}, max_length=MOST_VALUES)
+    tags: Annotated[list[ShortText], _DropNothing] = Field([], max_length=MOST_VALUES)
+    attributes: Annotated[dict[AttributeName, ShortText], _DropNothing] = Field(
+        {}, max_length=MOST_VALUES
+    )
     near: NearBody | None = None
     since: Annotated[Timestamp | None, Field(description="Added at or after.")] = None
     until: Annotated[Timestamp | None, Field(description="Added before.")] = None
@@ -47,11 +50,11 @@ class FiltersBody(StrictModel):
     def to_domain(self) -> Filters:
         """The domain's filters."""
         return Filters(
-            species=self.species or None,
-            breed=self.breed or None,
-            status=self.status or None,
-            animal_id=self.animal_id or None,
-            tags=tuple(tag for tag in self.tags if tag),
+            species=self.species,
+            breed=self.breed,
+            status=self.status,
+            animal_id=self.animal_id,
+            tags=tuple(self.tags),
             attributes=self.attributes,
             near=Near(self.near.lat, self.near.lon, self.near.km) if self.near else None,
             created=_range(self.since, self.until),
@@ -81,11 +84,11 @@ async def _filters(
     taken_until: Annotated[Timestamp | None, Query()] = None,
 ) -> Filters:
     return Filters(
-        species=species or None,
-        breed=breed or None,
-        status=status or None,
-        animal_id=animal_id or None,
-        tags=tuple(value for value in tag or () if value),
+        species=species,
+        breed=breed,
+        status=status,
+        animal_id=animal_id,
+        tags=tuple(tag or ()),
         attributes=dict(_attribute(value) for value in attr or ()),
         near=_near(near) if near else None,
         created=_range(since, until),

@@ -16,8 +16,8 @@ from fastapi.routing import APIRoute
 from petsearch.domain.errors import InvalidInput, unknown_name
 from petsearch.domain.strict_model import read_json
 from petsearch.domain.visible_text import is_blank
+from services.api.query_strings import READS, query_as_sent
 
-_READS = ("GET", "HEAD")
 _EMPTY_BODIES = (b"", b"{}", b"null")
 
 
@@ -25,15 +25,16 @@ async def check_input(request: Request) -> None:
     """The dependency of every route of the API.
 
     Raises:
-        InvalidInput: a name is unknown, one that takes a single value is given more than once,
-            a call that changes something has a blank selector, or a call without a body has one.
+        InvalidInput: the query's encoding is broken, a name is unknown, one that takes a single
+            value is given more than once, a call that changes something has a blank selector, or
+            a call without a body has one.
     """
     route = request.scope["route"]
-    query = request.query_params
+    query = query_as_sent(request.scope)
     if query:
-        _check_names("query parameter", query.multi_items(), _query_fields(route.dependant))
-    if request.method not in _READS:
-        _check_selectors([*request.path_params.items(), *query.multi_items()])
+        _check_names("query parameter", query, _query_fields(route.dependant))
+    if request.method not in READS:
+        _check_selectors([*request.path_params.items(), *query])
     await _check_body(request, route)
 
 

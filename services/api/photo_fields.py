@@ -5,12 +5,21 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import Depends, Form
+from pydantic import BeforeValidator
 
 from petsearch.domain import Filters
 from petsearch.domain.errors import InvalidInput
 from petsearch.domain.metadata import PhotoMetadata, ShortText
+from petsearch.domain.strict_model import without_nothing
+from petsearch.domain.visible_text import is_blank
 from services.api.filter_parameters import MOST_VALUES
 from services.api.schemas.common import parse_metadata
+
+
+def blank_as(default: object) -> BeforeValidator:
+    """Take a blank form field for one that is left out."""
+    return BeforeValidator(lambda v: default if isinstance(v, str) and is_blank(v) else v)
+
 
 Word = Annotated[ShortText | None, Form()]
 
@@ -37,8 +46,7 @@ async def _photo_fields(
     ] = None,
 ) -> PhotoFields:
     words = {"species": species, "breed": breed, "status": status, "animal_id": animal_id}
-    given = {**words, "tags": [value for value in tag or () if value]}
-    return PhotoFields({name: value for name, value in given.items() if value})
+    return PhotoFields(without_nothing({**words, "tags": without_nothing(tag or [])}))
 
 
 PhotoFieldsDep = Annotated[PhotoFields, Depends(_photo_fields)]

@@ -89,7 +89,7 @@ def test_a_photo_goes_with_the_same_json(client: Client, http: httpx.Client) -> 
     ("body", "words"),
     [
         ({}, "what to look for"),
-        ({"text": " "}, "query is empty"),
+        ({"text": " "}, "what to look for"),
         ({"text": "cat", "colour": "red"}, "colour"),
         ({"text": "cat", "negative": [{"text": "x", "image_id": None, "y": 1}]}, "y"),
         ({"text": "cat", "negative": [{}]}, "either text or image_id"),

@@ -6,6 +6,7 @@ from fastapi import APIRouter, File, Form, Query, Response, UploadFile
 
 from petsearch.catalogue import FacetField
 from petsearch.domain.errors import InvalidInput
+from petsearch.domain.visible_text import is_blank
 from petsearch.search import PromptMode, SearchOptions, SpellingMode, TextPart, Weighted
 from petsearch.search import query as queries
 from services.api.dependencies import (
@@ -16,7 +17,7 @@ from services.api.dependencies import (
     ServicesDep,
 )
 from services.api.filter_parameters import FiltersDep
-from services.api.photo_fields import PhotoFieldsDep
+from services.api.photo_fields import PhotoFieldsDep, blank_as
 from services.api.responses import errors
 from services.api.schemas.search import (
     Facets,
@@ -78,14 +79,14 @@ def search_by_photo(
     query: Annotated[
         str | None, Form(description="JSON as of POST /v1/search; then no other field.")
     ] = None,
-    limit: Annotated[int, Form(ge=1, le=MAX_RESULTS)] = _DEFAULT_LIMIT,
-    min_score: Annotated[float | None, Form(ge=-1.0, le=1.0)] = None,
+    limit: Annotated[int, Form(ge=1, le=MAX_RESULTS), blank_as(_DEFAULT_LIMIT)] = _DEFAULT_LIMIT,
+    min_score: Annotated[float | None, Form(ge=-1.0, le=1.0), blank_as(None)] = None,
 ) -> Response:
     """Photos that look like the one sent. It is not kept. Other filters go into `query`."""
     data = photo.file.read(services.settings.limits.image_bytes + 1)
     options = SearchOptions(limit, wanted.to_filters(), min_score)
     request = SearchRequest()
-    if query:
+    if query and not is_blank(query):
         if options != SearchOptions(_DEFAULT_LIMIT):
             raise InvalidInput("Give limit, filters and min_score inside query, or leave it out.")
         request = parse_request(query)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from petsearch.domain import Hit, SearchResult
 from petsearch.domain.errors import InvalidInput
 from petsearch.domain.metadata import Count, Number, naming_fields
-from petsearch.domain.strict_model import StrictModel, read_json
+from petsearch.domain.strict_model import QueryModel, read_json
 from petsearch.search import (
     GroupBy,
     ImagePart,
@@ -30,7 +30,7 @@ _MOST_NEGATIVES = 10
 Weight = Annotated[Number, Field(gt=0, le=100)]
 
 
-class Example(StrictModel):
+class Example(QueryModel):
     """A text, or an indexed image."""
 
     text: QueryText | None = None
@@ -47,7 +47,7 @@ class Example(StrictModel):
         return TextPart(self.text or "") if self.image_id is None else ImagePart(str(self.image_id))
 
 
-class Weights(StrictModel):
+class Weights(QueryModel):
     """How much each part counts beside the others."""
 
     text: Weight = 1.0
@@ -56,7 +56,7 @@ class Weights(StrictModel):
     negative: Annotated[Weight, Field(description="Of each negative example.")] = NEGATIVE_WEIGHT
 
 
-class SearchRequest(StrictModel):
+class SearchRequest(QueryModel):
     """A search by words, by an indexed image, or by both, and by what it should look less like."""
 
     model_config = ConfigDict(
@@ -112,7 +112,7 @@ class SearchRequest(StrictModel):
             min_score=self.min_score,
             min_confidence=self.min_confidence,
             group_by=self.group_by,
-            cursor=self.cursor or None,
+            cursor=self.cursor,
         )
 
 
