@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from petsearch.cli.connection import DEFAULT_API, Api, connect
-from petsearch.cli.jobs import finish, follow
+from petsearch.cli.jobs import finish, follow, reason_printer
 from petsearch.cli.output import Json, progress_bar
 from petsearch.client import (
     Client,
@@ -131,10 +131,12 @@ def _server_source(s3: str, dataset: str, options: DatasetOptions) -> JsonDict:
 def _upload(client: Client, source: PhotoSource, name: str) -> JsonDict:
     with progress_bar() as bar:
         task = bar.add_task("ingest", total=source.count)
+        say_reason = reason_printer()
 
         def show(progress: Progress) -> None:
             note = progress.job["reason"] or f"{progress.sent} sent"
             total = source.count or progress.sent
+            say_reason(progress.job)
             bar.update(task, completed=progress.job["done"], total=total, note=note)
 
         return upload(client, source, name=name[:200], on_progress=show)

@@ -1,7 +1,7 @@
 """The commands under `petsearch jobs`, and how every command follows and prints a job."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Annotated
 
@@ -14,6 +14,7 @@ from petsearch.cli.output import (
     print_json,
     print_line,
     print_message,
+    print_progress,
     print_table,
     progress_bar,
 )
@@ -118,13 +119,28 @@ def delete(job_id: JobId, *, api: Api = DEFAULT_API) -> None:
 def follow(client: Client, job_id: str) -> JsonDict:
     """Show a progress bar until a job has ended, and return the job."""
     job: JsonDict = {}
+    say_reason = reason_printer()
     with progress_bar() as bar:
         task = bar.add_task("ingest", total=None)
         for job in client.watch_job(job_id):
+            say_reason(job)
             size = job["total"] if job["sealed"] else job["expected"]
             rate = f"{job['rate_per_s']:.0f}/s" if job["rate_per_s"] else job["state"]
             bar.update(task, completed=job["done"], total=size, note=job["reason"] or rate)
     return job
+
+
+def reason_printer() -> Callable[[JsonDict], None]:
+    """A function that prints why a job waits when that changes, where no progress bar shows it."""
+    said: str | None = None
+
+    def say(job: JsonDict) -> None:
+        nonlocal said
+        before, said = said, None if job["finished_at"] else job["reason"]
+        if said not in (None, before):
+            print_progress(f"Job {job['job_id']}: {said}")
+
+    return say
 
 
 def problems_of(client: Client, job: JsonDict) -> list[JsonDict]:

@@ -9,6 +9,7 @@ PetsearchError
 │   └── Outdated            the object was changed since the caller read it
 ├── Unavailable             a dependency does not answer; a retry may succeed
 │   ├── Overloaded          the queue is full; retry after `retry_after_s`
+│   ├── SourceUnavailable   a site that a job reads from does not answer
 │   ├── StorageFull         no space left to write
 │   ├── DeviceMemoryFull    a batch does not fit into the device's memory; a smaller one may
 │   └── DeviceLost          the device is lost until the process is restarted
@@ -67,6 +68,10 @@ class Unavailable(PetsearchError):
 
 class Overloaded(Unavailable):
     """The queue is full; retry after `retry_after_s`."""
+
+
+class SourceUnavailable(Unavailable):
+    """A site that a job reads from does not answer, such as a data-set hub; other jobs go on."""
 
 
 class StorageFull(Unavailable):

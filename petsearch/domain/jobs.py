@@ -180,6 +180,8 @@ class Job:
     finished_at: datetime | None = None
     reason: str | None = None
     """Why the job makes no progress, or why it failed."""
+    obstacle: str | None = None
+    """What an unfinished job without a `reason` waits for; its state stays the same."""
     expected: int | None = None
     """The number of items that the client or the source announced."""
     queue: QueueName = QueueName.BULK

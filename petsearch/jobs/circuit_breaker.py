@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from typing import Literal
 
-from petsearch.domain.errors import Overloaded, PetsearchError
+from petsearch.domain.errors import Overloaded, PetsearchError, SourceUnavailable
 from petsearch.observability import get_logger
 from petsearch.ports import IngestObserver
 
@@ -48,13 +48,15 @@ class CircuitBreaker:
         self._probing = threading.Lock()
         self._failures = 0
         self._state: CircuitState = "closed"
+        self.reason: str | None = None
+        """The error it is open for; None while it is closed."""
 
     def wait(self, error: PetsearchError, give_up: Callable[[], bool]) -> None:
         """Open after `error`, and wait until all dependencies answer, `give_up()` or the end.
 
-        `Overloaded` is not an outage: it only pauses for as long as it asks.
+        `Overloaded` and `SourceUnavailable` are no outages: they pause for as long as they ask.
         """
-        if isinstance(error, Overloaded):
+        if isinstance(error, (Overloaded, SourceUnavailable)):
             self._stopping.wait(min(error.retry_after_s, MAX_PAUSE_S) * self._jitter())
             return
         self._open(error)
@@ -69,7 +71,7 @@ class CircuitBreaker:
         with self._changing:
             if self._state == "closed":
                 return
-            self._state, self._failures = "closed", 0
+            self._state, self._failures, self.reason = "closed", 0, None
         log.info("ingest resumed: all dependencies answer")
         self._observer.paused(is_paused=False)
 
@@ -78,7 +80,7 @@ class CircuitBreaker:
             was_closed = self._state == "closed"
             if self._state != "open":
                 self._failures += 1
-            self._state = "open"
+            self._state, self.reason = "open", error.detail
         if was_closed:
             log.warning("ingest paused: a dependency is down", reason=error.detail)
             self._observer.paused(is_paused=True)

@@ -75,13 +75,13 @@ class Enumerator:
         with self.leases.keep(extend) as lease:
             try:
                 self._enumerate(job_id, begun, lease)
+                self.ledger.set_reason(job_id, None)
             except (InvalidInput, NotFound, ConfigurationError) as error:
                 log.error("source failed", reason=error.detail)
                 self.ledger.fail(job_id, error.detail, self.clock())
             except Unavailable as error:
                 self.ledger.set_reason(job_id, error.detail)
                 self.breaker.wait(error, give_up=lambda: lease.is_lost)
-                self.ledger.set_reason(job_id, None)
             finally:
                 self.ledger.end_enumeration(job_id, holder)
         self.dispatcher.dispatch(job_id)

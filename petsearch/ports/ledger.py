@@ -250,7 +250,7 @@ class ChunkLedger(JobRecords, Protocol):
     def seal_if_idle(self, job_id: str, idle_s: float, now: datetime) -> bool:
         """Seal a job to which clients add items, if none came for `idle_s` seconds.
 
-        The time counts from the first call on. A paused job is left as it is.
+        A paused job is left as it is.
         """
 
     def end_leases(self, job_id: str) -> None:
@@ -258,6 +258,9 @@ class ChunkLedger(JobRecords, Protocol):
 
     def wants_enumeration(self, job_id: str, most_open: int) -> bool:
         """Whether the source has more to read, and no worker holds its enumeration."""
+
+    def report_worker(self, reason: str | None, for_s: float) -> None:
+        """Note for `for_s` seconds that a worker is here, and why it waits if it does."""
 
     def claim_chore(self, name: str, for_s: float) -> bool:
         """Claim a chore for `for_s` seconds; False if another process has claimed it."""

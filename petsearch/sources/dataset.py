@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from petsearch.domain import ImageMetadata
-from petsearch.domain.errors import ConfigurationError, InvalidInput, NotFound, Unavailable
+from petsearch.domain.errors import ConfigurationError, InvalidInput, NotFound, SourceUnavailable
 from petsearch.domain.metadata import parse_metadata, safe_filename
 from petsearch.models.hub import is_hub_reachable
 from petsearch.sources import cursor as cursors
@@ -63,7 +63,7 @@ class DatasetRows:
 
         Raises:
             InvalidInput: the data set is broken.
-            Unavailable: the hub stopped answering.
+            SourceUnavailable: the hub stopped answering.
         """
         rows = self._rows.skip(start) if start else self._rows
         if self._options.limit is not None:
@@ -140,7 +140,7 @@ def open_rows(name: str, options: DatasetOptions) -> DatasetRows:
         ConfigurationError: the `datasets` library is not installed.
         InvalidInput: there is no such split or column, or no column with images.
         NotFound: `name` is a path that does not exist.
-        Unavailable: the hub does not answer.
+        SourceUnavailable: the hub does not answer.
     """
     return DatasetRows(name, load(name, options.split, streaming=True), options)
 
@@ -174,7 +174,7 @@ def load(name: str, split: str, *, streaming: bool) -> Any:
     except (ValueError, FileNotFoundError, datasets.exceptions.DatasetsError) as error:
         raise InvalidInput(f"The data set {name} (split {split}) does not load: {error}") from error
     except OSError as error:
-        raise Unavailable(
+        raise SourceUnavailable(
             f"The data set {name} cannot be fetched from the hub ({error})."
         ) from error
 
@@ -184,14 +184,16 @@ def _check_place(name: str) -> None:
 
     Raises:
         NotFound: `name` is a path that does not exist.
-        Unavailable: `name` is on the hub, which does not answer.
+        SourceUnavailable: `name` is on the hub, which does not answer.
     """
     if Path(name).exists():
         return
     if name.startswith((".", "/", "~")) or name.count("/") > 1:
         raise NotFound(f"There is no folder {name}.")
     if not is_hub_reachable():
-        raise Unavailable(f"The data set {name} is not a folder here, and the hub does not answer.")
+        raise SourceUnavailable(
+            f"The data set {name} is not a folder here, and the hub does not answer."
+        )
 
 
 @contextmanager
@@ -199,7 +201,7 @@ def _read_errors(name: str) -> Iterator[None]:
     try:
         yield
     except (OSError, httpx.HTTPError) as error:
-        raise Unavailable(f"The data set {name} cannot be read further: {error}") from error
+        raise SourceUnavailable(f"The data set {name} cannot be read further: {error}") from error
     except ValueError as error:  # includes the errors of pyarrow for broken files
         raise InvalidInput(f"The data set {name} is broken: {error}") from error
 

@@ -93,6 +93,8 @@ class ChunkWorker:
         try:
             yield
             self.breaker.record_success()
+            if chunk.failed_runs:
+                self._set_reason(chunk.job.job_id, None)
         except (Unavailable, Conflict, NotFound) as error:
             # Conflict: the embedder has not loaded the model (yet). NotFound: something was
             # deleted between a read and a write; the next run does without it.
@@ -108,7 +110,6 @@ class ChunkWorker:
         chunk.one_by_one = chunk.one_by_one or chunk.failed_runs >= _ONE_BY_ONE_AFTER
         self._set_reason(chunk.job.job_id, error.detail)
         self.breaker.wait(error, give_up=lambda: chunk.lease.is_lost)
-        self._set_reason(chunk.job.job_id, None)
         # Waiting does not count as running.
         chunk.started_at_s = monotonic()
 

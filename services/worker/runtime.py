@@ -2,13 +2,14 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
 
 from petsearch.app.connections import image_limits
 from petsearch.app.services import Services, decode_threads
 from petsearch.domain import JobKind
-from petsearch.domain.errors import PetsearchError
+from petsearch.domain.errors import PetsearchError, Unavailable
 from petsearch.ingest import IngestOptions, Ingestor
 from petsearch.jobs import CircuitBreaker, Enumerator, LeaseKeeper
 from petsearch.jobs.chunk_runner import ChunkRunner
@@ -117,7 +118,22 @@ def build_runtime(services: Services, observer: IngestObserver | None = None) ->
         chores=(services.storage.dispatcher.sweep, services.models.load_all),
     )
     services.close_with(runtime.close)
+    services.close_with(_announce(services, breaker, leases).close)
     return runtime
+
+
+def _announce(services: Services, breaker: CircuitBreaker, leases: LeaseKeeper) -> ExitStack:
+    """Report this worker until what is returned is closed, also while it waits for its start."""
+
+    def report() -> bool:
+        services.storage.ledger.report_worker(breaker.reason, leases.lease_s)
+        return True
+
+    with suppress(Unavailable):
+        report()
+    kept = ExitStack()
+    kept.enter_context(leases.keep(report))
+    return kept
 
 
 def _build_ingestor(services: Services, observer: IngestObserver) -> Ingestor:

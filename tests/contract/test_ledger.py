@@ -507,6 +507,51 @@ def test_it_answers(ledger: RedisLedger) -> None:
     ledger.ping()
 
 
+def test_a_job_that_waits_says_what_for(ledger: RedisLedger) -> None:
+    _open(ledger)
+    _add(ledger, 2)
+    assert "No worker" in _obstacle(ledger)
+    ledger.report_worker("The model is not loaded.", 60)
+    assert _obstacle(ledger) == "The model is not loaded."
+    ledger.report_worker(None, 60)
+    assert not _obstacle(ledger)
+    _open(ledger, "other")
+    assert "other jobs" in _obstacle(ledger)
+    (chunk,) = ledger.take_chunks(JOB, 1, 60)
+    ledger.claim_chunk(JOB, chunk, "a", 60)
+    assert not _obstacle(ledger), "a worker has it"
+    ledger.pause(JOB)
+    assert "paused" in _obstacle(ledger)
+    assert ledger.get(JOB).state is JobState.PAUSED
+    ledger.cancel(JOB, LATER)
+    assert not _obstacle(ledger)
+
+
+def test_a_worker_that_waits_speaks_until_another_is_ready(ledger: RedisLedger) -> None:
+    _open(ledger)
+    _add(ledger, 1)
+    ledger.report_worker(None, 60)
+    ledger.report_worker("Redis is full.", 60)
+    assert _obstacle(ledger) == "Redis is full."
+    assert ledger.get(JOB).state is JobState.QUEUED
+    ledger.report_worker(None, 60)
+    assert not _obstacle(ledger)
+
+
+def test_a_job_without_photos_waits_for_its_client(
+    ledger: RedisLedger, private_redis: redis.Redis
+) -> None:
+    _open(ledger)
+    ledger.report_worker(None, 60)
+    assert not _obstacle(ledger), "it was opened just now"
+    private_redis.hset(f"petsearch:job:{JOB}", "added_ms", "0")
+    assert "client" in _obstacle(ledger)
+
+
+def _obstacle(ledger: RedisLedger) -> str:
+    return ledger.get(JOB).obstacle or ""
+
+
 def test_a_job_that_its_client_left_is_sealed(ledger: RedisLedger) -> None:
     _open(ledger)
     _queue(ledger, 2)

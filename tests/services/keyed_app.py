@@ -88,7 +88,7 @@ class KeyedApp:
 
 
 @contextmanager
-def keyed_app(folder: Path) -> Iterator[KeyedApp]:
+def keyed_app(folder: Path, **options: Any) -> Iterator[KeyedApp]:
     """Everything under `folder`; closed at the end."""
     settings = Settings(
         embedder_url="local:",
@@ -96,6 +96,7 @@ def keyed_app(folder: Path) -> Iterator[KeyedApp]:
         store_url=f"file:{folder / 'objects'}",
         redis_url=f"local:{folder / 'redis'}",
         model="sample",
+        **options,
     )
     services = build_services(settings, embedder=BatchingEmbedder(TinyClip(), BatchingOptions()))
     services.initialise()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from petsearch.domain import ImageMetadata, ItemStatus, JobState
-from petsearch.domain.errors import InvalidInput, NotFound
+from petsearch.domain.errors import InvalidInput, NotFound, SourceUnavailable
 from petsearch.jobs import JobOptions
 from petsearch.sources import SourceItem, parse_spec
 from tests import pictures
@@ -159,3 +159,26 @@ def test_a_job_that_is_deleted_while_its_source_is_opened_is_gone(
     with pytest.raises(NotFound):
         house.jobs.get(job_id)
     assert (house.jobs.newest(5), house.ledger.active()) == ([], [])
+
+
+def test_a_site_that_is_away_stops_its_own_job_alone(house: House) -> None:
+    job_id = house.jobs.open("data set", JobOptions(spec="{}")).job_id
+    away = True
+
+    class OnAnotherSite:
+        def count(self) -> int:
+            return 1
+
+        def read(self, _: str | None) -> Iterator[SourceItem]:
+            if away:
+                raise SourceUnavailable("The hub does not answer.", retry_after_s=0.0)
+            yield SourceItem(ImageMetadata("1.jpg"), "1", data=pictures.jpeg(1))
+
+    enumerator = house.make_enumerator(lambda _: OnAnotherSite())
+    enumerator.work(job_id)
+    job = house.jobs.get(job_id)
+    assert (job.state, job.reason) == (JobState.PAUSED, "The hub does not answer.")
+    assert enumerator.breaker.reason is None, "other jobs go on"
+    away = False
+    enumerator.work(job_id)
+    assert house.jobs.get(job_id).reason is None

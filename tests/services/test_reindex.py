@@ -327,6 +327,7 @@ def test_a_job_for_a_collection_with_a_longer_name_is_anothers(house: ReindexHou
     spec = ReindexSpec(collection=f"{B}-large", epoch=1).model_dump_json()
     house.ledger.create(NewJob("other", "test", NOW, spec=spec, kind=JobKind.REINDEX))
     house.changes.drop(NEW)
+    assert not house.ledger.get("other").cancelled
 
 
 def test_dropped_it_is_written_no_more_and_unloaded(house: ReindexHouse) -> None:

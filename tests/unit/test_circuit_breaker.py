@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from petsearch.domain.errors import Overloaded, PetsearchError, Unavailable
+from petsearch.domain.errors import Overloaded, PetsearchError, SourceUnavailable, Unavailable
 from petsearch.jobs import CircuitBreaker
 from petsearch.ports import IngestObserver
 
@@ -43,6 +43,16 @@ def test_an_outage_ends_when_a_probe_succeeds(failures: int) -> None:
     assert probe.calls == failures + 1
 
 
+def test_it_knows_why_it_is_open() -> None:
+    one = breaker(Probe(0))
+    one.wait(SourceUnavailable("no hub"), give_up=lambda: False)
+    assert one.reason is None
+    one.wait(OUTAGE, give_up=lambda: False)
+    assert one.reason == "no answer"
+    one.record_success()
+    assert one.reason is None
+
+
 def test_after_a_success_the_next_outage_is_probed_again() -> None:
     probe = Probe(0)
     one = breaker(probe)
@@ -56,10 +66,11 @@ def test_after_a_success_the_next_outage_is_probed_again() -> None:
     ("error", "is_stopping", "gives_up"),
     [
         (Overloaded("busy", retry_after_s=1.0), False, False),
+        (SourceUnavailable("no hub", retry_after_s=1.0), False, False),
         (OUTAGE, True, False),
         (OUTAGE, False, True),
     ],
-    ids=["overloaded", "the process stops", "the lease is lost"],
+    ids=["overloaded", "another site is away", "the process stops", "the lease is lost"],
 )
 def test_nothing_is_probed_for_a_pause_or_for_one_who_leaves(
     error: PetsearchError,

@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, cast
 
@@ -44,7 +45,10 @@ _PARTS = (
     *("pending", "queued", "holders", "since", "starts", "chunks", "reserved", "marks"),
     *("samples", "problems", "reading", "left_out"),
 )
+_READY, _WAITING = f"{_PREFIX}workers:ready", f"{_PREFIX}workers:waiting"
 _RATE_WINDOW_S = 60.0
+_CLIENT_AWAY_S = 60.0
+"""A client that adds nothing for so long is named as what its job waits for."""
 
 
 class RedisLedger(JobLedger, ChunkLedger, EnumerationLedger, IdempotencyStore):
@@ -68,6 +72,7 @@ class RedisLedger(JobLedger, ChunkLedger, EnumerationLedger, IdempotencyStore):
             "sealed": "0",
             "total": 0,
             "done": 0,
+            "added_ms": _ms(time.time()),
         }
         optional = {"expected": job.expected, "spec": job.spec}
         fields |= {name: value for name, value in optional.items() if value is not None}
@@ -259,6 +264,16 @@ class RedisLedger(JobLedger, ChunkLedger, EnumerationLedger, IdempotencyStore):
         self._run("REASON", job_id, reason or "")
 
     @redis_errors(_WHAT)
+    def report_worker(self, reason: str | None, for_s: float) -> None:
+        if reason is None:
+            self._redis.set(_READY, "1", px=_ms(for_s))
+            return
+        with self._redis.pipeline() as pipe:
+            pipe.set(_WAITING, reason, px=_ms(for_s))
+            pipe.delete(_READY)  # any other that is ready soon says so
+            pipe.execute()
+
+    @redis_errors(_WHAT)
     def claim_chore(self, name: str, for_s: float) -> bool:
         key = f"{_PREFIX}once:{name}"
         return bool(self._redis.set(key, "1", nx=True, px=_ms(for_s)))
@@ -316,11 +331,20 @@ class RedisLedger(JobLedger, ChunkLedger, EnumerationLedger, IdempotencyStore):
                 pipe.hgetall(_job(job_id))
                 pipe.lrange(_part(job_id, "samples"), 0, -1)
                 pipe.lrange(_part(job_id, "left_out"), 0, -1)
-            found = pipe.execute()
+                pipe.llen(_part(job_id, "pending"))
+                pipe.zcard(_part(job_id, "queued"))
+                pipe.hlen(_part(job_id, "holders"))
+            pipe.mget(_READY, _WAITING)
+            pipe.scard(_ACTIVE)
+            *found, (is_ready, waits_for), active = pipe.execute()
+        workers = _Workers(bool(is_ready), waits_for, active)
         return [
-            _to_job(job_id, fields, samples, left_out)
-            for job_id, fields, samples, left_out in zip(
-                ids, found[::3], found[1::3], found[2::3], strict=True
+            replace(
+                _to_job(job_id, fields, samples, left_out),
+                obstacle=_obstacle(fields, pending + queued, held, workers),
+            )
+            for job_id, fields, samples, left_out, pending, queued, held in zip(
+                ids, *(found[part::6] for part in range(6)), strict=True
             )
             # Earlier versions could leave a few fields of a deleted job behind.
             if "source" in fields
@@ -400,6 +424,34 @@ def _to_job(
         },
         left_out_names=tuple(map(_left_out_of, left_out)),
     )
+
+
+@dataclass(frozen=True)
+class _Workers:
+    """What workers said lately, and how many jobs are theirs."""
+
+    is_ready: bool
+    waits_for: str | None
+    active_jobs: int
+
+
+def _obstacle(
+    fields: Mapping[str, str], open_chunks: int, held_chunks: int, workers: _Workers
+) -> str | None:
+    """What a job waits for that has no reason of its own; None if it goes on, or has ended."""
+    if {"finished_at", "failure", "reason"} & fields.keys() or fields.get("cancelled") == "1":
+        return None
+    if fields.get("paused") == "1":
+        return "It was paused; it goes on when it is resumed."
+    if held_chunks:
+        return None
+    if not workers.is_ready:
+        return workers.waits_for or "No worker is running, or none has reported for a while."
+    if open_chunks or "spec" in fields:
+        return "It waits for its turn behind other jobs." if workers.active_jobs > 1 else None
+    idle_s = time.time() - int(fields.get("added_ms", 0)) / 1000
+    is_left = fields.get("sealed") != "1" and idle_s > _CLIENT_AWAY_S
+    return "It waits for its client, to add photos or to seal it." if is_left else None
 
 
 def _rate(samples: Sequence[str]) -> float | None:

@@ -66,9 +66,10 @@ async def watch_job(
     was revoked. To a client of HTTP/1.0 it has one event, since
     it cannot be told where an event ends; the client asks again.
     """
+    obstacle = None
     while True:
-        if job.version != seen:
-            seen = job.version
+        if (job.version, job.obstacle) != (seen, obstacle):
+            seen, obstacle = job.version, job.obstacle
             yield ServerSentEvent(data=JobBody.of(job), event="job", id=str(seen), retry=_RETRY_MS)
         if job.finished_at is not None or request.scope["http_version"] == "1.0":
             return

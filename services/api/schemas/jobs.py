@@ -70,7 +70,7 @@ class JobBody(BaseModel):
     counts: ItemCounts
     warned: int = Field(description="Items with warnings; their outcomes say which.")
     left_out: LeftOutBody
-    reason: str | None = Field(description="Why it stands still, or failed as a whole.")
+    reason: str | None = Field(description="What it waits for, or why it failed as a whole.")
     on_duplicate: OnDuplicate
     rate_per_s: float | None = Field(description="Items per second over the last minute.")
     eta_s: float | None = Field(description="Seconds until it ends at this rate.")
@@ -92,7 +92,7 @@ class JobBody(BaseModel):
             counts=ItemCounts(**{status.value: count for status, count in job.counts.items()}),
             warned=job.warned,
             left_out=LeftOutBody.of(job),
-            reason=job.reason,
+            reason=job.reason or job.obstacle,
             on_duplicate=job.on_duplicate,
             rate_per_s=job.rate_per_s,
             eta_s=job.eta_s,
