@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from petsearch.domain import ImageMetadata, ImageRecord, JsonDict, ModelInfo
+from petsearch.domain import ImageMetadata, ImageRecord, JsonDict, ModelInfo, TakenAtSource
 from petsearch.domain.errors import InvalidInput
 from petsearch.domain.metadata import PhotoMetadata, parse_metadata
 from petsearch.ingest.repeats import normalise_metadata
@@ -25,6 +25,8 @@ def amended(
     before = PhotoMetadata.of(record.metadata).model_dump(mode="json")
     if not isinstance(merged := merge_patch(before, changes), dict):
         raise InvalidInput("The changes must be a JSON object.")
+    if "taken_at" in changes:
+        merged["taken_at_source"] = TakenAtSource.STATED
     said = parse_metadata({k: v for k, v in merged.items() if v is not None}, "")
     if changes.get("breed") and "species" not in changes:
         said = _with_species_of_breed(said, model)

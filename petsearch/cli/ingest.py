@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -53,6 +53,15 @@ def ingest(
         Path | None, typer.Option(help="A file with one URL per line; # begins a comment.")
     ] = None,
     drawings: Annotated[int, typer.Option(min=0, help="Number of the demo's drawings.")] = 0,
+    exif_dates: Annotated[
+        bool,
+        typer.Option(
+            "--exif-dates/--no-exif-dates", help="Whether dates in photos' files are used."
+        ),
+    ] = True,
+    gps: Annotated[
+        bool, typer.Option("--gps", help="Read places from photos and from files beside them.")
+    ] = False,
     wait: Annotated[bool, typer.Option(help="Wait until the server has read all photos.")] = True,
     api: Api = DEFAULT_API,
     as_json: Json = False,
@@ -75,19 +84,20 @@ def ingest(
         )
     options = DatasetOptions(split, label_column if labels else None, limit)
     local = _local_source(paths, drawings, dataset, options)
+    how: JsonDict = {"exif_dates": exif_dates, "gps": gps}
     with connect(api) as client:
         if local is not None:
-            job = _upload(client, *local)
+            job = _upload(client, *local, **how)
         else:
             file = archive or manifest
             if file is not None:
                 kind = "archive" if archive else "manifest"
-                job = client.upload_source(kind, file, columns=columns)
+                job = client.upload_source(kind, file, columns=columns, **how)
             elif urls is not None:
                 with urls.open("rb") as lines:
-                    job = client.read_urls(read_urls(lines))
+                    job = client.read_urls(read_urls(lines), **how)
             else:
-                job = client.read_source(_server_source(s3, dataset, options))
+                job = client.read_source(_server_source(s3, dataset, options), **how)
             if wait:
                 job = follow(client, job["job_id"])
         source = local[0] if local else PhotoSource(iter(()), 0)
@@ -128,7 +138,7 @@ def _server_source(s3: str, dataset: str, options: DatasetOptions) -> JsonDict:
     return {"type": "dataset", "name": dataset, **asdict(options)}
 
 
-def _upload(client: Client, source: PhotoSource, name: str) -> JsonDict:
+def _upload(client: Client, source: PhotoSource, name: str, **options: Any) -> JsonDict:
     with progress_bar() as bar:
         task = bar.add_task("ingest", total=source.count)
         say_reason = reason_printer()
@@ -139,4 +149,4 @@ def _upload(client: Client, source: PhotoSource, name: str) -> JsonDict:
             say_reason(progress.job)
             bar.update(task, completed=progress.job["done"], total=total, note=note)
 
-        return upload(client, source, name=name[:200], on_progress=show)
+        return upload(client, source, name=name[:200], on_progress=show, **options)

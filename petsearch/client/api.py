@@ -165,25 +165,36 @@ class Client:
         source: str,
         *,
         expected: int | None = None,
-        on_duplicate: str = "merge",
         key: str | None = None,
+        **options: Any,
     ) -> JsonDict:
-        """Create a job that photos are added to. The same `key` returns the same job."""
-        body = {"source": source, "expected": expected, "on_duplicate": on_duplicate}
+        """Create a job that photos are added to. The same `key` returns the same job.
+
+        Args:
+            options: `on_duplicate`, `exif_dates` and `gps`, as in `POST /v1/jobs`.
+        """
+        body = {"source": source, "expected": expected, **options}
         headers = _without_none({"Idempotency-Key": key})
         return self._call("POST", "/v1/jobs", json=body, headers=headers)
 
-    def read_source(self, source: JsonDict, *, on_duplicate: str = "merge") -> JsonDict:
-        """Create a job whose photos the server reads, such as `{"type": "s3", "bucket": …}`."""
-        body = {"source": source, "on_duplicate": on_duplicate}
-        return self._call("POST", "/v1/jobs", json=body)
+    def read_source(self, source: JsonDict, **options: Any) -> JsonDict:
+        """Create a job whose photos the server reads, such as `{"type": "s3", "bucket": …}`.
 
-    def read_urls(self, urls: Sequence[str], *, on_duplicate: str = "merge") -> JsonDict:
-        """Create a job that reads photos at URLs; a list that is too long is sent as a manifest."""
+        Args:
+            options: as in `open_job`.
+        """
+        return self._call("POST", "/v1/jobs", json={"source": source, **options})
+
+    def read_urls(self, urls: Sequence[str], **options: Any) -> JsonDict:
+        """Create a job that reads photos at URLs; a list that is too long is sent as a manifest.
+
+        Args:
+            options: as in `open_job`.
+        """
         if len(urls) <= MAX_URLS:
-            return self.read_source({"type": "urls", "urls": urls}, on_duplicate=on_duplicate)
+            return self.read_source({"type": "urls", "urls": urls}, **options)
         lines = io.BytesIO("".join(json.dumps({"url": url}) + "\n" for url in urls).encode())
-        return self._upload("manifest", ("urls.jsonl", lines), on_duplicate=on_duplicate)
+        return self._upload("manifest", ("urls.jsonl", lines), options)
 
     def upload_source(
         self,
@@ -191,28 +202,22 @@ class Client:
         path: Path,
         *,
         columns: Mapping[str, str | None] | None = None,
-        on_duplicate: str = "merge",
+        **options: Any,
     ) -> JsonDict:
         """Stream an `archive` or a `manifest` to the server, and create a job that reads it.
 
         Args:
             columns: the field that a column of a manifest holds, such as `{"Bild": "path"}`; None
                 leaves a column out. Others are known by their names.
+            options: as in `open_job`.
         """
-        with path.open("rb") as file:
-            return self._upload(kind, (path.name, file), columns, on_duplicate=on_duplicate)
-
-    def _upload(
-        self,
-        kind: str,
-        file: tuple[str, BinaryIO],
-        columns: Mapping[str, str | None] | None = None,
-        *,
-        on_duplicate: str,
-    ) -> JsonDict:
-        data = {"kind": kind, "on_duplicate": on_duplicate}
         if columns:
-            data["columns"] = json.dumps(columns)
+            options["columns"] = json.dumps(columns)
+        with path.open("rb") as file:
+            return self._upload(kind, (path.name, file), options)
+
+    def _upload(self, kind: str, file: tuple[str, BinaryIO], options: JsonDict) -> JsonDict:
+        data = {"kind": kind, **options}
         return self._call("POST", "/v1/jobs/upload", files={"file": file}, data=data)
 
     def add_photos(

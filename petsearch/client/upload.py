@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from petsearch.client.api import Client, Photo
 from petsearch.client.local_photos import PhotoSource
@@ -38,15 +38,19 @@ def upload(
     name: str,
     threads: int = 2,
     on_progress: Callable[[Progress], None] = lambda _: None,
+    **options: Any,
 ) -> JsonDict:
     """Upload all photos of `source` as one job, wait until it has ended, and return the job.
 
     After an interruption, another call continues: photos that the server has are not sent again.
 
+    Args:
+        options: of the job, as in `Client.open_job`.
+
     Raises:
         Unavailable: the server did not answer for `PATIENCE_S`, or not to the first call.
     """
-    job = client.open_job(name, expected=source.count)
+    job = client.open_job(name, expected=source.count, **options)
     job_id = job["job_id"]
     sent = 0
     with ThreadPoolExecutor(threads, thread_name_prefix="upload") as pool:

@@ -22,6 +22,7 @@ from petsearch.domain.images import (
     ItemRef,
     Point,
     Prediction,
+    TakenAtSource,
 )
 from petsearch.domain.jobs import (
     MOST_LEFT_OUT_NAMES,
@@ -89,6 +90,7 @@ __all__ = [
     "QueueName",
     "SearchResult",
     "SortBy",
+    "TakenAtSource",
     "TimeRange",
     "image_id_of",
     "normalise_name",

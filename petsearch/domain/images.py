@@ -3,9 +3,23 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Literal
 
 from petsearch.domain.arrays import Embedding
+
+
+class TakenAtSource(StrEnum):
+    """Where `taken_at` comes from. The first of these that states it counts."""
+
+    STATED = "stated"
+    """A client. Without a date it states that there is none: someone cleared it."""
+    TABLE = "table"
+    """A row of a manifest or of another table."""
+    SIDECAR = "sidecar"
+    """A file beside the photo."""
+    EXIF = "exif"
+    """The EXIF or XMP of the photo."""
 
 
 @dataclass(frozen=True)
@@ -19,9 +33,24 @@ class ImageMetadata:
     status: str | None = None
     tags: tuple[str, ...] = ()
     taken_at: datetime | None = None
+    taken_at_source: TakenAtSource | None = None
+    """Of a date, `STATED` unless given. Never EXIF: that date is the record's own."""
     attributes: Mapping[str, str] = field(default_factory=dict)
     location: tuple[float, float] | None = None
     """Latitude and longitude in degrees (WGS 84)."""
+
+    def __post_init__(self) -> None:
+        source = self.taken_at_source
+        if self.taken_at is not None:
+            source = source or TakenAtSource.STATED
+        elif source is not TakenAtSource.STATED:
+            source = None
+        object.__setattr__(self, "taken_at_source", source)
+
+    @property
+    def is_date_cleared(self) -> bool:
+        """Whether someone stated that there is no date."""
+        return self.taken_at is None and self.taken_at_source is TakenAtSource.STATED
 
 
 @dataclass(frozen=True)
@@ -63,6 +92,8 @@ class ImageRecord:
     """`perceptual_hash`: 16 hex digits. None without structure, and before it was introduced."""
     pixels_version: int = 1
     """The version of decoding that its copies, size, hash and embedding come from."""
+    exif_taken_at: datetime | None = None
+    """Of its file; None if it has no valid date, or was ingested without reading it."""
 
     @property
     def breed(self) -> str | None:
@@ -73,6 +104,16 @@ class ImageRecord:
     def species(self) -> str | None:
         """The label if there is one, else the prediction."""
         return self.metadata.species or (self.prediction.species if self.prediction else None)
+
+    @property
+    def taken_at(self) -> datetime | None:
+        """The date that was stated, else the file's."""
+        return self.metadata.taken_at if self.metadata.taken_at_source else self.exif_taken_at
+
+    @property
+    def taken_at_source(self) -> TakenAtSource | None:
+        """Where `taken_at` comes from."""
+        return self.metadata.taken_at_source or (TakenAtSource.EXIF if self.exif_taken_at else None)
 
     @property
     def breed_source(self) -> Literal["label", "predicted"] | None:

@@ -163,6 +163,10 @@ class NewJob:
     """JSON of a source that the server reads; None if a client adds the items."""
     on_duplicate: OnDuplicate = OnDuplicate.MERGE
     kind: JobKind = JobKind.INGEST
+    exif_dates: bool = True
+    """Whether the date in a photo's file is its date if nobody states another one."""
+    gps: bool = False
+    """Whether places are read from photos and from the files beside them."""
 
 
 @dataclass(frozen=True)
@@ -203,6 +207,8 @@ class Job:
     """Entries of its source that are no items, by reason."""
     left_out_names: tuple[LeftOut, ...] = ()
     """The first `MOST_LEFT_OUT_NAMES` of them."""
+    exif_dates: bool = True
+    gps: bool = False
 
     @property
     def done(self) -> int:

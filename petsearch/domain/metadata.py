@@ -8,13 +8,14 @@ from datetime import datetime
 from typing import Annotated, Any, Self
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     StringConstraints,
     ValidationError,
 )
 
-from petsearch.domain import ImageMetadata
+from petsearch.domain import ImageMetadata, TakenAtSource
 from petsearch.domain.errors import InvalidInput
 from petsearch.domain.strict_model import StrictModel
 
@@ -56,6 +57,12 @@ def _reject_number(value: object) -> object:
     return value
 
 
+def _reject_exif(source: TakenAtSource | None) -> TakenAtSource | None:
+    if source is TakenAtSource.EXIF:
+        raise ValueError("must be stated, table or sidecar; the file is read by the server")
+    return source
+
+
 _DATE = re.compile(r"\s*[0-9]{4}-[0-9]{2}-[0-9]{2}")
 Number = Annotated[float, BeforeValidator(_reject_bool)]
 Count = Annotated[int, BeforeValidator(_reject_bool)]
@@ -74,7 +81,7 @@ AttributeName = Annotated[
 
 
 class LocationBody(StrictModel):
-    """A place in degrees (WGS 84). It is never read from EXIF."""
+    """A place in degrees (WGS 84). It is read from photos only if a job asks for it (`gps`)."""
 
     lat: Annotated[Number, Field(ge=-90, le=90)]
     lon: Annotated[Number, Field(ge=-180, le=180)]
@@ -95,6 +102,11 @@ class PhotoMetadata(StrictModel):
     status: ShortText | None = None
     tags: list[ShortText] = Field([], max_length=MAX_ENTRIES)
     taken_at: Timestamp | None = None
+    taken_at_source: Annotated[
+        TakenAtSource | None,
+        AfterValidator(_reject_exif),
+        Field(description='"stated" without taken_at: the date in the file is not to be used'),
+    ] = None
     attributes: dict[AttributeName, ShortText] = Field({}, max_length=MAX_ENTRIES)
     location: LocationBody | None = None
 
@@ -109,6 +121,7 @@ class PhotoMetadata(StrictModel):
             status=metadata.status,
             tags=list(metadata.tags),
             taken_at=metadata.taken_at,
+            taken_at_source=metadata.taken_at_source,
             attributes=dict(metadata.attributes),
             location=LocationBody.of(metadata.location),
         )
@@ -123,6 +136,7 @@ class PhotoMetadata(StrictModel):
             status=self.status or None,
             tags=tuple(tag for tag in self.tags if tag),
             taken_at=self.taken_at,
+            taken_at_source=self.taken_at_source,
             attributes=self.attributes,
             # Rounded to a centimetre, so that what is read back equals what was sent.
             location=(round(self.location.lat, 7), round(self.location.lon, 7))

@@ -5,6 +5,7 @@ ready, so the slower of the two sets the pace.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
@@ -19,6 +20,7 @@ from petsearch.domain import (
     Priority,
     image_id_of,
 )
+from petsearch.domain.capture import is_in_future
 from petsearch.domain.errors import Overloaded, PetsearchError, StorageFull, Unavailable
 from petsearch.embedding import BreedTagger
 from petsearch.ingest.outcomes import failed_outcome, outcome_of, quarantine_outcome
@@ -197,10 +199,14 @@ class Ingestor:
         prediction: Prediction | None,
     ) -> ImageRecord:
         item, now = prepared.item, self._clock()
+        metadata = normalise_metadata(item.metadata, target.model)
+        if run.job.gps and metadata.location is None:
+            metadata = replace(metadata, location=prepared.capture.location)
+        taken_at = prepared.capture.taken_at if run.job.exif_dates else None
         return ImageRecord(
             image_id=image_id_of(item.sha256),
             sha256=item.sha256,
-            metadata=normalise_metadata(item.metadata, target.model),
+            metadata=metadata,
             prediction=prediction,
             width=prepared.width,
             height=prepared.height,
@@ -213,6 +219,7 @@ class Ingestor:
             sources=(run.ref(item),),
             phash=phash,
             pixels_version=PIXELS_VERSION,
+            exif_taken_at=None if taken_at is None or is_in_future(taken_at, now) else taken_at,
         )
 
 

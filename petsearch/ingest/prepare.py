@@ -14,6 +14,7 @@ from tempfile import TemporaryFile
 from typing import BinaryIO, TypeVar, cast
 
 from petsearch.domain import Item, ItemStatus, Outcome, Pixels, image_id_of, object_keys, sha256_of
+from petsearch.domain.capture import Capture
 from petsearch.domain.errors import InvalidInput, NotFound, Unavailable
 from petsearch.ingest.outcomes import DELETED, failed_outcome, outcome_of
 from petsearch.models import Target
@@ -64,6 +65,7 @@ class Prepared:
     content_type: str
     grey: bytes
     """The pixels for its perceptual hash."""
+    capture: Capture
 
 
 @dataclass(frozen=True)
@@ -214,6 +216,7 @@ class Preparer:
                 decoded.height,
                 decoded.content_type,
                 grey_pixels(small),
+                decoded.capture,
             )
             return prepared, display_copy(decoded.picture), thumbnail(small)
 

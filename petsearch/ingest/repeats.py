@@ -14,6 +14,7 @@ from petsearch.domain import (
     ModelInfo,
     OnDuplicate,
     Outcome,
+    TakenAtSource,
     image_id_of,
     normalise_name,
 )
@@ -26,6 +27,9 @@ from petsearch.ports.optimistic import update_records
 
 MAX_SOURCES = 20
 """The number of items that an image keeps as its sources."""
+
+
+_DATE_SOURCES = (None, TakenAtSource.SIDECAR, TakenAtSource.TABLE, TakenAtSource.STATED)
 
 
 def normalise_metadata(given: ImageMetadata, model: ModelInfo) -> ImageMetadata:
@@ -55,7 +59,7 @@ def merge_record(
     )
     if on_duplicate is OnDuplicate.REPLACE:
         is_last = source.item_no > max(others, default=-1)
-        metadata = given if is_last else record.metadata
+        metadata = _replaced(record.metadata, given) if is_last else record.metadata
     elif on_duplicate is OnDuplicate.MERGE:
         stored = record.metadata
         metadata = _merge(given, stored) if is_before_all else _merge(stored, given)
@@ -75,6 +79,7 @@ def is_first(run: ChunkRun, item: Item, record: ImageRecord | None) -> bool:
 
 def _merge(stored: ImageMetadata, given: ImageMetadata) -> ImageMetadata:
     """Fill empty fields and add new tags and attributes; stored values stay."""
+    dated = max(stored, given, key=_rank_of_date)
     return ImageMetadata(
         filename=stored.filename or given.filename,
         breed=stored.breed or given.breed,
@@ -82,10 +87,26 @@ def _merge(stored: ImageMetadata, given: ImageMetadata) -> ImageMetadata:
         animal_id=stored.animal_id or given.animal_id,
         status=stored.status or given.status,
         tags=tuple(dict.fromkeys((*stored.tags, *given.tags))),
-        taken_at=stored.taken_at or given.taken_at,
+        taken_at=dated.taken_at,
+        taken_at_source=dated.taken_at_source,
         attributes={**given.attributes, **stored.attributes},
         location=stored.location or given.location,
     )
+
+
+def _replaced(stored: ImageMetadata, given: ImageMetadata) -> ImageMetadata:
+    """What is given; a date that someone cleared comes back only if people state one."""
+    by_people = (TakenAtSource.STATED, TakenAtSource.TABLE)
+    if not stored.is_date_cleared or given.taken_at_source in by_people:
+        return given
+    return replace(given, taken_at=None, taken_at_source=TakenAtSource.STATED)
+
+
+def _rank_of_date(metadata: ImageMetadata) -> int:
+    """A date that someone cleared comes first, then by who states it."""
+    if metadata.is_date_cleared:
+        return len(_DATE_SOURCES)
+    return _DATE_SOURCES.index(metadata.taken_at_source)
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,8 @@ class JobOptions:
     spec: str | None = None
     """JSON of a source that the workers read; None if the client adds the photos."""
     on_duplicate: OnDuplicate = OnDuplicate.MERGE
+    exif_dates: bool = True
+    gps: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +90,8 @@ class Jobs:
             expected=options.expected,
             spec=options.spec,
             on_duplicate=options.on_duplicate,
+            exif_dates=options.exif_dates,
+            gps=options.gps,
         )
         self.ledger.create(job)
         if job.spec is not None:

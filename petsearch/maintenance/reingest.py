@@ -34,7 +34,9 @@ class ImageJob:
             return
         if self.job_id is None:
             self.job_id = uuid.uuid4().hex
-            self.ledger.create(NewJob(self.job_id, _SOURCE, self.clock(), kind=self.kind))
+            # What people stated of a lost image went with its point, as that it has no date.
+            new = NewJob(self.job_id, _SOURCE, self.clock(), kind=self.kind, exif_dates=False)
+            self.ledger.create(new)
         slot = self.ledger.reserve_chunk(self.job_id, len(found))
         items = [
             replace(item, item_no=item_no) for item_no, item in enumerate(found, slot.first_item_no)

@@ -16,8 +16,19 @@ import pillow_heif
 from PIL import Image
 
 from petsearch.domain import ItemWarning
+from petsearch.domain.capture import NOT_STATED, Capture
 from petsearch.domain.errors import NotAnImage, TooLarge
-from petsearch.photos import boxes, colour, containers, formats, jpeg, orientation, pages, tones
+from petsearch.photos import (
+    boxes,
+    colour,
+    containers,
+    embedded,
+    formats,
+    jpeg,
+    orientation,
+    pages,
+    tones,
+)
 from petsearch.photos.buffers import Buffer
 from petsearch.photos.copies import DISPLAY_SIDE
 from petsearch.photos.decode_memory import Budget, bytes_to_decode, shrink_factor, smallest_size
@@ -49,6 +60,7 @@ class DecodedImage:
     height: int
     content_type: str
     warnings: tuple[ItemWarning, ...] = ()
+    capture: Capture = NOT_STATED
 
 
 class _File:
@@ -93,6 +105,8 @@ class _Opened:
     """What is decoded: the file, or the part or copy of it that was opened."""
     is_negative: bool = False
     """Whether its white is black, which the file says and Pillow does not undo."""
+    tiff: _File | None = None
+    """The TIFF or raw file in which the picture is not the first one: its EXIF counts."""
     warnings: tuple[ItemWarning, ...] = ()
 
 
@@ -215,15 +229,16 @@ def _open_main(file: _File) -> _Opened:
 
 def _open_tiff(file: _File) -> _Opened:
     found = pages.tiff_pages(file.buffer)
-    main = found.main
+    main, tiff = found.main, None
     if found.is_raw:
         return _open_preview(file)
     if main is not None and main.offset != found.pages[0].offset:
+        tiff = file
         file = _File(pages.beginning_at(file.buffer[:], main.offset))
     is_negative = main is not None and main.is_deep_negative
     if main is not None and is_negative:
         file = _File(pages.with_black_as_zero(file.buffer[:], main))
-    opened = replace(_open_with_pillow(file), is_negative=is_negative)
+    opened = replace(_open_with_pillow(file), is_negative=is_negative, tiff=tiff)
     return _with_left_out(opened, found.left_out)
 
 
@@ -237,8 +252,9 @@ def _open_preview(file: _File) -> _Opened:
         )
     opened = _open_with_pillow(_File(preview))
     width, height = opened.picture.size
+    tiff = file if pages.is_tiff(file.head) else None
     return _with_warning(
-        replace(opened, content_type=formats.RAW_CONTENT_TYPE),
+        replace(opened, content_type=formats.RAW_CONTENT_TYPE, tiff=tiff),
         "preview_used",
         f"A camera's raw file is shown by the JPEG in it, of {width} x {height} pixels.",
     )
@@ -300,6 +316,7 @@ def _decode(opened: _Opened, declared: tuple[int, int], at_least: int) -> Decode
             loaded, damage = _load(opened)
             # Some formats keep their metadata behind the pixels.
             turn = orientation.orientation_of(picture, opened.main)
+            capture = _capture_of(opened)
             factor = shrink_factor(loaded.size, at_least)
             upright, profile_used = tones.to_rgb(
                 loaded,
@@ -323,7 +340,17 @@ def _decode(opened: _Opened, declared: tuple[int, int], at_least: int) -> Decode
     # Pillow's encoders copy comments and profiles from `info`; the copies must hold none.
     upright.info.clear()
     width, height = declared[::-1] if orientation.swaps_sides(turn) else declared
-    return DecodedImage(upright, width, height, opened.content_type, found)
+    return DecodedImage(upright, width, height, opened.content_type, found, capture)
+
+
+def _capture_of(opened: _Opened) -> Capture:
+    exif = Image.Exif()
+    with suppress(Exception):  # a parser's edge: broken EXIF raises anything
+        if opened.tiff is None:
+            exif = orientation.exif_of(opened.picture, opened.main)
+        else:
+            exif.load_from_fp(opened.tiff.stream())
+    return embedded.capture_of(exif, opened.picture.info.get("xmp"))
 
 
 def _load(opened: _Opened) -> tuple[Image.Image, jpeg.Damage | None]:

@@ -32,7 +32,7 @@ def orientation_of(picture: Image.Image, main: MainPicture | None) -> int:
     if picture.format == "TIFF" or (picture.format == "HEIF" and main and main.is_turned):
         return UPRIGHT
     try:
-        found = _exif_of(picture, main).get(_TAG, UPRIGHT)
+        found = exif_of(picture, main).get(_TAG, UPRIGHT)
     except Exception:  # a parser's edge: what cannot be read turns nothing
         return UPRIGHT
     return found if found in _TRANSPOSES else UPRIGHT
@@ -50,7 +50,8 @@ def turned(picture: Image.Image, orientation: int) -> Image.Image:
     return picture.transpose(_TRANSPOSES[orientation])
 
 
-def _exif_of(picture: Image.Image, main: MainPicture | None) -> Image.Exif:
+def exif_of(picture: Image.Image, main: MainPicture | None) -> Image.Exif:
+    """The EXIF of a loaded picture's file. Broken EXIF raises anything."""
     # Pillow and pillow_heif change the tag of HEIC and AVIF; the file has it as it was.
     if main is None or main.is_turned:
         return picture.getexif()

@@ -6,10 +6,10 @@ A cell that does not fit costs only itself: it is left out, with a warning.
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from petsearch.domain import ImageMetadata, ItemWarning
+from petsearch.domain import ImageMetadata, ItemWarning, TakenAtSource
 from petsearch.domain.metadata import fitting_metadata, safe_path
 from petsearch.tables.columns import ATTRIBUTE, PLACES, ColumnMap
 from petsearch.tables.dates import AmbiguousDate, parse_date
@@ -138,7 +138,8 @@ def read_metadata(
     metadata, problems = fitting_metadata(reader.fields(), filename)
     for name, problem in problems.items():
         reader.warn(reader.column_of.get(name, name), f"does not fit: {problem}")
-    return metadata, tuple(reader.warnings)
+    dated = replace(metadata, taken_at_source=TakenAtSource.TABLE)
+    return dated, tuple(reader.warnings)
 
 
 @dataclass

@@ -21,7 +21,6 @@ from petsearch.domain import (
     ItemStatus,
     JobKind,
     JobState,
-    OnDuplicate,
     Outcome,
     QueueName,
     image_id_of,
@@ -126,9 +125,9 @@ class House:
     clip: TinyClip
     stopping: threading.Event
 
-    def open_job(self, *uploads: Upload, on_duplicate: OnDuplicate = OnDuplicate.MERGE) -> str:
-        """A sealed job of one chunk."""
-        job_id = self.jobs.open("test", JobOptions(on_duplicate=on_duplicate)).job_id
+    def open_job(self, *uploads: Upload, **options: Any) -> str:
+        """A sealed job of one chunk, with `JobOptions`."""
+        job_id = self.jobs.open("test", JobOptions(**options)).job_id
         self.jobs.add_photos(job_id, uploads, len(uploads))
         self.jobs.seal(job_id)
         return job_id

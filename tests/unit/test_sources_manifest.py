@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from petsearch.domain import ImageMetadata, LeftOut, LeftOutReason
+from petsearch.domain import ImageMetadata, LeftOut, LeftOutReason, TakenAtSource
 from petsearch.domain.errors import InvalidInput
 from petsearch.sources import SourceItem
 from petsearch.sources.manifest import ManifestSource
@@ -45,6 +45,7 @@ EVERYTHING = ImageMetadata(
     status="lost",
     tags=("shy", "old dog"),
     taken_at=datetime(2026, 5, 17, 12, 30, tzinfo=UTC),
+    taken_at_source=TakenAtSource.TABLE,
     attributes={"shelter": "Nord", "kennel": "7"},
 )
 

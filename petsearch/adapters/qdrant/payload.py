@@ -11,6 +11,7 @@ from petsearch.domain import (
     ItemRef,
     JsonDict,
     Prediction,
+    TakenAtSource,
 )
 from petsearch.domain.identity import hash_bands
 
@@ -55,7 +56,9 @@ def to_payload(record: ImageRecord) -> JsonDict:
         "animal_id": said.animal_id,
         "status": said.status,
         "tags": list(said.tags),
-        "taken_at": said.taken_at.isoformat() if said.taken_at else None,
+        "taken_at": _written(record.taken_at),
+        "taken_at_source": record.taken_at_source,
+        "exif_taken_at": _written(record.exif_taken_at),
         "attributes": dict(said.attributes),
         "attributes_list": attribute_words(said.attributes),
         LOCATION_FIELD: _location_to_json(said.location),
@@ -100,11 +103,14 @@ def from_payload(image_id: str, payload: JsonDict) -> ImageRecord:
         sources=tuple(ItemRef(**entry) for entry in payload["sources"]),
         phash=payload.get("phash"),
         pixels_version=payload.get("pixels_version", 1),
+        exif_taken_at=_read(payload.get("exif_taken_at")),
     )
 
 
 def _metadata_from(payload: JsonDict) -> ImageMetadata:
-    taken_at = payload["taken_at"]
+    # Points of earlier versions have neither a source of the date nor a location.
+    source = payload.get("taken_at_source")
+    is_of_file = source == TakenAtSource.EXIF
     return ImageMetadata(
         filename=payload["filename"],
         breed=payload["label"]["breed"],
@@ -112,11 +118,19 @@ def _metadata_from(payload: JsonDict) -> ImageMetadata:
         animal_id=payload["animal_id"],
         status=payload["status"],
         tags=tuple(payload["tags"]),
-        taken_at=datetime.fromisoformat(taken_at) if taken_at else None,
+        taken_at=None if is_of_file else _read(payload["taken_at"]),
+        taken_at_source=TakenAtSource(source) if source and not is_of_file else None,
         attributes=payload["attributes"],
-        # Points of earlier versions have no such field.
         location=_location_from(payload.get(LOCATION_FIELD)),
     )
+
+
+def _written(time: datetime | None) -> str | None:
+    return time.isoformat() if time else None
+
+
+def _read(time: str | None) -> datetime | None:
+    return datetime.fromisoformat(time) if time else None
 
 
 def _location_to_json(location: tuple[float, float] | None) -> JsonDict | None:

@@ -96,7 +96,7 @@ def _written(time: datetime, image_id: str = "") -> str:
 
 
 def _time_of(record: ImageRecord, sort: SortBy) -> datetime:
-    time = record.created_at if sort == "created_at" else record.metadata.taken_at
+    time = record.created_at if sort == "created_at" else record.taken_at
     assert time is not None, "sorting by a time lists only records that have it"
     return _in_utc(time)
 

@@ -69,6 +69,8 @@ class RedisLedger(JobLedger, ChunkLedger, EnumerationLedger, IdempotencyStore):
             "queue": job.queue.value,
             "on_duplicate": job.on_duplicate.value,
             "kind": job.kind.value,
+            "exif_dates": int(job.exif_dates),
+            "gps": int(job.gps),
             "sealed": "0",
             "total": 0,
             "done": 0,
@@ -423,6 +425,8 @@ def _to_job(
             if (count := fields.get(f"left_out:{reason.value}"))
         },
         left_out_names=tuple(map(_left_out_of, left_out)),
+        exif_dates=fields.get("exif_dates") != "0",
+        gps=fields.get("gps") == "1",
     )
 
 

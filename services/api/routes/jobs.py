@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, File, Form, Query, Request, Response, UploadFile
 from pydantic import TypeAdapter
 
-from petsearch.domain import ItemStatus, OnDuplicate
+from petsearch.domain import ItemStatus
 from petsearch.domain.api_keys import Scope
 from petsearch.domain.metadata import naming_fields
 from petsearch.jobs import JobOptions, KnownImage
@@ -17,6 +17,7 @@ from services.api.dependencies import (
     ServicesDep,
 )
 from services.api.idempotency import OnceDep
+from services.api.job_form import JobFormDep
 from services.api.photo_fields import DescriptionsDep
 from services.api.responses import errors
 from services.api.routes.uploads import Photos, check_count, read_uploads
@@ -58,7 +59,12 @@ def open_job(
     What a server may read is set by whoever runs it; a source that it may not is refused here.
     Data sets of the hub, which a name alone brings in, take the scope admin.
     """
-    options = JobOptions(expected=body.expected, on_duplicate=body.on_duplicate)
+    options = JobOptions(
+        expected=body.expected,
+        on_duplicate=body.on_duplicate,
+        exif_dates=body.exif_dates,
+        gps=body.gps,
+    )
     if not isinstance(body.source, str) and reads_hub(body.source):
         require_scope(request, Scope.ADMIN)
 
@@ -83,12 +89,11 @@ def upload_source(
     once: OnceDep,
     response: Response,
     file: Annotated[UploadFile, File(description="A zip or tar of photos, or a CSV, JSONL, XLSX.")],
+    options: JobFormDep,
     kind: Annotated[Literal["archive", "manifest"], Form()] = "archive",
-    on_duplicate: Annotated[OnDuplicate, Form()] = OnDuplicate.MERGE,
     columns: ColumnsField = None,
 ) -> JobBody:
     """A job that reads the file; what it names or holds is ingested."""
-    options = JobOptions(on_duplicate=on_duplicate)
     name = file.filename or kind
     with naming_fields("columns"):
         mapped = _COLUMNS.validate_json(columns) if columns else {}
@@ -97,7 +102,7 @@ def upload_source(
         upload = services.jobs.read_upload(kind, name, file.file, file.size, options, mapped)
         return JobBody.of(upload)
 
-    job = once.run(start, kind, on_duplicate, columns, files=[file])
+    job = once.run(start, kind, options, columns, files=[file])
     response.headers["Location"] = public_path(f"/v1/jobs/{job.job_id}")
     return job
 

@@ -1,16 +1,18 @@
 """Uploads: photos that a request brings."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Annotated
 
-from fastapi import APIRouter, File, Form, Response, UploadFile
+from fastapi import APIRouter, File, Response, UploadFile
 
-from petsearch.domain import OnDuplicate, QueueName
+from petsearch.domain import QueueName
 from petsearch.domain.errors import InvalidInput
 from petsearch.domain.metadata import PhotoMetadata
-from petsearch.jobs import JobOptions, Upload
+from petsearch.jobs import Upload
 from services.api.dependencies import ServicesDep
 from services.api.idempotency import OnceDep
+from services.api.job_form import JobFormDep
 from services.api.photo_fields import DescriptionsDep
 from services.api.responses import errors
 from services.api.schemas.jobs import JobBody
@@ -32,7 +34,7 @@ def upload_images(
     response: Response,
     photos: Photos,
     said: DescriptionsDep,
-    on_duplicate: Annotated[OnDuplicate, Form()] = OnDuplicate.MERGE,
+    options: JobFormDep,
 ) -> JobBody:
     """Take in 1 to 64 photos. The answer is the job that says what becomes of each.
 
@@ -42,11 +44,11 @@ def upload_images(
     check_count(photos, services.settings.limits.photos_per_request)
 
     def take_in() -> JobBody:
-        options = JobOptions(QueueName.INTERACTIVE, len(photos), on_duplicate=on_duplicate)
+        interactive = replace(options, queue=QueueName.INTERACTIVE, expected=len(photos))
         uploads = read_uploads(photos, entries, services.settings.limits.image_bytes)
-        return JobBody.of(services.jobs.take_in("upload", uploads, len(photos), options))
+        return JobBody.of(services.jobs.take_in("upload", uploads, len(photos), interactive))
 
-    job = once.run(take_in, said, on_duplicate, files=photos)
+    job = once.run(take_in, said, options, files=photos)
     response.headers["Location"] = public_path(f"/v1/jobs/{job.job_id}")
     return job
 

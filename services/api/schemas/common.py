@@ -5,7 +5,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, Field, TypeAdapter
 
-from petsearch.domain import ImageRecord, Prediction
+from petsearch.domain import ImageRecord, Prediction, TakenAtSource
 from petsearch.domain.errors import InvalidInput
 from petsearch.domain.metadata import LocationBody, PhotoMetadata, naming_fields
 from petsearch.domain.strict_model import read_json
@@ -57,6 +57,9 @@ class ImageBody(BaseModel):
     tags: list[str]
     attributes: dict[str, str]
     taken_at: datetime | None
+    taken_at_source: TakenAtSource | None = Field(
+        description="Where the date comes from; stated without a date: someone cleared it."
+    )
     location: LocationBody | None
     created_at: datetime
     updated_at: datetime
@@ -134,7 +137,8 @@ def image_fields(record: ImageRecord) -> dict[str, object]:
         "status": said.status,
         "tags": list(said.tags),
         "attributes": dict(said.attributes),
-        "taken_at": said.taken_at,
+        "taken_at": record.taken_at,
+        "taken_at_source": record.taken_at_source,
         "location": None
         if said.location is None
         else {"lat": said.location[0], "lon": said.location[1]},

@@ -21,6 +21,8 @@ from petsearch.domain.metadata import Count, PhotoMetadata, ShortText
 from petsearch.domain.strict_model import StrictModel
 from petsearch.sources import SourceSpec
 
+EXIF_DATES = "Whether the date in a photo's file counts where nobody states one."
+GPS = "Whether places are read from photos and from the files beside them."
 _MOST_ITEMS = 1_000_000_000
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
@@ -72,6 +74,8 @@ class JobBody(BaseModel):
     left_out: LeftOutBody
     reason: str | None = Field(description="What it waits for, or why it failed as a whole.")
     on_duplicate: OnDuplicate
+    exif_dates: bool = Field(default=True, description=EXIF_DATES)
+    gps: bool = Field(default=False, description=GPS)
     rate_per_s: float | None = Field(description="Items per second over the last minute.")
     eta_s: float | None = Field(description="Seconds until it ends at this rate.")
 
@@ -94,6 +98,8 @@ class JobBody(BaseModel):
             left_out=LeftOutBody.of(job),
             reason=job.reason or job.obstacle,
             on_duplicate=job.on_duplicate,
+            exif_dates=job.exif_dates,
+            gps=job.gps,
             rate_per_s=job.rate_per_s,
             eta_s=job.eta_s,
         )
@@ -171,6 +177,8 @@ class OpenJob(StrictModel):
     ] = "upload"
     expected: Annotated[Count, Field(ge=0, le=_MOST_ITEMS)] | None = None
     on_duplicate: OnDuplicate = OnDuplicate.MERGE
+    exif_dates: bool = Field(default=True, description=EXIF_DATES)
+    gps: bool = Field(default=False, description=GPS)
 
 
 class KnownPhoto(StrictModel):

@@ -1,0 +1,80 @@
+"""When and where a photo was taken, as its file or a file beside it states it."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+
+_TIME = re.compile(
+    r"(\d{4})[-:/.](\d{1,2})[-:/.](\d{1,2})"
+    r"(?:[ T]+(\d{1,2}):(\d{1,2})(?::(\d{1,2})(?:[.,]\d*)?)?)?"
+    r"\s*(Z|[+-]\d{2}:?\d{2})?",
+    re.ASCII | re.IGNORECASE,
+)
+_OFFSET = re.compile(r"([+-])(\d{2}):?(\d{2})", re.ASCII)
+_FIRST_YEAR = 1826
+"""Of the oldest photo there is."""
+_EPOCH = datetime(1970, 1, 1)
+_MOST_AHEAD = timedelta(hours=14)
+"""How far local time is ahead of UTC at most."""
+
+
+@dataclass(frozen=True)
+class Capture:
+    """When and where a photo was taken; None for what is not known."""
+
+    taken_at: datetime | None = None
+    """Local time without a time zone if the zone is not known."""
+    location: tuple[float, float] | None = None
+    """Latitude and longitude in degrees (WGS 84)."""
+
+
+NOT_STATED = Capture()
+
+
+def parse_time(text: str, *offsets: str) -> datetime | None:
+    """A time as EXIF or XMP write it; None if it is blank, zero or impossible.
+
+    Args:
+        offsets: from UTC, such as `+02:00`; the first valid one counts, unless `text` has one.
+    """
+    found = _TIME.fullmatch(text.strip(" \t\r\n\0"))
+    if found is None:
+        return None
+    *numbers, own_offset = found.groups()
+    try:
+        time = datetime(*(int(number or 0) for number in numbers))  # type: ignore[arg-type]
+        zones = map(_zone, (own_offset or "", *offsets))
+        time = time.replace(tzinfo=next((zone for zone in zones if zone is not None), None))
+    except ValueError:
+        return None
+    # A clock that was never set starts there.
+    is_unset = time.replace(tzinfo=None) == _EPOCH or time.year < _FIRST_YEAR
+    return None if is_unset else time
+
+
+def _zone(offset: str) -> timezone | None:
+    offset = offset.strip(" \0").upper()
+    if offset == "Z":
+        return UTC
+    found = _OFFSET.fullmatch(offset)
+    if found is None:
+        return None
+    sign, hours, minutes = found.groups()
+    distance = timedelta(hours=int(hours), minutes=int(minutes))
+    if distance > _MOST_AHEAD:
+        return None
+    return timezone(-distance if sign == "-" else distance)
+
+
+def is_in_future(time: datetime, now: datetime) -> bool:
+    """Whether a photo cannot have been taken then; without a zone, wherever on Earth."""
+    if time.tzinfo is None:
+        return time.replace(tzinfo=UTC) > now + _MOST_AHEAD
+    return time > now
+
+
+def valid_location(latitude: float, longitude: float) -> tuple[float, float] | None:
+    """A place in degrees, rounded to a centimetre; None if it is invalid, or 0, 0: no place."""
+    is_valid = abs(latitude) <= 90 and abs(longitude) <= 180  # false for NaN
+    place = (round(latitude, 7), round(longitude, 7))
+    return place if is_valid and place != (0, 0) else None

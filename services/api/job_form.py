@@ -1,0 +1,21 @@
+"""The form fields of an upload that say how its photos are ingested."""
+
+from typing import Annotated
+
+from fastapi import Depends, Form
+
+from petsearch.domain import OnDuplicate
+from petsearch.jobs import JobOptions
+from services.api.schemas.jobs import EXIF_DATES, GPS
+
+
+async def _job_form(
+    *,
+    on_duplicate: Annotated[OnDuplicate, Form()] = OnDuplicate.MERGE,
+    exif_dates: Annotated[bool, Form(description=EXIF_DATES)] = True,
+    gps: Annotated[bool, Form(description=GPS)] = False,
+) -> JobOptions:
+    return JobOptions(on_duplicate=on_duplicate, exif_dates=exif_dates, gps=gps)
+
+
+JobFormDep = Annotated[JobOptions, Depends(_job_form)]
