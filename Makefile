@@ -29,11 +29,12 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m devstack.redis_binary && \
 	touch $@ && echo "Packages: $$((SECONDS - started)) s"
 
-check: setup ## Style, types and import rules
+check: setup ## Style, types, import rules and the OpenAPI document
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m tests.tools.openapi_lint
 
 format: setup ## Format the code and fix lint
 	$(BIN)/ruff check --fix .

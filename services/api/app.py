@@ -7,17 +7,15 @@ from anyio import CapacityLimiter
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
 
-import petsearch
 from petsearch.app.services import Services
-from petsearch.domain import JsonDict
 from services.api.authorisation import AccessTable, Authorisation
 from services.api.callers import Callers
 from services.api.input_names import check_input
 from services.api.metrics import ApiMetrics, Measure
+from services.api.openapi import Api
 from services.api.query_strings import AbsentParameters
 from services.api.rate_limits import RateLimits
 from services.api.readiness import Readiness, probes_of
-from services.api.responses import PROBLEM, Problem
 from services.api.routes import (
     ancestor,
     duplicates,
@@ -55,20 +53,6 @@ _VITAL_THREADS = 8
 """Of health, keys and rate limits, which must not wait for the threads of slow routes."""
 
 
-class Api(FastAPI):
-    """A FastAPI whose document describes the errors as they are."""
-
-    def openapi(self) -> JsonDict:
-        """The OpenAPI 3.1 document."""
-        document = super().openapi()
-        schemas = document["components"]["schemas"]
-        schemas[PROBLEM] = Problem.model_json_schema()
-        # Not asked for by every route, and not by every server: services/api/authorisation.py.
-        document["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
-        document["security"] = [{}, {"key": []}]
-        return document
-
-
 def _method_not_allowed(request: Request, error: Exception) -> Response:
     """Every method of the path is named, also where they are routes of their own."""
     path = getattr(request.scope.get("route"), "path_format", "")
@@ -78,6 +62,14 @@ def _method_not_allowed(request: Request, error: Exception) -> Response:
         headers["Allow"] = ", ".join(sorted(method.upper() for method in methods))
     detail = f"{path or 'This address'} knows no {request.method}."
     return problem(HTTPStatus.METHOD_NOT_ALLOWED, detail, request_id_of(request), headers)
+
+
+def build_routes() -> Api:
+    """The routes alone, which have the OpenAPI document; calling them takes `build_app`."""
+    app = Api()
+    for module in _ROUTES:
+        app.include_router(module.router, dependencies=[Depends(check_input)])
+    return app
 
 
 def build_app(
@@ -94,20 +86,10 @@ def build_app(
         web_dir: folder of the web client to serve at `/`; None where a proxy does that.
         metrics: what counts the requests, where somebody asks for them.
     """
-    app = Api(
-        title="petsearch",
-        summary="Find pet photos by words or by photo.",
-        version=petsearch.__version__,
-        docs_url=None,
-        redoc_url=None,
-        # A slash too many is another address; a redirect would be one more answer to document.
-        redirect_slashes=False,
-    )
+    app = build_routes()
     app.state.services = services
     app.state.readiness = Readiness(probes_of(services))
     app.state.threads = CapacityLimiter(_VITAL_THREADS)
-    for module in _ROUTES:
-        app.include_router(module.router, dependencies=[Depends(check_input)])
     add_problem_handlers(app)
     app.add_exception_handler(HTTPStatus.METHOD_NOT_ALLOWED, _method_not_allowed)
     _add_middleware(app, services, web_dir, is_on_loopback=is_on_loopback)

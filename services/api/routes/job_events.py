@@ -14,7 +14,7 @@ from petsearch.domain.errors import NotFound, Unavailable
 from services.api.callers import Caller
 from services.api.dependencies import JobIdDep, ServicesDep
 from services.api.responses import errors
-from services.api.schemas.jobs import EventsTicket, JobBody
+from services.api.schemas.jobs import EventsTicket, JobBody, JobEvent
 from services.http.forwarded import public_path
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
@@ -47,7 +47,11 @@ def _job_to_watch(services: ServicesDep, job_id: JobIdDep, seen: SeenVersionDep)
     summary="Watch a job",
     response_class=EventSourceResponse,
     response_model=None,
-    responses=errors(404) | {204: {"description": "The final state was seen. Do not ask again."}},
+    responses={
+        200: {"model": JobEvent},
+        204: {"description": "The final state was seen. Do not ask again."},
+        **errors(404),
+    },
 )
 async def watch_job(
     request: Request,

@@ -1,9 +1,9 @@
 """What goes over the wire, as pydantic models, and how it is made from the domain's own types."""
 
 from datetime import datetime
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, Field, TypeAdapter
+from pydantic import BaseModel, Field, TypeAdapter, WithJsonSchema
 
 from petsearch.domain import ImageRecord, Prediction, TakenAtSource
 from petsearch.domain.errors import InvalidInput
@@ -11,6 +11,8 @@ from petsearch.domain.metadata import LocationBody, PhotoMetadata, naming_fields
 from petsearch.domain.strict_model import read_json
 from services.http.forwarded import public_path
 
+ImageId = Annotated[str, WithJsonSchema({"type": "string", "format": "uuid"})]
+"""As paths take it."""
 _METADATA = TypeAdapter(list[PhotoMetadata])
 
 
@@ -44,7 +46,7 @@ class ImageUrls(BaseModel):
 class ImageBody(BaseModel):
     """An image. `breed` is the label if there is one (`breed_source`), else the prediction."""
 
-    image_id: str
+    image_id: ImageId
     species: str | None
     breed: str | None
     breed_source: Literal["label", "predicted"] | None

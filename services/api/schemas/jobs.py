@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -20,6 +20,7 @@ from petsearch.domain import (
 from petsearch.domain.metadata import Count, PhotoMetadata, ShortText
 from petsearch.domain.strict_model import StrictModel
 from petsearch.sources import SourceSpec
+from services.api.schemas.common import ImageId
 
 EXIF_DATES = "Whether the date in a photo's file counts where nobody states one."
 GPS = "Whether places are read from photos and from the files beside them."
@@ -105,6 +106,15 @@ class JobBody(BaseModel):
         )
 
 
+class JobEvent(BaseModel):
+    """A server-sent event of a job, as readers of event streams take it apart."""
+
+    event: Literal["job"]
+    id: str = Field(description="The version of the job, for `Last-Event-ID`.")
+    retry: int = Field(description="Milliseconds to wait before connecting again.")
+    data: JobBody = Field(description="The job as it stands now, as one line of JSON.")
+
+
 class JobPage(BaseModel):
     """Jobs, newest first."""
 
@@ -125,7 +135,7 @@ class OutcomeBody(BaseModel):
     item_no: int
     filename: str
     status: ItemStatus
-    image_id: str | None
+    image_id: ImageId | None
     reason: str | None
     stage: str | None = Field(description="Of a failed item: the step that failed.")
     error: str | None = Field(description="Of a failed item: the class of the error.")
