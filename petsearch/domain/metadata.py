@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Annotated, Any, Self
 
@@ -165,6 +165,8 @@ def fitting_metadata(
     Returns:
         the metadata, and why a field or `attributes.<name>` was left out.
     """
+    with suppress(ValidationError):
+        return PhotoMetadata.model_validate(fields).to_domain(filename), {}
     kept: dict[str, Any] = {"tags": [], "attributes": {}}
     problems: dict[str, str] = {}
     for label, piece in _pieces(fields):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from petsearch.domain import ImageMetadata, ItemWarning, TakenAtSource
-from petsearch.domain.metadata import fitting_metadata, safe_path
+from petsearch.domain.metadata import fitting_metadata, safe_filename, safe_path
 from petsearch.tables.columns import ATTRIBUTE, PLACES, ColumnMap
 from petsearch.tables.dates import AmbiguousDate, parse_date
 from petsearch.tables.table import REPLACED, clean
@@ -18,7 +18,9 @@ from petsearch.tables.table import REPLACED, clean
 DayFirst = Callable[[str], bool | None]
 """Whether the dates of a column have the day first; None if that is unknown."""
 
-_EMPTY = re.compile(r"[-\u2013\u2014]*|#?n/?a|\\n|\(?(null|nil|none|nan|blank)\)?", re.IGNORECASE)
+_EMPTY = re.compile(
+    r"[-\u2013\u2014]*|#?n/?a|#[a-z0/]+[!?]|\\n|\(?(null|nil|none|nan|blank)\)?", re.IGNORECASE
+)
 _DEGREES = r"([-+]?\d{1,3}(?:[.,]\d+)?) *°? *([NSEW]?)"
 _PAIR = re.compile(rf"\(?{_DEGREES}(?: *[,;/] *| +){_DEGREES}\)?", re.IGNORECASE)
 _NOT_A_DATE = "which is not a date like 2026-05-17"
@@ -33,7 +35,7 @@ class BadCell(ValueError):
 
 
 def is_empty(value: object) -> bool:
-    """Whether a cell says nothing: it is blank, `-`, `n/a`, `NULL` or the like."""
+    """Whether a cell says nothing: it is blank, `-`, `n/a`, `NULL`, `#REF!` or the like."""
     return value is None or (isinstance(value, str) and _EMPTY.fullmatch(clean(value)) is not None)
 
 
@@ -115,6 +117,7 @@ _CONVERSIONS: Mapping[str, Callable[[object], object]] = {
     "lat": to_degrees,
     "lon": to_degrees,
     "location": to_location,
+    "filename": lambda value: safe_filename(to_text(value)),
 }
 
 
@@ -196,6 +199,7 @@ class _Reader:
             attributes.setdefault("location", given.pop("location"))
         if lat is not None and lon is not None:
             given["location"] = {"lat": lat, "lon": lon}
+            self.column_of["location"] = self.column_of["lat"]
         elif lat is not None or lon is not None:
             column = self.column_of["lat" if lon is None else "lon"]
             self.warn(column, "has no other half: a place is a latitude and a longitude")

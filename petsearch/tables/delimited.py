@@ -26,6 +26,7 @@ from petsearch.tables.table import (
 )
 
 _DELIMITERS = ",;\t|"
+_NO_DELIMITER = "\x1f"
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 """The line before the header by which Excel knows the delimiter."""
 
@@ -109,7 +110,7 @@ class Delimited(Table):
         line = read_line(self._file) or ""
         delimiter = self._header.delimiter
         with suppress(csv.Error):
-            cells = next(csv.reader([line], delimiter=delimiter))
+            cells = _cells_of(line, delimiter)
             if len(cells) == len(self.columns):
                 return cells
         return line.replace('"', "").split(delimiter)
@@ -137,18 +138,34 @@ def _find_header(file: BinaryIO, is_header: IsHeader) -> _Header | None:
         if separator := _SEPARATOR_LINE.fullmatch(line):
             delimiters = separator[1]
         elif line.strip(f"{_DELIMITERS} \r\n"):
-            delimiter = max(delimiters, key=lambda each: _count_cells(line, each))
-            file.seek(start)
-            names = unique_names(_record(file, delimiter) or ())
-            header = _Header(names, delimiter, number, file.tell())
-            if is_header(names):
-                return header
-            first = first or header
+            found = [_header_at(file, start, number, each) for each in delimiters]
+            found.sort(key=lambda header: (not is_header(header.names), -len(header.names)))
+            file.seek(found[0].end)
+            if is_header(found[0].names):
+                return found[0]
+            first = first or found[0]
     return first
 
 
-def _count_cells(line: str, delimiter: str) -> int:
-    return len(next(csv.reader([line], delimiter=delimiter)))
+def _header_at(file: BinaryIO, start: int, number: int, delimiter: str) -> _Header:
+    """The header that begins at `start`, divided by `delimiter`."""
+    file.seek(start)
+    try:
+        cells = _record(file, delimiter) or []
+    except csv.Error:
+        file.seek(start)
+        line = read_line(file) or ""
+        if line.count('"') % 2:
+            raise
+        cells = _cells_of(line, delimiter)
+    # Of a single column, which may hold anything, no row is divided.
+    delimiter = delimiter if len(cells) > 1 else _NO_DELIMITER
+    return _Header(unique_names(cells), delimiter, number, file.tell())
+
+
+def _cells_of(line: str, delimiter: str) -> list[str]:
+    """The cells of a line whose quotes may be unbalanced."""
+    return next(csv.reader([line], delimiter=delimiter, skipinitialspace=True))
 
 
 def _record(file: BinaryIO, delimiter: str) -> list[str] | None:
@@ -160,7 +177,8 @@ def _record(file: BinaryIO, delimiter: str) -> list[str] | None:
                 raise _Unbalanced("it is too long, or a quote in it is not closed")
             yield line
 
-    return next(csv.reader(feed(), delimiter=delimiter, strict=True), None)
+    rows = csv.reader(feed(), delimiter=delimiter, strict=True, skipinitialspace=True)
+    return next(rows, None)
 
 
 def _spans_lines(file: BinaryIO, start: int) -> bool:

@@ -32,6 +32,8 @@ _ERRORS = (
     zlib.error,
     ParseError,
     EOFError,
+    OSError,
+    OverflowError,
     KeyError,
     ValueError,
     TypeError,
@@ -55,11 +57,13 @@ class SheetTable(Table):
     def read(self, number: int = 0, end: int = 0) -> Iterator[Row]:
         first = max(number, end, self._header) + 1
         with _reading():
+            blank = (None,) * len(self.columns)
             for found, cells in enumerate(_rows(self._sheet, first, len(self.columns)), first):
+                if cells == blank or not any(map(_is_filled, cells)) or self._is_header(cells):
+                    continue
                 named = dict(zip(self.columns, cells, strict=False))
                 named.pop("", None)
-                if any(map(_is_filled, cells)) and not self._is_header(cells):
-                    yield Row(found, found, named)
+                yield Row(found, found, named)
 
     def _is_header(self, cells: Sequence[object]) -> bool:
         return cells[0] == self.columns[0] and unique_names(_names(cells)) == self.columns
@@ -138,6 +142,7 @@ def _reading() -> Iterator[None]:
     try:
         yield
     except _ERRORS as error:
-        raise InvalidInput(
-            "The file is not an Excel workbook (.xlsx), or it is damaged."
-        ) from error
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # of the disk
+        reason = "The file is not an Excel workbook (.xlsx), or it is damaged."
+        raise InvalidInput(reason) from error

@@ -68,7 +68,8 @@ def test_the_columns_of_an_uploaded_manifest_are_mapped(client: Client, tmp_path
     [
         ("manifest", '{"Bild": "picture"}', "Unknown column 'picture'. Accepted: animal_id"),
         ("manifest", '{"Bild": 7}', "columns.Bild"),
-        ("manifest", "Bild=path", "columns: Invalid JSON"),
+        ("manifest", "Bild=path", "columns is not valid JSON"),
+        ("manifest", '{"Bild": "path", "Bild": "key"}', "'Bild' is given more than once"),
         ("manifest", json.dumps({str(n): None for n in range(201)}), "at most 200 items"),
         ("manifest", json.dumps({"x" * 201: None}), "at most 200 characters"),
         ("archive", '{"Bild": "path"}', "columns"),

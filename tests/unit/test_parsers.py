@@ -8,6 +8,7 @@ import io
 import itertools
 import unicodedata
 from collections.abc import Callable
+from datetime import date
 
 import pytest
 from hypothesis import given
@@ -23,6 +24,7 @@ from petsearch.sources.manifest import ManifestSource
 from petsearch.tables.cells import is_empty
 from tests.contract.records import record
 from tests.unit.test_sources_archive import KINDS, made, source_of
+from tests.unit.test_tables import workbook
 
 MOST_ITEMS = 1000
 ZIP_AND_TAR = ("zip", "zip stored", "tar", "tar.gz")
@@ -100,6 +102,17 @@ def test_an_overwritten_archive_gives_items_or_is_rejected(
         at = place % len(data)
         data[at : at + len(written)] = written
     check_any(ArchiveSource(lambda: io.BytesIO(bytes(data))))
+
+
+@given(changes=CHANGES)
+def test_an_overwritten_workbook_gives_rows_or_is_rejected(
+    changes: list[tuple[int, bytes]],
+) -> None:
+    data = bytearray(workbook(["path", "date"], ["1.jpg", date(2026, 5, 17)]))
+    for place, written in changes:
+        at = place % len(data)
+        data[at : at + len(written)] = written
+    check_any(ManifestSource(lambda: io.BytesIO(bytes(data)), folder="/"))
 
 
 @given(

@@ -97,6 +97,21 @@ def test_excels_line_about_the_delimiter_is_followed(line: str) -> None:
     assert rows_of(table)[0].number == 3
 
 
+@pytest.mark.parametrize(
+    ("table", "cells"),
+    [
+        ('"path" , "breed"\n1.jpg , "Pug, small"\n', {"path": "1.jpg ", "breed": "Pug, small"}),
+        ("Name, first;path\nRex;1.jpg\n", {"Name, first": "Rex", "path": "1.jpg"}),
+        ("path\nRex, the dog.jpg\n", {"path": "Rex, the dog.jpg"}),
+        ("path;\nRex, the dog.jpg;\n", {"path": "Rex, the dog.jpg"}),
+        ("photo,photo\n1.jpg,2.jpg\n", {"photo": "1.jpg", "photo 2": "2.jpg"}),
+        ('\ufeff"path";"breed"\r\n"1.jpg";""\r\n', {"path": "1.jpg", "breed": ""}),
+    ],
+)
+def test_headers_are_divided_as_they_make_sense(table: str, cells: dict[str, object]) -> None:
+    assert [{k: str(v).strip("\r\n") for k, v in row.items()} for row in cells_of(table)] == [cells]
+
+
 def test_cells_may_be_missing_blank_or_too_many() -> None:
     rows = rows_of(
         "path;;breed;\n"
@@ -163,7 +178,7 @@ def test_the_better_name_counts_first_and_the_next_if_it_is_empty() -> None:
     assert said(type="Dog", species=" ").species == "Dog"
 
 
-@pytest.mark.parametrize("empty", ["", " ", "-", "--", "n/a", "N/A", "#N/A", "NULL", "None", None])
+@pytest.mark.parametrize("empty", ["", " ", "-", "--", "n/a", "N/A", "#N/A", "NULL", "#REF!", None])
 def test_empty_cells_say_nothing(empty: str | None) -> None:
     cells = dict.fromkeys(("breed", "tags", "taken_at", "lat", "lon", "location"), empty)
     assert said(None, **cells) == ImageMetadata(filename="a.jpg")
@@ -335,7 +350,7 @@ def test_a_cell_that_does_not_fit_costs_itself_and_is_named() -> None:
         attributes={"neutered": "true", "weight": "4"},
     )
     assert sorted(str(warning.field) for warning in warnings) == [
-        *("Breed", "animal_id", "attributes.note", "location", "species", "tags"),
+        *("Breed", "animal_id", "attributes.note", "lat", "species", "tags"),
     ]
     assert (
         ItemWarning(
@@ -345,6 +360,11 @@ def test_a_cell_that_does_not_fit_costs_itself_and_is_named() -> None:
         )
         in warnings
     )
+
+
+def test_a_long_file_name_is_shortened() -> None:
+    name = said(path="a.jpg", filename="x" * 250 + ".jpg").filename
+    assert (len(name), name[-5:]) == (200, "….jpg")
 
 
 def test_more_attributes_than_a_photo_has_are_left_out() -> None:

@@ -8,6 +8,7 @@ from pydantic import TypeAdapter
 from petsearch.domain import ItemStatus
 from petsearch.domain.api_keys import Scope
 from petsearch.domain.metadata import naming_fields
+from petsearch.domain.strict_model import read_json
 from petsearch.jobs import JobOptions, KnownImage
 from petsearch.sources.spec import ManifestColumns, reads_hub
 from services.api.authorisation import require_scope
@@ -96,7 +97,7 @@ def upload_source(
     """A job that reads the file; what it names or holds is ingested."""
     name = file.filename or kind
     with naming_fields("columns"):
-        mapped = _COLUMNS.validate_json(columns) if columns else {}
+        mapped = _COLUMNS.validate_python(read_json(columns, "columns")) if columns else {}
 
     def start() -> JobBody:
         upload = services.jobs.read_upload(kind, name, file.file, file.size, options, mapped)
