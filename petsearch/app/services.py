@@ -274,6 +274,7 @@ def _build_facades(
             catalogue=cached_catalogue,
             image_limits=image_limits(settings),
             max_query_characters=settings.limits.query_characters,
+            resize=parts.resize,
         ),
         images=Images(
             index=index,

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from petsearch.domain import ModelInfo
@@ -81,6 +82,14 @@ class Catalogue:
         """
         collection = self.collection()
         return Target(collection, self.model(model_id_of(collection)))
+
+    def recent(self) -> Target:
+        """As `current`, or as it was within the last second; its collection may be gone."""
+        collection = self._index.recent()
+        if collection is not None:
+            with suppress(Conflict):  # its model was unloaded
+                return Target(collection, self.model(model_id_of(collection)))
+        return self.current()
 
     def model(self, model_id: str) -> ModelInfo:
         """A model, which the embedder loads if it can and has not.

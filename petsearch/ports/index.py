@@ -26,6 +26,9 @@ class Collections(Protocol):
     def current(self) -> str | None:
         """The collection the alias points to, or None before the first one."""
 
+    def recent(self) -> str | None:
+        """As `current`, or as it was within the last second, if that saves a call of the server."""
+
     def point_alias_to(self, collection: str) -> None:
         """Make `collection` the current one, atomically."""
 

@@ -6,7 +6,7 @@ from typing import cast
 from petsearch.domain import Embedding
 from petsearch.embedding import embed_prompted
 from petsearch.models import Target
-from petsearch.photos import Budget, ImageLimits, decode, preprocessing
+from petsearch.photos import Budget, ImageLimits, Resize, decode, preprocessing
 from petsearch.ports import Embedder, IndexReader
 from petsearch.search.combination import WeightedEmbedding, combine
 from petsearch.search.query import (
@@ -26,10 +26,13 @@ _DECODED_SIDE = 640
 class QueryEmbedder:
     """Embeds with the model of the collection that is searched."""
 
-    def __init__(self, embedder: Embedder, index: IndexReader, image_limits: ImageLimits) -> None:
+    def __init__(
+        self, embedder: Embedder, index: IndexReader, image_limits: ImageLimits, resize: Resize
+    ) -> None:
         self._embedder = embedder
         self._index = index
         self._image_limits = image_limits
+        self._resize = resize
         # One for all requests: each would be allowed what the process has room for.
         self._decoded = Budget(image_limits.max_decode_bytes)
 
@@ -77,7 +80,7 @@ class QueryEmbedder:
             self._decoded, part.data, self._image_limits, at_least=_DECODED_SIDE
         )
         with decoding as decoded:
-            pixels = preprocessing.to_pixels(decoded.picture, target.model.pixel_spec)
+            pixels = preprocessing.to_pixels(decoded.picture, target.model.pixel_spec, self._resize)
         rows = self._embedder.embed_pixels(pixels[None], model_id=target.model.model_id)
         return cast(Embedding, rows[0])
 

@@ -8,7 +8,7 @@ from petsearch.domain import SearchResult
 from petsearch.domain.errors import Conflict, InvalidInput, NotFound, TooLarge
 from petsearch.domain.visible_text import visible_text
 from petsearch.models import Catalogue, Target
-from petsearch.photos import ImageLimits
+from petsearch.photos import ImageLimits, Resize, resize_with_pillow
 from petsearch.ports import Embedder, IndexReader
 from petsearch.search import pages
 from petsearch.search.confidence import ScoreWorth
@@ -29,8 +29,9 @@ class Searcher:
         catalogue: Catalogue,
         image_limits: ImageLimits,
         max_query_characters: int,
+        resize: Resize = resize_with_pillow,
     ) -> None:
-        self._query_embedder = QueryEmbedder(embedder, index, image_limits)
+        self._query_embedder = QueryEmbedder(embedder, index, image_limits, resize)
         self._index = index
         self._catalogue = catalogue
         self._filter_names = FilterNames(index, catalogue)
@@ -56,7 +57,7 @@ class Searcher:
             Conflict: the cursor is of another model.
         """
         started = time.perf_counter()
-        target = self._catalogue.current()
+        target = self._catalogue.recent()
         try:
             result = self._search(query, options, target)
         except (NotFound, Conflict):

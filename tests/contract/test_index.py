@@ -371,6 +371,40 @@ def test_a_made_up_cursor_is_refused(index: RawIndex, cursor: str) -> None:
         index.list_newest(PETS, limit=2, filters=ALL, before=cursor)
 
 
+def test_the_recent_collection_follows_the_alias_that_this_process_moves(index: RawIndex) -> None:
+    assert index.recent() == PETS
+    index.create_collection("pets-next", DIM)
+    index.point_alias_to("pets-next")
+    assert index.recent() == index.current() == "pets-next"
+    index.point_alias_to(PETS)
+    index.delete_collection("pets-next")
+
+
+def test_the_alias_is_asked_for_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    warnings.filterwarnings("ignore", message="Payload indexes have no effect")
+    client, now = QdrantClient(":memory:"), [100.0]
+    mine, other = QdrantIndex(client, clock=lambda: now[0]), QdrantIndex(client)
+    for name in (PETS, "pets-next"):
+        mine.create_collection(name, DIM)
+    assert mine.recent() is None
+    other.point_alias_to(PETS)
+    get_aliases, asked = client.get_aliases, []
+
+    def count() -> object:
+        asked.append(now[0])
+        return get_aliases()
+
+    monkeypatch.setattr(client, "get_aliases", count)
+    assert [mine.recent() for _ in range(5)] == [PETS] * 5
+    assert len(asked) == 1
+    other.point_alias_to("pets-next")
+    asked.clear()
+    now[0] += 2
+    assert [mine.recent() for _ in range(5)] == ["pets-next"] * 5
+    assert len(asked) == 1
+    mine.close()
+
+
 def test_facets_leave_out_what_is_no_longer_said(index: RawIndex) -> None:
     lost = replace(record(1), metadata=replace(record(1).metadata, status="lost", tags=("shy",)))
     index.insert(PETS, [Point(lost, embedding(0.1)), point(2, breed="pug"), point(3, breed="pug")])

@@ -66,7 +66,7 @@ class Tripwire:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._index, name)
-        if name in ("current", "close", "ping"):
+        if name in ("current", "recent", "close", "ping"):
             return found
 
         def call(collection: str, *arguments: Any, **options: Any) -> Any:

@@ -409,6 +409,30 @@ def test_a_search_whose_collection_goes_away_is_answered_by_the_next_one(
     assert {hit.record.model_id for hit in answer.hits} == {NEW}
 
 
+def test_a_search_that_does_not_know_of_a_promotion_yet_is_answered(
+    house: ReindexHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = house.ingest(*photos(1))
+    house.reindex()
+    house.changes.promote(NEW)
+    house.own_index.delete_collection(A)
+    # As in another process, which asked for the alias within the last second.
+    monkeypatch.setattr(house.own_index, "recent", lambda: A, raising=False)
+    searcher = Searcher(
+        embedder=house.embedder,
+        index=house.own_index,
+        catalogue=house.catalogue,
+        image_limits=ImageLimits(),
+        max_query_characters=100,
+    )
+    for _ in range(2):
+        answer = searcher.by_text("a pet", SearchOptions(limit=20))
+        assert answer.model_id == NEW
+        assert {hit.record.image_id for hit in answer.hits} == set(ids)
+        if OLD in {model.model_id for model in house.embedder.models()}:
+            house.embedder.unload(OLD)
+
+
 def test_every_model_is_listed_with_where_it_stands(house: ReindexHouse) -> None:
     house.ingest(*photos(1))
     listed = {state.model_id: state for state in house.changes.states()}

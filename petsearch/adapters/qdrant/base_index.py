@@ -72,6 +72,9 @@ class BaseIndex(RawIndex):
     def _drop(self, collection: str) -> None:
         """Delete a collection if it exists."""
 
+    def recent(self) -> str | None:
+        return self.current()
+
     def insert(self, collection: str, points: Sequence[Point]) -> None:
         if points:
             self._insert(collection, points)

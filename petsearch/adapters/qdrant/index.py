@@ -1,6 +1,7 @@
 """The index on a Qdrant server: a collection per model, and an alias that names the current one."""
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import urlsplit
 
 from qdrant_client import QdrantClient, models
@@ -17,6 +18,8 @@ from petsearch.domain.errors import NotFound
 _ALIAS = "pets"
 _GRPC_PORT = 6334
 _TIMEOUT_S = 30
+_RECENT_S = 1.0
+"""Less than the time for which a collection is kept after another became current."""
 
 
 def connect(url: str, *, api_key: str | None = None, use_grpc: bool = True) -> QdrantClient:
@@ -38,11 +41,20 @@ def connect(url: str, *, api_key: str | None = None, use_grpc: bool = True) -> Q
 
 
 class QdrantIndex(BaseIndex):
-    """The index over a Qdrant client."""
+    """The index over a Qdrant client; `clock` returns seconds, monotonic."""
 
-    def __init__(self, client: QdrantClient, options: CollectionOptions | None = None) -> None:
+    def __init__(
+        self,
+        client: QdrantClient,
+        options: CollectionOptions | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._client = client
         self._options = options or CollectionOptions()
+        self._clock = clock
+        self._seen: tuple[str | None, float] = (None, 0.0)
+        """What the alias pointed to, and when it was asked for."""
 
     @qdrant_errors()
     def create_collection(self, collection: str, dim: int) -> None:
@@ -50,8 +62,16 @@ class QdrantIndex(BaseIndex):
 
     @qdrant_errors()
     def current(self) -> str | None:
+        asked_at = self._clock()
         aliases = self._client.get_aliases().aliases
-        return next((a.collection_name for a in aliases if a.alias_name == _ALIAS), None)
+        found = next((a.collection_name for a in aliases if a.alias_name == _ALIAS), None)
+        self._seen = (found, asked_at)
+        return found
+
+    def recent(self) -> str | None:
+        collection, asked_at = self._seen
+        is_recent = collection is not None and self._clock() - asked_at <= _RECENT_S
+        return collection if is_recent else self.current()
 
     @qdrant_errors()
     def point_alias_to(self, collection: str) -> None:
@@ -66,6 +86,7 @@ class QdrantIndex(BaseIndex):
             drop = models.DeleteAlias(alias_name=_ALIAS)
             change.insert(0, models.DeleteAliasOperation(delete_alias=drop))
         self._client.update_collection_aliases(change)
+        self._seen = (collection, self._clock())
 
     @qdrant_errors()
     def search(
