@@ -99,8 +99,8 @@ def _figures(
     return [
         f"{auc(on, off):.3f}",
         f"{_flagged_at_5_percent(on, off):.2f}",
-        f"{best_away.are_off_topic(line).mean():.2f}",
-        f"{best.are_off_topic(line).mean():.2f}",
+        f"{(best_away.on_topic(line) < line.below).mean():.2f}",
+        f"{(best.on_topic(line) < line.below).mean():.2f}",
         f"{auc(best.score, best_away.score):.3f}",
         f"{_flagged_at_5_percent(best.score, best_away.score):.2f}",
     ]

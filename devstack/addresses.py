@@ -14,8 +14,7 @@ def free_port() -> int:
     with socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
+        return int(taken.getsockname()[1])
 
 
 def answers_http(url: str) -> Answers:

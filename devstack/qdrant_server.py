@@ -5,7 +5,6 @@ Unlike the client's local mode it rejects a filter on a field without a payload 
 in strict mode does.
 """
 
-import argparse
 import threading
 import warnings
 from collections import defaultdict
@@ -13,6 +12,7 @@ from collections.abc import Callable
 from functools import partial, wraps
 from typing import Any, TypeVar
 
+import typer
 import uvicorn
 from fastapi import FastAPI
 from fastapi.encoders import jsonable_encoder
@@ -79,8 +79,7 @@ def _response(call: Callable[[], Any]) -> JSONResponse:
     except KeyError as error:  # a point that does not exist
         return JSONResponse({"status": {"error": f"No point with id {error}"}}, 404)
     except ValueError as error:
-        status = _status_of(str(error))
-        return JSONResponse({"status": {"error": str(error)}, "time": 0.0}, status)
+        return JSONResponse({"status": {"error": str(error)}, "time": 0.0}, _status_of(str(error)))
 
 
 def build_app() -> FastAPI:
@@ -234,13 +233,10 @@ def _status_of(message: str) -> int:
     return 409 if "already exists" in message else 400
 
 
-def main() -> None:
+def main(port: int = 6333) -> None:
     """Serve until a signal."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--port", type=int, default=6333)
-    port = parser.parse_args().port
     uvicorn.run(build_app(), host="127.0.0.1", port=port, log_level="warning", access_log=False)
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

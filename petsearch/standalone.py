@@ -101,9 +101,11 @@ def serve(
         worker.start()
         opened.callback(worker.stop)
         address = _address(options.host, listener)
-        is_on_loopback = options.host in _LOOPBACK
         app = build_app(
-            services, web_dir=web_dir(), metrics=api_metrics, is_on_loopback=is_on_loopback
+            services,
+            web_dir=web_dir(),
+            metrics=api_metrics,
+            is_on_loopback=options.host in _LOOPBACK,
         )
         add_metrics_route(app, api_metrics, worker_metrics)
         server = _Server(_uvicorn_config(app), lambda: _tell(on_ready, services, address))
@@ -215,6 +217,5 @@ def _check_space(data_dir: Path) -> None:
 
 
 def _address(host: str, listener: socket.socket) -> str:
-    port = listener.getsockname()[1]
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
-    return f"http://{shown}:{port}"
+    return f"http://{shown}:{listener.getsockname()[1]}"

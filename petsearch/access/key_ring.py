@@ -71,8 +71,7 @@ class KeyRing:
 
     def fresh(self) -> KnownKeys | None:
         """What was read within the last `FRESH_S`; None if it has to be read. Never waits."""
-        is_fresh = time.monotonic() - self._read_at < FRESH_S
-        return self._known if is_fresh else None
+        return self._known if time.monotonic() - self._read_at < FRESH_S else None
 
     def read(self) -> KnownKeys:
         """What is known, read again where it is not fresh.

@@ -164,11 +164,13 @@ class HttpEmbedder(Embedder):
         self, method: str, path: str, timeout_s: float, *, only: int | None = None, **request: Any
     ) -> httpx.Response:
         """A successful response; a failed one raises a petsearch error."""
-        timeout = httpx.Timeout(timeout_s, connect=_CONNECT_S)
-        extensions = {} if only is None else {ONLY: only}
         try:
             response = self._client.request(
-                method, path, timeout=timeout, extensions=extensions, **request
+                method,
+                path,
+                timeout=httpx.Timeout(timeout_s, connect=_CONNECT_S),
+                extensions={} if only is None else {ONLY: only},
+                **request,
             )
         except httpx.TransportError as error:
             raise Unavailable(
@@ -188,9 +190,8 @@ def connect(url: str) -> HttpEmbedder:
         ConfigurationError: `url` is no address.
     """
     addresses = split_addresses(url)
-    limits = httpx.Limits(max_keepalive_connections=32)
     transport: httpx.BaseTransport = httpx.HTTPTransport(
-        retries=1 if len(addresses) == 1 else 0, limits=limits
+        retries=1 if len(addresses) == 1 else 0, limits=httpx.Limits(max_keepalive_connections=32)
     )
     if len(addresses) > 1:
         transport = FailoverTransport(

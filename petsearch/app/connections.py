@@ -41,7 +41,7 @@ def source_context(settings: Settings, store: ObjectStore) -> SourceContext:
     Raises:
         ConfigurationError: the S3 server's address or one of its keys is missing or wrong.
     """
-    s3 = urls = None
+    s3 = None
     if settings.store_url.startswith(("s3+http:", "s3+https:")):
         settings.require("s3_access_key", "s3_secret_key")
         with _extra("storage"):
@@ -51,14 +51,12 @@ def source_context(settings: Settings, store: ObjectStore) -> SourceContext:
             access_key=settings.s3_access_key,
             secret_key=settings.s3_secret_key.get_secret_value(),
         )
-    if settings.url_ingest:
-        urls = UrlFetcher()
     return SourceContext(
         store=store,
         import_dirs=settings.import_dirs,
         import_buckets=settings.import_buckets,
         s3=s3,
-        urls=urls,
+        urls=UrlFetcher() if settings.url_ingest else None,
         max_bytes=settings.limits.image_bytes,
     )
 
@@ -111,8 +109,11 @@ def open_index(settings: Settings) -> RawIndex:
         with _extra("storage"):
             from petsearch.adapters.qdrant.collection import CollectionOptions
             from petsearch.adapters.qdrant.index import QdrantIndex, connect
-        key = settings.qdrant_api_key.get_secret_value()
-        client = connect(url, api_key=key or None, use_grpc=settings.qdrant_grpc)
+        client = connect(
+            url,
+            api_key=settings.qdrant_api_key.get_secret_value() or None,
+            use_grpc=settings.qdrant_grpc,
+        )
         options = CollectionOptions(
             shards=settings.qdrant_shards,
             replicas=settings.qdrant_replicas,
@@ -128,8 +129,9 @@ def open_snapshots(settings: Settings, opened: ExitStack) -> Snapshots | None:
         return None
     with _extra("storage"):
         from petsearch.adapters.qdrant.snapshots import QdrantSnapshots
-    key = settings.qdrant_api_key.get_secret_value()
-    snapshots = QdrantSnapshots(settings.index_url, api_key=key or None)
+    snapshots = QdrantSnapshots(
+        settings.index_url, api_key=settings.qdrant_api_key.get_secret_value() or None
+    )
     opened.callback(snapshots.close)
     return snapshots
 
@@ -145,8 +147,7 @@ def open_place(settings: Settings, address: str) -> Place:
     scheme, _, rest = address.partition("://")
     host, _, path = rest.partition("/")
     bucket, _, prefix = path.strip("/").partition("/")
-    bucket_url = f"{scheme}://{host}/{bucket}"
-    store = open_store(settings.model_copy(update={"store_url": bucket_url}))
+    store = open_store(settings.model_copy(update={"store_url": f"{scheme}://{host}/{bucket}"}))
     return Place(store, f"{prefix}/" if prefix else "")
 
 

@@ -243,8 +243,9 @@ def _open_worker_parts(
     embedder = embedder or open_embedder(settings, index, store)
     opened.callback(embedder.close)
     resize = load_resize() if has_model_here else resize_with_pillow
-    threads = decode_threads(settings)
-    pixels = StoredPixels(store, image_limits(settings), threads=threads, resize=resize)
+    pixels = StoredPixels(
+        store, image_limits(settings), threads=decode_threads(settings), resize=resize
+    )
     opened.callback(pixels.close)
     catalogue = Catalogue(index, embedder, spec_of=registry.spec_of)
     points = PointMaker(embedder, pixels)
@@ -254,8 +255,7 @@ def _open_worker_parts(
         points=points,
         model_of=lambda collection: catalogue.model(model_id_of(collection)),
     )
-    sources = source_context(settings, store)
-    return WorkerParts(embedder, catalogue, writer, points, sources, resize)
+    return WorkerParts(embedder, catalogue, writer, points, source_context(settings, store), resize)
 
 
 def _build_facades(

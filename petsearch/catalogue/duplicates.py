@@ -78,9 +78,8 @@ def find_groups(
     looking = _Looking(index, collection, tier, min_score)
     groups: list[Group] = []
     while True:
-        count = min(_CHUNK, limit - len(groups))
         records, cursor = index.list_newest(
-            collection, limit=count, filters=Filters(), before=cursor
+            collection, limit=min(_CHUNK, limit - len(groups)), filters=Filters(), before=cursor
         )
         found = [_group_led_by(record, looking.neighbours) for record in records]
         groups += [group for group in found if group is not None]

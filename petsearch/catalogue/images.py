@@ -50,10 +50,12 @@ class Images:
         self, limit: int, filters: Filters, cursor: str | None = None, sort: SortBy = "created_at"
     ) -> tuple[list[ImageRecord], str | None]:
         """Return images without a query, newest first, and the cursor of the next page."""
-        collection = self.catalogue.collection()
-        wanted = self._normalised(filters)
         return self.index.list_newest(
-            collection, limit=limit, filters=wanted, before=cursor, sort=sort
+            self.catalogue.collection(),
+            limit=limit,
+            filters=self._normalised(filters),
+            before=cursor,
+            sort=sort,
         )
 
     def get(self, image_id: str) -> ImageRecord:
@@ -94,8 +96,9 @@ class Images:
     def facets(self, by: FacetField, filters: Filters | None = None) -> dict[str, int]:
         """Return how many images there are per value under `filters`, most frequent first."""
         field = "tags" if by == "tag" else by
-        wanted = self._normalised(filters or Filters())
-        return self.index.facet(self.catalogue.collection(), field, wanted)
+        return self.index.facet(
+            self.catalogue.collection(), field, self._normalised(filters or Filters())
+        )
 
     def amend(
         self,
@@ -149,15 +152,18 @@ class Images:
         self, tier: duplicates.Tier, *, limit: int, cursor: str | None, min_score: float
     ) -> duplicates.GroupPage:
         """Return groups of images that are alike; see `duplicates.find_groups`."""
-        collection = self.catalogue.collection()
         return duplicates.find_groups(
-            self.index, collection, tier, limit=limit, cursor=cursor, min_score=min_score
+            self.index,
+            self.catalogue.collection(),
+            tier,
+            limit=limit,
+            cursor=cursor,
+            min_score=min_score,
         )
 
     def copies(self, image_id: str) -> tuple[ImageRecord, ...]:
         """Return other images that show the same photo as one; see `duplicates.copies_of`."""
-        record = self.get(image_id)
-        return duplicates.copies_of(self.index, self.catalogue.collection(), record)
+        return duplicates.copies_of(self.index, self.catalogue.collection(), self.get(image_id))
 
     def _normalised(self, filters: Filters) -> Filters:
         return FilterNames(self.index, self.catalogue).normalised(filters)

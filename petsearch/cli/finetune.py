@@ -82,9 +82,8 @@ def _train_on_photos(
     settings = finetuning.override(settings, base, data)
     out.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(config, out / "config.toml")
-    commit = current_commit(Path(__file__).parent)
     with _progress() as progress:
-        result = finetuning.finetune(settings, out, commit, progress)
+        result = finetuning.finetune(settings, out, current_commit(Path(__file__).parent), progress)
     _print(result, out)
 
 

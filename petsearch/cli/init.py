@@ -23,8 +23,7 @@ def init(
     ] = 60.0,
 ) -> None:
     """Create the bucket and the first collection of PETSEARCH_…_URL if they are missing."""
-    settings = Settings.from_environment()
-    target = initialise(settings, patience_s=patience, report=print_message)
+    target = initialise(Settings.from_environment(), patience_s=patience, report=print_message)
     if target is not None:
         print_message(f"Ready: collection {target.collection}, model {target.model.model_id}.")
 

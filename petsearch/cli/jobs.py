@@ -186,8 +186,7 @@ def finish(
 def _left_out_of(job: JsonDict, left_out: Sequence[LeftOut]) -> JsonDict:
     """What the server and this command left out, as a job states it."""
     if not left_out:
-        found: JsonDict = job["left_out"]
-        return found
+        return dict(job["left_out"])
     names = [{"name": safe_path(entry.name), "reason": entry.reason.value} for entry in left_out]
     counts = Counter(entry.reason.value for entry in left_out)
     return {"counts": dict(counts), "names": names[:MOST_LEFT_OUT_NAMES]}

@@ -295,8 +295,7 @@ class Batcher:
 
     def _learn_rate(self, kind: Kind, rows: int, seconds: float) -> None:
         rate = rows / max(seconds, 1e-6)
-        before = self._rows_per_s.get(kind, rate)
-        self._rows_per_s[kind] = 0.7 * before + 0.3 * rate
+        self._rows_per_s[kind] = 0.7 * self._rows_per_s.get(kind, rate) + 0.3 * rate
 
     def _fail(self, batch: Sequence[_Slice], error: Exception) -> None:
         """Fail the requests of the batch, and all requests if the device is lost."""

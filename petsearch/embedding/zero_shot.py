@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 
@@ -22,8 +23,7 @@ def embed_prompted(
     prompts = [prompt for text in texts for prompt in apply_templates(text, templates)]
     rows = embedder.embed_texts(prompts, model_id=model.model_id, priority=priority)
     means = rows.reshape(len(texts), len(templates), -1).mean(axis=1)
-    normalised: Embeddings = means / np.linalg.norm(means, axis=1, keepdims=True)
-    return normalised
+    return cast(Embeddings, means / np.linalg.norm(means, axis=1, keepdims=True))
 
 
 class BreedTagger:

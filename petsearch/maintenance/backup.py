@@ -152,10 +152,9 @@ class Backup:
             yield from points
 
     def _object_lines(self, *, with_objects: bool) -> Iterator[bytes]:
-        read = self._copied if with_objects else self._hashed
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="backup") as pool:
             for batch in self._batches_of_objects():
-                for part in pool.map(read, batch):
+                for part in pool.map(self._copied if with_objects else self._hashed, batch):
                     if part is not None:
                         self._objects += 1
                         self._objects_bytes += part.size_bytes

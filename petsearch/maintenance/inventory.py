@@ -72,8 +72,7 @@ def walk(
     """
     points = ((image_id, Part.POINT) for image_id in walk_ids(index, collection))
     objects = [_objects(store, part, prefix, key) for part, (prefix, key) in _KEY_OF.items()]
-    merged = heapq.merge(points, *objects)
-    for image_id, traces in groupby(merged, key=itemgetter(0)):
+    for image_id, traces in groupby(heapq.merge(points, *objects), key=itemgetter(0)):
         yield image_id, frozenset(part for _, part in traces)
 
 

@@ -97,8 +97,7 @@ class PixelUpdater:
         """In every collection of the write set, each by its own model."""
         for context in self.write_set.each(collection, current_last=True):
             with context as name:
-                model = self.catalogue.model(model_id_of(name))
-                made, failed = self.points.make([record], model)
+                made, failed = self.points.make([record], self.catalogue.model(model_id_of(name)))
                 if failed:
                     raise NotFound(failed[record.image_id])
                 self.index.replace_embeddings(name, {record.image_id: made[0].embedding})
@@ -107,8 +106,7 @@ class PixelUpdater:
     def _replace_prediction(self, collection: str, made: ImageRecord) -> None:
         there = self.index.get(collection, [made.image_id]).get(made.image_id)
         if there is not None and there.prediction != made.prediction:
-            predicted = replace(there, prediction=made.prediction)
-            self.index.replace_records(collection, [predicted])
+            self.index.replace_records(collection, [replace(there, prediction=made.prediction)])
 
     def _replace_record(self, collection: str, before: ImageRecord, after: ImageRecord) -> None:
         """Merge what was remade into the record as it is now, which people may have changed.

@@ -68,8 +68,7 @@ def _items(data: Buffer) -> Iterator[tuple[int, bytes, int]]:
     start, end = _within_meta(data).get(b"iinf", (0, 0))
     if start == end:
         return
-    first = start + (6 if data[start] == 0 else 8)
-    for entry, begin, _ in _boxes(data, first, end):
+    for entry, begin, _ in _boxes(data, start + (6 if data[start] == 0 else 8), end):
         if entry != b"infe" or data[begin] < 2:
             continue
         # Version and flags, item number (2 or 4 bytes), protection index (2), type.

@@ -178,8 +178,7 @@ def _matrix_profile(chromaticities: Chromaticities, curve: _Curve) -> bytes | No
     if not np.isfinite(columns).all():
         return None
     tags = {b"wtpt": _xyz(_D50_XYZ)}
-    values = curve(np.linspace(0.0, 1.0, _CURVE_POINTS))
-    points = (values * 65535).round().astype(">u2").tobytes()
+    points = (curve(np.linspace(0.0, 1.0, _CURVE_POINTS)) * 65535).round().astype(">u2").tobytes()
     table = b"curv" + bytes(4) + struct.pack(">I", _CURVE_POINTS) + points
     for name, column in zip((b"r", b"g", b"b"), columns.T, strict=True):
         tags[name + b"XYZ"] = _xyz(column)

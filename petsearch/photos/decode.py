@@ -317,10 +317,9 @@ def _decode(opened: _Opened, declared: tuple[int, int], at_least: int) -> Decode
             # Some formats keep their metadata behind the pixels.
             turn = orientation.orientation_of(picture, opened.main)
             capture = _capture_of(opened)
-            factor = shrink_factor(loaded.size, at_least)
             upright, profile_used = tones.to_rgb(
                 loaded,
-                factor,
+                shrink_factor(loaded.size, at_least),
                 profile=_profile_of(picture, opened.main),
                 is_negative=opened.is_negative,
             )

@@ -102,9 +102,8 @@ def _strip_to_rgb(strip: Image.Image, tones: _Tones) -> Image.Image:
     if tones.alpha == "ignored":
         return tones.to_srgb(_without_alpha(strip))
     rgba = strip.convert("RGBA")
-    opaque = tones.to_srgb(rgba.convert("RGB"))
     result = Image.new("RGB", strip.size, tones.background)
-    result.paste(opaque, mask=rgba.getchannel("A"))
+    result.paste(tones.to_srgb(rgba.convert("RGB")), mask=rgba.getchannel("A"))
     return result
 
 
@@ -134,8 +133,7 @@ def _deep_to_rgb(strip: Image.Image, tones: _Tones) -> Image.Image:
     values = raw.clip(0.0, tones.white) * (255.0 / tones.white)
     if tones.is_negative:
         values = 255.0 - values
-    grey = Image.fromarray(values.round().astype(np.uint8))
-    result = tones.to_srgb(grey)
+    result = tones.to_srgb(Image.fromarray(values.round().astype(np.uint8)))
     if tones.transparent is not None:
         mask = Image.fromarray(((raw == tones.transparent) * 255).astype(np.uint8))
         result.paste(_WHITE, mask=mask)
@@ -151,8 +149,7 @@ def _white_of(picture: Image.Image) -> float:
     if picture.mode == "F":
         # Floats say no range.
         return max(1.0, top)
-    bits = _tag(picture, _BITS_PER_SAMPLE)
-    if bits == 12 or (picture.mode != "I" and top <= _12_BITS):
+    if _tag(picture, _BITS_PER_SAMPLE) == 12 or (picture.mode != "I" and top <= _12_BITS):
         # 16 bits that use 12 of them are what scanners write; nothing says so.
         return float(_12_BITS)
     return max(float(_16_BITS), top)

@@ -71,8 +71,7 @@ class Reindexer:
         """
         # Not from `job.source`, which is a text for people.
         spec = read_reindex_spec(self.ledger.spec(job.job_id) or "")
-        state = self.write_set.read()
-        if spec is None or spec.collection not in state.collections:
+        if spec is None or spec.collection not in self.write_set.read().collections:
             raise Conflict("The collection of this reindex was dropped; cancel the job.")
         return spec.collection
 
@@ -129,8 +128,7 @@ class Reindexer:
         # If its original is stored, an ingest was interrupted before its last step: finish it.
         whole = [i for i in half if self.store.find(object_keys.original(i))]
         if whole:
-            model = self.catalogue.model(model_id_of(source))
-            self.copier.copy(target, source, model, whole)
+            self.copier.copy(target, source, self.catalogue.model(model_id_of(source)), whole)
         self.index.delete(target, [i for i in half if i not in set(whole)])
 
     def _versions(self, collection: str, wanted: Range) -> Iterator[tuple[str, datetime]]:

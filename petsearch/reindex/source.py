@@ -103,8 +103,7 @@ class ReindexSource:
             page = self.index.list_ids(collection, after=after or None, limit=_RANGE_IDS)
             is_last = len(page) < _RANGE_IDS
             until = "" if is_last else page[-1]
-            origin = Range(after, until, items).origin
-            yield _item(origin, f"v:{until or _END}:{items}")
+            yield _item(Range(after, until, items).origin, f"v:{until or _END}:{items}")
             if is_last:
                 return
             after = until

@@ -79,20 +79,18 @@ def rotated(points: Points, turn: float) -> Points:
 
 def mirrored(half: Sequence[tuple[float, float]]) -> Points:
     """A smooth closed shape from its right half, listed from the top to the bottom."""
-    left = [(-x, y) for x, y in reversed(half) if x]
-    return smooth([*half, *left])
+    return smooth([*half, *[(-x, y) for x, y in reversed(half) if x]])
 
 
 def ribbon(path: Sequence[tuple[float, float]], widths: Sequence[float]) -> Points:
     """A tail: a smooth open path with a radius at each control point and a rounded end."""
-    knots = np.linspace(0.0, 1.0, len(path))
     dense = np.linspace(0.0, 1.0, 8 * len(path))
     extended = np.asarray([path[0], *path, path[-1]], dtype=np.float64)
     centre = smooth(extended)[_CURVE_STEPS : _CURVE_STEPS * len(path) + 1]
     centre = centre[np.linspace(0, len(centre) - 1, len(dense)).astype(int)]
     step = np.gradient(centre, axis=0)
     normal = np.stack([-step[:, 1], step[:, 0]], 1) / (np.linalg.norm(step, axis=1)[:, None] + 1e-9)
-    radius = np.interp(dense, knots, widths)[:, None]
+    radius = np.interp(dense, np.linspace(0.0, 1.0, len(path)), widths)[:, None]
     direction = np.arctan2(step[-1, 1], step[-1, 0])
     angle = direction + np.linspace(np.pi / 2, -np.pi / 2, 9)[1:-1]
     cap = centre[-1] + radius[-1] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
@@ -166,8 +164,7 @@ class Canvas:
             centre = np.array([[x + shift * radius * side * 0.6, y + shift * radius]])
             spot = self.place(centre)[0] * _LIGHT_SIZE
             reach = radius * 0.68 * self.place.scale * _LIGHT_SIZE
-            box = [*(spot - reach), *(spot + reach)]
-            self._light_draw.ellipse(box, fill=128 + sign * strength)
+            self._light_draw.ellipse([*(spot - reach), *(spot + reach)], fill=128 + sign * strength)
 
     def shadow(self, x: float, y: float, rx: float, ry: float, strength: float = 0.35) -> None:
         """Draw a soft shadow over everything drawn so far."""
@@ -189,8 +186,7 @@ class Canvas:
         size, smoothly = (SIZE, SIZE), Image.Resampling.BILINEAR
         light = self._light.filter(ImageFilter.GaussianBlur(6)).resize(size, smoothly)
         pet = self._pet.filter(ImageFilter.GaussianBlur(1)).resize(size, smoothly)
-        neutral = Image.new("L", (SIZE, SIZE), 128)
-        level = Image.composite(light, neutral, pet)
+        level = Image.composite(light, Image.new("L", (SIZE, SIZE), 128), pet)
         return ImageChops.overlay(picture, Image.merge("RGB", (level, level, level)))
 
     def _fill_marked(

@@ -228,8 +228,7 @@ def _subject(attributes: Attributes, rng: random.Random) -> tuple[str, set[str]]
 def _coat(attributes: Attributes, rng: random.Random) -> tuple[list[str], set[str]]:
     coat = attributes.coat
     if len(coat.words) == 2 and (coat.even or rng.random() < 0.5):
-        words = rng.sample(coat.words, 2)
-        phrase = " and ".join(_coat_word(word, rng) for word in words)
+        phrase = " and ".join(_coat_word(word, rng) for word in rng.sample(coat.words, 2))
         return phrase.split(), {f"coats:{' and '.join(sorted(coat.words))}"}
     if coat.even:
         return [], set()

@@ -55,8 +55,7 @@ def draw(attributes: Attributes, rng: random.Random) -> Image.Image:
     worn = attributes.accessory not in (None, "ball")
     if worn:
         _accessorise(canvas, neck, attributes, rng)
-    tilt = rng.uniform(-0.13, 0.13)
-    Head(canvas, look, neck.x, neck.y, neck.radius, tilt).draw()
+    Head(canvas, look, neck.x, neck.y, neck.radius, rng.uniform(-0.13, 0.13)).draw()
     if not worn:
         _accessorise(canvas, neck, attributes, rng)
     canvas.place = WHOLE_PICTURE

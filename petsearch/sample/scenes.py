@@ -193,8 +193,7 @@ def _parasol(canvas: Canvas, x: float, foot: float, colour: Colour) -> None:
         first, last = (math.pi * (1 + s / 6) for s in (step, step + 1))
         arc = [first + (last - first) * s / 6 for s in range(7)]
         rim = [(x + 0.13 * math.cos(a), foot - 0.14 + 0.12 * math.sin(a)) for a in arc]
-        wedge = np.array([*rim, (x, foot - 0.14)])
-        canvas.shape(wedge, colour if step % 2 else (250, 244, 236))
+        canvas.shape(np.array([*rim, (x, foot - 0.14)]), colour if step % 2 else (250, 244, 236))
 
 
 def rug(canvas: Canvas, rng: random.Random) -> None:

@@ -32,5 +32,4 @@ def combine(
     norm = float(np.linalg.norm(total))
     if norm <= _SMALLEST_NORM * float(np.abs(weights).sum()):
         raise InvalidInput("The parts of the query cancel each other out; change their weights.")
-    result: Embedding = (total / norm).astype(np.float32)
-    return result
+    return (total / norm).astype(np.float32)

@@ -104,7 +104,6 @@ class SearchOptions:
 def digest_of(query: Query, options: SearchOptions) -> bytes:
     """Six bytes that tell one walk from another; the page size may change on the way."""
     # The order of attributes means nothing.
-    attributes = dict(sorted(options.filters.attributes.items()))
-    filters = replace(options.filters, attributes=attributes)
+    filters = replace(options.filters, attributes=dict(sorted(options.filters.attributes.items())))
     asked = replace(options, filters=filters, limit=0, cursor=None)
     return hashlib.sha256(repr((query, asked)).encode()).digest()[:_DIGEST_BYTES]

@@ -5,7 +5,7 @@
 import asyncio
 import math
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, cast
 
 import numpy as np
 from fastapi import APIRouter, Depends, File, Header, Request, Response, UploadFile
@@ -31,8 +31,7 @@ _BYTES = {"type": "string", "format": "binary"}
 
 
 def _parts(request: Request) -> Parts:
-    parts: Parts = request.app.state.parts
-    return parts
+    return cast(Parts, request.app.state.parts)
 
 
 router = APIRouter()
@@ -77,8 +76,9 @@ async def embed_pixels(
 ) -> Response:
     """One embedding for each row of uint8 pixels `(n, 3, height, width)` of the model's spec."""
     model = parts.embedder.model(model_id)
-    pixels = _to_pixels(data, shape_from_header(shape))
-    future = parts.embedder.submit_pixels(pixels, model.model_id, priority)
+    future = parts.embedder.submit_pixels(
+        _to_pixels(data, shape_from_header(shape)), model.model_id, priority
+    )
     return _answer(await wait_for_result(future, request), model.model_id, accept)
 
 
@@ -98,8 +98,9 @@ async def embed_images(
         decoded, failed = await _decode(parts.decoder, images, model)
     rows: list[list[float] | None] = [None] * len(images)
     if decoded:
-        pixels = np.stack(list(decoded.values()))
-        future = parts.embedder.submit_pixels(pixels, model.model_id, priority)
+        future = parts.embedder.submit_pixels(
+            np.stack(list(decoded.values())), model.model_id, priority
+        )
         embeddings = await wait_for_result(future, request)
         for position, embedding in zip(decoded, embeddings.tolist(), strict=True):
             rows[position] = embedding

@@ -83,8 +83,8 @@ def test_the_bundled_calibration_notices_texts_about_something_else(
     )
     line = bundled.off_topic
     assert auc(about_pets.on_topic(line), about_else.on_topic(line)) >= 0.95
-    assert about_else.are_off_topic(line).mean() >= 0.8
-    assert about_pets.are_off_topic(line).mean() <= 0.1
+    assert (about_else.on_topic(line) < line.below).mean() >= 0.8
+    assert (about_pets.on_topic(line) < line.below).mean() <= 0.1
 
 
 def test_a_calibration_of_real_photos_holds_on_the_other_half(shared: Path) -> None:

@@ -105,15 +105,9 @@ class BestScores:
         """Both as `(n, 2)`."""
         return np.stack([self.score, self.z], axis=1)
 
-    def are_off_topic(self, line: OffTopic) -> NDArray[np.bool_]:
-        """Whether a calibration flags each text."""
-        pairs = zip(self.score, self.z, strict=True)
-        return np.array([line.holds(float(score), float(z)) for score, z in pairs])
-
     def on_topic(self, line: OffTopic) -> NDArray[np.float64]:
-        """A score of each text that rises the more it is about pets."""
-        ranked: NDArray[np.float64] = self.features @ np.array([line.score_weight, line.z_weight])
-        return ranked
+        """A score of each text that rises the more it is about pets; below `line.below` is off."""
+        return line.score_weight * self.score + line.z_weight * self.z
 
 
 def prepare_texts(
@@ -184,16 +178,14 @@ def results_of(
     if kind == "breed_text":
         queries, right = texts.breeds, breeds[:, None] == gallery.breeds
     elif kind == "species_text":
-        names = np.array(texts.species_names)
-        queries, right = texts.species, names[:, None] == gallery.species
+        queries, right = texts.species, np.array(texts.species_names)[:, None] == gallery.species
     else:
         queries, right = gallery.embeddings, gallery.breeds[:, None] == gallery.breeds
     z = standard_scores(queries, gallery.embeddings, spread)
-    score = queries @ gallery.embeddings.T
     if kind == "photo":
         np.fill_diagonal(z, -np.inf)  # a photo is not a result of itself
         np.fill_diagonal(right, val=False)
-    return _best_2r(score, z, right)
+    return _best_2r(queries @ gallery.embeddings.T, z, right)
 
 
 def standard_scores(
@@ -201,8 +193,7 @@ def standard_scores(
 ) -> NDArray[np.float64]:
     """z-score of every photo for every query, `(queries, gallery)`."""
     moments = np.array([spread.of_scores(query) for query in queries])
-    scores: NDArray[np.float64] = (queries @ gallery.T - moments[:, :1]) / moments[:, 1:]
-    return scores
+    return np.asarray((queries @ gallery.T - moments[:, :1]) / moments[:, 1:], np.float64)
 
 
 def best_scores(queries: Embeddings, gallery: Embeddings, spread: Spread) -> BestScores:
@@ -262,8 +253,7 @@ def fit_off_topic(about_pets: BestScores, about_else: BestScores) -> OffTopic:
     is_pet = np.repeat([True, False], [len(about_pets.score), len(about_else.score)])
     shares = np.where(is_pet, 0.5 / is_pet.mean(), 0.5 / (1 - is_pet.mean()))
     mean = features.mean(axis=0)
-    centred = (features - mean) / scale
-    *weights, intercept = fit_weights(centred, is_pet, shares=shares, ridge=1.0)
+    *weights, intercept = fit_weights((features - mean) / scale, is_pet, shares=shares, ridge=1.0)
     score_weight, z_weight = (_rounded(float(w / s)) for w, s in zip(weights, scale, strict=True))
     direction = np.array([score_weight, z_weight])
     halfway = float(mean @ direction) - intercept
@@ -274,8 +264,7 @@ def fit_off_topic(about_pets: BestScores, about_else: BestScores) -> OffTopic:
 def shares_of(curve: Logistic, results: QueryResults) -> NDArray[np.float64]:
     """The confidence of each result according to a curve."""
     line = curve.score_weight * results.score + curve.z_weight * results.z + curve.intercept
-    shares: NDArray[np.float64] = 1 / (1 + np.exp(-np.clip(line, -60, 60)))
-    return shares
+    return 1 / (1 + np.exp(-np.clip(line, -60, 60)))
 
 
 def _report(curve: Logistic, results: QueryResults) -> KindReliability:

@@ -1,7 +1,8 @@
 """An image tower as consecutive stages, so that it can be divided between any two."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from open_clip.modified_resnet import ModifiedResNet
@@ -27,16 +28,19 @@ class Stage:
 
     def parameters(self) -> list[nn.Parameter]:
         """Its parameters."""
-        found: list[nn.Parameter] = []
-        for part in self.parts:
-            found += [part] if isinstance(part, nn.Parameter) else list(part.parameters())
-        return found
+        return parameters_of(self.parts)
 
     def modules(self) -> list[nn.Module]:
         """Its modules and their submodules."""
         return [
             inner for part in self.parts if isinstance(part, nn.Module) for inner in part.modules()
         ]
+
+
+def parameters_of(parts: Iterable[nn.Module | nn.Parameter]) -> list[nn.Parameter]:
+    """The parameters among `parts` and in their modules."""
+    held = ([p] if isinstance(p, nn.Parameter) else p.parameters() for p in parts)
+    return list(chain.from_iterable(held))
 
 
 def stages_of(visual: nn.Module) -> tuple[Stage, ...]:
@@ -77,11 +81,6 @@ def _vision_transformer(visual: Any) -> tuple[Stage, ...]:
     embedding = (visual.conv1, visual.class_embedding, visual.positional_embedding, visual.ln_pre)
     *blocks, last = visual.transformer.resblocks
 
-    def run_last(tokens: Tensor) -> Tensor:
-        # Norm and pooling belong to the last block, as in open_clip's lock().
-        pooled: Tensor = visual._pool(last(tokens))[0]
-        return pooled
-
     pooling = (
         [part for part in (visual.attn_pool, visual.attn_pool_contrastive) if part]
         if (getattr(visual, "attn_pool", None) is not None)
@@ -90,7 +89,12 @@ def _vision_transformer(visual: Any) -> tuple[Stage, ...]:
     return (
         Stage("embedding", embedding, visual._embeds),
         *(_stage(f"block {number}", block) for number, block in enumerate(blocks)),
-        Stage(f"block {len(blocks)}", (last, visual.ln_post, *pooling), run_last),
+        # Norm and pooling belong to the last block, as in open_clip's lock().
+        Stage(
+            f"block {len(blocks)}",
+            (last, visual.ln_post, *pooling),
+            lambda x: visual._pool(last(x))[0],
+        ),
         Stage("projection", (visual.proj,), lambda pooled: pooled @ visual.proj),
     )
 
@@ -129,12 +133,12 @@ def _efficientnet(trunk: Any) -> tuple[Stage, ...]:
 
 
 def _resnet(trunk: Any) -> tuple[Stage, ...]:
-    def run_stem(images: Tensor) -> Tensor:
-        out: Tensor = trunk.maxpool(trunk.act1(trunk.bn1(trunk.conv1(images))))
-        return out
-
     return (
-        Stage("stem", (trunk.conv1, trunk.bn1), run_stem),
+        Stage(
+            "stem",
+            (trunk.conv1, trunk.bn1),
+            lambda x: trunk.maxpool(trunk.act1(trunk.bn1(trunk.conv1(x)))),
+        ),
         *(_stage(f"layer {i}", getattr(trunk, f"layer{i}")) for i in (1, 2, 3)),
         Stage("layer 4", (trunk.layer4, trunk.fc), lambda x: trunk.forward_head(trunk.layer4(x))),
     )
@@ -154,17 +158,16 @@ def _convnext(trunk: Any) -> tuple[Stage, ...]:
 
 
 def _timm_vision_transformer(trunk: Any) -> tuple[Stage, ...]:
-    def run_embedding(images: Tensor) -> Tensor:
-        tokens = trunk._pos_embed(trunk.patch_embed(images))
-        out: Tensor = trunk.norm_pre(trunk.patch_drop(tokens))
-        return out
-
     *blocks, last = trunk.blocks
     loose = (trunk.cls_token, trunk.reg_token, trunk.pos_embed)
     embedding = (trunk.patch_embed, trunk.norm_pre, *(part for part in loose if part is not None))
     pooling = () if trunk.attn_pool is None else (trunk.attn_pool,)
     return (
-        Stage("embedding", embedding, run_embedding),
+        Stage(
+            "embedding",
+            embedding,
+            lambda x: trunk.norm_pre(trunk.patch_drop(trunk._pos_embed(trunk.patch_embed(x)))),
+        ),
         *(_stage(f"block {number}", block) for number, block in enumerate(blocks)),
         Stage(
             f"block {len(blocks)}",

@@ -50,11 +50,10 @@ class Batch:
 
 def render(config: DataConfig, image_size: int) -> Drawings:
     """Draw the training drawings in `config.workers` processes."""
-    side = round(image_size * _MARGIN)
     numbers = [
         range(i, min(i + _CHUNK, config.drawings)) for i in range(0, config.drawings, _CHUNK)
     ]
-    work = partial(_render_chunk, seed=config.seed, side=side)
+    work = partial(_render_chunk, seed=config.seed, side=round(image_size * _MARGIN))
     if config.workers == 1:
         chunks = [work(chunk) for chunk in numbers]
     else:

@@ -65,8 +65,7 @@ def breed_rows(
 def recalls(subject: EvaluatedModel, scores: NDArray[np.float32]) -> NDArray[np.float64]:
     """Recall of each class, `(classes,)`; `scores` are `(photos, classes)`."""
     counts = confusion_matrix(subject.labels, scores.argmax(axis=1), len(subject.class_names))
-    shares: NDArray[np.float64] = counts.diagonal() / counts.sum(axis=1)
-    return shares
+    return np.asarray(counts.diagonal() / counts.sum(axis=1))
 
 
 def examples_of(

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -41,8 +41,7 @@ def embed_texts(
         for start in range(0, len(prompts), _TEXTS_AT_A_TIME)
     ]
     means = np.concatenate(parts).reshape(len(texts), len(templates), -1).mean(axis=1)
-    normalised: Embeddings = means / np.linalg.norm(means, axis=1, keepdims=True)
-    return normalised
+    return cast(Embeddings, means / np.linalg.norm(means, axis=1, keepdims=True))
 
 
 def embed_photos(

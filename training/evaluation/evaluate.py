@@ -19,7 +19,7 @@ from training.evaluation.figures import (
     Evaluation,
     Forgetting,
     ModelFacts,
-    figures_of,
+    figure_of,
 )
 from training.evaluation.forgetting import OtherPhotos, forgetting_by_species, forgetting_on
 from training.evaluation.measurement import EvaluatedModel, measure, prompt_sets
@@ -111,8 +111,7 @@ def nameable(
         return photos, {}
     known = {label.breed for label in model.info.labels}
     names = [name for name in photos.class_names if name in known]
-    counts = class_counts(photos)
-    not_named = {name: count for name, count in counts.items() if name not in known}
+    not_named = {name: count for name, count in class_counts(photos).items() if name not in known}
     if len(names) < 2:
         raise InvalidInput(
             f"The model {model.info.model_id} can name {len(names)} of the "
@@ -124,8 +123,7 @@ def nameable(
 
 def _subject(model: OpenClipModel, photos: LabelledPhotos, progress: Progress) -> EvaluatedModel:
     embedded = embed_photos(model, photos, progress.photos)
-    counts = class_counts(embedded.photos)
-    left = [name for name, count in counts.items() if count]
+    left = [name for name, count in class_counts(embedded.photos).items() if count]
     if len(left) < 2:
         raise InvalidInput(f"Only photos of one class can be decoded: {left[0]!r}.")
     return EvaluatedModel(model, replace(embedded, photos=embedded.photos.only(left)))
@@ -153,6 +151,7 @@ def _evaluation(
     counts = confusion_matrix(subject.labels, scores.argmax(axis=1), len(subject.class_names))
     base_recall = recalls(against, against.class_scores(prompts[0])) if against else None
     confusions = worst_confusions(counts, subject.class_names)
+    base_figures = measure(against, prompts, data) if against else {}
     evaluation = Evaluation(
         model=_facts(subject.model),
         baseline=_facts(against.model) if against else None,
@@ -160,10 +159,9 @@ def _evaluation(
         class_names=subject.class_names,
         resamples=options.resampling.times,
         seed=options.resampling.seed,
-        figures=figures_of(
-            measure(subject, prompts, data),
-            measure(against, prompts, data) if against else None,
-            options.resampling,
+        figures=tuple(
+            figure_of(key, measured, base_figures.get(key), options.resampling)
+            for key, measured in measure(subject, prompts, data).items()
         ),
         breeds=breed_rows(subject, scores, counts, base_recall),
         confusion=tuple(tuple(int(cell) for cell in row) for row in counts),

@@ -198,9 +198,6 @@ def figure_of(
     key: str, measured: Measured, baseline: Measured | None, resampling: Resampling
 ) -> Figure:
     """A figure with its interval, and the baseline's with the same resamples."""
-    difference = None
-    if baseline is not None:
-        difference = estimate_difference(measured.statistic, baseline.statistic, resampling)
     return Figure(
         key=key,
         metric=measured.metric,
@@ -209,17 +206,7 @@ def figure_of(
         estimate=estimate(measured.statistic, resampling),
         protocol=measured.protocol,
         baseline=estimate(baseline.statistic, resampling) if baseline else None,
-        difference=difference,
-    )
-
-
-def figures_of(
-    measured: Mapping[str, Measured],
-    baseline: Mapping[str, Measured] | None,
-    resampling: Resampling,
-) -> tuple[Figure, ...]:
-    """The figures of all measurements, in the same order."""
-    return tuple(
-        figure_of(key, one, baseline[key] if baseline else None, resampling)
-        for key, one in measured.items()
+        difference=estimate_difference(measured.statistic, baseline.statistic, resampling)
+        if baseline
+        else None,
     )

@@ -18,8 +18,7 @@ _DIGITS = 5
 def as_json(evaluation: Evaluation) -> JsonDict:
     """JSON values; floats are rounded to five decimals."""
     text = _EVALUATION.dump_json(evaluation)
-    content: JsonDict = json.loads(text, parse_float=lambda digits: round(float(digits), _DIGITS))
-    return content
+    return dict(json.loads(text, parse_float=lambda digits: round(float(digits), _DIGITS)))
 
 
 def json_text(evaluation: Evaluation) -> str:

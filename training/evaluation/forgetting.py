@@ -46,9 +46,8 @@ def forgetting_on(
     Raises:
         InvalidInput: no photo can be decoded.
     """
-    measured = _top1(model, other)
     against = _top1(baseline, other) if baseline is not None else None
-    return Forgetting(other.what, figure_of(_KEY, measured, against, resampling))
+    return Forgetting(other.what, figure_of(_KEY, _top1(model, other), against, resampling))
 
 
 def forgetting_by_species(
@@ -69,13 +68,14 @@ def forgetting_by_species(
             None,
         )
     truth = np.array([str(name) for name in subject.species])[subject.labels]
-    measured = _species_words(subject, data, truth)
     against = _species_words(baseline, data, truth) if baseline else None
     what = (
         "No data set was given (--forgetting), so this is a weak test: whether the nearest of six "
         "words (cat, kitten, feline; dog, puppy, canine) names the species of a photo."
     )
-    return Forgetting(what, figure_of(_KEY, measured, against, resampling))
+    return Forgetting(
+        what, figure_of(_KEY, _species_words(subject, data, truth), against, resampling)
+    )
 
 
 def _top1(model: OpenClipModel, other: OtherPhotos) -> Measured:

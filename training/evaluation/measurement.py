@@ -62,8 +62,7 @@ class EvaluatedModel:
     def class_scores(self, prompts: PromptSet) -> NDArray[np.float32]:
         """Cosine of every photo with every class, `(photos, classes)`."""
         classes = embed_texts(self.model, self.class_names, prompts.templates)
-        scores: NDArray[np.float32] = self.embedded.embeddings @ classes.T
-        return scores
+        return self.embedded.embeddings @ classes.T
 
 
 def prompt_sets(templates: Sequence[str]) -> tuple[PromptSet, PromptSet]:
@@ -89,8 +88,7 @@ def measure(
 
 def right_at_top1(scores: NDArray[np.floating], labels: NDArray[np.integer]) -> NDArray[np.bool_]:
     """Whether the best class of each photo `(n, classes)` equals its label `(n,)`."""
-    right: NDArray[np.bool_] = scores.argmax(axis=1) == labels
-    return right
+    return np.asarray(scores.argmax(axis=1) == labels)
 
 
 def text_values(scores: NDArray[np.floating], labels: NDArray[np.integer]) -> RetrievalValues:

@@ -7,6 +7,7 @@ without a relevant image is an error, not a zero.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,8 +85,7 @@ def auc(positive: Scores, negative: Scores) -> float:
 
 def bins_of_equal_mass(shares: NDArray[np.floating], bins: int = BINS) -> list[NDArray[np.intp]]:
     """Indices of the results in each bin, lowest confidences first; no bin is empty."""
-    order = np.argsort(shares, kind="stable")
-    return [part for part in np.array_split(order, bins) if len(part)]
+    return [part for part in np.array_split(np.argsort(shares, kind="stable"), bins) if len(part)]
 
 
 def expected_calibration_error(
@@ -108,10 +108,8 @@ def brier_score(shares: NDArray[np.floating], right: NDArray[np.floating]) -> fl
 
 
 def _average_precisions(ranked: Relevance) -> Values:
-    ranks = np.arange(1, ranked.shape[1] + 1)
-    precision = ranked.cumsum(axis=1) / ranks
-    values: Values = (precision * ranked).sum(axis=1) / ranked.sum(axis=1)
-    return values
+    precision = ranked.cumsum(axis=1) / np.arange(1, ranked.shape[1] + 1)
+    return cast(Values, (precision * ranked).sum(axis=1) / ranked.sum(axis=1))
 
 
 def _ranked(scores: Scores, relevant: Relevance, k: int) -> Relevance:
@@ -121,6 +119,4 @@ def _ranked(scores: Scores, relevant: Relevance, k: int) -> Relevance:
         raise ValueError(f"k is {k}; the gallery has {scores.shape[1]} images")
     if not relevant.any(axis=1).all():
         raise ValueError("a query has no relevant image")
-    order = np.argsort(-scores, axis=1, kind="stable")
-    ranked: Relevance = np.take_along_axis(relevant, order, axis=1)
-    return ranked
+    return np.take_along_axis(relevant, np.argsort(-scores, axis=1, kind="stable"), axis=1)

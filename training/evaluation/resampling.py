@@ -54,17 +54,14 @@ def mean_of(values: NDArray[np.floating] | NDArray[np.bool_]) -> Statistic:
 
 def estimate(statistic: Statistic, resampling: Resampling) -> Estimate:
     """The statistic over all photos or queries, with its 95 % interval."""
-    return _estimate(statistic.at, statistic.count, resampling)
+    drawn = [statistic.at(chosen) for chosen in resampling.draws(statistic.count)]
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return Estimate(statistic.at(np.arange(statistic.count)), float(low), float(high))
 
 
 def estimate_difference(one: Statistic, other: Statistic, resampling: Resampling) -> Estimate:
     """As `estimate`, of `one` minus `other` with the same resamples."""
     if one.count != other.count:
         raise ValueError(f"{one.count} and {other.count} cannot be paired")
-    return _estimate(lambda chosen: one.at(chosen) - other.at(chosen), one.count, resampling)
-
-
-def _estimate(at: Callable[[Indices], float], count: int, resampling: Resampling) -> Estimate:
-    drawn = [at(chosen) for chosen in resampling.draws(count)]
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    return Estimate(at(np.arange(count)), float(low), float(high))
+    difference = Statistic(one.count, lambda chosen: one.at(chosen) - other.at(chosen))
+    return estimate(difference, resampling)

@@ -59,10 +59,9 @@ def decode_photos(
     with np.load(folder / _INDEX) as kept:
         good, sizes, reasons = kept["good"], kept["sizes"], kept["reasons"]
     lengths = sizes.prod(axis=1) * 3
-    bad = np.setdiff1d(np.arange(len(photos)), good)
     broken = tuple(
         BrokenPhoto(photos.name(int(index)), str(reason))
-        for index, reason in zip(bad, reasons, strict=True)
+        for index, reason in zip(np.setdiff1d(np.arange(len(photos)), good), reasons, strict=True)
     )
     if not len(good):
         raise InvalidInput(f"No photo of {photos.source.data} can be decoded. {broken[0].reason}")

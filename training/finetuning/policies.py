@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm  # noqa: PLC2701  # no public base
 
 from petsearch.domain.errors import ConfigurationError
-from training.clip.towers import Stage, run_stages, stages_of
+from training.clip.towers import Stage, parameters_of, run_stages, stages_of
 from training.finetuning.config import PolicyConfig
 
 # The attributes of open_clip's CLIP that form the text tower; CustomTextCLIP has it in `text`.
@@ -88,9 +88,5 @@ def _text_parameters(model: nn.Module) -> list[nn.Parameter]:
     tower = getattr(model, "text", None)
     if isinstance(tower, nn.Module):
         return list(tower.parameters())
-    found: list[nn.Parameter] = []
-    for name in _TEXT_PARTS:
-        part = getattr(model, name)
-        if part is not None:
-            found += [part] if isinstance(part, nn.Parameter) else list(part.parameters())
-    return found
+    parts = (getattr(model, name) for name in _TEXT_PARTS)
+    return parameters_of(part for part in parts if part is not None)

@@ -105,9 +105,12 @@ def cached(
             yield photos, computed.rows(photos, view)
             on_photos(len(photos))
 
-    dtype = {"fp16": "float16", "fp32": "float32"}[cache]
     return fill_prefix_cache(
-        folder, photos=len(computed), views=views, dtype=dtype, batches=batches
+        folder,
+        photos=len(computed),
+        views=views,
+        dtype={"fp16": "float16", "fp32": "float32"}[cache],
+        batches=batches,
     )
 
 

@@ -44,8 +44,7 @@ def tune_for_inference(
 
 
 def _probe(spec: PixelSpec) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(0)
-    return torch.rand((8, 3, spec.height, spec.width), generator=generator)
+    return torch.rand((8, 3, spec.height, spec.width), generator=torch.Generator().manual_seed(0))
 
 
 def _fold(module: nn.Module, probe: torch.Tensor) -> nn.Module:

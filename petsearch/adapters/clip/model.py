@@ -11,7 +11,6 @@ from typing import Any, cast
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import nn
 
 from petsearch.adapters.clip.inference_tuning import Precision, dtype_of, tune_for_inference
@@ -134,8 +133,7 @@ class OpenClipModel(ClipModel):
         self._dtype = dtype_of(info.precision)
         self._device = torch.device(info.device)
         # (x / 255 - mean) / std in one multiply-add.
-        scale = 1.0 / (255.0 * torch.tensor(std))
-        self._scale = scale.view(1, 3, 1, 1).to(self._device)
+        self._scale = (1.0 / (255.0 * torch.tensor(std))).view(1, 3, 1, 1).to(self._device)
         self._shift = (-torch.tensor(mean) / torch.tensor(std)).view(1, 3, 1, 1).to(self._device)
         self._text_tower = trimmable_text_tower(module)
         self._positions_needed = self._positions_computed = 0
@@ -165,8 +163,7 @@ class OpenClipModel(ClipModel):
         return self._encode_by_length(self._text_tower, tokens)
 
     def usage(self) -> ModelUsage:
-        on_gpu = self._device.type == "cuda"
-        memory = torch.cuda.memory_allocated(self._device) if on_gpu else 0
+        memory = torch.cuda.memory_allocated(self._device) if self._device.type == "cuda" else 0
         return ModelUsage(self._positions_needed, self._positions_computed, memory)
 
     def _encode_by_length(self, tower: nn.Module, tokens: Tokens) -> Embeddings:
@@ -195,8 +192,7 @@ class OpenClipModel(ClipModel):
 
 
 def _normalised(features: torch.Tensor) -> Embeddings:
-    embeddings = F.normalize(features.float(), dim=-1).cpu().numpy()
-    return cast(NDArray[np.float32], embeddings)
+    return cast(Embeddings, F.normalize(features.float(), dim=-1).cpu().numpy())
 
 
 # --- the description of a loaded model -----------------------------------------------------------

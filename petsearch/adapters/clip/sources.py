@@ -96,19 +96,17 @@ def _folder_source(spec: str, path: Path, *, name: str) -> ModelSource:
 def _hub_source(spec: str, rest: str) -> ModelSource:
     from petsearch.adapters.clip.library import open_clip
 
-    pretrained = open_clip.pretrained
-
     architecture, _, tag = rest.partition("/")
     known = open_clip.list_models()
     if architecture not in known:
         raise _choice_error("model architecture", architecture, known)
-    tags = pretrained.list_pretrained_tags_by_model(architecture)
+    tags = open_clip.pretrained.list_pretrained_tags_by_model(architecture)
     if tag not in tags:
         raise _choice_error(f"pretrained tag of {architecture}", tag, tags)
-    config = pretrained.get_pretrained_cfg(architecture, tag)
+    config = open_clip.pretrained.get_pretrained_cfg(architecture, tag)
     with cached_if_unreachable() as is_reachable:
         try:
-            weights = pretrained.download_pretrained(config)
+            weights = open_clip.pretrained.download_pretrained(config)
         except Exception as error:  # the hub client's own tree is wide: HTTP, DNS, TLS, disk
             raise ConfigurationError(
                 f"The weights of {spec} cannot be fetched: "

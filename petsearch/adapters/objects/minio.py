@@ -53,9 +53,12 @@ def make_client(url: str, *, access_key: str, secret_key: str) -> tuple[Minio, s
         retries=urllib3.Retry(total=2, backoff_factor=0.1, status_forcelist=[500, 502, 503, 504]),
         maxsize=16,
     )
-    secure = parts.scheme == "s3+https"
     client = Minio(
-        parts.netloc, access_key=access_key, secret_key=secret_key, secure=secure, http_client=pool
+        parts.netloc,
+        access_key=access_key,
+        secret_key=secret_key,
+        secure=parts.scheme == "s3+https",
+        http_client=pool,
     )
     return client, bucket
 
@@ -134,9 +137,7 @@ class MinioStore(ObjectStore):
 
 
 def _stored(found: Object) -> StoredObject:
-    assert found.object_name is not None
-    assert found.size is not None
-    assert found.last_modified is not None
+    assert found.object_name and found.size is not None and found.last_modified
     return StoredObject(found.object_name, found.size, found.last_modified)
 
 

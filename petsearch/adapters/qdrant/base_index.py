@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from petsearch.adapters.qdrant.payload import VERSION_FIELD, from_payload, version_from
+from petsearch.adapters.qdrant.payload import VERSION_FIELD, from_payload
 from petsearch.adapters.qdrant.time_pages import newest_page
 from petsearch.domain import Embedding, Filters, ImageRecord, JsonDict, Point, SortBy
 from petsearch.domain.errors import Conflict, NotFound
@@ -131,7 +131,8 @@ class BaseIndex(RawIndex):
     ) -> list[tuple[str, datetime]]:
         rows = self._scroll(collection, limit + 1, after=after, payload=[VERSION_FIELD])
         return [
-            (str(row.id), version_from(row.payload or {})) for row in _beyond(after, rows)[:limit]
+            (str(row.id), datetime.fromisoformat((row.payload or {})[VERSION_FIELD]))
+            for row in _beyond(after, rows)[:limit]
         ]
 
     def delete_collection(self, collection: str) -> None:

@@ -140,9 +140,8 @@ class QdrantEdgeIndex(BaseIndex):
         self._update(collection, [edge.UpdateOperation.delete_points(list(image_ids))])
 
     def ping(self) -> None:
-        current = self.current()
-        if current:
-            self._shard(current)
+        if self._current:
+            self._shard(self._current)
 
     @edge_errors()
     def close(self) -> None:

@@ -50,5 +50,6 @@ def filter_of_version(record: ImageRecord) -> models.Filter:
 
 
 def _circle(near: Near) -> models.GeoRadius:
-    centre = models.GeoPoint(lon=near.lon, lat=near.lat)
-    return models.GeoRadius(center=centre, radius=near.km * METRES_PER_KM)
+    return models.GeoRadius(
+        center=models.GeoPoint(lon=near.lon, lat=near.lat), radius=near.km * METRES_PER_KM
+    )

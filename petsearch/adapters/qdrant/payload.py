@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
 
 from petsearch.domain import (
     ImageMetadata,
@@ -39,14 +38,9 @@ INDEXED_FIELDS = {
 """Payload fields that can be filtered or sorted by, and the kind of their index."""
 
 
-def version_from(payload: JsonDict) -> datetime:
-    """When the record was last changed."""
-    return datetime.fromisoformat(payload[VERSION_FIELD])
-
-
 def to_payload(record: ImageRecord) -> JsonDict:
     """A JSON object; `breed` and `species` hold what is shown, label or prediction."""
-    said = record.metadata
+    said, place = record.metadata, record.metadata.location
     return {
         "filename": said.filename,
         "breed": record.breed,
@@ -61,7 +55,7 @@ def to_payload(record: ImageRecord) -> JsonDict:
         "exif_taken_at": _written(record.exif_taken_at),
         "attributes": dict(said.attributes),
         "attributes_list": attribute_words(said.attributes),
-        LOCATION_FIELD: _location_to_json(said.location),
+        LOCATION_FIELD: {"lat": place[0], "lon": place[1]} if place else None,
         "sha256": record.sha256,
         "width": record.width,
         "height": record.height,
@@ -109,7 +103,7 @@ def from_payload(image_id: str, payload: JsonDict) -> ImageRecord:
 
 def _metadata_from(payload: JsonDict) -> ImageMetadata:
     # Points of earlier versions have neither a source of the date nor a location.
-    source = payload.get("taken_at_source")
+    source, place = payload.get("taken_at_source"), payload.get(LOCATION_FIELD)
     is_of_file = source == TakenAtSource.EXIF
     return ImageMetadata(
         filename=payload["filename"],
@@ -121,7 +115,7 @@ def _metadata_from(payload: JsonDict) -> ImageMetadata:
         taken_at=None if is_of_file else _read(payload["taken_at"]),
         taken_at_source=TakenAtSource(source) if source and not is_of_file else None,
         attributes=payload["attributes"],
-        location=_location_from(payload.get(LOCATION_FIELD)),
+        location=(place["lat"], place["lon"]) if place else None,
     )
 
 
@@ -131,11 +125,3 @@ def _written(time: datetime | None) -> str | None:
 
 def _read(time: str | None) -> datetime | None:
     return datetime.fromisoformat(time) if time else None
-
-
-def _location_to_json(location: tuple[float, float] | None) -> JsonDict | None:
-    return {"lat": location[0], "lon": location[1]} if location else None
-
-
-def _location_from(value: Any) -> tuple[float, float] | None:
-    return (value["lat"], value["lon"]) if value else None

@@ -43,7 +43,7 @@ def newest_page(
         if len(found) > limit:
             return found[:limit], _written(time, found[limit - 1].image_id)
     # One more than is shown: to see the end, and whether the page ends among equal times.
-    earlier = filters if time is None else _before(filters, sort, time)
+    earlier = filters if time is None else _within(filters, sort, TimeRange(until=time))
     found += latest(earlier, limit + 1 - len(found))
     if len(found) <= limit:
         return found, None
@@ -67,10 +67,6 @@ def _at(filters: Filters, sort: SortBy, time: datetime) -> Filters:
         return _within(filters, sort, TimeRange(time, time + _MOMENT))
     except OverflowError:  # the last moment there is
         return _within(filters, sort, TimeRange(time))
-
-
-def _before(filters: Filters, sort: SortBy, time: datetime) -> Filters:
-    return _within(filters, sort, TimeRange(until=time))
 
 
 def _within(filters: Filters, sort: SortBy, times: TimeRange) -> Filters:

@@ -31,7 +31,7 @@ def make_celery(broker_url: str) -> celery.Celery:
         accept_content=["json"],
         task_serializer="json",
         task_ignore_result=True,
-        task_queues=[_queue(name) for name in QueueName],
+        task_queues=[Queue(name.value) for name in QueueName],  # type: ignore[no-untyped-call]  # kombu has no types
         task_default_queue=QueueName.BULK.value,
         task_acks_late=True,
         task_reject_on_worker_lost=True,
@@ -53,10 +53,6 @@ def make_celery(broker_url: str) -> celery.Celery:
         },
     )
     return app
-
-
-def _queue(name: QueueName) -> Queue:
-    return Queue(name.value)  # type: ignore[no-untyped-call]  # kombu has no type information
 
 
 class CeleryQueue(TaskQueue):

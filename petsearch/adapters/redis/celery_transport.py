@@ -4,8 +4,6 @@ from typing import Any
 
 from kombu.transport import TRANSPORT_ALIASES, redis
 
-_NAMES = ("redis", "rediss")
-
 
 class Channel(redis.Channel):
     """A channel that raises `ConnectionError` when it is used after its connection was closed.
@@ -32,5 +30,4 @@ class Transport(redis.Transport):
 def install() -> None:
     """Register it for `redis`, `rediss` and `redis+socket` URLs, before the first connection."""
     # By name, because a transport that is given as such is not used for `redis+socket`.
-    for name in _NAMES:
-        TRANSPORT_ALIASES[name] = f"{__name__}:Transport"
+    TRANSPORT_ALIASES.update(dict.fromkeys(("redis", "rediss"), f"{__name__}:Transport"))

@@ -277,8 +277,7 @@ class RedisLedger(JobLedger, ChunkLedger, EnumerationLedger, IdempotencyStore):
 
     @redis_errors(_WHAT)
     def claim_chore(self, name: str, for_s: float) -> bool:
-        key = f"{_PREFIX}once:{name}"
-        return bool(self._redis.set(key, "1", nx=True, px=_ms(for_s)))
+        return bool(self._redis.set(f"{_PREFIX}once:{name}", "1", nx=True, px=_ms(for_s)))
 
     @redis_errors(_WHAT)
     def claim_call(self, call: CallKey, holder: str, for_s: float) -> str | None:

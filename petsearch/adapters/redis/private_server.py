@@ -108,9 +108,7 @@ class PrivateRedis:
     def _wait_until_ready(self) -> None:
         client = redis.Redis(unix_socket_path=str(self.socket_path))
         deadline = time.monotonic() + _START_S
-        while time.monotonic() < deadline:
-            if self._process.poll() is not None:
-                break
+        while time.monotonic() < deadline and self._process.poll() is None:
             with contextlib.suppress(redis.RedisError):
                 # Raises BusyLoadingError while the append-only file is read.
                 if client.ping():
