@@ -225,9 +225,8 @@ class Launcher:
 
     def _stop(self) -> None:
         """APIs and workers first, then embedders, then the servers that all of them need."""
-        last = ("embedder",)
-        early = [s for s in self._services if not s.part.name.startswith(last)]
-        late = [s for s in self._services if s.part.name.startswith(last)]
+        late = [s for s in self._services if s.part.name.startswith("embedder")]
+        early = [s for s in self._services if s not in late]
         for group in (early, late, self._servers):
             for supervisor in group:
                 supervisor.terminate()

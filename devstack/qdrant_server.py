@@ -101,10 +101,6 @@ def _add_collections(app: FastAPI, engine: Engine) -> None:
     def list_collections() -> models.CollectionsResponse:
         return client.get_collections()
 
-    @engine.route(app, "GET", "/collections/{name}")
-    def get_collection(name: str) -> models.CollectionInfo:
-        return _info(engine, name)
-
     @engine.route(app, "GET", "/collections/{name}/exists")
     def exists(name: str) -> dict[str, bool]:
         return {"exists": client.collection_exists(name)}
@@ -187,16 +183,6 @@ def _add_reads(app: FastAPI, engine: Engine) -> None:
     def facet(name: str, body: FacetRequest) -> models.FacetResponse:
         engine.check_filter(name, body.filter)
         return client.facet(name, body.key, facet_filter=body.filter, limit=body.limit or 10)
-
-
-def _info(engine: Engine, name: str) -> models.CollectionInfo:
-    info = engine.client.get_collection(name)
-    schema = {
-        field: models.PayloadIndexInfo(data_type=kind, points=info.points_count or 0)
-        for field, kind in engine.indexed[name].items()
-        if isinstance(kind, models.PayloadSchemaType)
-    }
-    return info.model_copy(update={"payload_schema": schema})
 
 
 def _scroll(engine: Engine, name: str, body: ScrollRequest) -> models.ScrollResult:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
@@ -24,6 +23,7 @@ from petsearch.settings import Settings
 from services.api.app import build_app
 from services.api.metrics import ApiMetrics
 from services.http.metrics_route import add_metrics_route
+from services.http.startup import exit_process
 from services.worker.main import WorkerThread, create_app
 from services.worker.metrics import WorkerMetrics
 from services.worker.runtime import build_runtime
@@ -78,7 +78,7 @@ def serve(
     """
     # uvicorn raises the signal again when it has shut down; both must unwind what is open here.
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _exit)
+        signal.signal(number, exit_process)
     settings = standalone_settings(options)
     with ExitStack() as opened:
         listener = opened.enter_context(_bound_socket(options.host, options.port))
@@ -110,10 +110,6 @@ def serve(
         add_metrics_route(app, api_metrics, worker_metrics)
         server = _Server(_uvicorn_config(app), lambda: _tell(on_ready, services, address))
         server.run(sockets=[listener])
-
-
-def _exit(_number: int, _frame: FrameType | None) -> None:
-    raise SystemExit(0)
 
 
 class _Server(uvicorn.Server):

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from petsearch.domain import ImageMetadata, ImageRecord, JsonDict, ModelInfo, TakenAtSource
+from petsearch.domain import ImageRecord, JsonDict, ModelInfo, TakenAtSource
 from petsearch.domain.errors import InvalidInput
 from petsearch.domain.metadata import PhotoMetadata, parse_metadata
 from petsearch.ingest.repeats import normalise_metadata
@@ -29,7 +29,8 @@ def amended(
         merged["taken_at_source"] = TakenAtSource.STATED
     said = parse_metadata({k: v for k, v in merged.items() if v is not None}, "")
     if changes.get("breed") and "species" not in changes:
-        said = _with_species_of_breed(said, model)
+        derived = normalise_metadata(replace(said, species=None), model).species
+        said = replace(said, species=derived or said.species)
     metadata = normalise_metadata(said, model)
     if metadata == record.metadata:
         return record
@@ -47,8 +48,3 @@ def merge_patch(target: Any, patch: Any) -> Any:
         else:
             merged[name] = merge_patch(merged.get(name), value)
     return merged
-
-
-def _with_species_of_breed(said: ImageMetadata, model: ModelInfo) -> ImageMetadata:
-    derived = normalise_metadata(replace(said, species=None), model).species
-    return replace(said, species=derived or said.species)

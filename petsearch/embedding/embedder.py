@@ -92,9 +92,10 @@ class BatchingEmbedder(Embedder):
         if not self._loading.acquire(blocking=False):
             raise Conflict("Another model is being loaded; wait until it is.")
         try:
-            loaded = next((m.info for m in self._models.values() if _is_named(m.info, spec)), None)
-            if loaded is not None:
-                return loaded
+            for model in self._models.values():
+                # Published models are named by their id, from wherever they were loaded.
+                if spec in (model.info.spec, f"s3:{model.info.model_id}"):
+                    return model.info
             if len(self._models) >= MAX_MODELS:
                 raise Conflict(f"Loaded: {self._names()}. Unload one of them first.")
             model = self._load(spec)
@@ -184,11 +185,6 @@ class BatchingEmbedder(Embedder):
 
     def _names(self) -> str:
         return ", ".join(self._models)
-
-
-def _is_named(model: ModelInfo, spec: str) -> bool:
-    """Published models are named by their id, from wherever they were loaded."""
-    return spec in (model.spec, f"s3:{model.model_id}")
 
 
 def _done(embeddings: Embeddings) -> Future[Embeddings]:

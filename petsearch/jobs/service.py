@@ -25,7 +25,7 @@ from petsearch.jobs import chunk_files
 from petsearch.jobs.dispatch import Dispatcher
 from petsearch.jobs.outcomes import OutcomePage, OutcomeReader
 from petsearch.models import Catalogue
-from petsearch.ports import CallKey, ChunkSlot, IndexReader, JobLedger, ObjectStore, TaskQueue
+from petsearch.ports import CallKey, IndexReader, JobLedger, ObjectStore, TaskQueue
 from petsearch.sources import SourceContext, SourceSpec, open_source, parse_spec
 from petsearch.sources.spec import describe
 from petsearch.tables import Columns
@@ -163,8 +163,8 @@ class Jobs:
         if slot.is_added:
             return self.ledger.get(job_id)
         items = [
-            self._stage(job_id, slot.first_item_no + offset, upload)
-            for offset, upload in enumerate(uploads)
+            self._stage(job_id, item_no, upload)
+            for item_no, upload in enumerate(uploads, slot.first_item_no)
         ]
         return self._queue_chunk(job_id, slot.chunk_no, items)
 
@@ -199,10 +199,14 @@ class Jobs:
             slot = self.ledger.reserve_chunk(job_id, len(known), call=call)
             if slot.is_added:
                 # What became known since the first call is still to be uploaded: it is not counted.
-                items = chunk_files.read_chunk(self.store, job_id, slot.chunk_no)
-                found = {image_id_of(item.sha256) for item in items}
+                counted = chunk_files.read_chunk(self.store, job_id, slot.chunk_no)
+                found = {image_id_of(item.sha256) for item in counted}
             else:
-                self._queue_chunk(job_id, slot.chunk_no, _known_items(slot, known))
+                items = [
+                    Item(item_no, image.sha256, image.metadata, staging_key=None)
+                    for item_no, image in enumerate(known, slot.first_item_no)
+                ]
+                self._queue_chunk(job_id, slot.chunk_no, items)
         return [n for n, image in enumerate(images) if image_id_of(image.sha256) not in found]
 
     def seal(self, job_id: str) -> Job:
@@ -314,10 +318,3 @@ class Jobs:
             raise Conflict(f"The job {job_id!r} was cancelled.")
         self.dispatcher.dispatch(job_id)
         return job
-
-
-def _known_items(slot: ChunkSlot, known: Sequence[KnownImage]) -> list[Item]:
-    return [
-        Item(slot.first_item_no + offset, image.sha256, image.metadata, staging_key=None)
-        for offset, image in enumerate(known)
-    ]

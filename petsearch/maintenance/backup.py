@@ -8,7 +8,7 @@ other two, because it is written last. What happens meanwhile may be in one and 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from itertools import chain, count, islice
 
@@ -19,6 +19,7 @@ from petsearch.maintenance.backup_format import (
     FORMAT,
     LEDGER,
     OBJECTS,
+    POINTS,
     POINTS_PER_PART,
     SNAPSHOT,
     IndexForm,
@@ -26,9 +27,7 @@ from petsearch.maintenance.backup_format import (
     PartFile,
     Place,
     copy_name,
-    object_to_line,
     point_to_line,
-    points_name,
     to_line,
     write_manifest,
 )
@@ -142,7 +141,7 @@ class Backup:
             if first is None:
                 return
             here = islice(chain([first], points), POINTS_PER_PART)
-            self._add(points_name(number), map(point_to_line, here))
+            self._add(f"{POINTS}{number:06d}.jsonl", map(point_to_line, here))
 
     def _walk(self, collection: str) -> Iterator[Point]:
         ids = walk_ids(self._kept.index, collection)
@@ -158,7 +157,7 @@ class Backup:
                     if part is not None:
                         self._objects += 1
                         self._objects_bytes += part.size_bytes
-                        yield object_to_line(part)
+                        yield to_line(asdict(part))
 
     def _batches_of_objects(self) -> Iterator[list[StoredObject]]:
         """What waits is read before the rest is listed: meanwhile it may become an original."""

@@ -26,13 +26,10 @@ from petsearch.ports import ObjectStore
 FORMAT = 1
 MANIFEST, MANIFEST_SUM = "manifest.json", "manifest.sha256"
 LEDGER, OBJECTS, SNAPSHOT = "ledger.jsonl", "objects.jsonl", "snapshot"
+POINTS = "points/"
+"""Prefix of the parts that hold points."""
 POINTS_PER_PART = 10_000
 IndexForm = Literal["snapshot", "points"]
-
-
-def points_name(number: int) -> str:
-    """Where the points of a part lie."""
-    return f"points/{number:06d}.jsonl"
 
 
 def copy_name(key: str) -> str:
@@ -166,13 +163,8 @@ def point_from_line(line: bytes) -> Point:
     return Point(_RECORDS.validate_python(body["record"]), embedding)
 
 
-def object_to_line(part: PartFile) -> bytes:
-    """An entry of the list of objects."""
-    return to_line(_PART_FILES.dump_python(part, mode="json"))
-
-
 def object_from_line(line: bytes) -> PartFile:
-    """What `object_to_line` wrote."""
+    """An entry of the list of objects."""
     return _PART_FILES.validate_json(line)
 
 

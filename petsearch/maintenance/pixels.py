@@ -71,7 +71,8 @@ class PixelUpdater:
             self._replace_record(collection, record, remade)
         except (InvalidInput, NotFound) as error:
             if image_id not in self.index.get(collection, [image_id]):
-                self._delete_copies(image_id)
+                self.store.delete(object_keys.display(image_id))
+                self.store.delete(object_keys.thumbnail(image_id))
                 return _outcome(item, ItemStatus.DUPLICATE, DELETED)
             return _outcome(item, ItemStatus.FAILED, f"It stays as it was: {error.detail}")
         return _outcome(item, ItemStatus.INGESTED)
@@ -95,13 +96,15 @@ class PixelUpdater:
 
     def _replace_embeddings(self, collection: str, record: ImageRecord) -> None:
         """In every collection of the write set, each by its own model."""
-        for context in self.write_set.each(collection, current_last=True):
-            with context as name:
-                made, failed = self.points.make([record], self.catalogue.model(model_id_of(name)))
-                if failed:
-                    raise NotFound(failed[record.image_id])
-                self.index.replace_embeddings(name, {record.image_id: made[0].embedding})
-                self._replace_prediction(name, made[0].record)
+
+        def replace_in(name: str) -> None:
+            made, failed = self.points.make([record], self.catalogue.model(model_id_of(name)))
+            if failed:
+                raise NotFound(failed[record.image_id])
+            self.index.replace_embeddings(name, {record.image_id: made[0].embedding})
+            self._replace_prediction(name, made[0].record)
+
+        self.write_set.write_each(collection, replace_in, current_last=True)
 
     def _replace_prediction(self, collection: str, made: ImageRecord) -> None:
         there = self.index.get(collection, [made.image_id]).get(made.image_id)
@@ -129,10 +132,6 @@ class PixelUpdater:
             )
             if not self.writer.replace_everywhere(collection, [(now, merged)]):
                 return
-
-    def _delete_copies(self, image_id: str) -> None:
-        for key_of in (object_keys.display, object_keys.thumbnail):
-            self.store.delete(key_of(image_id))
 
 
 def _outcome(item: Item, status: ItemStatus, reason: str | None = None) -> Outcome:

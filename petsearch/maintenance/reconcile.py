@@ -233,12 +233,12 @@ class Reconciler:
     def _make_copies(self, traces: Traces) -> None:
         data = self.store.get(object_keys.original(traces.image_id))
         picture = decode.decode(data, self.limits).picture
-        if Part.DISPLAY not in traces.objects:
-            key = object_keys.display(traces.image_id)
-            self.store.put(key, display_copy(picture))
-        if Part.THUMBNAIL not in traces.objects:
-            key = object_keys.thumbnail(traces.image_id)
-            self.store.put(key, thumbnail(picture))
+        for part, key_of, make in (
+            (Part.DISPLAY, object_keys.display, display_copy),
+            (Part.THUMBNAIL, object_keys.thumbnail, thumbnail),
+        ):
+            if part not in traces.objects:
+                self.store.put(key_of(traces.image_id), make(picture))
 
 
 def _damage_of(parts: frozenset[Part]) -> Damage | None:

@@ -16,6 +16,7 @@ from petsearch.maintenance.backup import Kept
 from petsearch.maintenance.backup_format import (
     LEDGER,
     OBJECTS,
+    POINTS,
     SNAPSHOT,
     Manifest,
     PartFile,
@@ -130,7 +131,7 @@ class Restore:
         index.create_collection(collection, manifest.dim)
         if manifest.index_form == "points":
             for part in manifest.parts:
-                if part.name.startswith("points/"):
+                if part.name.startswith(POINTS):
                     self._insert(index, collection, part)
         index.point_alias_to(collection)
         found = index.count(collection, Filters())

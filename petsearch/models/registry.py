@@ -18,7 +18,6 @@ from petsearch.ports import ObjectStore
 log = get_logger(__name__)
 
 SPEC_KIND = "s3"
-METRICS = "metrics.json"
 _BLOCK_BYTES = 1024 * 1024
 
 

@@ -108,13 +108,11 @@ def profile_of_png(gamma: float | None, chromaticities: Chromaticities | None) -
         return None
     if gamma is not None and gamma <= 0:
         return None
-    curve = _srgb_to_linear if gamma is None or _is_srgb_gamma(gamma) else _power(1.0 / gamma)
-    return _matrix_profile(chromaticities or _SRGB, curve)
-
-
-def _is_srgb_gamma(gamma: float) -> bool:
     # Programs that know sRGB write its nearest gamma, and mean sRGB.
-    return abs(gamma - 0.45455) < 0.002
+    curve = (
+        _srgb_to_linear if gamma is None or abs(gamma - 0.45455) < 0.002 else _power(1.0 / gamma)
+    )
+    return _matrix_profile(chromaticities or _SRGB, curve)
 
 
 def profile_of_nclx(nclx: Nclx) -> bytes | None:

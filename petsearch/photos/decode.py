@@ -116,18 +116,6 @@ def register_formats() -> None:
     pillow_heif.register_heif_opener()
 
 
-def open_checked(data: Encoded, limits: ImageLimits) -> Image.Image:
-    """Read the header of an encoded picture and check it against `limits`, without decoding.
-
-    A file stays open, and must do so until the picture is decoded.
-
-    Raises:
-        TooLarge: it has more bytes, or declares more pixels, than allowed.
-        NotAnImage: it is empty, not a picture, or in a format that is not accepted.
-    """
-    return _open(_checked(data, limits), limits).picture
-
-
 def decode(data: Encoded, limits: ImageLimits, *, at_least: int = DISPLAY_SIDE) -> DecodedImage:
     """Decode an encoded picture whole: upright, RGB in sRGB, metadata dropped.
 
@@ -137,8 +125,8 @@ def decode(data: Encoded, limits: ImageLimits, *, at_least: int = DISPLAY_SIDE) 
     more than 20 megapixels are averaged down right after decoding.
 
     Raises:
-        TooLarge, NotAnImage: see `open_checked`; also `NotAnImage` for a truncated file and
-            `TooLarge` for one whose decoding would take too much memory.
+        TooLarge: it has more bytes, declares more pixels, or takes more memory than allowed.
+        NotAnImage: it is empty, broken, not a picture, or in a format that is not accepted.
     """
     alone = Budget(limits.max_decode_bytes)
     with decoded_within(alone, data, limits, at_least=at_least) as decoded:

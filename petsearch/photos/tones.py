@@ -98,18 +98,15 @@ def _strip_to_rgb(strip: Image.Image, tones: _Tones) -> Image.Image:
     if _is_deep(strip):
         return _deep_to_rgb(strip, tones)
     if tones.alpha == "none":
-        return tones.to_srgb(_plain(strip))
+        # Profiles are for these modes: grey, CMYK, Lab and RGB stay as they are.
+        is_plain = strip.mode in ("L", "CMYK", "LAB", "RGB")
+        return tones.to_srgb(strip if is_plain else strip.convert("RGB"))
     if tones.alpha == "ignored":
         return tones.to_srgb(_without_alpha(strip))
     rgba = strip.convert("RGBA")
     result = Image.new("RGB", strip.size, tones.background)
     result.paste(tones.to_srgb(rgba.convert("RGB")), mask=rgba.getchannel("A"))
     return result
-
-
-def _plain(strip: Image.Image) -> Image.Image:
-    """In a mode that profiles are for: grey, CMYK, Lab and RGB stay as they are."""
-    return strip if strip.mode in ("L", "CMYK", "LAB", "RGB") else strip.convert("RGB")
 
 
 def _without_alpha(strip: Image.Image) -> Image.Image:
@@ -145,7 +142,8 @@ def _white_of(picture: Image.Image) -> float:
     declared = _tag(picture, _MAX_SAMPLE)
     if declared and picture.mode != "F":
         return float(declared)
-    top = _top_of(picture)
+    # Pillow's `getextrema` knows no big-endian greys.
+    top = max(float(np.asarray(strip).max()) for strip in _strips(picture))
     if picture.mode == "F":
         # Floats say no range.
         return max(1.0, top)
@@ -153,11 +151,6 @@ def _white_of(picture: Image.Image) -> float:
         # 16 bits that use 12 of them are what scanners write; nothing says so.
         return float(_12_BITS)
     return max(float(_16_BITS), top)
-
-
-def _top_of(picture: Image.Image) -> float:
-    """The largest value. Pillow's `getextrema` knows no big-endian greys."""
-    return max(float(np.asarray(strip).max()) for strip in _strips(picture))
 
 
 def _tag(picture: Image.Image, number: int) -> int | None:

@@ -14,7 +14,7 @@ from petsearch.domain import Filters, Job, JobKind, NewJob
 from petsearch.domain.errors import Conflict, NotFound
 from petsearch.jobs import Dispatcher
 from petsearch.models import Catalogue, Registry, collection_of, model_id_of
-from petsearch.models.registry import METRICS
+from petsearch.models.folder import METRICS
 from petsearch.observability import get_logger
 from petsearch.ports import Embedder, JobLedger
 from petsearch.ports.raw_index import RawIndex

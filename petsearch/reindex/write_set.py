@@ -7,8 +7,8 @@ from then on nobody writes to fewer collections.
 
 import time
 import uuid
-from collections.abc import Callable, Generator, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from petsearch.domain.errors import Conflict, NotFound, Unavailable
@@ -36,19 +36,18 @@ class WriteSet:
         """The set as it is now."""
         return self.store.read()
 
-    def each(
-        self, collection: str, *, current_last: bool
-    ) -> Generator[AbstractContextManager[str], None, None]:
-        """Iterate over `collection` and all others of the set, each as a context to write in.
-
-        Close the iterator also when a write fails: it counts this writer in and out.
+    def write_each(
+        self, collection: str, write: Callable[[str], None], *, current_last: bool
+    ) -> None:
+        """Call `write` with `collection` and with every other one of the set.
 
         Args:
+            write: raises `NotFound` where the collection it is given was dropped.
             current_last: so that whatever is in the current one is in all; else `collection` is
                 written first.
 
         Raises:
-            Conflict: in a context, if `collection` was dropped; ask again which one is current.
+            Conflict: `collection` was dropped; ask again which one is current.
         """
         written: set[str] = set()
         while True:
@@ -57,7 +56,8 @@ class WriteSet:
             try:
                 for name in self._in_order(collection, state, current_last=current_last):
                     if name not in written:
-                        yield _skip_dropped(name, collection, state)
+                        with _skip_dropped(name, collection, state):
+                            write(name)
                         written.add(name)
             finally:
                 epoch = self.store.end_write(token)
@@ -114,9 +114,9 @@ class WriteSet:
 
 
 @contextmanager
-def _skip_dropped(name: str, main: str, state: WriteSetState) -> Iterator[str]:
+def _skip_dropped(name: str, main: str, state: WriteSetState) -> Iterator[None]:
     try:
-        yield name
+        yield
     except NotFound as error:
         if name != main:
             # Dropped since: nobody will miss it there.

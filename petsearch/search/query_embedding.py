@@ -12,7 +12,6 @@ from petsearch.search.combination import WeightedEmbedding, combine
 from petsearch.search.query import (
     ImagePart,
     PhotoPart,
-    PromptMode,
     Query,
     QueryPart,
     TextPart,
@@ -62,7 +61,7 @@ class QueryEmbedder:
         words = list(dict.fromkeys(p.text for p in parts if isinstance(p, TextPart)))
         if not words:
             return {}
-        templates = _templates(query.prompt, target)
+        templates = target.model.prompt_templates if query.prompt == "auto" else _NO_TEMPLATE
         rows = embed_prompted(self._embedder, target.model, words, templates)
         return dict(zip(words, rows, strict=True))
 
@@ -83,7 +82,3 @@ class QueryEmbedder:
             pixels = preprocessing.to_pixels(decoded.picture, target.model.pixel_spec, self._resize)
         rows = self._embedder.embed_pixels(pixels[None], model_id=target.model.model_id)
         return cast(Embedding, rows[0])
-
-
-def _templates(prompt: PromptMode, target: Target) -> Sequence[str]:
-    return target.model.prompt_templates if prompt == "auto" else _NO_TEMPLATE

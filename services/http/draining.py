@@ -59,7 +59,7 @@ class Draining:
                 finish(number, frame)
                 return
             self.begin()
-            loop.call_soon_threadsafe(self._announce, seconds)
+            loop.call_soon_threadsafe(lambda: log.info("draining", seconds=seconds))
             loop.call_soon_threadsafe(loop.call_later, seconds, finish, number, None)
 
         for number in _SIGNALS:
@@ -69,9 +69,6 @@ class Draining:
         finally:
             for number, handler in handlers.items():
                 signal.signal(number, handler)
-
-    def _announce(self, seconds: float) -> None:
-        log.info("draining", seconds=seconds)
 
 
 class DrainingGuard:

@@ -44,7 +44,7 @@ def _ended_by_signals() -> Iterator[None]:
         yield
         return
     signals = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, _exit) for number in signals]
+    before = [signal.signal(number, exit_process) for number in signals]
     try:
         yield
     finally:
@@ -52,5 +52,6 @@ def _ended_by_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _exit(_number: int, _frame: FrameType | None) -> NoReturn:
+def exit_process(_number: int, _frame: FrameType | None) -> NoReturn:
+    """Unwind what is open, and end with exit code 0; a signal handler."""
     raise SystemExit(0)

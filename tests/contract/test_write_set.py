@@ -1,7 +1,5 @@
 """What a write set does, over a real Redis."""
 
-from collections.abc import Callable
-from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -101,15 +99,6 @@ def test_a_hold_lapses_by_itself(store: RedisWriteSet) -> None:
     assert store.begin_write("one", 30) is not None
 
 
-def write_each(
-    write_set: WriteSet, collection: str, write: Callable[[str], None], *, current_last: bool
-) -> None:
-    with closing(write_set.each(collection, current_last=current_last)) as writes:
-        for each in writes:
-            with each as name:
-                write(name)
-
-
 @pytest.mark.parametrize(("current_last", "order"), [(True, [B, A]), (False, [A, B])])
 def test_a_write_reaches_all_collections_in_order(
     store: RedisWriteSet,
@@ -118,7 +107,7 @@ def test_a_write_reaches_all_collections_in_order(
 ) -> None:
     store.change(add=[A, B], remove=[])
     written: list[str] = []
-    write_each(WriteSet(store, lambda: A), A, written.append, current_last=current_last)
+    WriteSet(store, lambda: A).write_each(A, written.append, current_last=current_last)
     assert written == order
     assert store.count_writers(99) == 0
 
@@ -126,7 +115,7 @@ def test_a_write_reaches_all_collections_in_order(
 def test_the_current_collection_comes_last_also_if_it_moved(store: RedisWriteSet) -> None:
     store.change(add=[A, B], remove=[])
     written: list[str] = []
-    write_each(WriteSet(store, lambda: B), A, written.append, current_last=True)
+    WriteSet(store, lambda: B).write_each(A, written.append, current_last=True)
     assert written == [A, B]
 
 
@@ -137,7 +126,7 @@ def test_what_comes_into_the_set_during_a_write_is_written_too(store: RedisWrite
         written.append(name)
         store.change(add=[A, {A: B}.get(name, C)], remove=[])
 
-    write_each(WriteSet(store), A, write, current_last=True)
+    WriteSet(store).write_each(A, write, current_last=True)
     assert written == [A, B, C]
 
 
@@ -146,7 +135,7 @@ def test_a_write_that_fails_counts_its_writer_out(store: RedisWriteSet) -> None:
         raise Unavailable("cut off")
 
     with pytest.raises(Unavailable, match="cut off"):
-        write_each(WriteSet(store), A, write, current_last=True)
+        WriteSet(store).write_each(A, write, current_last=True)
     assert store.count_writers(99) == 0
 
 
@@ -156,14 +145,13 @@ def test_a_collection_that_is_gone_is_passed_over_or_said(store: RedisWriteSet) 
             raise NotFound("There is no collection.")
 
     with pytest.raises(NotFound):
-        write_each(
-            WriteSet(store), A, gone, current_last=True
-        )  # never in a set: it is the caller's
+        # Never in a set: it is the caller's.
+        WriteSet(store).write_each(A, gone, current_last=True)
     store.change(add=[A, B], remove=[])
-    write_each(WriteSet(store), B, gone, current_last=True)
+    WriteSet(store).write_each(B, gone, current_last=True)
     store.change(add=[], remove=[A])
     with pytest.raises(Conflict, match="dropped meanwhile"):
-        write_each(WriteSet(store), A, gone, current_last=True)
+        WriteSet(store).write_each(A, gone, current_last=True)
 
 
 def test_a_moment_without_writers_comes_when_the_last_has_ended(store: RedisWriteSet) -> None:
@@ -181,4 +169,4 @@ def test_a_moment_without_writers_comes_when_the_last_has_ended(store: RedisWrit
     store.end_write("two")
     thread.join(20)
     assert moments == [True]
-    write_each(WriteSet(store), A, lambda _: None, current_last=True)
+    WriteSet(store).write_each(A, lambda _: None, current_last=True)

@@ -2,17 +2,10 @@
 
 from typing import Any
 
-from open_clip.model import CLIP
-
 from training.drawings.config import ModelConfig
 
 _HALF = {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}
 _VOCABULARY_SIZE = 49408
-
-
-def build_model(config: ModelConfig) -> CLIP:
-    """A CLIP with random weights, from torch's global generator."""
-    return CLIP(**open_clip_config(config)["model_cfg"])
 
 
 def open_clip_config(config: ModelConfig) -> dict[str, Any]:

@@ -9,12 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from petsearch.adapters.clip.model import OpenClipModel
 from petsearch.domain import Embeddings
 from petsearch.domain.errors import ConfigurationError
-from petsearch.sample.captions import Text, describes, facts_of
+from petsearch.sample.captions import describes, facts_of
 from petsearch.sample.catalogue import attributes_at
 from petsearch.sample.queries import ATTRIBUTE_QUERIES
 from training.drawings.config import EvaluationConfig
@@ -64,11 +63,10 @@ def evaluate(
     photos = drawn_photos(numbers, config.seed)
     images = embed_photos(model, photos).embeddings
     facts = [facts_of(attributes_at(number, config.seed)) for number in numbers]
-    queries = ATTRIBUTE_QUERIES
     templates = model.info.prompt_templates
-    scores = embed_texts(model, [query.words for query in queries], templates) @ images.T
+    scores = embed_texts(model, [query.words for query in ATTRIBUTE_QUERIES], templates) @ images.T
     away = embed_texts(model, off_topic, templates) @ images.T
-    relevant = np.array([[describes(q.facts, held) for held in facts] for q in queries])
+    relevant = np.array([[describes(q.facts, held) for held in facts] for q in ATTRIBUTE_QUERIES])
     return DrawingsEvaluation(
         gallery=len(numbers),
         kind_top1=_kind_top1(model, images[: config.gallery], photos.subset(range(config.gallery))),
@@ -76,7 +74,10 @@ def evaluate(
         mean_recall_at_1=recall_at_k(scores, relevant, 1),
         mean_average_precision=mean_average_precision(scores, relevant),
         off_topic_auc=auc(scores.max(axis=1), away.max(axis=1)),
-        queries=_per_query(queries, scores, relevant),
+        queries=tuple(
+            QueryResult(query.words, int(held.sum()), precision_at_k(row[None], held[None], 5))
+            for query, row, held in zip(ATTRIBUTE_QUERIES, scores, relevant, strict=True)
+        ),
     )
 
 
@@ -109,15 +110,6 @@ def _kind_top1(model: OpenClipModel, images: Embeddings, photos: LabelledPhotos)
         raise ConfigurationError(f"The model has no label for: {', '.join(sorted(unknown))}.")
     classes = embed_texts(model, names, model.info.label_templates)
     return zero_shot_top1(images @ classes.T, np.array([names.index(kind) for kind in kinds]))
-
-
-def _per_query(
-    queries: Sequence[Text], scores: NDArray[np.float32], relevant: NDArray[np.bool_]
-) -> tuple[QueryResult, ...]:
-    return tuple(
-        QueryResult(query.words, int(held.sum()), precision_at_k(row[None], held[None], 5))
-        for query, row, held in zip(queries, scores, relevant, strict=True)
-    )
 
 
 def report_rows(evaluation: DrawingsEvaluation) -> list[tuple[str, str, str]]:

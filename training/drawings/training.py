@@ -19,7 +19,7 @@ from petsearch.sample.captions import LABEL_TEMPLATES, PROMPT_TEMPLATES
 from petsearch.sample.kinds import KINDS
 from training.clip.losses import MAX_LOG_SCALE, background_loss, contrastive_loss
 from training.clip.optimiser import adamw
-from training.drawings.architecture import build_model, open_clip_config
+from training.drawings.architecture import open_clip_config
 from training.drawings.config import DrawingsConfig, OptimisationConfig
 from training.drawings.data import Batch, Sampler, background_words, render
 from training.drawings.evaluate import DrawingsEvaluation, evaluate
@@ -88,7 +88,7 @@ def train_from_scratch(
     seed = config.optimisation.seed
     started = clock()
     torch.manual_seed(seed)
-    model = build_model(config.model)
+    model = CLIP(**open_clip_config(config.model)["model_cfg"])
     module = cast(nn.Module, model).to(memory_format=torch.channels_last)
     losses = []
     for number, loss in enumerate(train(config, model, _sampler(config))):

@@ -1,7 +1,7 @@
 """What both Qdrant indexes do alike, over the few calls in which their engines differ."""
 
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Protocol
@@ -87,7 +87,12 @@ class BaseIndex(RawIndex):
         if not changes:
             return set()
         self._overwrite(collection, changes)
-        return _not_applied(changes, self.get(collection, [after.image_id for _, after in changes]))
+        now = self.get(collection, [after.image_id for _, after in changes])
+        return {
+            after.image_id
+            for _, after in changes
+            if after.image_id not in now or _rounded(now[after.image_id]) != _rounded(after)
+        }
 
     def get(self, collection: str, image_ids: Sequence[str]) -> dict[str, ImageRecord]:
         rows = self._retrieve(collection, list(image_ids), payload=True, vectors=False)
@@ -139,15 +144,6 @@ class BaseIndex(RawIndex):
         if collection == self.current():
             raise Conflict(f"The collection {collection!r} is the current one.")
         self._drop(collection)
-
-
-def _not_applied(changes: Sequence[RecordChange], now: Mapping[str, ImageRecord]) -> set[str]:
-    """The ids of changes that were not applied, judging by the records that are stored now."""
-    return {
-        after.image_id
-        for _, after in changes
-        if after.image_id not in now or _rounded(now[after.image_id]) != _rounded(after)
-    }
 
 
 def _rounded(record: ImageRecord) -> ImageRecord:
