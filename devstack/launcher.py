@@ -64,10 +64,14 @@ def make_plan(shape: Shape, environment: Mapping[str, str], folder: Path) -> Pla
     notes.append(note)
     ports = _api_ports(shape)
     given = {name: value for name, value in env.items() if name.startswith("PETSEARCH_")}
-    for number, port in enumerate(ports, start=1):
-        services.append(parts.http_service("api", _name("api", number, shape.apis), port, given))
-    for number in range(1, shape.workers + 1):
-        services.append(parts.worker(_name("worker", number, shape.workers), given))
+    services += [
+        parts.http_service("api", _name("api", number, shape.apis), port, given)
+        for number, port in enumerate(ports, start=1)
+    ]
+    services += [
+        parts.worker(_name("worker", number, shape.workers), given)
+        for number in range(1, shape.workers + 1)
+    ]
     urls = tuple(f"http://127.0.0.1:{port}" for port in ports)
     return Plan(tuple(servers), tuple(services), urls, tuple(notes))
 

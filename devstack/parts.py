@@ -1,5 +1,6 @@
 """How each service, and each server that stands in for a real one, is started as a process."""
 
+import contextlib
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -70,10 +71,7 @@ def worker(name: str, env: Mapping[str, str]) -> Part:
 
 
 def _pings(port: int) -> bool:
-    client = redis.Redis(port=port)
-    try:
+    # It also raises while it reads its append-only file.
+    with contextlib.suppress(redis.RedisError), redis.Redis(port=port) as client:
         return bool(client.ping())
-    except redis.RedisError:  # also while it reads its append-only file
-        return False
-    finally:
-        client.close()
+    return False

@@ -45,19 +45,15 @@ def write_card(
         labels=len(model.labels),
         species=", ".join(species) or "none",
         templates=", ".join(f"`{template}`" for template in model.prompt_templates),
-        calibration=_calibration(is_there=CALIBRATION in files),
+        calibration="Confidences are calibrated on held-out photos (calibration.json)."
+        if CALIBRATION in files
+        else "Confidences are not calibrated: answers say null.",
         figures=_figures(files.get(METRICS)),
     )
     if of_training.is_file():
         card += f"\n---\n\n{of_training.read_text(encoding='utf-8')}"
     path.write_text(card, encoding="utf-8")
     return path
-
-
-def _calibration(*, is_there: bool) -> str:
-    if is_there:
-        return "Confidences are calibrated on held-out photos (calibration.json)."
-    return "Confidences are not calibrated: answers say null."
 
 
 def _figures(path: Path | None) -> str:

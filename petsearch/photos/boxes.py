@@ -40,9 +40,8 @@ def main_picture(data: Buffer) -> MainPicture:
     has_profile = any(
         kind == b"colr" and body[:4] in (b"prof", b"rICC") for kind, body in properties
     )
-    nclx = None
-    if colours and not has_profile and len(colours[0]) >= 10:
-        nclx = Nclx(*struct.unpack_from(">2H", colours[0], 4))
+    is_declared = bool(colours) and not has_profile and len(colours[0]) >= 10
+    nclx = Nclx(*struct.unpack_from(">2H", colours[0], 4)) if is_declared else None
     try:
         exif = _exif(data)
     except (struct.error, IndexError):

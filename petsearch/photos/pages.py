@@ -5,9 +5,11 @@ may begin with a blank frame. Pictures of the same worth that are left out are c
 """
 
 import io
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from PIL import Image
 
@@ -90,8 +92,7 @@ def tiff_pages(data: Buffer) -> TiffPages:
         pages = tuple(_walk(data))
     except (struct.error, IndexError, KeyError):
         pages = ()
-    raw = any(page.photometric in _SENSOR for page in pages)
-    return TiffPages(pages, raw)
+    return TiffPages(pages, is_raw=any(page.photometric in _SENSOR for page in pages))
 
 
 def beginning_at(data: bytes, offset: int) -> bytes:
@@ -119,8 +120,8 @@ def is_camera_raw(head: bytes) -> bool:
 def largest_jpeg(data: Buffer) -> bytes | None:
     """The JPEG with the most pixels that lies inside a raw file."""
     best, most = None, 0
-    for start in _starts(data):
-        piece = data[start:]
+    for found in islice(re.finditer(_JPEG_START, data), _MOST_PAGES):
+        piece = data[found.start() :]
         try:
             with Image.open(io.BytesIO(piece), formats=("JPEG",)) as picture:
                 pixels = picture.width * picture.height
@@ -167,15 +168,6 @@ def _is_lossless(jpeg: bytes) -> bool:
             return True
         at += 2 + struct.unpack_from(">H", jpeg, at + 2)[0]
     return False
-
-
-def _starts(data: Buffer) -> Iterator[int]:
-    at = data.find(_JPEG_START)
-    for _ in range(_MOST_PAGES):
-        if at < 0:
-            return
-        yield at
-        at = data.find(_JPEG_START, at + 3)
 
 
 def _walk(data: Buffer) -> Iterator[Page]:

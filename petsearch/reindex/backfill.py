@@ -24,9 +24,8 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True)
 class Copied:
-    """What became of the images that were to be copied; the ids of each."""
+    """What became of images that were to be copied, but for those that were; the ids of each."""
 
-    copied: tuple[str, ...] = ()
     there: tuple[str, ...] = ()
     """Those that the other collection had before."""
     gone: tuple[str, ...] = ()
@@ -102,10 +101,9 @@ class Copier:
         self.index.insert(target, made)
         self._withdraw_deleted(source, target, [point.record.image_id for point in made])
         carry(self.index, source, target, [*there, *(p.record.image_id for p in made)])
-        copied = tuple(point.record.image_id for point in made)
-        known = {*there, *copied, *failed}
+        known = {*there, *failed, *(point.record.image_id for point in made)}
         gone = tuple(image_id for image_id in image_ids if image_id not in known)
-        return Copied(copied, tuple(there), gone, failed)
+        return Copied(tuple(there), gone, failed)
 
     def _withdraw_deleted(self, source: str, target: str, image_ids: Sequence[str]) -> None:
         """A delete may have come between reading and inserting: it leaves one of these signs."""

@@ -113,12 +113,12 @@ class Reindexer:
             self._repair_extra(source, target, batch)
         if missing or stale or extra:
             log.info("range repaired", missing=len(missing), changed=len(stale), extra=len(extra))
+        if failed:
+            reason = f"{len(failed)} images: {next(iter(failed.values()))}"
+            return _outcome(item, ItemStatus.FAILED, reason)
         reason = (
             f"{len(missing)} missing, {len(stale)} changed, {len(extra)} not current; repaired."
         )
-        if failed:
-            reason = next(iter(failed.values()))
-            return _outcome(item, ItemStatus.FAILED, f"{len(failed)} images: {reason}")
         return _outcome(item, ItemStatus.DUPLICATE, reason)
 
     def _repair_extra(self, source: str, target: str, image_ids: Sequence[str]) -> None:

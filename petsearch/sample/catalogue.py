@@ -89,5 +89,4 @@ def drawing_at(number: int, seed: int) -> Drawing:
 def _kind_at(number: int, seed: int) -> str:
     """Every block of `len(KINDS)` numbers contains each kind once."""
     block, place = divmod(number, len(KINDS))
-    shuffled = random.Random(f"kinds {seed} {block}").sample(tuple(KINDS), len(KINDS))
-    return shuffled[place]
+    return random.Random(f"kinds {seed} {block}").sample(tuple(KINDS), len(KINDS))[place]

@@ -6,6 +6,7 @@ disconnected from Redis does not answer.
 
 import socket
 import sys
+from contextlib import suppress
 
 from kombu.exceptions import OperationalError
 
@@ -18,16 +19,13 @@ _TIMEOUT_S = 3.0
 
 def answers(broker_url: str, *, host: str, timeout_s: float = _TIMEOUT_S) -> bool:
     """Whether a worker on `host` answers within `timeout_s`."""
-    app = make_celery(broker_url)
-    try:
+    # The error: Redis is down.
+    with suppress(OperationalError), make_celery(broker_url) as app:
         asked = app.control.inspect(
             pattern=nodes_of_host(host), matcher="glob", limit=1, timeout=timeout_s
         )
         return bool(asked.ping())
-    except OperationalError:  # Redis is down
-        return False
-    finally:
-        app.close()
+    return False
 
 
 def main() -> None:

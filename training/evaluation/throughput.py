@@ -2,8 +2,8 @@
 
 import statistics
 import time
+import timeit
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -39,11 +39,6 @@ def throughput(
     )
 
 
-def _median_s(work: Callable[[], Any], clock: Callable[[], float]) -> float:
+def _median_s(work: Callable[[], object], clock: Callable[[], float]) -> float:
     work()
-    seconds = []
-    for _ in range(_ROUNDS):
-        started = clock()
-        work()
-        seconds.append(clock() - started)
-    return statistics.median(seconds)
+    return statistics.median(timeit.repeat(work, timer=clock, repeat=_ROUNDS, number=1))

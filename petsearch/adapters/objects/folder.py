@@ -33,10 +33,8 @@ class FilesystemStore(ObjectStore):
         write_atomically(self._name(key), data)
 
     def put_stream(self, key: str, file: BinaryIO, size_bytes: int | None) -> None:
-        stream = SizedStream(file, size_bytes)
         with replacing(self._path(key)) as target:
-            while block := stream.read(_BLOCK_BYTES):
-                target.write(block)
+            shutil.copyfileobj(SizedStream(file, size_bytes), target, _BLOCK_BYTES)
 
     def get(self, key: str) -> bytes:
         # Without the buffer that `Path.open` makes and the whole file goes past.

@@ -18,8 +18,8 @@ class SizedStream:
         self._size_bytes = size_bytes
         self._read_bytes = 0
 
-    def read(self, count: int) -> bytes:
-        """At most `count` bytes; none at the end."""
+    def read(self, count: int = -1) -> bytes:
+        """At most `count` bytes, by default all that is left; none at the end."""
         try:
             data = self._file.read(count)
         except OSError as error:

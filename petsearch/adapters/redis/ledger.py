@@ -108,10 +108,7 @@ class RedisLedger(JobLedger, ChunkLedger, EnumerationLedger, IdempotencyStore):
     ) -> ChunkSlot:
         arguments = (call.name, call.digest) if call else ("", "")
         chunk_no, item_no, is_added = self._run("RESERVE", job_id, item_count, *arguments)
-        if chunk_no == -1:
-            raise NotFound(f"There is no job {job_id!r}.")
-        if chunk_no == -2:
-            raise Conflict(f"The job {job_id!r} takes no more items; start another one.")
+        self._check(job_id, chunk_no, "takes no more items; start another one")
         if chunk_no == -3:
             raise _another_request()
         return ChunkSlot(int(chunk_no), int(item_no), is_added=bool(is_added))
