@@ -172,7 +172,21 @@ def _add_reads(app: FastAPI, engine: Engine) -> None:
 
     @engine.route(app, "POST", "/collections/{name}/points/scroll")
     def scroll(name: str, body: ScrollRequest) -> models.ScrollResult:
-        return _scroll(engine, name, body)
+        engine.check_filter(name, body.filter)
+        order = body.order_by
+        key = order.key if isinstance(order, models.OrderBy) else order
+        if key is not None and key not in engine.indexed[name]:
+            raise ValueError(f"No range index for `order_by` key: {key!r}.")
+        records, after = client.scroll(
+            name,
+            scroll_filter=body.filter,
+            limit=10 if body.limit is None else body.limit,
+            order_by=order,
+            offset=body.offset,
+            with_payload=True if body.with_payload is None else body.with_payload,
+            with_vectors=body.with_vector or False,
+        )
+        return models.ScrollResult(points=records, next_page_offset=after)
 
     @engine.route(app, "POST", "/collections/{name}/points/count")
     def count(name: str, body: CountRequest) -> models.CountResult:
@@ -183,24 +197,6 @@ def _add_reads(app: FastAPI, engine: Engine) -> None:
     def facet(name: str, body: FacetRequest) -> models.FacetResponse:
         engine.check_filter(name, body.filter)
         return client.facet(name, body.key, facet_filter=body.filter, limit=body.limit or 10)
-
-
-def _scroll(engine: Engine, name: str, body: ScrollRequest) -> models.ScrollResult:
-    engine.check_filter(name, body.filter)
-    order = body.order_by
-    key = order.key if isinstance(order, models.OrderBy) else order
-    if key is not None and key not in engine.indexed[name]:
-        raise ValueError(f"No range index for `order_by` key: {key!r}.")
-    records, after = engine.client.scroll(
-        name,
-        scroll_filter=body.filter,
-        limit=10 if body.limit is None else body.limit,
-        order_by=order,
-        offset=body.offset,
-        with_payload=True if body.with_payload is None else body.with_payload,
-        with_vectors=body.with_vector or False,
-    )
-    return models.ScrollResult(points=records, next_page_offset=after)
 
 
 def _keys_of(condition: Any) -> set[str]:

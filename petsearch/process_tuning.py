@@ -57,31 +57,25 @@ def return_freed_memory() -> None:
     )
 
 
-class MemoryTrimmer:
-    """Returns unused memory to the kernel periodically, in a process that keeps freed memory.
+@contextmanager
+def trimmed_memory(every_s: float = TRIM_EVERY_S) -> Iterator[None]:
+    """Return unused memory to the kernel periodically, in a process that keeps freed memory.
 
     Kept memory would grow to the need of the rarest mixture of batches. Memory that is used again
-    at once costs some milliseconds each time.
+    at once costs some milliseconds each time. Without effect if malloc cannot trim.
     """
+    stopping = threading.Event()
 
-    def __init__(self, every_s: float = TRIM_EVERY_S) -> None:
-        self._every_s = every_s
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="trim", daemon=True)
+    def trim() -> None:
+        while not stopping.wait(every_s):
+            ctypes.CDLL(None).malloc_trim(0)
 
-    def start(self) -> None:
-        """Start trimming in a thread; without effect if malloc cannot trim."""
-        if sys.platform.startswith("linux") and hasattr(ctypes.CDLL(None), "malloc_trim"):
-            self._thread.start()
-
-    def stop(self) -> None:
-        """Stop the thread. It may be called before `start`."""
-        self._stopping.set()
-
-    def _run(self) -> None:
-        trim = ctypes.CDLL(None).malloc_trim
-        while not self._stopping.wait(self._every_s):
-            trim(0)
+    if sys.platform.startswith("linux") and hasattr(ctypes.CDLL(None), "malloc_trim"):
+        threading.Thread(target=trim, name="trim", daemon=True).start()
+    try:
+        yield
+    finally:
+        stopping.set()
 
 
 @contextmanager

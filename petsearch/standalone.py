@@ -18,7 +18,7 @@ import petsearch
 from petsearch.app.services import Services, build_services, has_admin_key
 from petsearch.domain.errors import ConfigurationError, StorageFull
 from petsearch.observability import get_logger
-from petsearch.process_tuning import MemoryTrimmer, startup_without_gc
+from petsearch.process_tuning import startup_without_gc, trimmed_memory
 from petsearch.settings import Settings
 from services.api.app import build_app
 from services.api.metrics import ApiMetrics
@@ -87,9 +87,7 @@ def serve(
         with startup_without_gc():
             services = build_services(settings)
         opened.callback(services.close)
-        trimmer = MemoryTrimmer()
-        trimmer.start()
-        opened.callback(trimmer.stop)
+        opened.enter_context(trimmed_memory())
         api_metrics, worker_metrics = ApiMetrics(), WorkerMetrics()
         api_metrics.watch(services.query_cache)
         worker_metrics.watch(services.storage.queue)

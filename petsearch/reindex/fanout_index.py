@@ -53,7 +53,7 @@ class FanOutIndex:
         """
         if not points:
             return
-        names = self._write_set.read().collections
+        names = self._write_set.store.read().collections
         ready = {name: self._made_for(name, points) for name in names if name != collection}
         ready[collection] = points
 

@@ -71,7 +71,7 @@ class Reindexer:
         """
         # Not from `job.source`, which is a text for people.
         spec = read_reindex_spec(self.ledger.spec(job.job_id) or "")
-        if spec is None or spec.collection not in self.write_set.read().collections:
+        if spec is None or spec.collection not in self.write_set.store.read().collections:
             raise Conflict("The collection of this reindex was dropped; cancel the job.")
         return spec.collection
 

@@ -32,10 +32,6 @@ class WriteSet:
     current: Callable[[], str | None] = lambda: None
     """Returns the collection that is searched."""
 
-    def read(self) -> WriteSetState:
-        """The set as it is now."""
-        return self.store.read()
-
     def write_each(
         self, collection: str, write: Callable[[str], None], *, current_last: bool
     ) -> None:

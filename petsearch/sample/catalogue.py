@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from petsearch.sample.captions import facts_of, full_caption
+from petsearch.sample.captions import full_caption
 from petsearch.sample.drawing import ACCESSORIES, ACCESSORY_COLOURS, POSES, Attributes, draw
 from petsearch.sample.kinds import KINDS
 from petsearch.sample.scenes import BACKGROUNDS
@@ -35,11 +35,6 @@ class Drawing:
     species: str
     attributes: Attributes
     filename: str
-
-    @property
-    def facts(self) -> frozenset[str]:
-        """All facts of the drawing as `field:value`."""
-        return facts_of(self.attributes)
 
     def to_jpeg(self) -> bytes:
         """Encode as JPEG; deterministic on one platform."""

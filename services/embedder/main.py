@@ -7,7 +7,7 @@ from fastapi import FastAPI
 
 from petsearch.app.connections import image_limits, load_embedder, load_resize
 from petsearch.observability import configure_logging
-from petsearch.process_tuning import MemoryTrimmer, startup_without_gc
+from petsearch.process_tuning import startup_without_gc, trimmed_memory
 from petsearch.settings import Settings
 from services.embedder.app import build_app
 from services.embedder.decoder import Decoder
@@ -28,15 +28,12 @@ def create_app() -> FastAPI:
     with startup_without_gc():
         embedder = load_embedder(settings, metrics)
     decoder = Decoder(image_limits(settings), load_resize())
-    trimmer = MemoryTrimmer()
     draining = Draining()
 
     @asynccontextmanager
     async def close_at_end(_: FastAPI) -> AsyncIterator[None]:
-        trimmer.start()
-        with draining.on_signals(settings.drain_s):
+        with trimmed_memory(), draining.on_signals(settings.drain_s):
             yield
-        trimmer.stop()
         decoder.close()
         embedder.close()
 

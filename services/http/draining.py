@@ -25,17 +25,8 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class Draining:
     """Whether the process is about to exit."""
 
-    def __init__(self) -> None:
-        self._begun = threading.Event()
-
-    @property
-    def has_begun(self) -> bool:
-        """Whether draining has begun."""
-        return self._begun.is_set()
-
-    def begin(self) -> None:
-        """From now on `/readyz` is 503 and answers close their connections."""
-        self._begun.set()
+    has_begun = False
+    """From then on `/readyz` is 503 and answers close their connections."""
 
     @contextmanager
     def on_signals(self, seconds: float) -> Iterator[None]:
@@ -58,7 +49,7 @@ class Draining:
             if self.has_begun:
                 finish(number, frame)
                 return
-            self.begin()
+            self.has_begun = True
             loop.call_soon_threadsafe(lambda: log.info("draining", seconds=seconds))
             loop.call_soon_threadsafe(loop.call_later, seconds, finish, number, None)
 

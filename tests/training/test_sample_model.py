@@ -9,6 +9,7 @@ import pytest
 
 from petsearch.adapters.clip.model import OpenClipModel, load_model
 from petsearch.domain import Embeddings
+from petsearch.sample.captions import facts_of
 from petsearch.sample.catalogue import DEMO_SEED, MODEL_DIR, Drawing, catalogue
 from petsearch.sample.kinds import KINDS
 from training.drawings.config import SAMPLE_CONFIG, read_config
@@ -96,7 +97,7 @@ def test_bare_words_as_people_type_them_find_what_they_mean(
     drawings, images = demo
     scores = embed_texts(model, [query], model.info.prompt_templates) @ images.T
     best = np.argsort(-scores[0])[:5]
-    assert [fact in drawings[index].facts for index in best] == [True] * 5
+    assert [fact in facts_of(drawings[index].attributes) for index in best] == [True] * 5
 
 
 def test_a_text_about_no_pet_scores_below_one_about_a_pet(

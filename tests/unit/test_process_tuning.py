@@ -11,7 +11,7 @@ from petsearch.process_tuning import startup_without_gc
 _FREE_AND_TRIM = """
 import time
 from pathlib import Path
-from petsearch.process_tuning import MemoryTrimmer, tune_process
+from petsearch.process_tuning import trimmed_memory, tune_process
 
 def resident_mb():
     lines = Path("/proc/self/status").read_text().splitlines()
@@ -22,12 +22,10 @@ blocks = [b"x" * 1_000_000 for _ in range(200)]
 held = b"x" * 100_000  # above the blocks: the heap cannot just end earlier
 del blocks
 kept = resident_mb()
-trimmer = MemoryTrimmer(every_s=0.01)
-trimmer.start()
-ends = time.monotonic() + 30
-while resident_mb() > kept - 150 and time.monotonic() < ends:
-    time.sleep(0.01)
-trimmer.stop()
+with trimmed_memory(every_s=0.01):
+    ends = time.monotonic() + 30
+    while resident_mb() > kept - 150 and time.monotonic() < ends:
+        time.sleep(0.01)
 print(kept - resident_mb())
 """
 

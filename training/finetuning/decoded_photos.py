@@ -27,9 +27,6 @@ class DecodedPhotos:
     _starts: NDArray[np.int64]
     _sizes: NDArray[np.int64]
 
-    def __len__(self) -> int:
-        return len(self._sizes)
-
     def picture(self, index: int) -> NDArray[np.uint8]:
         """uint8 `(height, width, 3)`."""
         height, width = (int(side) for side in self._sizes[index])
