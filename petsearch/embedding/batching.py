@@ -305,8 +305,7 @@ class Batcher:
         with self._changed:
             self._lost = error if isinstance(error, DeviceLost) else self._lost
             queued = self._withdraw(lambda request: is_lost or request in failed)
-        waiting = [*failed, *(request for request in queued if request not in failed)]
-        for request in waiting:
+        for request in dict.fromkeys([*failed, *queued]):
             if request.taken or request.future.set_running_or_notify_cancel():
                 request.future.set_exception(failure)
 

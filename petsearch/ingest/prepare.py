@@ -7,7 +7,7 @@ import shutil
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from tempfile import TemporaryFile
@@ -186,9 +186,9 @@ class Preparer:
             return self._decode_and_store(item, data, data, target)
 
     def _prepare_from_disk(self, item: Item, target: Target) -> Prepared:
-        with ExitStack() as opened:
-            with self._step(Stage.FETCH):
-                file = opened.enter_context(self._read_stored(item, self._local_file))
+        with self._step(Stage.FETCH):
+            opened = self._read_stored(item, self._local_file)
+        with opened as file:
             return self._decode_and_store(item, file, None, target)
 
     def _decode_and_store(

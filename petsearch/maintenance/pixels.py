@@ -7,6 +7,7 @@ last that a record gets.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import takewhile
 
 from petsearch.domain import ImageRecord, Item, ItemStatus, Outcome, object_keys
 from petsearch.domain.errors import InvalidInput, NotFound
@@ -50,12 +51,7 @@ class PixelUpdater:
 
     def process(self, run: ChunkRun, items: Sequence[Item]) -> list[Outcome]:
         """See `ItemProcessor.process`."""
-        outcomes: list[Outcome] = []
-        for item in items:
-            if run.should_stop():
-                break
-            outcomes.append(self._update(item))
-        return outcomes
+        return [self._update(item) for item in takewhile(lambda _: not run.should_stop(), items)]
 
     def _update(self, item: Item) -> Outcome:
         image_id = item.origin or ""

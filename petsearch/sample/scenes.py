@@ -180,10 +180,11 @@ def beach(canvas: Canvas, rng: random.Random) -> None:
 
 
 def _starfish(canvas: Canvas, x: float, y: float, turn: float) -> None:
-    points = []
-    for step, radius in enumerate((0.03, 0.013) * 5):
-        angle = turn + step * math.pi / 5
-        points.append((x + radius * math.cos(angle), y + radius * 0.8 * math.sin(angle)))
+    angles = [turn + step * math.pi / 5 for step in range(10)]
+    points = [
+        (x + radius * math.cos(angle), y + radius * 0.8 * math.sin(angle))
+        for angle, radius in zip(angles, (0.03, 0.013) * 5, strict=True)
+    ]
     canvas.shape(np.array(points), (232, 120, 84))
 
 
