@@ -25,8 +25,7 @@ class Lines:
     def tell(self, name: str, line: str) -> None:
         """Print one line. Colours only on a terminal."""
         with self._printing:
-            colour = self._colours.get(name)
-            if colour is None:
+            if (colour := self._colours.get(name)) is None:
                 colour = self._colours[name] = next(self._next_colour)
             typer.echo(f"{typer.style(f'{name:{_WIDTH}} |', fg=colour)} {line}")
             sys.stdout.flush()

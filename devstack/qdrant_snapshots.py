@@ -74,6 +74,5 @@ def _read_snapshot(engine: "Engine", collection: str, data: bytes) -> None:
     engine.indexed[collection] = {
         name: models.PayloadSchemaType(kind) for name, kind in body["indexed"].items()
     }
-    points = [models.PointStruct(**point) for point in body["points"]]
-    if points:
+    if points := [models.PointStruct(**point) for point in body["points"]]:
         client.upsert(collection, points)

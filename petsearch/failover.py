@@ -91,8 +91,7 @@ class FailoverTransport(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """The answer of the first address that answers; the last one's error if none does."""
-        only = request.extensions.get(ONLY)
-        if only is not None:
+        if (only := request.extensions.get(ONLY)) is not None:
             return self._send(request, int(only))
         may_repeat = self._may_repeat(request)
         (*others, last), on_trial = self._choose()

@@ -35,8 +35,7 @@ class KnownKeys:
 
     def find(self, presented: str, now: datetime) -> ApiKey | None:
         """The valid key that was presented as `ps_<id>_<secret>`; None if it is none."""
-        parts = split_key(presented)
-        if parts is None:
+        if (parts := split_key(presented)) is None:
             return None
         key = self.valid(parts[0], now)
         return key if key is not None and is_secret_of(key, parts[1]) else None
@@ -83,8 +82,7 @@ class KeyRing:
         if self._known is not None and self._is_store_away and self._reading.locked():
             return self._known
         with self._reading:
-            known = self.fresh()
-            if known is not None:
+            if (known := self.fresh()) is not None:
                 return known
             try:
                 known = KnownKeys({key.key_id: key for key in self.store.all()})

@@ -220,8 +220,7 @@ def _load_embedder(
 
 def _model_to_serve(wanted: str, index: Collections, registry: Registry) -> str:
     """The model the photos are indexed with; `wanted` only decides the first one."""
-    collection = index.current()
-    if collection is None:
+    if (collection := index.current()) is None:
         return wanted
     try:
         serving = registry.spec_of(model_id_of(collection))

@@ -89,8 +89,7 @@ def _queue_outdated(storage: Storage, *, as_json: bool) -> None:
 
 
 def _current_collection(storage: Storage) -> str:
-    collection = storage.index.current()
-    if collection is None:
+    if (collection := storage.index.current()) is None:
         raise ConfigurationError("There is no collection yet, so there is nothing to compare.")
     return collection
 

@@ -278,8 +278,7 @@ class Batcher:
 
     def _encode(self, kind: Kind, rows: Rows) -> Embeddings:
         """In one call, or in as many as it takes to fit the device."""
-        encode = self._encoders.get(kind)
-        if encode is None:
+        if (encode := self._encoders.get(kind)) is None:
             raise Conflict("The model was unloaded.")
         try:
             return encode(rows)

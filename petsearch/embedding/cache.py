@@ -106,8 +106,7 @@ class CachingEmbedder(Embedder):
         found = {}
         with self._changing:
             for text in texts:
-                row = self._kept.get((model_id, text))
-                if row is not None:
+                if (row := self._kept.get((model_id, text))) is not None:
                     self._kept.move_to_end((model_id, text))
                     found[text] = row
             self.hits += len(found)

@@ -66,8 +66,7 @@ class Dispatcher:
 
     def _queue_chunks(self, job_id: str) -> None:
         options = self.options
-        taken = self._ledger.take_chunks(job_id, options.most_queued, options.lease_s)
-        if taken:
+        if taken := self._ledger.take_chunks(job_id, options.most_queued, options.lease_s):
             name = self._ledger.get(job_id).queue
             for chunk_no in taken:
                 self._queue.enqueue_chunk(job_id, chunk_no, name)

@@ -119,10 +119,8 @@ class Enumerator:
         if cursor is not None and cursor == begun.cursor:
             return batches
         source = self.open_source(begun.spec)
-        if begun.cursor is None:
-            expected = source.count()
-            if expected is not None:
-                self.ledger.set_expected(job_id, expected)
+        if begun.cursor is None and (expected := source.count()) is not None:
+            self.ledger.set_expected(job_id, expected)
         return _batched(source.read(begun.cursor))
 
     def _keep_open(self, job_id: str, cursor: str, batches: Batches) -> None:

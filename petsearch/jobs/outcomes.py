@@ -86,8 +86,7 @@ class OutcomeReader:
 
         Read once, because it takes reading all these chunks.
         """
-        first = self.job.first_retry
-        if first is None:
+        if (first := self.job.first_retry) is None:
             return {}
         keys = self.store.list_keys(object_keys.chunks_prefix(self.job.job_id))
         return {

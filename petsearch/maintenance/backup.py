@@ -137,8 +137,7 @@ class Backup:
         points = self._walk(collection)
         self._points = 0
         for number in count():
-            first = next(points, None)
-            if first is None:
+            if (first := next(points, None)) is None:
                 return
             here = islice(chain([first], points), POINTS_PER_PART)
             self._add(f"{POINTS}{number:06d}.jsonl", map(point_to_line, here))

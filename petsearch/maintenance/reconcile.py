@@ -151,8 +151,7 @@ class Reconciler:
     def _check_image(self, image_id: str, reingest: ReingestOne | None, report: Report) -> None:
         # The walk read index and store a little apart; this is what holds.
         traces = look(self.index, self.store, self.collection, image_id)
-        damage = _damage_of(traces.parts)
-        if damage is None:
+        if (damage := _damage_of(traces.parts)) is None:
             return
         problem = None
         is_under_way = self._is_under_way(traces)

@@ -68,8 +68,7 @@ class Catalogue:
         Raises:
             Unavailable: nothing was initialised yet.
         """
-        collection = self._index.current()
-        if collection is None:
+        if (collection := self._index.current()) is None:
             raise Unavailable("The index has no collection yet; it is made when the worker starts.")
         return collection
 

@@ -97,10 +97,9 @@ class Registry:
         """Every published model, by id."""
         for key in self._store.list_keys(object_keys.MODELS):
             model_id, _, name = key.removeprefix(object_keys.MODELS).partition("/")
-            if key == object_keys.model_manifest(model_id) and name:
-                manifest = self.find(model_id)
-                if manifest is not None:
-                    yield manifest
+            is_manifest = name and key == object_keys.model_manifest(model_id)
+            if is_manifest and (manifest := self.find(model_id)):
+                yield manifest
 
     def spec_of(self, model_id: str) -> str:
         """How to load a model: from here, or as it was loaded when photos were indexed with it.
@@ -128,8 +127,7 @@ class Registry:
         Raises:
             ConfigurationError: it was not published, or what came is not what was.
         """
-        manifest = self.find(model_id)
-        if manifest is None:
+        if (manifest := self.find(model_id)) is None:
             raise ConfigurationError(
                 f"The model {model_id!r} was not published here; see: petsearch models"
             )

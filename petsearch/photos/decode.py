@@ -192,8 +192,7 @@ def _open_repaired(file: _File, error: NotAnImage) -> _Opened:
     Raises:
         NotAnImage: `error`, if that is no help.
     """
-    repaired = containers.pixels_alone(file.buffer[:])
-    if repaired is None:
+    if (repaired := containers.pixels_alone(file.buffer[:])) is None:
         raise error
     try:
         opened = _open_main(_File(repaired))
@@ -232,8 +231,7 @@ def _open_tiff(file: _File) -> _Opened:
 
 def _open_preview(file: _File) -> _Opened:
     """The largest JPEG in a camera's raw file."""
-    preview = pages.largest_jpeg(file.buffer)
-    if preview is None:
+    if (preview := pages.largest_jpeg(file.buffer)) is None:
         raise NotAnImage(
             "The file is a camera's raw file without a JPEG in it; "
             f"convert it to {formats.ACCEPTED}."
@@ -368,8 +366,7 @@ def _warning_of(damage: jpeg.Damage) -> ItemWarning:
 
 def _profile_of(picture: Image.Image, main: boxes.MainPicture | None) -> bytes | None:
     """The ICC profile of a picture, or one made of what else its file says of its colours."""
-    embedded = picture.info.get("icc_profile")
-    if embedded:
+    if embedded := picture.info.get("icc_profile"):
         return bytes(embedded)
     if main is not None and main.nclx is not None:
         return colour.profile_of_nclx(main.nclx)

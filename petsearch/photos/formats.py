@@ -83,8 +83,7 @@ def content_type_of(pillow_format: str | None) -> str:
 
 def reason_of_refusal(head: bytes) -> str:
     """Why a file that begins with `head` cannot be opened, for the person who sent it."""
-    what = describe(head)
-    if what is None:
+    if (what := describe(head)) is None:
         return f"The file is not a picture of a known format; send {ACCEPTED}."
     if what in _ACCEPTED_NAMES:
         return f"The file is {what} whose header is broken."

@@ -79,8 +79,7 @@ class TiffPages:
     @property
     def left_out(self) -> int:
         """Pictures of the same worth beside the main one."""
-        main = self.main
-        if main is None:
+        if (main := self.main) is None:
             return 0
         equal = [p for p in self.pages if p.is_picture and p.pixels >= _PREVIEW_SHARE * main.pixels]
         return max(0, len(equal) - 1)

@@ -71,10 +71,8 @@ def to_rgb(
         return to_srgb(picture), used
     tones = _tones_of(picture, to_srgb, is_negative=is_negative)
     width, height = picture.size
-    rows = factor * max(1, _STRIP_PIXELS // (width * factor))
     result = Image.new("RGB", (-(-width // factor), -(-height // factor)))
-    for top in range(0, height, rows):
-        strip = picture.crop((0, top, width, min(height, top + rows)))
+    for top, strip in _strips(picture, factor):
         result.paste(_strip_to_rgb(strip, tones).reduce(factor), (0, top // factor))
     return result, used
 
@@ -143,7 +141,7 @@ def _white_of(picture: Image.Image) -> float:
     if declared and picture.mode != "F":
         return float(declared)
     # Pillow's `getextrema` knows no big-endian greys.
-    top = max(float(np.asarray(strip).max()) for strip in _strips(picture))
+    top = max(float(np.asarray(strip).max()) for _, strip in _strips(picture))
     if picture.mode == "F":
         # Floats say no range.
         return max(1.0, top)
@@ -197,12 +195,13 @@ def _scale_deep_transparency(picture: Image.Image) -> None:
 
 
 def _is_nowhere_opaque(picture: Image.Image) -> bool:
-    alphas = (strip.convert("RGBA").getchannel("A") for strip in _strips(picture))
+    alphas = (strip.convert("RGBA").getchannel("A") for _, strip in _strips(picture))
     return all(alpha.getextrema() == (0, 0) for alpha in alphas)
 
 
-def _strips(picture: Image.Image) -> Iterator[Image.Image]:
+def _strips(picture: Image.Image, factor: int = 1) -> Iterator[tuple[int, Image.Image]]:
+    """Parts of the picture over its whole width, of whole squares of `factor`; and their tops."""
     width, height = picture.size
-    rows = max(1, _STRIP_PIXELS // width)
+    rows = factor * max(1, _STRIP_PIXELS // (width * factor))
     for top in range(0, height, rows):
-        yield picture.crop((0, top, width, min(height, top + rows)))
+        yield top, picture.crop((0, top, width, min(height, top + rows)))

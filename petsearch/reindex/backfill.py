@@ -108,8 +108,7 @@ class Copier:
     def _withdraw_deleted(self, source: str, target: str, image_ids: Sequence[str]) -> None:
         """A delete may have come between reading and inserting: it leaves one of these signs."""
         still = self.index.get(source, image_ids)
-        gone = [i for i in image_ids if i not in still or is_deleted(self.store, i)]
-        if gone:
+        if gone := [i for i in image_ids if i not in still or is_deleted(self.store, i)]:
             log.info("deleted while they were copied", count=len(gone))
             self.index.delete(target, gone)
 

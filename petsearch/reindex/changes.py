@@ -115,8 +115,7 @@ class ModelChanges:
                     f"The collection of {other!r} is still kept; drop it first: "
                     f"petsearch reindex --drop --model {other}"
                 )
-        under_way = self._job_of(wanted)
-        if under_way is not None:
+        if (under_way := self._job_of(wanted)) is not None:
             return under_way
         self.registry.spec_of(model_id)
         self._make_room({current, wanted})
@@ -187,8 +186,7 @@ class ModelChanges:
         if dropped not in state.collections:
             raise NotFound(f"The model {model_id!r} has no collection.")
         self._let_searches_end(state.moved_at)
-        job = self._job_of(dropped)
-        if job is not None:
+        if (job := self._job_of(dropped)) is not None:
             self.ledger.cancel(job.job_id, self.clock())
             self.dispatcher.discard_if_cancelled(job.job_id)
         state = self.write_set.store.change(add=[], remove=[dropped])
@@ -222,8 +220,7 @@ class ModelChanges:
                 f"The model {model_id!r} has no collection; build it with: "
                 f"petsearch reindex --model {model_id}"
             )
-        job = self._job_of(wanted)
-        if job is not None:
+        if (job := self._job_of(wanted)) is not None:
             raise Conflict(f"The reindex has not ended: job {job.job_id} is {job.state.value}.")
 
     def _move(self, collection: str, *, previous: str | None) -> None:

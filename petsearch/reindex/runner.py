@@ -126,8 +126,7 @@ class Reindexer:
         here = self.index.get(source, image_ids)
         half = [i for i in image_ids if i not in here and not is_deleted(self.store, i)]
         # If its original is stored, an ingest was interrupted before its last step: finish it.
-        whole = [i for i in half if self.store.find(object_keys.original(i))]
-        if whole:
+        if whole := [i for i in half if self.store.find(object_keys.original(i))]:
             self.copier.copy(target, source, self.catalogue.model(model_id_of(source)), whole)
         self.index.delete(target, [i for i in half if i not in set(whole)])
 

@@ -116,8 +116,7 @@ def open_reindex(
     spec: str, *, index: IndexReader, write_set: WriteSet, current: Callable[[], str]
 ) -> Source | None:
     """The source of a reindex job; None for a job of another kind."""
-    found = read_reindex_spec(spec)
-    if found is None:
+    if (found := read_reindex_spec(spec)) is None:
         return None
     return ReindexSource(found, index, write_set, current)
 

@@ -101,8 +101,7 @@ class WriteSet:
     def _begin(self, token: str) -> WriteSetState:
         deadline = time.monotonic() + 2 * HOLD_S
         while True:
-            state = self.store.begin_write(token, WRITE_LEASE_S)
-            if state is not None:
+            if (state := self.store.begin_write(token, WRITE_LEASE_S)) is not None:
                 return state
             if time.monotonic() > deadline:
                 raise Unavailable("Writing is held up by a change of the model; try again.")

@@ -148,8 +148,7 @@ def _longest_name(
     for count in range(len(words), 0, -1):
         given = text[words[0][0] : words[count - 1][1]]
         plain = " ".join(given.lower().split())
-        name = _name_of(plain, names)
-        if name is not None:
+        if (name := _name_of(plain, names)) is not None:
             return count, given if name == plain else name
     return None
 

@@ -125,8 +125,7 @@ class HostGuard:
     def _is_served(self, scope: Scope) -> bool:
         if "*" in self._allowed:
             return True
-        host = Headers(scope=scope).get("host")
-        if host is None:
+        if (host := Headers(scope=scope).get("host")) is None:
             return bool(scope["http_version"] == "1.0")  # which knows no Host; HTTP/1.1 demands it
         return _hostname(f"//{host}") in self._allowed
 

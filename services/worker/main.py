@@ -111,8 +111,7 @@ def main() -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
-    app = _create_app_when_ready(services, runtime, asked_to_stop)
-    if app is not None:
+    if (app := _create_app_when_ready(services, runtime, asked_to_stop)) is not None:
         worker = WorkerThread(app, runtime, threads=settings.worker_threads)
         worker.start()
         log.info("ready")

@@ -105,8 +105,7 @@ def held_out_numbers(config: EvaluationConfig) -> list[int]:
 def _kind_top1(model: OpenClipModel, images: Embeddings, photos: LabelledPhotos) -> float:
     names = [label.breed for label in model.info.labels]
     kinds = [photos.class_names[label] for label in photos.labels]
-    unknown = set(kinds) - set(names)
-    if unknown:
+    if unknown := set(kinds) - set(names):
         raise ConfigurationError(f"The model has no label for: {', '.join(sorted(unknown))}.")
     classes = embed_texts(model, names, model.info.label_templates)
     return zero_shot_top1(images @ classes.T, np.array([names.index(kind) for kind in kinds]))

@@ -28,6 +28,12 @@ from training.runs.model_folder import write_record, write_weights
 from training.runs.precision import Precision
 from training.runs.schedule import share_of_rate
 
+_LABELS = LabelsFile(
+    labels=tuple(Label(kind.name, kind.species) for kind in KINDS.values()),
+    prompt_templates=PROMPT_TEMPLATES,
+    label_templates=LABEL_TEMPLATES,
+)
+
 
 def train(config: DrawingsConfig, model: CLIP, sampler: Sampler) -> Iterator[float]:
     """Train `model` in place; yields the loss of each step."""
@@ -101,7 +107,7 @@ def train_from_scratch(
         "first_loss": losses[0],
         "last_loss": losses[-1],
     }
-    write_weights(out, module, open_clip_config(config.model), _labels())
+    write_weights(out, module, open_clip_config(config.model), _LABELS)
     result = evaluate(load_model(f"dir:{out}"), config.evaluation, config.data.off_topic_held_out)
     write_record(out, _record(config, provenance, result), model_card(config, result, len(KINDS)))
     return result
@@ -112,14 +118,6 @@ def _sampler(config: DrawingsConfig) -> Sampler:
     drawings = render(config.data, config.model.image_size)
     rng = random.Random(config.optimisation.seed)
     return Sampler(drawings, config.data.off_topic, words, config.model.image_size, rng)
-
-
-def _labels() -> LabelsFile:
-    return LabelsFile(
-        labels=tuple(Label(kind.name, kind.species) for kind in KINDS.values()),
-        prompt_templates=PROMPT_TEMPLATES,
-        label_templates=LABEL_TEMPLATES,
-    )
 
 
 def _record(

@@ -84,8 +84,7 @@ def with_interval(estimate: Estimate, *, signed: bool = False) -> str:
 
 def prompts_of(figure: Figure) -> str:
     """The template, or the number of templates."""
-    templates = figure.protocol.templates
-    if not templates:
+    if not (templates := figure.protocol.templates):
         return "(a photo)"
     return f'"{templates[0]}"' if len(templates) == 1 else f"mean of {len(templates)} templates"
 

@@ -85,8 +85,7 @@ class RedisLedger(JobLedger, ChunkLedger, EnumerationLedger, IdempotencyStore):
             pipe.execute()
 
     def get(self, job_id: str) -> Job:
-        found = self._read([job_id])
-        if not found:
+        if not (found := self._read([job_id])):
             raise NotFound(f"There is no job {job_id!r}.")
         return found[0]
 
@@ -203,8 +202,7 @@ class RedisLedger(JobLedger, ChunkLedger, EnumerationLedger, IdempotencyStore):
     def begin_enumeration(
         self, job_id: str, holder: str, lease_s: float, most_open: int
     ) -> Enumeration | None:
-        found = self._run("READ", job_id, holder, _ms(lease_s), most_open)
-        if found is None:
+        if (found := self._run("READ", job_id, holder, _ms(lease_s), most_open)) is None:
             return None
         spec, cursor, chunk_no, item_no = found
         return Enumeration(spec, cursor or None, ChunkSlot(int(chunk_no), int(item_no)))
