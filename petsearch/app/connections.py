@@ -181,8 +181,7 @@ def open_embedder(settings: Settings, index: Collections, store: ObjectStore) ->
     if url != "local:":
         raise _unknown_address("EMBEDDER_URL", url, "http://<host>:<port>, local:")
     settings.require("model")
-    spec = _model_to_serve(settings.model, index, Registry(store))
-    return _load_embedder(settings, spec)
+    return _load_embedder(settings, _model_to_serve(settings.model, index, Registry(store)))
 
 
 def _resolve(settings: Settings, spec: str) -> ModelSource:

@@ -34,10 +34,11 @@ def search(
     if bool(words) == bool(image):
         raise typer.BadParameter("give either words or --image")
     with connect(api) as client:
-        if image is not None:
-            answer = client.search_photo(_read(image), **options)
-        else:
-            answer = client.search(words, **options)
+        answer = (
+            client.search(words, **options)
+            if image is None
+            else client.search_photo(_read(image), **options)
+        )
     if as_json:
         print_json(answer)
     else:

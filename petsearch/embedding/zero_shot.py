@@ -42,14 +42,13 @@ class BreedTagger:
         logits -= logits.max(axis=1, keepdims=True)
         shares = np.exp(logits)
         shares /= shares.sum(axis=1, keepdims=True)
-        best = shares.argmax(axis=1)
         return [
             Prediction(
                 breed=model.labels[label].breed,
                 species=model.labels[label].species,
                 confidence=round(float(shares[row, label]), 4),
             )
-            for row, label in enumerate(best)
+            for row, label in enumerate(shares.argmax(axis=1))
         ]
 
     def _labels(self, model: ModelInfo) -> Embeddings:

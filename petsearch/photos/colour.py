@@ -56,8 +56,7 @@ def to_srgb(picture: Image.Image, profile: bytes) -> Image.Image | None:
         return None
     if transform is None:
         return picture
-    source = picture if picture.mode == mode else picture.convert(mode)
-    return transform.apply(source)
+    return transform.apply(picture if picture.mode == mode else picture.convert(mode))
 
 
 @functools.lru_cache(maxsize=_KEPT_TRANSFORMS)

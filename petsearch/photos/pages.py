@@ -143,8 +143,7 @@ def show_frame(picture: Image.Image) -> None:
         return
     # The still of an animated PNG may be for programs that know no animations.
     first = 1 if getattr(picture, "default_image", False) else 0
-    last = min(getattr(picture, "n_frames", 1), first + _MOST_FRAMES)
-    for frame in range(first, last):
+    for frame in range(first, min(getattr(picture, "n_frames", 1), first + _MOST_FRAMES)):
         picture.seek(frame)
         picture.load()
         if not _is_blank(picture):

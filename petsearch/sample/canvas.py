@@ -37,8 +37,7 @@ WHOLE_PICTURE = Placement(0.0, 0.0, 1.0)
 
 def mix(first: Colour, second: Colour, share: float) -> Colour:
     """The colour `share` (0..1) of the way from the first to the second."""
-    pairs = zip(first, second, strict=True)
-    red, green, blue = (round(a + (b - a) * share) for a, b in pairs)
+    red, green, blue = (round(a + (b - a) * share) for a, b in zip(first, second, strict=True))
     return red, green, blue
 
 
@@ -205,5 +204,4 @@ class Canvas:
         self._image.paste(layer, (int(low[0]), int(low[1])), mask)
 
     def _pixels(self, points: Points) -> list[tuple[float, float]]:
-        scaled: list[list[float]] = (self.place(points) * self._scale).tolist()
-        return [(x, y) for x, y in scaled]
+        return [(x, y) for x, y in (self.place(points) * self._scale).tolist()]

@@ -190,8 +190,7 @@ class Head:
     def _whiskers(self, y: float) -> None:
         colour = (255, 255, 255) if sum(self.look.colour("head")) < 500 else (150, 140, 140)
         for sign, rise in product((-1, 1), (-0.14, 0.0, 0.14)):
-            ends = [(sign * 0.36, y + rise * 0.3), (sign * 1.12, y + rise)]
-            self._line(ends, colour, 0.008)
+            self._line([(sign * 0.36, y + rise * 0.3), (sign * 1.12, y + rise)], colour, 0.008)
 
     def _smile(self, y: float, reach: float, *, light: bool) -> None:
         colour = _DARK if light else (168, 150, 150)

@@ -81,13 +81,12 @@ class RequestContext:
                 await response(scope, receive, send_with_headers)
             finally:
                 if scope["path"] not in _QUIET_PATHS:
-                    elapsed_ms = round((time.perf_counter() - started) * 1e3, 1)
                     log.info(
                         "request",
                         method=scope["method"],
                         path=scope["path"],
                         status=status,
-                        ms=elapsed_ms,
+                        ms=round((time.perf_counter() - started) * 1e3, 1),
                     )
 
 

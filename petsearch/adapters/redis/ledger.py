@@ -95,8 +95,7 @@ class RedisLedger(JobLedger, ChunkLedger, EnumerationLedger, IdempotencyStore):
 
     @redis_errors(_WHAT)
     def newest(self, limit: int) -> list[Job]:
-        ids = cast(list[str], self._redis.zrevrange(_JOBS, 0, limit - 1))
-        return self._read(ids)
+        return self._read(cast(list[str], self._redis.zrevrange(_JOBS, 0, limit - 1)))
 
     @redis_errors(_WHAT)
     def active(self) -> list[str]:
@@ -196,8 +195,7 @@ class RedisLedger(JobLedger, ChunkLedger, EnumerationLedger, IdempotencyStore):
 
     @redis_errors(_WHAT)
     def problem_chunks(self, job_id: str) -> list[int]:
-        found = cast(set[str], self._redis.smembers(_part(job_id, "problems")))
-        return sorted(map(int, found))
+        return sorted(map(int, cast(set[str], self._redis.smembers(_part(job_id, "problems")))))
 
     def begin_enumeration(
         self, job_id: str, holder: str, lease_s: float, most_open: int
