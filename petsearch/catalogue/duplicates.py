@@ -98,21 +98,21 @@ def copies_of(index: IndexReader, collection: str, record: ImageRecord) -> tuple
     return tuple(looking.neighbours(record)[:MAX_MEMBERS])
 
 
+@dataclass
 class _Looking:
     """Finds the neighbours of images, and counts how often it was asked."""
 
-    def __init__(self, index: IndexReader, collection: str, tier: Tier, min_score: float) -> None:
-        self._index = index
-        self._collection = collection
-        self._tier = tier
-        self._min_score = min_score
-        self.looks = 0
+    index: IndexReader
+    collection: str
+    tier: Tier
+    min_score: float
+    looks: int = 0
 
     def neighbours(self, record: ImageRecord) -> list[ImageRecord]:
         """Images that are as much like `record` as the tier says."""
         self.looks += 1
         try:
-            if self._tier is Tier.SAME_PHOTO:
+            if self.tier is Tier.SAME_PHOTO:
                 return self._same_photo(record)
             return self._similar(record)
         except NotFound:
@@ -131,15 +131,15 @@ class _Looking:
 
     def _similar(self, record: ImageRecord) -> list[ImageRecord]:
         others = Filters(exclude_ids=(record.image_id,))
-        candidates = self._nearest(record, others, min_score=self._min_score)
+        candidates = self._nearest(record, others, min_score=self.min_score)
         return [near for near in candidates if not _is_same_photo(near, record)]
 
     def _nearest(
         self, record: ImageRecord, filters: Filters, *, min_score: float | None
     ) -> list[ImageRecord]:
-        embedding = self._index.get_embedding(self._collection, record.image_id)
-        hits = self._index.search(
-            self._collection, embedding, limit=_CANDIDATES, filters=filters, min_score=min_score
+        embedding = self.index.get_embedding(self.collection, record.image_id)
+        hits = self.index.search(
+            self.collection, embedding, limit=_CANDIDATES, filters=filters, min_score=min_score
         )
         return [hit.record for hit in hits]
 

@@ -35,20 +35,14 @@ class DispatchOptions:
         return 2 * self.most_queued
 
 
+@dataclass(frozen=True)
 class Dispatcher:
     """Moves chunks from pending to queued. Every process may do so at any time."""
 
-    def __init__(
-        self,
-        ledger: ChunkLedger,
-        queue: TaskQueue,
-        options: DispatchOptions,
-        clock: Callable[[], datetime],
-    ) -> None:
-        self._ledger = ledger
-        self._queue = queue
-        self._clock = clock
-        self.options = options
+    ledger: ChunkLedger
+    queue: TaskQueue
+    options: DispatchOptions
+    clock: Callable[[], datetime]
 
     def dispatch(self, job_id: str) -> None:
         """Queue the next chunks of a job, and the enumeration of its source."""
@@ -58,22 +52,22 @@ class Dispatcher:
     def discard_if_cancelled(self, job_id: str) -> None:
         """Queue the cleanup of a cancelled job, once no worker holds any of its chunks."""
         try:
-            job = self._ledger.get(job_id)
+            job = self.ledger.get(job_id)
         except NotFound:
             return
         if job.cancelled and job.finished_at is not None:
-            self._queue.enqueue_discard(job_id)
+            self.queue.enqueue_discard(job_id)
 
     def _queue_chunks(self, job_id: str) -> None:
         options = self.options
-        if taken := self._ledger.take_chunks(job_id, options.most_queued, options.lease_s):
-            name = self._ledger.get(job_id).queue
+        if taken := self.ledger.take_chunks(job_id, options.most_queued, options.lease_s):
+            name = self.ledger.get(job_id).queue
             for chunk_no in taken:
-                self._queue.enqueue_chunk(job_id, chunk_no, name)
+                self.queue.enqueue_chunk(job_id, chunk_no, name)
 
     def _queue_enumeration(self, job_id: str) -> None:
-        if self._ledger.wants_enumeration(job_id, self.options.most_open):
-            self._queue.enqueue_enumeration(job_id)
+        if self.ledger.wants_enumeration(job_id, self.options.most_open):
+            self.queue.enqueue_enumeration(job_id)
 
     def sweep(self) -> int:
         """Requeue the lost work of all jobs, once per lease across processes.
@@ -81,9 +75,9 @@ class Dispatcher:
         Returns:
             The number of requeued chunks.
         """
-        if not self._ledger.claim_chore("sweep", self.options.lease_s / 3):
+        if not self.ledger.claim_chore("sweep", self.options.lease_s / 3):
             return 0
-        return sum(self._sweep_job(job_id) for job_id in self._ledger.active())
+        return sum(self._sweep_job(job_id) for job_id in self.ledger.active())
 
     def recover(self) -> int:
         """Requeue all unfinished work; only for a process that knows itself to be the only one.
@@ -91,30 +85,30 @@ class Dispatcher:
         Returns:
             The number of requeued chunks.
         """
-        active = self._ledger.active()
+        active = self.ledger.active()
         for job_id in active:
-            self._ledger.end_leases(job_id)
+            self.ledger.end_leases(job_id)
         return sum(self._sweep_job(job_id) for job_id in active)
 
     def _sweep_job(self, job_id: str) -> int:
         try:
-            overdue = self._ledger.overdue_chunks(job_id, _MAX_WAIT_S)
+            overdue = self.ledger.overdue_chunks(job_id, _MAX_WAIT_S)
             lost = list(overdue.lost)
-            job = self._ledger.get(job_id)
-            if not job.sealed and self._ledger.seal_if_idle(job_id, IDLE_S, self._clock()):
+            job = self.ledger.get(job_id)
+            if not job.sealed and self.ledger.seal_if_idle(job_id, IDLE_S, self.clock()):
                 log.warning("job sealed: no photo was added to it for a day", job_id=job_id)
             name = job.queue
             # If the queue is empty, their messages are lost: a worker died while taking them.
-            is_empty = self._queue.depth(name) == 0
+            is_empty = self.queue.depth(name) == 0
             if is_empty:
                 lost += overdue.unclaimed
             requeued = [
                 chunk_no
                 for chunk_no in lost
-                if self._ledger.requeue_chunk(job_id, chunk_no, self.options.lease_s, self._clock())
+                if self.ledger.requeue_chunk(job_id, chunk_no, self.options.lease_s, self.clock())
             ]
             for chunk_no in requeued:
-                self._queue.enqueue_chunk(job_id, chunk_no, name)
+                self.queue.enqueue_chunk(job_id, chunk_no, name)
             if len(requeued) < len(lost):
                 # This may have ended a cancelled job, whose end no worker sees.
                 self.discard_if_cancelled(job_id)

@@ -68,7 +68,8 @@ class Catalogue:
         Raises:
             Unavailable: nothing was initialised yet.
         """
-        if (collection := self._index.current()) is None:
+        collection = self._index.current()
+        if collection is None:
             raise Unavailable("The index has no collection yet; it is made when the worker starts.")
         return collection
 

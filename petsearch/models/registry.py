@@ -53,11 +53,11 @@ class Published:
     """False where the same files were there already: nothing was done."""
 
 
+@dataclass(frozen=True)
 class Registry:
     """Publishes models and brings them back."""
 
-    def __init__(self, store: ObjectStore) -> None:
-        self._store = store
+    store: ObjectStore
 
     def publish(self, model_id: str, files: Mapping[str, Path], now: datetime) -> Published:
         """Upload the files of a model, then make it visible.
@@ -74,9 +74,9 @@ class Registry:
             if before is None or before.files.get(name) != coming[name]:
                 with path.open("rb") as file:
                     size = coming[name].size_bytes
-                    self._store.put_stream(object_keys.model_file(model_id, name), file, size)
+                    self.store.put_stream(object_keys.model_file(model_id, name), file, size)
         manifest = Manifest(model_id=model_id, published_at=now, files=coming)
-        self._store.put(object_keys.model_manifest(model_id), manifest.model_dump_json().encode())
+        self.store.put(object_keys.model_manifest(model_id), manifest.model_dump_json().encode())
         return Published(manifest, is_new=True)
 
     def find(self, model_id: str) -> Manifest | None:
@@ -84,7 +84,7 @@ class Registry:
         try:
             _check_id(model_id)
             return Manifest.model_validate_json(
-                self._store.get(object_keys.model_manifest(model_id))
+                self.store.get(object_keys.model_manifest(model_id))
             )
         except (NotFound, InvalidInput):
             return None
@@ -95,7 +95,7 @@ class Registry:
 
     def all(self) -> Iterator[Manifest]:
         """Every published model, by id."""
-        for key in self._store.list_keys(object_keys.MODELS):
+        for key in self.store.list_keys(object_keys.MODELS):
             model_id, _, name = key.removeprefix(object_keys.MODELS).partition("/")
             is_manifest = name and key == object_keys.model_manifest(model_id)
             if is_manifest and (manifest := self.find(model_id)):
@@ -111,7 +111,7 @@ class Registry:
             return f"{SPEC_KIND}:{model_id}"
         try:
             _check_id(model_id)
-            source = self._store.get(object_keys.model_source(model_id))
+            source = self.store.get(object_keys.model_source(model_id))
         except (NotFound, InvalidInput) as error:
             raise NotFound(
                 f"There is no model {model_id!r}; publish it with: petsearch publish DIR"
@@ -131,7 +131,7 @@ class Registry:
             raise ConfigurationError(
                 f"The model {model_id!r} was not published here; see: petsearch models"
             )
-        here = self._store.local_path(object_keys.model_manifest(model_id))
+        here = self.store.local_path(object_keys.model_manifest(model_id))
         if here is not None:
             return here.parent
         folder = cache / model_id
@@ -145,7 +145,7 @@ class Registry:
         folder.mkdir(parents=True, exist_ok=True)
         coming = folder / f".{name}.part"
         key = object_keys.model_file(model_id, name)
-        with self._store.open(key) as stream, coming.open("wb") as file:
+        with self.store.open(key) as stream, coming.open("wb") as file:
             shutil.copyfileobj(stream, file, _BLOCK_BYTES)
         if describe_file(coming) != wanted:
             coming.unlink()
