@@ -92,15 +92,13 @@ class PixelUpdater:
 
     def _replace_embeddings(self, collection: str, record: ImageRecord) -> None:
         """In every collection of the write set, each by its own model."""
-
-        def replace_in(name: str) -> None:
-            made, failed = self.points.make([record], self.catalogue.model(model_id_of(name)))
-            if failed:
-                raise NotFound(failed[record.image_id])
-            self.index.replace_embeddings(name, {record.image_id: made[0].embedding})
-            self._replace_prediction(name, made[0].record)
-
-        self.write_set.write_each(collection, replace_in, current_last=True)
+        for context in self.write_set.each(collection, current_last=True):
+            with context as name:
+                made, failed = self.points.make([record], self.catalogue.model(model_id_of(name)))
+                if failed:
+                    raise NotFound(failed[record.image_id])
+                self.index.replace_embeddings(name, {record.image_id: made[0].embedding})
+                self._replace_prediction(name, made[0].record)
 
     def _replace_prediction(self, collection: str, made: ImageRecord) -> None:
         there = self.index.get(collection, [made.image_id]).get(made.image_id)

@@ -5,6 +5,7 @@ current collection is in all, and what a reindex reads last is what holds.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 
 from petsearch.domain import ImageRecord, ModelInfo, Point
 from petsearch.domain.errors import Conflict, NotFound
@@ -57,12 +58,12 @@ class FanOutIndex:
         ready = {name: self._made_for(name, points) for name in names if name != collection}
         ready[collection] = points
 
-        def insert(name: str) -> None:
-            if name not in ready:  # it joined the set since
-                ready[name] = self._made_for(name, points)
-            self._index.insert(name, ready[name])
-
-        self._write_set.write_each(collection, insert, current_last=True)
+        with closing(self._write_set.each(collection, current_last=True)) as writes:
+            for write in writes:
+                with write as name:
+                    if name not in ready:  # it joined the set since
+                        ready[name] = self._made_for(name, points)
+                    self._index.insert(name, ready[name])
 
     def replace_everywhere(self, collection: str, changes: Sequence[RecordChange]) -> set[str]:
         """See `IndexWriter.replace_everywhere`."""
@@ -70,21 +71,21 @@ class FanOutIndex:
         if not changes:
             return left
         ids = [after.image_id for _, after in changes]
-
-        def replace_in(name: str) -> None:
-            if name == collection:
-                left.update(self._index.replace_unchanged(name, changes))
-            else:
-                carry(self._index, collection, name, [i for i in ids if i not in left])
-
-        self._write_set.write_each(collection, replace_in, current_last=False)
+        with closing(self._write_set.each(collection, current_last=False)) as writes:
+            for write in writes:
+                with write as name:
+                    if name == collection:
+                        left.update(self._index.replace_unchanged(name, changes))
+                    else:
+                        carry(self._index, collection, name, [i for i in ids if i not in left])
         return left
 
     def delete_everywhere(self, collection: str, image_ids: Sequence[str]) -> None:
         """See `IndexWriter.delete_everywhere`."""
-        self._write_set.write_each(
-            collection, lambda name: self._index.delete(name, image_ids), current_last=False
-        )
+        with closing(self._write_set.each(collection, current_last=False)) as writes:
+            for write in writes:
+                with write as name:
+                    self._index.delete(name, image_ids)
 
     def _made_for(self, name: str, points: Sequence[Point]) -> Sequence[Point]:
         assert self._points is not None and self._model_of is not None, "this only reads"

@@ -7,8 +7,8 @@ from then on nobody writes to fewer collections.
 
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 from petsearch.domain.errors import Conflict, NotFound, Unavailable
@@ -32,18 +32,19 @@ class WriteSet:
     current: Callable[[], str | None] = lambda: None
     """Returns the collection that is searched."""
 
-    def write_each(
-        self, collection: str, write: Callable[[str], None], *, current_last: bool
-    ) -> None:
-        """Call `write` with `collection` and with every other one of the set.
+    def each(
+        self, collection: str, *, current_last: bool
+    ) -> Generator[AbstractContextManager[str], None, None]:
+        """Iterate over `collection` and all others of the set, each as a context to write in.
+
+        Close the iterator also when a write fails: it counts this writer in and out.
 
         Args:
-            write: raises `NotFound` where the collection it is given was dropped.
             current_last: so that whatever is in the current one is in all; else `collection` is
                 written first.
 
         Raises:
-            Conflict: `collection` was dropped; ask again which one is current.
+            Conflict: in a context, if `collection` was dropped; ask again which one is current.
         """
         written: set[str] = set()
         while True:
@@ -52,8 +53,7 @@ class WriteSet:
             try:
                 for name in self._in_order(collection, state, current_last=current_last):
                     if name not in written:
-                        with _skip_dropped(name, collection, state):
-                            write(name)
+                        yield _skip_dropped(name, collection, state)
                         written.add(name)
             finally:
                 epoch = self.store.end_write(token)
@@ -109,9 +109,9 @@ class WriteSet:
 
 
 @contextmanager
-def _skip_dropped(name: str, main: str, state: WriteSetState) -> Iterator[None]:
+def _skip_dropped(name: str, main: str, state: WriteSetState) -> Iterator[str]:
     try:
-        yield
+        yield name
     except NotFound as error:
         if name != main:
             # Dropped since: nobody will miss it there.

@@ -1,5 +1,7 @@
 """What a write set does, over a real Redis."""
 
+from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -99,6 +101,15 @@ def test_a_hold_lapses_by_itself(store: RedisWriteSet) -> None:
     assert store.begin_write("one", 30) is not None
 
 
+def write_each(
+    write_set: WriteSet, collection: str, write: Callable[[str], None], *, current_last: bool
+) -> None:
+    with closing(write_set.each(collection, current_last=current_last)) as writes:
+        for each in writes:
+            with each as name:
+                write(name)
+
+
 @pytest.mark.parametrize(("current_last", "order"), [(True, [B, A]), (False, [A, B])])
 def test_a_write_reaches_all_collections_in_order(
     store: RedisWriteSet,
@@ -107,7 +118,7 @@ def test_a_write_reaches_all_collections_in_order(
 ) -> None:
     store.change(add=[A, B], remove=[])
     written: list[str] = []
-    WriteSet(store, lambda: A).write_each(A, written.append, current_last=current_last)
+    write_each(WriteSet(store, lambda: A), A, written.append, current_last=current_last)
     assert written == order
     assert store.count_writers(99) == 0
 
@@ -115,7 +126,7 @@ def test_a_write_reaches_all_collections_in_order(
 def test_the_current_collection_comes_last_also_if_it_moved(store: RedisWriteSet) -> None:
     store.change(add=[A, B], remove=[])
     written: list[str] = []
-    WriteSet(store, lambda: B).write_each(A, written.append, current_last=True)
+    write_each(WriteSet(store, lambda: B), A, written.append, current_last=True)
     assert written == [A, B]
 
 
@@ -126,7 +137,7 @@ def test_what_comes_into_the_set_during_a_write_is_written_too(store: RedisWrite
         written.append(name)
         store.change(add=[A, {A: B}.get(name, C)], remove=[])
 
-    WriteSet(store).write_each(A, write, current_last=True)
+    write_each(WriteSet(store), A, write, current_last=True)
     assert written == [A, B, C]
 
 
@@ -135,7 +146,7 @@ def test_a_write_that_fails_counts_its_writer_out(store: RedisWriteSet) -> None:
         raise Unavailable("cut off")
 
     with pytest.raises(Unavailable, match="cut off"):
-        WriteSet(store).write_each(A, write, current_last=True)
+        write_each(WriteSet(store), A, write, current_last=True)
     assert store.count_writers(99) == 0
 
 
@@ -145,13 +156,14 @@ def test_a_collection_that_is_gone_is_passed_over_or_said(store: RedisWriteSet) 
             raise NotFound("There is no collection.")
 
     with pytest.raises(NotFound):
-        # Never in a set: it is the caller's.
-        WriteSet(store).write_each(A, gone, current_last=True)
+        write_each(
+            WriteSet(store), A, gone, current_last=True
+        )  # never in a set: it is the caller's
     store.change(add=[A, B], remove=[])
-    WriteSet(store).write_each(B, gone, current_last=True)
+    write_each(WriteSet(store), B, gone, current_last=True)
     store.change(add=[], remove=[A])
     with pytest.raises(Conflict, match="dropped meanwhile"):
-        WriteSet(store).write_each(A, gone, current_last=True)
+        write_each(WriteSet(store), A, gone, current_last=True)
 
 
 def test_a_moment_without_writers_comes_when_the_last_has_ended(store: RedisWriteSet) -> None:
@@ -169,4 +181,4 @@ def test_a_moment_without_writers_comes_when_the_last_has_ended(store: RedisWrit
     store.end_write("two")
     thread.join(20)
     assert moments == [True]
-    WriteSet(store).write_each(A, lambda _: None, current_last=True)
+    write_each(WriteSet(store), A, lambda _: None, current_last=True)
