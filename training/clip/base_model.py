@@ -65,10 +65,11 @@ def load_base(spec: str, image_size: int = 0) -> BaseModel:
 
 def _config(source: ModelSource, module: nn.Module, image_size: int) -> dict[str, Any]:
     folder = source.architecture.removeprefix("local-dir:")
-    if folder != source.architecture:
-        config: dict[str, Any] = json.loads((Path(folder) / CONFIG).read_text())
-    else:
-        config = _hub_config(source, module)
+    config: dict[str, Any] = (
+        _hub_config(source, module)
+        if folder == source.architecture
+        else json.loads((Path(folder) / CONFIG).read_text())
+    )
     if image_size:
         config["model_cfg"]["vision_cfg"]["image_size"] = image_size
     return config

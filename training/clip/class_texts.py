@@ -32,10 +32,11 @@ class TextEncoder:
 
     def encode(self, tokens: Tensor) -> Tensor:
         """Embeddings, float32 `(n, dim)`, L2-normalised."""
-        if self._tower is None:
-            features = self._module.encode_text(tokens)
-        else:
-            features = encode_trimmed(self._tower, tokens)
+        features = (
+            self._module.encode_text(tokens)
+            if self._tower is None
+            else encode_trimmed(self._tower, tokens)
+        )
         return F.normalize(features.float(), dim=-1)
 
 

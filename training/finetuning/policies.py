@@ -54,9 +54,7 @@ def apply_policy(model: nn.Module, config: PolicyConfig) -> Policy:
     stages = stages_of(clip.visual)
     _check(config, stages)
     cut = len(stages) - config.image_groups
-    for parameter in model.parameters():
-        parameter.requires_grad = False
-    model.eval()
+    model.eval().requires_grad_(requires_grad=False)
     policy = Policy(
         prefix=stages[:cut],
         suffix=stages[cut:],
@@ -66,9 +64,8 @@ def apply_policy(model: nn.Module, config: PolicyConfig) -> Policy:
     for stage in policy.suffix:
         for module in stage.modules():
             module.training = not isinstance(module, _BatchNorm)
-        for parameter in stage.parameters():
-            parameter.requires_grad = True
-    for parameter in policy.text:
+    trained = [parameter for stage in policy.suffix for parameter in stage.parameters()]
+    for parameter in (*trained, *policy.text):
         parameter.requires_grad = True
     policy.logit_scale.requires_grad = config.train_logit_scale
     return policy
