@@ -9,13 +9,14 @@ from pathlib import Path
 import httpx
 import pytest
 import redis
+import structlog
 from playwright.sync_api import Browser, expect, sync_playwright
 
-from petsearch.adapters.redis.private_server import PrivateRedis
 from petsearch.client import Client, Photo, PhotoSource, upload
 from petsearch.sample.catalogue import catalogue
 from tests import installed
 from tests.browser import BROWSER_WAIT_MS, find_chromium, launch
+from tests.redis_server import new_database
 from tests.server import ServerProcess
 
 _TESTS = Path(__file__).parent
@@ -43,8 +44,17 @@ def pytest_configure() -> None:
     """Have every process compute in one thread, and write into memory where there is plenty.
 
     Several tests run at a time: threads of theirs that wait for each other took twice the processor
-    time, and most of the time of tests of the index went into fsync.
+    time, and most of the time of tests of the index went into fsync. Tracebacks are plain, as those
+    of the services are: structlog's own show all variables, and a single one took seconds.
     """
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.stdlib.add_log_level,
+            structlog.processors.format_exc_info,
+            structlog.dev.ConsoleRenderer(colors=False),
+        ]
+    )
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     with suppress(OSError, StopIteration):
         told = Path("/proc/meminfo").read_text().splitlines()
@@ -80,14 +90,17 @@ def real_photos(shared: Path) -> list[Path]:
     return sorted((shared / "data/photos").glob("*.jpg"))
 
 
-@pytest.fixture(scope="session")
-def private_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[redis.Redis]:
-    """A redis-server of our own; each test empties it."""
-    server = PrivateRedis(tmp_path_factory.mktemp("redis"))
-    client = redis.Redis(unix_socket_path=str(server.socket_path), decode_responses=True)
-    yield client
-    client.close()
-    server.close()
+@pytest.fixture
+def redis_url() -> str:
+    """The address of an empty database of Redis."""
+    return new_database()
+
+
+@pytest.fixture
+def private_redis(redis_url: str) -> Iterator[redis.Redis]:
+    """A client of the test's database."""
+    with redis.Redis.from_url(redis_url, decode_responses=True) as client:
+        yield client
 
 
 @pytest.fixture(scope="session")

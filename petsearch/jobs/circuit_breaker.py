@@ -23,6 +23,11 @@ CircuitState = Literal["closed", "open", "half open"]
 decides."""
 
 
+def random_jitter() -> float:
+    """Return a factor for a pause, so that workers do not probe at the same moment."""
+    return random.uniform(0.5, 1.0)
+
+
 class CircuitBreaker:
     """Lets callers pass while all dependencies answer. Thread-safe.
 
@@ -38,7 +43,7 @@ class CircuitBreaker:
         *,
         stopping: threading.Event,
         observer: IngestObserver,
-        jitter: Callable[[], float] = lambda: random.uniform(0.5, 1.0),
+        jitter: Callable[[], float] = random_jitter,
     ) -> None:
         self._probe = probe
         self._stopping = stopping

@@ -13,6 +13,7 @@ from petsearch.domain.errors import PetsearchError, Unavailable
 from petsearch.ingest import IngestOptions, Ingestor
 from petsearch.jobs import CircuitBreaker, Enumerator, LeaseKeeper
 from petsearch.jobs.chunk_runner import ChunkRunner
+from petsearch.jobs.circuit_breaker import random_jitter
 from petsearch.maintenance.pixels import PixelUpdater
 from petsearch.observability import get_logger
 from petsearch.ports import IngestObserver
@@ -68,11 +69,20 @@ class WorkerRuntime:
                     log.exception("chore failed")
 
 
-def build_runtime(services: Services, observer: IngestObserver | None = None) -> WorkerRuntime:
-    """Build what a worker process runs; it is closed with the services."""
+def build_runtime(
+    services: Services,
+    observer: IngestObserver | None = None,
+    *,
+    jitter: Callable[[], float] = random_jitter,
+) -> WorkerRuntime:
+    """Build what a worker process runs; it is closed with the services.
+
+    Args:
+        jitter: see `CircuitBreaker`.
+    """
     observer = observer or IngestObserver()
     stopping = threading.Event()
-    breaker = CircuitBreaker(services.probe, stopping=stopping, observer=observer)
+    breaker = CircuitBreaker(services.probe, stopping=stopping, observer=observer, jitter=jitter)
     leases = LeaseKeeper(services.settings.lease_s)
     ingestor = _build_ingestor(services, observer)
     services.close_with(ingestor.close)

@@ -27,7 +27,6 @@ LATER = NOW + timedelta(days=1)
 def server(request: pytest.FixtureRequest) -> Iterator[redis.Redis]:
     if request.param == "private redis":
         client = request.getfixturevalue("private_redis")
-        client.flushall()
         yield client
         return
     client = redis.Redis.from_url(os.environ["PETSEARCH_TEST_REDIS_URL"], decode_responses=True)

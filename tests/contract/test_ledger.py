@@ -32,7 +32,6 @@ JOB = "job-1"
 def ledger(request: pytest.FixtureRequest) -> Iterator[RedisLedger]:
     if request.param == "private redis":
         client = request.getfixturevalue("private_redis")
-        client.flushall()
         yield RedisLedger(client)
         return
     url = os.environ["PETSEARCH_TEST_REDIS_URL"]
@@ -446,7 +445,6 @@ def test_what_comes_late_does_not_bring_a_deleted_job_back(
 def test_what_an_earlier_version_left_of_a_deleted_job_is_no_job(
     private_redis: redis.Redis,
 ) -> None:
-    private_redis.flushall()
     ledger = RedisLedger(private_redis)
     private_redis.hset("petsearch:job:ghost", "expected", "5")
     assert ledger.add_chunk("ghost", 0, 1) is False

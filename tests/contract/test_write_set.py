@@ -15,14 +15,13 @@ from petsearch.domain import NewJob
 from petsearch.domain.errors import Conflict, NotFound, StorageFull, Unavailable
 from petsearch.ports import WriteSetState
 from petsearch.reindex import WriteSet
-from tests.services.ingest_house import in_thread, wait_until
+from tests.waiting import in_thread, wait_until
 
 A, B, C = "pets-a", "pets-b", "pets-c"
 
 
 @pytest.fixture
 def store(private_redis: redis.Redis) -> RedisWriteSet:
-    private_redis.flushall()
     return RedisWriteSet(private_redis)
 
 

@@ -21,7 +21,6 @@ from petsearch.app.services import build_services
 from petsearch.domain import ItemStatus
 from petsearch.embedding import BatchingEmbedder, BatchingOptions
 from petsearch.ports import Stage
-from petsearch.settings import Settings
 from services.api.app import build_app
 from services.api.metrics import ApiMetrics
 from services.embedder.metrics import EmbedderMetrics
@@ -31,7 +30,7 @@ from tests.app_server import served_app
 from tests.embedder_server import served
 from tests.infra.compose_files import ROOT, raw
 from tests.infra.test_compose import SERVICES
-from tests.services.ingest_house import RecordingQueue
+from tests.services.house import RecordingQueue, settings_in
 
 PROMETHEUS = ROOT / "infra/prometheus"
 CONFIG: dict[str, Any] = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())
@@ -109,13 +108,7 @@ def told_by_worker() -> Told:
 
 def told_by_api_and_embedder(folder: Path) -> list[Told]:
     """What the real API and the real embedder tell after searches by text and by photo."""
-    settings = Settings(
-        embedder_url="http://given.below",
-        index_url=f"edge:{folder / 'index'}",
-        store_url=f"file:{folder / 'objects'}",
-        redis_url=f"local:{folder / 'redis'}",
-        allow_no_keys=True,
-    )
+    settings = settings_in(folder, allow_no_keys=True)
     of_api, of_embedder, port = ApiMetrics(), EmbedderMetrics(), free_port()
     model = BatchingEmbedder(
         load_model("sample", device="cpu"), BatchingOptions(), observer=of_embedder

@@ -1,16 +1,15 @@
-"""The house that ingest is tested in."""
+"""The house that ingest, reindex and maintenance are tested in."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import redis
 
-from tests.services.ingest_house import House, ingest_house
+from tests.services.house import House, open_house
 
 
 @pytest.fixture
-def house(tmp_path: Path, private_redis: redis.Redis) -> Iterator[House]:
-    """Everything that ingest touches."""
-    with ingest_house(tmp_path, private_redis) as opened:
+def house(tmp_path: Path) -> Iterator[House]:
+    """The services and a worker, over real parts that are empty."""
+    with open_house(tmp_path) as opened:
         yield opened

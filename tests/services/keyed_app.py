@@ -19,6 +19,7 @@ from petsearch.ports import KeyStore
 from petsearch.settings import Settings
 from services.api.app import build_app
 from tests.contract.tiny_clip import TinyClip
+from tests.services.house import settings_in
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 ADDRESS = "192.0.2.7"
@@ -89,16 +90,9 @@ class KeyedApp:
 
 @contextmanager
 def keyed_app(folder: Path, **options: Any) -> Iterator[KeyedApp]:
-    """Everything under `folder`; closed at the end."""
-    settings = Settings(
-        embedder_url="local:",
-        index_url=f"edge:{folder / 'index'}",
-        store_url=f"file:{folder / 'objects'}",
-        redis_url=f"local:{folder / 'redis'}",
-        model="sample",
-        **options,
-    )
-    services = build_services(settings, embedder=BatchingEmbedder(TinyClip(), BatchingOptions()))
+    """Everything under `folder` and in an empty database of Redis; closed at the end."""
+    embedder = BatchingEmbedder(TinyClip(), BatchingOptions())
+    services = build_services(settings_in(folder, **options), embedder=embedder)
     services.initialise()
     yield KeyedApp(services, services.keys.store)
     services.close()

@@ -17,7 +17,6 @@ from petsearch.client import Client
 from petsearch.domain import JsonDict, Point, sha256_of
 from petsearch.domain.errors import Unavailable
 from petsearch.embedding import BatchingEmbedder, BatchingOptions
-from petsearch.settings import Settings
 from services.api.app import build_app
 from services.api.metrics import ApiMetrics
 from services.api.readiness import Readiness
@@ -25,6 +24,7 @@ from tests import pictures
 from tests.app_server import served_app
 from tests.contract.records import record
 from tests.embedder_server import served
+from tests.services.house import settings_in
 
 
 @dataclass
@@ -46,17 +46,11 @@ class House:
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """Two dogs and a cat are indexed; `dog` was asked for before the embedder went away."""
     folder, now_s = tmp_path_factory.mktemp("house"), [0.0]
-    settings = Settings(
-        embedder_url="http://given.below",
-        index_url=f"edge:{folder / 'index'}",
-        store_url=f"file:{folder / 'objects'}",
-        redis_url=f"local:{folder / 'redis'}",
-    )
     model = BatchingEmbedder(load_model("sample", device="cpu"), BatchingOptions())
     embedder = ExitStack()
     embedder_url = embedder.enter_context(served(model))
     remote = HttpEmbedder(httpx.Client(base_url=embedder_url), clock=lambda: now_s[0])
-    services = build_services(settings, embedder=remote)
+    services = build_services(settings_in(folder), embedder=remote)
     metrics = ApiMetrics()
     metrics.watch(services.query_cache)
     target = services.initialise()

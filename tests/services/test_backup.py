@@ -9,11 +9,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from moto.server import ThreadedMotoServer
-from redis import Redis
 
-from devstack import parts
-from devstack.addresses import free_port
 from devstack.qdrant_server import build_app
 from petsearch.app.connections import open_place
 from petsearch.app.services import Storage, open_keys, open_storage
@@ -30,7 +26,7 @@ from petsearch.reindex import FanOutIndex
 from petsearch.settings import Settings
 from tests.app_server import served_app
 from tests.contract.records import DIM, embedding, point, record
-from tests.processes import Processes
+from tests.redis_server import new_database
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 PETS = "pets-model-0"
@@ -40,28 +36,17 @@ MakeSettings = Callable[[str], Settings]
 
 
 @pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeSettings]:
+def servers(s3_url: str) -> Iterator[MakeSettings]:
     """Redis, S3, and an index server for each name, over HTTP."""
+    numbers = count()
     with ExitStack() as opened:
-        folder = tmp_path_factory.mktemp("servers")
-        redis_port, numbers = free_port(), count()
-        processes = opened.enter_context(Processes(folder / "logs"))
-        redis = processes.add_part(parts.redis_server(folder / "redis", redis_port))
-        s3 = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-        s3.start()
-        opened.callback(s3.stop)
-        host, port = s3.get_host_and_port()
-        redis.wait_until_up()
 
         def make(name: str) -> Settings:
-            number = next(numbers)
-            with Redis(port=redis_port, db=number % 16) as client:
-                client.flushdb()
             return Settings(
                 index_url=opened.enter_context(served_app(build_app())),
                 qdrant_grpc=False,
-                store_url=f"s3+http://{host}:{port}/{name}-{number}",
-                redis_url=f"redis://127.0.0.1:{redis_port}/{number % 16}",
+                store_url=f"{s3_url}/{name}-{next(numbers)}",
+                redis_url=new_database(),
                 s3_access_key="testing",
                 s3_secret_key="testing-secret",
             )

@@ -10,10 +10,10 @@ from qdrant_client import QdrantClient
 from petsearch.adapters.qdrant.index import QdrantIndex
 from petsearch.app.services import build_services
 from petsearch.embedding import BatchingEmbedder, BatchingOptions
-from petsearch.settings import Settings
 from services.api.app import build_app
 from tests.call_stacks import own_frames
 from tests.contract.tiny_clip import TinyClip
+from tests.services.house import settings_in
 
 MOST_FRAMES = 6
 
@@ -35,13 +35,7 @@ def test_a_text_search_reaches_qdrant_in_few_frames(tmp_path: Path) -> None:
     # It keeps no payload indexes, and says so.
     warnings.filterwarnings("ignore", message="Payload indexes have no effect")
     client = RecordingClient()
-    settings = Settings(
-        embedder_url="http://given.below",
-        index_url="http://given.below",
-        store_url=f"file:{tmp_path / 'objects'}",
-        redis_url=f"local:{tmp_path / 'redis'}",
-        allow_no_keys=True,
-    )
+    settings = settings_in(tmp_path, allow_no_keys=True)
     embedder = BatchingEmbedder(TinyClip(), BatchingOptions())
     services = build_services(settings, embedder=embedder, index=QdrantIndex(client))
     services.initialise()

@@ -1,21 +1,19 @@
 """The threads beside the queue go on whatever a chore meets: without them lost work stays lost."""
 
 import threading
-from pathlib import Path
 
 import kombu.transport.redis
 import pytest
 import redis
 
 from petsearch.adapters.redis import CeleryQueue, make_celery
-from petsearch.adapters.redis.private_server import PrivateRedis
 from petsearch.domain import QueueName
 from petsearch.domain.errors import Unavailable
 from petsearch.jobs import CircuitBreaker, LeaseKeeper
 from petsearch.ports import IngestObserver
 from services.worker.cleanup import JobCleanup
 from services.worker.runtime import WorkerRuntime
-from tests.services.ingest_house import House
+from tests.services.house import House
 
 _LEASE_S = 0.03
 
@@ -69,13 +67,12 @@ def test_a_lease_that_fails_to_be_extended_is_tried_again() -> None:
 
 
 def test_a_redis_that_goes_away_while_the_depth_is_asked_for_is_unavailable(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def go_away(*_: object, **__: object) -> bool:
         raise redis.exceptions.ConnectionError("Connection reset by peer")
 
-    server = PrivateRedis(tmp_path / "redis")
-    app = make_celery(f"redis+socket://{server.socket_path}")
+    app = make_celery(redis_url)
     # Where a connection that was open breaks: connecting has errors of its own.
     monkeypatch.setattr(kombu.transport.redis.Channel, "_has_queue", go_away)
     try:
@@ -83,4 +80,3 @@ def test_a_redis_that_goes_away_while_the_depth_is_asked_for_is_unavailable(
             CeleryQueue(app).depth(QueueName.BULK)
     finally:
         app.close()
-        server.close()

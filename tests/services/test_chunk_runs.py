@@ -12,7 +12,8 @@ from petsearch.domain.errors import NotFound
 from petsearch.jobs import chunk_files
 from petsearch.ports import RecordChange
 from tests import pictures
-from tests.services.ingest_house import House, photo, wait_until
+from tests.services.house import House, photo
+from tests.waiting import wait_until
 
 
 def test_a_photo_that_is_deleted_while_it_comes_again_fails_nothing(
@@ -21,7 +22,7 @@ def test_a_photo_that_is_deleted_while_it_comes_again_fails_nothing(
     house.open_job(photo(1), photo(2))
     house.deliver()
     victim = house.record(pictures.jpeg(1)).image_id
-    replace_unchanged = house.index.replace_unchanged
+    replace_unchanged: Callable[..., set[str]] = house.index.replace_unchanged
 
     def delete_first(collection: str, changes: Sequence[RecordChange]) -> set[str]:
         house.index.delete(collection, [victim])
@@ -33,7 +34,7 @@ def test_a_photo_that_is_deleted_while_it_comes_again_fails_nothing(
     assert house.counts(job_id) == {"ingested": 1, "duplicate": 2}
     assert len(house.outcomes(job_id)) == 3
     assert house.record(pictures.jpeg(2)).metadata.animal_id == "B", "what is left is settled"
-    assert house.images() == 2
+    assert house.count() == 2
 
 
 def test_two_who_say_something_of_one_photo_at_once_are_both_heard(
@@ -42,7 +43,7 @@ def test_two_who_say_something_of_one_photo_at_once_are_both_heard(
     house.open_job(photo(1))
     house.deliver()
     record = house.record(pictures.jpeg(1))
-    replace_unchanged = house.index.replace_unchanged
+    replace_unchanged: Callable[..., set[str]] = house.index.replace_unchanged
 
     def be_overtaken(collection: str, changes: Sequence[RecordChange]) -> set[str]:
         monkeypatch.setattr(house.index, "replace_unchanged", replace_unchanged)
@@ -106,7 +107,7 @@ def test_a_chunk_that_is_handed_back_after_each_batch_comes_to_its_end(
     job_id = _open_chunk_of_files(house, paths)
     job = house.jobs.get(job_id)
     runs = 1
-    while not house.runner.run(job, 0, should_stop=_after_a_batch()):
+    while not house.worker.runner.run(job, 0, should_stop=_after_a_batch()):
         runs += 1
         assert runs <= 3, "a batch of four is done in each run"
         assert house.outcomes(job_id) == [], "what is not whole is not listed"
@@ -118,8 +119,8 @@ def test_a_chunk_that_is_handed_back_after_each_batch_comes_to_its_end(
 def test_a_repeat_waits_for_the_photo_that_a_later_run_brings(house: House) -> None:
     job_id = house.open_job(*(photo(number) for number in range(6)), photo(5))
     job = house.jobs.get(job_id)
-    assert not house.runner.run(job, 0, should_stop=_after_a_batch())
-    assert house.runner.run(job, 0)
+    assert not house.worker.runner.run(job, 0, should_stop=_after_a_batch())
+    assert house.worker.runner.run(job, 0)
     assert house.counts(job_id) == {"ingested": 6, "duplicate": 1}
     assert house.outcomes(job_id, ItemStatus.REFUSED) == []
 

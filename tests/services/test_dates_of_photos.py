@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from PIL.ExifTags import GPS, IFD, Base
 
+from petsearch.app.services import utc_now
 from petsearch.catalogue.edit import amended
 from petsearch.client import Client, Photo, PhotoSource, upload
 from petsearch.domain import (
@@ -24,7 +25,7 @@ from petsearch.domain import (
 )
 from petsearch.jobs import Upload
 from petsearch.maintenance.reingest import ImageJob
-from tests.services.ingest_house import NOW, House
+from tests.services.house import House
 
 TAKEN = datetime(2025, 5, 17, 10, 0, 5)
 OTHER = datetime(2024, 1, 1, tzinfo=UTC)
@@ -57,7 +58,7 @@ def ingest(house: House, data: bytes, *, options: Any = None, **said: Any) -> Im
 def change(house: House, data: bytes, **changes: Any) -> ImageRecord:
     target = house.catalogue.current()
     record = house.record(data)
-    changed = amended(record, changes, target.model, NOW)
+    changed = amended(record, changes, target.model, utc_now())
     house.writer.replace_everywhere(target.collection, [(record, changed)])
     return house.record(data)
 
@@ -86,7 +87,7 @@ def test_a_job_can_leave_the_dates_of_files_alone(house: House) -> None:
 
 @pytest.mark.parametrize("late", [timedelta(hours=15), timedelta(days=9000)])
 def test_a_date_in_the_future_is_left_out(house: House, late: timedelta) -> None:
-    assert dated(ingest(house, jpeg(NOW + late))) == (None, None)
+    assert dated(ingest(house, jpeg(utc_now() + late))) == (None, None)
 
 
 @pytest.mark.parametrize("on_duplicate", OnDuplicate)
@@ -149,7 +150,7 @@ def test_reconcile_reads_no_date_into_a_record_that_it_brings_back(house: House)
     image_id = house.record(data).image_id
     house.index.delete(house.catalogue.current().collection, [image_id])
     job = ImageJob(
-        store=house.store, ledger=house.ledger, dispatcher=house.dispatcher, clock=lambda: NOW
+        store=house.store, ledger=house.ledger, dispatcher=house.dispatcher, clock=utc_now
     )
     job.add([image_id])
     job.seal()

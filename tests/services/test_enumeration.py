@@ -5,6 +5,7 @@ import json
 import tarfile
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from petsearch.domain.errors import InvalidInput, NotFound, SourceUnavailable
 from petsearch.jobs import JobOptions
 from petsearch.sources import SourceItem, parse_spec
 from tests import pictures
-from tests.services.ingest_house import House
+from tests.services.house import House
 
 
 def zipped(names: dict[str, bytes]) -> io.BytesIO:
@@ -36,11 +37,11 @@ def test_the_photos_of_an_archive_go_in_and_the_rest_is_accounted(house: House) 
     names = {f"cats/{seed}.jpg": pictures.jpeg(seed) for seed in range(5)}
     names |= {"again.jpg": pictures.jpeg(0), "page.jpg": pictures.HTML, "../escape.jpg": b"x"}
     job_id = upload(house, "archive", zipped(names))
-    house.deliver_all(job_id)
+    house.run()
     job = house.jobs.get(job_id)
     assert house.counts(job_id) == {"ingested": 5, "duplicate": 1, "refused": 2}
     assert (job.state, job.total, job.source) == (JobState.PARTLY_FAILED, 8, "archive my.archive")
-    assert house.images() == 5
+    assert house.count() == 5
     assert list(house.store.list_keys("staging/")) == []
 
 
@@ -56,7 +57,7 @@ def test_a_long_archive_is_read_a_window_at_a_time(house: House) -> None:
     house.queue.readings.clear()
     house.enumerator.work(job_id)
     assert house.jobs.get(job_id).total == 64 * most, "it is far enough ahead"
-    house.deliver_all(job_id)
+    house.run()
     job = house.jobs.get(job_id)
     assert (job.total, job.done, job.sealed) == (900, 900, True)
     assert house.counts(job_id) == {"ingested": 10, "duplicate": 890}
@@ -79,7 +80,7 @@ def test_a_reading_that_was_cut_off_goes_on_without_counting_twice(house: House)
     house.queue.readings = [job_id]
     while house.jobs.get(job_id).total == 0:
         house.enumerator.work(job_id)
-    house.deliver_all(job_id)
+    house.run()
     assert house.counts(job_id) == {"ingested": 70}
 
 
@@ -96,7 +97,7 @@ def test_a_manifest_names_files_and_says_things_about_them(house: House, tmp_pat
     ]
     lines = "\n".join([*(json.dumps(row) for row in rows), "{broken"])
     job_id = upload(house, "manifest", io.BytesIO(lines.encode()))
-    house.deliver_all(job_id)
+    house.run()
     assert house.counts(job_id) == {"ingested": 2, "duplicate": 1, "refused": 4}
     record = house.record(pictures.jpeg(0))
     assert (record.breed, record.metadata.animal_id) == ("maine coon", "A-1")
@@ -107,7 +108,7 @@ def test_a_manifest_names_files_and_says_things_about_them(house: House, tmp_pat
 
 def test_a_file_that_is_no_archive_is_refused_at_once(house: House) -> None:
     job_id = upload(house, "archive", io.BytesIO(b"this is no archive"))
-    house.deliver_all(job_id)
+    house.run()
     job = house.jobs.get(job_id)
     assert (job.state, job.total) == (JobState.FAILED, 0)
     assert "archive" in (job.reason or "")
@@ -131,7 +132,7 @@ def test_a_cancelled_job_is_not_read_on(house: House) -> None:
     house.jobs.cancel(job_id)
     total = house.jobs.get(job_id).total
     house.queue.readings = [job_id]
-    house.deliver_all(job_id)
+    house.run()
     assert house.jobs.get(job_id).total == total
     house.jobs.discard(job_id)
     assert list(house.store.list_keys("staging/")) == []
@@ -155,7 +156,7 @@ def test_a_job_that_is_deleted_while_its_source_is_opened_is_gone(
         def read(self, _: str | None) -> Iterator[SourceItem]:
             yield SourceItem(ImageMetadata(), "1", data=pictures.jpeg(1))
 
-    house.make_enumerator(lambda _: SlowToOpen()).work(job_id)
+    replace(house.enumerator, open_source=lambda _: SlowToOpen()).work(job_id)
     with pytest.raises(NotFound):
         house.jobs.get(job_id)
     assert (house.jobs.newest(5), house.ledger.active()) == ([], [])
@@ -174,7 +175,7 @@ def test_a_site_that_is_away_stops_its_own_job_alone(house: House) -> None:
                 raise SourceUnavailable("The hub does not answer.", retry_after_s=0.0)
             yield SourceItem(ImageMetadata("1.jpg"), "1", data=pictures.jpeg(1))
 
-    enumerator = house.make_enumerator(lambda _: OnAnotherSite())
+    enumerator = replace(house.enumerator, open_source=lambda _: OnAnotherSite())
     enumerator.work(job_id)
     job = house.jobs.get(job_id)
     assert (job.state, job.reason) == (JobState.PAUSED, "The hub does not answer.")

@@ -2,10 +2,13 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import redis
 
+from petsearch.adapters.redis import RedisLedger
+from petsearch.app.services import utc_now
 from petsearch.catalogue import delete_images
 from petsearch.domain import (
     ImageMetadata,
@@ -26,16 +29,29 @@ from petsearch.photos import ImageLimits, decode, preprocessing
 from petsearch.ports import CallKey, IngestObserver
 from services.worker.cleanup import JobCleanup
 from tests import pictures
-from tests.services.ingest_house import (
-    LEASE_S,
-    NOW,
-    House,
-    LedgerThatDoesNotCount,
-    LedgerWhereAnotherIsFirst,
-    in_thread,
-    photo,
-    wait_until,
-)
+from tests.services.house import LEASE_S, House, photo
+from tests.waiting import in_thread, wait_until
+
+
+class LedgerThatDoesNotCount(RedisLedger):
+    """The real ledger, until a chunk is to be counted."""
+
+    def account_chunk(self, *_: Any, **__: Any) -> bool:
+        """See `JobLedger.account_chunk`."""
+        raise Unavailable("cut off")
+
+
+class LedgerWhereAnotherIsFirst(RedisLedger):
+    """The real ledger, where somebody else does something just before a retry is reserved."""
+
+    def __init__(self, client: redis.Redis, first: Callable[[], object]) -> None:
+        super().__init__(client)
+        self._first = first
+
+    def reserve_retry(self, job_id: str) -> int:
+        """See `JobLedger.reserve_retry`."""
+        self._first()
+        return super().reserve_retry(job_id)
 
 
 def test_every_photo_of_a_chunk_is_stored_and_indexed(house: House) -> None:
@@ -43,7 +59,7 @@ def test_every_photo_of_a_chunk_is_stored_and_indexed(house: House) -> None:
     house.deliver()
     assert house.counts(job_id) == {"ingested": 10}
     assert house.jobs.get(job_id).state is JobState.SUCCEEDED
-    assert house.images() == 10
+    assert house.count() == 10
     image_id = house.record(pictures.jpeg(3)).image_id
     assert house.store.get(object_keys.original(image_id)) == pictures.jpeg(3)
     for key in (object_keys.display(image_id), object_keys.thumbnail(image_id)):
@@ -60,12 +76,10 @@ def test_a_redelivered_chunk_is_counted_once_and_embeds_nothing(house: House) ->
     assert len(house.clip.calls) == calls
 
 
-def test_a_chunk_cut_off_before_it_was_counted_counts_its_photos_as_ingested(
-    house: House, private_redis: redis.Redis
-) -> None:
+def test_a_chunk_cut_off_before_it_was_counted_counts_its_photos_as_ingested(house: House) -> None:
     job_id = house.open_job(photo(1), photo(2))
-    _cut_off_before_counting(house, private_redis)
-    assert house.images() == 2
+    _cut_off_before_counting(house)
+    assert house.count() == 2
     house.deliver()
     assert house.counts(job_id) == {"ingested": 2}
 
@@ -76,7 +90,7 @@ def test_the_same_photo_twice_in_a_chunk_and_once_more_later(house: House) -> No
     house.deliver()
     assert house.counts(job_id) == {"ingested": 2, "duplicate": 1}
     assert house.counts(later) == {"duplicate": 2}
-    assert house.images() == 2
+    assert house.count() == 2
     record = house.record(pictures.jpeg(1))
     assert record.metadata.animal_id == "A-17", "a repeat fills what was not said before"
     assert (record.breed, record.species) == ("maine coon", "cat")
@@ -161,8 +175,12 @@ def test_an_embedder_that_is_down_is_waited_for_and_the_job_says_why(house: Hous
     job_id = house.open_job(photo(1), photo(2))
     house.clip.failure = RuntimeError("out of tuna")
     worker = in_thread(house.deliver)
-    wait_until(lambda: "out of tuna" in (house.jobs.get(job_id).reason or ""))
-    assert house.jobs.get(job_id).state is JobState.PAUSED
+
+    def says_why() -> bool:
+        job = house.jobs.get(job_id)
+        return job.state is JobState.PAUSED and "out of tuna" in (job.reason or "")
+
+    wait_until(says_why)
     house.clip.failure = None
     worker.join()
     assert house.counts(job_id) == {"ingested": 2}
@@ -174,9 +192,9 @@ def test_a_worker_that_is_to_stop_hands_its_chunk_back(house: House) -> None:
     house.clip.failure = RuntimeError("out of tuna")
     worker = in_thread(house.deliver)
     wait_until(lambda: house.jobs.get(job_id).reason is not None)
-    house.stopping.set()
+    house.runtime.stopping.set()
     worker.join()
-    house.stopping.clear()
+    house.runtime.stopping.clear()
     house.clip.failure = None
     house.queue.chunks.clear()
     house.dispatcher.dispatch(job_id)
@@ -201,7 +219,7 @@ def _kill_workers(house: House, job_id: str, item_no: int, times: int) -> None:
         house.ledger.claim_chunk(job_id, 0, "dead", 0.001)
         house.ledger.mark_item(job_id, item_no)
         wait_until(lambda: bool(house.ledger.overdue_chunks(job_id, 60).lost))
-        house.ledger.requeue_chunk(job_id, 0, LEASE_S, NOW)
+        house.ledger.requeue_chunk(job_id, 0, LEASE_S, utc_now())
 
 
 def test_an_item_that_ends_its_worker_twice_is_tried_once_more(house: House) -> None:
@@ -234,14 +252,12 @@ def _job_with_a_failure(house: House) -> str:
     return job_id
 
 
-def test_of_two_retries_at_once_one_is_refused_and_hides_no_failure(
-    house: House, private_redis: redis.Redis
-) -> None:
+def test_of_two_retries_at_once_one_is_refused_and_hides_no_failure(house: House) -> None:
     job_id = _job_with_a_failure(house)
     before = set(house.store.list_keys(object_keys.chunks_prefix(job_id)))
-    ledger = LedgerWhereAnotherIsFirst(private_redis, lambda: house.jobs.retry(job_id))
+    ledger = LedgerWhereAnotherIsFirst(house.redis, lambda: house.jobs.retry(job_id))
     with pytest.raises(Conflict, match="not final"):
-        house.make_jobs(ledger).retry(job_id)
+        replace(house.jobs, ledger=ledger).retry(job_id)
     after = set(house.store.list_keys(object_keys.chunks_prefix(job_id)))
     assert after - before == {object_keys.chunk(job_id, 1)}, "the chunk that lost is gone"
     house.deliver()
@@ -253,9 +269,7 @@ def test_of_two_retries_at_once_one_is_refused_and_hides_no_failure(
     assert house.outcomes(job_id, ItemStatus.FAILED) == []
 
 
-def test_a_retry_that_another_has_done_meanwhile_counts_nothing(
-    house: House, private_redis: redis.Redis
-) -> None:
+def test_a_retry_that_another_has_done_meanwhile_counts_nothing(house: House) -> None:
     job_id = _job_with_a_failure(house)
     house.clip.poison = None
 
@@ -264,7 +278,7 @@ def test_a_retry_that_another_has_done_meanwhile_counts_nothing(
         house.deliver()
 
     with pytest.raises(Conflict, match="retried meanwhile"):
-        house.make_jobs(LedgerWhereAnotherIsFirst(private_redis, another)).retry(job_id)
+        replace(house.jobs, ledger=LedgerWhereAnotherIsFirst(house.redis, another)).retry(job_id)
     assert house.counts(job_id) == {"ingested": 2}
     assert house.jobs.get(job_id).state is JobState.SUCCEEDED
 
@@ -292,9 +306,9 @@ def test_the_chunks_of_a_retry_are_read_once_for_all_problems(
         house.jobs.add_photos(job_id, [photo(2)], 1)
     house.jobs.seal(job_id)
     house.poison(2)
-    house.deliver_all(job_id)
+    house.run()
     house.jobs.retry(job_id)
-    house.deliver_all(job_id)
+    house.run()
     listed: list[str] = []
     list_keys = house.store.list_keys
 
@@ -308,14 +322,12 @@ def test_the_chunks_of_a_retry_are_read_once_for_all_problems(
     assert listed == [object_keys.chunks_prefix(job_id)]
 
 
-def test_what_was_tried_again_is_known_after_the_ledger_forgot_the_chunks(
-    house: House, private_redis: redis.Redis
-) -> None:
+def test_what_was_tried_again_is_known_after_the_ledger_forgot_the_chunks(house: House) -> None:
     job_id = _job_with_a_failure(house)
     house.clip.poison = None
     house.jobs.retry(job_id)
     house.deliver()
-    private_redis.delete(f"petsearch:job:{job_id}:chunks")  # as a week later
+    house.redis.delete(f"petsearch:job:{job_id}:chunks")  # as a week later
     assert house.outcomes(job_id, ItemStatus.FAILED) == []
 
 
@@ -418,17 +430,17 @@ def test_a_cancelled_job_ends_and_its_staged_photos_go(house: House) -> None:
     assert house.queue.discards == [job_id]
     house.jobs.discard(job_id)
     assert list(house.store.list_keys("staging/")) == []
-    assert house.images() == 1
+    assert house.count() == 1
 
 
 def test_what_a_job_left_is_deleted_when_the_store_is_back(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     breaker = CircuitBreaker(
-        lambda: None, stopping=house.stopping, observer=IngestObserver(), jitter=lambda: 0.0
+        lambda: None, stopping=house.runtime.stopping, observer=IngestObserver(), jitter=lambda: 0.0
     )
     cleanup = JobCleanup(
-        jobs=house.jobs, queue=house.queue, breaker=breaker, stopping=house.stopping
+        jobs=house.jobs, queue=house.queue, breaker=breaker, stopping=house.runtime.stopping
     )
     job_id = house.jobs.open("test").job_id
     house.jobs.add_photos(job_id, [photo(1), photo(2)], 2)
@@ -445,7 +457,7 @@ def test_what_a_job_left_is_deleted_when_the_store_is_back(
     cleanup.work(job_id)
     assert list(house.store.list_keys("staging/")) == []
     assert house.queue.discards == []
-    house.stopping.set()
+    house.runtime.stopping.set()
     cleanup.work(job_id)
     assert house.queue.discards == [job_id], "whoever stops leaves it to another"
 
@@ -458,7 +470,7 @@ def test_a_deleted_job_leaves_its_images_only(house: House) -> None:
     house.jobs.delete(job_id)
     house.jobs.discard(job_id)
     assert list(house.store.list_keys("jobs/")) == []
-    assert house.images() == 1
+    assert house.count() == 1
 
 
 def test_a_repeated_upload_with_the_same_key_adds_nothing(house: House) -> None:
@@ -521,21 +533,21 @@ def test_a_chunk_whose_list_is_gone_fails_its_items(house: House) -> None:
     assert house.jobs.get(job_id).state is JobState.FAILED
 
 
-def _cut_off_before_counting(house: House, client: redis.Redis) -> None:
+def _cut_off_before_counting(house: House) -> None:
     """What a crash leaves after the upsert: everything is there but the accounting."""
     job_id, chunk_no = house.queue.chunks[-1]
-    cut_off = house.make_runner(LedgerThatDoesNotCount(client))
+    cut_off = replace(house.worker.runner, ledger=LedgerThatDoesNotCount(house.redis))
     with pytest.raises(Unavailable):
         cut_off.run(house.jobs.get(job_id), chunk_no)
 
 
-def test_a_repeat_that_was_merged_before_its_chunk_was_cut_off_is_not_merged_again(
-    house: House, private_redis: redis.Redis
+def test_a_repeat_of_a_chunk_that_was_cut_off_is_not_merged_again(
+    house: House,
 ) -> None:
     house.open_job(photo(1))
     house.deliver()
     job_id = house.open_job(photo(1, tags=("shy",)))
-    _cut_off_before_counting(house, private_redis)
+    _cut_off_before_counting(house)
     house.store.delete(object_keys.outcomes(job_id, 0))
     merged = house.record(pictures.jpeg(1))
     assert merged.metadata.tags == ("shy",)
@@ -551,10 +563,10 @@ def _delete(house: House, image_id: str) -> None:
 
 
 def test_a_photo_that_is_being_deleted_as_its_chunk_comes_again_is_no_failure(
-    house: House, private_redis: redis.Redis, monkeypatch: pytest.MonkeyPatch
+    house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job_id = house.open_job(photo(1), photo(2))
-    _cut_off_before_counting(house, private_redis)
+    _cut_off_before_counting(house)
     house.store.delete(object_keys.outcomes(job_id, 0))
     deleted = image_id_of(sha256_of(pictures.jpeg(1)))
     monkeypatch.setattr(house.store, "delete", _up_to_the_tombstone(house.store.delete))
@@ -626,7 +638,7 @@ def test_what_is_deleted_before_it_is_ingested_again_is_no_failure(house: House)
     kept, early, late = (house.record(pictures.jpeg(seed)).image_id for seed in range(3))
     house.index.delete(house.catalogue.collection(), [kept, early, late])
     again = ImageJob(
-        store=house.store, ledger=house.ledger, dispatcher=house.dispatcher, clock=lambda: NOW
+        store=house.store, ledger=house.ledger, dispatcher=house.dispatcher, clock=utc_now
     )
     _delete(house, early)
     again.add([early])

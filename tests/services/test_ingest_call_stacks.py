@@ -12,12 +12,12 @@ from petsearch.app.services import build_services
 from petsearch.domain import ImageMetadata
 from petsearch.embedding import BatchingEmbedder, BatchingOptions
 from petsearch.jobs import Upload
-from petsearch.settings import Settings
 from services.worker.main import create_app
 from services.worker.runtime import build_runtime
 from tests import pictures
 from tests.call_stacks import own_frames
 from tests.contract.tiny_clip import TinyClip
+from tests.services.house import settings_in
 
 MAX_FRAMES = 8
 
@@ -39,13 +39,7 @@ def test_a_chunk_reaches_the_upsert_in_few_frames(tmp_path: Path) -> None:
     # The client's local mode has no payload indexes, and warns about it.
     warnings.filterwarnings("ignore", message="Payload indexes have no effect")
     client = RecordingClient()
-    settings = Settings(
-        embedder_url="http://given.below",
-        index_url="http://given.below",
-        store_url=f"file:{tmp_path / 'objects'}",
-        redis_url=f"local:{tmp_path / 'redis'}",
-        allow_no_keys=True,
-    )
+    settings = settings_in(tmp_path, allow_no_keys=True)
     embedder = BatchingEmbedder(TinyClip(), BatchingOptions())
     services = build_services(settings, embedder=embedder, index=QdrantIndex(client))
     try:

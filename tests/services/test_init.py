@@ -22,20 +22,24 @@ from services.embedder.metrics import EmbedderMetrics
 from services.embedder.parts import Parts
 from tests.contract.tiny_clip import TinyClip
 from tests.embedder_server import served
+from tests.services.house import settings_in
 
 
-def settings(folder: Path, port: int) -> Settings:
+@pytest.fixture
+def port() -> int:
+    return free_port()
+
+
+@pytest.fixture
+def settings(tmp_path: Path, port: int) -> Settings:
     """Everything in a folder, but the embedder."""
-    return Settings(
-        embedder_url=f"http://127.0.0.1:{port}",
-        index_url=f"edge:{folder / 'index'}",
-        store_url=f"file:{folder / 'objects'}",
-        redis_url=f"local:{folder / 'redis'}",
-    )
+    return settings_in(tmp_path, embedder_url=f"http://127.0.0.1:{port}")
 
 
-def test_what_is_not_up_yet_is_waited_for_and_what_is_there_stays(tmp_path: Path) -> None:
-    port, said = free_port(), list[str]()
+def test_what_is_not_up_yet_is_waited_for_and_what_is_there_stays(
+    settings: Settings, port: int
+) -> None:
+    said = list[str]()
     with ExitStack() as opened:
         model = BatchingEmbedder(load_model("sample", device="cpu"), BatchingOptions())
         opened.callback(model.close)
@@ -56,15 +60,17 @@ def test_what_is_not_up_yet_is_waited_for_and_what_is_there_stays(tmp_path: Path
             thread.join()
 
         opened.callback(stop)
-        first = initialise(settings(tmp_path, port), patience_s=60, report=start_at_the_first_word)
+        first = initialise(settings, patience_s=60, report=start_at_the_first_word)
         assert said[0].startswith("Waiting: ")
-        again = initialise(settings(tmp_path, port), patience_s=0, report=said.append)
+        again = initialise(settings, patience_s=0, report=said.append)
     assert first is not None
     assert again == first
     assert first.collection == f"pets-{first.model.model_id}"
 
 
-def test_a_collection_of_another_model_is_left_alone_and_said(tmp_path: Path) -> None:
+def test_a_collection_of_another_model_is_left_alone_and_said(
+    settings: Settings, tmp_path: Path
+) -> None:
     index = QdrantEdgeIndex(tmp_path / "index")
     index.create_collection("pets-another", 4)
     index.point_alias_to("pets-another")
@@ -72,12 +78,12 @@ def test_a_collection_of_another_model_is_left_alone_and_said(tmp_path: Path) ->
     said: list[str] = []
     embedder = BatchingEmbedder(TinyClip(), BatchingOptions())
     with served(embedder) as url:
-        here = settings(tmp_path, free_port()).model_copy(update={"embedder_url": url})
+        here = settings.model_copy(update={"embedder_url": url})
         assert initialise(here, patience_s=0, report=said.append) is None
     embedder.close()
     assert "'another', with which photos are indexed, is not loaded" in said[0]
 
 
-def test_patience_ends(tmp_path: Path) -> None:
+def test_patience_ends(settings: Settings) -> None:
     with pytest.raises(Unavailable):
-        initialise(settings(tmp_path, free_port()), patience_s=0, report=lambda _: None)
+        initialise(settings, patience_s=0, report=lambda _: None)

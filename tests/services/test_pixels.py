@@ -1,14 +1,12 @@
 """Photos that an older version decoded: their copies, sizes, hashes and embeddings are remade."""
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
-import redis
 
+from petsearch.app.services import utc_now
 from petsearch.domain import (
     ImageMetadata,
     ImageRecord,
@@ -21,84 +19,64 @@ from petsearch.domain import (
     object_keys,
 )
 from petsearch.jobs import Upload
-from petsearch.jobs.chunk_runner import ChunkRun
-from petsearch.maintenance.pixels import PixelUpdater, outdated_images
-from petsearch.photos import ImageLimits, StoredPixels, resize_with_pillow
+from petsearch.jobs.chunk_runner import ChunkRun, ItemProcessor
+from petsearch.maintenance.pixels import outdated_images
 from petsearch.photos.decode import PIXELS_VERSION
-from petsearch.reindex import PointMaker
 from tests import pictures
-from tests.services.reindex_house import A, B, ReindexHouse, now, reindex_house
+from tests.services.house import A, B, House
 
 SAID = ImageMetadata(filename="rex.jpg", animal_id="D-7", status="lost", tags=("found",))
 
 
 @pytest.fixture
-def house(tmp_path: Path, private_redis: redis.Redis) -> Iterator[ReindexHouse]:
-    with reindex_house(tmp_path, private_redis) as found:
-        yield found
+def updater(house: House) -> ItemProcessor:
+    return house.worker.runner.processors[JobKind.PIXELS]
 
 
-@pytest.fixture
-def updater(house: ReindexHouse) -> Iterator[PixelUpdater]:
-    limits = ImageLimits()
-    pixels = StoredPixels(house.store, limits, threads=1, resize=resize_with_pillow)
-    yield PixelUpdater(
-        index=house.own_index,
-        writer=house.index,
-        store=house.store,
-        catalogue=house.catalogue,
-        write_set=house.write_set,
-        points=PointMaker(house.embedder, pixels),
-        limits=limits,
-        clock=now,
-    )
-    pixels.close()
-
-
-def _ingest(house: ReindexHouse, count: int = 2) -> list[str]:
+def _ingest(house: House, count: int = 2) -> list[str]:
     uploads = [Upload(pictures.jpeg(n), replace(SAID, filename=f"{n}.jpg")) for n in range(count)]
     return house.ingest(*uploads)
 
 
-def _age(house: ReindexHouse, collection: str, image_id: str) -> ImageRecord:
+def _age(house: House, collection: str, image_id: str) -> ImageRecord:
     """Make an image look as an older version left it; how it was before."""
-    before: ImageRecord = house.own_index.get(collection, [image_id])[image_id]
+    before: ImageRecord = house.index.get(collection, [image_id])[image_id]
     old = replace(before, width=9, height=9, phash="0" * 16, pixels_version=1)
-    house.own_index.replace_records(collection, [old])
-    embedding = house.own_index.get_embedding(collection, image_id)
-    house.own_index.replace_embeddings(collection, {image_id: np.roll(embedding, 1)})
+    house.index.replace_records(collection, [old])
+    embedding = house.index.get_embedding(collection, image_id)
+    house.index.replace_embeddings(collection, {image_id: np.roll(embedding, 1)})
     for key_of in (object_keys.display, object_keys.thumbnail):
         house.store.put(key_of(image_id), b"old")
     return before
 
 
-def _run(house: ReindexHouse, updater: PixelUpdater, *image_ids: str) -> list[Outcome]:
-    house.ledger.create(NewJob("pixels", "reconcile", now(), kind=JobKind.PIXELS))
+def _run(house: House, updater: ItemProcessor, *image_ids: str) -> list[Outcome]:
+    house.ledger.create(NewJob("pixels", "reconcile", utc_now(), kind=JobKind.PIXELS))
     job: Job = house.ledger.get("pixels")
     items = [Item(n, "", ImageMetadata(), None, origin=i) for n, i in enumerate(image_ids)]
     run = ChunkRun(job, 0, items, lambda: False, one_by_one=False, failures=Counter())
-    return updater.process(run, items)
+    return [*updater.process(run, items)]
 
 
-def _outdated(house: ReindexHouse, collection: str = A) -> list[str]:
-    pages = outdated_images(house.own_index, collection)
+def _outdated(house: House, collection: str = A) -> list[str]:
+    pages = outdated_images(house.index, collection)
     return [image_id for page in pages for image_id in page]
 
 
 def test_old_pixels_are_remade_and_what_people_said_stays(
-    house: ReindexHouse, updater: PixelUpdater
+    house: House, updater: ItemProcessor
 ) -> None:
     old, new = _ingest(house)
-    embedding = house.own_index.get_embedding(A, old)
+    embedding = house.index.get_embedding(A, old)
     before = _age(house, A, old)
     assert _outdated(house) == [old]
     outcomes = _run(house, updater, old, new)
     assert [o.status for o in outcomes] == [ItemStatus.INGESTED, ItemStatus.DUPLICATE]
-    after = house.own_index.get(A, [old])[old]
+    after = house.index.get(A, [old])[old]
     assert after == replace(before, updated_at=after.updated_at)
     assert after.pixels_version == PIXELS_VERSION
     assert after.metadata.animal_id == "D-7"
-    assert np.allclose(house.own_index.get_embedding(A, old), embedding, atol=1e-6)
+    assert np.allclose(house.index.get_embedding(A, old), embedding, atol=1e-6)
     for key_of in (object_keys.display, object_keys.thumbnail):
         assert house.store.get(key_of(old)).startswith(b"\xff\xd8")
     assert not _outdated(house)
@@ -107,65 +85,63 @@ def test_old_pixels_are_remade_and_what_people_said_stays(
 
 
 def test_every_collection_of_the_write_set_is_remade_by_its_own_model(
-    house: ReindexHouse, updater: PixelUpdater
+    house: House, updater: ItemProcessor
 ) -> None:
     (image_id,) = _ingest(house, 1)
     house.reindex()
-    wanted = {name: house.own_index.get_embedding(name, image_id) for name in (A, B)}
+    wanted = {name: house.index.get_embedding(name, image_id) for name in (A, B)}
     for name in (A, B):
         _age(house, name, image_id)
     assert _run(house, updater, image_id)[0].status is ItemStatus.INGESTED
     for name in (A, B):
-        assert np.allclose(house.own_index.get_embedding(name, image_id), wanted[name], atol=1e-6)
-        assert house.own_index.get(name, [image_id])[image_id].pixels_version == PIXELS_VERSION
+        assert np.allclose(house.index.get_embedding(name, image_id), wanted[name], atol=1e-6)
+        assert house.index.get(name, [image_id])[image_id].pixels_version == PIXELS_VERSION
 
 
-def test_a_change_that_somebody_makes_meanwhile_stays(
-    house: ReindexHouse, updater: PixelUpdater
-) -> None:
+def test_a_change_that_somebody_makes_meanwhile_stays(house: House, updater: ItemProcessor) -> None:
     (image_id,) = _ingest(house, 1)
     _age(house, A, image_id)
 
     def adopt(name: str, _: str) -> None:
         if name == "replace_embeddings":
-            house.own_index.on_call = lambda *_: None
-            record = house.own_index.get(A, [image_id])[image_id]
+            house.index.on_call = lambda *_: None
+            record = house.index.get(A, [image_id])[image_id]
             adopted = replace(record.metadata, status="adopted")
-            house.own_index.replace_records(A, [replace(record, metadata=adopted)])
+            house.index.replace_records(A, [replace(record, metadata=adopted)])
 
-    house.own_index.on_call = adopt
+    house.index.on_call = adopt
     _run(house, updater, image_id)
-    after = house.own_index.get(A, [image_id])[image_id]
+    after = house.index.get(A, [image_id])[image_id]
     assert (after.metadata.status, after.pixels_version) == ("adopted", PIXELS_VERSION)
 
 
 def test_a_photo_that_is_deleted_meanwhile_stays_deleted(
-    house: ReindexHouse, updater: PixelUpdater
+    house: House, updater: ItemProcessor
 ) -> None:
     (image_id,) = _ingest(house, 1)
     _age(house, A, image_id)
 
     def delete(name: str, _: str) -> None:
         if name == "replace_embeddings":
-            house.own_index.on_call = lambda *_: None
-            house.own_index.delete(A, [image_id])
+            house.index.on_call = lambda *_: None
+            house.index.delete(A, [image_id])
             for key_of in (object_keys.original, object_keys.display, object_keys.thumbnail):
                 house.store.delete(key_of(image_id))
 
-    house.own_index.on_call = delete
+    house.index.on_call = delete
     assert _run(house, updater, image_id)[0].status is ItemStatus.DUPLICATE
     assert house.count(A) == 0
     assert not list(house.store.list_keys("display/"))
 
 
 def test_an_original_that_cannot_be_decoded_leaves_the_photo_as_it_was(
-    house: ReindexHouse, updater: PixelUpdater
+    house: House, updater: ItemProcessor
 ) -> None:
     (image_id,) = _ingest(house, 1)
     _age(house, A, image_id)
-    before = house.own_index.get(A, [image_id])
+    before = house.index.get(A, [image_id])
     house.store.put(object_keys.original(image_id), b"no picture")
     (outcome,) = _run(house, updater, image_id)
     assert outcome.status is ItemStatus.FAILED
     assert "stays as it was" in str(outcome.reason)
-    assert house.own_index.get(A, [image_id]) == before
+    assert house.index.get(A, [image_id]) == before

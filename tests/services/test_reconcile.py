@@ -94,7 +94,6 @@ class House:
 def house(
     request: pytest.FixtureRequest, tmp_path: Path, private_redis: redis.Redis, s3_url: str
 ) -> Iterator[House]:
-    private_redis.flushall()
     if request.param == "folders":
         index: RawIndex = QdrantEdgeIndex(tmp_path / "index")
         store: ObjectStore = FilesystemStore(tmp_path / "objects")

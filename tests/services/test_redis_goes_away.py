@@ -8,19 +8,16 @@ import celery
 import pytest
 
 from petsearch.adapters.redis import CeleryQueue, make_celery
-from petsearch.adapters.redis.private_server import PrivateRedis
 from petsearch.domain import QueueName
 
 log = logging.getLogger(__name__)
 
 
-@pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[celery.Celery]:
-    server = PrivateRedis(tmp_path_factory.mktemp("redis"))
-    app = make_celery(f"redis+socket://{server.socket_path}")
+@pytest.fixture
+def app(redis_url: str) -> Iterator[celery.Celery]:
+    app = make_celery(redis_url)
     yield app
     app.close()
-    server.close()
 
 
 def _take_message(app: celery.Celery, connection: Any) -> Any:

@@ -1,65 +1,46 @@
 """A reindex while everything else goes on: two collections that hold the same in the end."""
 
-from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import redis
 
+from petsearch.app.services import utc_now
 from petsearch.domain import (
     Embedding,
     ItemStatus,
     JobKind,
     JobState,
     NewJob,
-    Pixels,
-    PixelSpec,
     QueueName,
     object_keys,
 )
 from petsearch.domain.errors import Conflict, NotFound
 from petsearch.ingest.outcomes import DELETED
-from petsearch.photos import ImageLimits
 from petsearch.reindex.source import ReindexSpec
-from petsearch.search import Searcher, SearchOptions
-from tests.services.ingest_house import NOW, in_thread, photo, wait_until
-from tests.services.reindex_house import (
-    NEW,
-    OLD,
-    A,
-    B,
-    Cut,
-    ReindexHouse,
-    publish,
-    reindex_house,
-)
+from petsearch.search import SearchOptions
+from tests.services.house import NEW, OLD, A, B, Cut, House, photo, publish
+from tests.waiting import in_thread, wait_until
 
 PHOTOS = 9
-
-
-@pytest.fixture
-def house(tmp_path: Path, private_redis: redis.Redis) -> Iterator[ReindexHouse]:
-    with reindex_house(tmp_path, private_redis) as opened:
-        yield opened
 
 
 def photos(first: int, count: int = PHOTOS) -> list:  # type: ignore[type-arg]
     return [photo(number) for number in range(first, first + count)]
 
 
-def patch(house: ReindexHouse, image_id: str, value: str, *, key: str = "animal_id") -> None:
+def patch(house: House, image_id: str, value: str, *, key: str = "animal_id") -> None:
     """What `PATCH /v1/images/{id}` does."""
-    house.images.amend(image_id, {key: value})
+    house.services.images.amend(image_id, {key: value})
 
 
-def delete(house: ReindexHouse, image_id: str) -> None:
+def delete(house: House, image_id: str) -> None:
     """What `DELETE /v1/images/{id}` does."""
-    house.images.delete(image_id)
+    house.services.images.delete(image_id)
 
 
-def assert_same(house: ReindexHouse) -> None:
+def assert_same(house: House) -> None:
     """Both collections hold the same images and say the same of them, each by its own model."""
     old, new = house.all_of(A), house.all_of(B)
     assert old.keys() == new.keys()
@@ -67,17 +48,17 @@ def assert_same(house: ReindexHouse) -> None:
         other = new[image_id]
         assert (record.model_id, other.model_id) == (OLD, NEW)
         assert replace(other, model_id=OLD, prediction=record.prediction) == record
-    for collection, clip in ((A, house.clips[0]), (B, house.clips[1])):
+    for collection, clip in ((A, house.clip), (B, house.other_clip)):
         axes = {tuple(np.abs(embedding_of(house, collection, i)) > 1e-6) for i in old}
         assert axes <= {tuple(np.abs(clip.answer(100.0)) > 1e-6)}
 
 
-def embedding_of(house: ReindexHouse, collection: str, image_id: str) -> Embedding:
-    found: Embedding = house.own_index.get_embedding(collection, image_id)
+def embedding_of(house: House, collection: str, image_id: str) -> Embedding:
+    found: Embedding = house.index.get_embedding(collection, image_id)
     return found
 
 
-def test_a_reindex_copies_everything_and_leaves_the_alias_where_it_is(house: ReindexHouse) -> None:
+def test_a_reindex_copies_everything_and_leaves_the_alias_where_it_is(house: House) -> None:
     house.ingest(*photos(1))
     job = house.reindex()
     assert (job.state, job.kind) == (JobState.SUCCEEDED, JobKind.REINDEX)
@@ -86,7 +67,7 @@ def test_a_reindex_copies_everything_and_leaves_the_alias_where_it_is(house: Rei
     assert_same(house)
 
 
-def test_asked_again_it_finds_nothing_to_do(house: ReindexHouse) -> None:
+def test_asked_again_it_finds_nothing_to_do(house: House) -> None:
     house.ingest(*photos(1))
     house.reindex()
     job = house.reindex()
@@ -95,12 +76,12 @@ def test_asked_again_it_finds_nothing_to_do(house: ReindexHouse) -> None:
     assert_same(house)
 
 
-def test_one_that_is_under_way_is_answered_and_not_begun_twice(house: ReindexHouse) -> None:
+def test_one_that_is_under_way_is_answered_and_not_begun_twice(house: House) -> None:
     house.ingest(*photos(1))
     assert house.changes.reindex(NEW).job_id == house.changes.reindex(NEW).job_id
 
 
-def test_photos_that_come_in_during_the_reindex_go_to_both(house: ReindexHouse) -> None:
+def test_photos_that_come_in_during_the_reindex_go_to_both(house: House) -> None:
     house.ingest(*photos(1))
     house.changes.reindex(NEW)
     house.queue.readings, waiting = [], house.queue.readings
@@ -118,7 +99,7 @@ def test_photos_that_come_in_during_the_reindex_go_to_both(house: ReindexHouse) 
     ids=lambda value: {A: "old", B: "new"}.get(value, value),
 )
 def test_whatever_changes_while_an_image_is_copied_is_right_in_both(
-    house: ReindexHouse, name: str, collection: str
+    house: House, name: str, collection: str
 ) -> None:
     """At every such call of the reindex a delete, a change and an upload come in between."""
     ids = house.ingest(*photos(1))
@@ -129,19 +110,19 @@ def test_whatever_changes_while_an_image_is_copied_is_right_in_both(
         if (called, where) != (name, collection) or seen >= 6:
             return
         seen += 1
-        house.own_index.on_call = lambda *_: None  # not into what is done here
+        house.index.on_call = lambda *_: None  # not into what is done here
         if seen % 2:
             delete(house, victims.pop())
         for image_id in victims:
             changed[image_id] = f"{seen}"
             patch(house, image_id, changed[image_id])
         upload_aside(house, 200 + seen)
-        house.own_index.on_call = meddle
+        house.index.on_call = meddle
 
     house.changes.reindex(NEW)
-    house.own_index.on_call = meddle
+    house.index.on_call = meddle
     house.run()
-    house.own_index.on_call = lambda *_: None
+    house.index.on_call = lambda *_: None
     assert seen > 0
     records = house.all_of(A)
     assert len(records) == len(victims) + seen
@@ -149,7 +130,7 @@ def test_whatever_changes_while_an_image_is_copied_is_right_in_both(
     assert_same(house)
 
 
-def upload_aside(house: ReindexHouse, seed: int) -> None:
+def upload_aside(house: House, seed: int) -> None:
     """Another worker ingests a photo to its end."""
     mine, house.queue.chunks = house.queue.chunks, []
     readings, house.queue.readings = house.queue.readings, []
@@ -158,53 +139,53 @@ def upload_aside(house: ReindexHouse, seed: int) -> None:
 
 
 def test_cut_off_at_any_call_to_the_index_it_is_finished_by_the_next_run(
-    house: ReindexHouse,
+    house: House,
 ) -> None:
     ids = house.ingest(*photos(1))
     calls, trip_at = 1000, 0
     while trip_at < calls:
         trip_at += 1
-        house.own_index.delete(B, ids) if trip_at > 1 else None
-        house.own_index.calls, house.own_index.trip_at = 0, trip_at
+        house.index.delete(B, ids) if trip_at > 1 else None
+        house.index.calls, house.index.trip_at = 0, trip_at
         try:
             house.reindex()
-            calls = house.own_index.calls
+            calls = house.index.calls
         except Cut:
-            house.own_index.trip_at = -1
+            house.index.trip_at = -1
             house.queue.chunks, house.queue.readings = [], []  # what it held went with it
             house.queue.names = list(QueueName)
             house.dispatcher.recover()
             house.changes.reindex(NEW)
             house.run()
             assert house.ledger.active() == []
-        house.own_index.trip_at = -1
+        house.index.trip_at = -1
         assert house.ledger.newest(1)[0].state is JobState.SUCCEEDED
         assert_same(house)
     assert calls > 10
 
 
 def test_copying_begins_when_whoever_wrote_to_the_old_collection_alone_has_ended(
-    house: ReindexHouse,
+    house: House,
 ) -> None:
     house.ingest(*photos(1))
-    writer = house.write_set_store.begin_write("slow", 30)
+    writer = house.write_set.store.begin_write("slow", 30)
     assert writer is not None
     job = house.changes.reindex(NEW)
     thread = in_thread(house.run)
     wait_until(lambda: not house.queue.readings)
     assert house.ledger.get(job.job_id).total == 0
-    house.write_set_store.end_write("slow")
+    house.write_set.store.end_write("slow")
     thread.join(20)
     assert house.ledger.get(job.job_id).state is JobState.SUCCEEDED
     assert_same(house)
 
 
 def test_an_image_that_only_the_new_collection_has_is_finished_or_deleted(
-    house: ReindexHouse,
+    house: House,
 ) -> None:
     half_ingested, half_deleted, *_ = house.ingest(*photos(1))
     house.reindex()
-    house.own_index.delete(A, [half_ingested, half_deleted])
+    house.index.delete(A, [half_ingested, half_deleted])
     house.store.delete(object_keys.original(half_deleted))
     house.reindex()
     assert half_ingested in house.all_of(A)
@@ -212,7 +193,7 @@ def test_an_image_that_only_the_new_collection_has_is_finished_or_deleted(
     assert_same(house)
 
 
-def test_an_original_that_is_gone_is_named_and_the_rest_is_copied(house: ReindexHouse) -> None:
+def test_an_original_that_is_gone_is_named_and_the_rest_is_copied(house: House) -> None:
     lost, *_ = house.ingest(*photos(1))
     house.store.delete(object_keys.original(lost))
     job = house.reindex()
@@ -224,21 +205,21 @@ def test_an_original_that_is_gone_is_named_and_the_rest_is_copied(house: Reindex
         house.changes.promote(NEW)
 
 
-def test_an_original_that_a_delete_took_is_no_failure(house: ReindexHouse) -> None:
+def test_an_original_that_a_delete_took_is_no_failure(house: House) -> None:
     """One is deleted to its end, and one up to its tombstone, before their originals are read."""
     deleted, half_deleted, *_ = house.ingest(*photos(1))
-    read = house.pixels.read
+    get = house.store.get
 
-    def delete_and_read(image_ids: Sequence[str], spec: PixelSpec) -> list[Pixels | str]:
-        if deleted in image_ids:
+    def delete_and_get(key: str) -> bytes:
+        if key == object_keys.original(deleted):
             delete(house, deleted)
-        if half_deleted in image_ids:
+        if key == object_keys.original(half_deleted):
             house.store.put(object_keys.tombstone(half_deleted), b"")
-            house.store.delete(object_keys.original(half_deleted))
-        return read(image_ids, spec)
+            house.store.delete(key)
+        return get(key)
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(house.pixels, "read", delete_and_read)
+        patched.setattr(house.store, "get", delete_and_get)
         job = house.reindex()
     assert job.state is JobState.SUCCEEDED
     ended = house.jobs.outcomes(job.job_id, None, limit=100).outcomes
@@ -247,7 +228,7 @@ def test_an_original_that_a_delete_took_is_no_failure(house: ReindexHouse) -> No
     assert house.count(B) == PHOTOS - 2
 
 
-def test_promoted_and_rolled_back_nothing_is_lost(house: ReindexHouse) -> None:
+def test_promoted_and_rolled_back_nothing_is_lost(house: House) -> None:
     ids = house.ingest(*photos(1))
     house.reindex()
     moved = house.changes.promote(NEW)
@@ -268,40 +249,43 @@ def test_promoted_and_rolled_back_nothing_is_lost(house: ReindexHouse) -> None:
 
 
 def test_a_model_nobody_measured_does_not_pass_and_nothing_changes(
-    house: ReindexHouse, tmp_path: Path
+    house: House, tmp_path: Path
 ) -> None:
     house.ingest(*photos(1))
-    publish(house.registry, tmp_path, metrics=False)
+    publish(house.services, tmp_path, metrics=False)
     house.reindex()
-    before = house.write_set_store.read()
+    before = house.write_set.store.read()
     with pytest.raises(Conflict, match=r"gate does not pass.*neither calibration nor metrics"):
         house.changes.promote(NEW)
     assert house.catalogue.collection() == A
-    assert house.write_set_store.read() == before
-    publish(house.registry, tmp_path, metrics=True)
+    assert house.write_set.store.read() == before
+    publish(house.services, tmp_path, metrics=True)
     assert house.changes.promote(NEW).model_id == NEW
 
 
-def test_a_model_that_finds_breeds_worse_is_promoted_by_word_only(house: ReindexHouse) -> None:
+def test_a_model_that_finds_breeds_worse_is_promoted_by_word_only(house: House) -> None:
     ids = house.ingest(*photos(1, 45))
-    by_angle = sorted(house.own_index.read_points(A, ids), key=lambda point: point.embedding[0])
+    by_angle = sorted(house.index.read_points(A, ids), key=lambda point: point.embedding[0])
     for place, point in enumerate(by_angle):
         patch(house, point.record.image_id, ("siamese", "pug", "boxer")[place // 15], key="breed")
     house.reindex()
-    points = house.own_index.read_points(B, ids)
-    house.own_index.delete(B, ids)
+    points = house.index.read_points(B, ids)
+    house.index.delete(B, ids)
     mixed = zip(points, points[::3] + points[1::3] + points[2::3], strict=True)
-    house.own_index.insert(B, [replace(one, embedding=other.embedding) for one, other in mixed])
-    before = house.write_set_store.read()
+    house.index.insert(B, [replace(one, embedding=other.embedding) for one, other in mixed])
+    before = house.write_set.store.read()
     with pytest.raises(Conflict, match=r"breeds: .* in the current collection.*--accept-worse"):
         house.changes.promote(NEW)
-    assert (house.catalogue.collection(), house.write_set_store.read()) == (A, before)
+    assert (house.catalogue.collection(), house.write_set.store.read()) == (
+        A,
+        before,
+    )
     moved = house.changes.promote(NEW, accept_worse=True)
     assert [check.name for check in moved.checks if not check.passed] == ["breeds"]
     assert house.catalogue.collection() == B
 
 
-def test_before_its_reindex_has_ended_a_model_is_not_promoted(house: ReindexHouse) -> None:
+def test_before_its_reindex_has_ended_a_model_is_not_promoted(house: House) -> None:
     house.ingest(*photos(1))
     with pytest.raises(NotFound, match="petsearch reindex"):
         house.changes.promote(NEW)
@@ -311,26 +295,26 @@ def test_before_its_reindex_has_ended_a_model_is_not_promoted(house: ReindexHous
     assert house.catalogue.collection() == A
 
 
-def test_a_write_that_does_not_end_is_waited_for_and_then_said(house: ReindexHouse) -> None:
+def test_a_write_that_does_not_end_is_waited_for_and_then_said(house: House) -> None:
     house.ingest(*photos(1))
     house.reindex()
-    house.write_set_store.begin_write("stuck", 30)
+    house.write_set.store.begin_write("stuck", 30)
     with pytest.raises(Conflict, match="writing for seconds"):
         house.changes.promote(NEW)
     assert house.catalogue.collection() == A
-    house.write_set_store.end_write("stuck")
+    house.write_set.store.end_write("stuck")
     assert house.changes.promote(NEW).model_id == NEW
 
 
-def test_a_job_for_a_collection_with_a_longer_name_is_anothers(house: ReindexHouse) -> None:
+def test_a_job_for_a_collection_with_a_longer_name_is_anothers(house: House) -> None:
     house.reindex()
     spec = ReindexSpec(collection=f"{B}-large", epoch=1).model_dump_json()
-    house.ledger.create(NewJob("other", "test", NOW, spec=spec, kind=JobKind.REINDEX))
+    house.ledger.create(NewJob("other", "test", utc_now(), spec=spec, kind=JobKind.REINDEX))
     house.changes.drop(NEW)
     assert not house.ledger.get("other").cancelled
 
 
-def test_dropped_it_is_written_no_more_and_unloaded(house: ReindexHouse) -> None:
+def test_dropped_it_is_written_no_more_and_unloaded(house: House) -> None:
     house.ingest(*photos(1))
     job = house.changes.reindex(NEW)
     with pytest.raises(Conflict, match="serves"):
@@ -348,7 +332,7 @@ def test_dropped_it_is_written_no_more_and_unloaded(house: ReindexHouse) -> None
 
 
 def test_a_chunk_whose_collection_was_dropped_under_it_goes_on_with_the_current_one(
-    house: ReindexHouse,
+    house: House,
 ) -> None:
     house.ingest(*photos(1))
     house.reindex()
@@ -359,19 +343,19 @@ def test_a_chunk_whose_collection_was_dropped_under_it_goes_on_with_the_current_
         nonlocal dropped
         if name == "insert" and collection == A and not dropped:
             dropped = True
-            house.own_index.on_call = lambda *_: None
+            house.index.on_call = lambda *_: None
             # Not by the front door, which waits for this very writer.
-            house.write_set_store.change(add=[], remove=[A])
-            house.own_index.delete_collection(A)
+            house.write_set.store.change(add=[], remove=[A])
+            house.index.delete_collection(A)
 
-    house.own_index.on_call = drop_before_insert
+    house.index.on_call = drop_before_insert
     (new,) = house.ingest(photo(500))
     assert dropped
     assert new in house.all_of(B)
     assert house.count(B) == PHOTOS + 1
 
 
-def test_a_model_that_the_embedder_lost_is_loaded_again(house: ReindexHouse) -> None:
+def test_a_model_that_the_embedder_lost_is_loaded_again(house: House) -> None:
     house.ingest(*photos(1))
     house.reindex()
     for bring_back in (lambda: house.ingest(photo(600)), house.changes.load_all):
@@ -383,26 +367,20 @@ def test_a_model_that_the_embedder_lost_is_loaded_again(house: ReindexHouse) -> 
 
 
 def test_a_search_whose_collection_goes_away_is_answered_by_the_next_one(
-    house: ReindexHouse,
+    house: House,
 ) -> None:
     ids = house.ingest(*photos(1))
     house.reindex()
 
     def change_under_it(name: str, collection: str) -> None:
         if (name, collection) == ("search", A):
-            house.own_index.on_call = lambda *_: None
+            house.index.on_call = lambda *_: None
             house.changes.promote(NEW)
-            house.own_index.delete_collection(A)
+            house.index.delete_collection(A)
 
-    searcher = Searcher(
-        embedder=house.embedder,
-        index=house.own_index,
-        catalogue=house.catalogue,
-        image_limits=ImageLimits(),
-        max_query_characters=100,
-    )
+    searcher = house.services.search
     assert searcher.by_text("a pet", SearchOptions(limit=20)).model_id == OLD
-    house.own_index.on_call = change_under_it
+    house.index.on_call = change_under_it
     answer = searcher.by_text("a pet", SearchOptions(limit=20))
     assert answer.model_id == NEW
     assert {hit.record.image_id for hit in answer.hits} == set(ids)
@@ -410,30 +388,23 @@ def test_a_search_whose_collection_goes_away_is_answered_by_the_next_one(
 
 
 def test_a_search_that_does_not_know_of_a_promotion_yet_is_answered(
-    house: ReindexHouse, monkeypatch: pytest.MonkeyPatch
+    house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ids = house.ingest(*photos(1))
     house.reindex()
     house.changes.promote(NEW)
-    house.own_index.delete_collection(A)
+    house.index.delete_collection(A)
     # As in another process, which asked for the alias within the last second.
-    monkeypatch.setattr(house.own_index, "recent", lambda: A, raising=False)
-    searcher = Searcher(
-        embedder=house.embedder,
-        index=house.own_index,
-        catalogue=house.catalogue,
-        image_limits=ImageLimits(),
-        max_query_characters=100,
-    )
+    monkeypatch.setattr(house.index, "recent", lambda: A, raising=False)
     for _ in range(2):
-        answer = searcher.by_text("a pet", SearchOptions(limit=20))
+        answer = house.services.search.by_text("a pet", SearchOptions(limit=20))
         assert answer.model_id == NEW
         assert {hit.record.image_id for hit in answer.hits} == set(ids)
         if OLD in {model.model_id for model in house.embedder.models()}:
             house.embedder.unload(OLD)
 
 
-def test_every_model_is_listed_with_where_it_stands(house: ReindexHouse) -> None:
+def test_every_model_is_listed_with_where_it_stands(house: House) -> None:
     house.ingest(*photos(1))
     listed = {state.model_id: state for state in house.changes.states()}
     assert (listed[OLD].is_current, listed[OLD].images, listed[OLD].is_published) == (

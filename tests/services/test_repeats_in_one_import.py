@@ -4,6 +4,7 @@ import io
 import itertools
 import json
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,9 @@ from petsearch.ingest.repeats import merge_record
 from petsearch.jobs import JobOptions, Upload
 from petsearch.sources import parse_spec
 from tests import pictures
-from tests.services.ingest_house import NOW, House
+from tests.services.house import House
 
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 PHOTO = pictures.jpeg(1, 24, 16)
 FIRST: dict[str, object] = {"breed": "birman", "tags": ["shy"]}
 SECOND: dict[str, object] = {"breed": "pug", "status": "found", "tags": ["old"]}
@@ -86,7 +88,7 @@ def test_what_the_source_says_first_and_last_is_kept_and_replaced(
     said = house.record(PHOTO).metadata
     assert (said.breed, said.status, said.tags) == RIGHT[on_duplicate]
     assert house.counts(job_id)["duplicate"] == 1
-    assert house.counts(job_id)["ingested"] == house.images()
+    assert house.counts(job_id)["ingested"] == house.count()
     for chunk in house.queue.chunks:
         house.worker.work(*chunk)
     assert house.record(PHOTO).metadata == said, "running again changes nothing"
@@ -122,7 +124,7 @@ def test_what_repeats_a_photo_that_a_pause_left_waits_for_it(house: House) -> No
     def should_stop() -> bool:
         return next(pauses, False)
 
-    assert not house.runner.run(house.jobs.get(job_id), 0, should_stop=should_stop)
+    assert not house.worker.runner.run(house.jobs.get(job_id), 0, should_stop=should_stop)
     house.deliver()
     assert house.counts(job_id) == {"ingested": 5, "duplicate": 1}
     assert all(o.reason != DELETED for o in house.outcomes(job_id))

@@ -16,7 +16,7 @@ from petsearch.domain import ImageMetadata, LeftOutReason
 from petsearch.jobs import JobOptions
 from petsearch.sources import parse_spec
 from tests import pictures
-from tests.services.ingest_house import House
+from tests.services.house import House
 
 PHOTOS = {name: pictures.jpeg(seed, 24, 16) for seed, name in enumerate(("a.jpg", "b.jpg"), 4600)}
 DAY = datetime(2026, 5, 7, tzinfo=UTC)
@@ -185,7 +185,7 @@ def test_an_export_arrives_with_what_it_says(house: House, tmp_path: Path, expor
     table.write_bytes(export.data)
     spec = parse_spec({"type": "manifest", "path": str(table), "columns": export.columns})
     job_id = house.jobs.read(spec, JobOptions()).job_id
-    house.deliver_all(job_id)
+    house.run()
     job = house.jobs.get(job_id)
     assert (house.counts(job_id)["ingested"], job.reason) == (2, None)
     for data in PHOTOS.values():

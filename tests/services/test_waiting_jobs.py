@@ -9,8 +9,8 @@ from petsearch.cli.jobs import reason_printer
 from petsearch.domain.errors import Conflict
 from services.worker.runtime import build_runtime
 from tests import pictures
-from tests.services.ingest_house import wait_until
 from tests.services.keyed_app import KeyedApp, keyed_app
+from tests.waiting import wait_until
 
 
 @pytest.fixture(scope="module")

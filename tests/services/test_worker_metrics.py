@@ -9,7 +9,7 @@ from petsearch.domain import ItemStatus, QueueName
 from petsearch.domain.errors import Unavailable
 from petsearch.ports import Stage
 from services.worker.metrics import WorkerMetrics
-from tests.services.ingest_house import RecordingQueue
+from tests.services.house import RecordingQueue
 
 
 class QueueThatIsDown(RecordingQueue):

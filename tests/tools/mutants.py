@@ -64,7 +64,7 @@ MUTANTS = (
         "petsearch/ingest/repeats.py",
         "    if source in record.sources:\n        return record\n",
         "",
-        f"{_INGEST}::test_a_repeat_that_was_merged_before_its_chunk_was_cut_off_is_not_merged_again",
+        f"{_INGEST}::test_a_repeat_of_a_chunk_that_was_cut_off_is_not_merged_again",
     ),
     Mutant(
         "a duplicate overwrites the stored breed",
