@@ -60,6 +60,7 @@ def http_service(kind: str, name: str, port: int, env: Mapping[str, str]) -> Par
     command = (
         *(sys.executable, "-m", "uvicorn", "--factory", f"services.{kind}.main:create_app"),
         *("--host", "127.0.0.1", "--port", str(port), "--no-access-log"),
+        *("--http", "services.http.protocol:BoundedProtocol"),
         *("--timeout-keep-alive", "75", "--timeout-graceful-shutdown", str(GRACE_S)),
     )
     return Part(name, command, answers_http(f"http://127.0.0.1:{port}/readyz"), env)

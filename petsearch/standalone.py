@@ -23,6 +23,7 @@ from petsearch.settings import Settings
 from services.api.app import build_app
 from services.api.metrics import ApiMetrics
 from services.http.metrics_route import add_metrics_route
+from services.http.protocol import BoundedProtocol
 from services.http.startup import exit_process
 from services.worker.main import WorkerThread, create_app
 from services.worker.metrics import WorkerMetrics
@@ -134,6 +135,7 @@ def _tell(
 def _uvicorn_config(app: FastAPI) -> uvicorn.Config:
     return uvicorn.Config(
         app,
+        http=BoundedProtocol,
         proxy_headers=False,  # services/http/forwarded.py believes those that are named
         log_config=None,
         access_log=False,

@@ -4,6 +4,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -24,11 +25,11 @@ class _Server(uvicorn.Server):
 
 
 @contextmanager
-def served_app(app: ASGIApp) -> Iterator[str]:
-    """The address where `app` answers until the block ends."""
+def served_app(app: ASGIApp, **options: Any) -> Iterator[str]:
+    """The address where `app` answers until the block ends; `options` are uvicorn's."""
     listener = socket.create_server(("127.0.0.1", 0))
     server = _Server(
-        uvicorn.Config(app, log_config=None, proxy_headers=False, timeout_keep_alive=75)
+        uvicorn.Config(app, log_config=None, proxy_headers=False, timeout_keep_alive=75, **options)
     )
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()

@@ -3,6 +3,7 @@
 PetsearchError
 ├── InvalidInput            the input is invalid; a retry does not help
 │   ├── TooLarge            more bytes, pixels or characters than allowed
+│   ├── TooSlow             the bytes come too slowly
 │   └── NotAnImage          the bytes cannot be decoded as an image
 ├── NotFound                the object does not exist
 ├── Conflict                the state of the object forbids the operation
@@ -40,6 +41,10 @@ class InvalidInput(PetsearchError):
 
 class TooLarge(InvalidInput):
     """More bytes, pixels or characters than allowed."""
+
+
+class TooSlow(InvalidInput):
+    """The bytes come too slowly."""
 
 
 class NotAnImage(InvalidInput):

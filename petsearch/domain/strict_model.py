@@ -67,7 +67,8 @@ def read_json(text: str | bytes, name: str) -> Any:
 
 
 def _without_repetition(fields: list[tuple[str, Any]]) -> JsonDict:
-    for name, count in Counter(name for name, _ in fields).items():
-        if count > 1:
-            raise InvalidInput(f"The field {name[:100]!r} is given more than once.")
-    return dict(fields)
+    found = dict(fields)
+    if len(found) < len(fields):
+        ((name, _),) = Counter(name for name, _ in fields).most_common(1)
+        raise InvalidInput(f"The field {name[:100]!r} is given more than once.")
+    return found

@@ -9,6 +9,7 @@ from fastapi.middleware.cors import CORSMiddleware
 
 from petsearch.app.services import Services
 from services.api.authorisation import AccessTable, Authorisation
+from services.api.bodies import HELD_BYTES, body_sizes, is_multipart
 from services.api.callers import Callers
 from services.api.input_names import check_input
 from services.api.metrics import ApiMetrics, Measure
@@ -107,7 +108,12 @@ def _add_middleware(
     settings = services.settings
     origins, table = settings.cors_origins, AccessTable(web_dir=web_dir)
     app.add_middleware(AbsentParameters)
-    app.add_middleware(BodyLimit, max_bytes=settings.limits.request_bytes)
+    app.add_middleware(
+        BodyLimit,
+        max_bytes_of=body_sizes(table, settings.limits),
+        max_held_bytes=HELD_BYTES,
+        is_held=lambda scope: not is_multipart(scope),
+    )
     app.add_middleware(
         Authorisation,
         callers=Callers(

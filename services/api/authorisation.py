@@ -117,10 +117,10 @@ class AccessTable:
     """Looks a request up in the table, and among the files of the page."""
 
     def __init__(self, routes: Mapping[str, Access] = ROUTES, web_dir: Path | None = None) -> None:
-        self._exact = {name: access for name, access in routes.items() if "{" not in name}
+        self._routes = routes
         self._patterns = [
-            (name.split()[0], compile_path(name.split()[1])[0], access)
-            for name, access in routes.items()
+            (name.split()[0], compile_path(name.split()[1])[0], name)
+            for name in routes
             if "{" in name
         ]
         self._page = _page_paths(web_dir)
@@ -132,16 +132,22 @@ class AccessTable:
         return is_search or method in ("GET", "HEAD", "OPTIONS")
 
     def _access(self, method: str, path: str) -> Access:
+        listed = self._routes.get(self.route_of(method, path))
+        if listed is not None:
+            return listed
+        is_page = method in ("GET", "HEAD") and self._page.fullmatch(path)
+        return Access.PUBLIC if is_page else Access.ADMIN
+
+    def route_of(self, method: str, path: str) -> str:
+        """The name in the table of the route that a request is for, or what it would be."""
         method = "GET" if method == "HEAD" else method
-        exact = self._exact.get(f"{method} {path}")
-        if exact is not None:
-            return exact
-        for listed_method, pattern, access in self._patterns:
-            if listed_method == method and pattern.match(path):
-                return access
-        if method == "GET" and self._page.fullmatch(path):
-            return Access.PUBLIC
-        return Access.ADMIN
+        name = f"{method} {path}"
+        if name in self._routes and "{" not in path:
+            return name
+        matching = (
+            name for m, pattern, name in self._patterns if m == method and pattern.match(path)
+        )
+        return next(matching, name)
 
 
 def _page_paths(web_dir: Path | None) -> re.Pattern[str]:

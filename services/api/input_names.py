@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Union, get_args, get_origin
 
+from anyio.to_thread import run_sync
 from fastapi import Request
 from fastapi.dependencies.models import Dependant
 from fastapi.params import Form
@@ -63,7 +64,8 @@ async def _check_body(request: Request, route: APIRoute) -> None:
         form = await request.form()
         _check_names("form field", form.multi_items(), dict(_form_fields(route.dependant)))
     elif "json" in request.headers.get("content-type", ""):
-        read_json(await request.body(), "The body")
+        # In a thread, because decoding in Python takes a while, and gives way to others there.
+        await run_sync(read_json, await request.body(), "The body")
 
 
 async def _brings_body(request: Request) -> bool:

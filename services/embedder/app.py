@@ -17,6 +17,7 @@ _MAX_JSON_BYTES = 32 * 1024 * 1024
 """Parsed, it may take many times as much memory; as many texts as are taken are less."""
 _CLIENT_CLOSED_REQUEST = 499
 """nginx's status for the log; the client is gone."""
+_MAX_BYTES_OF = {"/v1/embed/texts": _MAX_JSON_BYTES, "/v1/models": _MAX_JSON_BYTES}
 
 
 def build_app(parts: Parts) -> FastAPI:
@@ -33,8 +34,7 @@ def build_app(parts: Parts) -> FastAPI:
     # The last one added is the outermost.
     app.add_middleware(
         BodyLimit,
-        max_bytes=_MAX_BODY_BYTES,
-        max_bytes_of={"/v1/embed/texts": _MAX_JSON_BYTES, "/v1/models": _MAX_JSON_BYTES},
+        max_bytes_of=lambda scope: _MAX_BYTES_OF.get(scope["path"], _MAX_BODY_BYTES),
         max_held_bytes=_MAX_HELD_BYTES,
     )
     app.add_middleware(RequestContext)

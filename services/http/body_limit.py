@@ -1,39 +1,50 @@
-"""How many bytes of bodies are taken: of one request, and of all that are being answered."""
+"""How many bytes of bodies are taken, and how slowly: of one request, and of all at a time."""
 
-from collections.abc import Mapping
+import asyncio
+import time
+from collections.abc import Callable
 
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from petsearch.domain.errors import Overloaded, PetsearchError, TooLarge
+from petsearch.domain.errors import Overloaded, PetsearchError, TooLarge, TooSlow
 from services.http.problems import problem_of
 
 _RETRY_AFTER_S = 1.0
+LEAST_BYTES_PER_S = 8 * 1024
+"""What a slow phone reaches."""
+WINDOW_S = 10.0
 
 
 class BodyLimit:
     """Refuses request bodies over a limit, by their declared and by their real size.
 
+    A body also has to come at `LEAST_BYTES_PER_S` in every window: a connection that stalls
+    is closed, however much it has sent.
+
     Args:
-        max_bytes: of one request; more is 413.
-        max_bytes_of: the same by path, where it is not `max_bytes`.
-        max_held_bytes: of all requests whose answers are not sent yet, for services that keep
-            bodies in memory; a request that brings more is 429. None: no limit.
+        max_bytes_of: of a request by its scope; more is 413.
+        max_held_bytes: of all requests whose answers are not sent yet, where their bodies are held
+            in memory; a request that brings more is 429. None: no limit.
+        is_held: whether the body of a request is held in memory.
+        window_s: of waiting for a body, in which it must come at the least rate.
     """
 
     def __init__(
         self,
         app: ASGIApp,
         *,
-        max_bytes: int,
-        max_bytes_of: Mapping[str, int] | None = None,
+        max_bytes_of: Callable[[Scope], int],
         max_held_bytes: int | None = None,
+        is_held: Callable[[Scope], bool] = lambda _: True,
+        window_s: float = WINDOW_S,
     ) -> None:
         self._app = app
-        self._max_bytes = max_bytes
-        self._max_bytes_of = max_bytes_of or {}
+        self._max_bytes_of = max_bytes_of
         self._max_held_bytes = max_held_bytes
+        self._is_held = is_held
+        self._window_s = window_s
         self._held_bytes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -41,24 +52,30 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        most = self._max_bytes_of.get(scope["path"], self._max_bytes)
+        most, is_held = self._max_bytes_of(scope), self._is_held(scope)
+        held = self._max_held_bytes if is_held else None
         declared = Headers(scope=scope).get("content-length", "0")
-        refusal = self._refusal(most, 0, int(declared)) if declared.isdecimal() else None
+        refusal = self._refusal(most, held, 0, int(declared)) if declared.isdecimal() else None
         if refusal is not None:
             await _refuse(refusal, scope, receive, send)
             return
         received = 0
         is_answered = False
+        timely = _Timely(receive, self._window_s)
 
         async def receive_counted() -> Message:
             nonlocal received, refusal
-            message = await receive()
+            try:
+                message = await timely.receive()
+            except TooSlow as error:
+                refusal = error
+                return {"type": "http.disconnect"}
             more = len(message.get("body", b""))
-            refusal = refusal or self._refusal(most, received, more)
+            refusal = refusal or self._refusal(most, held, received, more)
             if refusal is not None:
                 return {"type": "http.disconnect"}
             received += more
-            self._held_bytes += more
+            self._held_bytes += more if is_held else 0
             return message
 
         async def send_in_time(message: Message) -> None:
@@ -74,23 +91,57 @@ class BodyLimit:
             if refusal is None:
                 raise
         finally:
-            self._held_bytes -= received
+            self._held_bytes -= received if is_held else 0
         if refusal is not None and not is_answered:
             await _refuse(refusal, scope, receive, send)
 
-    def _refusal(self, most: int, received: int, more: int) -> PetsearchError | None:
+    def _refusal(
+        self, most: int, most_held: int | None, received: int, more: int
+    ) -> PetsearchError | None:
         """Why a request that brought `received` bytes may not bring `more`, if it may not."""
         if received + more > most:
+            size = f"{most / 1e6:.0f} MB" if most >= 1e6 else f"{most / 1e3:.0f} kB"
             return TooLarge(
-                f"The request has more than {most / 1e6:.0f} MB, which is the most that is "
-                "accepted. Send less at a time."
+                f"The request has more than {size}, which is the most that is accepted here. "
+                "Send less at a time."
             )
-        if self._max_held_bytes is not None and self._held_bytes + more > self._max_held_bytes:
+        if most_held is not None and self._held_bytes + more > most_held:
             return Overloaded(
                 "Too many large requests are being answered; send this one again shortly.",
                 retry_after_s=_RETRY_AFTER_S,
             )
         return None
+
+
+class _Timely:
+    """Receives a body that must come at a least rate; what follows it may take its time."""
+
+    def __init__(self, receive: Receive, window_s: float) -> None:
+        self._receive = receive
+        self._window_s = window_s
+        self._bytes = 0
+        self._left_s = window_s
+        """Of waiting in this window: what the application takes to process does not count."""
+        self._is_complete = False
+
+    async def receive(self) -> Message:
+        """Raises TooSlow: too little came within a window."""
+        if self._is_complete:
+            return await self._receive()
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(self._left_s):
+                message = await self._receive()
+        except TimeoutError:
+            raise TooSlow(
+                f"The body came slower than {LEAST_BYTES_PER_S // 1024} KB/s; send it again."
+            ) from None
+        self._is_complete = not message.get("more_body", False)
+        self._bytes += len(message.get("body", b""))
+        self._left_s -= time.monotonic() - began
+        if self._bytes >= LEAST_BYTES_PER_S * self._window_s:
+            self._left_s, self._bytes = self._window_s, 0
+        return message
 
 
 async def _refuse(error: PetsearchError, scope: Scope, receive: Receive, send: Send) -> None:

@@ -21,12 +21,14 @@ from petsearch.domain.errors import (
     PetsearchError,
     StorageFull,
     TooLarge,
+    TooSlow,
     Unavailable,
 )
 
 STATUS_OF: Mapping[type[PetsearchError], HTTPStatus] = {
     InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
     TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    TooSlow: HTTPStatus.REQUEST_TIMEOUT,
     NotAnImage: HTTPStatus.UNPROCESSABLE_ENTITY,
     NotFound: HTTPStatus.NOT_FOUND,
     Conflict: HTTPStatus.CONFLICT,
@@ -39,6 +41,7 @@ STATUS_OF: Mapping[type[PetsearchError], HTTPStatus] = {
 }
 """A class that is not here has the status of its nearest base."""
 
+_MOST_COMPLAINTS = 10
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -85,7 +88,7 @@ def _validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     complaints = [
         ": ".join(filter(None, [".".join(map(str, entry["loc"][1:])), entry["msg"].rstrip(".")]))
-        for entry in error.errors()
+        for entry in error.errors()[:_MOST_COMPLAINTS]
     ]
     return problem(
         HTTPStatus.UNPROCESSABLE_ENTITY, "; ".join(complaints) + ".", request_id_of(request)

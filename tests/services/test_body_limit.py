@@ -1,10 +1,12 @@
 """How many bytes of bodies a service holds at once, over all its requests."""
 
+import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -52,7 +54,10 @@ def gate() -> Iterator[Gate]:
 
     add_problem_handlers(app)
     app.add_middleware(
-        BodyLimit, max_bytes=MOST, max_bytes_of={"/small": 10}, max_held_bytes=MOST_HELD
+        BodyLimit,
+        max_bytes_of=lambda scope: 10 if scope["path"] == "/small" else MOST,
+        max_held_bytes=MOST_HELD,
+        window_s=0.5,
     )
     with served_app(app) as url:
         gate.url = url
@@ -91,6 +96,27 @@ def test_what_was_answered_or_refused_is_held_no_more(gate: Gate) -> None:
         gate.opened.set()
         assert held.result(30).json() == 1000
     assert gate.post(1000).json() == 1000
+
+
+def test_a_body_that_stalls_is_given_up(gate: Gate) -> None:
+    gate.opened.set()
+    parts = urlsplit(gate.url)
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"
+    with socket.create_connection((parts.hostname, parts.port), 20) as connection:
+        connection.sendall(head + b"x" * 900)
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"slower than 8 KB/s" in answer
+    assert gate.post(1000).json() == 1000, "and is held no more"
+
+
+def test_an_application_may_take_longer_than_a_window(gate: Gate) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(gate.post, 900)
+        assert gate.reached.wait(30)
+        threading.Event().wait(0.8)  # longer than the window: what the application does is no wait
+        gate.opened.set()
+        assert slow.result(30).json() == 900
 
 
 def test_a_path_may_have_a_limit_of_its_own(gate: Gate) -> None:

@@ -12,6 +12,7 @@ from petsearch.domain.strict_model import read_json
 from petsearch.jobs import JobOptions, KnownImage
 from petsearch.sources.spec import ManifestColumns, reads_hub
 from services.api.authorisation import require_scope
+from services.api.bodies import FormRoute
 from services.api.dependencies import (
     MAX_RESULTS,
     JobIdDep,
@@ -32,7 +33,7 @@ from services.api.schemas.jobs import (
 )
 from services.http.forwarded import public_path
 
-router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=FormRoute)
 
 _MAX_OUTCOMES = 1000
 _COLUMNS: TypeAdapter[dict[str, str | None]] = TypeAdapter(ManifestColumns)

@@ -9,6 +9,7 @@ from petsearch.domain.errors import InvalidInput
 from petsearch.domain.visible_text import is_blank
 from petsearch.search import PromptMode, SearchOptions, SpellingMode, TextPart, Weighted
 from petsearch.search import query as queries
+from services.api.bodies import FormRoute
 from services.api.dependencies import (
     MAX_RESULTS,
     ImageIdDep,
@@ -27,7 +28,7 @@ from services.api.schemas.search import (
     parse_request,
 )
 
-router = APIRouter(prefix="/v1", tags=["search"])
+router = APIRouter(prefix="/v1", tags=["search"], route_class=FormRoute)
 
 _DEFAULT_LIMIT = 20
 

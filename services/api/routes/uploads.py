@@ -10,6 +10,7 @@ from petsearch.domain import QueueName
 from petsearch.domain.errors import InvalidInput
 from petsearch.domain.metadata import PhotoMetadata
 from petsearch.jobs import Upload
+from services.api.bodies import FormRoute
 from services.api.dependencies import ServicesDep
 from services.api.idempotency import OnceDep
 from services.api.job_form import JobFormDep
@@ -18,7 +19,7 @@ from services.api.responses import errors
 from services.api.schemas.jobs import JobBody
 from services.http.forwarded import public_path
 
-router = APIRouter(prefix="/v1/images", tags=["images"])
+router = APIRouter(prefix="/v1/images", tags=["images"], route_class=FormRoute)
 
 Photos = Annotated[
     list[UploadFile], File(min_length=1, description="Pictures, at most 64 in a request.")

@@ -1,0 +1,78 @@
+"""How large the body of each route may be, and how much of it is held in memory.
+
+JSON is parsed on the event loop, so its limits are small: those of the largest body that makes
+sense. Larger lists are uploaded as files. Photos and archives come as multipart, whose files are
+spooled to disk.
+"""
+
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+from starlette.datastructures import Headers
+from starlette.formparsers import MultiPartParser
+from starlette.types import Scope
+
+from petsearch.settings import Limits
+from services.api.authorisation import AccessTable
+
+_KB = 1024
+JSON_BYTES: Mapping[str, int] = {
+    "POST /v1/keys": 16 * _KB,
+    "PATCH /v1/images/{image_id}": 512 * _KB,
+    "POST /v1/search": 512 * _KB,
+    "POST /v1/jobs": 2048 * _KB,
+    "POST /v1/jobs/{job_id}/known": 2048 * _KB,
+}
+"""By route, as services/api/authorisation.py names them; others take `_OTHER_BYTES`."""
+_OTHER_BYTES = 4 * _KB
+MULTIPART = frozenset({"POST /v1/images", "POST /v1/jobs/upload", "POST /v1/jobs/{job_id}/photos"})
+_SEARCH_BY_PHOTO = "POST /v1/search/image"
+_FIELDS_BYTES = 512 * _KB
+"""Of the form fields beside a photo."""
+HELD_BYTES = 64 * _KB * _KB
+"""Of all bodies that are held in memory at a time."""
+_SPOOLED_BYTES = 64 * _KB
+_MOST_FILES, _MOST_FIELDS = 128, 64
+
+
+def is_multipart(scope: Scope) -> bool:
+    """Whether a body is a form with files."""
+    return Headers(scope=scope).get("content-type", "").lower().startswith("multipart/form-data")
+
+
+def body_sizes(table: AccessTable, limits: Limits) -> Callable[[Scope], int]:
+    """How many bytes the body of a request may have, by its scope."""
+    MultiPartParser.spool_max_size = _SPOOLED_BYTES
+
+    def largest(scope: Scope) -> int:
+        route = table.route_of(scope["method"], scope["path"])
+        if is_multipart(scope):
+            if route in MULTIPART:
+                return limits.request_bytes
+            if route == _SEARCH_BY_PHOTO:
+                return limits.image_bytes + _FIELDS_BYTES
+        return JSON_BYTES.get(route, _OTHER_BYTES)
+
+    return largest
+
+
+class _BoundedRequest(Request):
+    def form(self, **_: Any) -> Any:
+        return super().form(
+            max_files=_MOST_FILES, max_fields=_MOST_FIELDS, max_part_size=_FIELDS_BYTES
+        )
+
+
+class FormRoute(APIRoute):
+    """A route whose forms have few fields: parts without a file are held in memory."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """As FastAPI documents it for requests of another class."""
+        handle = super().get_route_handler()
+
+        async def handle_bounded(request: Request) -> Response:
+            return await handle(_BoundedRequest(request.scope, request.receive))
+
+        return handle_bounded

@@ -1,0 +1,90 @@
+"""uvicorn's HTTP protocol with limits on the head of a request: its size and its time."""
+
+import asyncio
+from http import HTTPStatus
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+HEAD_BYTES = 64 * 1024
+"""Of a request line and its headers together."""
+HEADER_BYTES = 8 * 1024
+HEADERS = 100
+_LINGER_S = 2.0
+HEAD_S = 10.0
+"""From the connection, or from a request's first byte, to the end of its headers."""
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """Closes connections whose request line and headers are too large or too slow.
+
+    Used by `petsearch serve` and by `uvicorn --http services.http.protocol:BoundedProtocol`.
+    """
+
+    _head_bytes = 0
+    _head_timer: asyncio.TimerHandle | None = None
+    _is_refused = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end_head()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_refused:
+            return
+        if self._head_timer is not None:
+            self._head_bytes += len(data)
+        super().data_received(data)
+        # httptools keeps an unfinished header in memory, however long it is.
+        if self._head_timer is not None and self._head_bytes > HEAD_BYTES:
+            self._refuse_head()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        if self._head_timer is None:
+            self._expect_head()
+
+    def on_headers_complete(self) -> None:
+        sizes = [len(name) + len(value) for name, value in self.headers]
+        is_large = sum(sizes) + len(self.url) > HEAD_BYTES
+        if is_large or len(sizes) > HEADERS or max(sizes, default=0) > HEADER_BYTES:
+            self._refuse_head()
+            return
+        self._end_head()
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        if not self._is_refused:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        if not self._is_refused:
+            super().on_message_complete()
+
+    def _expect_head(self) -> None:
+        self._head_bytes = 0
+        self._head_timer = self.loop.call_later(HEAD_S, self.transport.close)
+
+    def _end_head(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _refuse_head(self) -> None:
+        self._end_head()
+        status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+        detail = (
+            f"The request's headers are too large: at most {HEADERS}, of {HEADER_BYTES // 1024} KB "
+            f"each and {HEAD_BYTES // 1024} KB together.\n"
+        )
+        self.transport.write(
+            f"HTTP/1.1 {status} {status.phrase}\r\nContent-Type: text/plain\r\n"
+            f"Content-Length: {len(detail)}\r\nConnection: close\r\n\r\n{detail}".encode()
+        )
+        # Closing while the client still sends would reset the connection before it reads this.
+        self._is_refused = True
+        self.transport.write_eof()
+        self.loop.call_later(_LINGER_S, self.transport.close)

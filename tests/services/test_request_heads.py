@@ -1,0 +1,81 @@
+"""Request lines and headers have bounds, in size and in time."""
+
+import socket
+import time
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+from fastapi import FastAPI
+from starlette.datastructures import Headers
+
+from services.api.callers import cookie_of
+from services.http import protocol
+from tests.app_server import served_app
+
+
+@pytest.fixture
+def address() -> Iterator[tuple[str, int]]:
+    app = FastAPI()
+    app.get("/")(lambda: "fine")
+    with served_app(app, http=protocol.BoundedProtocol) as url:
+        parts = urlsplit(url)
+        assert parts.hostname and parts.port
+        yield parts.hostname, parts.port
+
+
+def ask(address: tuple[str, int], *headers: str, path: str = "/", close: bool = True) -> bytes:
+    """The whole answer to a request with these headers."""
+    head = [f"GET {path} HTTP/1.1", "Host: x", *headers, *(["Connection: close"] if close else [])]
+    with socket.create_connection(address, 20) as connection:
+        connection.sendall("\r\n".join([*head, "", ""]).encode())
+        return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+def test_heads_within_the_bounds_are_read(address: tuple[str, int]) -> None:
+    assert ask(address).startswith(b"HTTP/1.1 200 ")
+    assert ask(address, f"Cookie: {'x' * 8000}").startswith(b"HTTP/1.1 200 ")
+    assert ask(address, *(f"X-{n}: y" for n in range(90))).startswith(b"HTTP/1.1 200 ")
+    assert ask(address, path=f"/?q={'x' * 20_000}").startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [f"Cookie: {'x' * 120_000}"],
+        [f"X-One: {'x' * 9000}"],
+        [f"X-{n}: y" for n in range(101)],
+        [f"X-{n}: {'y' * 7000}" for n in range(10)],
+    ],
+    ids=["a cookie of 120 KB", "one of 9 KB", "101", "70 KB together"],
+)
+def test_larger_heads_are_refused(address: tuple[str, int], headers: list[str]) -> None:
+    answer = ask(address, *headers, close=False)
+    assert answer.startswith(b"HTTP/1.1 431 ")
+    assert b"at most 100, of 8 KB each and 64 KB together" in answer
+
+
+def test_a_head_that_does_not_end_is_not_waited_for(
+    address: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "HEAD_S", 0.3)
+    for begun in (b"", b"GET / HTTP/1.1\r\nHost: x\r\nX-"):
+        with socket.create_connection(address, 20) as connection:
+            connection.sendall(begun)
+            assert connection.recv(65536) == b""
+
+
+def test_each_request_of_a_connection_has_its_own_bounds(address: tuple[str, int]) -> None:
+    asked = f"GET / HTTP/1.1\r\nHost: x\r\nCookie: {'x' * 8000}\r\n\r\n".encode()
+    with socket.create_connection(address, 20) as connection:
+        for _ in range(12):
+            connection.sendall(asked)
+            assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_large_cookie_takes_no_time_to_read() -> None:
+    cookie = 'a="' + "\\" * 120_000
+    headers = Headers({"cookie": f"{cookie}; petsearch_session=abc"})
+    began = time.thread_time()
+    assert cookie_of(headers) == "abc"
+    assert time.thread_time() - began < 0.1, "http.cookies took a minute"
