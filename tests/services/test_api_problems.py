@@ -79,7 +79,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         Path(tmp_path_factory.getbasetemp() / "absent").read_text()
 
     add_problem_handlers(app)
-    app.add_middleware(BodyLimit, max_bytes=1000)
+    app.add_middleware(BodyLimit, max_bytes_of=lambda _: 1000)
     app.add_middleware(RequestContext)
     with served_app(app) as url:
         yield url
