@@ -75,7 +75,7 @@ def to_degrees(value: object) -> float:
         BadCell: it is neither.
     """
     found = re.fullmatch(_DEGREES, to_text(value), re.IGNORECASE)
-    if found is None or isinstance(value, bool):
+    if found is None:
         raise BadCell("which is not a number of degrees like 48.2")
     sign = -1 if found[2].upper() in ("S", "W") and found[2] else 1
     return sign * float(found[1].replace(",", "."))
@@ -171,6 +171,8 @@ class _Reader:
                 return
 
     def _convert(self, name: str, column: str, value: object) -> object:
+        if isinstance(value, bool) and not name.startswith(ATTRIBUTE):
+            raise BadCell("which only an attribute can be")
         if name != "taken_at":
             return _CONVERSIONS.get(name, to_text)(value)
         try:

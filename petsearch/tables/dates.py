@@ -6,8 +6,10 @@ from datetime import date, datetime, time, timedelta, tzinfo
 from re import Match
 
 _EXCEL_EPOCH = datetime(1899, 12, 30)
-_LAST_EMPTY = date(1900, 1, 1)
+_LAST_EMPTY = date(1904, 1, 1)
 """Up to here: what Excel, Access, SQL Server and .NET write for an empty cell."""
+_ZEROS = "0.:/- T"
+"""What nothing but these stands for is an empty date, such as a camera's `  :  :     :  :  `."""
 _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 _NUMBERS = re.compile(r"(\d{1,4})([-./:])(\d{1,2})\2(\d{1,4})")
 _DAY_MONTH = re.compile(r"(?:[a-z]+,? )?(\d{1,2})[-. ]+([a-z]{3,9})[-., ]+(\d{2,4})", re.IGNORECASE)
@@ -62,6 +64,8 @@ def _of_type(value: object) -> datetime | None:
 
 
 def _of_text(text: str, *, day_first: bool | None) -> datetime | None:
+    if not text.strip(_ZEROS):
+        return None
     try:
         return datetime.fromisoformat(text)
     except ValueError:

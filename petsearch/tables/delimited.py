@@ -165,7 +165,9 @@ def _header_at(file: BinaryIO, start: int, number: int, delimiter: str) -> _Head
 
 def _cells_of(line: str, delimiter: str) -> list[str]:
     """The cells of a line whose quotes may be unbalanced."""
-    return next(csv.reader([line], delimiter=delimiter, skipinitialspace=True))
+    escape = "\\" if '\\"' in line else None
+    row = csv.reader([line], delimiter=delimiter, skipinitialspace=True, escapechar=escape)
+    return next(row)
 
 
 def _record(file: BinaryIO, delimiter: str) -> list[str] | None:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, cast
+from urllib.parse import unquote
 
 from petsearch.domain.errors import InvalidInput
 from petsearch.tables.cells import as_list, is_empty
@@ -81,6 +82,8 @@ def _text(kind: str, value: object) -> str:
 def _place(kind: Kind, text: str) -> Place:
     if kind == "path" and _URL.match(text):
         return Place("url", text)
+    if kind == "path" and text.startswith("file://"):
+        text = unquote(text.removeprefix("file://"))
     if kind == "path" and text.startswith("s3://"):
         kind = "key"
     if kind == "key":

@@ -105,6 +105,7 @@ def test_excels_line_about_the_delimiter_is_followed(line: str) -> None:
         ("path\nRex, the dog.jpg\n", {"path": "Rex, the dog.jpg"}),
         ("path;\nRex, the dog.jpg;\n", {"path": "Rex, the dog.jpg"}),
         ("photo,photo\n1.jpg,2.jpg\n", {"photo": "1.jpg", "photo 2": "2.jpg"}),
+        ('path,note\n"1.jpg","say \\"hi\\""\n', {"path": "1.jpg", "note": 'say "hi"'}),
         ('\ufeff"path";"breed"\r\n"1.jpg";""\r\n', {"path": "1.jpg", "breed": ""}),
     ],
 )
@@ -236,6 +237,7 @@ def test_dates_are_read_as_programs_write_them(written: object, meant: datetime)
         *("0000-00-00", "0000-00-00 00:00:00", "00/00/0000", "00.00.0000", "1899-12-30"),
         *("1899-12-30T00:00:00", "1900-01-00", "1/0/1900", "30.12.1899", "12/30/1899"),
         *("1900-01-01", "1/1/1900", "0001-01-01", "01/01/0001 00:00:00", time(0, 0)),
+        *("  :  :     :  :  ", "0000:00:00 00:00:00", "0", 0, "1904-01-01"),
     ],
 )
 def test_empty_dates_are_none(written: object) -> None:
@@ -340,6 +342,7 @@ def test_a_cell_that_does_not_fit_costs_itself_and_is_named() -> None:
         "attributes.neutered": True,
         "attributes.weight": 4.0,
         "animal_id": {"a": 1},
+        "taken_at": True,
         "species": "caf\ufffd",
     }
     metadata, warnings = read_metadata(cells, map_columns(list(cells), {}), "a.jpg")
@@ -350,7 +353,7 @@ def test_a_cell_that_does_not_fit_costs_itself_and_is_named() -> None:
         attributes={"neutered": "true", "weight": "4"},
     )
     assert sorted(str(warning.field) for warning in warnings) == [
-        *("Breed", "animal_id", "attributes.note", "lat", "species", "tags"),
+        *("Breed", "animal_id", "attributes.note", "lat", "species", "tags", "taken_at"),
     ]
     assert (
         ItemWarning(
@@ -396,6 +399,7 @@ def test_values_are_composed_trimmed_and_freed_of_excels_formula() -> None:
             ["url https://a.org/1.jpg", "url https://a.org/2.jpg"],
         ),
         ({"path": "s3://b/a.jpg"}, ["key b/a.jpg"]),
+        ({"path": "file:///srv/a%20b.jpg"}, ["path /srv/a b.jpg"]),
         ({"filename": "a.jpg"}, ["path a.jpg"]),
         ({"photo": "a.jpg", "url": "https://a.org/animals/7"}, ["path a.jpg"]),
     ],

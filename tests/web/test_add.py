@@ -87,6 +87,20 @@ def test_an_archive_is_added(page: Page, seed: int) -> None:
     expect(page.locator("#recent-jobs .job").first).to_contain_text("pets.zip")
 
 
+def test_columns_of_a_table_are_stated(page: Page) -> None:
+    table = picked("tiere.csv", b"Bild;Tier;Notiz\n/nowhere/a.jpg;A-1;x\n", "text/csv")
+    open_add(page)
+    page.get_by_text("Columns of a table").click()
+    columns = page.get_by_label("column = field")
+    columns.fill("Bild path")
+    page.locator("#add-archive").set_input_files([table])
+    expect(page.locator("#add-status")).to_contain_text("“Bild path” is not of the form")
+    columns.fill("Bild = path\n\nTier =")
+    page.locator("#add-archive").set_input_files([table])
+    expect(page.locator(".refused .problems li")).to_contain_text("a.jpg")
+    expect(page.locator(".job-left-out")).to_have_text("Left out: 1 column: Notiz")
+
+
 def test_what_is_said_is_not_lost_on_an_archive(page: Page) -> None:
     open_add(page)
     page.get_by_text("Details for all of them").click()

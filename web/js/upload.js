@@ -82,11 +82,12 @@ export class Upload extends EventTarget {
 }
 
 // Uploads an archive or a manifest, which the server reads; resolves to its job.
-export function sendSource(file, { kind, onDuplicate, onShare, signal }) {
+export function sendSource(file, { kind, columns, onDuplicate, onShare, signal }) {
   const form = new FormData();
   form.append("file", file, file.name);
   form.append("kind", kind);
   form.append("on_duplicate", onDuplicate);
+  if (kind === "manifest") form.append("columns", JSON.stringify(columns));
   return post("/v1/jobs/upload", form, { onShare, signal });
 }
 

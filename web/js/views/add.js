@@ -67,10 +67,13 @@ async function takePhotos(files) {
 async function takeSources(files) {
   if (metadataOf(byId("said"))) return say(said.sourceSaysItself, true);
   if (sending) return say(said.oneAtATime, true);
+  const lines = byId("add-columns").value.split("\n").filter((line) => line.trim());
+  const wrong = lines.find((line) => !/[^\s=].*=/.test(line));
+  if (wrong) return say(said.badColumns(wrong), true);
   sending = new AbortController();
   let job = "";
   try {
-    for (const file of files) job = await takeSource(file, sending.signal);
+    for (const file of files) job = await takeSource(file, columnsOf(lines), sending.signal);
   } finally {
     sending = null;
     byId("add-stop").replaceChildren();
@@ -79,14 +82,22 @@ async function takeSources(files) {
   return go({ ...EMPTY, job });
 }
 
-async function takeSource(file, signal) {
+async function takeSource(file, columns, signal) {
   const onShare = (share) => say(`${said.sendingArchive(file.name)} ${strings.percent(share)}`);
   onShare(0);
   byId("add-stop").replaceChildren(button("quiet", strings.cancel, () => sending?.abort()));
   const { job_id: job } = await sendSource(file, {
-    kind: kindOfSource(file), onDuplicate: byId("on-duplicate").value, onShare, signal,
+    kind: kindOfSource(file), columns, onDuplicate: byId("on-duplicate").value, onShare, signal,
   });
   return job;
+}
+
+// The lines column = field as the API's columns; without a field, the column is left out.
+function columnsOf(lines) {
+  return Object.fromEntries(lines.map((line) => {
+    const at = line.lastIndexOf("=");
+    return [line.slice(0, at).trim(), line.slice(at + 1).trim() || null];
+  }));
 }
 
 function say(text, isBad = false) {

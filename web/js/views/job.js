@@ -12,6 +12,7 @@ import { SOURCE, uploads } from "../upload.js";
 const said = strings.job;
 const BETWEEN_LOADS_MS = 2000;
 const RECENT_MS = 60_000;
+const SHOWN_NAMES = 10;
 let stop = () => undefined;
 let shown = null;
 
@@ -44,7 +45,7 @@ class JobView {
     this.jobId = jobId;
     this.job = null;
     this.upload = uploads.get(jobId) ?? null;
-    this.parts = Object.fromEntries(["head", "progress", "counts", "notice", "actions", "line"].map(
+    this.parts = Object.fromEntries(["head", "progress", "counts", "left-out", "notice", "actions", "line"].map(
       (name) => [name, element(`div.job-${name}`)]));
     this.parts.actions.classList.add("actions");
     this.parts.line.setAttribute("role", "status");
@@ -57,8 +58,8 @@ class JobView {
   }
 
   start() {
-    const { head, progress, counts, notice, actions, line } = this.parts;
-    byId("job-view").replaceChildren(head, element("div.panel", {}, progress, line, counts, notice, actions),
+    const { head, progress, counts, notice, actions, line, "left-out": leftOut } = this.parts;
+    byId("job-view").replaceChildren(head, element("div.panel", {}, progress, line, counts, leftOut, notice, actions),
       this.problems.element, ...(this.files ? [this.files.element] : []));
     scrollTo(0, 0);
     this.upload?.addEventListener("change", () => this.render(), { signal: this.left.signal });
@@ -114,6 +115,7 @@ class JobView {
       element("h1", {}, said.title(reindexedModel(job)), element("bdi", {}, sourceOf(job))), stateBadge(job));
     parts.progress.replaceChildren(progressBar(job), element("p.soft", {}, progressInWords(job)));
     parts.counts.replaceChildren(...Object.entries(said.counts).map(([name, words]) => tile(job.counts[name], words, name)));
+    parts["left-out"].replaceChildren(...leftOutInWords(job.left_out));
     this.#renderChoices();
     this.files?.render();
   }
@@ -180,6 +182,16 @@ function progressInWords(job) {
   const parts = [job.sealed || job.expected ? said.progress(job.done, total) : said.reading(job.done)];
   if (!isEnded(job) && job.rate_per_s) parts.push(said.rate(job.rate_per_s, strings.duration(job.eta_s ?? 0)));
   return parts.join(" · ");
+}
+
+function leftOutInWords({ counts, names }) {
+  const entries = Object.entries(counts);
+  if (!entries.length) return [];
+  const all = entries.reduce((sum, [, n]) => sum + n, 0);
+  const shown = names.slice(0, SHOWN_NAMES).map(({ name }) => name);
+  if (all > shown.length) shown.push("…");
+  const words = entries.map(([reason, n]) => said.leftOutOf[reason]?.(n) ?? `${n} ${reason}`);
+  return [said.leftOut(words.join(", ")), element("bdi", {}, shown.join(", "))];
 }
 
 const tile = (count, words, kind) =>
