@@ -14,8 +14,8 @@ from petsearch.client import PhotoSource, Progress, from_dataset, from_drawings,
 from petsearch.domain import sha256_of
 from petsearch.domain.errors import ConfigurationError, PetsearchError
 from petsearch.models.folder import WEIGHTS
-from petsearch.photos import ImageLimits
 from petsearch.sample.catalogue import MODEL_DIR
+from petsearch.settings import Limits
 from petsearch.sources import DatasetOptions
 from petsearch.standalone import StandaloneOptions, serve
 
@@ -64,7 +64,7 @@ def _photos(source: str, count: int) -> PhotoSource:
         raise ConfigurationError(
             f"SOURCE is {source!r}: give a folder of photos, or {_OXFORD_PETS}."
         )
-    return from_paths([folder], max_bytes=ImageLimits().max_bytes)
+    return from_paths([folder], max_bytes=Limits().image_bytes)
 
 
 def _fill(address: str, photos: PhotoSource, services: Services) -> None:

@@ -21,7 +21,6 @@ from petsearch.client import (
 )
 from petsearch.domain import JsonDict
 from petsearch.domain.errors import InvalidInput
-from petsearch.settings import Limits
 from petsearch.sources import DatasetOptions
 from petsearch.tables import read_urls
 
@@ -83,9 +82,9 @@ def ingest(
             "--drawings"
         )
     options = DatasetOptions(split, label_column if labels else None, limit)
-    local = _local_source(paths, drawings, dataset, options)
     how: JsonDict = {"exif_dates": exif_dates, "gps": gps}
     with connect(api) as client:
+        local = _local_source(client, paths, drawings, dataset, options)
         if local is not None:
             job = _upload(client, *local, **how)
         else:
@@ -105,11 +104,11 @@ def ingest(
 
 
 def _local_source(
-    paths: list[Path] | None, drawings: int, dataset: str, options: DatasetOptions
+    client: Client, paths: list[Path] | None, drawings: int, dataset: str, options: DatasetOptions
 ) -> tuple[PhotoSource, str] | None:
     """Photos that are uploaded from here, with a name; None if the server reads the source."""
     if paths:
-        return from_paths(paths, max_bytes=Limits().image_bytes), "folder"
+        return from_paths(paths, max_bytes=lambda: client.limits()["image_bytes"]), "folder"
     if drawings:
         return from_drawings(drawings), "drawings"
     if dataset and (dataset.startswith((".", "/", "~")) or Path(dataset).exists()):

@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,8 +11,9 @@ from types import TracebackType
 from typing import Any, BinaryIO, Self
 
 import httpx
-from httpx_sse import SSEError, connect_sse
+from httpx_sse import ServerSentEvent, connect_sse
 
+from petsearch.client.retries import pauses
 from petsearch.domain import JsonDict
 from petsearch.domain.errors import (
     Conflict,
@@ -26,6 +28,7 @@ from petsearch.domain.errors import (
 from petsearch.failover import FailoverTransport, split_addresses
 from petsearch.sources.spec import MAX_URLS
 
+_ASK_AGAIN_S = 0.5
 _ERROR_OF: Mapping[int, type[PetsearchError]] = {
     400: InvalidInput,
     404: NotFound,
@@ -160,6 +163,10 @@ class Client:
         """Get counts of images, species, statuses and jobs."""
         return self._call("GET", "/v1/stats")
 
+    def limits(self) -> JsonDict:
+        """Get what an upload may hold: `image_bytes`, `photos_per_request`, `request_bytes`."""
+        return self._call("GET", "/v1/limits")
+
     def open_job(
         self,
         source: str,
@@ -252,9 +259,10 @@ class Client:
         missing: list[int] = answer["missing"]
         return missing
 
-    def seal_job(self, job_id: str) -> JsonDict:
-        """End adding photos to a job."""
-        return self._call("POST", f"/v1/jobs/{job_id}/seal")
+    def seal_job(self, job_id: str, *, timeout_s: float | None = None) -> JsonDict:
+        """End adding photos to a job; `timeout_s` replaces the client's timeout."""
+        timeout = _without_none({"timeout": timeout_s})
+        return self._call("POST", f"/v1/jobs/{job_id}/seal", **timeout)
 
     def control_job(self, job_id: str, action: str) -> JsonDict:
         """Perform an `action` on a job: `pause`, `resume`, `cancel` or `retry`."""
@@ -265,32 +273,43 @@ class Client:
         self._send("DELETE", f"/v1/jobs/{job_id}")
 
     def watch_job(self, job_id: str) -> Iterator[JsonDict]:
-        """Yield the job after every change until it ends; reconnects if the stream is cut off.
+        """Yield the job after every change until it ends.
+
+        When the stream is cut off it goes on from there, and waits ten minutes for a server that
+        is being restarted.
 
         Raises:
             NotFound: there is no such job, or it was deleted meanwhile.
-            Unavailable: the server does not answer.
+            Unavailable: the server does not answer, the first time or for ten minutes.
         """
-        path, last_id = f"/v1/jobs/{job_id}/events", ""
+        last_id = ""
+        waits: Iterator[float] = iter(())
         while True:
-            headers = {"Last-Event-ID": last_id} if last_id else {}
-            with (
-                self._unavailable_on_error(),
-                connect_sse(self._http, "GET", path, headers=headers) as stream,
-            ):
-                _raise_for_status(stream.response)
-                try:
-                    for event in stream.iter_sse():
-                        if not event.data:  # the end of a comment
-                            continue
-                        last_id, job = event.id, event.json()
-                        yield job
-                        if job["finished_at"] is not None:
-                            return
-                except SSEError:  # not an event stream: asking again would not help
+            try:
+                for event in self._events(job_id, last_id):
+                    last_id, job = event.id, event.json()
+                    yield job
+                    if job["finished_at"] is not None:
+                        return
+                    waits = pauses()
+            except Unavailable:
+                pause_s = next(waits, None)
+                if pause_s is None:
                     raise
-                except httpx.TransportError:
-                    continue  # cut off: ask again from the last event on
+            else:  # ended by the server, as after every event to some proxies
+                pause_s = _ASK_AGAIN_S
+            time.sleep(pause_s)
+
+    def _events(self, job_id: str, last_id: str) -> Iterator[ServerSentEvent]:
+        """The events of one stream, those after `last_id`."""
+        path = f"/v1/jobs/{job_id}/events"
+        headers = {"Last-Event-ID": last_id} if last_id else {}
+        with (
+            self._unavailable_on_error(),
+            connect_sse(self._http, "GET", path, headers=headers) as stream,
+        ):
+            _raise_for_status(stream.response)
+            yield from (event for event in stream.iter_sse() if event.data)  # a comment has none
 
     def job(self, job_id: str) -> JsonDict:
         """Get a job."""

@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,10 +41,13 @@ def from_drawings(count: int) -> PhotoSource:
     return PhotoSource(photos, count)
 
 
-def from_paths(paths: Sequence[Path], *, max_bytes: int) -> PhotoSource:
+def from_paths(paths: Sequence[Path], *, max_bytes: int | Callable[[], int]) -> PhotoSource:
     """Files, and folders with all their subfolders.
 
     Of a file over `max_bytes` one byte more is read, so that the server refuses it by its name.
+
+    Args:
+        max_bytes: the server's limit, or a function that asks for it before the first file is read.
 
     Raises:
         NotFound: a path does not exist.
@@ -96,11 +99,14 @@ def _reason_to_leave_out(file: Path) -> LeftOutReason | None:
         return LeftOutReason.NOT_A_PHOTO
 
 
-def _read_all(files: Sequence[Path], max_bytes: int, unreadable: dict[str, str]) -> Iterator[Photo]:
+def _read_all(
+    files: Sequence[Path], max_bytes: int | Callable[[], int], unreadable: dict[str, str]
+) -> Iterator[Photo]:
+    most = max_bytes if isinstance(max_bytes, int) else max_bytes()
     for path in files:
         try:
             with path.open("rb") as file:
-                yield Photo(safe_filename(path.name), file.read(max_bytes + 1))
+                yield Photo(safe_filename(path.name), file.read(most + 1))
         except OSError as error:
             unreadable[safe_filename(path.name)] = f"It cannot be read: {error.strerror}."
 

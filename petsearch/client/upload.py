@@ -1,25 +1,26 @@
 """Bulk upload through the API: in parallel, as one job, and only what the server does not have."""
 
-import random
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any
 
 from petsearch.client.api import Client, Photo
 from petsearch.client.local_photos import PhotoSource
+from petsearch.client.retries import with_retries
 from petsearch.domain import JsonDict, sha256_of
-from petsearch.domain.errors import Unavailable
+from petsearch.domain.errors import Conflict, PetsearchError
 
 BATCH_PHOTOS = 64
 BATCH_BYTES = 32 * 1024 * 1024
-PATIENCE_S = 600.0
-"""How long a call to an unavailable server is retried before the upload fails."""
 _POLL_S = 0.25
-_LONGEST_PAUSE_S = 8.0
-_Answer = TypeVar("_Answer")
+_GOODBYE_S = 5.0
+"""How long an upload that fails or is interrupted waits for the server to seal its job."""
 
 
 @dataclass(frozen=True)
@@ -48,35 +49,77 @@ def upload(
         options: of the job, as in `Client.open_job`.
 
     Raises:
-        Unavailable: the server did not answer for `PATIENCE_S`, or not to the first call.
+        Unavailable: the server did not answer for ten minutes, or not to the first call.
     """
-    job = client.open_job(name, expected=source.count, **options)
-    job_id = job["job_id"]
-    sent = 0
-    with ThreadPoolExecutor(threads, thread_name_prefix="upload") as pool:
-        for count in _send_all(pool, threads, client, job_id, source.photos):
+    most_photos = min(BATCH_PHOTOS, client.limits()["photos_per_request"])
+    job_id = client.open_job(name, expected=source.count, **options)["job_id"]
+    stopping, sent = threading.Event(), 0
+    try:
+        batches = _batches(source.photos, most_photos)
+        for count in _send_all(_Sender(client, job_id, stopping), threads, batches):
             sent += count
             on_progress(Progress(sent, with_retries(lambda: client.job(job_id))))
-    with_retries(lambda: client.seal_job(job_id))
+        with_retries(lambda: client.seal_job(job_id))
+    except BaseException:  # also Ctrl-C: what was sent stays, and the job ends
+        stopping.set()
+        with suppress(PetsearchError):
+            client.seal_job(job_id, timeout_s=_GOODBYE_S)
+        raise
     return _wait_until_final(client, job_id, sent, on_progress)
 
 
-def _send_all(
-    pool: ThreadPoolExecutor, window: int, client: Client, job_id: str, photos: Iterable[Photo]
-) -> Iterator[int]:
-    """Send photos in batches, at most `window` at a time, and yield the size of each that is sent.
+@dataclass(frozen=True)
+class _Sender:
+    """Sends batches of a job in threads, which end with the process whatever they wait for."""
+
+    client: Client
+    job_id: str
+    stopping: threading.Event
+    """Set when the upload has failed."""
+
+    def start(self, batch: list[Photo], hashes: list[str]) -> Future[int]:
+        """Send a batch in a thread of its own, and return the number of its photos."""
+        future: Future[int] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(self._send(batch, hashes))
+            except BaseException as error:  # the thread's edge: the upload raises it
+                future.set_exception(error)
+
+        threading.Thread(target=run, name="upload", daemon=True).start()
+        return future
+
+    def _send(self, batch: list[Photo], hashes: list[str]) -> int:
+        known = [(sha256, photo.full_metadata) for sha256, photo in zip(hashes, batch, strict=True)]
+        # A retry after a lost response has the same key, so that its photos count once.
+        known_key, photos_key = uuid.uuid4().hex, uuid.uuid4().hex
+        call = partial(with_retries, sleep=self._sleep)
+        missing = call(lambda: self.client.add_known(self.job_id, known, key=known_key))
+        if missing:
+            photos = [batch[position] for position in missing]
+            call(lambda: self.client.add_photos(self.job_id, photos, key=photos_key))
+        return len(batch)
+
+    def _sleep(self, seconds: float) -> None:
+        if self.stopping.wait(seconds):
+            raise Conflict("The upload has failed.")
+
+
+def _send_all(sender: _Sender, window: int, batches: Iterable[list[Photo]]) -> Iterator[int]:
+    """Send batches, at most `window` at a time, and yield the size of each that is sent.
 
     A batch waits for another one with the same photo: which of the two is added first decides
     what the record of their image keeps.
     """
     running: dict[Future[int], frozenset[str]] = {}
-    for batch in _batches(photos):
+    for batch in batches:
         hashes = [sha256_of(photo.data) for photo in batch]
         while len(running) >= window or not all(
             map(frozenset(hashes).isdisjoint, running.values())
         ):
             yield from _results(running)
-        running[pool.submit(_send, client, job_id, batch, hashes)] = frozenset(hashes)
+        running[sender.start(batch, hashes)] = frozenset(hashes)
     while running:
         yield from _results(running)
 
@@ -88,42 +131,11 @@ def _results(running: dict[Future[int], frozenset[str]]) -> Iterator[int]:
         yield future.result()
 
 
-def _send(client: Client, job_id: str, batch: list[Photo], hashes: list[str]) -> int:
-    known = [(sha256, photo.full_metadata) for sha256, photo in zip(hashes, batch, strict=True)]
-    # A retry after a lost response has the same key, so that its photos count once.
-    known_key, photos_key = uuid.uuid4().hex, uuid.uuid4().hex
-    missing = with_retries(lambda: client.add_known(job_id, known, key=known_key))
-    if missing:
-        photos = [batch[position] for position in missing]
-        with_retries(lambda: client.add_photos(job_id, photos, key=photos_key))
-    return len(batch)
-
-
-def with_retries(call: Callable[[], _Answer], *, patience_s: float = PATIENCE_S) -> _Answer:
-    """Call an idempotent function, and retry it with growing pauses while it is unavailable.
-
-    Raises:
-        Unavailable: it still was after `patience_s`.
-    """
-    deadline = time.monotonic() + patience_s
-    longest_s = 0.5
-    while True:
-        try:
-            return call()
-        except Unavailable:
-            # Jitter, so that many clients do not retry at the same time.
-            pause_s = random.uniform(longest_s / 2, longest_s)
-            if time.monotonic() + pause_s > deadline:
-                raise
-        time.sleep(pause_s)
-        longest_s = min(2 * longest_s, _LONGEST_PAUSE_S)
-
-
-def _batches(photos: Iterable[Photo]) -> Iterator[list[Photo]]:
+def _batches(photos: Iterable[Photo], most_photos: int) -> Iterator[list[Photo]]:
     batch: list[Photo] = []
     size = 0
     for photo in photos:
-        if batch and (len(batch) == BATCH_PHOTOS or size + len(photo.data) > BATCH_BYTES):
+        if batch and (len(batch) == most_photos or size + len(photo.data) > BATCH_BYTES):
             yield batch
             batch, size = [], 0
         batch.append(photo)

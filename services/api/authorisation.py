@@ -86,6 +86,7 @@ ROUTES: Mapping[str, Access] = {
     "PATCH /v1/images/{image_id}": _I,
     "DELETE /v1/images": _D,
     "DELETE /v1/images/{image_id}": _D,
+    "GET /v1/limits": _I,
     "GET /v1/jobs": _I,
     "POST /v1/jobs": _I,
     "POST /v1/jobs/upload": _I,

@@ -9,7 +9,7 @@ from petsearch.adapters.objects import minio
 from petsearch.adapters.qdrant.index import QdrantIndex, connect
 from petsearch.adapters.redis import RedisLedger
 from petsearch.client import Client, upload
-from petsearch.client.upload import with_retries
+from petsearch.client.retries import with_retries
 from petsearch.domain import Filters, JsonDict
 from petsearch.domain.errors import NotFound
 from tests.fault.faults import Faults, Plan

@@ -157,7 +157,7 @@ def test_the_clients_calls_are_in_the_document(
 
 
 CALLED = (
-    *("search", "search_composed", "search_photo", "similar", "facets", "image", "stats"),
+    *("search", "search_composed", "search_photo", "similar", "facets", "image", "stats", "limits"),
     *(
         "open_job",
         "read_source",
@@ -188,6 +188,7 @@ def call_everything(client: Client, folder: Path) -> None:
     client.delete_images_of_animal("client-1")
     client.delete_image(new_image(client))
     client.stats()
+    client.limits()
     client.jobs(3)
     job_id = client.open_job("client", expected=2, on_duplicate="keep", key=uuid.uuid4().hex)[
         "job_id"
@@ -196,7 +197,7 @@ def call_everything(client: Client, folder: Path) -> None:
     client.add_known(job_id, [("0" * 64, {"breed": "beagle"})], key="k-2")
     for action in ("pause", "resume"):
         client.control_job(job_id, action)
-    client.seal_job(job_id)
+    client.seal_job(job_id, timeout_s=30.0)
     assert [body["job_id"] for body in client.watch_job(job_id)][-1] == job_id
     list(client.job_items(job_id, "ingested"))
     manifest = folder / "m.csv"

@@ -1,12 +1,16 @@
 """A bulk upload goes on when answers are lost or the server fails for a while."""
 
-from importlib import import_module
+import json
+import threading
+from collections.abc import Iterator
+from importlib import import_module, resources
+from pathlib import Path
 
 import httpx
 import pytest
 
-from petsearch.client import Client, Photo, PhotoSource, upload
-from petsearch.client.upload import with_retries
+from petsearch.client import Client, Photo, PhotoSource, from_paths, upload
+from petsearch.client.retries import with_retries
 from petsearch.domain.errors import InvalidInput, Unavailable
 from tests import pictures
 
@@ -80,3 +84,61 @@ def test_the_same_photo_in_two_batches_is_added_in_order(
         record = client.image(items[0]["image_id"])
     assert [item["filename"] for item in items] == [photo.filename for photo in photos]
     assert record["status"] == "row 0"
+
+
+class SmallServer(httpx.BaseTransport):
+    """A server that takes two photos a request, of ten bytes; `is_busy` lets it take none."""
+
+    def __init__(self, *, is_busy: bool = False) -> None:
+        self.asked: list[str] = []
+        self.batches: list[int] = []
+        self.is_refused = threading.Event()
+        self._is_busy = is_busy
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer as the API does."""
+        path, body = request.url.path, request.read()
+        self.asked.append(path)
+        if path == "/v1/limits":
+            return httpx.Response(200, json={"photos_per_request": 2, "image_bytes": 10})
+        if self._is_busy and path.endswith("/known"):
+            self.is_refused.set()
+            return httpx.Response(503, json={"detail": "busy"})
+        if path.endswith("/known"):
+            self.batches.append(len(json.loads(body)["items"]))
+            return httpx.Response(200, json={"missing": []})
+        job = {"job_id": "j-1", "finished_at": "2026-05-01T12:00:00Z"}
+        return httpx.Response(202, json=job)
+
+
+@pytest.mark.timeout(60)
+def test_an_upload_that_is_interrupted_ends_at_once_and_seals_its_job() -> None:
+    server = SmallServer(is_busy=True)
+
+    def photos() -> Iterator[Photo]:
+        for number in range(3):
+            yield Photo(f"{number}.jpg", b"photo %d" % number)
+        assert server.is_refused.wait(30)
+        raise KeyboardInterrupt
+
+    with Client("http://server", transport=server) as client, pytest.raises(KeyboardInterrupt):
+        upload(client, PhotoSource(photos(), 3), name="interrupted")
+    assert "/v1/jobs/j-1/seal" in server.asked
+
+
+def test_an_upload_keeps_to_the_limits_of_its_server(tmp_path: Path) -> None:
+    files = [tmp_path / f"{number}.jpg" for number in range(5)]
+    for number, file in enumerate(files):
+        file.write_bytes(b"%d" % number * 20)
+    server = SmallServer()
+    with Client("http://server", transport=server) as client:
+        source = from_paths(files, max_bytes=lambda: client.limits()["image_bytes"])
+        photos = list(source.photos)
+        upload(client, PhotoSource(iter(photos), 5), name="limited")
+    assert sorted(server.batches) == [1, 2, 2]
+    sizes = {len(photo.data) for photo in photos}
+    assert sizes == {11}, "one byte more than the server takes, which refuses it by its name"
+
+
+def test_the_client_has_published_types() -> None:
+    assert resources.files("petsearch").joinpath("py.typed").is_file()

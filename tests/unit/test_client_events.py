@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator
+from importlib import import_module
 
 import httpx
 import pytest
@@ -30,13 +31,16 @@ def event(number: int, *, ended: bool = False) -> bytes:
     return f"event: job\nid: {number}\nretry: 2000\ndata: {json.dumps(job)}\n\n".encode()
 
 
-def watched(answers: Iterable[httpx.Response]) -> tuple[list[int], list[str | None]]:
+def watched(answers: Iterable[httpx.Response | Exception]) -> tuple[list[int], list[str | None]]:
     """What `watch_job` yields, and the Last-Event-ID of every request."""
     remaining, asked = iter(answers), list[str | None]()
 
     def answer(request: httpx.Request) -> httpx.Response:
         asked.append(request.headers.get("Last-Event-ID"))
-        return next(remaining)
+        found = next(remaining)
+        if isinstance(found, Exception):
+            raise found
+        return found
 
     with Client("http://server", transport=httpx.MockTransport(answer)) as client:
         return [job["done"] for job in client.watch_job("a-job")], asked
@@ -60,6 +64,34 @@ def test_a_stream_that_is_cut_off_goes_on_after_the_last_event() -> None:
     cut_off = httpx.ReadError("the connection was reset")
     answers = [stream(event(1), cut_off), stream(event(2, ended=True))]
     assert watched(answers) == ([1, 2], [None, "1"])
+
+
+def test_a_server_that_is_being_restarted_is_waited_for() -> None:
+    answers: list[httpx.Response | Exception] = [
+        stream(event(1)),
+        httpx.ConnectError("Connection refused"),
+        httpx.Response(503, json={"detail": "The server is starting."}),
+        stream(event(2, ended=True)),
+    ]
+    assert watched(answers) == ([1, 2], [None, "1", "1", "1"])
+
+
+def test_a_server_that_was_never_there_is_not_waited_for() -> None:
+    with pytest.raises(Unavailable, match="No petsearch server"):
+        watched([httpx.ConnectError("Connection refused")])
+
+
+def test_a_server_that_does_not_come_back_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(import_module("petsearch.client.api"), "pauses", lambda: iter([0.0, 0.0]))
+    refused = [httpx.ConnectError("Connection refused") for _ in range(3)]
+    with pytest.raises(Unavailable):
+        watched([stream(event(1)), *refused])
+
+
+def test_a_job_that_is_deleted_while_the_server_is_away_ends_the_watch() -> None:
+    gone = httpx.Response(404, json={"detail": "There is no job 'a-job'."})
+    with pytest.raises(NotFound):
+        watched([stream(event(1)), httpx.ConnectError("Connection refused"), gone])
 
 
 def test_a_page_instead_of_events_is_an_error() -> None:

@@ -7,7 +7,7 @@ from services.api.callers import Caller
 from services.api.dependencies import ServicesDep
 from services.api.readiness import OK, Readiness
 from services.api.responses import errors
-from services.api.schemas.common import Health, Seeding, Stats
+from services.api.schemas.common import Health, Seeding, Stats, UploadLimits
 
 router = APIRouter(tags=["status"])
 
@@ -28,6 +28,17 @@ def get_stats(services: ServicesDep) -> Stats:
         model_id=model.model_id,
         sample=model.is_sample,
         seeding=_seeding(services.jobs.newest(5)),
+    )
+
+
+@router.get("/v1/limits", summary="Limits of uploads", responses=errors())
+async def get_limits(services: ServicesDep) -> UploadLimits:
+    """How large photos and requests may be, and how many photos a request may bring."""
+    limits = services.settings.limits
+    return UploadLimits(
+        image_bytes=limits.image_bytes,
+        photos_per_request=limits.photos_per_request,
+        request_bytes=limits.request_bytes,
     )
 
 

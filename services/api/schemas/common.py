@@ -100,6 +100,14 @@ class Stats(BaseModel):
     seeding: Seeding | None
 
 
+class UploadLimits(BaseModel):
+    """What an upload may hold."""
+
+    image_bytes: int
+    photos_per_request: int
+    request_bytes: int
+
+
 class Health(BaseModel):
     """Whether the parts answer; `ok`, or what is wrong."""
 
