@@ -4,7 +4,7 @@ Everything that reads the document understands JSON Schema and OpenAPI 3.1, and 
 FastAPI and pydantic add to them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from fastapi import FastAPI
@@ -102,6 +102,8 @@ def _reworded(document: JsonDict) -> JsonDict:
         _reword(node)
         if node.get("$ref") in new_names:
             node["$ref"] = new_names[node["$ref"]]
+    for path in document["paths"].values():
+        _allow_empty(path.get("get", {}).get("parameters", ()))
     return document
 
 
@@ -132,6 +134,13 @@ def _reword(node: JsonDict) -> None:
         node["schema"] = {"type": "string", "contentSchema": node["schema"]}
     if "in" in node and "schema" in node:
         node["schema"] = _without_null(node["schema"])
+
+
+def _allow_empty(parameters: Iterable[JsonDict]) -> None:
+    """In a read, a parameter without a value is one that is left out."""
+    for parameter in parameters:
+        if parameter["in"] == "query" and not parameter["required"]:
+            parameter["allowEmptyValue"] = True
 
 
 def _reword_forms(schemas: JsonDict) -> dict[str, str]:

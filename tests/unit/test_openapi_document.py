@@ -59,6 +59,21 @@ def test_queries_headers_and_forms_never_hold_null(document: JsonDict) -> None:
     assert [said for said in parameters + fields if {"type": "null"} in said.get("anyOf", ())] == []
 
 
+def test_optional_parameters_of_reads_alone_may_be_empty(document: JsonDict) -> None:
+    may_be_empty = {
+        (method, parameter["name"]): parameter.get("allowEmptyValue", False)
+        for path in document["paths"].values()
+        for method, operation in path.items()
+        for parameter in operation.get("parameters", ())
+        if parameter["in"] == "query"
+    }
+    assert may_be_empty["get", "limit"]
+    assert may_be_empty["get", "tag"]
+    assert not may_be_empty["get", "q"]
+    assert not may_be_empty["delete", "animal_id"]
+    assert not may_be_empty["post", "accept_worse"]
+
+
 def test_limits_behind_validators_are_published(schemas: JsonDict) -> None:
     near = schemas["NearBody"]["properties"]
     assert near["km"].items() >= {"exclusiveMinimum": 0, "maximum": 20038}.items()
