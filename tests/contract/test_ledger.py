@@ -11,6 +11,7 @@ import pytest
 import redis
 
 from petsearch.adapters.redis import RedisLedger
+from petsearch.adapters.redis.client import without_retries
 from petsearch.domain import (
     MOST_LEFT_OUT_NAMES,
     ItemStatus,
@@ -581,7 +582,7 @@ def test_a_job_that_reads_its_source_is_not_sealed_for_its_client(ledger: RedisL
 
 def test_a_redis_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
     client = redis.Redis(unix_socket_path=str(tmp_path / "none"), decode_responses=True)
-    absent = RedisLedger(client)
+    absent = RedisLedger(without_retries(client, 1))
     with pytest.raises(Unavailable, match="Redis"):
         absent.ping()
     with pytest.raises(Unavailable):

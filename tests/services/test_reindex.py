@@ -18,6 +18,7 @@ from petsearch.domain import (
 )
 from petsearch.domain.errors import Conflict, NotFound
 from petsearch.ingest.outcomes import DELETED
+from petsearch.reindex import write_set
 from petsearch.reindex.source import ReindexSpec
 from petsearch.search import SearchOptions
 from tests.services.house import NEW, OLD, A, B, Cut, House, photo, publish
@@ -295,7 +296,10 @@ def test_before_its_reindex_has_ended_a_model_is_not_promoted(house: House) -> N
     assert house.catalogue.collection() == A
 
 
-def test_a_write_that_does_not_end_is_waited_for_and_then_said(house: House) -> None:
+def test_a_write_that_does_not_end_is_waited_for_and_then_said(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(write_set, "HOLD_S", 1.0)
     house.ingest(*photos(1))
     house.reindex()
     house.write_set.store.begin_write("stuck", 30)
