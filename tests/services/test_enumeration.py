@@ -106,6 +106,34 @@ def test_a_manifest_names_files_and_says_things_about_them(house: House, tmp_pat
     assert all(reasons), reasons
 
 
+def test_a_cell_that_does_not_fit_is_a_warning_beside_the_outcome(
+    house: House, tmp_path: Path
+) -> None:
+    for seed in range(3):
+        (tmp_path / f"{seed}.jpg").write_bytes(pictures.jpeg(seed))
+    table = "Photos;Aufnahme;stauts;Breed\n0.jpg|1.jpg;17.13.2026;lost;Pug\n2.jpg;17.05.2026;;\n"
+    (tmp_path / "pets.csv").write_text(table, encoding="cp1252")
+    given = {
+        "type": "manifest",
+        "path": f"{tmp_path}/pets.csv",
+        "columns": {"aufnahme": "taken_at"},
+    }
+    job_id = house.jobs.read(parse_spec(given), JobOptions()).job_id
+    house.run()
+    job = house.jobs.get(job_id)
+    assert (job.state, house.counts(job_id), job.warned) == (
+        JobState.SUCCEEDED,
+        {"ingested": 3},
+        2,
+    )
+    assert [entry.name for entry in job.left_out_names] == ["stauts (did you mean status?)"]
+    (warning,) = house.outcomes(job_id)[0].warnings
+    assert (warning.code, warning.field) == ("cell_ignored", "Aufnahme")
+    assert warning.detail.startswith("Row 2: Aufnahme is '17.13.2026', which is not a date like")
+    assert house.record(pictures.jpeg(2)).metadata.taken_at is not None
+    assert house.record(pictures.jpeg(1)).breed == "pug"
+
+
 def test_a_file_that_is_no_archive_is_refused_at_once(house: House) -> None:
     job_id = upload(house, "archive", io.BytesIO(b"this is no archive"))
     house.run()

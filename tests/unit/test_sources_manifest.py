@@ -184,14 +184,30 @@ def test_refusals_say_what_is_wrong() -> None:
         assert any(reason in text for text in said), reason
 
 
+SEVERAL = "photos;breed\n1.jpg|2.jpg|3.jpg;Pug\n\n;Pug\n4.jpg;x\n5.jpg|../6.jpg;Pug\n"
+
+
 @pytest.mark.parametrize(
-    "data", [BAD_CSV, b"\xef\xbb\xbf" + BAD_CSV, BAD_JSONL], ids=["csv", "bom", "jsonl"]
+    "data",
+    [BAD_CSV, b"\xef\xbb\xbf" + BAD_CSV, BAD_JSONL, SEVERAL, SEVERAL.encode("utf-16")],
+    ids=["csv", "bom", "jsonl", "several photos a row", "utf-16"],
 )
-def test_reading_on_from_any_cursor_gives_the_rest(data: bytes) -> None:
+def test_reading_on_from_any_cursor_gives_the_rest(data: str | bytes) -> None:
     source = source_of(data)
     whole = read(data)
     for position, item in enumerate(whole):
         assert list(source.read(item.cursor)) == whole[position + 1 :]
+
+
+def test_photos_of_a_row_share_what_it_says() -> None:
+    items = read(SEVERAL)
+    assert [item.metadata.filename for item in items] == [
+        *("1.jpg", "2.jpg", "3.jpg", "row 4", "4.jpg", "5.jpg", "6.jpg"),
+    ]
+    assert [item.metadata.breed for item in items[:3]] == ["Pug"] * 3
+    assert len({item.cursor for item in items}) == len(items)
+    named = read("photos,filename\n1.jpg;2.jpg,Rex.jpg\n3.jpg,Rex.jpg\n")
+    assert [item.metadata.filename for item in named] == ["1.jpg", "2.jpg", "Rex.jpg"]
 
 
 def test_the_same_photo_twice_is_two_items() -> None:
