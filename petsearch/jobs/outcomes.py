@@ -1,5 +1,6 @@
 """Lists what became of the items of a job, page by page, and collects those that failed."""
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -8,6 +9,9 @@ from petsearch.domain import Item, ItemStatus, Job, Outcome, object_keys
 from petsearch.domain.errors import InvalidInput
 from petsearch.jobs import chunk_files
 from petsearch.ports import JobRecords, ObjectStore
+
+_PLACE = re.compile(r"([0-9]{1,12})\.([0-9]{1,6})")
+"""The number of a chunk, and how many of its outcomes were listed."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +111,7 @@ class OutcomeReader:
 
 
 def _read_cursor(cursor: str | None) -> tuple[int, int]:
-    chunk_no, _, skip = (cursor or "0.0").partition(".")
-    if not all(part.isascii() and part.isdigit() for part in (chunk_no, skip)):
+    place = _PLACE.fullmatch(cursor or "0.0")
+    if place is None:
         raise InvalidInput("The cursor is not one this server gave out; start without a cursor.")
-    return int(chunk_no), int(skip)
+    return int(place[1]), int(place[2])

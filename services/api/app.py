@@ -11,6 +11,7 @@ from petsearch.app.services import Services
 from services.api.authorisation import AccessTable, Authorisation
 from services.api.bodies import HELD_BYTES, body_sizes, is_multipart
 from services.api.callers import Callers
+from services.api.conditions import PlainEtags
 from services.api.input_names import check_input
 from services.api.metrics import ApiMetrics, Measure
 from services.api.openapi import Api
@@ -33,6 +34,7 @@ from services.api.routes import (
 )
 from services.api.web_client import WebClient
 from services.http.body_limit import BodyLimit
+from services.http.content_coding import PlainBodies
 from services.http.forwarded import ForwardedHeaders
 from services.http.middleware import HostGuard, OriginGuard, RequestContext
 from services.http.problems import add_problem_handlers, problem, request_id_of
@@ -60,7 +62,9 @@ def _method_not_allowed(request: Request, error: Exception) -> Response:
     methods = request.app.openapi()["paths"].get(path, {})
     headers = dict(getattr(error, "headers", None) or {})
     if methods:
-        headers["Allow"] = ", ".join(sorted(method.upper() for method in methods))
+        # HEAD is answered wherever GET is; the document has GET alone.
+        heads = ["HEAD"] if "get" in methods else []
+        headers["Allow"] = ", ".join(sorted([*map(str.upper, methods), *heads]))
     detail = f"{path or 'This address'} knows no {request.method}."
     return problem(HTTPStatus.METHOD_NOT_ALLOWED, detail, request_id_of(request), headers)
 
@@ -114,6 +118,8 @@ def _add_middleware(
         max_held_bytes=HELD_BYTES,
         is_held=lambda scope: not is_multipart(scope),
     )
+    app.add_middleware(PlainEtags)
+    app.add_middleware(PlainBodies)
     app.add_middleware(
         Authorisation,
         callers=Callers(

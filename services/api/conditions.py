@@ -1,10 +1,32 @@
 """ETags of JSON answers, and the conditions that requests make of them (RFC 9110, 13)."""
 
 import hashlib
+import re
 
 from pydantic import BaseModel
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from petsearch.domain.errors import Outdated
+
+_CONDITIONS = (b"if-match", b"if-none-match")
+_CODING = re.compile(rb'(?:-{1,2}|;)(?:gzip|br|zstd|deflate)(?=")|(?<=")-(?:gzip|br)\b', re.I)
+"""What Apache (`"x-gzip"`), Jetty (`"x--gzip"`) and others add to the tag of what they compress."""
+
+
+class PlainEtags:
+    """Takes from the tags in conditions what a compressing proxy has added to ours."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        if scope["type"] == "http":
+            scope["headers"] = [
+                (name, _CODING.sub(b"", value) if name in _CONDITIONS else value)
+                for name, value in scope["headers"]
+            ]
+        await self._app(scope, receive, send)
 
 
 def etag_of(body: BaseModel) -> str:

@@ -1,6 +1,7 @@
 """Filters as query parameters, and as JSON; both become the domain's `Filters`."""
 
-from datetime import UTC, datetime
+import re
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated
 
 from fastapi import Depends, Query
@@ -12,6 +13,7 @@ from petsearch.domain.metadata import AttributeName, Number, ShortText, Timestam
 from petsearch.domain.strict_model import QueryModel, without_nothing
 
 MOST_VALUES = 20
+_DATE_ALONE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _DropNothing = BeforeValidator(without_nothing)
 _HALF_ROUND_THE_EARTH_KM = 20_038.0
 _AttributeWords = Annotated[
@@ -20,6 +22,26 @@ _AttributeWords = Annotated[
         max_length=401, pattern=r"^[^=\x00-\x08\x0e-\x1f\x7f]+=[^\x00-\x08\x0e-\x1f\x7f]+$"
     ),
 ]
+
+
+def _end_of_date(value: object) -> object:
+    """The end of a day that is given as a date alone; other values are checked later."""
+    if not isinstance(value, str) or not _DATE_ALONE.fullmatch(value.strip()):
+        return value
+    try:
+        return (date.fromisoformat(value.strip()) + timedelta(days=1)).isoformat()
+    except OverflowError:  # the last day there is
+        return datetime.max.isoformat()
+    except ValueError:
+        return value
+
+
+End = Annotated[Timestamp, BeforeValidator(_end_of_date)]
+"""The end of a range, excluded; a date alone means through that day, in UTC."""
+_ADDED = "Added at or after."
+_ADDED_BEFORE = "Added before this time, or through this day where it is a date alone (in UTC)."
+_TAKEN = "Taken at or after."
+_TAKEN_BEFORE = "Taken before this time, or through this day where it is a date alone (in UTC)."
 
 
 class NearBody(QueryModel):
@@ -42,10 +64,10 @@ class FiltersBody(QueryModel):
         {}, max_length=MOST_VALUES
     )
     near: NearBody | None = None
-    since: Annotated[Timestamp | None, Field(description="Added at or after.")] = None
-    until: Annotated[Timestamp | None, Field(description="Added before.")] = None
-    taken_since: Timestamp | None = None
-    taken_until: Timestamp | None = None
+    since: Annotated[Timestamp | None, Field(description=_ADDED)] = None
+    until: Annotated[End | None, Field(description=_ADDED_BEFORE)] = None
+    taken_since: Annotated[Timestamp | None, Field(description=_TAKEN)] = None
+    taken_until: Annotated[End | None, Field(description=_TAKEN_BEFORE)] = None
 
     def to_domain(self) -> Filters:
         """The domain's filters."""
@@ -78,10 +100,10 @@ async def _filters(
     near: Annotated[
         str | None, Query(max_length=100, description="lat,lon,km", examples=["52.52,13.40,5"])
     ] = None,
-    since: Annotated[Timestamp | None, Query(description="Added at or after.")] = None,
-    until: Annotated[Timestamp | None, Query(description="Added before.")] = None,
-    taken_since: Annotated[Timestamp | None, Query()] = None,
-    taken_until: Annotated[Timestamp | None, Query()] = None,
+    since: Annotated[Timestamp | None, Query(description=_ADDED)] = None,
+    until: Annotated[End | None, Query(description=_ADDED_BEFORE)] = None,
+    taken_since: Annotated[Timestamp | None, Query(description=_TAKEN)] = None,
+    taken_until: Annotated[End | None, Query(description=_TAKEN_BEFORE)] = None,
 ) -> Filters:
     return Filters(
         species=species,

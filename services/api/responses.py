@@ -19,6 +19,7 @@ _MEANINGS = {
     409: "Its state forbids this now.",
     412: "It was changed since: `If-Match` names another state.",
     413: "More bytes, pixels or characters than allowed.",
+    415: "The body is compressed; `Accept-Encoding` says which are taken.",
     416: "The range is outside of the bytes.",
     421: "This server does not serve the host that was asked for.",
     422: "What was sent cannot be used; `detail` says why.",
@@ -31,7 +32,7 @@ Responses = dict[int | str, dict[str, Any]]
 """As FastAPI takes them."""
 _RETRY_AFTER = {"Retry-After": {"schema": {"type": "integer"}, "description": "seconds"}}
 _ALWAYS = (401, 403, 421, 422, 429, 500, 503)
-_BODIES = (400, 413)
+_BODIES = (400, 413, 415)
 _WRITES = (507,)
 
 

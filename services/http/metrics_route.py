@@ -11,4 +11,4 @@ def add_metrics_route(app: FastAPI, *metrics: ServedMetrics) -> None:
     def get_metrics() -> Response:
         return Response(b"".join(one.render() for one in metrics), media_type=MEDIA_TYPE)
 
-    app.add_api_route("/metrics", get_metrics, include_in_schema=False)
+    app.add_api_route("/metrics", get_metrics, methods=["GET", "HEAD"], include_in_schema=False)

@@ -132,6 +132,12 @@ def test_an_image_that_is_not_there_is_named(http: httpx.Client) -> None:
         ({"tag": [TAG], "near": "52.52,13.40,60"}, 19),
         ({"near": "-33.9,151.2,50"}, 0),
         ({"taken_since": "2026-03-05T00:00:00Z", "taken_until": "2026-03-07T00:00:00Z"}, 2),
+        # Midnight on the 7th is excluded, and so is noon; the 7th as a date alone is not.
+        ({"taken_since": "2026-03-05", "taken_until": "2026-03-07"}, 3),
+        ({"taken_since": "2026-03-07", "taken_until": "2026-03-07"}, 1),
+        ({"taken_since": "2026-03-07T12:00:00Z", "taken_until": "2026-03-07T12:00:00Z"}, 0),
+        ({"tag": [TAG], "taken_until": "9999-12-31"}, 19),
+        ({"tag": [TAG], "until": "2001-01-01"}, 0),
         ({"tag": [TAG], "until": "2001-01-01T00:00:00"}, 0),
         ({"tag": [TAG], "since": "2001-01-01T00:00:00"}, 19),
     ],
@@ -143,6 +149,12 @@ def test_filters_hold_in_lists_and_searches(
     listed = http.get("/v1/images", params={"limit": 100, **filters}).json()["items"]
     found = http.get("/v1/search", params={"q": "pet", "limit": 100, **filters}).json()["items"]
     assert len(listed) == len(found) == count
+    renamed = {"tag": "tags", "attr": "attributes"}
+    body = {renamed.get(name, name): value for name, value in filters.items()}
+    if not {"attr", "near"} & set(filters):
+        query = {"text": "pet", "limit": 100, "filters": body}
+        composed = http.post("/v1/search", json=query).json()["items"]
+        assert [hit["image_id"] for hit in composed] == [hit["image_id"] for hit in found]
     assert {item["image_id"] for item in listed} == {item["image_id"] for item in found}
 
 

@@ -2,17 +2,18 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 
 from petsearch.domain import object_keys
 from petsearch.search import SearchOptions
 from services.api.dependencies import QueryText, ServicesDep
 from services.api.responses import errors
+from services.api.router import Router
 from services.api.routes.image_files import PUBLIC_COPY, public_copy
 from services.api.schemas.common import AncestorAnswer, AncestorHit
 from services.http.forwarded import public_path
 
-router = APIRouter(tags=["ancestor"])
+router = Router(tags=["ancestor"])
 
 _TOP = 5
 
@@ -35,7 +36,6 @@ def search_prompt(
     return AncestorAnswer(prompt=prompt, results=hits)
 
 
-@router.head("/images/{filename:path}", include_in_schema=False)
 @router.get(
     "/images/{filename:path}",
     summary="A photo by its file name",

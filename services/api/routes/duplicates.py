@@ -1,16 +1,19 @@
 """Duplicates: the same file, the same photo, similar photos."""
 
+from dataclasses import replace
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from petsearch.catalogue import Tier
 from petsearch.catalogue.duplicates import SIMILAR_SCORE
+from services.api.cursors import seal, unseal
 from services.api.dependencies import MAX_RESULTS, Cursor, ImageIdDep, ServicesDep
 from services.api.responses import errors
+from services.api.router import Router
 from services.api.schemas.duplicates import Copies, DuplicateBody, DuplicatePage
 
-router = APIRouter(prefix="/v1", tags=["images"])
+router = Router(prefix="/v1", tags=["images"])
 
 
 @router.get("/duplicates", summary="Find duplicates", responses=errors())
@@ -30,8 +33,11 @@ def list_duplicates(
     ] = SIMILAR_SCORE,
 ) -> DuplicatePage:
     """Groups of images that are alike; each is told once, where its newest image is met."""
-    page = services.images.duplicates(tier, limit=limit, cursor=cursor, min_score=min_score)
-    return DuplicatePage.of(page)
+    walk = (tier, min_score)
+    page = services.images.duplicates(
+        tier, limit=limit, cursor=unseal(cursor, *walk), min_score=min_score
+    )
+    return DuplicatePage.of(replace(page, next_cursor=seal(page.next_cursor, *walk)))
 
 
 @router.get(

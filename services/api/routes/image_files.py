@@ -2,15 +2,16 @@
 
 from urllib.parse import quote
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from petsearch.catalogue import ImageFile
 from petsearch.domain import ImageRecord, object_keys
 from services.api.dependencies import ImageIdDep, ServicesDep
 from services.api.responses import Responses, errors
+from services.api.router import Router
 from services.api.stored_bytes import stored_bytes
 
-router = APIRouter(prefix="/v1/images/{image_id}", tags=["images"])
+router = Router(prefix="/v1/images/{image_id}", tags=["images"])
 
 _JPEG = "image/jpeg"
 _DAY = "public, max-age=86400"
@@ -31,21 +32,18 @@ PUBLIC_COPY = _answers(_JPEG)
 """What a display copy or thumbnail may be answered with."""
 
 
-@router.head("/display", include_in_schema=False)
 @router.get("/display", summary="Display copy", response_class=Response, responses=PUBLIC_COPY)
 def get_display(services: ServicesDep, request: Request, image_id: ImageIdDep) -> Response:
     """JPEG of at most 1600 pixels a side, without metadata."""
     return public_copy(services.images.file(object_keys.display(image_id)), request)
 
 
-@router.head("/thumbnail", include_in_schema=False)
 @router.get("/thumbnail", summary="Thumbnail", response_class=Response, responses=PUBLIC_COPY)
 def get_thumbnail(services: ServicesDep, request: Request, image_id: ImageIdDep) -> Response:
     """JPEG of at most 320 pixels a side, without metadata."""
     return public_copy(services.images.file(object_keys.thumbnail(image_id)), request)
 
 
-@router.head("/original", include_in_schema=False)
 @router.get("/original", summary="Original", response_class=Response, responses=_answers("image/*"))
 def get_original(services: ServicesDep, request: Request, image_id: ImageIdDep) -> Response:
     """The bytes as they were received, with all that cameras write into them, as a download."""

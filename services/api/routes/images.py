@@ -2,18 +2,20 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Header, Query, Response
+from fastapi import Body, Header, Query, Response
 
 from petsearch.domain import ImageRecord, SortBy
 from petsearch.domain.metadata import ShortText
 from services.api.conditions import check_if_match, etag_of, is_named
+from services.api.cursors import seal, unseal
 from services.api.dependencies import MAX_RESULTS, Cursor, ImageIdDep, ServicesDep
 from services.api.filter_parameters import FiltersDep
 from services.api.responses import Responses, errors
+from services.api.router import Router
 from services.api.schemas.common import ImageBody, ImagePage
 from services.api.schemas.images import DeletedImages, ImagePatch
 
-router = APIRouter(prefix="/v1/images", tags=["images"])
+router = Router(prefix="/v1/images", tags=["images"])
 
 _MOST_DELETED = 200
 """In one call, which takes some seconds then."""
@@ -33,8 +35,9 @@ def list_images(
     ] = "created_at",
 ) -> ImagePage:
     """Images without a query, newest first."""
-    records, next_cursor = services.images.newest(limit, filters, cursor, sort)
-    return ImagePage(items=[ImageBody.of(record) for record in records], next_cursor=next_cursor)
+    records, following = services.images.newest(limit, filters, unseal(cursor, sort, filters), sort)
+    items = [ImageBody.of(record) for record in records]
+    return ImagePage(items=items, next_cursor=seal(following, sort, filters))
 
 
 @router.delete("", summary="Delete an animal's images", responses=errors(writes=True))
@@ -47,7 +50,6 @@ def delete_images_by_animal(
     return DeletedImages(deleted=deleted.count, remaining=deleted.remaining)
 
 
-@router.head("/{image_id}", include_in_schema=False, response_model=ImageBody)
 @router.get(
     "/{image_id}", summary="One image", response_model=ImageBody, responses=_READ | errors(404)
 )

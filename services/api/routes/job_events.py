@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, HTTPException, Query, Request
+from fastapi import Depends, Header, HTTPException, Query, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
@@ -14,10 +14,11 @@ from petsearch.domain.errors import NotFound, Unavailable
 from services.api.callers import Caller
 from services.api.dependencies import JobIdDep, ServicesDep
 from services.api.responses import errors
+from services.api.router import Router
 from services.api.schemas.jobs import EventsTicket, JobBody, JobEvent
 from services.http.forwarded import public_path
 
-router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+router = Router(prefix="/v1/jobs", tags=["jobs"])
 
 _POLL_S = 0.5
 _RETRY_MS = 2000
@@ -71,11 +72,12 @@ async def watch_job(
     it cannot be told where an event ends; the client asks again.
     """
     obstacle = None
+    is_short = request.method == "HEAD" or request.scope["http_version"] == "1.0"
     while True:
         if (job.version, job.obstacle) != (seen, obstacle):
             seen, obstacle = job.version, job.obstacle
             yield ServerSentEvent(data=JobBody.of(job), event="job", id=str(seen), retry=_RETRY_MS)
-        if job.finished_at is not None or request.scope["http_version"] == "1.0":
+        if job.finished_at is not None or is_short:
             return
         await asyncio.sleep(_POLL_S)
         if not await request.scope["may_go_on"]():

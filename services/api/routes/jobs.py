@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, File, Form, Query, Request, Response, UploadFile
+from fastapi import File, Form, Query, Request, Response, UploadFile
 from pydantic import TypeAdapter
 
 from petsearch.domain import ItemStatus
@@ -13,8 +13,10 @@ from petsearch.jobs import JobOptions, KnownImage
 from petsearch.sources.spec import ManifestColumns, reads_hub
 from services.api.authorisation import require_scope
 from services.api.bodies import FormRoute
+from services.api.cursors import seal, unseal
 from services.api.dependencies import (
     MAX_RESULTS,
+    Cursor,
     JobIdDep,
     ServicesDep,
 )
@@ -22,6 +24,7 @@ from services.api.idempotency import OnceDep
 from services.api.job_form import JobFormDep
 from services.api.photo_fields import DescriptionsDep
 from services.api.responses import errors
+from services.api.router import Router
 from services.api.routes.uploads import Photos, check_count, read_uploads
 from services.api.schemas.jobs import (
     JobBody,
@@ -33,7 +36,7 @@ from services.api.schemas.jobs import (
 )
 from services.http.forwarded import public_path
 
-router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=FormRoute)
+router = Router(prefix="/v1/jobs", tags=["jobs"], route_class=FormRoute)
 
 _MAX_OUTCOMES = 1000
 _COLUMNS: TypeAdapter[dict[str, str | None]] = TypeAdapter(ManifestColumns)
@@ -222,8 +225,10 @@ def list_items(
         bool | None, Query(description="true: with warnings only; false: without")
     ] = None,
     limit: Annotated[int, Query(ge=1, le=_MAX_OUTCOMES)] = 100,
-    cursor: Annotated[str | None, Query(pattern=r"^[0-9]{1,12}\.[0-9]{1,6}$")] = None,
+    cursor: Cursor | None = None,
 ) -> OutcomePage:
     """Outcomes in order of their chunks, of one status or with warnings if asked."""
-    page = services.jobs.outcomes(job_id, status, warned=warned, cursor=cursor, limit=limit)
-    return OutcomePage.of(page.outcomes, page.next_cursor)
+    walk = (job_id, status, warned)
+    place = unseal(cursor, *walk)
+    page = services.jobs.outcomes(job_id, status, warned=warned, cursor=place, limit=limit)
+    return OutcomePage.of(page.outcomes, seal(page.next_cursor, *walk))

@@ -1,13 +1,12 @@
 """API keys: make, list, revoke. For the scope admin."""
 
-from fastapi import APIRouter
-
 from petsearch.domain.api_keys import make_key
 from services.api.dependencies import ServicesDep
 from services.api.responses import errors
+from services.api.router import Router
 from services.api.schemas.keys import KeyBody, KeyList, KeyRequest, MadeKey
 
-router = APIRouter(prefix="/v1/keys", tags=["keys"])
+router = Router(prefix="/v1/keys", tags=["keys"])
 
 
 @router.post("", status_code=201, summary="Make a key", responses=errors(writes=True, body=True))

@@ -2,10 +2,11 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import Path, Query, Response
 
 from services.api.dependencies import ServicesDep
 from services.api.responses import errors
+from services.api.router import Router
 from services.api.schemas.jobs import JobBody
 from services.api.schemas.models import (
     ModelId,
@@ -16,7 +17,7 @@ from services.api.schemas.models import (
 )
 from services.http.forwarded import public_path
 
-router = APIRouter(prefix="/v1", tags=["models"])
+router = Router(prefix="/v1", tags=["models"])
 
 ModelIdPath = Annotated[ModelId, Path()]
 AcceptWorse = Annotated[

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, File, Form, Query, Response, UploadFile
+from fastapi import File, Form, Query, Response, UploadFile
 
 from petsearch.catalogue import FacetField
 from petsearch.domain.errors import InvalidInput
@@ -20,6 +20,7 @@ from services.api.dependencies import (
 from services.api.filter_parameters import FiltersDep
 from services.api.photo_fields import PhotoFieldsDep, blank_as
 from services.api.responses import errors
+from services.api.router import Router
 from services.api.schemas.search import (
     Facets,
     FacetValue,
@@ -28,7 +29,7 @@ from services.api.schemas.search import (
     parse_request,
 )
 
-router = APIRouter(prefix="/v1", tags=["search"], route_class=FormRoute)
+router = Router(prefix="/v1", tags=["search"], route_class=FormRoute)
 
 _DEFAULT_LIMIT = 20
 

@@ -2,16 +2,17 @@
 
 from http import HTTPStatus
 
-from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi import HTTPException, Request, Response
 
 from petsearch.domain.api_keys import ApiKey
 from services.api.callers import SESSION_COOKIE, Caller, cookie_of
 from services.api.dependencies import ServicesDep
 from services.api.responses import errors
+from services.api.router import Router
 from services.api.schemas.keys import SessionBody, SessionRequest
 from services.http.forwarded import public_path
 
-router = APIRouter(prefix="/v1/session", tags=["keys"])
+router = Router(prefix="/v1/session", tags=["keys"])
 
 SESSION_S = 12 * 3600
 """A working day; a key that ends before ends its sessions."""

@@ -1,15 +1,16 @@
 """Counts and health."""
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from petsearch.domain import Job
 from services.api.callers import Caller
 from services.api.dependencies import ServicesDep
 from services.api.readiness import OK, Readiness
 from services.api.responses import errors
+from services.api.router import Router
 from services.api.schemas.common import Health, Seeding, Stats, UploadLimits
 
-router = APIRouter(tags=["status"])
+router = Router(tags=["status"])
 
 SEED_SOURCE = "seed"
 """The source of the job that fills the demo's first catalogue."""

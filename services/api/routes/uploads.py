@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Annotated
 
-from fastapi import APIRouter, File, Response, UploadFile
+from fastapi import File, Response, UploadFile
 
 from petsearch.domain import QueueName
 from petsearch.domain.errors import InvalidInput
@@ -16,10 +16,11 @@ from services.api.idempotency import OnceDep
 from services.api.job_form import JobFormDep
 from services.api.photo_fields import DescriptionsDep
 from services.api.responses import errors
+from services.api.router import Router
 from services.api.schemas.jobs import JobBody
 from services.http.forwarded import public_path
 
-router = APIRouter(prefix="/v1/images", tags=["images"], route_class=FormRoute)
+router = Router(prefix="/v1/images", tags=["images"], route_class=FormRoute)
 
 Photos = Annotated[
     list[UploadFile], File(min_length=1, description="Pictures, at most 64 in a request.")
