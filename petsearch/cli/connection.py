@@ -16,4 +16,4 @@ def connect(api: str) -> Client:
 
     The key is not an option, because other users of a machine can see the arguments of processes.
     """
-    return Client(api, api_key=os.environ.get("PETSEARCH_API_KEY") or None)
+    return Client(api, api_key=os.environ.get("PETSEARCH_API_KEY"))

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,7 +16,9 @@ from httpx_sse import ServerSentEvent, connect_sse
 
 from petsearch.client.retries import pauses
 from petsearch.domain import JsonDict
+from petsearch.domain.api_keys import trim_key
 from petsearch.domain.errors import (
+    ConfigurationError,
     Conflict,
     InvalidInput,
     NotFound,
@@ -39,6 +42,8 @@ _ERROR_OF: Mapping[int, type[PetsearchError]] = {
     429: Overloaded,
 }
 
+_NOT_IN_A_KEY = re.compile(r"[^!-~]")
+
 
 @dataclass(frozen=True)
 class Photo:
@@ -60,12 +65,13 @@ class Client:
     Args:
         base_url: such as `http://127.0.0.1:8000`; several servers of one service are separated by
             commas, and if one cannot be connected to, the next one is used.
-        api_key: `ps_…`, for a server that requires keys.
+        api_key: `ps_…`, for a server that requires keys. White space, quotes and byte order marks
+            around it are ignored.
         timeout_s: timeout of a request.
         transport: an httpx transport, to reach a server in another way.
 
     Raises:
-        ConfigurationError: `base_url` is invalid.
+        ConfigurationError: `base_url` is invalid, or `api_key` holds a character that no key has.
     """
 
     def __init__(
@@ -85,7 +91,7 @@ class Client:
         self._http = httpx.Client(
             base_url=first,
             timeout=timeout_s,
-            headers={"Authorization": f"Bearer {api_key}"} if api_key else None,
+            headers=_authorization(api_key or ""),
             transport=transport,
         )
 
@@ -395,6 +401,18 @@ class Client:
                 f"No petsearch server answers at {self._base_url} ({error}). "
                 "Start one with: petsearch serve"
             ) from error
+
+
+def _authorization(api_key: str) -> dict[str, str]:
+    """The header that presents a key. Errors never contain the key."""
+    key = trim_key(api_key)
+    wrong = _NOT_IN_A_KEY.search(key)
+    if wrong:
+        raise ConfigurationError(
+            f"The API key cannot be used: its character {wrong.start() + 1} is "
+            f"U+{ord(wrong[0]):04X}, which no key has. Copy it again; it looks like ps_…"
+        )
+    return {"Authorization": f"Bearer {key}"} if key else {}
 
 
 def _without_none(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,11 @@ from enum import StrEnum
 from petsearch.domain.errors import InvalidInput
 
 MAX_NAME = 100
+_WHITE_SPACE = " \t\r\n\v\f\0\xa0\u2028\u2029"
+_ZERO_WIDTH = "\u200b\u200e\u200f\u2060\ufeff"
+_QUOTES = "\"'`\xab\xb4\xbb\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u2039\u203a"
+_AROUND = _WHITE_SPACE + _ZERO_WIDTH + _QUOTES
+"""What editors, shells and chat programs leave around a key."""
 _KEY = re.compile(r"ps_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
 
 
@@ -77,9 +82,14 @@ def make_key(
     return NewKey(kept, f"ps_{key_id}_{secret}")
 
 
+def trim_key(text: str) -> str:
+    """A key without the white space, byte order marks and quotes around it."""
+    return text.strip(_AROUND)
+
+
 def split_key(presented: str) -> tuple[str, str] | None:
     """Id and secret of a presented key; None if it is malformed."""
-    match = _KEY.fullmatch(presented)
+    match = _KEY.fullmatch(trim_key(presented))
     return (match[1], match[2]) if match else None
 
 

@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from petsearch.domain import ImageMetadata, TakenAtSource
+from petsearch.domain.complaints import complaints, sentence
 from petsearch.domain.errors import InvalidInput
 from petsearch.domain.strict_model import StrictModel
 
@@ -173,7 +174,7 @@ def fitting_metadata(
         try:
             PhotoMetadata.model_validate(piece)
         except ValidationError as error:
-            problems[label] = error.errors()[0]["msg"]
+            problems[label] = sentence(error.errors()[0])
             continue
         ((name, value),) = piece.items()
         if name not in ("tags", "attributes"):
@@ -208,9 +209,7 @@ def naming_fields(*of: str) -> Iterator[None]:
     try:
         yield
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in (*of, *first["loc"]))
-        raise InvalidInput(f"{where}: {first['msg']}.") from error
+        raise InvalidInput(f"{complaints(error.errors(), *of)[0]}.") from error
 
 
 def safe_filename(name: str) -> str:

@@ -3,13 +3,16 @@
 import math
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import cast
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
 
 from petsearch.domain import JsonDict
+from petsearch.domain.complaints import complaints
 from petsearch.domain.errors import (
     ConfigurationError,
     Conflict,
@@ -42,6 +45,13 @@ STATUS_OF: Mapping[type[PetsearchError], HTTPStatus] = {
 """A class that is not here has the status of its nearest base."""
 
 _MOST_COMPLAINTS = 10
+_DETAILS: Mapping[int, str] = {
+    HTTPStatus.BAD_REQUEST: "The body cannot be read. Send JSON in UTF-8, or multipart/form-data "
+    "with its boundary, of at most 128 files and 64 fields of 512 KB.",
+    HTTPStatus.NOT_FOUND: "There is nothing at this address.",
+}
+"""Instead of the words of FastAPI and Starlette, which raise these; we raise our own errors."""
+
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -86,20 +96,18 @@ def _petsearch_error(request: Request, error: Exception) -> JSONResponse:
 
 def _validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    complaints = [
-        ": ".join(filter(None, [".".join(map(str, entry["loc"][1:])), entry["msg"].rstrip(".")]))
-        for entry in error.errors()[:_MOST_COMPLAINTS]
-    ]
-    return problem(
-        HTTPStatus.UNPROCESSABLE_ENTITY, "; ".join(complaints) + ".", request_id_of(request)
-    )
+    # The first part of a place is "query", "body" and the like.
+    errors = [{**entry, "loc": entry["loc"][1:]} for entry in error.errors()[:_MOST_COMPLAINTS]]
+    detail = f"{'; '.join(complaints(cast(list[ErrorDetails], errors)))}."
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, request_id_of(request))
 
 
 def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == HTTPStatus.NO_CONTENT:
         return Response(status_code=error.status_code)
-    return problem(error.status_code, str(error.detail), request_id_of(request), error.headers)
+    detail = _DETAILS.get(error.status_code, str(error.detail))
+    return problem(error.status_code, detail, request_id_of(request), error.headers)
 
 
 def request_id_of(request: Request) -> str:

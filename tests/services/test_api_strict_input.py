@@ -4,65 +4,23 @@ Every route is sent a valid request with one thing wrong, and must reject it for
 """
 
 import json
-import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
-from urllib.parse import urlencode
+from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from petsearch.domain import JsonDict, Point
+from petsearch.domain import Point
 from tests import pictures
 from tests.contract.records import record
+from tests.services.api_calls import Answer, Call, described_call, example_of, valid_calls
 from tests.services.keyed_app import KeyedApp, keyed_app
-from tests.services.test_authorisation import routes_of
 
 ANIMAL = "D-1"
 PHOTO = replace(record(1), model_id="tiny-000000000000")
-NOT_OF_THE_API = {"GET /openapi.json"}
 ZERO_WIDTH = "%E2%80%8B"
-
-
-class Answer(Protocol):
-    """A response of the test client."""
-
-    status_code: int
-
-    @property
-    def text(self) -> str: ...
-
-    def json(self) -> Any: ...
-
-
-@dataclass(frozen=True)
-class Call:
-    """A request that a route would answer well."""
-
-    method: str
-    path: str
-    params: Mapping[str, Any] = field(default_factory=dict)
-    body: JsonDict | None = None
-    form: Mapping[str, Any] | None = None
-    files: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        return f"{self.method} {self.path}"
-
-    def send(self, api: TestClient, more: str = "", *, body: bytes = b"", **fields: str) -> Answer:
-        """Send it with `more` query parameters, another body or more form fields."""
-        query = "&".join(filter(None, [urlencode(self.params), more]))
-        arguments: dict[str, Any] = {}
-        if self.form is not None or fields:
-            photos = [(name, ("a.jpg", pictures.jpeg(1))) for name in self.files]
-            arguments = {"data": {**(self.form or {}), **fields}, "files": photos or None}
-        elif self.body is not None or body:
-            content = body or json.dumps(self.body).encode()
-            arguments = {"content": content, "headers": {"Content-Type": "application/json"}}
-        return api.request(self.method, f"{self.path}?{query}", **arguments)
 
 
 @pytest.fixture(scope="module")
@@ -88,57 +46,7 @@ def job_id(api: TestClient) -> str:
 
 @pytest.fixture(scope="module")
 def calls(api: TestClient, job_id: str) -> list[Call]:
-    """A valid request of every route, by the examples in the OpenAPI document."""
-    assert isinstance(api.app, FastAPI)
-    names = {
-        "image_id": PHOTO.image_id,
-        "job_id": job_id,
-        "model_id": "tiny-000000000000",
-        "key_id": "0123456789ab",
-        "filename": "1.jpg",
-    }
-    document = api.app.openapi()
-    documented = {
-        f"{method.upper()} {path}": call
-        for path, described in document["paths"].items()
-        for method, call in described.items()
-    }
-    routes = {name.replace(":path}", "}") for name in routes_of(api.app.routes)} - NOT_OF_THE_API
-    assert routes == set(documented)
-    return [_call_of(document, route, documented[route], names) for route in sorted(routes)]
-
-
-def _call_of(document: JsonDict, route: str, described: JsonDict, names: Mapping[str, str]) -> Call:
-    method, template = route.split()
-    path = re.sub(r"\{([^}]+)\}", lambda found: names[found[1]], template)
-    params = {
-        parameter["name"]: _example(document, parameter["schema"])
-        for parameter in described.get("parameters", ())
-        if parameter["in"] == "query" and parameter.get("required")
-    }
-    contents = described.get("requestBody", {}).get("content", {})
-    for kind, content in contents.items():
-        schema = _resolved(document, content["schema"])
-        required = schema.get("required", ())
-        if kind.startswith("multipart"):
-            return Call(method, path, params, form={}, files=tuple(required))
-        example = schema.get("examples", [None])[0] or {
-            name: _example(document, schema["properties"][name]) for name in required
-        }
-        return Call(method, path, params, body=example)
-    return Call(method, path, params)
-
-
-def _resolved(document: JsonDict, schema: JsonDict) -> JsonDict:
-    name = schema.get("$ref", "").rpartition("/")[2]
-    return document["components"]["schemas"][name] if name else schema
-
-
-def _example(document: JsonDict, schema: JsonDict) -> Any:
-    schema = _resolved(document, schema)
-    if schema.get("type") == "array":
-        return [_example(document, schema["items"])]
-    return [*schema.get("examples", ()), *schema.get("enum", ()), "example"][0]
+    return valid_calls(api, PHOTO.image_id, job_id)
 
 
 def _state(api: TestClient) -> list[object]:
@@ -171,25 +79,16 @@ def test_a_single_value_given_twice(api: TestClient, calls: list[Call]) -> None:
     document = api.app.openapi()
     tried = 0
     for call in calls:
-        described = _described(document, call)
+        described = described_call(document, call)
         for parameter in described.get("parameters", ()):
             is_list = "array" in json.dumps(parameter["schema"])
             if parameter["in"] == "query" and not is_list:
                 name = parameter["name"]
-                value = call.params.get(name) or _example(document, parameter["schema"])
+                value = call.params.get(name) or example_of(document, parameter["schema"])
                 twice = f"{name}={value}" if name in call.params else f"{name}=1&{name}=1"
                 check_rejected(call, call.send(api, twice), f"{name} is given more than once")
                 tried += 1
     assert tried > 50
-
-
-def _described(document: JsonDict, call: Call) -> JsonDict:
-    found: JsonDict
-    for path, described in sorted(document["paths"].items(), key=lambda item: "{" in item[0]):
-        if re.fullmatch(re.sub(r"\{[^}]+\}", "[^/]+", path), call.path):
-            found = described.get(call.method.lower(), {})
-            return found
-    raise AssertionError(call.path)
 
 
 def test_an_unknown_json_field(api: TestClient, calls: list[Call]) -> None:
@@ -239,7 +138,7 @@ def test_an_empty_selector_of_a_change(api: TestClient, calls: list[Call], nothi
     for call in calls:
         if call.method == "GET" or call.path.startswith("/v1/search"):
             continue
-        for parameter in _described(document, call).get("parameters", ()):
+        for parameter in described_call(document, call).get("parameters", ()):
             if parameter["in"] == "query":
                 bare = replace(call, params={})
                 check_rejected(call, bare.send(api, f"{parameter['name']}={nothing}"), "is empty")

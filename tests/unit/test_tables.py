@@ -358,7 +358,7 @@ def test_a_cell_that_does_not_fit_costs_itself_and_is_named() -> None:
     assert (
         ItemWarning(
             "cell_ignored",
-            "Breed does not fit: String should have at most 200 characters. It is left out.",
+            "Breed does not fit: must have at most 200 characters. It is left out.",
             "Breed",
         )
         in warnings
