@@ -218,6 +218,18 @@ def test_an_upload_that_was_broken_off_can_be_finished(
     expect(page.locator(".job-head .state")).to_have_text("Done")
 
 
+def test_an_upload_that_the_server_waits_for_can_still_be_finished(
+    page: Page, client: Client
+) -> None:
+    job_id = client.open_job("page", expected=5)["job_id"]
+    said = {**client.job(job_id), "reason": "It waits for its client."}
+    page.route(f"**/v1/jobs/{job_id}", lambda route: route.fulfill(json=said))
+    page.route("**/events", lambda route: route.abort())
+    page.goto(f"/?job={job_id}")
+    expect(page.get_by_role("button", name="Finish without the rest")).to_be_visible()
+    client.control_job(job_id, "cancel")
+
+
 def test_a_job_that_waits_says_for_what(page: Page, client: Client, expected: set[int]) -> None:
     expected.add(503)
     job = client.open_job("waiting", expected=1)

@@ -438,7 +438,7 @@ def _obstacle(
     if {"finished_at", "failure", "reason"} & fields.keys() or fields.get("cancelled") == "1":
         return None
     if fields.get("paused") == "1":
-        return "It was paused; it goes on when it is resumed."
+        return "Someone paused this job. Resume it to continue where it stopped."
     if held_chunks:
         return None
     if not workers.is_ready:

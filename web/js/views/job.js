@@ -138,12 +138,12 @@ class JobView {
       return [notice(said.sendFailed, inWords(upload.problem), button("primary", said.resend, () => upload.send()))];
     }
     if (job.state === "paused") return [notice(said.pausedTitle, job.reason || said.pausedText)];
-    if (!isEnded(job) && job.reason) return [notice(said.waitingTitle, job.reason, element("p.soft", {}, said.goesOn))];
-    if (job.state === "failed" && job.reason) return [notice(said.failedTitle, job.reason)];
     if (!upload && !isEnded(job) && !job.sealed && job.source === SOURCE) {
       const finish = button("primary", said.finish, () => this.#control("seal"));
       return [notice(said.unsealedTitle, said.unsealedText(job.total, job.expected ?? job.total), finish)];
     }
+    if (!isEnded(job) && job.reason) return [notice(said.waitingTitle, job.reason, element("p.soft", {}, said.goesOn))];
+    if (job.state === "failed" && job.reason) return [notice(said.failedTitle, job.reason)];
     return [];
   }
 
