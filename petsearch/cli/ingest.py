@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from petsearch.cli.connection import DEFAULT_API, Api, connect
-from petsearch.cli.jobs import finish, follow, reason_printer
+from petsearch.cli.jobs import NO_PHOTOS, finish, follow, reason_printer
 from petsearch.cli.output import Json, progress_bar
 from petsearch.client import (
     Client,
@@ -84,7 +84,7 @@ def ingest(
     options = DatasetOptions(split, label_column if labels else None, limit)
     how: JsonDict = {"exif_dates": exif_dates, "gps": gps}
     with connect(api) as client:
-        local = _local_source(client, paths, drawings, dataset, options)
+        local = _local_source(client, paths, drawings, dataset, options, gps=gps)
         if local is not None:
             job = _upload(client, *local, **how)
         else:
@@ -99,16 +99,23 @@ def ingest(
                 job = client.read_source(_server_source(s3, dataset, options), **how)
             if wait:
                 job = follow(client, job["job_id"])
-        source = local[0] if local else PhotoSource(iter(()), 0)
-        finish(client, job, source.left_out, source.unreadable, as_json=as_json)
+        finish(client, job, local[0] if local else NO_PHOTOS, as_json=as_json)
 
 
 def _local_source(
-    client: Client, paths: list[Path] | None, drawings: int, dataset: str, options: DatasetOptions
+    client: Client,
+    paths: list[Path] | None,
+    drawings: int,
+    dataset: str,
+    options: DatasetOptions,
+    *,
+    gps: bool,
 ) -> tuple[PhotoSource, str] | None:
     """Photos that are uploaded from here, with a name; None if the server reads the source."""
     if paths:
-        return from_paths(paths, max_bytes=lambda: client.limits()["image_bytes"]), "folder"
+        return from_paths(
+            paths, max_bytes=lambda: client.limits()["image_bytes"], gps=gps
+        ), "folder"
     if drawings:
         return from_drawings(drawings), "drawings"
     if dataset and (dataset.startswith((".", "/", "~")) or Path(dataset).exists()):

@@ -1,8 +1,7 @@
 """The commands under `petsearch jobs`, and how every command follows and prints a job."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import typer
@@ -18,7 +17,7 @@ from petsearch.cli.output import (
     print_table,
     progress_bar,
 )
-from petsearch.client import Client
+from petsearch.client import Client, PhotoSource
 from petsearch.domain import MOST_LEFT_OUT_NAMES, JsonDict, LeftOut
 from petsearch.domain.metadata import safe_path
 
@@ -26,11 +25,13 @@ app = typer.Typer(
     help="List, watch and control jobs.", invoke_without_command=True, add_completion=False
 )
 
+NO_PHOTOS = PhotoSource(iter(()), 0)
 _SHOWN_NAMES = 5
 _LEFT_OUT = {
     "not_a_photo": "not photos",
     "video": "videos",
-    "sidecar": "sidecars",
+    "sidecar": "sidecars without a photo",
+    "sidecar_used": "sidecars that were read",
     "junk": "system files",
     "archive": "archives",
     "link": "links to folders",
@@ -156,28 +157,29 @@ def problems_of(client: Client, job: JsonDict) -> list[JsonDict]:
 def finish(
     client: Client,
     job: JsonDict,
-    left_out: Sequence[LeftOut] = (),
-    unreadable: Mapping[str, str] = MappingProxyType({}),
+    source: PhotoSource = NO_PHOTOS,
     *,
     as_json: bool,
 ) -> None:
     """Print a job; exit code 3 if it failed or found nothing, or photos were rejected or failed.
 
     Args:
-        left_out: files that were not uploaded, because they are no photos.
-        unreadable: files that could not be read, and why.
+        source: what was uploaded.
     """
     problems = problems_of(client, job)
     problems += [
         {"filename": name, "status": "failed", "reason": reason}
-        for name, reason in unreadable.items()
+        for name, reason in source.unreadable.items()
     ]
-    left = _left_out_of(job, left_out)
+    left = _left_out_of(job, source.left_out)
     if as_json:
         skipped = sum(left["counts"].values())
-        print_json({"job": job, "problems": problems, "left_out": left, "skipped": skipped})
+        warnings = [{"filename": name, "detail": detail} for name, detail in source.warnings]
+        body = {"job": job, "problems": problems, "left_out": left, "skipped": skipped}
+        print_json({**body, "warnings": warnings})
     else:
         print_job(client, job, problems, left)
+        print_table(("file", "warning"), source.warnings)
     nothing_found = job["sealed"] and not job["total"]
     if problems or nothing_found or job["state"] == "failed":
         raise typer.Exit(EXIT_PARTLY)

@@ -3,17 +3,19 @@
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Self
 
 from petsearch.client.api import Photo
 from petsearch.domain import LeftOut, LeftOutReason
 from petsearch.domain.errors import ConfigurationError, NotFound, Unavailable
-from petsearch.domain.metadata import safe_filename
+from petsearch.domain.metadata import PhotoMetadata, named_metadata, safe_filename
 from petsearch.sample.catalogue import DEMO_SEED, catalogue
 from petsearch.sources import DatasetOptions
 from petsearch.sources.dataset import DatasetRow, open_rows
 from petsearch.sources.names import HEAD_BYTES, is_junk_folder, kind_of, reason_by_content
+from petsearch.sources.sidecars import MOST_BYTES, Sidecars
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,8 @@ class PhotoSource:
     """Files and folders that are no photos."""
     unreadable: Mapping[str, str] = field(default_factory=dict)
     """Files that could not be read, and why; complete when all photos were taken."""
+    warnings: Sequence[tuple[str, str]] = ()
+    """What is odd about files beside photos, by the photo; complete when all were taken."""
 
 
 def from_drawings(count: int) -> PhotoSource:
@@ -41,31 +45,80 @@ def from_drawings(count: int) -> PhotoSource:
     return PhotoSource(photos, count)
 
 
-def from_paths(paths: Sequence[Path], *, max_bytes: int | Callable[[], int]) -> PhotoSource:
-    """Files, and folders with all their subfolders.
+def from_paths(
+    paths: Sequence[Path], *, max_bytes: int | Callable[[], int], gps: bool = False
+) -> PhotoSource:
+    """Files, and folders with all their subfolders, described by the sidecars in these.
 
     Of a file over `max_bytes` one byte more is read, so that the server refuses it by its name.
 
     Args:
         max_bytes: the server's limit, or a function that asks for it before the first file is read.
+        gps: whether places are read from sidecars.
 
     Raises:
         NotFound: a path does not exist.
     """
-    files: list[Path] = []
+    files: list[_File] = []
     left_out: list[LeftOut] = []
     for path in paths:
         if path.is_dir():
-            found = list(_walk(path))
-            files += sorted(file for file in found if isinstance(file, Path))
-            left_out += [entry for entry in found if isinstance(entry, LeftOut)]
+            folder = _Folder.read(path)
+            files += folder.photos
+            left_out += folder.left_out
         elif os.path.lexists(path):
-            files.append(path)
+            files.append(_File(path, path.name, Sidecars(tuple, lambda _: b"")))
         else:
             raise NotFound(f"There is no file or folder {path}.")
     unreadable: dict[str, str] = {}
-    photos = _read_all(files, max_bytes, unreadable)
-    return PhotoSource(photos, len(files), left_out, unreadable)
+    warnings: list[tuple[str, str]] = []
+    photos = _read_all(files, max_bytes, unreadable, warnings, gps=gps)
+    return PhotoSource(photos, len(files), left_out, unreadable, warnings)
+
+
+@dataclass(frozen=True)
+class _File:
+    """A photo in a folder."""
+
+    path: Path
+    name: str
+    """Its path in the folder."""
+    sidecars: Sidecars
+
+    def to_photo(self, data: bytes, warnings: list[tuple[str, str]], *, gps: bool) -> Photo:
+        """The photo, described by its sidecars."""
+        described = self.sidecars.describe(self.name, named_metadata(self.name))
+        metadata = described.metadata
+        if gps:
+            metadata = replace(metadata, location=described.location)
+        warnings += [(metadata.filename, warning.detail) for warning in described.warnings]
+        said = PhotoMetadata.of(metadata).model_dump(mode="json", exclude_none=True)
+        return Photo(metadata.filename, data, said)
+
+
+@dataclass(frozen=True)
+class _Folder:
+    """What is found in a folder."""
+
+    photos: list[_File]
+    left_out: list[LeftOut]
+
+    @classmethod
+    def read(cls, root: Path) -> Self:
+        """Read the names in a folder and pair its sidecars."""
+        found = list(_walk(root))
+        names = [e.name if isinstance(e, LeftOut) else os.path.relpath(e, root) for e in found]
+
+        def read(name: str) -> bytes:
+            with (root / name).open("rb") as file:
+                return file.read(MOST_BYTES + 1)
+
+        sidecars = Sidecars(lambda: names, read)
+        files = sorted(entry for entry in found if isinstance(entry, Path))
+        return cls(
+            [_File(file, os.path.relpath(file, root), sidecars) for file in files],
+            [sidecars.account(entry) for entry in found if isinstance(entry, LeftOut)],
+        )
 
 
 def _walk(root: Path) -> Iterator[Path | LeftOut]:
@@ -100,15 +153,22 @@ def _reason_to_leave_out(file: Path) -> LeftOutReason | None:
 
 
 def _read_all(
-    files: Sequence[Path], max_bytes: int | Callable[[], int], unreadable: dict[str, str]
+    files: Sequence[_File],
+    max_bytes: int | Callable[[], int],
+    unreadable: dict[str, str],
+    warnings: list[tuple[str, str]],
+    *,
+    gps: bool,
 ) -> Iterator[Photo]:
     most = max_bytes if isinstance(max_bytes, int) else max_bytes()
-    for path in files:
+    for file in files:
         try:
-            with path.open("rb") as file:
-                yield Photo(safe_filename(path.name), file.read(most + 1))
+            with file.path.open("rb") as opened:
+                data = opened.read(most + 1)
         except OSError as error:
-            unreadable[safe_filename(path.name)] = f"It cannot be read: {error.strerror}."
+            unreadable[safe_filename(file.name)] = f"It cannot be read: {error.strerror}."
+        else:
+            yield file.to_photo(data, warnings, gps=gps)
 
 
 def from_dataset(name: str, options: DatasetOptions) -> PhotoSource:

@@ -38,6 +38,8 @@ class ImageMetadata:
     attributes: Mapping[str, str] = field(default_factory=dict)
     location: tuple[float, float] | None = None
     """Latitude and longitude in degrees (WGS 84)."""
+    source_path: str = ""
+    """The path in the folder, archive or bucket that the photo came from."""
 
     def __post_init__(self) -> None:
         source = self.taken_at_source

@@ -22,6 +22,9 @@ from petsearch.domain.strict_model import StrictModel
 
 MAX_ENTRIES = 50
 """How many tags and how many attributes a photo has."""
+LONGEST_TEXT = 200
+"""Characters of a field."""
+LONGEST_PATH = 1024
 _LONGEST_NAME = 200
 _LONGEST_SUFFIX = 10
 _JOINERS = "\u200d\ufe0f"
@@ -29,7 +32,7 @@ _JOINERS = "\u200d\ufe0f"
 NO_CONTROLS = r"^[^\x00-\x08\x0e-\x1f\x7f]*$"
 """No control characters but white space: databases reject NUL, and people cannot see the others."""
 ShortText = Annotated[
-    str, StringConstraints(max_length=200, strip_whitespace=True, pattern=NO_CONTROLS)
+    str, StringConstraints(max_length=LONGEST_TEXT, strip_whitespace=True, pattern=NO_CONTROLS)
 ]
 
 
@@ -110,6 +113,7 @@ class PhotoMetadata(StrictModel):
     ] = None
     attributes: dict[AttributeName, ShortText] = Field({}, max_length=MAX_ENTRIES)
     location: LocationBody | None = None
+    source_path: Annotated[str, StringConstraints(max_length=LONGEST_PATH)] | None = None
 
     @staticmethod
     def of(metadata: ImageMetadata) -> "PhotoMetadata":
@@ -125,6 +129,7 @@ class PhotoMetadata(StrictModel):
             taken_at_source=metadata.taken_at_source,
             attributes=dict(metadata.attributes),
             location=LocationBody.of(metadata.location),
+            source_path=metadata.source_path or None,
         )
 
     def to_domain(self, filename: str) -> ImageMetadata:
@@ -143,6 +148,7 @@ class PhotoMetadata(StrictModel):
             location=(round(self.location.lat, 7), round(self.location.lon, 7))
             if self.location
             else None,
+            source_path=safe_path(self.source_path or ""),
         )
 
 
@@ -221,6 +227,11 @@ def safe_filename(name: str) -> str:
     """
     last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
     return _shortened(safe_path(last))
+
+
+def named_metadata(path: str) -> ImageMetadata:
+    """The metadata of a photo of which only its path in a folder, archive or bucket is known."""
+    return ImageMetadata(safe_filename(path), source_path=safe_path(path)[-LONGEST_PATH:])
 
 
 def safe_path(name: str) -> str:

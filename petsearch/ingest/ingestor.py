@@ -18,6 +18,7 @@ from petsearch.domain import (
     Point,
     Prediction,
     Priority,
+    TakenAtSource,
     image_id_of,
 )
 from petsearch.domain.capture import is_in_future
@@ -87,6 +88,8 @@ class Ingestor:
     def process(self, run: ChunkRun, items: Sequence[Item]) -> list[Outcome]:
         """See `ItemProcessor.process`."""
         target = self._catalogue.current()
+        now = self._clock()
+        items = [_without_future_date(item, now) for item in items]
         outcomes = [outcome_of(i, ItemStatus.REFUSED, i.refusal) for i in items if i.refusal]
         new, repeats = self._split(target, [item for item in items if not item.refusal])
         results: list[IngestResult] = []
@@ -221,6 +224,15 @@ class Ingestor:
             pixels_version=PIXELS_VERSION,
             exif_taken_at=None if taken_at is None or is_in_future(taken_at, now) else taken_at,
         )
+
+
+def _without_future_date(item: Item, now: datetime) -> Item:
+    """The item without the date of a sidecar that cannot be right."""
+    said = item.metadata
+    is_of_sidecar = said.taken_at_source is TakenAtSource.SIDECAR
+    if not is_of_sidecar or said.taken_at is None or not is_in_future(said.taken_at, now):
+        return item
+    return replace(item, metadata=replace(said, taken_at=None))
 
 
 def _result(run: ChunkRun, item: Item, records: Mapping[str, ImageRecord]) -> IngestResult:

@@ -91,6 +91,7 @@ def _merge(stored: ImageMetadata, given: ImageMetadata) -> ImageMetadata:
         taken_at_source=dated.taken_at_source,
         attributes={**given.attributes, **stored.attributes},
         location=stored.location or given.location,
+        source_path=stored.source_path or given.source_path,
     )
 
 

@@ -7,7 +7,7 @@ again from the last chunk, and no item is added twice.
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from time import monotonic
@@ -89,6 +89,7 @@ class Enumerator:
 
     def _enumerate(self, job_id: str, begun: Enumeration, lease: Lease) -> None:
         chunk_no, item_no = begun.next.chunk_no, begun.next.first_item_no
+        gps = self.ledger.get(job_id).gps
         started = monotonic()
         batches = self._batches(job_id, begun)
         last_left_out: Sequence[LeftOut] = ()
@@ -97,7 +98,7 @@ class Enumerator:
                 last_left_out = batch.left_out
                 break
             items = [
-                self._stage(job_id, number, entry)
+                self._stage(job_id, number, _with_place(entry) if gps else entry)
                 for number, entry in enumerate(batch.entries, item_no)
             ]
             chunk_files.write_chunk(self.store, job_id, chunk_no, items)
@@ -157,6 +158,11 @@ class Enumerator:
             size,
             entry.warnings,
         )
+
+
+def _with_place(entry: SourceItem) -> SourceItem:
+    place = entry.metadata.location or entry.sidecar_location
+    return replace(entry, metadata=replace(entry.metadata, location=place))
 
 
 def _batched(entries: Iterator[SourceItem | LeftOut]) -> Batches:

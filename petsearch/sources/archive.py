@@ -14,8 +14,8 @@ from petsearch.domain.errors import InvalidInput
 from petsearch.sources import cursor as cursors
 from petsearch.sources.archive_limits import ArchiveLimits
 from petsearch.sources.source import Source, SourceItem, disk_errors
-from petsearch.sources.tar_archive import is_tar, read_tar
-from petsearch.sources.zip_archive import count_photos, read_zip
+from petsearch.sources.tar_archive import is_tar, read_tar, tar_sidecars
+from petsearch.sources.zip_archive import count_photos, read_zip, zip_sidecars
 from petsearch.sources.zip_directory import find_directory
 
 _HEAD_BYTES = 512
@@ -35,13 +35,16 @@ class ArchiveSource(Source):
         with disk_errors("The archive"), self.open_file() as file:
             # Tar first: a tar file whose last photo ends like a zip file is not a zip file.
             if is_tar(file.read(_HEAD_BYTES)):
-                yield from read_tar(file, self.limits, cursor or "")
+                sidecars = tar_sidecars(file, self.limits)
+                yield from sidecars.apply(read_tar(file, self.limits, cursor or ""))
                 return
             directory = find_directory(file)
             if directory is None:
                 raise InvalidInput("The file is not a zip or tar archive.")
             with self.open_file() as directory_file:
-                yield from read_zip(file, directory_file, directory, self.limits, cursor or "")
+                sidecars = zip_sidecars(file, directory_file, directory)
+                where = (file, directory_file, directory, self.limits)
+                yield from sidecars.apply(read_zip(*where, cursor or ""))
 
     def count(self) -> int | None:
         """The number of items in the directory of a zip file; a tar file has none."""

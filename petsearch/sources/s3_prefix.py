@@ -5,9 +5,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
-from petsearch.domain import ImageMetadata, LeftOut, LeftOutReason
+from petsearch.domain import LeftOut, LeftOutReason
 from petsearch.domain.errors import InvalidInput, NotFound
-from petsearch.domain.metadata import safe_filename
+from petsearch.domain.metadata import named_metadata
 from petsearch.sources.names import (
     HEAD_BYTES,
     NESTED_ARCHIVE,
@@ -16,6 +16,7 @@ from petsearch.sources.names import (
     other_forms,
     reason_by_content,
 )
+from petsearch.sources.sidecars import MOST_BYTES, Sidecars
 from petsearch.sources.source import Fetcher, Source, SourceItem
 
 SCHEME = "s3"
@@ -96,6 +97,16 @@ class S3PrefixSource(Source):
     max_bytes: int
 
     def read(self, cursor: str | None) -> Iterator[SourceItem | LeftOut]:
+        return Sidecars(self._keys, self._read_sidecar).apply(self._entries(cursor))
+
+    def _keys(self) -> Iterator[str]:
+        for entry in self.buckets.list_objects(self.bucket, self.prefix, start_after=None):
+            yield entry.key
+
+    def _read_sidecar(self, key: str) -> bytes:
+        return self.buckets.reader.get(self.bucket, key, max_bytes=MOST_BYTES)
+
+    def _entries(self, cursor: str | None) -> Iterator[SourceItem | LeftOut]:
         for entry in self.buckets.list_objects(self.bucket, self.prefix, start_after=cursor):
             kind = kind_of(entry.key)
             if kind.is_folder:
@@ -118,7 +129,7 @@ class S3PrefixSource(Source):
         if refusal is None and entry.size_bytes > self.max_bytes:
             refusal = f"It is larger than {self.max_bytes / 1e6:.0f} MB."
         return SourceItem(
-            ImageMetadata(filename=safe_filename(entry.key)),
+            named_metadata(entry.key),
             cursor=entry.key,
             origin=None if refusal else f"{SCHEME}:{self.bucket}/{entry.key}",
             size_bytes=entry.size_bytes,

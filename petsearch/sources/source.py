@@ -26,6 +26,8 @@ class SourceItem:
     """Why this entry is refused (an invalid row, too large, a path that leads out)."""
     warnings: tuple[ItemWarning, ...] = ()
     """What is odd about what the source says of it."""
+    sidecar_location: tuple[float, float] | None = None
+    """Where it was taken by a file beside it; used only if the job asks for places."""
 
 
 class Source(Protocol):

@@ -7,18 +7,22 @@ import lzma
 import tarfile
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import IO, BinaryIO, cast
 
-from petsearch.domain import ImageMetadata, LeftOut, LeftOutReason
+from petsearch.domain import LeftOut, LeftOutReason
 from petsearch.domain.errors import InvalidInput
-from petsearch.domain.metadata import safe_filename
+from petsearch.domain.metadata import named_metadata
 from petsearch.sources import cursor
 from petsearch.sources.archive_limits import SUSPICIOUS, ArchiveLimits, refused_rest
 from petsearch.sources.names import HEAD_BYTES, NESTED_ARCHIVE, kind_of, reason_by_content
+from petsearch.sources.sidecars import MOST_BYTES, MOST_ENTRIES, Sidecars
 from petsearch.sources.source import SourceItem
 
 _BLOCK = 512
 _STEP_BYTES = 1024 * 1024
+_SIDECAR_BYTES = 64 * 1024 * 1024
+"""Of all sidecars together, which are held in memory."""
 _UNPACKED_BYTES = 4096
 _XZ_MEMORY_BYTES = 128 * 1024 * 1024
 """The largest xz dictionary; `xz -9` needs 65 MB."""
@@ -77,6 +81,25 @@ def read_tar(file: BinaryIO, limits: ArchiveLimits, after: str) -> Iterator[Sour
         yield refused_rest("it is broken or cut off there.", index)
 
 
+def tar_sidecars(file: BinaryIO, limits: ArchiveLimits) -> Sidecars:
+    """The sidecars in a tar file, which may come after their photos: found by an extra pass.
+
+    A plain file is skipped over, a compressed one is decompressed once more.
+    """
+    names: list[str] = []
+    contents: dict[str, bytes] = {}
+    room = _SIDECAR_BYTES
+    with suppress(_Bomb, *_BROKEN):
+        archive = _open_at(_TarStream(file, limits), 0)
+        while (entry := _next_entry(archive)) is not None and len(names) < MOST_ENTRIES:
+            names.append(entry.name)
+            is_sidecar = kind_of(entry.name).left_out is LeftOutReason.SIDECAR
+            if is_sidecar and entry.isreg() and entry.size <= min(MOST_BYTES, room):
+                room -= entry.size
+                contents[entry.name] = cast(IO[bytes], archive.extractfile(entry)).read()
+    return Sidecars(lambda: names, lambda name: contents.get(name, b""))
+
+
 def _open_at(stream: "_TarStream", offset: int) -> tarfile.TarFile:
     # One less: `_next_entry` checks that the byte before the next header exists.
     stream.advance(max(0, offset - 1))
@@ -130,7 +153,7 @@ def _entry_of(
     elif not kind.is_known and not kind.is_archive:
         return LeftOut(entry.name, LeftOutReason.NOT_A_PHOTO)
     return SourceItem(
-        ImageMetadata(filename=safe_filename(entry.name)),
+        named_metadata(entry.name),
         cursor.pack(index + 1, archive.offset),
         data=data,
         size_bytes=entry.size,

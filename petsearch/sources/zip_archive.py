@@ -1,15 +1,17 @@
 """Reads the photos of a zip file: stored or deflated entries, in bounded memory."""
 
+import re
 import stat
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import BinaryIO
 
 import inflate64
 
-from petsearch.domain import ImageMetadata, LeftOut, LeftOutReason
+from petsearch.domain import LeftOut, LeftOutReason
 from petsearch.domain.errors import InvalidInput
-from petsearch.domain.metadata import safe_filename
+from petsearch.domain.metadata import named_metadata
 from petsearch.sources import cursor
 from petsearch.sources.archive_limits import SUSPICIOUS, ArchiveLimits, refused_rest
 from petsearch.sources.names import (
@@ -19,12 +21,14 @@ from petsearch.sources.names import (
     kind_of,
     reason_by_content,
 )
+from petsearch.sources.sidecars import MOST_BYTES, Sidecars
 from petsearch.sources.source import SourceItem
 from petsearch.sources.zip_directory import BrokenDirectory, ZipDirectory, ZipEntry, data_offset
 
 _STORED, _DEFLATED, _DEFLATED_64 = _METHODS = (0, 8, 9)
 _ENCRYPTED = 0x1 | 0x40 | 0x2000
 _READ_BYTES = 64 * 1024
+_SIDECAR_SUFFIX = re.compile(rb"\.(json|xmp)", re.IGNORECASE)
 _READ_64_BYTES = 1024
 """Little at a time: deflate64 gives all that it unpacks at once, up to 1,000 times as much."""
 
@@ -63,7 +67,7 @@ def read_zip(
                 yield refused_rest(limits.total_too_large, index - 1)
                 return
             yield SourceItem(
-                ImageMetadata(filename=safe_filename(entry.name)),
+                named_metadata(entry.name),
                 cursor.pack(index, entry.next_offset, unpacked),
                 data=data,
                 size_bytes=len(data) if data is not None else entry.unpacked_bytes,
@@ -71,6 +75,27 @@ def read_zip(
             )
     except BrokenDirectory:
         yield refused_rest("its directory is broken there.", index)
+
+
+def zip_sidecars(file: BinaryIO, directory_file: BinaryIO, directory: ZipDirectory) -> Sidecars:
+    """The sidecars in a zip file. If there are any, its directory is read twice to pair them."""
+    entries: dict[str, ZipEntry] = {}
+
+    def names() -> Iterator[str]:
+        with suppress(BrokenDirectory):
+            for entry in directory.entries(directory_file, directory.start):
+                if kind_of(entry.name).left_out is LeftOutReason.SIDECAR:
+                    entries[entry.name] = entry
+                yield entry.name
+
+    def read(name: str) -> bytes:
+        entry = entries[name]
+        if entry.flags & _ENCRYPTED or entry.method not in _METHODS:
+            raise InvalidInput("It cannot be unpacked.")
+        return _unpacked(file, entry, MOST_BYTES + 1)
+
+    has_some = directory.contains(directory_file, _SIDECAR_SUFFIX)
+    return Sidecars(names if has_some else tuple, read)
 
 
 def count_photos(file: BinaryIO, directory: ZipDirectory, limits: ArchiveLimits) -> int:

@@ -5,6 +5,7 @@ and again for every window of a job (docs/adr/0010). Fields: PKWARE APPNOTE 6.3,
 """
 
 import io
+import re
 import struct
 import zlib
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ _END_64 = struct.Struct("<4sQ2H2L4Q")
 _LOCATOR_64 = struct.Struct("<4sLQL")
 _ENTRY = struct.Struct("<4s6H3L5H2L")
 _LOCAL = struct.Struct("<4s5H3L2H")
+_SEARCHED_BYTES = 256 * 1024
+_LONGEST_PATTERN = 16
 _LONGEST_COMMENT = 0xFFFF
 _IN_EXTRA_32 = 0xFFFFFFFF
 _ZIP64_EXTRA, _UNICODE_PATH_EXTRA = 1, 0x7075
@@ -59,6 +62,16 @@ class ZipDirectory:
     """The number of bytes in front of the zip file proper, which its offsets do not count."""
     wraps: int = 0
     """How often 2³² may be missing in its offsets: Finder writes no ZIP64 records."""
+
+    def contains(self, file: BinaryIO, pattern: re.Pattern[bytes]) -> bool:
+        """Whether a pattern of few bytes is in the directory, which is searched in blocks."""
+        file.seek(self.start)
+        before, left = b"", self.end - self.start
+        while left > 0 and (block := file.read(min(_SEARCHED_BYTES, left))):
+            if pattern.search(before + block):
+                return True
+            before, left = block[-_LONGEST_PATTERN:], left - len(block)
+        return False
 
     def entries(self, file: BinaryIO, offset: int) -> Iterator[ZipEntry]:
         """Iterate over the entries from `offset`.

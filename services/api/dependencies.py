@@ -68,6 +68,12 @@ async def _caller_id(request: Request) -> str:
     return caller.key.key_id if caller.key is not None else "anonymous"
 
 
+async def _is_known(request: Request) -> bool:
+    """Whether the caller has a key, or the server asks for none."""
+    caller = request.scope["caller"]
+    return caller.is_free or caller.key is not None
+
+
 async def _image_id(image_id: UUID) -> str:
     return str(image_id)
 
@@ -80,6 +86,7 @@ def _job_id(job_id: str) -> str:
 
 
 ServicesDep = Annotated[Services, Depends(_services)]
+IsKnownDep = Annotated[bool, Depends(_is_known)]
 CallerIdDep = Annotated[str, Depends(_caller_id)]
 """The id of the caller's key."""
 SearchOptionsDep = Annotated[SearchOptions, Depends(_search_options)]

@@ -2,6 +2,7 @@
 
 import io
 import json
+import zipfile
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,13 +18,14 @@ from petsearch.domain import (
     Filters,
     ImageMetadata,
     ImageRecord,
+    LeftOutReason,
     OnDuplicate,
     TakenAtSource,
     TimeRange,
     image_id_of,
     sha256_of,
 )
-from petsearch.jobs import Upload
+from petsearch.jobs import JobOptions, Upload
 from petsearch.maintenance.reingest import ImageJob
 from tests.services.house import House
 
@@ -211,3 +213,42 @@ def test_over_http_a_photo_can_be_without_a_date(client: Client) -> None:
     upload(client, source, name="dates")
     image = client.image(image_id_of(sha256_of(data)))
     assert (image["taken_at"], image["taken_at_source"]) == (None, "stated")
+
+
+@pytest.mark.parametrize("gps", [False, True])
+def test_an_archive_takes_places_from_sidecars_only_where_a_job_asks(
+    house: House, *, gps: bool
+) -> None:
+    said: dict[str, Any] = {"title": "a", "photoTakenTime": {"timestamp": "1715940000"}}
+    said["geoData"] = {"latitude": 1.5, "longitude": 2.5}
+    data, file = jpeg(None), io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("A-17/1.jpg", data)
+        archive.writestr("A-17/1.jpg.json", json.dumps(said))
+        archive.writestr("A-17/other.json", "{}")
+    size = file.tell()
+    file.seek(0)
+    job = house.jobs.read_upload("archive", "a.zip", file, size, JobOptions(gps=gps))
+    house.run()
+    record = house.record(data)
+    assert dated(record) == (datetime(2024, 5, 17, 10, tzinfo=UTC), TakenAtSource.SIDECAR)
+    assert record.metadata.location == ((1.5, 2.5) if gps else None)
+    assert record.metadata.source_path == "A-17/1.jpg"
+    left_out = house.jobs.get(job.job_id).left_out
+    assert left_out == {LeftOutReason.SIDECAR_USED: 1, LeftOutReason.SIDECAR: 1}
+
+
+def test_a_sidecar_of_the_future_is_left_out_for_the_date_of_the_file(house: House) -> None:
+    late: dict[str, Any] = {"taken_at": datetime(2099, 1, 1, tzinfo=UTC)}
+    found = ingest(house, jpeg(), taken_at_source=TakenAtSource.SIDECAR, **late)
+    assert dated(found) == (TAKEN, TakenAtSource.EXIF)
+
+
+def test_over_http_the_path_of_a_photo_is_shown_where_no_keys_are_asked_for(
+    client: Client, http: httpx.Client
+) -> None:
+    data = jpeg()
+    source = PhotoSource(iter([Photo("1.jpg", data, {"source_path": "A-17/1.jpg"})]), 1)
+    upload(client, source, name="paths")
+    image = http.get(f"/v1/images/{image_id_of(sha256_of(data))}").json()
+    assert (image["filename"], image["source_path"]) == ("1.jpg", "A-17/1.jpg")

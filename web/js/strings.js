@@ -263,7 +263,8 @@ export const strings = {
     leftOutOf: {
       not_a_photo: (n) => plural(n, "file that is no photo", "files that are no photos"),
       video: (n) => plural(n, "video", "videos"),
-      sidecar: (n) => plural(n, "sidecar", "sidecars"),
+      sidecar: (n) => plural(n, "sidecar without a photo", "sidecars without a photo"),
+      sidecar_used: (n) => plural(n, "sidecar that was read", "sidecars that were read"),
       junk: (n) => plural(n, "system file", "system files"),
       archive: (n) => plural(n, "archive", "archives"),
       link: (n) => plural(n, "link to a folder", "links to folders"),

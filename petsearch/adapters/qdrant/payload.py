@@ -56,6 +56,7 @@ def to_payload(record: ImageRecord) -> JsonDict:
         "attributes": dict(said.attributes),
         "attributes_list": attribute_words(said.attributes),
         LOCATION_FIELD: {"lat": place[0], "lon": place[1]} if place else None,
+        "source_path": said.source_path,
         "sha256": record.sha256,
         "width": record.width,
         "height": record.height,
@@ -102,7 +103,7 @@ def from_payload(image_id: str, payload: JsonDict) -> ImageRecord:
 
 
 def _metadata_from(payload: JsonDict) -> ImageMetadata:
-    # Points of earlier versions have neither a source of the date nor a location.
+    # Points of earlier versions have neither a source of the date, a location nor a path.
     source, place = payload.get("taken_at_source"), payload.get(LOCATION_FIELD)
     is_of_file = source == TakenAtSource.EXIF
     return ImageMetadata(
@@ -116,6 +117,7 @@ def _metadata_from(payload: JsonDict) -> ImageMetadata:
         taken_at_source=TakenAtSource(source) if source and not is_of_file else None,
         attributes=payload["attributes"],
         location=(place["lat"], place["lon"]) if place else None,
+        source_path=payload.get("source_path", ""),
     )
 
 

@@ -8,11 +8,11 @@ from petsearch.domain import ImageRecord, SortBy
 from petsearch.domain.metadata import ShortText
 from services.api.conditions import check_if_match, etag_of, is_named
 from services.api.cursors import seal, unseal
-from services.api.dependencies import MAX_RESULTS, Cursor, ImageIdDep, ServicesDep
+from services.api.dependencies import MAX_RESULTS, Cursor, ImageIdDep, IsKnownDep, ServicesDep
 from services.api.filter_parameters import FiltersDep
 from services.api.responses import Responses, errors
 from services.api.router import Router
-from services.api.schemas.common import ImageBody, ImagePage
+from services.api.schemas.common import ImageBody, ImagePage, ImageWithPath
 from services.api.schemas.images import DeletedImages, ImagePatch
 
 router = Router(prefix="/v1/images", tags=["images"])
@@ -27,6 +27,7 @@ _READ: Responses = {**_CHANGED, 304: {"description": "Not Modified.", "headers":
 @router.get("", summary="List images", responses=errors(409))
 def list_images(
     services: ServicesDep,
+    is_known: IsKnownDep,
     filters: FiltersDep,
     limit: Annotated[int, Query(ge=1, le=MAX_RESULTS)] = 20,
     cursor: Cursor | None = None,
@@ -36,7 +37,7 @@ def list_images(
 ) -> ImagePage:
     """Images without a query, newest first."""
     records, following = services.images.newest(limit, filters, unseal(cursor, sort, filters), sort)
-    items = [ImageBody.of(record) for record in records]
+    items = [ImageWithPath.shown(record, is_known=is_known) for record in records]
     return ImagePage(items=items, next_cursor=seal(following, sort, filters))
 
 
@@ -51,21 +52,22 @@ def delete_images_by_animal(
 
 
 @router.get(
-    "/{image_id}", summary="One image", response_model=ImageBody, responses=_READ | errors(404)
+    "/{image_id}", summary="One image", response_model=ImageWithPath, responses=_READ | errors(404)
 )
 def get_image(
     services: ServicesDep,
     response: Response,
+    is_known: IsKnownDep,
     image_id: ImageIdDep,
     if_none_match: Annotated[str | None, Header()] = None,
-) -> ImageBody | Response:
+) -> ImageWithPath | Response:
     """What is known about an image. Its ETag goes into `If-Match` of a change."""
-    body = ImageBody.of(services.images.get(image_id))
-    etag = etag_of(body)
+    record = services.images.get(image_id)
+    etag = etag_of(ImageBody.of(record))
     if if_none_match is not None and is_named(if_none_match, etag):
         return Response(status_code=304, headers={"ETag": etag})
     response.headers["ETag"] = etag
-    return body
+    return ImageWithPath.shown(record, is_known=is_known)
 
 
 @router.patch(
@@ -79,16 +81,16 @@ def patch_image(
     image_id: ImageIdDep,
     patch: Annotated[ImagePatch, Body(media_type="application/merge-patch+json")],
     if_match: Annotated[str | None, Header(description="ETag of the state you saw")] = None,
-) -> ImageBody:
+) -> ImageWithPath:
     """A JSON merge patch: what is left out stays, null clears. `application/json` will do, too."""
     changes = patch.model_dump(mode="json", exclude_unset=True)
 
     def check(record: ImageRecord) -> None:
         check_if_match(if_match, ImageBody.of(record))
 
-    body = ImageBody.of(services.images.amend(image_id, changes, check))
-    response.headers["ETag"] = etag_of(body)
-    return body
+    record = services.images.amend(image_id, changes, check)
+    response.headers["ETag"] = etag_of(ImageBody.of(record))
+    return ImageWithPath.shown(record, is_known=True)
 
 
 @router.delete(

@@ -75,10 +75,24 @@ class ImageBody(BaseModel):
         return cls(**image_fields(record))
 
 
+class ImageWithPath(ImageBody):
+    """An image, with the path that it came from for callers with a key: paths may name people."""
+
+    source_path: str | None = Field(
+        None, description="In its folder, archive or bucket; only for callers with a key."
+    )
+
+    @classmethod
+    def shown(cls, record: ImageRecord, *, is_known: bool) -> Self:
+        """From a record, for a caller that has a key or not."""
+        path = record.metadata.source_path if is_known else ""
+        return cls(**image_fields(record), source_path=path or None)
+
+
 class ImagePage(BaseModel):
     """Images, newest first."""
 
-    items: list[ImageBody]
+    items: list[ImageWithPath]
     next_cursor: str | None
 
 
