@@ -17,6 +17,7 @@ from petsearch.client import (
     from_dataset,
     from_drawings,
     from_paths,
+    stating,
     upload,
 )
 from petsearch.domain import JsonDict
@@ -61,6 +62,18 @@ def ingest(
     gps: Annotated[
         bool, typer.Option("--gps", help="Read places from photos and from files beside them.")
     ] = False,
+    status: Annotated[str, typer.Option(help="Status of all uploaded photos.")] = "",
+    animal_id: Annotated[str, typer.Option(help="Animal of all uploaded photos.")] = "",
+    tag: Annotated[
+        list[str] | None, typer.Option(help="Tag of all uploaded photos; may be repeated.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Attribute of all uploaded photos."),
+    ] = None,
+    animal_from_folder: Annotated[
+        bool, typer.Option("--animal-from-folder", help="Name the animal by a photo's folder.")
+    ] = False,
     wait: Annotated[bool, typer.Option(help="Wait until the server has read all photos.")] = True,
     api: Api = DEFAULT_API,
     as_json: Json = False,
@@ -81,12 +94,18 @@ def ingest(
             "give photos or folders, or one of --dataset, --archive, --manifest, --s3, --urls, "
             "--drawings"
         )
+    said = _said(status, animal_id, tag or [], set_ or [])
+    if (said or animal_from_folder) and not (paths or drawings or dataset):
+        raise typer.BadParameter("--status, --tag and the like are for photos sent from here")
     options = DatasetOptions(split, label_column if labels else None, limit)
     how: JsonDict = {"exif_dates": exif_dates, "gps": gps}
     with connect(api) as client:
         local = _local_source(client, paths, drawings, dataset, options, gps=gps)
         if local is not None:
-            job = _upload(client, *local, **how)
+            source, name = local
+            source = stating(source, said, animal_from_folder=animal_from_folder)
+            local = source, name
+            job = _upload(client, source, name, **how)
         else:
             file = archive or manifest
             if file is not None:
@@ -100,6 +119,16 @@ def ingest(
             if wait:
                 job = follow(client, job["job_id"])
         finish(client, job, local[0] if local else NO_PHOTOS, as_json=as_json)
+
+
+def _said(status: str, animal_id: str, tags: list[str], attributes: list[str]) -> JsonDict:
+    """What options state of all photos."""
+    pairs = [entry.partition("=") for entry in attributes]
+    if not all(name and equals for name, equals, _ in pairs):
+        raise typer.BadParameter("--set takes NAME=VALUE")
+    set_ = {name: value for name, _, value in pairs}
+    given = {"status": status, "animal_id": animal_id, "tags": tags, "attributes": set_}
+    return {name: value for name, value in given.items() if value}
 
 
 def _local_source(

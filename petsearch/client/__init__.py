@@ -1,7 +1,13 @@
 """The Python client of the REST API, and bulk uploads of local photos."""
 
 from petsearch.client.api import Client, Photo
-from petsearch.client.local_photos import PhotoSource, from_dataset, from_drawings, from_paths
+from petsearch.client.local_photos import (
+    PhotoSource,
+    from_dataset,
+    from_drawings,
+    from_paths,
+    stating,
+)
 from petsearch.client.upload import Progress, upload
 
 __all__ = [
@@ -12,5 +18,6 @@ __all__ = [
     "from_dataset",
     "from_drawings",
     "from_paths",
+    "stating",
     "upload",
 ]

@@ -4,11 +4,11 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Self
 
 from petsearch.client.api import Photo
-from petsearch.domain import LeftOut, LeftOutReason
+from petsearch.domain import JsonDict, LeftOut, LeftOutReason
 from petsearch.domain.errors import ConfigurationError, NotFound, Unavailable
 from petsearch.domain.metadata import PhotoMetadata, named_metadata, safe_filename
 from petsearch.sample.catalogue import DEMO_SEED, catalogue
@@ -30,6 +30,26 @@ class PhotoSource:
     """Files that could not be read, and why; complete when all photos were taken."""
     warnings: Sequence[tuple[str, str]] = ()
     """What is odd about files beside photos, by the photo; complete when all were taken."""
+
+
+def stating(source: PhotoSource, said: JsonDict, *, animal_from_folder: bool) -> PhotoSource:
+    """The same photos, with metadata that is true of all of them.
+
+    Args:
+        said: fields of the API's `metadata`; `attributes` and `tags` are added to a photo's.
+        animal_from_folder: whether the name of a photo's folder is its animal, if it is in one.
+    """
+
+    def change(photo: Photo) -> Photo:
+        folder = PurePath(photo.metadata.get("source_path", "")).parent.name
+        animal = {"animal_id": folder} if animal_from_folder and folder else {}
+        more: JsonDict = {
+            "attributes": {**photo.metadata.get("attributes", {}), **said.get("attributes", {})},
+            "tags": [*photo.metadata.get("tags", ()), *said.get("tags", ())],
+        }
+        return replace(photo, metadata={**photo.metadata, **animal, **said, **more})
+
+    return replace(source, photos=map(change, source.photos))
 
 
 def from_drawings(count: int) -> PhotoSource:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from petsearch.client import from_paths
+from petsearch.client import from_paths, stating
 from petsearch.domain import ImageMetadata, LeftOut, LeftOutReason, TakenAtSource
 from petsearch.sources import SourceItem
 from petsearch.sources.archive import ArchiveSource
@@ -283,3 +283,19 @@ def test_a_folder_with_a_bad_sidecar_keeps_the_photo_with_a_warning(tmp_path: Pa
     ((name, detail),) = source.warnings
     assert name == "1.jpg"
     assert "1.jpg.json" in detail
+
+
+def test_options_state_what_is_true_of_all_photos_and_folders_name_animals(tmp_path: Path) -> None:
+    for name, data in FILES.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(data)
+    said = {"status": "found", "tags": ["shy"], "attributes": {"room": "3"}}
+    source = stating(from_paths([tmp_path], max_bytes=10**6), said, animal_from_folder=True)
+    found = {photo.metadata["source_path"]: photo.metadata for photo in source.photos}
+    assert {path: m["animal_id"] for path, m in found.items()} == {
+        "A-17/1.jpg": "A-17",
+        "A-18/1.jpg": "A-18",
+    }
+    first = found["A-17/1.jpg"]
+    assert (first["status"], first["tags"]) == ("found", ["shy"])
+    assert first["attributes"] == {"description": "seventeen", "room": "3"}
