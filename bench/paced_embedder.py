@@ -50,6 +50,15 @@ class PacedEmbedder:
         """Random embeddings, immediately."""
         return self._any(len(texts))
 
+    def count_tokens(
+        self,
+        texts: Sequence[str],
+        *,
+        model_id: str | None = None,  # noqa: ARG002  # the port's signature
+    ) -> list[int]:
+        """A token for each word."""
+        return [len(text.split()) for text in texts]
+
     def embed_pixels(
         self,
         pixels: Pixels,

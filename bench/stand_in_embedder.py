@@ -51,6 +51,15 @@ class StandInEmbedder:
         seeds = [hashlib.sha256(text.encode()).digest() for text in texts]
         return self._near([int.from_bytes(seed[:8]) for seed in seeds], model_id)
 
+    def count_tokens(
+        self,
+        texts: Sequence[str],
+        *,
+        model_id: str | None = None,  # noqa: ARG002  # the port's signature
+    ) -> list[int]:
+        """A token for each word."""
+        return [len(text.split()) for text in texts]
+
     def embed_pixels(
         self,
         pixels: Pixels,

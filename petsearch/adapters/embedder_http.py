@@ -79,6 +79,11 @@ class HttpEmbedder(Embedder):
         body = {"texts": list(texts), "model_id": model_id}
         return self._embed("texts", priority, json=body, headers={})
 
+    def count_tokens(self, texts: Sequence[str], *, model_id: str | None = None) -> list[int]:
+        body = {"texts": list(texts), "model_id": model_id}
+        counts: list[int] = self._send("POST", "/v1/tokens", _QUERY_S, json=body).json()["counts"]
+        return counts
+
     def embed_pixels(
         self,
         pixels: Pixels,

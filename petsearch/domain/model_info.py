@@ -44,6 +44,8 @@ class ModelInfo:
     """They turn a query into prompts; each holds one `{}`."""
     label_templates: tuple[str, ...]
     """They turn names of breeds into prompts when the breed of a photo is predicted."""
+    context_length: int = 77
+    """Tokens of a text that the model reads, with the marks of its start and end."""
     device: str = "cpu"
     precision: str = "fp32"
     calibration: Calibration | None = None

@@ -74,4 +74,6 @@ class SearchResult:
     searched_for: str | None = None
     """The corrected text, if the spelling of a name was corrected."""
     next_cursor: str | None = None
+    tokens_read: int | None = None
+    """Of a text that is longer than the model reads, with its prompt; None if all is read."""
     took_ms: float = field(default=0.0, compare=False)

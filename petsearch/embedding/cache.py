@@ -42,6 +42,7 @@ class CachingEmbedder(Embedder):
         self._embedder = embedder
         self._most_texts = most_texts
         self._kept: OrderedDict[_Key, Embedding] = OrderedDict()
+        self._counts: dict[_Key, int] = {}
         self._last_models: tuple[ModelInfo, ...] = ()
         self._changing = threading.Lock()
         self._clock = clock
@@ -81,6 +82,18 @@ class CachingEmbedder(Embedder):
         if not texts:
             return self._embedder.embed_texts([], model_id=name)
         return np.stack([found[text] for text in texts])
+
+    def count_tokens(self, texts: Sequence[str], *, model_id: str | None = None) -> list[int]:
+        name = model_id or self.models()[0].model_id
+        missing = [text for text in texts if (name, text) not in self._counts]
+        if missing:
+            fresh = self._embedder.count_tokens(missing, model_id=name)
+            with self._changing:
+                if len(self._counts) + len(missing) > self._most_texts:
+                    self._counts = {}
+                self._counts |= {(name, t): n for t, n in zip(missing, fresh, strict=True)}
+        counts = self._counts
+        return [counts[name, text] for text in texts]
 
     def embed_pixels(
         self,

@@ -156,6 +156,9 @@ class BatchingEmbedder(Embedder):
     ) -> Embeddings:
         return self.submit_texts(texts, model_id, priority).result()
 
+    def count_tokens(self, texts: Sequence[str], *, model_id: str | None = None) -> list[int]:
+        return self._model(model_id).count_tokens(texts)
+
     def embed_pixels(
         self,
         pixels: Pixels,

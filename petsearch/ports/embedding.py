@@ -13,7 +13,7 @@ Tokens = NDArray[np.int64]
 
 
 class ClipModel(Protocol):
-    """A CLIP on a device. Only `tokenise` may be called from any thread.
+    """A CLIP on a device. Only `tokenise` and `count_tokens` may be called from any thread.
 
     Encoding raises `DeviceMemoryFull` or `DeviceLost` where that is what is wrong.
     """
@@ -22,6 +22,9 @@ class ClipModel(Protocol):
 
     def tokenise(self, texts: Sequence[str]) -> Tokens:
         """Token ids, cut to the model's context length and padded."""
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """How many tokens each text has before it is cut, with the marks of start and end."""
 
     def encode_pixels(self, pixels: Pixels) -> Embeddings:
         """uint8 `(n, 3, height, width)` to float32 `(n, dim)`."""
@@ -51,6 +54,13 @@ class Embedder(Protocol):
         Raises:
             Conflict: `model_id` is not loaded.
             Overloaded: too much is queued already.
+        """
+
+    def count_tokens(self, texts: Sequence[str], *, model_id: str | None = None) -> list[int]:
+        """How many tokens each text has; the model reads its `context_length` of them.
+
+        Raises:
+            Conflict: `model_id` is not loaded.
         """
 
     def embed_pixels(

@@ -20,6 +20,8 @@ from petsearch.search.query import (
 
 _NO_TEMPLATE = ("{}",)
 _DECODED_SIDE = 640
+_MARKS = 2
+"""Tokens for the start and the end of a text."""
 
 
 class QueryEmbedder:
@@ -50,6 +52,24 @@ class QueryEmbedder:
             self._rows(query.positive, target, texts), self._rows(query.negative, target, texts)
         )
 
+    def tokens_read(self, query: Query, target: Target) -> int | None:
+        """How many tokens the model reads of a text that is too long for it; None of no such text.
+
+        Its prompt's beginning counts; the end of the template may be cut.
+        """
+        most = target.model.context_length
+        beginnings = [
+            template.partition("{}")[0] + text
+            for text in _words(query)
+            for template in _templates(query, target)
+        ]
+        # A token has a byte at least: only long texts have to be counted.
+        long = [text for text in beginnings if len(text.encode()) > most - _MARKS]
+        if not long:
+            return None
+        counts = self._embedder.count_tokens(long, model_id=target.model.model_id)
+        return most if max(counts) > most else None
+
     def _rows(
         self, entries: Sequence[Weighted], target: Target, texts: dict[str, Embedding]
     ) -> list[WeightedEmbedding]:
@@ -57,11 +77,10 @@ class QueryEmbedder:
 
     def _texts(self, query: Query, target: Target) -> dict[str, Embedding]:
         """All texts in one call."""
-        parts = [entry.part for entry in (*query.positive, *query.negative)]
-        words = list(dict.fromkeys(p.text for p in parts if isinstance(p, TextPart)))
+        words = _words(query)
         if not words:
             return {}
-        templates = target.model.prompt_templates if query.prompt == "auto" else _NO_TEMPLATE
+        templates = _templates(query, target)
         rows = embed_prompted(self._embedder, target.model, words, templates)
         return dict(zip(words, rows, strict=True))
 
@@ -82,3 +101,13 @@ class QueryEmbedder:
             pixels = preprocessing.to_pixels(decoded.picture, target.model.pixel_spec, self._resize)
         rows = self._embedder.embed_pixels(pixels[None], model_id=target.model.model_id)
         return cast(Embedding, rows[0])
+
+
+def _words(query: Query) -> list[str]:
+    """The texts of all parts, each once."""
+    parts = [entry.part for entry in (*query.positive, *query.negative)]
+    return list(dict.fromkeys(part.text for part in parts if isinstance(part, TextPart)))
+
+
+def _templates(query: Query, target: Target) -> Sequence[str]:
+    return target.model.prompt_templates if query.prompt == "auto" else _NO_TEMPLATE

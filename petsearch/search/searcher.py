@@ -90,6 +90,7 @@ class Searcher:
             no_good_match=page.best is None or worth.is_off_topic(page.best.score),
             searched_for=searched_for(asked, searched),
             next_cursor=page.next_cursor,
+            tokens_read=self._query_embedder.tokens_read(searched, target),
         )
 
     def target(self) -> Target:

@@ -24,6 +24,7 @@ from services.embedder.schemas import (
     LoadedModels,
     ModelToLoad,
     TextsToEmbed,
+    TokenCounts,
 )
 
 _MAX_IMAGES = 64
@@ -57,6 +58,12 @@ async def embed_texts(
             parts.embedder.submit_texts, body.texts, model.model_id, priority
         )
     return _answer(await wait_for_result(future, request), model.model_id, accept)
+
+
+@router.post("/v1/tokens", summary="Count tokens")
+def count_tokens(parts: PartsDep, body: TextsToEmbed) -> TokenCounts:
+    """How many tokens each text has; the model reads its `context_length` of them."""
+    return TokenCounts(counts=parts.embedder.count_tokens(body.texts, model_id=body.model_id))
 
 
 @router.post(

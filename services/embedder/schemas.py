@@ -12,6 +12,12 @@ class TextsToEmbed(BaseModel):
     model_id: str | None = Field(None, description="The default model if not given.")
 
 
+class TokenCounts(BaseModel):
+    """Tokens of each text before it is cut, with the marks of its start and end."""
+
+    counts: list[int]
+
+
 class EmbeddingsBody(BaseModel):
     """Embeddings `(n, dim)`, float32, L2-normalised."""
 

@@ -174,3 +174,18 @@ def test_photos_of_every_mode_are_searched(http: httpx.Client, mode: str) -> Non
 def test_braces_and_odd_characters_in_a_query_are_only_text(client: Client) -> None:
     for query in ("{} {0}", "%s", "🐈‍⬛", "кошка", "猫" * 300, "\u202ecat", "a\x00b"):
         assert client.search(query, limit=1)["items"]
+
+
+def test_a_text_that_is_longer_than_the_model_reads_is_said_to_be_cut(http: httpx.Client) -> None:
+    for short in ("a grey cat", "a grey long-haired cat " * 3):
+        answer = http.get("/v1/search", params={"q": short, "limit": 1}).json()
+        assert (answer["truncated"], answer["tokens_read"]) == (False, None)
+    read = "cat and dog " * 30
+    for text in (read, f"{read} that nobody reads"):
+        answer = http.get("/v1/search", params={"q": text, "limit": 1}).json()
+        assert answer["truncated"] is True
+        assert 30 < answer["tokens_read"] <= 77
+    body = {"text": "cat", "negative": [{"text": read}], "limit": 1}
+    assert http.post("/v1/search", json=body).json()["truncated"] is True
+    many_bytes = http.get("/v1/search", params={"q": "wonderful " * 15, "limit": 1}).json()
+    assert many_bytes["truncated"] is False

@@ -38,6 +38,10 @@ class Interruptible:
         self.asked += texts
         return self.inner.embed_texts(texts, model_id=model_id, priority=priority)
 
+    def count_tokens(self, texts: Sequence[str], *, model_id: str | None = None) -> list[int]:
+        self._check()
+        return self.inner.count_tokens(texts, model_id=model_id)
+
     def embed_pixels(
         self,
         pixels: Pixels,

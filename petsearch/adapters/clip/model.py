@@ -4,9 +4,9 @@ It imports torch, so it is imported only where a model runs.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
@@ -38,8 +38,16 @@ log = get_logger(__name__)
 
 _HUB_ERRORS = (OSError, RuntimeError, ValueError)
 
-Tokenizer = Callable[[Sequence[str]], torch.Tensor]
-"""Returns token ids int64 `(n, context_length)`."""
+_LONGER_THAN_TEXTS = 8192
+"""Tokens; the longest query has 4,000 characters."""
+
+
+class Tokenizer(Protocol):
+    """A tokenizer of open_clip."""
+
+    def __call__(self, texts: Sequence[str], context_length: int | None = None) -> torch.Tensor:
+        """Token ids int64 `(n, context_length)`, cut to the model's length if none is given."""
+        ...
 
 
 def load_model(
@@ -142,6 +150,11 @@ class OpenClipModel(ClipModel):
         """Token ids int64 `(n, context_length)`, cut and padded. Safe in any thread."""
         return cast(Tokens, self._tokenizer(list(texts)).numpy())
 
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        rows = self._tokenizer(list(texts), _LONGER_THAN_TEXTS).numpy()
+        # What follows the text is padding, all alike.
+        return [int(np.flatnonzero(row != row[-1]).max(initial=-1)) + 1 for row in rows]
+
     @_device_errors()
     @torch.inference_mode()
     def encode_pixels(self, pixels: Pixels) -> Embeddings:
@@ -236,6 +249,7 @@ def _describe(
         labels=labels or OXFORD_LABELS,
         prompt_templates=file.prompt_templates,
         label_templates=file.label_templates,
+        context_length=cast(Any, module).context_length,
         device=device,
         precision=precision,
     )

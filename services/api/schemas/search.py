@@ -146,6 +146,12 @@ class SearchAnswer(BaseModel):
     searched_for: str | None = Field(
         None, description="The text that was searched for, where a breed's name was corrected."
     )
+    truncated: bool = Field(
+        description="A text is longer than the model reads; only its beginning counts."
+    )
+    tokens_read: int | None = Field(
+        None, description="Of such a text, with its prompt; null where all of it is read."
+    )
     next_cursor: str | None = None
     model_id: str
     took_ms: float
@@ -159,6 +165,8 @@ class SearchAnswer(BaseModel):
                 "items": [_hit_fields(hit) for hit in result.hits],
                 "no_good_match": result.no_good_match,
                 "searched_for": result.searched_for,
+                "truncated": result.tokens_read is not None,
+                "tokens_read": result.tokens_read,
                 "next_cursor": result.next_cursor,
                 "model_id": result.model_id,
                 "took_ms": round(result.took_ms, 2),
