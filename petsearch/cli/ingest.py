@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
+from petsearch.cli import ingest_options as given
 from petsearch.cli.connection import DEFAULT_API, Api, connect
-from petsearch.cli.jobs import NO_PHOTOS, finish, follow, reason_printer
+from petsearch.cli.jobs import finish, follow, reason_printer
 from petsearch.cli.output import Json, progress_bar
 from petsearch.client import (
     Client,
@@ -17,64 +18,39 @@ from petsearch.client import (
     from_dataset,
     from_drawings,
     from_paths,
+    joined,
     stating,
     upload,
 )
 from petsearch.domain import JsonDict
 from petsearch.domain.errors import InvalidInput
 from petsearch.sources import DatasetOptions
-from petsearch.tables import read_urls
+from petsearch.tables import Columns, read_urls
 
 
 def ingest(
     *,
-    paths: Annotated[list[Path] | None, typer.Argument(help="Photos and folders.")] = None,
-    dataset: Annotated[
-        str, typer.Option(help="Hugging Face data set: a folder, or a hub name the server reads.")
-    ] = "",
-    split: Annotated[str, typer.Option(help="Split of the data set.")] = "train",
-    label_column: Annotated[str, typer.Option(help="Column that holds the breed.")] = "label",
-    labels: Annotated[
-        bool, typer.Option("--labels/--no-labels", help="Whether to read the breeds.")
-    ] = True,
-    limit: Annotated[int | None, typer.Option(min=1, help="Stop after this many photos.")] = None,
-    archive: Annotated[Path | None, typer.Option(help="A zip or tar of photos.")] = None,
-    manifest: Annotated[
-        Path | None, typer.Option(help="A CSV, JSONL or XLSX file of photos and their metadata.")
-    ] = None,
-    column: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=FIELD", help="What a column of the manifest holds; NAME= leaves it out."
-        ),
-    ] = None,
-    s3: Annotated[str, typer.Option(help="bucket/prefix on the server's S3.")] = "",
-    urls: Annotated[
-        Path | None, typer.Option(help="A file with one URL per line; # begins a comment.")
-    ] = None,
-    drawings: Annotated[int, typer.Option(min=0, help="Number of the demo's drawings.")] = 0,
-    exif_dates: Annotated[
-        bool,
-        typer.Option(
-            "--exif-dates/--no-exif-dates", help="Whether dates in photos' files are used."
-        ),
-    ] = True,
-    gps: Annotated[
-        bool, typer.Option("--gps", help="Read places from photos and from files beside them.")
-    ] = False,
-    status: Annotated[str, typer.Option(help="Status of all uploaded photos.")] = "",
-    animal_id: Annotated[str, typer.Option(help="Animal of all uploaded photos.")] = "",
-    tag: Annotated[
-        list[str] | None, typer.Option(help="Tag of all uploaded photos; may be repeated.")
-    ] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="Attribute of all uploaded photos."),
-    ] = None,
-    animal_from_folder: Annotated[
-        bool, typer.Option("--animal-from-folder", help="Name the animal by a photo's folder.")
-    ] = False,
-    wait: Annotated[bool, typer.Option(help="Wait until the server has read all photos.")] = True,
+    paths: given.Paths = None,
+    dataset: given.Dataset = "",
+    split: given.Split = "train",
+    label_column: given.LabelColumn = "label",
+    labels: given.Labels = True,
+    limit: given.Limit = None,
+    archive: given.Archive = None,
+    manifest: given.Manifest = None,
+    table: given.Table = None,
+    column: given.Column = None,
+    s3: given.S3 = "",
+    urls: given.Urls = None,
+    drawings: given.Drawings = 0,
+    exif_dates: given.ExifDates = True,
+    gps: given.Gps = False,
+    status: given.Status = "",
+    animal_id: given.AnimalId = "",
+    tag: given.Tag = None,
+    set_: given.Set = None,
+    animal_from_folder: given.AnimalFromFolder = False,
+    wait: given.Wait = True,
     api: Api = DEFAULT_API,
     as_json: Json = False,
 ) -> None:
@@ -84,41 +60,73 @@ def ingest(
     is allowed to.
     """
     columns = _columns(column or [])
-    if columns and manifest is None:
-        raise typer.BadParameter("--column is for --manifest")
-    for file in (archive, manifest, urls):
-        if file is not None and not file.is_file():
-            raise InvalidInput(f"There is no file {file}.")
-    if sum(map(bool, (paths, dataset, archive, manifest, s3, urls, drawings))) != 1:
-        raise typer.BadParameter(
-            "give photos or folders, or one of --dataset, --archive, --manifest, --s3, --urls, "
-            "--drawings"
-        )
     said = _said(status, animal_id, tag or [], set_ or [])
-    if (said or animal_from_folder) and not (paths or drawings or dataset):
-        raise typer.BadParameter("--status, --tag and the like are for photos sent from here")
+    is_described = bool(said or animal_from_folder)
+    _check_choice(paths, dataset, archive, manifest, s3, urls, drawings, is_described=is_described)
+    _check_tables(paths, manifest, table, columns)
+    _check_files(archive, manifest, urls, table)
     options = DatasetOptions(split, label_column if labels else None, limit)
     how: JsonDict = {"exif_dates": exif_dates, "gps": gps}
     with connect(api) as client:
         local = _local_source(client, paths, drawings, dataset, options, gps=gps)
-        if local is not None:
-            source, name = local
-            source = stating(source, said, animal_from_folder=animal_from_folder)
-            local = source, name
-            job = _upload(client, source, name, **how)
-        else:
-            file = archive or manifest
-            if file is not None:
-                kind = "archive" if archive else "manifest"
-                job = client.upload_source(kind, file, columns=columns, **how)
-            elif urls is not None:
-                with urls.open("rb") as lines:
-                    job = client.read_urls(read_urls(lines), **how)
-            else:
-                job = client.read_source(_server_source(s3, dataset, options), **how)
-            if wait:
-                job = follow(client, job["job_id"])
-        finish(client, job, local[0] if local else NO_PHOTOS, as_json=as_json)
+        if local is None:
+            job = _have_read(client, archive, manifest, urls, s3, dataset, columns, options, how)
+            job = follow(client, job["job_id"]) if wait else job
+            finish(client, job, as_json=as_json)
+            return
+        source, name = local
+        if table is not None:
+            source = joined(source, table, columns)
+        source = stating(source, said, animal_from_folder=animal_from_folder)
+        finish(client, _upload(client, source, name, **how), source, as_json=as_json)
+
+
+def _check_choice(*sources: object, is_described: bool) -> None:
+    if sum(map(bool, sources)) != 1:
+        raise typer.BadParameter(
+            "give photos or folders, or one of --dataset, --archive, --manifest, --s3, --urls, "
+            "--drawings"
+        )
+    paths, dataset, *_, drawings = sources
+    if is_described and not (paths or dataset or drawings):
+        raise typer.BadParameter("--status, --tag and the like are for photos sent from here")
+
+
+def _check_tables(
+    paths: object, manifest: Path | None, table: Path | None, columns: Columns
+) -> None:
+    if table is not None and not paths:
+        raise typer.BadParameter("--table describes photos and folders; see also --manifest")
+    if columns and manifest is None and table is None:
+        raise typer.BadParameter("--column is for --manifest and --table")
+
+
+def _check_files(*files: Path | None) -> None:
+    for file in files:
+        if file is not None and not file.is_file():
+            raise InvalidInput(f"There is no file {file}.")
+
+
+def _have_read(
+    client: Client,
+    archive: Path | None,
+    manifest: Path | None,
+    urls: Path | None,
+    s3: str,
+    dataset: str,
+    columns: Columns,
+    options: DatasetOptions,
+    how: JsonDict,
+) -> JsonDict:
+    """The job of a source that the server reads."""
+    file = archive or manifest
+    if file is not None:
+        kind = "archive" if archive else "manifest"
+        return client.upload_source(kind, file, columns=columns, **how)
+    if urls is not None:
+        with urls.open("rb") as lines:
+            return client.read_urls(read_urls(lines), **how)
+    return client.read_source(_server_source(s3, dataset, options), **how)
 
 
 def _said(status: str, animal_id: str, tags: list[str], attributes: list[str]) -> JsonDict:

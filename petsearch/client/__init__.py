@@ -8,6 +8,7 @@ from petsearch.client.local_photos import (
     from_paths,
     stating,
 )
+from petsearch.client.photo_table import joined
 from petsearch.client.upload import Progress, upload
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "from_dataset",
     "from_drawings",
     "from_paths",
+    "joined",
     "stating",
     "upload",
 ]

@@ -28,8 +28,10 @@ class PhotoSource:
     """Files and folders that are no photos."""
     unreadable: Mapping[str, str] = field(default_factory=dict)
     """Files that could not be read, and why; complete when all photos were taken."""
-    warnings: Sequence[tuple[str, str]] = ()
+    warnings: list[tuple[str, str]] = field(default_factory=list)
     """What is odd about files beside photos, by the photo; complete when all were taken."""
+    names: Sequence[str] = ()
+    """Of the files: their paths in the folders that were given."""
 
 
 def stating(source: PhotoSource, said: JsonDict, *, animal_from_folder: bool) -> PhotoSource:
@@ -93,7 +95,8 @@ def from_paths(
     unreadable: dict[str, str] = {}
     warnings: list[tuple[str, str]] = []
     photos = _read_all(files, max_bytes, unreadable, warnings, gps=gps)
-    return PhotoSource(photos, len(files), left_out, unreadable, warnings)
+    names = [file.name for file in files]
+    return PhotoSource(photos, len(files), left_out, unreadable, warnings, names)
 
 
 @dataclass(frozen=True)
