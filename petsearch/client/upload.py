@@ -20,7 +20,8 @@ BATCH_PHOTOS = 64
 BATCH_BYTES = 32 * 1024 * 1024
 _POLL_S = 0.25
 _GOODBYE_S = 5.0
-"""How long an upload that fails or is interrupted waits for the server to seal its job."""
+"""How long an upload that fails or is interrupted waits for what is on its way, and then for the
+server to seal its job."""
 
 
 @dataclass(frozen=True)
@@ -113,15 +114,20 @@ def _send_all(sender: _Sender, window: int, batches: Iterable[list[Photo]]) -> I
     what the record of their image keeps.
     """
     running: dict[Future[int], frozenset[str]] = {}
-    for batch in batches:
-        hashes = [sha256_of(photo.data) for photo in batch]
-        while len(running) >= window or not all(
-            map(frozenset(hashes).isdisjoint, running.values())
-        ):
+    try:
+        for batch in batches:
+            hashes = [sha256_of(photo.data) for photo in batch]
+            while len(running) >= window or not all(
+                map(frozenset(hashes).isdisjoint, running.values())
+            ):
+                yield from _results(running)
+            running[sender.start(batch, hashes)] = frozenset(hashes)
+        while running:
             yield from _results(running)
-        running[sender.start(batch, hashes)] = frozenset(hashes)
-    while running:
-        yield from _results(running)
+    except BaseException:
+        sender.stopping.set()
+        wait(running, _GOODBYE_S)  # a job that is sealed meanwhile would not take what they send
+        raise
 
 
 def _results(running: dict[Future[int], frozenset[str]]) -> Iterator[int]:
