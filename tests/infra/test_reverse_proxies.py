@@ -195,7 +195,6 @@ def test_the_page_works(proxy: Proxy, browser: Browser) -> None:
     context = browser.new_context(ignore_https_errors=True)
     page = context.new_page()
     failed: list[str] = []
-    page.on("requestfailed", lambda request: failed.append(request.url))
     page.on("response", lambda r: failed.append(r.url) if r.status in (404, 403, 421) else None)
     page.goto(f"{proxy.address}{proxy.prefix}/?q=cat")
     expect(page.get_by_role("heading", name="No good match")).to_be_visible()

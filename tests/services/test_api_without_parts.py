@@ -1,6 +1,5 @@
 """What the API still does, and what it says, while a part does not answer."""
 
-import asyncio
 import socket
 import threading
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from services.api.readiness import Readiness
 from tests import pictures
 from tests.app_server import served_app
 from tests.contract.records import record
+from tests.coroutines import run
 from tests.embedder_server import served
 from tests.services.house import settings_in
 
@@ -142,7 +142,7 @@ def test_a_part_that_hangs_is_named_in_time_and_asked_once() -> None:
 
     readiness = Readiness({"hangs": hang}, patience_s=0.2)
     for _ in range(3):
-        assert "within 0.2 s" in asyncio.run(readiness.check())["hangs"]
+        assert "within 0.2 s" in run(readiness.check())["hangs"]
     assert asked == ["hangs"]
     go_on.set()
 
@@ -155,6 +155,6 @@ def test_each_part_says_what_is_wrong_with_it() -> None:
         raise ZeroDivisionError
 
     parts = {"good": lambda: None, "off": fail, "broken": break_down}
-    checks = asyncio.run(Readiness(parts, patience_s=30).check())
+    checks = run(Readiness(parts, patience_s=30).check())
     assert (checks["good"], checks["off"]) == ("ok", "It is off.")
     assert "log" in checks["broken"]

@@ -230,8 +230,8 @@ MUTANTS = (
     Mutant(
         "texts of two models share the cache",
         "petsearch/embedding/cache.py",
-        "name = model_id or self.models()[0].model_id",
-        "name = self.models()[0].model_id",
+        "name = model_id or self.models()[0].model_id\n        found",
+        "name = self.models()[0].model_id\n        found",
         "tests/unit/test_embedding_cache.py::test_texts_are_kept_by_model",
     ),
     Mutant(

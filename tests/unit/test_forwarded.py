@@ -1,6 +1,5 @@
 """What trusted proxies say of a request, and that nobody else is believed."""
 
-import asyncio
 from ipaddress import ip_network
 from typing import Any
 
@@ -8,6 +7,7 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from services.http.forwarded import ForwardedHeaders, client_of, public_path
+from tests.coroutines import run
 
 PROXIES = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
 
@@ -29,7 +29,7 @@ def seen(
     async def nothing(*_: Any) -> Any:
         raise AssertionError("the application reads and sends nothing")
 
-    asyncio.run(ForwardedHeaders(app, trusted=PROXIES)(scope, nothing, nothing))
+    run(ForwardedHeaders(app, trusted=PROXIES)(scope, nothing, nothing))
     return found
 
 

@@ -21,10 +21,10 @@ from services.api.dependencies import (
     ServicesDep,
 )
 from services.api.idempotency import OnceDep
-from services.api.job_form import JobFormDep
-from services.api.photo_fields import DescriptionsDep
 from services.api.responses import errors
 from services.api.router import Router
+from services.api.routes.job_form import JobFormDep
+from services.api.routes.photo_fields import DescriptionsDep
 from services.api.routes.uploads import Photos, check_count, read_uploads
 from services.api.schemas.jobs import (
     JobBody,

@@ -18,9 +18,9 @@ from services.api.dependencies import (
     ServicesDep,
 )
 from services.api.filter_parameters import FiltersDep
-from services.api.photo_fields import PhotoFieldsDep, blank_as
 from services.api.responses import errors
 from services.api.router import Router
+from services.api.routes.photo_fields import PhotoFieldsDep, blank_as
 from services.api.schemas.search import (
     Facets,
     FacetValue,

@@ -13,10 +13,10 @@ from petsearch.jobs import Upload
 from services.api.bodies import FormRoute
 from services.api.dependencies import ServicesDep
 from services.api.idempotency import OnceDep
-from services.api.job_form import JobFormDep
-from services.api.photo_fields import DescriptionsDep
 from services.api.responses import errors
 from services.api.router import Router
+from services.api.routes.job_form import JobFormDep
+from services.api.routes.photo_fields import DescriptionsDep
 from services.api.schemas.jobs import JobBody
 from services.http.forwarded import public_path
 
