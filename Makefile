@@ -1,5 +1,6 @@
 # Everything a developer does, by name. `make help` lists it.
 SHELL := /bin/bash
+MAKEFLAGS += --no-print-directory
 # The newest Python that has everything a virtual environment needs; an existing .venv is kept.
 PYTHON ?= $(shell for name in python3.14 python3.13 python3.12 python3.11 python3; do \
   $$name -c 'import ensurepip, venv, sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' \
@@ -12,7 +13,7 @@ PORT ?= 8000
 SOURCE ?=
 MODEL ?=
 
-.PHONY: help setup check format test test-fast test-real fuzz soak demo up stack house lost-tests mutants coverage lock bench bench-embedder bench-ingest bench-memory bench-redis bench-api bench-ann bench-quality bench-finetune bench-web screenshots clean
+.PHONY: help setup check format test test-compose base-images test-fast test-real fuzz fuzz-parsers hostile soak steady demo up stack house lost-tests mutants coverage async-client lock audit sbom bench bench-embedder bench-ingest bench-memory bench-redis bench-api bench-readiness bench-overload bench-attacks bench-ann bench-quality bench-finetune bench-web screenshots clean
 
 help: ## List these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -20,12 +21,15 @@ help: ## List these commands
 setup: $(STAMP) ## Install everything into .venv
 
 $(STAMP): pyproject.toml constraints.txt
-	@started=$$SECONDS; \
+	@started=$$SECONDS log=$(VENV)/setup.log; \
+	fail() { echo "$$1: $$(devstack/last_words.sh $$log). Check the network and the disk, then run the same command again; all that was said is in $$log."; exit 1; }; \
 	test -x $(BIN)/python || [ -n '$(PYTHON)' ] || { echo "No Python 3.11 to 3.14 with venv was found. Debian and Ubuntu: sudo apt install python3-venv. Or name one: make $(or $(MAKECMDGOALS),setup) PYTHON=/path/to/python3"; exit 1; }; \
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || exit 1; \
+	mkdir -p $(VENV) || exit 1; \
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) >$$log 2>&1 || fail "No virtual environment could be made in $(VENV)"; \
 	echo "Installing packages into $(VENV) ($$($(BIN)/python --version)) …"; \
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv && \
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev]' && \
+	{ $(BIN)/python -m pip install --quiet --disable-pip-version-check uv && \
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev]'; } >$$log 2>&1 \
+	  || fail "The packages could not be installed"; \
 	$(BIN)/python -m devstack.redis_binary && \
 	touch $@ && echo "Packages: $$((SECONDS - started)) s"
 
@@ -49,8 +53,25 @@ test-fast: setup ## Run the tests that need neither servers nor files of models
 test-real: setup ## Run the contract suites, also against real servers (PETSEARCH_TEST_…_URL)
 	PETSEARCH_TEST_REAL=1 $(BIN)/pytest tests/contract
 
+test-compose: setup ## Test the compose files on a Docker engine [minutes; builds the images]
+	@docker compose version >/dev/null && docker info >/dev/null || { echo "No Docker engine with the compose plugin responds."; exit 1; }
+	PETSEARCH_TEST_COMPOSE=1 $(BIN)/pytest -n0 --durations=0 tests/compose
+
+base-images: ## Make stand-ins for the base images from Debian's packages, where no registry answers
+	@tests/compose/stand_ins/build.sh
+
 fuzz: setup ## Test the API against its OpenAPI document [CASES=…]
 	$(BIN)/python -m tests.fuzz $(if $(CASES),--cases $(CASES))
+
+fuzz-parsers: setup ## Try the parsers on generated input, kept in .hypothesis [MINUTES=…, in whole rounds]
+	@end=$$((SECONDS + 60 * $(or $(MINUTES),10))); while [ $$SECONDS -lt $$end ]; do \
+	  $(BIN)/pytest --quiet --hypothesis-profile=explore tests/unit/test_parsers*.py || exit 1; done
+
+hostile: setup ## Send more than 200 hostile files to a server by every way [SHAPE=standalone|distributed] [SEED=…] [KIND=…]
+	$(BIN)/python -m tests.hostile_files $(if $(SHAPE),--shape $(SHAPE)) $(if $(SEED),--seed $(SEED)) $(if $(KIND),--kind $(KIND))
+
+steady: setup ## Run tests beside other load [TIMES=…] [FILES=…]
+	@$(BIN)/python -m tests.tools.steady $(or $(TIMES),10) $(FILES)
 
 soak: setup ## Ingest 2,000 photos while services fail [PHOTOS=…] [KILLS=…] [SEED=…]
 	$(BIN)/python -m tests.fault.soak $(if $(PHOTOS),--photos $(PHOTOS)) $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED))
@@ -59,12 +80,8 @@ demo: setup ## Serve a demo catalogue [SOURCE=oxford-pets | SOURCE=<folder>] [MO
 	@exec $(BIN)/petsearch demo --data-dir '$(DATA_DIR)/$(or $(subst /,_,$(SOURCE)),sample)' \
 	  --source '$(SOURCE)' --model '$(MODEL)' --port $(PORT)
 
-up: ## Build and start everything with Docker, and wait until it is ready [WORKERS=…]
-	@command -v docker >/dev/null || { echo "docker was not found. Install Docker with its compose plugin, or run without it: make stack (the same services as processes), make demo (one process)."; exit 1; }
-	@docker compose version >/dev/null 2>&1 || { echo "The compose plugin was not found: install docker-compose-plugin (Debian) or docker-compose (brew)."; exit 1; }
-	@docker info >/dev/null 2>&1 || { echo "No Docker engine responds: start it (Docker Desktop, or systemctl start docker), or set DOCKER_HOST. To run without one: make stack."; exit 1; }
-	docker compose up --build --detach --wait $(if $(WORKERS),--scale worker=$(WORKERS))
-	@echo "petsearch is ready: http://$$(docker compose port web 8080)   Logs: docker compose logs -f   Stop: docker compose down"
+up: ## Build and start everything with Docker, until page and API answer [WORKERS=…]
+	@infra/up.sh $(if $(WORKERS),--scale worker=$(WORKERS))
 
 stack: setup ## The distributed shape without Docker: services as processes [APIS=…] [EMBEDDERS=…] [WORKERS=…] [PORT=…]
 	@exec $(BIN)/python -m devstack --port $(PORT) $(if $(APIS),--apis $(APIS)) \
@@ -82,9 +99,18 @@ mutants: setup ## Check that tests notice seeded faults
 coverage: setup ## Run every test and print branch coverage by package, of subprocesses too
 	$(BIN)/python -m tests.tools.coverage_by_package
 
+async-client: setup ## Write the asynchronous twin of the Python client from the synchronous one
+	$(BIN)/python -m tests.tools.async_client
+
 lock: setup ## Resolve the newest versions that work together into constraints.txt
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
 	  --no-annotate --no-header --upgrade --quiet --output-file constraints.txt
+
+audit: setup ## Look up known vulnerabilities of the pinned packages on the package index
+	$(BIN)/uv tool run pip-audit --requirement constraints.txt --no-deps --disable-pip --strict --progress-spinner off
+
+sbom: setup ## Write sbom.json, what is installed as CycloneDX
+	$(BIN)/uv tool run --from cyclonedx-bom cyclonedx-py environment --no-validate --output-file sbom.json $(BIN)/python
 
 bench: setup ## Measure ingest and search against bare loops (MODEL=, DATASET=)
 	$(BIN)/python -m bench.ingest_and_search $(if $(MODEL),--model $(MODEL)) $(if $(DATASET),--dataset $(DATASET))
@@ -103,6 +129,15 @@ bench-embedder: setup ## Measure the embedder service against bare loops (MODEL=
 
 bench-api: setup ## Measure the search API under load and its own CPU time (POINTS=, JSON=1)
 	$(BIN)/python -m bench.api $(if $(POINTS),--points $(POINTS)) $(if $(JSON),--json)
+
+bench-readiness: setup ## Measure probes of a loaded server beside an idle one (SHAPE=, DURATION=, MODEL=)
+	$(BIN)/python -m bench.readiness $(if $(SHAPE),--shape $(SHAPE)) $(if $(DURATION),--seconds $(DURATION)) $(if $(MODEL),--model $(MODEL))
+
+bench-overload: setup ## Send ten times what a server can do (SHAPE=, KIND=, DURATION=, MODEL=)
+	$(BIN)/python -m bench.overload $(if $(SHAPE),--shape $(SHAPE)) $(if $(KIND),--kind $(KIND)) $(if $(DURATION),--seconds $(DURATION)) $(if $(MODEL),--model $(MODEL))
+
+bench-attacks: setup ## Attack servers of both shapes beside idle ones (SHAPE=, RUNS=, DURATION=)
+	$(BIN)/python -m bench.attacks $(if $(SHAPE),--shape $(SHAPE)) $(if $(RUNS),--runs $(RUNS)) $(if $(DURATION),--seconds $(DURATION))
 
 bench-ann: setup ## Measure recall of approximate search on photos (MODEL=, DATASET=, POINTS=, CACHE=, JSON=1)
 	$(BIN)/python -m bench.ann $(if $(MODEL),--model $(MODEL)) $(if $(DATASET),--dataset $(DATASET)) \

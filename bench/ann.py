@@ -29,6 +29,7 @@ from bench.augmented_photos import LIFT_NOISE, embed_augmented, topped_up
 from bench.galleries import ANIMALS, DIM, build_edge_index, image_id, jittered, lifted, normalised
 from bench.real_photos import WAYS_TO_ASK, load_photos
 from bench.shared_data import DATASET, MODEL, check_is_there
+from petsearch.adapters.qdrant.conditions import conditions_of
 from petsearch.adapters.qdrant.edge_filters import to_filter
 from petsearch.domain import Embeddings, Filters
 from petsearch.observability import configure_logging
@@ -184,7 +185,7 @@ def _rows(
                 request = edge.QueryRequest(
                     limit=_K,
                     query=edge.Query.Nearest(query.tolist()),
-                    filter=to_filter(filters),
+                    filter=to_filter(conditions_of(filters, None)),
                     params=parameters,
                 )
                 started = time.perf_counter()
@@ -201,12 +202,12 @@ def _filter(name: str, number: int, points: int) -> tuple[Filters, NDArray[np.bo
     """The filter with a selectivity for a query, and the rows it keeps."""
     rows = np.arange(points)
     if name == "50 %":
-        return Filters(status="lost"), rows % 2 == 1
+        return Filters(status=("lost",)), rows % 2 == 1
     if name == "5 %":
         return Filters(tags=("rare",)), rows % 20 == 0
     if name == "0.1 %":
         animal = number % ANIMALS
-        return Filters(animal_id=f"animal-{animal}"), rows % ANIMALS == animal
+        return Filters(animal_id=(f"animal-{animal}",)), rows % ANIMALS == animal
     return Filters(), rows >= 0
 
 

@@ -31,7 +31,7 @@ from services.api.app import build_app
 
 
 def settings_for(folder: Path) -> Settings:
-    """Settings with everything in one folder; only limits come from the environment."""
+    """Settings with everything in one folder, and without keys."""
     return Settings(
         embedder_url="local:",
         index_url=f"edge:{folder / 'index'}",

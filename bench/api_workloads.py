@@ -51,10 +51,10 @@ def _by_text_and_filters(number: int, points: int) -> Question:
     pen = str(number % ANIMALS)
     choices: tuple[Callable[[], tuple[Filters, dict[str, str]]], ...] = (
         lambda: (
-            Filters(species=label.species, created=created),
+            Filters(species=(label.species,), created=created),
             {"species": label.species, **added},
         ),
-        lambda: (Filters(breed=label.breed, created=created), {"breed": label.breed, **added}),
+        lambda: (Filters(breed=(label.breed,), created=created), {"breed": label.breed, **added}),
         lambda: (
             Filters(near=Near(*place, 30.0), created=created),
             {"near": f"{place[0]},{place[1]},30", **added},

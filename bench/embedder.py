@@ -36,7 +36,7 @@ from bench.shared_data import PHOTOS
 from petsearch.adapters import embedder_http
 from petsearch.domain import Pixels, PixelSpec, Priority
 from petsearch.observability import configure_logging
-from petsearch.photos import decode, preprocessing
+from petsearch.photos import Decoders, decode, preprocessing
 from petsearch.process_tuning import tune_process
 from services.embedder.decoder import Decoder
 
@@ -178,10 +178,9 @@ def _bare_images(clip: "OpenClipModel", pixels: Pixels, size: int, seconds: floa
 
 def _decoded_per_s(files: Sequence[bytes], spec: PixelSpec, seconds: float) -> float:
     """Files per second that the service's decoder turns into pixels with all cores to itself."""
-    from petsearch.adapters.clip.torch_resize import fastest_resize
-
     cores = os.cpu_count() or 1
-    decoder = Decoder(decode.ImageLimits(), fastest_resize())
+    decoders = Decoders(decode.ImageLimits(), processes=cores)
+    decoder = Decoder(decoders)
     turn = itertools.cycle(files)
 
     def decode_next() -> None:

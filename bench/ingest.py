@@ -66,7 +66,7 @@ class Report:
 def main(
     *,
     photos: Annotated[str, typer.Option(help="A folder; empty: pets, or drawings.")] = "",
-    count: Annotated[int, typer.Option(min=32)] = 1800,
+    count: Annotated[int, typer.Option(min=128)] = 1800,
     pairs: Annotated[int, typer.Option(min=1)] = 3,
     model: Annotated[str, typer.Option(help="Empty: ViT-B/32 at random weights.")] = "",
     as_json: Annotated[bool, typer.Option("--json")] = False,

@@ -18,6 +18,7 @@ import typer
 from pydantic import SecretStr
 
 from bench.paced_embedder import PacedEmbedder
+from bench.photo_loop import WARM_UP
 from petsearch.app.services import Services, build_services
 from petsearch.domain import ImageMetadata, ItemStatus
 from petsearch.jobs import Upload
@@ -32,7 +33,7 @@ PHOTOS_PER_CHUNK = 64
 def main(
     *,
     photos: Annotated[Path, typer.Option(help="A folder of photos.")],
-    limit: Annotated[int | None, typer.Option(min=16)] = None,
+    limit: Annotated[int | None, typer.Option(min=2 * WARM_UP)] = None,
     model: Annotated[str, typer.Option(help="A model to run; empty: an embedder of a pace.")] = "",
     pace: Annotated[float, typer.Option(help="Images per second; 0: answers at once.")] = 0.0,
     s3: Annotated[str, typer.Option(help="A bucket's address; empty: a folder.")] = "",
@@ -68,14 +69,14 @@ def _open(folder: Path, model: str, pace: float, s3: str) -> Services:
 def _ingest(services: Services, paths: list[Path]) -> float:
     worker = build_runtime(services).chunks
     # The model's labels, the index's folders and the store's connections are there from now on.
-    work_off(services, worker, *_stage(services, paths[:8]))
-    job_id, chunks = _stage(services, paths[8:])
+    work_off(services, worker, *_stage(services, paths[:WARM_UP]))
+    job_id, chunks = _stage(services, paths[WARM_UP:])
     started = time.perf_counter()
     work_off(services, worker, job_id, chunks)
     seconds = time.perf_counter() - started
-    counts = services.jobs.get(job_id).counts
-    assert counts[ItemStatus.INGESTED] + counts[ItemStatus.DUPLICATE] == len(paths) - 8, counts
-    return (len(paths) - 8) / seconds
+    counts, count = services.jobs.get(job_id).counts, len(paths) - WARM_UP
+    assert counts[ItemStatus.INGESTED] + counts[ItemStatus.DUPLICATE] == count, counts
+    return count / seconds
 
 
 def _stage(services: Services, paths: list[Path]) -> tuple[str, range]:

@@ -1,114 +1,91 @@
-"""Off-topic detection by a model's calibration: AUC, and the share of flagged texts.
+"""Off-topic detection, measured with texts that nothing was fitted on (ADR 51).
 
-`python -m bench.off_topic --model DIR` (with calibration.json) uses drawings for the sample model
-and the Oxford photos for others; the off-topic texts are those in training/configs/sample.toml that
-nothing was trained or fitted on. The result of the best score alone is printed for comparison.
+`python -m bench.off_topic` measures the bundled model on drawings; `--model dir:DIR --dataset D`
+measures another on one half of the test split, calibrated on the other half. A row of texts about
+pets compares them with all the others, and the other way round; "all" is what decides whether a
+model says `no_good_match` at all.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
 from bench.real_photos import load_photos
-from bench.shared_data import DATASET, MODEL, check_is_there
-from petsearch.domain import Embeddings
+from bench.shared_data import DATASET, load_clip
 from petsearch.domain.calibration import Calibration
-from petsearch.observability import configure_logging
-from petsearch.process_tuning import tune_process
-from petsearch.sample.queries import ATTRIBUTE_QUERIES
-from training.evaluation.embedding import embed_texts
-from training.evaluation.metrics import auc
 
 if TYPE_CHECKING:
     from petsearch.adapters.clip.model import OpenClipModel
-    from training.drawings.config import DataConfig
+    from training.calibration.gallery import Gallery
+    from training.calibration.off_topic import OffTopicRow
 
-_DRAWINGS = 600
+_DRAWINGS = 800
+"""The first of those that the bundled calibration was fitted on every second of."""
+_SIDES = {None: "", True: "about pets", False: "about else"}
 
 
 def main(
     *,
-    model: Annotated[str, typer.Option(help="sample, or dir:<model folder>.")] = MODEL,
-    dataset: Annotated[str, typer.Option()] = DATASET,
+    model: Annotated[str, typer.Option(help="sample, or dir:<model folder>.")] = "sample",
+    dataset: Annotated[str, typer.Option(help="Labelled photos; not for the sample.")] = DATASET,
     cache: Annotated[Path | None, typer.Option(help="Folder to keep embeddings in.")] = None,
 ) -> None:
-    """Print the table of AUCs and shares."""
-    check_is_there(model, "" if model == "sample" else dataset)
-    tune_process()
-    configure_logging(level="ERROR")
-    # Imported here: OpenMP must be told how to wait before torch is there.
-    from petsearch.adapters.clip.model import load_model
+    """Print the table of areas and shares."""
+    clip = load_clip(model, "" if model == "sample" else dataset)
+    from training.calibration.calibrate import with_off_topic_measured
 
-    clip = load_model(model)
-    calibration, gallery = _calibrated(clip, dataset, cache)
-    off_topic = list(_data().off_topic_held_out)
-    templates = clip.info.prompt_templates
-    asked = {"breed names": [label.breed for label in clip.info.labels]}
-    asked["breed phrases"] = [f"a lost {breed} near the station" for breed in asked["breed names"]]
-    if clip.info.is_sample:
-        asked["attribute queries"] = [query.words for query in ATTRIBUTE_QUERIES]
-    away = embed_texts(clip, off_topic, templates)
-    title = f"{len(off_topic)} off-topic texts, {len(gallery)} photos, {clip.info.model_id}"
-    table = Table("queries", "n", "AUC", "flagged at 5 %", "flags now", "wrongly", "score: AUC",
-                  "score: flagged", title=title)  # fmt: skip
-    for name, texts in asked.items():
-        table.add_row(
-            name,
-            str(len(texts)),
-            *_figures(calibration, embed_texts(clip, texts, templates), away, gallery),
-        )
-    Console().print(table)
+    photos = _photos(clip, dataset, cache)
+    fitted = clip.info.calibration or _fitted(clip, photos)
+    calibration, rows = with_off_topic_measured(fitted, clip, photos.half(1).embeddings)
+    title = f"{clip.info.model_id}, {len(photos.half(1).embeddings)} photos"
+    console = Console(width=110)
+    console.print(_table(rows, title))
+    answer = "says" if calibration.off_topic.can_tell else "says null for"
+    console.print(f"This model {answer} no_good_match.")
 
 
-def _data() -> "DataConfig":
-    from training.drawings.config import SAMPLE_CONFIG, read_config
-
-    return read_config(SAMPLE_CONFIG).data
-
-
-def _calibrated(
-    clip: "OpenClipModel", dataset: str, cache: Path | None
-) -> tuple[Calibration, Embeddings]:
-    """The model's calibration, or one fitted here, and photos it was not fitted on."""
-    from training.calibration.calibrate import fit, prepare_texts
+def _photos(clip: "OpenClipModel", dataset: str, cache: Path | None) -> "Gallery":
     from training.calibration.gallery import SEED, Gallery, labelled_gallery
     from training.drawings.drawn_photos import drawn_photos
 
     if clip.info.is_sample:
-        photos = labelled_gallery(clip, drawn_photos(range(2 * _DRAWINGS), SEED))
-    else:
-        real = load_photos(clip, dataset=dataset, cache=cache)
-        photos = Gallery(real.embeddings, real.breeds, real.species)
-    fitted = clip.info.calibration or fit(photos.half(0), prepare_texts(clip, _data()), clip.info)
-    return fitted, photos.half(1).embeddings
+        return labelled_gallery(clip, drawn_photos(range(_DRAWINGS), SEED))
+    real = load_photos(clip, dataset=dataset, cache=cache)
+    return Gallery(real.embeddings, real.breeds, real.species)
 
 
-def _figures(
-    calibration: Calibration, asked: Embeddings, away: Embeddings, gallery: Embeddings
-) -> list[str]:
-    from training.calibration.calibrate import best_scores
+def _fitted(clip: "OpenClipModel", photos: "Gallery") -> Calibration:
+    from training.calibration.calibrate import fit, prepare_texts
+    from training.drawings.config import SAMPLE_CONFIG, read_config
 
-    line = calibration.off_topic
-    best, best_away = (best_scores(rows, gallery, calibration.spread) for rows in (asked, away))
-    on, off = best.on_topic(line), best_away.on_topic(line)
-    return [
-        f"{auc(on, off):.3f}",
-        f"{_flagged_at_5_percent(on, off):.2f}",
-        f"{(best_away.on_topic(line) < line.below).mean():.2f}",
-        f"{(best.on_topic(line) < line.below).mean():.2f}",
-        f"{auc(best.score, best_away.score):.3f}",
-        f"{_flagged_at_5_percent(best.score, best_away.score):.2f}",
-    ]
+    texts = prepare_texts(clip, read_config(SAMPLE_CONFIG).data)
+    return fit(photos.half(0), texts, clip.info)
 
 
-def _flagged_at_5_percent(on: NDArray[np.floating], off: NDArray[np.floating]) -> float:
-    """Share of off-topic texts below the threshold that flags 5 % of the others."""
-    return float((off < np.quantile(on, 0.05)).mean())
+def _table(rows: Sequence["OffTopicRow"], title: str) -> Table:
+    table = Table("texts", "", "n", "area under ROC", "flagged at 5 %", "from (95 %)",
+                  "flagged as served", title=title)  # fmt: skip
+    for row in rows:
+        figures = row.figures
+        counts = {
+            None: f"{figures.about_pets} + {figures.about_else}",
+            True: str(figures.about_pets),
+            False: str(figures.about_else),
+        }
+        table.add_row(
+            row.kind.replace("_", " "),
+            _SIDES[row.is_about_pets],
+            counts[row.is_about_pets],
+            f"{figures.area:.3f}",
+            f"{figures.flagged:.1%}",
+            f"{figures.flagged_from:.1%}",
+            f"{row.flagged_as_served:.1%}",
+        )
+    return table
 
 
 if __name__ == "__main__":

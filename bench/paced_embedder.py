@@ -73,6 +73,10 @@ class PacedEmbedder:
                 time.sleep(max(0.0, self._free_at - time.monotonic()))
         return self._any(len(pixels))
 
+    def is_everywhere(self, model_id: str) -> bool:
+        """See `Embedder.is_everywhere`; there is only one model."""
+        return any(model.model_id == model_id for model in self.models())
+
     def load(self, spec: str) -> ModelInfo:
         """See `Embedder.load`; there is only one model."""
         raise Conflict(f"{spec} is not to be had here.")

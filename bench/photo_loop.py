@@ -28,10 +28,14 @@ class Way(StrEnum):
     ANCESTOR = "ancestor"
 
 
+WARM_UP = 64
+"""Photos that go ahead, also of ingest: they start the processes that decode."""
+
+
 def main(
     *,
     photos: Annotated[Path, typer.Option(help="A folder of photos.")],
-    limit: Annotated[int | None, typer.Option(min=16)] = None,
+    limit: Annotated[int | None, typer.Option(min=2 * WARM_UP)] = None,
     way: Annotated[Way, typer.Option("--as")],
     model: Annotated[str, typer.Option()] = "",
 ) -> None:
@@ -62,10 +66,10 @@ def _codec(paths: list[Path], folder: Path) -> float:
 
     # At ingest's priority: on a machine that does other things, too, both must give way alike.
     with ThreadPoolExecutor(os.cpu_count() or 1, initializer=lower_thread_priority) as threads:
-        list(threads.map(work, paths[:8]))
+        list(threads.map(work, paths[:WARM_UP]))
         started = time.perf_counter()
-        list(threads.map(work, paths[8:]))
-        return (len(paths) - 8) / (time.perf_counter() - started)
+        list(threads.map(work, paths[WARM_UP:]))
+        return (len(paths) - WARM_UP) / (time.perf_counter() - started)
 
 
 def _ancestor(paths: list[Path], folder: Path, model: str) -> float:
@@ -89,10 +93,10 @@ def _ancestor(paths: list[Path], folder: Path, model: str) -> float:
                 embeddings.append(clip.encode_image(pixels, normalize=True))
         torch.save(torch.cat(embeddings), folder / "embeddings.pt")
 
-    embed(paths[:8])
+    embed(paths[:WARM_UP])
     started = time.perf_counter()
-    embed(paths[8:])
-    return (len(paths) - 8) / (time.perf_counter() - started)
+    embed(paths[WARM_UP:])
+    return (len(paths) - WARM_UP) / (time.perf_counter() - started)
 
 
 if __name__ == "__main__":

@@ -88,7 +88,7 @@ def _calibrate(model: Path, dataset: str, cache: Path) -> "DataConfig":
     # Imported here: OpenMP must be told how to wait before torch is there.
     from petsearch.adapters.clip.model import load_model
     from petsearch.models.folder import CALIBRATION
-    from training.calibration.calibrate import fit, prepare_texts
+    from training.calibration.calibrate import fit, prepare_texts, with_off_topic_measured
     from training.calibration.gallery import Gallery
     from training.drawings.config import SAMPLE_CONFIG, read_config
     from training.runs.model_folder import write_json
@@ -98,7 +98,8 @@ def _calibrate(model: Path, dataset: str, cache: Path) -> "DataConfig":
     photos = load_photos(clip, dataset=dataset, cache=cache)
     gallery = Gallery(photos.embeddings, photos.breeds, photos.species)
     fitted = fit(gallery.half(0), prepare_texts(clip, data), clip.info)
-    write_json(model / CALIBRATION, asdict(fitted))
+    measured, _ = with_off_topic_measured(fitted, clip, gallery.half(1).embeddings)
+    write_json(model / CALIBRATION, asdict(measured))
     return data
 
 

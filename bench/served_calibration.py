@@ -35,7 +35,7 @@ class OffTopicResponses:
 
     off_topic_texts: int
     flagged: float
-    """Share of off-topic texts answered with `no_good_match`."""
+    """Share of off-topic texts answered with `no_good_match`; none if the model says null."""
     wrongly_flagged: float
     """Share of breed names."""
     auc_of_the_best_score: float
@@ -62,8 +62,8 @@ def measure_off_topic(server: ServerClient, off_topic: Sequence[str]) -> OffTopi
     )
     return OffTopicResponses(
         off_topic_texts=len(away),
-        flagged=float(np.mean([answer["no_good_match"] for answer in away])),
-        wrongly_flagged=float(np.mean([answer["no_good_match"] for answer in asked])),
+        flagged=float(np.mean([answer["no_good_match"] is True for answer in away])),
+        wrongly_flagged=float(np.mean([answer["no_good_match"] is True for answer in asked])),
         auc_of_the_best_score=auc(best, best_away),
     )
 

@@ -6,8 +6,15 @@
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
+
+from petsearch.observability import configure_logging
+from petsearch.process_tuning import tune_process
+
+if TYPE_CHECKING:
+    from petsearch.adapters.clip.model import OpenClipModel
 
 SHARED = Path(os.environ.get("PETSEARCH_SHARED", "../shared"))
 PHOTOS = SHARED / "data/photos"
@@ -25,6 +32,21 @@ def check_is_there(model: str = "", dataset: str = "") -> None:
     kind, _, folder = model.partition(":")
     _check(Path(folder) if kind == "dir" else None, options)
     _check(Path(dataset) if _is_path(dataset) else None, options)
+
+
+def load_clip(model: str, dataset: str = "") -> "OpenClipModel":
+    """The model, in a process that is tuned for it.
+
+    Raises:
+        typer.Exit: as `check_is_there`.
+    """
+    check_is_there(model, dataset)
+    tune_process()
+    configure_logging(level="ERROR")
+    # Imported here: OpenMP must be told how to wait before torch is there.
+    from petsearch.adapters.clip.model import load_model
+
+    return load_model(model)
 
 
 def _is_path(dataset: str) -> bool:

@@ -70,6 +70,10 @@ class StandInEmbedder:
         """See `Embedder.embed_pixels`."""
         return self._near([int(picture.sum(dtype=np.int64)) for picture in pixels], model_id)
 
+    def is_everywhere(self, model_id: str) -> bool:
+        """See `Embedder.is_everywhere`; there is only one model."""
+        return any(model.model_id == model_id for model in self.models())
+
     def load(self, spec: str) -> ModelInfo:
         """See `Embedder.load`; there is only one model."""
         raise Conflict(f"{spec} is not to be had here.")

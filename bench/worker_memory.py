@@ -187,7 +187,7 @@ def _open(folder: Path) -> Services:
 
 
 def _import_adapters() -> None:
-    for name in ("adapters.minio_store", "adapters.qdrant_index"):
+    for name in ("adapters.objects.minio", "adapters.qdrant.index"):
         importlib.import_module(f"petsearch.{name}")
     importlib.import_module("services.worker.main")
 

@@ -16,6 +16,7 @@ from devstack.addresses import answers_http, free_port, listens
 from devstack.parts import Part
 from devstack.supervisor import Supervisor
 from petsearch.domain.errors import ConfigurationError, Unavailable
+from petsearch.settings import set_values
 
 _POLL_S = 0.3
 _START_S = 180.0
@@ -63,13 +64,12 @@ def make_plan(shape: Shape, environment: Mapping[str, str], folder: Path) -> Pla
     services, note = _embedders(env, shape.embedders)
     notes.append(note)
     ports = _api_ports(shape)
-    given = {name: value for name, value in env.items() if name.startswith("PETSEARCH_")}
     services += [
-        parts.http_service("api", _name("api", number, shape.apis), port, given)
+        parts.http_service("api", _name("api", number, shape.apis), port, env)
         for number, port in enumerate(ports, start=1)
     ]
     services += [
-        parts.worker(_name("worker", number, shape.workers), given)
+        parts.worker(_name("worker", number, shape.workers), env)
         for number in range(1, shape.workers + 1)
     ]
     urls = tuple(f"http://127.0.0.1:{port}" for port in ports)
@@ -141,9 +141,8 @@ def _embedders(env: dict[str, str], count: int) -> tuple[list[Part], tuple[str, 
         return [], ("embedder", "from PETSEARCH_EMBEDDER_URL")
     ports = [free_port() for _ in range(count)]
     env["PETSEARCH_EMBEDDER_URL"] = ",".join(f"http://127.0.0.1:{port}" for port in ports)
-    given = {name: value for name, value in env.items() if name.startswith("PETSEARCH_")}
     made = [
-        parts.http_service("embedder", _name("embedder", number, count), port, given)
+        parts.http_service("embedder", _name("embedder", number, count), port, env)
         for number, port in enumerate(ports, start=1)
     ]
     return made, ("embedder", f"{count} here, with the model {env['PETSEARCH_MODEL']}")
@@ -247,7 +246,7 @@ def run_stack(shape: Shape, tell: Tell) -> None:
     """
     with ExitStack() as opened:
         folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="petsearch-stack-")))
-        plan = make_plan(shape, os.environ, folder)
+        plan = make_plan(shape, set_values(os.environ), folder)
         launcher = Launcher(plan, tell)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, launcher.end)

@@ -44,7 +44,7 @@ def redis_server(folder: Path, port: int) -> Part:
 
 def s3_server(port: int) -> Part:
     """moto's S3 server, a development dependency; everything is in its memory."""
-    command = (sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port))
+    command = (sys.executable, "-m", "devstack.s3_server", "--port", str(port))
     return Part("s3", command, listens(port), is_server=True, forgets=True)
 
 
@@ -63,7 +63,8 @@ def http_service(kind: str, name: str, port: int, env: Mapping[str, str]) -> Par
         *("--http", "services.http.protocol:BoundedProtocol"),
         *("--timeout-keep-alive", "75", "--timeout-graceful-shutdown", str(GRACE_S)),
     )
-    return Part(name, command, answers_http(f"http://127.0.0.1:{port}/readyz"), env)
+    own = {"PETSEARCH_ALLOWED_HOSTS": '["127.0.0.1"]'} if kind == "embedder" else {}
+    return Part(name, command, answers_http(f"http://127.0.0.1:{port}/readyz"), {**env, **own})
 
 
 def worker(name: str, env: Mapping[str, str]) -> Part:

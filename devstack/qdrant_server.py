@@ -1,6 +1,6 @@
-"""A small Qdrant server: the REST calls that the adapters make, over the client's memory.
+"""A small Qdrant server: the REST calls that the adapters make, over the client's local mode.
 
-`python -m devstack.qdrant_server --port 6333`. It lives as long as its process and keeps nothing.
+`python -m devstack.qdrant_server --port 6333`. It keeps nothing, unless `--path` names a folder.
 Unlike the client's local mode it rejects a filter on a field without a payload index, as a server
 in strict mode does.
 """
@@ -34,6 +34,7 @@ from qdrant_client.http.models import (
 )
 
 from devstack.qdrant_snapshots import add_snapshots
+from services.http.middleware import HostGuard
 
 Call = TypeVar("Call", bound=Callable[..., Any])
 
@@ -41,13 +42,14 @@ _DONE = models.UpdateResult(operation_id=0, status=models.UpdateStatus.COMPLETED
 
 
 class Engine:
-    """Collections in memory, one call at a time, and which of their fields are indexed."""
+    """Collections of the client's local mode, one call at a time, and which fields are indexed."""
 
-    def __init__(self) -> None:
+    def __init__(self, path: str | None) -> None:
         # It keeps no payload indexes, and warns about that.
         warnings.filterwarnings("ignore", message="Payload indexes have no effect")
-        self.client = QdrantClient(":memory:")
+        self.client = QdrantClient(path=path) if path else QdrantClient(":memory:")
         self.indexed: defaultdict[str, dict[str, Any]] = defaultdict(dict)
+        self._is_strict = path is None  # which fields are indexed is not kept in a folder
         self._turn = threading.Lock()
 
     def route(self, app: FastAPI, method: str, path: str) -> Callable[[Call], Call]:
@@ -64,13 +66,32 @@ class Engine:
 
         return register
 
+    def describe(self, collection: str) -> models.CollectionInfo:
+        """What a server tells about a collection, its payload indexes included."""
+        found = self.client.get_collection(collection)
+        schema = {
+            field: models.PayloadIndexInfo(data_type=_type_of(params), points=0)
+            for field, params in self.indexed[collection].items()
+        }
+        return found.model_copy(update={"payload_schema": schema})
+
     def check_filter(self, collection: str, wanted: models.Filter | None) -> None:
         """Reject a condition on a field that has no index."""
         if wanted is None:
             return
         for key in _keys_of(wanted.model_dump(exclude_none=True)):
-            if key not in self.indexed[collection]:
-                raise ValueError(f"Index required but not found for {key!r}; strict mode is on.")
+            message = f"Index required but not found for {key!r}; strict mode is on."
+            self.check_indexed(collection, key, message)
+
+    def check_indexed(self, collection: str, key: str, message: str) -> None:
+        """Reject a field that has no index, with a message."""
+        if self._is_strict and key not in self.indexed[collection]:
+            raise ValueError(message)
+
+
+def _type_of(schema: Any) -> models.PayloadSchemaType:
+    """The type of an indexed field, whose parameters may be given instead of it."""
+    return models.PayloadSchemaType(getattr(schema, "type", schema).value)
 
 
 def _response(call: Callable[[], Any]) -> JSONResponse:
@@ -82,15 +103,16 @@ def _response(call: Callable[[], Any]) -> JSONResponse:
         return JSONResponse({"status": {"error": str(error)}, "time": 0.0}, _status_of(str(error)))
 
 
-def build_app() -> FastAPI:
-    """The server with nothing in it."""
-    app, engine = FastAPI(title="qdrant", version="1.16.0"), Engine()
+def build_app(path: str | None = None) -> FastAPI:
+    """The server with what is in the folder `path`, or with nothing in it."""
+    app, engine = FastAPI(title="qdrant", version="1.16.0"), Engine(path)
     app.get("/readyz")(lambda: "all shards are ready")
     _add_collections(app, engine)
     _add_aliases(app, engine)
     _add_writes(app, engine)
     _add_reads(app, engine)
     add_snapshots(app, engine)
+    app.add_middleware(HostGuard, allowed_hosts=("127.0.0.1", "localhost"))
     return app
 
 
@@ -104,6 +126,10 @@ def _add_collections(app: FastAPI, engine: Engine) -> None:
     @engine.route(app, "GET", "/collections/{name}/exists")
     def exists(name: str) -> dict[str, bool]:
         return {"exists": client.collection_exists(name)}
+
+    @engine.route(app, "GET", "/collections/{name}")
+    def describe(name: str) -> models.CollectionInfo:
+        return engine.describe(name)
 
     @engine.route(app, "PUT", "/collections/{name}")
     def create(name: str, body: CreateCollection) -> bool:
@@ -175,8 +201,8 @@ def _add_reads(app: FastAPI, engine: Engine) -> None:
         engine.check_filter(name, body.filter)
         order = body.order_by
         key = order.key if isinstance(order, models.OrderBy) else order
-        if key is not None and key not in engine.indexed[name]:
-            raise ValueError(f"No range index for `order_by` key: {key!r}.")
+        if key is not None:
+            engine.check_indexed(name, key, f"No range index for `order_by` key: {key!r}.")
         records, after = client.scroll(
             name,
             scroll_filter=body.filter,
@@ -215,9 +241,9 @@ def _status_of(message: str) -> int:
     return 409 if "already exists" in message else 400
 
 
-def main(port: int = 6333) -> None:
+def main(port: int = 6333, host: str = "127.0.0.1", path: str | None = None) -> None:
     """Serve until a signal."""
-    uvicorn.run(build_app(), host="127.0.0.1", port=port, log_level="warning", access_log=False)
+    uvicorn.run(build_app(path), host=host, port=port, log_level="warning", access_log=False)
 
 
 if __name__ == "__main__":

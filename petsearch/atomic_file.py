@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from petsearch.domain.errors import StorageFull, Unavailable
+from petsearch.observability import get_logger
+
+log = get_logger(__name__)
 
 
 @contextmanager
@@ -21,7 +24,12 @@ def disk_errors() -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StorageFull(
-                "The disk is full; free some space and the work goes on by itself."
+                "The disk is full. Free some space, and the work continues."
+            ) from error
+        if isinstance(error, PermissionError):
+            log.error("no permission for a file of our own", path=error.filename)
+            raise Unavailable(
+                "The server has no permission for one of its files; its log names the file."
             ) from error
         raise Unavailable(f"The disk failed: {error.strerror or error}.") from error
 

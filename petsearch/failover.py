@@ -7,22 +7,28 @@ status says that this server cannot serve it now. A response that does not come 
 for again elsewhere, but the address is avoided too. After some seconds one request tries it.
 """
 
+import math
 import threading
 import time
 from collections.abc import Callable, Container, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 
+from petsearch.domain import deadline
+from petsearch.domain.addresses import without_password
 from petsearch.domain.errors import ConfigurationError
 
 _DOWN_S = 5.0
 """How long an address that did not answer is tried last."""
+_FAIR_S = 1.0
+"""Who had less time to answer, because a deadline was near, is not taken for down."""
 _TRIAL_S = 2.0
 """How long a request that may be repeated waits for an address that did not answer before."""
 ONLY = "petsearch.only_address"
-"""A request's extension: the number of the one address it is for, counted from 0."""
+"""A request's extension: the one address it is for."""
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout)
 _CUT_OFF = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
 _TOO_SLOW = (httpx.ReadTimeout, httpx.WriteTimeout)
@@ -40,8 +46,8 @@ def split_addresses(addresses: str) -> tuple[str, ...]:
         is_bare = address == f"{parts.scheme}://{parts.netloc}"
         if parts.scheme not in ("http", "https") or not (is_bare or len(found) == 1):
             raise ConfigurationError(
-                f"{address!r} is not the address of a service. Write http://host:8000, or several "
-                "as http://a:8000,http://b:8000."
+                f"{without_password(address)!r} is not the address of a service. "
+                "Write http://host:8000, or several as http://a:8000,http://b:8000."
             )
     return found
 
@@ -61,7 +67,8 @@ class FailoverTransport(httpx.BaseTransport):
     """Sends requests to one of several addresses.
 
     Args:
-        addresses: of `split_addresses`. Requests are made for the first of them.
+        addresses: of `split_addresses`, or what is called for each request and returns as much.
+            Requests are made for the first of them.
         inner: what sends; closed with this.
         round_robin: alternate between the addresses, instead of staying with one until it fails.
         may_repeat: whether a request may be sent again after its connection was cut.
@@ -71,7 +78,7 @@ class FailoverTransport(httpx.BaseTransport):
 
     def __init__(
         self,
-        addresses: Sequence[str],
+        addresses: Sequence[str] | Callable[[], Sequence[str]],
         inner: httpx.BaseTransport,
         *,
         round_robin: bool = False,
@@ -79,7 +86,7 @@ class FailoverTransport(httpx.BaseTransport):
         retry_statuses: Container[int] = (httpx.codes.SERVICE_UNAVAILABLE,),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._urls = [httpx.URL(address) for address in addresses]
+        self._addresses = addresses if callable(addresses) else lambda: addresses
         self._inner = inner
         self._round_robin = round_robin
         self._may_repeat = may_repeat
@@ -87,62 +94,64 @@ class FailoverTransport(httpx.BaseTransport):
         self._clock = clock
         self._changing = threading.Lock()
         self._preferred = 0
-        self._down_until = [0.0] * len(self._urls)
+        self._down_until: dict[str, float] = {}
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """The answer of the first address that answers; the last one's error if none does."""
         if (only := request.extensions.get(ONLY)) is not None:
-            return self._send(request, int(only))
+            return self._send(request, str(only))
         may_repeat = self._may_repeat(request)
         (*others, last), on_trial = self._choose()
-        for number in others:
-            most_s = _TRIAL_S if may_repeat and number == on_trial else None
+        for address in others:
+            most_s = _TRIAL_S if may_repeat and address == on_trial else None
             passed_over = _NOT_SENT + _CUT_OFF * may_repeat + _TOO_SLOW * (most_s is not None)
             try:
-                answer = self._send(request, number, most_s=most_s)
+                answer = self._send(request, address, most_s=most_s)
             except passed_over:
                 continue
             if answer.status_code not in self._retry_statuses or not may_repeat:
-                self._mark_up(number)
+                self._mark_up(address)
                 return answer
             answer.close()
             if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
-                self._mark_down(number)
+                self._mark_down(address)
         return self._send(request, last)
 
     def close(self) -> None:
         """Close the connections."""
         self._inner.close()
 
-    def _choose(self) -> tuple[list[int], int | None]:
+    def _choose(self) -> tuple[list[str], str | None]:
         """Which address is asked first, second …, and which of them is tried after a failure."""
-        count = len(self._urls)
+        addresses = self._addresses()
         with self._changing:
-            first, now = self._preferred, self._clock()
+            first, now = self._preferred % len(addresses), self._clock()
             if self._round_robin:
-                self._preferred = (first + 1) % count
-            turn = [(first + offset) % count for offset in range(count)]
-            order = sorted(turn, key=lambda number: self._down_until[number] > now)
-            if not 0 < self._down_until[order[0]] <= now:
+                self._preferred = first + 1
+            turn = [*addresses[first:], *addresses[:first]]
+            order = sorted(turn, key=lambda address: self._down_until.get(address, 0.0) > now)
+            if not 0 < self._down_until.get(order[0], 0.0) <= now:
                 return order, None
             self._down_until[order[0]] = now + _DOWN_S  # meanwhile the others avoid it
             return order, order[0]
 
-    def _mark_down(self, number: int) -> None:
+    def _mark_down(self, address: str) -> None:
+        addresses = self._addresses()
         with self._changing:
-            self._down_until[number] = self._clock() + _DOWN_S
-            if self._preferred == number:
-                self._preferred = (number + 1) % len(self._urls)
+            self._down_until[address] = self._clock() + _DOWN_S
+            if addresses[self._preferred % len(addresses)] == address:
+                self._preferred += 1
 
-    def _mark_up(self, number: int) -> None:
+    def _mark_up(self, address: str) -> None:
         with self._changing:
-            self._down_until[number] = 0.0
+            self._down_until.pop(address, None)
 
     def _send(
-        self, request: httpx.Request, number: int, *, most_s: float | None = None
+        self, request: httpx.Request, address: str, *, most_s: float | None = None
     ) -> httpx.Response:
         """Send to one address, within `most_s` seconds if given, and mark it if that fails."""
-        chosen = self._urls[number]
+        had_s = deadline.left_s()
+        chosen = _url(address)
         url = request.url.copy_with(scheme=chosen.scheme, host=chosen.host, port=chosen.port)
         headers = request.headers.copy()
         headers["Host"] = url.netloc.decode("ascii")
@@ -150,19 +159,26 @@ class FailoverTransport(httpx.BaseTransport):
             request.method,
             url,
             headers=headers,
-            extensions=_limited(request.extensions, most_s),
+            extensions=in_time(request.extensions, math.inf if most_s is None else most_s),
             stream=request.stream,
         )
         try:
             return self._inner.handle_request(sent)
-        except (*_NOT_SENT, *_CUT_OFF, *_TOO_SLOW):
-            self._mark_down(number)
+        except httpx.TransportError as error:
+            is_late = isinstance(error, (httpx.ConnectTimeout, *_TOO_SLOW))
+            is_down = is_late or isinstance(error, (*_NOT_SENT, *_CUT_OFF))
+            if is_down and (not is_late or had_s >= _FAIR_S):
+                self._mark_down(address)
             raise
 
 
-def _limited(extensions: Mapping[str, Any], most_s: float | None) -> Mapping[str, Any]:
-    """The extensions of a request with no timeout over `most_s` seconds."""
-    if most_s is None:
+_url = lru_cache(256)(httpx.URL)
+
+
+def in_time(extensions: Mapping[str, Any], most_s: float = math.inf) -> Mapping[str, Any]:
+    """The extensions of a request with no timeout over `most_s` seconds, or over the deadline."""
+    most_s = deadline.left_s(most_s)
+    if most_s == math.inf:
         return extensions
     timeout = extensions.get("timeout", {})
     limited = {

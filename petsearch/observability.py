@@ -45,5 +45,9 @@ def configure_logging(*, level: str = "INFO", json: bool = False) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    # uvicorn's program has given its lines handlers and a format of their own.
+    for name in ("uvicorn", "uvicorn.error"):
+        logging.getLogger(name).handlers.clear()
+        logging.getLogger(name).propagate = True
     for name in ("httpx", "httpcore", "PIL", "urllib3", "celery.bootsteps"):
         logging.getLogger(name).setLevel(logging.WARNING)

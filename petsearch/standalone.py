@@ -5,9 +5,10 @@ import fcntl
 import os
 import signal
 import socket
+import stat
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,9 @@ from fastapi import FastAPI
 
 import petsearch
 from petsearch.app.services import Services, build_services, has_admin_key
+from petsearch.disk_room import NEW_INDEX_BYTES, ROOM_BYTES, DiskRoom
 from petsearch.domain.errors import ConfigurationError, StorageFull
+from petsearch.file_access import check_data_folder
 from petsearch.observability import get_logger
 from petsearch.process_tuning import startup_without_gc, trimmed_memory
 from petsearch.settings import Settings
@@ -32,8 +35,10 @@ from services.worker.runtime import build_runtime
 log = get_logger(__name__)
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
-_MIN_FREE_BYTES = 256 * 1024 * 1024
-"""What a new index may take at once, where files cannot have holes."""
+_DATA_VERSION = "1"
+"""Of the data folder's contents; one that older programs cannot read has another."""
+_TEND_S = 2.0
+_OBJECTS = "objects"
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,7 @@ def standalone_settings(options: StandaloneOptions) -> Settings:
         update={
             "embedder_url": "local:",
             "index_url": f"edge:{root / 'index'}",
-            "store_url": f"file:{root / 'objects'}",
+            "store_url": f"file:{root / _OBJECTS}",
             "redis_url": f"local:{root / 'redis'}",
             "model": options.model or settings.model,
             "allowed_hosts": hosts,
@@ -80,6 +85,7 @@ def serve(
     # uvicorn raises the signal again when it has shut down; both must unwind what is open here.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, exit_process)
+    os.umask(0o077)
     settings = standalone_settings(options)
     with ExitStack() as opened:
         listener = opened.enter_context(_bound_socket(options.host, options.port))
@@ -88,17 +94,23 @@ def serve(
         with startup_without_gc():
             services = build_services(settings)
         opened.callback(services.close)
+        services.parts.decoders.start()
+        services.query_decoders.start()
         opened.enter_context(trimmed_memory())
         api_metrics, worker_metrics = ApiMetrics(), WorkerMetrics()
         api_metrics.watch(services.query_cache)
         worker_metrics.watch(services.storage.queue)
         work = build_runtime(services, worker_metrics)
-        worker = WorkerThread(create_app(services, work), work, threads=settings.worker_threads)
-        # Nobody else works here: what the last process left is taken up from the ledger.
-        services.storage.celery_app.control.purge()
-        services.storage.dispatcher.recover()
-        worker.start()
-        opened.callback(worker.stop)
+
+        def start_work() -> None:
+            worker = WorkerThread(create_app(services, work), work, threads=settings.worker_threads)
+            # Nobody else works here: what the last process left is taken up from the ledger.
+            services.storage.celery_app.control.purge()
+            services.storage.dispatcher.recover()
+            worker.start()
+            opened.callback(worker.stop)
+
+        opened.enter_context(_with_room(services.storage.room, start_work))
         address = _address(options.host, listener)
         app = build_app(
             services,
@@ -163,6 +175,34 @@ def _check_bind(host: str, settings: Settings) -> None:
 
 
 @contextmanager
+def _with_room(room: DiskRoom | None, start_work: Callable[[], None]) -> Iterator[None]:
+    """Start the work, which writes, once the disk has room, and keep the reserve meanwhile."""
+    if room is None:
+        raise TypeError("the index of a single process is in that process")
+    if room.lacking_bytes():
+        log.warning("the disk is full: photos are found and deleted, and nothing else is changed")
+        room.call_when_free(start_work)
+    else:
+        start_work()
+    stopping = threading.Event()
+
+    def tend() -> None:
+        while not stopping.wait(_TEND_S):
+            try:
+                room.tend()
+            except Exception:  # a thread's edge
+                log.exception("the disk's room is not tended")
+
+    thread = threading.Thread(target=tend, name="disk-room", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stopping.set()
+        thread.join()
+
+
+@contextmanager
 def _bound_socket(host: str, port: int) -> Iterator[socket.socket]:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as listener:
@@ -183,7 +223,13 @@ def locked(data_dir: Path) -> Iterator[None]:
     """Hold the data folder for this process; the lock ends with the process, however it ends."""
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
+        # Photos, keys' hashes and jobs are nobody else's; also where an earlier version made it.
+        with suppress(PermissionError):  # of another owner, who decides
+            data_dir.chmod(stat.S_IRWXU)
         lock = (data_dir / "lock").open("a+")
+    except PermissionError as error:
+        check_data_folder(data_dir, data_dir / _OBJECTS)
+        raise ConfigurationError(f"Cannot use {data_dir}: {error.strerror}.") from error
     except OSError as error:
         raise ConfigurationError(f"Cannot use {data_dir}: {error.strerror}.") from error
     with lock:
@@ -195,21 +241,38 @@ def locked(data_dir: Path) -> Iterator[None]:
                 f"The data folder {data_dir} is in use by process {lock.read().strip()}. "
                 "Stop it, or choose another with --data-dir."
             ) from error
-        _check_space(data_dir)
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
+        check_data_folder(data_dir, data_dir / _OBJECTS)
+        _check_version(data_dir)
+        _make_room(data_dir)
+        with suppress(OSError):  # on a full disk: only a message says it
+            os.ftruncate(lock.fileno(), 0)
+            os.write(lock.fileno(), str(os.getpid()).encode())
         yield
 
 
-def _check_space(data_dir: Path) -> None:
-    disk = os.statvfs(data_dir)
-    free = disk.f_bavail * disk.f_frsize
-    if free < _MIN_FREE_BYTES:
+def _check_version(data_dir: Path) -> None:
+    stated = data_dir / "version"
+    found = stated.read_text().strip() if stated.exists() else ""
+    if found and found != _DATA_VERSION:
+        raise ConfigurationError(
+            f"{data_dir} has data of version {found[:20]}; this program knows version "
+            f"{_DATA_VERSION}. Start the newer petsearch, or restore a backup of before."
+        )
+    if not found:
+        with suppress(OSError):  # on a full disk the next start states it
+            stated.write_text(f"{_DATA_VERSION}\n")
+
+
+def _make_room(data_dir: Path) -> None:
+    room = DiskRoom(data_dir)
+    if (data_dir / "index" / "current").exists():
+        room.make_room(ROOM_BYTES)
+    elif (free := room.free_bytes()) < NEW_INDEX_BYTES:
         raise StorageFull(
             f"The disk of {data_dir} has {free / 1e6:.0f} MB left; "
-            f"at least {_MIN_FREE_BYTES / 1e6:.0f} MB are needed to start."
+            f"a new data folder takes {NEW_INDEX_BYTES / 1e6:.0f} MB."
         )
+    room.keep_reserve()
 
 
 def _address(host: str, listener: socket.socket) -> str:

@@ -24,6 +24,7 @@ _ROOT = _TESTS.parent
 _MEMORY_DISK = Path("/dev/shm")
 _ENOUGH_BYTES = 8 * 1024**3
 _TIERS = {
+    "compose": "process",
     "e2e": "process",
     "fault": "process",
     "web": "browser",

@@ -19,7 +19,6 @@ MOST_BYTES = 1 << 17
 """Of a request."""
 PRELOADED = (
     "petsearch.adapters.clip.model",
-    "petsearch.adapters.clip.torch_resize",
     "petsearch.adapters.qdrant.edge_index",
     "petsearch.adapters.qdrant.index",
     "petsearch.cli.main",

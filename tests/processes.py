@@ -15,6 +15,8 @@ from devstack.parts import Part
 from tests import programs
 from tests.programs import Program
 
+UNHURRIED = {"PETSEARCH_REQUEST_DEADLINE_S": "30"}
+"""The setting of services whose tests are not about time: they share the processors with others."""
 START_S = 180.0
 STOP_S = 20.0
 _POLL_S = 0.05

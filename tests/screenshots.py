@@ -93,7 +93,7 @@ def _small(picture: Image.Image) -> bytes:
 def _results(query: str) -> Callable[[Page], None]:
     def prepare(page: Page) -> None:
         page.goto(f"/?{query}")
-        expect(page.locator(".score").first).to_be_visible()
+        expect(page.locator(".hit").first).to_be_visible()
         page.wait_for_load_state("networkidle")
 
     return prepare
@@ -130,7 +130,7 @@ def _more_and_less(page: Page) -> None:
     expect(page.locator(".chip.like")).to_be_visible()
     page.locator(CARDS).nth(1).get_by_role("button", name="Less like this").click()
     expect(page.locator(".chip.unlike")).to_be_visible()
-    expect(page.locator(".score").first).to_be_visible()
+    expect(page.locator(".hit").first).to_be_visible()
 
 
 def _photo(query: str) -> Callable[[Page], None]:

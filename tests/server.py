@@ -4,17 +4,22 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests import programs
+from tests.processes import UNHURRIED
 
 START_S = 240.0
 STOP_S = 120.0
 
 
 class ServerProcess:
-    """`petsearch serve`, on a free port unless one is given; `address` is where it answers."""
+    """`petsearch serve`, on a free port unless one is given; `address` is where it answers.
+
+    Args:
+        prefix: what the command is run by, such as a program that changes the user.
+    """
 
     def __init__(
         self,
@@ -23,19 +28,21 @@ class ServerProcess:
         model: str = "sample",
         port: int = 0,
         env: Mapping[str, str] | None = None,
+        prefix: Sequence[str] = (),
     ) -> None:
         self.data_dir = data_dir
         self._lines: list[str] = []
         self._ready_or_ended = threading.Event()
         self.address = ""
-        command = [sys.executable, "-m", "petsearch", "serve", "--data-dir", str(data_dir)]
+        command = [*prefix, sys.executable, "-m", "petsearch", "serve"]
+        command += ["--data-dir", str(data_dir)]
         ours, theirs = os.pipe()
         with os.fdopen(theirs, "wb") as errors:
             self.process = programs.start(
                 [*command, "--model", model, "--port", str(port), *arguments],
                 stdout=1,
                 stderr=errors,
-                env={**os.environ, "PETSEARCH_LOG_LEVEL": "WARNING", **(env or {})},
+                env={**os.environ, "PETSEARCH_LOG_LEVEL": "WARNING", **UNHURRIED, **(env or {})},
             )
         self._reader = threading.Thread(target=self._read, args=(ours,), daemon=True)
         self._reader.start()

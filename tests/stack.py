@@ -13,7 +13,7 @@ import redis
 
 from devstack import parts
 from devstack.addresses import free_port
-from tests.processes import Process, Processes
+from tests.processes import UNHURRIED, Process, Processes
 from tests.tcp_proxy import TcpProxy
 
 
@@ -42,6 +42,7 @@ class Stack:
             "PETSEARCH_S3_SECRET_KEY": "testing-secret",
             "PETSEARCH_MODEL": "sample",
             "PETSEARCH_ALLOW_NO_KEYS": "1",
+            **UNHURRIED,
             **(env or {}),
         }
         self.api_url = f"http://127.0.0.1:{api_port}"

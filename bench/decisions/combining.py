@@ -18,10 +18,8 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.real_photos import RealPhotos, breeds_of, load_photos
-from bench.shared_data import DATASET, MODEL, check_is_there
+from bench.shared_data import DATASET, MODEL, load_clip
 from petsearch.domain import Embedding, Embeddings
-from petsearch.observability import configure_logging
-from petsearch.process_tuning import tune_process
 from petsearch.search.combination import combine
 from training.evaluation.embedding import embed_texts
 from training.evaluation.metrics import mean_average_precision, precision_at_k
@@ -156,13 +154,7 @@ def main(
     cache: Annotated[Path | None, typer.Option(help="Folder to keep embeddings in.")] = None,
 ) -> None:
     """Print P@5 and mAP of each rule for each kind of query."""
-    check_is_there(model, dataset)
-    tune_process()
-    configure_logging(level="ERROR")
-    # Imported here: OpenMP must be told how to wait before torch is there.
-    from petsearch.adapters.clip.model import load_model
-
-    clip = load_model(model)
+    clip = load_clip(model, dataset)
     gallery = load_photos(clip, dataset=dataset, split="test", cache=cache)
     queries = load_photos(clip, dataset=dataset, split="train", cache=cache)
     table = Table("task", "queries", *RULES, title=f"P@5 / mAP, {len(gallery.breeds)} photos")

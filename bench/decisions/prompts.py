@@ -14,10 +14,8 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.real_photos import WAYS_TO_ASK, breeds_of, load_photos
-from bench.shared_data import DATASET, MODEL, check_is_there
+from bench.shared_data import DATASET, MODEL, load_clip
 from petsearch.domain.prompts import DEFAULT_TEMPLATES
-from petsearch.observability import configure_logging
-from petsearch.process_tuning import tune_process
 from training.evaluation.embedding import embed_texts
 from training.evaluation.metrics import mean_average_precision, precision_at_k
 
@@ -43,13 +41,7 @@ def main(
     cache: Annotated[Path | None, typer.Option(help="Folder to keep embeddings in.")] = None,
 ) -> None:
     """Print P@5 and mAP of each set of templates."""
-    check_is_there(model, dataset)
-    tune_process()
-    configure_logging(level="ERROR")
-    # Imported here: OpenMP must be told how to wait before torch is there.
-    from petsearch.adapters.clip.model import load_model
-
-    clip = load_model(model)
+    clip = load_clip(model, dataset)
     gallery = load_photos(clip, dataset=dataset, cache=cache)
     labels = [label for label in clip.info.labels if (gallery.breeds == label.breed).any()]
     relevant = np.array([label.breed for label in labels])[:, None] == gallery.breeds

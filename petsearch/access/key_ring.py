@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from petsearch.domain.api_keys import ApiKey, Scope, hash_secret, is_secret_of, split_key
-from petsearch.domain.errors import Unavailable
+from petsearch.domain.errors import InvalidInput, Unavailable
 from petsearch.observability import get_logger
 from petsearch.ports import KeyStore
 
@@ -95,6 +95,22 @@ class KeyRing:
                 self._note_store(is_away=False)
             self._known, self._read_at = known, time.monotonic()
             return known
+
+    def add_first(self, key: ApiKey) -> None:
+        """Add a key, if somebody can administer the server with it or another one.
+
+        Raises:
+            InvalidInput: nobody could: as soon as there is a key, every call needs one.
+        """
+        now = self._clock()
+        others = KnownKeys({other.key_id: other for other in self.store.all()})
+        if Scope.ADMIN not in key.scopes and not others.can_administer(now):
+            raise InvalidInput(
+                "There is no valid key of the scope admin, so with this key nobody could "
+                "administer the server. Make one first: petsearch keys create --name admin "
+                "--scope admin"
+            )
+        self.add(key)
 
     def add(self, key: ApiKey) -> None:
         """Store a new key, valid here at once."""

@@ -1,23 +1,29 @@
 """The embedder service over HTTP: pixels and embeddings go as raw little-endian numbers."""
 
+import contextvars
 import math
 import re
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import numpy as np
 from pydantic import TypeAdapter
 
-from petsearch.domain import Embeddings, ModelInfo, Pixels, Priority
+from petsearch.adapters.service_names import Lookup, ServiceNames, lookup_host
+from petsearch.domain import Embeddings, ModelInfo, Pixels, Priority, deadline
 from petsearch.domain.errors import Conflict, InvalidInput, Overloaded, TooLarge, Unavailable
 from petsearch.failover import ONLY, FailoverTransport, retry_after_s, split_addresses
 from petsearch.ports import Embedder
 
 BINARY = "application/octet-stream"
+LEFT_MS = "X-Deadline-Ms"
+"""A header: the milliseconds after which nobody waits for the response any more."""
+_PART = "the embedder"
 # Bounded, because numpy supports neither larger sizes nor more dimensions than some dozens.
 _SHAPE = re.compile(r" *[0-9]{1,9} *(, *[0-9]{1,9} *){0,7}")
 _CONNECT_S = 2.0
@@ -26,20 +32,36 @@ _INGEST_S = 120.0
 """A batch of bulk work may wait behind others of its kind, and behind every query."""
 _MODELS_S = 5.0
 """Every query may wait for the list, which a service that works returns at once."""
-_LOAD_S = 600.0
-"""A model may have to be fetched first."""
 _MODELS_FRESH_S = 10.0
+NOT_HERE = (
+    httpx.codes.CONFLICT,  # the model is not loaded
+    httpx.codes.TOO_MANY_REQUESTS,
+    httpx.codes.SERVICE_UNAVAILABLE,
+)
+"""Answers of an embedder after which another one is asked."""
 _MODEL = TypeAdapter(ModelInfo)
 _ERRORS = {409: Conflict, 413: TooLarge}
 
 
+@dataclass(frozen=True)
+class _Report:
+    """What one service says of itself."""
+
+    models: tuple[ModelInfo, ...]
+    is_ready: bool
+    failed: Mapping[str, str]
+    """Why it cannot load models, by how they are to be loaded."""
+
+
 class HttpEmbedder(Embedder):
-    """The embedder service as an `Embedder`.
+    """The embedder service, or several, as an `Embedder`.
+
+    A service that does not have a model passes the request on to another one: see `connect`.
 
     Args:
-        client: speaks to the service; closed with this.
-        addresses: how many services its transport knows. A model counts as loaded only where all
-            of them have it, because any of them may be asked to embed.
+        client: speaks to the services; closed with this.
+        addresses: returns those of all services, which its transport knows; that of the client
+            alone if not given.
         clock: seconds, monotonic; decides when the list of models is read again.
     """
 
@@ -47,11 +69,11 @@ class HttpEmbedder(Embedder):
         self,
         client: httpx.Client,
         *,
-        addresses: int = 1,
+        addresses: Callable[[], Sequence[str]] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
-        self._addresses = range(addresses)
+        self._addresses = addresses or (lambda: (str(client.base_url),))
         self._clock = clock
         self._models: tuple[ModelInfo, ...] = ()
         self._models_read_at = -math.inf
@@ -62,7 +84,10 @@ class HttpEmbedder(Embedder):
     def models(self) -> tuple[ModelInfo, ...]:
         """Read again when the list is some seconds old, by one call; others get the old list."""
         called_at, known = self._clock(), self._models
-        if not self._reading.acquire(blocking=not known):
+        if not self._reading.acquire(timeout=0 if known else deadline.left_s(_MODELS_S)):
+            deadline.check(_PART)
+            if not known:
+                raise Unavailable("The embedder does not answer; another call waits for it.")
             return known
         try:
             return self._fresh_models(called_at)
@@ -100,23 +125,25 @@ class HttpEmbedder(Embedder):
         headers |= {"X-Model-Id": model_id} if model_id else {}
         return self._embed("pixels", priority, content=pixels.tobytes(), headers=headers)
 
-    def load(self, spec: str) -> ModelInfo:
-        """Every service loads it, one after the other."""
-        try:
-            loaded = [
-                self._send("POST", "/v1/models", _LOAD_S, only=address, json={"spec": spec})
-                for address in self._addresses
-            ]
-        finally:
-            self._forget_models()
-        return _MODEL.validate_python(loaded[0].json())
+    def is_everywhere(self, model_id: str) -> bool:
+        ready = [report for report in self._reports() if report.is_ready]
+        having = [any(model.model_id == model_id for model in one.models) for one in ready]
+        return bool(ready) and all(having)
 
-    def unload(self, model_id: str) -> None:
-        try:
-            for address in self._addresses:
-                self._send("DELETE", f"/v1/models/{model_id}", _QUERY_S, only=address)
-        finally:
-            self._forget_models()
+    def load(self, spec: str) -> ModelInfo:
+        """The model, if a service has loaded it: each loads by itself what it is to serve."""
+        self._forget_models()
+        reports = self._reports()
+        for model in (model for report in reports for model in report.models):
+            if spec in (model.spec, f"s3:{model.model_id}"):
+                return model
+        reasons = [report.failed[spec] for report in reports if spec in report.failed]
+        if len(reasons) == len(reports):
+            raise Conflict(reasons[0])
+        raise Unavailable(f"No embedder has loaded {spec} yet.")
+
+    def unload(self, model_id: str) -> None:  # noqa: ARG002  # each does by itself
+        self._forget_models()
 
     def close(self) -> None:
         """Close the connections."""
@@ -132,25 +159,40 @@ class HttpEmbedder(Embedder):
             # Callers that waited for a call that failed would fail as slowly, one by one.
             raise Unavailable(self._failure)
         try:
-            self._models = self._common_models()
+            self._models = self._known_models()
         except Unavailable as error:
             self._failure, self._failed_at = error.detail, self._clock()
             raise
         self._models_read_at = self._clock()
         return self._models
 
-    def _common_models(self) -> tuple[ModelInfo, ...]:
-        """The models of all services that answer, in the order of the first."""
-        with ThreadPoolExecutor(len(self._addresses)) as threads:
-            calls = [threads.submit(self._models_of, address) for address in self._addresses]
-        answered = [call for call in calls if not isinstance(call.exception(), Unavailable)]
-        answers = [call.result() for call in answered or calls[:1]]
-        common = set.intersection(*({model.model_id for model in models} for models in answers))
-        return tuple(model for model in answers[0] if model.model_id in common)
+    def _known_models(self) -> tuple[ModelInfo, ...]:
+        """The models of all services that answer, those of the ready ones first."""
+        reports = sorted(self._reports(), key=lambda report: not report.is_ready)
+        models: dict[str, ModelInfo] = {}
+        for report in reports:
+            for model in report.models:
+                models.setdefault(model.model_id, model)
+        return tuple(models.values())
 
-    def _models_of(self, address: int) -> list[ModelInfo]:
-        response = self._send("GET", "/v1/models", _MODELS_S, only=address)
-        return [_MODEL.validate_python(model) for model in response.json()["models"]]
+    def _reports(self) -> list[_Report]:
+        """What each service that answers says of itself; at least one."""
+        addresses = self._addresses()
+        with ThreadPoolExecutor(len(addresses)) as threads:
+            # Each with the deadline of the caller.
+            calls = [
+                threads.submit(contextvars.copy_context().run, self._report_of, address)
+                for address in addresses
+            ]
+        answered = [call for call in calls if not isinstance(call.exception(), Unavailable)]
+        return [call.result() for call in answered or calls[:1]]
+
+    def _report_of(self, address: str) -> _Report:
+        # Half of the time that is left, so that a known query can still be answered without it.
+        most_s = min(_MODELS_S, deadline.left_s() / 2)
+        body = self._send("GET", "/v1/models", most_s, only=address).json()
+        models = tuple(_MODEL.validate_python(model) for model in body["models"])
+        return _Report(models, body.get("is_ready", True), body.get("failed", {}))
 
     def _embed(
         self, kind: str, priority: Priority, *, headers: dict[str, str], **body: Any
@@ -166,14 +208,18 @@ class HttpEmbedder(Embedder):
         return np.frombuffer(response.content, "<f4").reshape(shape).astype(np.float32)
 
     def _send(
-        self, method: str, path: str, timeout_s: float, *, only: int | None = None, **request: Any
+        self, method: str, path: str, timeout_s: float, *, only: str | None = None, **request: Any
     ) -> httpx.Response:
         """A successful response; a failed one raises a petsearch error."""
+        deadline.check(_PART)
+        timeout_s = deadline.left_s(timeout_s)
+        headers = {**request.pop("headers", {}), LEFT_MS: str(math.ceil(timeout_s * 1000))}
         try:
             response = self._client.request(
                 method,
                 path,
-                timeout=httpx.Timeout(timeout_s, connect=_CONNECT_S),
+                timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, _CONNECT_S)),
+                headers=headers,
                 extensions={} if only is None else {ONLY: only},
                 **request,
             )
@@ -185,33 +231,31 @@ class HttpEmbedder(Embedder):
         return response
 
 
-def connect(url: str) -> HttpEmbedder:
-    """The embedder at `url`. Sends nothing yet; a connection that fails is tried once more.
+def connect(url: str, *, lookup: Lookup = lookup_host) -> HttpEmbedder:
+    """The embedders at `url`. Sends nothing yet.
 
-    Several embedders with the same model are written with commas: requests alternate between them,
-    and go to the next one if one does not answer.
+    Several are written with commas, or are all behind one name, which is resolved again and again.
+    Requests alternate between them, and go to the next one if one does not answer, is busy, or
+    does not have the model.
 
     Raises:
         ConfigurationError: `url` is no address.
     """
-    addresses = split_addresses(url)
-    transport: httpx.BaseTransport = httpx.HTTPTransport(
-        retries=1 if len(addresses) == 1 else 0, limits=httpx.Limits(max_keepalive_connections=32)
+    given = split_addresses(url)
+    addresses = ServiceNames(given, lookup=lookup)
+    transport = FailoverTransport(
+        addresses,
+        httpx.HTTPTransport(retries=1, limits=httpx.Limits(max_keepalive_connections=32)),
+        round_robin=True,
+        may_repeat=is_idempotent,
+        retry_statuses=NOT_HERE,
     )
-    if len(addresses) > 1:
-        transport = FailoverTransport(
-            addresses,
-            transport,
-            round_robin=True,
-            may_repeat=_is_idempotent,
-            retry_statuses=(httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE),
-        )
-    client = httpx.Client(base_url=addresses[0], transport=transport)
-    return HttpEmbedder(client, addresses=len(addresses))
+    return HttpEmbedder(httpx.Client(base_url=given[0], transport=transport), addresses=addresses)
 
 
-def _is_idempotent(request: httpx.Request) -> bool:
-    return request.method == "GET" or request.url.path.startswith("/v1/embed/")
+def is_idempotent(request: httpx.Request) -> bool:
+    """Whether another embedder may be sent the same request."""
+    return request.method == "GET" or request.url.path.startswith(("/v1/embed/", "/v1/tokens"))
 
 
 def shape_to_header(shape: Sequence[int]) -> str:

@@ -1,5 +1,6 @@
 """Opens what the addresses of the settings name: each kind of address has its adapter."""
 
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -10,13 +11,15 @@ from petsearch.adapters import embedder_http
 from petsearch.adapters.clip import ModelSource, published_source, resolve_model
 from petsearch.adapters.objects import FilesystemStore
 from petsearch.adapters.web import UrlFetcher
-from petsearch.domain.errors import ConfigurationError, NotFound
+from petsearch.disk_room import DiskRoom
+from petsearch.domain.addresses import without_password
+from petsearch.domain.errors import ConfigurationError, NotFound, PetsearchError
 from petsearch.embedding import BatchingEmbedder, BatchingOptions, BatchObserver
 from petsearch.maintenance import Place
-from petsearch.models import Registry, model_id_of
+from petsearch.models import Registry, ServedModel, model_id_of, read_serving
 from petsearch.models.registry import SPEC_KIND
 from petsearch.observability import get_logger
-from petsearch.photos import ImageLimits, Resize
+from petsearch.photos import Decoders, ImageLimits
 from petsearch.ports import ClipModel, Collections, Embedder, ObjectStore, Snapshots
 from petsearch.ports.raw_index import RawIndex
 from petsearch.process_tuning import tune_process
@@ -28,11 +31,42 @@ if TYPE_CHECKING:  # the embedder has none
 
 log = get_logger(__name__)
 
+QUERY_PROCESSES = 2
+"""Photos of searches that are decoded at a time."""
+_MOST_WAITING_QUERIES = 8
+"""Each waits in a thread, of which 40 serve all requests."""
+MOST_QUERY_PHOTOS = QUERY_PROCESSES + _MOST_WAITING_QUERIES
+"""Searches by photo of which the decoders refuse none."""
+MOST_PROCESSES = 8
+"""By default: as many as fit the memory of a worker's container, however many cores it sees."""
+
 
 def image_limits(settings: Settings) -> ImageLimits:
     """What is refused before a pixel is decoded."""
     limits = settings.limits
-    return ImageLimits(limits.image_bytes, limits.image_megapixels, limits.decode_bytes)
+    return ImageLimits(
+        limits.image_bytes, limits.image_megapixels, limits.decode_bytes, limits.decode_s
+    )
+
+
+def decode_threads(settings: Settings) -> int:
+    """Return how many photos are decoded at a time, each in a process of its own."""
+    return settings.decode_threads or min(MOST_PROCESSES, os.cpu_count() or 1)
+
+
+def open_decoders(settings: Settings) -> Decoders:
+    """What decodes photos; its processes start when they are needed."""
+    return Decoders(image_limits(settings), processes=decode_threads(settings))
+
+
+def open_query_decoders(settings: Settings) -> Decoders:
+    """What decodes the photos of searches, which do not wait for those of ingest."""
+    return Decoders(
+        image_limits(settings),
+        processes=QUERY_PROCESSES,
+        most_waiting=_MOST_WAITING_QUERIES,
+        niceness=0,
+    )
 
 
 def source_context(settings: Settings, store: ObjectStore) -> SourceContext:
@@ -61,24 +95,48 @@ def source_context(settings: Settings, store: ObjectStore) -> SourceContext:
     )
 
 
-def load_embedder(settings: Settings, observer: BatchObserver | None = None) -> BatchingEmbedder:
-    """The model that the settings name, loaded and warm, behind a batcher in this process.
+def load_embedder(
+    settings: Settings, store: ObjectStore | None, observer: BatchObserver | None = None
+) -> BatchingEmbedder:
+    """The model that embedders are to serve now, loaded and warm, behind a batcher.
+
+    It is the one of the settings where nobody has said yet, or nobody can be asked.
 
     Args:
+        store: where it is said; None if nowhere.
         observer: is told of every batch.
 
     Raises:
         ConfigurationError: no model is named, or it cannot be had.
     """
+    try:
+        serving = None if store is None else read_serving(store)
+        if serving is not None and serving.models:
+            return _load_embedder(settings, serving.models[0], observer)
+    except PetsearchError as error:
+        log.warning("the model to serve cannot be had; PETSEARCH_MODEL is", reason=error.detail)
     settings.require("model")
-    return _load_embedder(settings, settings.model, observer)
+    return _load_embedder(settings, ServedModel(model_id="", spec=settings.model), observer)
 
 
-def load_resize() -> Resize:
-    """The fastest one for a process whose model is loaded; before, torch could not be tuned."""
-    from petsearch.adapters.clip.torch_resize import fastest_resize
+def load_served(settings: Settings, wanted: ServedModel) -> ClipModel:
+    """A model in its precision, in that of the settings if none is fixed.
 
-    return fastest_resize()
+    Raises:
+        ConfigurationError: it cannot be had.
+    """
+    # A wrong address is said before the libraries below are loaded, which takes seconds.
+    source = _resolve(settings, wanted.spec)
+    with _extra("embedder"):
+        from petsearch.adapters.clip.model import load_model
+
+    precision = wanted.precision
+    if precision is None and settings.precision != "auto":
+        precision = settings.precision
+    # In a thread that ends: each thread that runs torch keeps OpenMP threads of its own, and with
+    # more of them than cores all wait by sleeping: a query took 20 ms instead of 13.
+    with ThreadPoolExecutor(1, thread_name_prefix="load") as passing:
+        return passing.submit(load_model, source, precision=precision).result()
 
 
 def open_store(settings: Settings) -> ObjectStore:
@@ -98,13 +156,19 @@ def open_store(settings: Settings) -> ObjectStore:
     raise _unknown_address("STORE_URL", url, "s3+http://<host>:<port>/<bucket>, file:<dir>")
 
 
-def open_index(settings: Settings) -> RawIndex:
+def open_room(settings: Settings) -> DiskRoom | None:
+    """The room on this machine's disk, beside an index in this process; None for servers."""
+    kind, _, rest = settings.index_url.partition(":")
+    return DiskRoom(Path(rest).parent) if kind == "edge" and rest else None
+
+
+def open_index(settings: Settings, room: DiskRoom | None = None) -> RawIndex:
     url = settings.index_url
     kind, _, rest = url.partition(":")
     if kind == "edge" and rest:
         with _extra("standalone"):
             from petsearch.adapters.qdrant.edge_index import QdrantEdgeIndex
-        return QdrantEdgeIndex(Path(rest))
+        return QdrantEdgeIndex(Path(rest), room)
     if kind in ("http", "https"):
         with _extra("storage"):
             from petsearch.adapters.qdrant.collection import CollectionOptions
@@ -120,7 +184,9 @@ def open_index(settings: Settings) -> RawIndex:
             quantization=settings.qdrant_quantization,
         )
         return QdrantIndex(client, options)
-    raise _unknown_address("INDEX_URL", url, "http://<host>:<port>, edge:<dir>")
+    raise _unknown_address(
+        "INDEX_URL", url, "http://<host>:<port>, several of these with commas, edge:<dir>"
+    )
 
 
 def open_snapshots(settings: Settings, opened: ExitStack) -> Snapshots | None:
@@ -154,20 +220,17 @@ def open_place(settings: Settings, address: str) -> Place:
 def open_redis(url: str, opened: ExitStack) -> "tuple[str, redis.Redis]":
     """The broker's address and a client for the ledger."""
     with _extra("queue"):
-        import redis
-
+        from petsearch.adapters.redis import client as redis_client
         from petsearch.adapters.redis.private_server import PrivateRedis
     kind, _, rest = url.partition(":")
     if kind == "local" and rest:
         server = PrivateRedis(Path(rest))
         opened.callback(server.close)
         broker_url = f"redis+socket://{server.socket_path}"
-        client = redis.Redis(unix_socket_path=str(server.socket_path), decode_responses=True)
+        client = redis_client.connect(f"unix://{server.socket_path}")
     elif kind in ("redis", "rediss"):
         broker_url = url
-        client = redis.Redis.from_url(
-            url, decode_responses=True, socket_timeout=10, socket_connect_timeout=5
-        )
+        client = redis_client.connect(url)
     else:
         raise _unknown_address("REDIS_URL", url, "redis://<host>:<port>/<db>, local:<dir>")
     opened.callback(client.close)
@@ -181,7 +244,8 @@ def open_embedder(settings: Settings, index: Collections, store: ObjectStore) ->
     if url != "local:":
         raise _unknown_address("EMBEDDER_URL", url, "http://<host>:<port>, local:")
     settings.require("model")
-    return _load_embedder(settings, _model_to_serve(settings.model, index, Registry(store)))
+    spec = _model_to_serve(settings.model, index, Registry(store))
+    return _load_embedder(settings, ServedModel(model_id="", spec=spec))
 
 
 def _resolve(settings: Settings, spec: str) -> ModelSource:
@@ -195,26 +259,16 @@ def _resolve(settings: Settings, spec: str) -> ModelSource:
 
 
 def _load_embedder(
-    settings: Settings, spec: str, observer: BatchObserver | None = None
+    settings: Settings, wanted: ServedModel, observer: BatchObserver | None = None
 ) -> BatchingEmbedder:
     tune_process()
-    with _extra("embedder"):
-        # A wrong address is said before the libraries below are loaded, which takes seconds.
-        source = _resolve(settings, spec)
-        from petsearch.adapters.clip.model import load_model
-
-    precision = None if settings.precision == "auto" else settings.precision
-
-    def load_apart(wanted: ModelSource | str) -> ClipModel:
-        # In a thread that ends: each thread that runs torch keeps OpenMP threads of its own, and
-        # with more of them than cores all wait by sleeping: a query took 20 ms instead of 13.
-        resolved = _resolve(settings, wanted) if isinstance(wanted, str) else wanted
-        with ThreadPoolExecutor(1, thread_name_prefix="load") as passing:
-            return passing.submit(load_model, resolved, precision=precision).result()
-
-    model = load_apart(source)
-    options = BatchingOptions.of_device(model.info.device)
-    return BatchingEmbedder(model, options, load=load_apart, observer=observer)
+    model = load_served(settings, wanted)
+    return BatchingEmbedder(
+        model,
+        BatchingOptions.of_device(model.info.device),
+        load=lambda spec: load_served(settings, ServedModel(model_id="", spec=spec)),
+        observer=observer,
+    )
 
 
 def _model_to_serve(wanted: str, index: Collections, registry: Registry) -> str:
@@ -245,7 +299,7 @@ def _same_model(wanted: str, serving: str) -> bool:
 
 def _unknown_address(variable: str, given: str, accepted: str) -> ConfigurationError:
     return ConfigurationError(
-        f"PETSEARCH_{variable} is {given!r}, which is no known kind of address. "
+        f"PETSEARCH_{variable} is {without_password(given)!r}, which is no known kind of address. "
         f"Accepted: {accepted}."
     )
 

@@ -1,9 +1,7 @@
 """Builds what a process needs from its settings. The addresses choose the adapters."""
 
-import json
-import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -23,24 +21,27 @@ from petsearch.adapters.redis import (
 from petsearch.adapters.redis.backup import RedisCopy
 from petsearch.adapters.redis.client import without_retries
 from petsearch.app.connections import (
-    image_limits,
-    load_resize,
+    decode_threads,
+    open_decoders,
     open_embedder,
     open_index,
+    open_query_decoders,
     open_redis,
+    open_room,
     open_snapshots,
     open_store,
     source_context,
 )
 from petsearch.catalogue import Images
-from petsearch.domain import object_keys
+from petsearch.disk_room import DiskRoom
+from petsearch.domain import SureFrom
 from petsearch.domain.errors import PetsearchError
 from petsearch.embedding import CachingEmbedder
 from petsearch.jobs import Dispatcher, DispatchOptions, Jobs
 from petsearch.maintenance import Kept
 from petsearch.models import Catalogue, Registry, Target, model_id_of
 from petsearch.observability import get_logger
-from petsearch.photos import Resize, StoredPixels, resize_with_pillow
+from petsearch.photos import Decoders, StoredPixels
 from petsearch.ports import Embedder, ObjectStore, TaskQueue
 from petsearch.ports.raw_index import RawIndex
 from petsearch.reindex import FanOutIndex, ModelChanges, PointMaker, WriteSet
@@ -74,6 +75,8 @@ class Storage:
     ledger: RedisLedger
     queue: TaskQueue
     celery_app: celery.Celery
+    room: DiskRoom | None
+    """On the disk of an index in this process."""
     _opened: ExitStack
 
     @cached_property
@@ -84,7 +87,9 @@ class Storage:
     @cached_property
     def dispatcher(self) -> Dispatcher:
         """What hands chunks to the queue."""
-        options = DispatchOptions(self.settings.job_chunks, self.settings.lease_s)
+        settings = self.settings
+        keep_jobs_s = settings.keep_jobs_days * 24 * 3600
+        options = DispatchOptions(settings.job_chunks, settings.lease_s, keep_jobs_s)
         return Dispatcher(self.ledger, self.queue, options, self.clock)
 
     @cached_property
@@ -104,7 +109,8 @@ class WorkerParts:
     points: PointMaker
     sources: SourceContext
     """What jobs may read, and with what."""
-    resize: Resize
+    decoders: Decoders
+    """Of everything but searches."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +130,7 @@ class Services:
     keys: KeyRing
     limiter: RedisLimiter
     query_cache: CachingEmbedder
+    query_decoders: Decoders
     storage: Storage
     parts: WorkerParts
     _opened: ExitStack
@@ -146,8 +153,6 @@ class Services:
             self.models.load_all()
         except PetsearchError as error:  # the current one serves; the chore tries again
             log.warning("a model of the write set is not loaded", reason=error.detail)
-        source = json.dumps({"spec": target.model.spec}).encode()
-        self.storage.store.put(object_keys.model_source(target.model.model_id), source)
         return target
 
     def close(self) -> None:
@@ -192,9 +197,13 @@ def build_services(
     embedder: Embedder | None = None,
     index: RawIndex | None = None,
     queue: TaskQueue | None = None,
+    decoders: Decoders | None = None,
     clock: Clock = utc_now,
 ) -> Services:
     """Open what the addresses name. What is given replaces it, and is closed with the services.
+
+    Args:
+        decoders: for everything, searches included; they stay open.
 
     Raises:
         ConfigurationError: an address is missing or cannot be used.
@@ -205,15 +214,11 @@ def build_services(
         opened = until_built.enter_context(ExitStack())
         storage = _open_storage(settings, opened, index=index, queue=queue, clock=clock)
         registry = Registry(storage.store)
-        parts = _open_worker_parts(storage, registry, opened, embedder)
-        services = _build_facades(storage, registry, parts, opened)
+        parts = _open_worker_parts(storage, registry, opened, embedder, decoders)
+        query_decoders = decoders or opened.enter_context(closing(open_query_decoders(settings)))
+        services = _build_facades(storage, registry, parts, query_decoders, opened)
         until_built.pop_all()
         return services
-
-
-def decode_threads(settings: Settings) -> int:
-    """Return how many photos are decoded at a time."""
-    return settings.decode_threads or os.cpu_count() or 1
 
 
 def _open_storage(
@@ -226,28 +231,33 @@ def _open_storage(
 ) -> Storage:
     settings.require("index_url", "store_url", "redis_url")
     store = open_store(settings)
-    index = index or open_index(settings)
+    store.check_access()
+    room = open_room(settings)
+    index = index or open_index(settings, room)
     opened.callback(index.close)
     broker_url, client = open_redis(settings.redis_url, opened)
     celery_app = make_celery(broker_url)
     opened.callback(celery_app.close)
     ledger, queue = RedisLedger(client), queue or CeleryQueue(celery_app)
-    return Storage(settings, clock, index, store, client, ledger, queue, celery_app, opened)
+    return Storage(settings, clock, index, store, client, ledger, queue, celery_app, room, opened)
 
 
 def _open_worker_parts(
-    storage: Storage, registry: Registry, opened: ExitStack, embedder: Embedder | None
+    storage: Storage,
+    registry: Registry,
+    opened: ExitStack,
+    embedder: Embedder | None,
+    decoders: Decoders | None,
 ) -> WorkerParts:
     settings, index, store = storage.settings, storage.index, storage.store
-    has_model_here = embedder is None and settings.embedder_url == "local:"
     embedder = embedder or open_embedder(settings, index, store)
     opened.callback(embedder.close)
-    resize = load_resize() if has_model_here else resize_with_pillow
-    pixels = StoredPixels(
-        store, image_limits(settings), threads=decode_threads(settings), resize=resize
-    )
+    decoders = decoders or opened.enter_context(closing(open_decoders(settings)))
+    pixels = StoredPixels(store, decoders, threads=decode_threads(settings))
     opened.callback(pixels.close)
-    catalogue = Catalogue(index, embedder, spec_of=registry.spec_of)
+    catalogue = Catalogue(
+        index, embedder, spec_of=registry.spec_of, remember=registry.remember_source
+    )
     points = PointMaker(embedder, pixels)
     writer = FanOutIndex(
         index,
@@ -255,16 +265,24 @@ def _open_worker_parts(
         points=points,
         model_of=lambda collection: catalogue.model(model_id_of(collection)),
     )
-    return WorkerParts(embedder, catalogue, writer, points, source_context(settings, store), resize)
+    sources = source_context(settings, store)
+    return WorkerParts(embedder, catalogue, writer, points, sources, decoders)
 
 
 def _build_facades(
-    storage: Storage, registry: Registry, parts: WorkerParts, opened: ExitStack
+    storage: Storage,
+    registry: Registry,
+    parts: WorkerParts,
+    query_decoders: Decoders,
+    opened: ExitStack,
 ) -> Services:
     settings, clock, index, store = storage.settings, storage.clock, storage.index, storage.store
     cache = CachingEmbedder(parts.embedder, most_texts=settings.cached_query_texts)
+    sure_from = SureFrom(settings.species_threshold, settings.breed_threshold)
     # Its model is known for a while after the embedder went away.
-    cached_catalogue = Catalogue(index, cache, spec_of=registry.spec_of)
+    cached_catalogue = Catalogue(
+        index, cache, spec_of=registry.spec_of, remember=registry.remember_source
+    )
     return Services(
         settings=settings,
         clock=clock,
@@ -272,16 +290,19 @@ def _build_facades(
             embedder=cache,
             index=index,
             catalogue=cached_catalogue,
-            image_limits=image_limits(settings),
+            decoders=query_decoders,
             max_query_characters=settings.limits.query_characters,
-            resize=parts.resize,
+            sure_from=sure_from,
+            zone=settings.zone,
         ),
         images=Images(
             index=index,
             writer=parts.writer,
             store=store,
             catalogue=cached_catalogue,
+            sure_from=sure_from,
             clock=clock,
+            zone=settings.zone,
         ),
         jobs=Jobs(
             store=store,
@@ -293,22 +314,27 @@ def _build_facades(
             sources=parts.sources,
             clock=clock,
         ),
-        models=ModelChanges(
-            index=index,
-            embedder=parts.embedder,
-            catalogue=parts.catalogue,
-            registry=registry,
-            write_set=storage.write_set,
-            ledger=storage.ledger,
-            dispatcher=storage.dispatcher,
-            clock=clock,
-        ),
+        models=_model_changes(storage, registry, parts),
         keys=KeyRing(RedisKeys(_own_client(storage.redis, _KEYS_TIMEOUT_S, opened)), clock),
         limiter=RedisLimiter(_own_client(storage.redis, _LIMITS_TIMEOUT_S, opened)),
         query_cache=cache,
+        query_decoders=query_decoders,
         storage=storage,
         parts=parts,
         _opened=opened,
+    )
+
+
+def _model_changes(storage: Storage, registry: Registry, parts: WorkerParts) -> ModelChanges:
+    return ModelChanges(
+        index=storage.index,
+        embedder=parts.embedder,
+        catalogue=parts.catalogue,
+        registry=registry,
+        write_set=storage.write_set,
+        ledger=storage.ledger,
+        dispatcher=storage.dispatcher,
+        clock=storage.clock,
     )
 
 

@@ -4,6 +4,15 @@ duplicates are found.
 
 from petsearch.catalogue.delete import delete_images
 from petsearch.catalogue.duplicates import Group, GroupPage, Tier
-from petsearch.catalogue.images import FacetField, ImageFile, Images
+from petsearch.catalogue.images import AttributeFacet, FacetField, ImageFile, Images
 
-__all__ = ["FacetField", "Group", "GroupPage", "ImageFile", "Images", "Tier", "delete_images"]
+__all__ = [
+    "AttributeFacet",
+    "FacetField",
+    "Group",
+    "GroupPage",
+    "ImageFile",
+    "Images",
+    "Tier",
+    "delete_images",
+]

@@ -2,39 +2,96 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
-from petsearch.domain import ImageRecord, JsonDict, ModelInfo, TakenAtSource
+from petsearch.domain import ImageMetadata, ImageRecord, JsonDict, ModelInfo, TakenAtSource
 from petsearch.domain.errors import InvalidInput
 from petsearch.domain.metadata import PhotoMetadata, parse_metadata
+from petsearch.domain.places import fold_attribute, stated_attributes, stated_place
 from petsearch.ingest.repeats import normalise_metadata
 
 
 def amended(
-    record: ImageRecord, changes: Mapping[str, Any], model: ModelInfo, now: datetime
+    record: ImageRecord,
+    changes: Mapping[str, Any],
+    model: ModelInfo,
+    now: datetime,
+    zone: tzinfo = UTC,
+    *,
+    sees_places: bool = True,
 ) -> ImageRecord:
     """The record after a JSON merge patch (RFC 7396) of its metadata; null clears a field.
 
-    If nothing changes, neither does `updated_at`. A species that is not named follows a breed that
-    is, where the breed is known.
+    If nothing changes, neither does `updated_at`; a date that is sent back as it is shown does not
+    count as stated. A species that is not named follows a breed that is, where the breed is known.
+    Attributes are named in any spelling of what they are compared as.
+
+    Args:
+        zone: of a date that names none.
+        sees_places: whether who changes it sees exact places. For others the cell that the place
+            is in is no change of it: they send back what they were shown.
 
     Raises:
         InvalidInput: a field nobody knows, or a value that it cannot have.
     """
     before = PhotoMetadata.of(record.metadata).model_dump(mode="json")
-    if not isinstance(merged := merge_patch(before, changes), dict):
+    if not isinstance(merged := merge_patch(_respelt(before, changes), changes), dict):
         raise InvalidInput("The changes must be a JSON object.")
     if "taken_at" in changes:
         merged["taken_at_source"] = TakenAtSource.STATED
+        merged["taken_at_precision"] = changes.get("taken_at_precision")
+    else:
+        # Without a date beside it, null clears nothing.
+        merged.setdefault("taken_at_precision", before["taken_at_precision"])
     said = parse_metadata({k: v for k, v in merged.items() if v is not None}, "")
     if changes.get("breed") and "species" not in changes:
-        derived = normalise_metadata(replace(said, species=None), model).species
+        derived = normalise_metadata(replace(said, species=None), model, zone).species
         said = replace(said, species=derived or said.species)
-    metadata = normalise_metadata(said, model)
+    metadata = normalise_metadata(said, model, zone)
+    if _is_date_as_shown(record, metadata, changes):
+        metadata = replace(
+            metadata,
+            taken_at=record.metadata.taken_at,
+            taken_at_source=record.metadata.taken_at_source,
+            taken_at_precision=record.metadata.taken_at_precision,
+        )
+    # One that is not named stays as it is stored, in all its digits.
+    place = stored = record.metadata.location
+    if "location" in changes:
+        place = stated_place(stored, metadata.location, sees_places=sees_places)
+    metadata = replace(metadata, location=place)
+    if "attributes" in changes and changes["attributes"] is None:
+        attributes = stated_attributes(record.metadata.attributes, {}, sees_places=sees_places)
+        metadata = replace(metadata, attributes=attributes)
     if metadata == record.metadata:
         return record
     return replace(record, metadata=metadata, updated_at=now)
+
+
+def _respelt(before: JsonDict, changes: Mapping[str, Any]) -> JsonDict:
+    """The metadata, its attributes spelt as in the changes that name them."""
+    named = changes.get("attributes")
+    if not isinstance(named, Mapping):
+        return before
+    spelling = {fold_attribute(name): name for name in named}
+    attributes = {
+        spelling.get(fold_attribute(name), name): value
+        for name, value in (before.get("attributes") or {}).items()
+    }
+    return {**before, "attributes": attributes}
+
+
+def _is_date_as_shown(
+    record: ImageRecord, metadata: ImageMetadata, changes: Mapping[str, Any]
+) -> bool:
+    """Whether changes state the date that there is, with its precision or with none."""
+    precision = changes.get("taken_at_precision") or record.taken_at_precision
+    return (
+        changes.get("taken_at") is not None
+        and metadata.taken_at == record.taken_at
+        and precision == record.taken_at_precision
+    )
 
 
 def merge_patch(target: Any, patch: Any) -> Any:

@@ -1,21 +1,31 @@
 """Images as clients see them: list, read, amend and delete them, find duplicates, open files."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, BinaryIO, Literal
+from dataclasses import dataclass, replace
+from datetime import datetime, tzinfo
+from typing import Annotated, Any, BinaryIO, Literal
+from uuid import UUID
+
+from pydantic import StringConstraints
 
 from petsearch.catalogue import duplicates
 from petsearch.catalogue.delete import delete_images
 from petsearch.catalogue.edit import amended
-from petsearch.domain import Filters, ImageRecord, SortBy
+from petsearch.catalogue.word_counts import attribute_counts, tag_counts
+from petsearch.domain import Filters, Guessed, ImageRecord, SortBy, SureFrom, UnknownName
 from petsearch.domain.errors import NotFound
+from petsearch.domain.images import NAMED_FROM
 from petsearch.models import Catalogue
 from petsearch.ports import IndexReader, IndexWriter, ObjectStore, RecordChange
 from petsearch.ports.optimistic import update_records
 from petsearch.search import FilterNames
 
-FacetField = Literal["breed", "species", "status", "tag"]
+FacetField = Literal["breed", "species", "status", "tag", "attributes"]
+AttributeFacet = Annotated[str, StringConstraints(pattern=r"^attributes\.[^=]+$", max_length=211)]
+"""`attributes.<name>`: the values of one attribute."""
+
+_ID_DIGITS = 32
 
 
 @dataclass(frozen=True)
@@ -44,14 +54,19 @@ class Images:
     writer: IndexWriter
     store: ObjectStore
     catalogue: Catalogue
+    sure_from: SureFrom
     clock: Callable[[], datetime]
+    zone: tzinfo
+    """Of dates that name none."""
 
     def newest(
         self, limit: int, filters: Filters, cursor: str | None = None, sort: SortBy = "created_at"
     ) -> tuple[list[ImageRecord], str | None]:
         """Return images without a query, newest first, and the cursor of the next page."""
+        if (collection := self.catalogue.any_collection()) is None:
+            return [], None
         return self.index.list_newest(
-            self.catalogue.collection(),
+            collection,
             limit=limit,
             filters=self._normalised(filters),
             before=cursor,
@@ -64,10 +79,22 @@ class Images:
         Raises:
             NotFound: there is no such image.
         """
-        found = self.index.get(self.catalogue.collection(), [image_id])
+        collection = self.catalogue.any_collection()
+        found = self.index.get(collection, [image_id]) if collection else {}
         if image_id not in found:
             raise NotFound(f"There is no image {image_id}.")
         return found[image_id]
+
+    def ids_that_begin(self, prefix: str, *, limit: int) -> list[str]:
+        """Return the first `limit` ids that begin with `prefix`, hexadecimal digits and hyphens."""
+        digits = prefix.replace("-", "").lower()
+        collection = self.catalogue.any_collection()
+        if collection is None or not 0 < len(digits) <= _ID_DIGITS:
+            return []
+        first = int(digits.ljust(_ID_DIGITS, "0"), 16)
+        before = str(UUID(int=first - 1)) if first else None
+        found = self.index.list_ids(collection, after=before, limit=limit)
+        return [one for one in found if one.replace("-", "").startswith(digits)]
 
     def find_by_name(self, filename: str) -> ImageRecord:
         """Return the newest image of a file name.
@@ -89,28 +116,59 @@ class Images:
         size_bytes = self.store.stat(key).size_bytes
         return ImageFile(key, size_bytes, lambda offset: self.store.open(key, offset=offset))
 
-    def count(self) -> int:
-        """Return how many images there are."""
-        return self.index.count(self.catalogue.collection(), Filters())
+    def count(self, filters: Filters | None = None) -> int:
+        """Return how many images there are under `filters`."""
+        if (collection := self.catalogue.any_collection()) is None:
+            return 0
+        return self.index.count(collection, self._normalised(filters or Filters()))
 
-    def facets(self, by: FacetField, filters: Filters | None = None) -> dict[str, int]:
-        """Return how many images there are per value under `filters`, most frequent first."""
-        field = "tags" if by == "tag" else by
-        return self.index.facet(
-            self.catalogue.collection(), field, self._normalised(filters or Filters())
+    def is_calibrated(self, filters: Filters) -> bool | None:
+        """Return whether guesses of species and breeds are; None if no filter asks for one."""
+        if not filters.asks_for_guesses or self.catalogue.any_collection() is None:
+            return None
+        return self.catalogue.current().model.guesses is not None
+
+    def facets(
+        self, by: FacetField | AttributeFacet, filters: Filters | None = None
+    ) -> dict[str, int]:
+        """Return how many images there are per value under `filters`, most frequent first.
+
+        Attributes are counted as `name=value`, the 10,000 most frequent of them. Spellings of one
+        tag or attribute count together, under the most frequent of them.
+        Species and breeds are counted where `ImageRecord.species_source` and `breed_source` are not
+        unsure.
+        """
+        if (collection := self.catalogue.any_collection()) is None:
+            return {}
+        wanted = self._normalised(filters or Filters())
+        if by not in ("species", "breed"):
+            kind, _, name = by.partition(".")
+            if kind == "tag":
+                return tag_counts(self.index, collection, wanted)
+            if kind == "attributes":
+                return attribute_counts(self.index, collection, wanted, name)
+            return self.index.facet(collection, kind, wanted)
+        counts = Counter(self.index.facet(collection, f"label.{by}", wanted))
+        guessed = Guessed(by, self.sure_from.species if by == "species" else NAMED_FROM)
+        counts.update(
+            self.index.facet(collection, f"prediction.{by}", replace(wanted, guessed=guessed))
         )
+        return dict(counts.most_common())
 
     def amend(
         self,
         image_id: str,
         changes: Mapping[str, Any],
         check: Callable[[ImageRecord], None] = lambda _: None,
+        *,
+        sees_places: bool = True,
     ) -> ImageRecord:
         """Change the metadata of an image by a JSON merge patch (RFC 7396).
 
         Args:
             changes: null clears a field.
             check: raises an error if the record, as it was read, must not be changed.
+            sees_places: see `amended`.
 
         Raises:
             InvalidInput: a field that does not exist, or a value that it cannot have.
@@ -123,7 +181,10 @@ class Images:
             for record in records.values():
                 check(record)
             now = self.clock()
-            return [(r, amended(r, changes, target.model, now)) for r in records.values()]
+            return [
+                (r, amended(r, changes, target.model, now, self.zone, sees_places=sees_places))
+                for r in records.values()
+            ]
 
         found = self.writer.get(target.collection, [image_id])
         written = update_records(self.writer, target.collection, found, change)
@@ -142,7 +203,9 @@ class Images:
 
     def delete_of_animal(self, animal_id: str, *, limit: int) -> Deleted:
         """Delete the newest `limit` images of an animal."""
-        collection, filters = self.catalogue.collection(), Filters(animal_id=animal_id)
+        if (collection := self.catalogue.any_collection()) is None:
+            return Deleted(0, 0)
+        filters = Filters(animal_id=(animal_id,))
         records, _ = self.index.list_newest(collection, limit=limit, filters=filters)
         image_ids = [record.image_id for record in records]
         delete_images(self.writer, self.store, collection, image_ids)
@@ -152,9 +215,11 @@ class Images:
         self, tier: duplicates.Tier, *, limit: int, cursor: str | None, min_score: float
     ) -> duplicates.GroupPage:
         """Return groups of images that are alike; see `duplicates.find_groups`."""
+        if (collection := self.catalogue.any_collection()) is None:
+            return duplicates.GroupPage((), None)
         return duplicates.find_groups(
             self.index,
-            self.catalogue.collection(),
+            collection,
             tier,
             limit=limit,
             cursor=cursor,
@@ -165,5 +230,11 @@ class Images:
         """Return other images that show the same photo as one; see `duplicates.copies_of`."""
         return duplicates.copies_of(self.index, self.catalogue.collection(), self.get(image_id))
 
+    def unknown_names(self, filters: Filters) -> tuple[UnknownName, ...]:
+        """Return species and breeds of `filters` that neither the model nor any photo has."""
+        has_photos = self.catalogue.any_collection() is not None
+        return self._normalised(filters).unknown if has_photos else ()
+
     def _normalised(self, filters: Filters) -> Filters:
-        return FilterNames(self.index, self.catalogue).normalised(filters)
+        names = FilterNames(self.index, self.catalogue, self.sure_from, self.zone)
+        return names.normalised(filters)

@@ -9,7 +9,7 @@ import typer
 from petsearch.app.connections import open_place
 from petsearch.cli.output import Json, print_json, print_message
 from petsearch.cli.storage import DataDir, opened_storage
-from petsearch.domain.errors import ConfigurationError
+from petsearch.domain.errors import ConfigurationError, StorageFull
 from petsearch.maintenance import Backup, Restore
 from petsearch.maintenance.backup_format import MANIFEST
 from petsearch.models import model_id_of
@@ -29,9 +29,14 @@ def backup(
     """Back up the index, jobs, keys and the list of objects, with a checksum of every part."""
     with opened_storage(data_dir) as storage:
         place = open_place(storage.settings, out)
-        manifest = Backup(storage.kept, place, clock=storage.clock, say=print_message).run(
-            with_objects=objects
-        )
+        backup = Backup(storage.kept, place, clock=storage.clock, say=print_message)
+        try:
+            manifest = backup.run(with_objects=objects)
+        except StorageFull as error:
+            raise StorageFull(
+                f"The backup is not whole: there is no room in {out}. Free some, and run the same "
+                "command again."
+            ) from error
     if as_json:
         print_json(asdict(manifest))
         return

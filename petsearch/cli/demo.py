@@ -9,25 +9,27 @@ import typer
 from petsearch.app.services import Services
 from petsearch.cli.connection import connect
 from petsearch.cli.jobs import counts_of
-from petsearch.cli.output import print_message
+from petsearch.cli.output import data_folder, print_message
 from petsearch.client import PhotoSource, Progress, from_dataset, from_drawings, from_paths, upload
 from petsearch.domain import sha256_of
 from petsearch.domain.errors import ConfigurationError, PetsearchError
 from petsearch.models.folder import WEIGHTS
 from petsearch.sample.catalogue import MODEL_DIR
-from petsearch.settings import Limits
+from petsearch.settings import Limits, Settings
 from petsearch.sources import DatasetOptions
 from petsearch.standalone import StandaloneOptions, serve
 
 _OXFORD_PETS = "oxford-pets"
 _OXFORD_DATASET = "timm/oxford-iiit-pet"
-_HUB_MODEL = "hub:ViT-B-32/openai"
+_HUB_MODEL = "hub:ViT-B-32/laion2b_s34b_b79k"
 _NEXT_STEP = "make demo SOURCE=oxford-pets   or   make demo SOURCE=<folder of photos> [MODEL=…]"
 
 
 def demo(
     *,
-    data_dir: Annotated[Path, typer.Option(help="Folder that holds all data.")],
+    data_dir: Annotated[
+        Path, typer.Option(parser=data_folder, metavar="PATH", help="Folder that holds all data.")
+    ],
     source: Annotated[
         str, typer.Option(help="Empty for the drawings, oxford-pets, or a folder of photos.")
     ] = "",
@@ -50,7 +52,7 @@ def demo(
     # Embeddings of another version of the demo model could not be compared with these.
     version = sha256_of((MODEL_DIR / WEIGHTS).read_bytes())[:12]
     folder = data_dir if source else data_dir / version
-    model = model or (_HUB_MODEL if source else "sample")
+    model = model or Settings.from_environment().model or (_HUB_MODEL if source else "sample")
     serve(StandaloneOptions(folder, model, port=port), on_ready=fill)
 
 

@@ -8,18 +8,18 @@ from typing import Any
 import typer
 
 from petsearch.cli import ingest_options as given
-from petsearch.cli.connection import DEFAULT_API, Api, connect
+from petsearch.cli.connection import Api, connect
 from petsearch.cli.jobs import finish, follow, reason_printer
 from petsearch.cli.output import Json, progress_bar
 from petsearch.client import (
     Client,
     PhotoSource,
     Progress,
+    add_metadata,
     from_dataset,
     from_drawings,
     from_paths,
-    joined,
-    stating,
+    join_table,
     upload,
 )
 from petsearch.domain import JsonDict
@@ -51,7 +51,7 @@ def ingest(
     set_: given.Set = None,
     animal_from_folder: given.AnimalFromFolder = False,
     wait: given.Wait = True,
-    api: Api = DEFAULT_API,
+    api: Api = None,
     as_json: Json = False,
 ) -> None:
     """Add photos and wait until all are processed. Run again, it sends only what is missing.
@@ -76,8 +76,8 @@ def ingest(
             return
         source, name = local
         if table is not None:
-            source = joined(source, table, columns)
-        source = stating(source, said, animal_from_folder=animal_from_folder)
+            source = join_table(source, table, columns)
+        source = add_metadata(source, said, animal_from_folder=animal_from_folder)
         finish(client, _upload(client, source, name, **how), source, as_json=as_json)
 
 

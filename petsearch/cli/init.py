@@ -43,7 +43,7 @@ def initialise(
         ConfigurationError: an address is missing or invalid.
         Unavailable: a server did not answer in time.
     """
-    deadline = time.monotonic() + patience_s
+    deadline, reported = time.monotonic() + patience_s, ""
     while True:
         try:
             with closing(build_services(settings)) as services:
@@ -51,7 +51,9 @@ def initialise(
         except Unavailable as error:
             if time.monotonic() + _PAUSE_S > deadline:
                 raise
-            report(f"Waiting: {error.detail}")
+            if error.detail != reported:
+                reported = error.detail
+                report(f"Waiting: {reported}")
         except Conflict as error:
             report(error.detail)
             return None

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from petsearch.cli.connection import DEFAULT_API, Api, connect
+from petsearch.cli.connection import Api, connect
 from petsearch.cli.output import (
     EXIT_PARTLY,
     Json,
@@ -22,7 +22,10 @@ from petsearch.domain import MOST_LEFT_OUT_NAMES, JsonDict, LeftOut
 from petsearch.domain.metadata import safe_path
 
 app = typer.Typer(
-    help="List, watch and control jobs.", invoke_without_command=True, add_completion=False
+    help="List, watch and control jobs.",
+    invoke_without_command=True,
+    add_completion=False,
+    rich_markup_mode=None,
 )
 
 NO_PHOTOS = PhotoSource(iter(()), 0)
@@ -36,6 +39,7 @@ _LEFT_OUT = {
     "archive": "archives",
     "link": "links to folders",
     "column": "columns",
+    "row": "rows without a photo",
     "special": "no files",
 }
 """What is left out, as people read it."""
@@ -47,7 +51,7 @@ JobId = Annotated[str, typer.Argument(help="As listed by `petsearch jobs`.")]
 def list_jobs(
     context: typer.Context,
     *,
-    api: Api = DEFAULT_API,
+    api: Api = None,
     as_json: Json = False,
     limit: Annotated[int, typer.Option(min=1, max=100)] = 20,
 ) -> None:
@@ -67,7 +71,7 @@ def list_jobs(
 
 
 @app.command()
-def show(job_id: JobId, *, api: Api = DEFAULT_API, as_json: Json = False) -> None:
+def show(job_id: JobId, *, api: Api = None, as_json: Json = False) -> None:
     """Show a job, with the photos that were rejected or failed."""
     with connect(api) as client:
         job = client.job(job_id)
@@ -79,38 +83,38 @@ def show(job_id: JobId, *, api: Api = DEFAULT_API, as_json: Json = False) -> Non
 
 
 @app.command()
-def watch(job_id: JobId, *, api: Api = DEFAULT_API, as_json: Json = False) -> None:
+def watch(job_id: JobId, *, api: Api = None, as_json: Json = False) -> None:
     """Follow a job until it ends."""
     with connect(api) as client:
         finish(client, follow(client, job_id), as_json=as_json)
 
 
 @app.command()
-def pause(job_id: JobId, *, api: Api = DEFAULT_API) -> None:
+def pause(job_id: JobId, *, api: Api = None) -> None:
     """Pause a job until it is resumed."""
     _control(api, job_id, "pause")
 
 
 @app.command()
-def resume(job_id: JobId, *, api: Api = DEFAULT_API) -> None:
+def resume(job_id: JobId, *, api: Api = None) -> None:
     """Resume a paused job."""
     _control(api, job_id, "resume")
 
 
 @app.command()
-def cancel(job_id: JobId, *, api: Api = DEFAULT_API) -> None:
+def cancel(job_id: JobId, *, api: Api = None) -> None:
     """Cancel a job. What was ingested stays."""
     _control(api, job_id, "cancel")
 
 
 @app.command()
-def retry(job_id: JobId, *, api: Api = DEFAULT_API) -> None:
+def retry(job_id: JobId, *, api: Api = None) -> None:
     """Retry the failed photos of a job that has ended."""
     _control(api, job_id, "retry")
 
 
 @app.command()
-def delete(job_id: JobId, *, api: Api = DEFAULT_API) -> None:
+def delete(job_id: JobId, *, api: Api = None) -> None:
     """Delete the record of a job that has ended. Its images stay."""
     with connect(api) as client:
         client.delete_job(job_id)
@@ -231,7 +235,7 @@ def state_of(job: JsonDict) -> str:
     return str(job["state"]).replace("_", " ")
 
 
-def _control(api: str, job_id: str, action: str) -> None:
+def _control(api: str | None, job_id: str, action: str) -> None:
     with connect(api) as client:
         job = client.control_job(job_id, action)
     print_message(f"Job {job_id} is {state_of(job)}: {job['done']} of {job['total']}.")

@@ -15,20 +15,34 @@ import typer
 
 from petsearch.access import KeyRing
 from petsearch.app.services import open_keys
-from petsearch.cli.output import Json, print_json, print_line, print_message, print_table
+from petsearch.cli.output import (
+    Json,
+    data_folder,
+    print_json,
+    print_line,
+    print_message,
+    print_table,
+)
 from petsearch.cli.storage import offline_settings
 from petsearch.domain import JsonDict
 from petsearch.domain.api_keys import ApiKey, Scope, make_key
-from petsearch.domain.errors import InvalidInput
+from petsearch.domain.errors import ConfigurationError, InvalidInput
 from petsearch.settings import Settings
 
 app = typer.Typer(
-    help="Create, list and revoke API keys.", no_args_is_help=True, add_completion=False
+    help="Create, list and revoke API keys.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
 )
 
 DataDir = Annotated[
     Path | None,
-    typer.Option(help="Data folder of a stopped `petsearch serve`; else PETSEARCH_REDIS_URL."),
+    typer.Option(
+        parser=data_folder,
+        metavar="PATH",
+        help="Data folder of a stopped `petsearch serve`; else PETSEARCH_REDIS_URL.",
+    ),
 ]
 
 
@@ -47,7 +61,7 @@ def create(
     now = datetime.now(UTC)
     new = make_key(name, scope, now, expires_at=_expiry(now, expires_in_days))
     with _opened(data_dir) as keys:
-        keys.add(new.kept)
+        keys.add_first(new.kept)
     if as_json:
         print_json({"key": _as_json(new.kept), "secret": new.secret})
     else:
@@ -85,6 +99,11 @@ def revoke(
 
 @contextmanager
 def _opened(data_dir: Path | None) -> Iterator[KeyRing]:
+    if data_dir is not None and not data_dir.is_dir():
+        raise ConfigurationError(
+            f"There is no data folder {data_dir}. Name that of `petsearch serve`, "
+            f"or make a new one with: mkdir {data_dir}"
+        )
     with offline_settings(data_dir, "redis_url") as settings, open_keys(settings) as keys:
         yield keys
 

@@ -17,7 +17,10 @@ COMMANDS = {
     "demo": ("demo:demo", "Serve a demo with drawings, Oxford pets or your photos."),
     "init": ("init:init", "Create the bucket and the first collection if they are missing."),
     "ingest": ("ingest:ingest", "Add photos and wait until all are processed."),
-    "search": ("search:search", "Search by text or by photo."),
+    "search": ("photos.search:search", "Search by text or by photo."),
+    "images": ("photos.images:app", "List, show, change and delete photos."),
+    "duplicates": ("photos.duplicates:duplicates", "List photos that are alike, in groups."),
+    "facets": ("photos.facets:facets", "Count photos by breed, species, status, tag or attribute."),
     "evaluate": ("evaluate:evaluate", "Measure a model on labelled photos."),
     "reconcile": ("reconcile:reconcile", "Find and repair differences of index and object store."),
     "backup": ("backup:backup", "Back up the index, jobs, keys and the list of objects."),
@@ -49,13 +52,19 @@ class LazyCommand(TyperCommand):
         module, _, attribute = self._target.partition(":")
         target = getattr(import_module(f"petsearch.cli.{module}"), attribute)
         if not isinstance(target, typer.Typer):
-            function, target = target, typer.Typer(add_completion=False)
+            function, target = target, typer.Typer(add_completion=False, rich_markup_mode=None)
             target.command()(function)
         return get_command(target)
 
     def make_context(self, *arguments: Any, **extra: Any) -> Any:
-        """The context of the imported command."""
-        return self.load().make_context(*arguments, **extra)
+        """The context of the imported command; `--help` ends here, before settings are read."""
+        context = self.load().make_context(*arguments, **extra)
+        if not extra.get("resilient_parsing"):  # a shell completes words
+            from petsearch.settings import start_logging
+
+            # A server logs what it does; other commands only what goes wrong.
+            start_logging(None if self.name == "serve" else "WARNING")
+        return context
 
 
 class _Commands(TyperGroup):
@@ -65,23 +74,36 @@ class _Commands(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command; an error of petsearch is one line on stderr and exit code 1."""
-        from petsearch.cli.output import EXIT_ERROR, print_error
-        from petsearch.domain.errors import PetsearchError
-
         try:
             return super().invoke(ctx)
-        except PetsearchError as error:
-            print_error(error.detail)
-        except ModuleNotFoundError as error:
-            if str(error.name).partition(".")[0] in _OWN_PACKAGES:
+        except typer.Exit:  # of --help, too, which needs nothing of what follows
+            raise
+        except Exception as error:  # the edge of the program: what is not ours goes on
+            detail = _detail_of(error, ctx.invoked_subcommand)
+            if detail is None:
                 raise
-            extra = "training" if ctx.invoked_subcommand in _TRAINING else "standalone"
-            print_error(f"This command needs {error.name}: pip install 'petsearch[{extra}]'")
+        from petsearch.cli.output import EXIT_ERROR, print_error
+
+        print_error(detail)
         raise typer.Exit(EXIT_ERROR)
 
 
+def _detail_of(error: Exception, command: str | None) -> str | None:
+    if isinstance(error, ModuleNotFoundError):
+        if str(error.name).partition(".")[0] in _OWN_PACKAGES:
+            return None
+        extra = "training" if command in _TRAINING else "standalone"
+        return f"This command needs {error.name}: pip install 'petsearch[{extra}]'"
+    from petsearch.domain.errors import PetsearchError
+
+    return error.detail if isinstance(error, PetsearchError) else None
+
+
 app = typer.Typer(
-    cls=_Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+    cls=_Commands,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # importing what draws boxes around help takes longer than all the rest
 )
 
 
@@ -108,6 +130,3 @@ def before_each_command(
     ] = False,
 ) -> None:
     """Search pet photos by text or by photo."""
-    from petsearch.cli.output import log_to_stderr
-
-    log_to_stderr("WARNING")

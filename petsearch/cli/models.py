@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from petsearch.cli.connection import DEFAULT_API, Api, connect
+from petsearch.cli.connection import Api, connect
 from petsearch.cli.jobs import follow, problems_of, state_of
 from petsearch.cli.output import (
     EXIT_PARTLY,
@@ -18,7 +18,7 @@ from petsearch.domain import JsonDict
 ModelId = Annotated[str, typer.Argument(help="As listed by `petsearch models`.")]
 
 
-def models(*, api: Api = DEFAULT_API, as_json: Json = False) -> None:
+def models(*, api: Api = None, as_json: Json = False) -> None:
     """List the models of a server: published, loaded, indexed, and which one is current."""
     with connect(api) as client:
         found = client.models()
@@ -36,7 +36,7 @@ def reindex(
         bool, typer.Option("--drop", help="Delete the collection of a model that is not current.")
     ] = False,
     wait: Annotated[bool, typer.Option(help="Wait until the collection is built.")] = True,
-    api: Api = DEFAULT_API,
+    api: Api = None,
     as_json: Json = False,
 ) -> None:
     """Build the collection of a published model while search goes on.
@@ -72,7 +72,7 @@ def promote(
             help="Promote even if photos find photos of the same breed worse than before.",
         ),
     ] = False,
-    api: Api = DEFAULT_API,
+    api: Api = None,
     as_json: Json = False,
 ) -> None:
     """Make a model with a finished collection the current one, if it passes the checks."""
@@ -80,7 +80,7 @@ def promote(
         _print_switch(client.promote(model_id, accept_worse=accept_worse), as_json=as_json)
 
 
-def rollback(*, api: Api = DEFAULT_API, as_json: Json = False) -> None:
+def rollback(*, api: Api = None, as_json: Json = False) -> None:
     """Make the model before the last promotion the current one again."""
     with connect(api) as client:
         _print_switch(client.rollback(), as_json=as_json)

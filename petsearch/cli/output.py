@@ -9,27 +9,28 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Annotated, Any
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TimeRemainingColumn,
-)
-from rich.table import Table
-from rich.text import Text
 
-from petsearch.observability import configure_logging
-from petsearch.settings import Settings
+# Rich is imported when something is printed: `--help` starts without it.
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress, Task
 
 EXIT_ERROR = 1
 EXIT_PARTLY = 3
 """The command finished, but some photos were rejected or failed."""
+
+
+def data_folder(given: str) -> Path:
+    """The parser of options that name a folder: an empty one would be the current folder."""
+    if not given.strip():
+        raise typer.BadParameter("it is empty; give the path of a folder, or . for this one")
+    return Path(given)
+
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -39,23 +40,20 @@ _PIPE_WIDTH = 1000
 _ESCAPED = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """Control characters but the line feed, overrides of the writing direction, half characters."""
 
-_stdout = Console(
-    width=None if sys.stdout.isatty() else _PIPE_WIDTH, markup=False, emoji=False, highlight=False
-)
-_stderr = Console(stderr=True, markup=False, emoji=False, highlight=False)
+
+@cache
+def _stdout() -> "Console":
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() else _PIPE_WIDTH
+    return Console(width=width, markup=False, emoji=False, highlight=False)
 
 
-def log_to_stderr(default_level: str | None = None) -> None:
-    """Configure logging from the settings.
+@cache
+def _stderr() -> "Console":
+    from rich.console import Console
 
-    Args:
-        default_level: used where PETSEARCH_LOG_LEVEL is not set.
-    """
-    settings = Settings.from_environment()
-    level = settings.log_level
-    if default_level is not None and "log_level" not in settings.model_fields_set:
-        level = default_level
-    configure_logging(level=level, json=settings.log_json)
+    return Console(stderr=True, markup=False, emoji=False, highlight=False)
 
 
 def printable(text: str) -> str:
@@ -63,25 +61,51 @@ def printable(text: str) -> str:
     return _ESCAPED.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
+def is_terminal() -> bool:
+    """Whether stdout is read by a person."""
+    return _stdout().is_terminal
+
+
 def print_line(line: str) -> None:
     """Print a line of the command's output to stdout."""
-    _stdout.print(printable(line), soft_wrap=True)
+    _stdout().print(printable(line), soft_wrap=True)
+
+
+def print_picture(sequence: str) -> None:
+    """Print what makes a terminal show a picture; the only escape sequences that are not escaped.
+
+    Args:
+        sequence: made by `petsearch.cli.photos.thumbnails`.
+    """
+    typer.echo(sequence)
 
 
 def print_message(line: str) -> None:
     """Print a message for people to stderr."""
-    _stderr.print(printable(line), soft_wrap=True)
+    _stderr().print(printable(line), soft_wrap=True)
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask on stderr whether to go on, unless `yes`.
+
+    Raises:
+        Abort: the answer is not yes, or there is nobody to ask.
+    """
+    if not yes:
+        typer.confirm(printable(question).replace("\n", r"\n"), abort=True, err=True)
 
 
 def print_progress(line: str) -> None:
     """Print progress to stderr where no progress bar shows it, as in a log file."""
-    if not _stderr.is_terminal:
+    if not _stderr().is_terminal:
         print_message(line)
 
 
 def print_error(detail: str) -> None:
     """Print an error to stderr."""
-    _stderr.print(Text.assemble(("Error:", "red"), f" {printable(detail)}"), soft_wrap=True)
+    from rich.text import Text
+
+    _stderr().print(Text.assemble(("Error:", "red"), f" {printable(detail)}"), soft_wrap=True)
 
 
 def print_json(value: Any) -> None:
@@ -95,34 +119,43 @@ def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, empty:
         if empty:
             print_line(empty)
         return
+    from rich.table import Table
+
     table = Table(box=None, pad_edge=False)
     for header in headers:
         # An id that is cut off cannot be used.
         table.add_column(header, no_wrap=header in _IDS, overflow="fold")
     for row in rows:
         table.add_row(*(printable(cell).replace("\n", r"\n") for cell in row))
-    _stdout.print(table)
+    _stdout().print(table)
 
 
-class _PlainColumn(ProgressColumn):
-    """A column of text that is not parsed as markup, unlike Rich's `TextColumn`."""
-
-    def __init__(self, text_of: Callable[[Task], str]) -> None:
-        super().__init__()
-        self._text_of = text_of
-
-    def render(self, task: Task) -> Text:
-        """The text for a task."""
-        return Text(printable(self._text_of(task)))
-
-
-def progress_bar() -> Progress:
+def progress_bar() -> "Progress":
     """A progress bar on stderr; the field `note` of a task is shown behind its count."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        TimeRemainingColumn,
+    )
+    from rich.text import Text
+
+    class PlainColumn(ProgressColumn):
+        """A column of text that is not parsed as markup, unlike Rich's `TextColumn`."""
+
+        def __init__(self, text_of: Callable[["Task"], str]) -> None:
+            super().__init__()
+            self._text_of = text_of
+
+        def render(self, task: "Task") -> Text:
+            return Text(printable(self._text_of(task)))
+
     return Progress(
-        _PlainColumn(lambda task: task.description),
+        PlainColumn(lambda task: task.description),
         BarColumn(),
         MofNCompleteColumn(),
-        _PlainColumn(lambda task: task.fields.get("note", "")),
+        PlainColumn(lambda task: task.fields.get("note", "")),
         TimeRemainingColumn(),
-        console=_stderr,
+        console=_stderr(),
     )

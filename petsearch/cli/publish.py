@@ -1,6 +1,7 @@
 """The command `petsearch publish`. What needs torch is imported when it runs."""
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,17 +11,20 @@ import typer
 
 from petsearch.adapters.clip import resolve_model
 from petsearch.app.connections import open_store
-from petsearch.cli.output import Json, print_json, print_message
+from petsearch.cli.output import Json, data_folder, print_json, print_message
+from petsearch.domain.errors import InvalidInput
 from petsearch.models import Published, Registry
 from petsearch.models.cards import write_card
 from petsearch.models.folder import (
     CALIBRATION,
     CARD,
+    METRICS,
     WEIGHTS,
     check_embeddings,
     check_weights,
     published_files,
 )
+from petsearch.reindex.checks import check_measured
 from petsearch.settings import Settings
 
 if TYPE_CHECKING:
@@ -45,15 +49,27 @@ def publish(
     ] = "",
     split: Annotated[str, typer.Option(help="Split of the data set.")] = "validation",
     label_column: Annotated[str, typer.Option(help="Column that holds the breed.")] = "label",
+    unmeasured: Annotated[
+        bool,
+        typer.Option(
+            "--unmeasured", help="Publish a model without calibration or metrics all the same."
+        ),
+    ] = False,
     data_dir: Annotated[
         Path | None,
-        typer.Option(help="Data folder of `petsearch serve`; else PETSEARCH_STORE_URL."),
+        typer.Option(
+            parser=data_folder,
+            metavar="PATH",
+            help="Data folder of `petsearch serve`; else PETSEARCH_STORE_URL.",
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Check a model folder and add it to the registry, from which servers load models."""
     data = CalibrationData(dataset, split, label_column) if dataset else None
-    published = publish_folder(folder, name=name, data_dir=data_dir, calibrate_with=data)
+    published = publish_folder(
+        folder, name=name, data_dir=data_dir, calibrate_with=data, unmeasured=unmeasured
+    )
     model_id = published.manifest.model_id
     if as_json:
         print_json({"model_id": model_id, "new": published.is_new})
@@ -68,29 +84,38 @@ def publish_folder(
     name: str = "",
     data_dir: Path | None = None,
     calibrate_with: CalibrationData | None = None,
+    unmeasured: bool = False,
 ) -> Published:
     """Publish a model folder to the registry that the settings name.
 
     Args:
         name: how the id begins; the folder's name if empty.
         data_dir: of a single-process server, running or not; None for PETSEARCH_STORE_URL.
+        unmeasured: whether a model may have neither a calibration of its weights nor metrics.
 
     Raises:
         ConfigurationError: the folder holds no working model, or there is no store.
-        InvalidInput: the name is invalid, or the data set cannot be read.
+        InvalidInput: the name is invalid, the data set cannot be read, or nothing was measured.
     """
     registry = Registry(open_store(_settings(data_dir)))
     source = resolve_model(f"dir:{folder}")
     model_id = f"{name or source.name}-{source.model_id().rpartition('-')[2]}"
     files = published_files(folder)
     before = registry.find(model_id)
-    if before is not None and calibrate_with is None and before.holds(files):
+    if (
+        before is not None
+        and calibrate_with is None
+        and before.holds(files)
+        and (unmeasured or before.files.keys() & {CALIBRATION, METRICS})
+    ):
         return Published(before, is_new=False)
     from petsearch.adapters.clip.model import load_model
 
     check_weights(folder / WEIGHTS)
     model = load_model(source)
     check_embeddings(model)
+    if calibrate_with is None and not unmeasured:
+        _require_measured(model, files)
     with tempfile.TemporaryDirectory() as temporary:
         if calibrate_with is not None:
             files[CALIBRATION] = _calibrate(model, calibrate_with, Path(temporary))
@@ -98,6 +123,16 @@ def publish_folder(
             Path(temporary) / CARD, model_id, model.info, files, of_training=folder / CARD
         )
         return registry.publish(model_id, files, datetime.now(UTC))
+
+
+def _require_measured(model: "OpenClipModel", files: Mapping[str, Path]) -> None:
+    """Before photos are embedded for days with a model that may not serve in the end."""
+    check = check_measured(model.info, has_metrics=METRICS in files)
+    if not check.passed:
+        raise InvalidInput(
+            f"Nothing was published: `petsearch promote` will refuse this model. {check.detail} "
+            "To publish it all the same: --unmeasured."
+        )
 
 
 def _settings(data_dir: Path | None) -> Settings:
@@ -109,9 +144,9 @@ def _settings(data_dir: Path | None) -> Settings:
 
 
 def _calibrate(model: "OpenClipModel", data: CalibrationData, folder: Path) -> Path:
-    """Write calibration.json, fitted on one half of the photos."""
+    """Write calibration.json, fitted on one half of the photos and measured on the other."""
     from training.calibration import labelled_gallery
-    from training.calibration.calibrate import fit, prepare_texts
+    from training.calibration.calibrate import fit, prepare_texts, with_off_topic_measured
     from training.drawings import SAMPLE_CONFIG, read_config
     from training.evaluation import load_split
     from training.runs import write_json
@@ -120,5 +155,7 @@ def _calibrate(model: "OpenClipModel", data: CalibrationData, folder: Path) -> P
     gallery = labelled_gallery(model, photos)
     texts = prepare_texts(model, read_config(SAMPLE_CONFIG).data)
     path = folder / CALIBRATION
-    write_json(path, asdict(fit(gallery.half(0), texts, model.info)))
+    fitted = fit(gallery.half(0), texts, model.info)
+    measured, _ = with_off_topic_measured(fitted, model, gallery.half(1).embeddings)
+    write_json(path, asdict(measured))
     return path

@@ -5,12 +5,14 @@ from typing import Annotated
 
 import typer
 
-from petsearch.cli.output import log_to_stderr, print_message
+from petsearch.cli.output import data_folder, print_message
 
 
 def serve(
     *,
-    data_dir: Annotated[Path, typer.Option(help="Folder that holds all data.")],
+    data_dir: Annotated[
+        Path, typer.Option(parser=data_folder, metavar="PATH", help="Folder that holds all data.")
+    ],
     model: Annotated[
         str, typer.Option(help="hub:<arch>/<tag>, dir:<open_clip folder> or sample.")
     ] = "",
@@ -20,9 +22,7 @@ def serve(
     """Serve API, page, worker, model and index from one process."""
     from petsearch import standalone
 
-    # A server logs what it does; other commands only what goes wrong.
-    log_to_stderr()
     standalone.serve(
-        standalone.StandaloneOptions(data_dir, model, host, port),
+        standalone.StandaloneOptions(data_dir, model, host.strip("[]"), port),
         on_ready=lambda _, address: print_message(f"petsearch is ready: {address}"),
     )

@@ -8,12 +8,17 @@ from typing import Annotated
 import typer
 
 from petsearch.app.services import Storage, open_storage
+from petsearch.cli.output import data_folder
 from petsearch.domain.errors import ConfigurationError
 from petsearch.settings import Settings
 
 DataDir = Annotated[
     Path | None,
-    typer.Option(help="Data folder of a stopped `petsearch serve`; else PETSEARCH_…_URL are used."),
+    typer.Option(
+        parser=data_folder,
+        metavar="PATH",
+        help="Data folder of a stopped `petsearch serve`; else PETSEARCH_…_URL are used.",
+    ),
 ]
 
 

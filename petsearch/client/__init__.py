@@ -1,25 +1,28 @@
 """The Python client of the REST API, and bulk uploads of local photos."""
 
-from petsearch.client.api import Client, Photo
+from petsearch.client.api import Client
+from petsearch.client.async_api import AsyncClient
 from petsearch.client.local_photos import (
     PhotoSource,
+    add_metadata,
     from_dataset,
     from_drawings,
     from_paths,
-    stating,
 )
-from petsearch.client.photo_table import joined
+from petsearch.client.photo import Photo
+from petsearch.client.photo_table import join_table
 from petsearch.client.upload import Progress, upload
 
 __all__ = [
+    "AsyncClient",
     "Client",
     "Photo",
     "PhotoSource",
     "Progress",
+    "add_metadata",
     "from_dataset",
     "from_drawings",
     "from_paths",
-    "joined",
-    "stating",
+    "join_table",
     "upload",
 ]

@@ -1,12 +1,12 @@
-"""The Python client of the REST API: synchronous, and with the exceptions of petsearch."""
+"""The Python client of the REST API: synchronous, and with the exceptions of petsearch.
+
+async_api.py is made from this file: `make async-client`.
+"""
 
 import io
 import json
-import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -14,49 +14,19 @@ from typing import Any, BinaryIO, Self
 import httpx
 from httpx_sse import ServerSentEvent, connect_sse
 
+from petsearch.client.photo import Photo
+from petsearch.client.rest import (
+    fit_in_json,
+    open_http,
+    raise_for_status,
+    unavailable_on_error,
+    without_none,
+)
 from petsearch.client.retries import pauses
 from petsearch.domain import JsonDict
-from petsearch.domain.api_keys import trim_key
-from petsearch.domain.errors import (
-    ConfigurationError,
-    Conflict,
-    InvalidInput,
-    NotFound,
-    Outdated,
-    Overloaded,
-    PetsearchError,
-    TooLarge,
-    Unavailable,
-)
-from petsearch.failover import FailoverTransport, split_addresses
-from petsearch.sources.spec import MAX_URLS
+from petsearch.domain.errors import Unavailable
 
 _ASK_AGAIN_S = 0.5
-_ERROR_OF: Mapping[int, type[PetsearchError]] = {
-    400: InvalidInput,
-    404: NotFound,
-    409: Conflict,
-    412: Outdated,
-    413: TooLarge,
-    422: InvalidInput,
-    429: Overloaded,
-}
-
-_NOT_IN_A_KEY = re.compile(r"[^!-~]")
-
-
-@dataclass(frozen=True)
-class Photo:
-    """A photo to upload, with metadata as in the API's `metadata`."""
-
-    filename: str
-    data: bytes
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def full_metadata(self) -> JsonDict:
-        """The metadata with the file name."""
-        return {"filename": self.filename, **self.metadata}
 
 
 class Client:
@@ -82,18 +52,8 @@ class Client:
         timeout_s: float = 60.0,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        self._base_url = base_url
-        first, *others = split_addresses(base_url)
-        if transport is None:
-            # With several servers, the next one is tried instead of the same one again.
-            transport = httpx.HTTPTransport(retries=0 if others else 2)
-            transport = FailoverTransport((first, *others), transport) if others else transport
-        self._http = httpx.Client(
-            base_url=first,
-            timeout=timeout_s,
-            headers=_authorization(api_key or ""),
-            transport=transport,
-        )
+        self._address = base_url
+        self._http = open_http(base_url, api_key, timeout_s, transport)
 
     def __enter__(self) -> Self:
         return self
@@ -111,8 +71,11 @@ class Client:
         self._http.close()
 
     def search(self, query: str, **options: Any) -> JsonDict:
-        """Search by text; `options` as in `GET /v1/search` (limit, species, tag, min_score …)."""
-        return self._call("GET", "/v1/search", params={"q": query, **_without_none(options)})
+        """Search by text; `options` as in `GET /v1/search` (limit, status, not_status, missing …).
+
+        A list is any of its values, and of `tag` all of them.
+        """
+        return self._call("GET", "/v1/search", params={"q": query, **without_none(options)})
 
     def search_composed(self, query: JsonDict, photo: bytes | None = None) -> JsonDict:
         """Search by a query of several parts, as in `POST /v1/search`, and by a photo if given."""
@@ -122,31 +85,59 @@ class Client:
         return self._call("POST", "/v1/search/image", files={"photo": ("photo", photo)}, data=data)
 
     def facets(self, by: str, **filters: Any) -> dict[str, int]:
-        """Count images per `breed`, `species`, `status` or `tag`, the most frequent first."""
-        answer = self._call("GET", "/v1/facets", params={"by": by, **_without_none(filters)})
+        """Count images per `breed`, `species`, `status`, `tag` or `attributes`; most first."""
+        answer = self.count_by(by, **filters)
         return {entry["value"]: entry["count"] for entry in answer["values"]}
+
+    def count_by(self, by: str, **filters: Any) -> JsonDict:
+        """Count as `facets` does, and tell how many images are `unsure`, as `GET /v1/facets`."""
+        return self._call("GET", "/v1/facets", params={"by": by, **without_none(filters)})
 
     def search_photo(self, data: bytes, **options: Any) -> JsonDict:
         """Search by an encoded photo.
 
         Args:
-            options: limit, species, breed, status, animal_id, tag (several), min_score; for other
-                options use `search_composed`.
+            options: limit, min_score, species, breed, status, animal_id, their opposites with
+                `not_`, tag, not_tag and missing; for other options use `search_composed`.
         """
         return self._call(
             "POST",
             "/v1/search/image",
             files={"photo": ("photo", data)},
-            data=_without_none(options),
+            data=without_none(options),
         )
 
     def similar(self, image_id: str, **options: Any) -> JsonDict:
         """Search photos that look like an indexed one."""
-        return self._call("GET", f"/v1/images/{image_id}/similar", params=_without_none(options))
+        return self._call("GET", f"/v1/images/{image_id}/similar", params=without_none(options))
 
     def image(self, image_id: str) -> JsonDict:
         """Get an image."""
         return self._call("GET", f"/v1/images/{image_id}")
+
+    def thumbnail(self, image_id: str) -> bytes:
+        """Get the small copy of an image, as a file."""
+        response = self._send("GET", f"/v1/images/{image_id}/thumbnail")
+        return response.content
+
+    def list_images(self, **options: Any) -> JsonDict:
+        """List a page of images, newest first; `options` as in `GET /v1/images` (limit …)."""
+        return self._call("GET", "/v1/images", params=without_none(options))
+
+    def duplicates(self, tier: str, **options: Any) -> JsonDict:
+        """List a page of groups of images that are alike: `exact`, `same_photo` or `similar`.
+
+        Args:
+            options: limit, cursor and min_score. A page may have fewer groups than `limit`, even
+                none, before the end.
+        """
+        params = {"tier": tier, **without_none(options)}
+        return self._call("GET", "/v1/duplicates", params=params)
+
+    def image_ids(self, prefix: str) -> list[str]:
+        """List the first 10 ids that begin with at least 4 characters: what a short id may mean."""
+        items: list[str] = self._call("GET", "/v1/images/ids", params={"prefix": prefix})["items"]
+        return items
 
     def change_image(self, image_id: str, changes: JsonDict) -> JsonDict:
         """Change the metadata of an image by a JSON merge patch: null clears a field."""
@@ -187,7 +178,7 @@ class Client:
             options: `on_duplicate`, `exif_dates` and `gps`, as in `POST /v1/jobs`.
         """
         body = {"source": source, "expected": expected, **options}
-        headers = _without_none({"Idempotency-Key": key})
+        headers = without_none({"Idempotency-Key": key})
         return self._call("POST", "/v1/jobs", json=body, headers=headers)
 
     def read_source(self, source: JsonDict, **options: Any) -> JsonDict:
@@ -198,13 +189,13 @@ class Client:
         """
         return self._call("POST", "/v1/jobs", json={"source": source, **options})
 
-    def read_urls(self, urls: Sequence[str], **options: Any) -> JsonDict:
+    def read_urls(self, urls: list[str], **options: Any) -> JsonDict:
         """Create a job that reads photos at URLs; a list that is too long is sent as a manifest.
 
         Args:
             options: as in `open_job`.
         """
-        if len(urls) <= MAX_URLS:
+        if fit_in_json(urls):
             return self.read_source({"type": "urls", "urls": urls}, **options)
         lines = io.BytesIO("".join(json.dumps({"url": url}) + "\n" for url in urls).encode())
         return self._upload("manifest", ("urls.jsonl", lines), options)
@@ -244,7 +235,7 @@ class Client:
             f"/v1/jobs/{job_id}/photos",
             files=files,
             data={"metadata": metadata},
-            headers=_without_none({"Idempotency-Key": key}),
+            headers=without_none({"Idempotency-Key": key}),
         )
 
     def add_known(
@@ -260,14 +251,14 @@ class Client:
             "POST",
             f"/v1/jobs/{job_id}/known",
             json={"items": items},
-            headers=_without_none({"Idempotency-Key": key}),
+            headers=without_none({"Idempotency-Key": key}),
         )
         missing: list[int] = answer["missing"]
         return missing
 
     def seal_job(self, job_id: str, *, timeout_s: float | None = None) -> JsonDict:
         """End adding photos to a job; `timeout_s` replaces the client's timeout."""
-        timeout = _without_none({"timeout": timeout_s})
+        timeout = without_none({"timeout": timeout_s})
         return self._call("POST", f"/v1/jobs/{job_id}/seal", **timeout)
 
     def control_job(self, job_id: str, action: str) -> JsonDict:
@@ -310,12 +301,14 @@ class Client:
         """The events of one stream, those after `last_id`."""
         path = f"/v1/jobs/{job_id}/events"
         headers = {"Last-Event-ID": last_id} if last_id else {}
-        with (
-            self._unavailable_on_error(),
-            connect_sse(self._http, "GET", path, headers=headers) as stream,
-        ):
-            _raise_for_status(stream.response)
-            yield from (event for event in stream.iter_sse() if event.data)  # a comment has none
+        with unavailable_on_error(self._address):
+            with connect_sse(self._http, "GET", path, headers=headers) as stream:
+                if not stream.response.is_success:
+                    stream.response.read()
+                raise_for_status(stream.response)
+                for event in stream.iter_sse():
+                    if event.data:  # a comment has none
+                        yield event
 
     def job(self, job_id: str) -> JsonDict:
         """Get a job."""
@@ -333,9 +326,10 @@ class Client:
         cursor: str | None = None
         while True:
             given = {"status": status, "warned": warned, "cursor": cursor, "limit": 1000}
-            params = _without_none(given)
+            params = without_none(given)
             page = self._call("GET", f"/v1/jobs/{job_id}/items", params=params)
-            yield from page["items"]
+            for item in page["items"]:
+                yield item
             cursor = page["next_cursor"]
             if cursor is None:
                 return
@@ -387,47 +381,7 @@ class Client:
         return body
 
     def _send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
-        with self._unavailable_on_error():
+        with unavailable_on_error(self._address):
             response = self._http.request(method, path, **arguments)
-        _raise_for_status(response)
+        raise_for_status(response)
         return response
-
-    @contextmanager
-    def _unavailable_on_error(self) -> Iterator[None]:
-        try:
-            yield
-        except httpx.HTTPError as error:
-            raise Unavailable(
-                f"No petsearch server answers at {self._base_url} ({error}). "
-                "Start one with: petsearch serve"
-            ) from error
-
-
-def _authorization(api_key: str) -> dict[str, str]:
-    """The header that presents a key. Errors never contain the key."""
-    key = trim_key(api_key)
-    wrong = _NOT_IN_A_KEY.search(key)
-    if wrong:
-        raise ConfigurationError(
-            f"The API key cannot be used: its character {wrong.start() + 1} is "
-            f"U+{ord(wrong[0]):04X}, which no key has. Copy it again; it looks like ps_…"
-        )
-    return {"Authorization": f"Bearer {key}"} if key else {}
-
-
-def _without_none(options: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if value is not None}
-
-
-def _raise_for_status(response: httpx.Response) -> None:
-    if response.is_success:
-        return
-    response.read()  # a stream is not read yet
-    try:
-        detail = str(response.json()["detail"])
-    except (ValueError, KeyError, TypeError):
-        detail = f"The server answered {response.status_code} {response.reason_phrase}."
-    kind = _ERROR_OF.get(response.status_code)
-    if kind is None:
-        kind = Unavailable if response.status_code >= 500 else PetsearchError
-    raise kind(detail)

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import Self
 
-from petsearch.client.api import Photo
+from petsearch.client.photo import Photo
 from petsearch.domain import JsonDict, LeftOut, LeftOutReason
 from petsearch.domain.errors import ConfigurationError, NotFound, Unavailable
 from petsearch.domain.metadata import PhotoMetadata, named_metadata, safe_filename
 from petsearch.sample.catalogue import DEMO_SEED, catalogue
 from petsearch.sources import DatasetOptions
-from petsearch.sources.dataset import DatasetRow, open_rows
+from petsearch.sources.dataset import DatasetRow, file_of, open_rows
 from petsearch.sources.names import HEAD_BYTES, is_junk_folder, kind_of, reason_by_content
 from petsearch.sources.sidecars import MOST_BYTES, Sidecars
 
@@ -34,7 +34,7 @@ class PhotoSource:
     """Of the files: their paths in the folders that were given."""
 
 
-def stating(source: PhotoSource, said: JsonDict, *, animal_from_folder: bool) -> PhotoSource:
+def add_metadata(source: PhotoSource, said: JsonDict, *, animal_from_folder: bool) -> PhotoSource:
     """The same photos, with metadata that is true of all of them.
 
     Args:
@@ -140,20 +140,21 @@ class _Folder:
         files = sorted(entry for entry in found if isinstance(entry, Path))
         return cls(
             [_File(file, os.path.relpath(file, root), sidecars) for file in files],
-            [sidecars.account(entry) for entry in found if isinstance(entry, LeftOut)],
+            [sidecars.classify(entry) for entry in found if isinstance(entry, LeftOut)],
         )
 
 
 def _walk(root: Path) -> Iterator[Path | LeftOut]:
     """The photos below a folder, and what is left out."""
     for folder, folders, names in os.walk(root):
-        for name in sorted(folders):
-            place = os.path.relpath(Path(folder, name), root)
+        place_of = {name: os.path.relpath(Path(folder, name), root) for name in sorted(folders)}
+        junk = {name for name, place in place_of.items() if is_junk_folder(place)}
+        for name, place in place_of.items():
             if Path(folder, name).is_symlink():
                 yield LeftOut(place, LeftOutReason.LINK)
-            elif is_junk_folder(name):
+            elif name in junk:
                 yield LeftOut(place, LeftOutReason.JUNK)
-        folders[:] = sorted(name for name in folders if not is_junk_folder(name))
+        folders[:] = sorted(set(folders) - junk)
         for name in sorted(names):
             file = Path(folder, name)
             reason = _reason_to_leave_out(file)
@@ -208,9 +209,9 @@ def from_dataset(name: str, options: DatasetOptions) -> PhotoSource:
         raise ConfigurationError(
             f"{error.detail} Check the network, or give a local folder."
         ) from error
-    return PhotoSource((_photo(row) for row in rows.read(0)), rows.count)
+    return PhotoSource((_photo(name, row) for row in rows.read(0)), rows.count)
 
 
-def _photo(row: DatasetRow) -> Photo:
-    data = row.data if row.data is not None else Path(row.path).read_bytes()
+def _photo(name: str, row: DatasetRow) -> Photo:
+    data = row.data if row.data is not None else file_of(name, row).read_bytes()
     return Photo(row.filename, data, {"breed": row.breed} if row.breed is not None else {})

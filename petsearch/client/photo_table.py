@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from petsearch.client.api import Photo
 from petsearch.client.local_photos import PhotoSource
-from petsearch.domain import JsonDict
+from petsearch.client.photo import Photo
+from petsearch.domain import JsonDict, LeftOut, LeftOutReason
 from petsearch.domain.errors import InvalidInput
 from petsearch.domain.metadata import PhotoMetadata, safe_filename, safe_path
 from petsearch.tables import (
@@ -29,12 +29,12 @@ from petsearch.tables import (
 Warnings = list[tuple[str, str]]
 
 
-def joined(source: PhotoSource, path: Path, columns: Columns) -> PhotoSource:
+def join_table(source: PhotoSource, path: Path, columns: Columns) -> PhotoSource:
     """The same photos, with what the rows of a table say of them.
 
     A row is of the photo whose path in its folder it names, or else of the only one of that name;
-    neither case nor the composition of letters matters. Photos without a row and rows without a
-    photo are warned of.
+    neither case nor the composition of letters matters. Photos without a row and rows of a photo
+    that is not there are warned of; rows that name none are left out.
 
     Args:
         path: of a CSV, JSONL or XLSX file.
@@ -64,7 +64,7 @@ def joined(source: PhotoSource, path: Path, columns: Columns) -> PhotoSource:
         said = row_of.get(_key(photo.metadata.get("source_path", photo.filename)))
         return photo if said is None else replace(photo, metadata=_merged(photo.metadata, said))
 
-    left_out = [*source.left_out, *header.left_out()]
+    left_out = [*source.left_out, *header.left_out(), *reader.left_out]
     return replace(source, photos=map(describe, source.photos), left_out=left_out)
 
 
@@ -75,6 +75,7 @@ class _Reader:
         self._columns = columns
         self._orders = orders
         self._warnings = warnings
+        self.left_out: list[LeftOut] = []
 
     def read(self, row: Row) -> Iterator[tuple[str, JsonDict]]:
         """The names of a row's photos, each with the fields of its metadata."""
@@ -83,8 +84,10 @@ class _Reader:
                 raise InvalidInput(row.problem)
             places = places_of(row.cells, self._columns)
         except InvalidInput as error:
-            self._warnings.append((f"row {row.number}", error.detail))
+            self._warnings.append((row.name, error.detail))
             return
+        if not places:
+            self.left_out.append(LeftOut(row.name, LeftOutReason.ROW))
         for place in places:
             name = safe_filename(place.text)
             metadata, warnings = read_metadata(

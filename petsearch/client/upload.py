@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from petsearch.client.api import Client, Photo
+from petsearch.client.api import Client
 from petsearch.client.local_photos import PhotoSource
+from petsearch.client.photo import Photo
 from petsearch.client.retries import with_retries
 from petsearch.domain import JsonDict, sha256_of
 from petsearch.domain.errors import Conflict, PetsearchError

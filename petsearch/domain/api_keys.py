@@ -24,6 +24,8 @@ class Scope(StrEnum):
     """What a key permits. `admin` includes all other scopes; no other scope includes another."""
 
     SEARCH = "search"
+    PLACES = "places"
+    """Exact places, and originals, which may hold them. Without it places are cells of a grid."""
     INGEST = "ingest"
     DELETE = "delete"
     ADMIN = "admin"

@@ -20,6 +20,8 @@ from petsearch.domain.errors import ConfigurationError
 
 QueryKind = Literal["breed_text", "species_text", "photo"]
 """A text that is the name of a breed, one that is the name of a species, or a photo."""
+LEAST_FLAGGED = 0.8
+"""Of off-topic texts, at 5 % false alarms: what a model must flag to say anything about them."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,21 @@ class Logistic:
 
 
 @dataclass(frozen=True)
+class OffTopicMeasurement:
+    """How well a model tells held-out texts about pets from others (ADR 51)."""
+
+    about_pets: int
+    """How many texts."""
+    about_else: int
+    area: float
+    """Under the ROC curve, 0..1."""
+    flagged: float
+    """Share of off-topic texts flagged, 0..1, where 5 % of the others are flagged as well."""
+    flagged_from: float
+    """The lower 95 % bound of `flagged`."""
+
+
+@dataclass(frozen=True)
 class OffTopic:
     """Separates texts about pets from others by the score and z of their best photo.
 
@@ -66,10 +83,45 @@ class OffTopic:
     score_weight: float
     z_weight: float
     below: float
+    measured: OffTopicMeasurement | None = None
+    """None if nobody measured it, as in files of earlier versions."""
+
+    @property
+    def can_tell(self) -> bool:
+        """Whether its answers are worth giving: measured, and good enough."""
+        return self.measured is not None and self.measured.flagged_from >= LEAST_FLAGGED
 
     def holds(self, score: float, z: float) -> bool:
         """Whether a text with this best photo is off topic."""
         return self.score_weight * score + self.z_weight * z < self.below
+
+
+@dataclass(frozen=True)
+class GuessCurve:
+    """The share of right guesses: `1 / (1 + exp(-(weight log_odds + intercept)))`.
+
+    `1 / weight` is a temperature (Guo et al., "On calibration of modern neural networks", 2017).
+    """
+
+    weight: float
+    intercept: float
+
+    def __post_init__(self) -> None:
+        if self.weight <= 0:
+            raise ValueError("a curve must rise: its weight must be above 0")
+
+    def probability(self, log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The probability that a guess with these log-odds is right, of the same shape."""
+        line = self.weight * log_odds + self.intercept
+        return np.asarray(1.0 / (1.0 + np.exp(-np.clip(line, -60, 60))), np.float64)
+
+
+@dataclass(frozen=True)
+class Guesses:
+    """The calibration of what a model takes photos for."""
+
+    species: GuessCurve
+    breed: GuessCurve
 
 
 @dataclass(frozen=True)
@@ -83,6 +135,8 @@ class Calibration:
     species_text: Logistic
     photo: Logistic
     off_topic: OffTopic
+    guesses: Guesses | None = None
+    """None if species and breeds are not calibrated, as in files of earlier versions."""
 
     def __post_init__(self) -> None:
         for curve in (self.breed_text, self.species_text, self.photo):
@@ -127,9 +181,10 @@ class QueryCalibration:
         slope = curve.score_weight + curve.z_weight / self.deviation
         return slope, curve.intercept - curve.z_weight * self.mean / self.deviation
 
-    def is_off_topic(self, best_score: float) -> bool:
-        """Whether the query is off topic, given the score of its best photo."""
-        return self.calibration.off_topic.holds(best_score, self.z(best_score))
+    def is_off_topic(self, best_score: float) -> bool | None:
+        """Whether the query is off topic, given the score of its best photo; None if not known."""
+        line = self.calibration.off_topic
+        return line.holds(best_score, self.z(best_score)) if line.can_tell else None
 
 
 def weights_hash_of(model_id: str) -> str:

@@ -2,7 +2,9 @@
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
+
+from petsearch.domain.dates import Precision, in_zone, precision_of, time_of
 
 _TIME = re.compile(
     r"(\d{4})[-:/.](\d{1,2})[-:/.](\d{1,2})"
@@ -22,8 +24,8 @@ _MOST_AHEAD = timedelta(hours=14)
 class Capture:
     """When and where a photo was taken; None for what is not known."""
 
-    taken_at: datetime | None = None
-    """Local time without a time zone if the zone is not known."""
+    taken_at: date | datetime | None = None
+    """A date if only the day is known; a time without a zone if the zone is not."""
     location: tuple[float, float] | None = None
     """Latitude and longitude in degrees (WGS 84)."""
 
@@ -31,8 +33,8 @@ class Capture:
 NOT_STATED = Capture()
 
 
-def parse_time(text: str, *offsets: str) -> datetime | None:
-    """A time as EXIF or XMP write it; None if it is blank, zero or impossible.
+def parse_time(text: str, *offsets: str) -> date | datetime | None:
+    """A time as EXIF or XMP write it, or a date; None if it is blank, zero or impossible.
 
     Args:
         offsets: from UTC, such as `+02:00`; the first valid one counts, unless `text` has one.
@@ -48,8 +50,9 @@ def parse_time(text: str, *offsets: str) -> datetime | None:
     except ValueError:
         return None
     # A clock that was never set starts there.
-    is_unset = time.replace(tzinfo=None) == _EPOCH or time.year < _FIRST_YEAR
-    return None if is_unset else time
+    if time.replace(tzinfo=None) == _EPOCH or time.year < _FIRST_YEAR:
+        return None
+    return time.date() if numbers[3] is None else time
 
 
 def _zone(offset: str) -> timezone | None:
@@ -66,11 +69,26 @@ def _zone(offset: str) -> timezone | None:
     return timezone(-distance if sign == "-" else distance)
 
 
-def is_in_future(time: datetime, now: datetime) -> bool:
+def is_in_future(stated: date, now: datetime) -> bool:
     """Whether a photo cannot have been taken then; without a zone, wherever on Earth."""
+    time = time_of(stated)
     if time.tzinfo is None:
         return time.replace(tzinfo=UTC) > now + _MOST_AHEAD
     return time > now
+
+
+def recorded_date(
+    capture: Capture, now: datetime, zone: tzinfo
+) -> tuple[datetime, Precision] | tuple[None, None]:
+    """The date that a record takes from its file, with its precision; none if it cannot be right.
+
+    Args:
+        zone: of a date that names none.
+    """
+    stated = capture.taken_at
+    if stated is None or is_in_future(stated, now):
+        return None, None
+    return in_zone(time_of(stated), zone), precision_of(stated)
 
 
 def valid_location(latitude: float, longitude: float) -> tuple[float, float] | None:

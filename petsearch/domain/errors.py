@@ -2,16 +2,18 @@
 
 PetsearchError
 ├── InvalidInput            the input is invalid; a retry does not help
-│   ├── TooLarge            more bytes, pixels or characters than allowed
+│   ├── TooLarge            more bytes, pixels, characters or work than allowed
 │   ├── TooSlow             the bytes come too slowly
 │   └── NotAnImage          the bytes cannot be decoded as an image
 ├── NotFound                the object does not exist
 ├── Conflict                the state of the object forbids the operation
-│   └── Outdated            the object was changed since the caller read it
+│   ├── Outdated            the object was changed since the caller read it
+│   └── ModelNotLoaded      this embedder does not have the model; another one may
 ├── Unavailable             a dependency does not answer; a retry may succeed
 │   ├── Overloaded          the queue is full; retry after `retry_after_s`
 │   ├── SourceUnavailable   a site that a job reads from does not answer
 │   ├── StorageFull         no space left to write
+│   ├── DecoderLost         a process was ended while it decoded a photo, which may be good
 │   ├── DeviceMemoryFull    a batch does not fit into the device's memory; a smaller one may
 │   └── DeviceLost          the device is lost until the process is restarted
 └── ConfigurationError      a setting is missing or invalid
@@ -40,7 +42,7 @@ class InvalidInput(PetsearchError):
 
 
 class TooLarge(InvalidInput):
-    """More bytes, pixels or characters than allowed."""
+    """More bytes, pixels, characters or work than allowed."""
 
 
 class TooSlow(InvalidInput):
@@ -61,6 +63,10 @@ class Conflict(PetsearchError):
 
 class Outdated(Conflict):
     """The object was changed since the caller read it."""
+
+
+class ModelNotLoaded(Conflict):
+    """This embedder does not have the model; another one may."""
 
 
 class Unavailable(PetsearchError):
@@ -84,6 +90,10 @@ class StorageFull(Unavailable):
 
     def __init__(self, message: str, *, retry_after_s: float = 60.0) -> None:
         super().__init__(message, retry_after_s=retry_after_s)
+
+
+class DecoderLost(Unavailable):
+    """A process made no progress or was ended while it decoded a photo, which may be good."""
 
 
 class DeviceMemoryFull(Unavailable):

@@ -1,6 +1,6 @@
 """Jobs, their items and the outcomes of these."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -42,6 +42,10 @@ _FINAL_STATES = frozenset(
 )
 
 
+MOST_WARNINGS = 20
+"""Of an item: a row of a table can give cause for a thousand."""
+
+
 @dataclass(frozen=True)
 class ItemWarning:
     """Something unusual about an item that was ingested nevertheless."""
@@ -52,6 +56,15 @@ class ItemWarning:
     """A message for people."""
     field: str | None = None
     """The column or field concerned."""
+
+
+def fitting_warnings(warnings: Sequence[ItemWarning]) -> tuple[ItemWarning, ...]:
+    """At most `MOST_WARNINGS` of an item, the last of which says how many others there are."""
+    if len(warnings) <= MOST_WARNINGS:
+        return tuple(warnings)
+    left_out = len(warnings) - MOST_WARNINGS + 1
+    rest = ItemWarning("more_warnings", f"There are {left_out} more warnings.")
+    return (*warnings[: MOST_WARNINGS - 1], rest)
 
 
 @dataclass(frozen=True)
@@ -92,6 +105,8 @@ class LeftOutReason(StrEnum):
     """A link to a folder."""
     COLUMN = "column"
     """A column of a table that means nothing here."""
+    ROW = "row"
+    """A row of a table that names no photo."""
     SPECIAL = "special"
     """A device, a socket or something else that holds no bytes."""
 
@@ -136,6 +151,8 @@ class JobKind(StrEnum):
     """New photos."""
     PIXELS = "pixels"
     """Indexed images whose pixels an older version decoded."""
+    PREDICTIONS = "predictions"
+    """Indexed images whose species and breed are predicted again."""
     REINDEX = "reindex"
     """Indexed images, which are embedded for the collection of another model."""
 
@@ -169,6 +186,8 @@ class NewJob:
     """Whether the date in a photo's file is its date if nobody states another one."""
     gps: bool = False
     """Whether places are read from photos and from the files beside them."""
+    sees_places: bool = True
+    """Whether the caller who opened it sees exact places."""
 
 
 @dataclass(frozen=True)
@@ -211,6 +230,7 @@ class Job:
     """The first `MOST_LEFT_OUT_NAMES` of them."""
     exif_dates: bool = True
     gps: bool = False
+    sees_places: bool = True
 
     @property
     def done(self) -> int:

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -13,12 +13,14 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
+    ValidationInfo,
 )
 
 from petsearch.domain import ImageMetadata, TakenAtSource
-from petsearch.domain.complaints import complaints, sentence
+from petsearch.domain.dates import Precision, day_in, has_instant, time_of
 from petsearch.domain.errors import InvalidInput
 from petsearch.domain.strict_model import StrictModel
+from petsearch.domain.validation_messages import message, messages
 
 MAX_ENTRIES = 50
 """How many tags and how many attributes a photo has."""
@@ -67,6 +69,12 @@ def _reject_exif(source: TakenAtSource | None) -> TakenAtSource | None:
     return source
 
 
+def _reject_beyond_utc(time: datetime | None) -> datetime | None:
+    if time is not None and not has_instant(time):
+        raise ValueError("must be a time that UTC has, too: from the year 1 through 9999")
+    return time
+
+
 _DATE = re.compile(r"\s*[0-9]{4}-[0-9]{2}-[0-9]{2}")
 Number = Annotated[float, BeforeValidator(_reject_bool)]
 Count = Annotated[int, BeforeValidator(_reject_bool)]
@@ -82,6 +90,37 @@ AttributeName = Annotated[
     ),
 ]
 """Without "=", which separates name and value in a filter."""
+
+
+def _reject_without_time(precision: Precision | None, info: ValidationInfo) -> Precision | None:
+    """Reject a precision that the date beside it cannot have."""
+    time = info.data.get("taken_at")
+    if precision is None or "taken_at" not in info.data:  # taken_at has its own error
+        return precision
+    if time is None:
+        raise ValueError("needs a taken_at beside it")
+    if precision is Precision.INSTANT and time.tzinfo is None:
+        raise ValueError("instant needs a taken_at with a zone, such as 2026-05-01T12:30:00Z")
+    return precision
+
+
+TakenAt = Annotated[
+    Timestamp | None,
+    AfterValidator(_reject_beyond_utc),
+    Field(
+        description="When the photo was taken: a date alone is a day (its precision); a time that "
+        "names no zone is of the server's zone (PETSEARCH_TIME_ZONE)."
+    ),
+]
+"""`with_precision` reads it before."""
+TakenAtPrecision = Annotated[
+    Precision | None,
+    AfterValidator(_reject_without_time),
+    Field(
+        description="Of taken_at, where it says less than it is written with: day takes its date "
+        "as written, local its time. Left out: as taken_at is written."
+    ),
+]
 
 
 class LocationBody(StrictModel):
@@ -105,7 +144,8 @@ class PhotoMetadata(StrictModel):
     animal_id: ShortText | None = None
     status: ShortText | None = None
     tags: list[ShortText] = Field([], max_length=MAX_ENTRIES)
-    taken_at: Timestamp | None = None
+    taken_at: TakenAt = None
+    taken_at_precision: TakenAtPrecision = None
     taken_at_source: Annotated[
         TakenAtSource | None,
         AfterValidator(_reject_exif),
@@ -114,6 +154,10 @@ class PhotoMetadata(StrictModel):
     attributes: dict[AttributeName, ShortText] = Field({}, max_length=MAX_ENTRIES)
     location: LocationBody | None = None
     source_path: Annotated[str, StringConstraints(max_length=LONGEST_PATH)] | None = None
+
+    @classmethod
+    def _said(cls, given: Any) -> Any:
+        return with_precision(given)
 
     @staticmethod
     def of(metadata: ImageMetadata) -> "PhotoMetadata":
@@ -126,6 +170,7 @@ class PhotoMetadata(StrictModel):
             status=metadata.status,
             tags=list(metadata.tags),
             taken_at=metadata.taken_at,
+            taken_at_precision=metadata.taken_at_precision,
             taken_at_source=metadata.taken_at_source,
             attributes=dict(metadata.attributes),
             location=LocationBody.of(metadata.location),
@@ -141,7 +186,8 @@ class PhotoMetadata(StrictModel):
             animal_id=self.animal_id or None,
             status=self.status or None,
             tags=tuple(tag for tag in self.tags if tag),
-            taken_at=self.taken_at,
+            taken_at=_midnight(self.taken_at, self.taken_at_precision),
+            taken_at_precision=self.taken_at_precision,
             taken_at_source=self.taken_at_source,
             attributes=self.attributes,
             # Rounded to a centimetre, so that what is read back equals what was sent.
@@ -150,6 +196,23 @@ class PhotoMetadata(StrictModel):
             else None,
             source_path=safe_path(self.source_path or ""),
         )
+
+
+def with_precision(given: Any) -> Any:
+    """Fields in which a `taken_at` that is a date alone is a time, with its precision beside it."""
+    stated = given.get("taken_at") if isinstance(given, Mapping) else None
+    is_date = isinstance(stated, date) and not isinstance(stated, datetime)
+    day = stated if is_date else day_in(stated)
+    if day is None:
+        return given
+    precision = given.get("taken_at_precision") or Precision.DAY
+    return {**given, "taken_at": time_of(day), "taken_at_precision": precision}
+
+
+def _midnight(time: datetime | None, precision: Precision | None) -> datetime | None:
+    if time is None or precision is not Precision.DAY:
+        return time
+    return time.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def parse_metadata(fields: Mapping[str, object], filename: str) -> ImageMetadata:
@@ -180,7 +243,7 @@ def fitting_metadata(
         try:
             PhotoMetadata.model_validate(piece)
         except ValidationError as error:
-            problems[label] = sentence(error.errors()[0])
+            problems[label] = message(error.errors()[0])
             continue
         ((name, value),) = piece.items()
         if name not in ("tags", "attributes"):
@@ -215,7 +278,7 @@ def naming_fields(*of: str) -> Iterator[None]:
     try:
         yield
     except ValidationError as error:
-        raise InvalidInput(f"{complaints(error.errors(), *of)[0]}.") from error
+        raise InvalidInput(f"{messages(error.errors(), *of)[0]}.") from error
 
 
 def safe_filename(name: str) -> str:

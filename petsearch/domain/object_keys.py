@@ -13,6 +13,8 @@ RESTORES = "restores/"
 """Prefix of a restore's progress, by which it continues after an interruption."""
 MODELS = "models/"
 """Prefix of published models, and of the sources of others."""
+SERVING = f"{MODELS}serving.json"
+"""Which models embedders load."""
 _NO_NAMES = frozenset(("", ".", ".."))
 
 

@@ -5,12 +5,14 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, model_validator
+from pydantic_core import CoreSchema, PydanticCustomError
 
 from petsearch.domain.arrays import JsonDict
 from petsearch.domain.errors import InvalidInput, unknown_name
-from petsearch.domain.visible_text import is_blank
+from petsearch.domain.visible_text import is_left_out
+
+_ABOUT_A_FIELD = ("title", "description", "default", "examples")
 
 
 class StrictModel(BaseModel):
@@ -33,24 +35,46 @@ class StrictModel(BaseModel):
 
 
 class QueryModel(StrictModel):
-    """What a search asks for: a field that is empty, blank or null is as if it was left out."""
+    """What a search asks for: a field that is empty, blank or null counts as left out."""
 
     @classmethod
     def _said(cls, given: Any) -> Any:
         return without_nothing(given)
 
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonDict:
+        """Optional fields also accept null; other empty values would spoil the types."""
+        schema = handler.resolve_ref_schema(handler(core_schema))
+        required = schema.get("required", ())
+        for name, field in schema["properties"].items():
+            schema["properties"][name] = field if name in required else _or_null(field)
+        return schema
+
 
 def without_nothing(given: Any) -> Any:
     """An object without the fields, or a list without the entries, that say nothing."""
     if isinstance(given, Mapping):
-        return {name: value for name, value in given.items() if not _says_nothing(value)}
+        return {name: value for name, value in given.items() if not _says_nothing(value, name)}
     if isinstance(given, list):
         return [value for value in given if not _says_nothing(value)]
     return given
 
 
-def _says_nothing(value: Any) -> bool:
-    return value in (None, [], {}) or (isinstance(value, str) and is_blank(value))
+def _or_null(field: JsonDict) -> JsonDict:
+    if {"type": "null"} in field.get("anyOf", ()):
+        return field
+    about = {name: field[name] for name in _ABOUT_A_FIELD if name in field}
+    kind = {name: value for name, value in field.items() if name not in about}
+    if isinstance(about.get("default"), list | dict):
+        del about["default"]  # Empty, or that of its fields; generators take none beside null.
+    kinds = kind["anyOf"] if list(kind) == ["anyOf"] else [kind]
+    return {"anyOf": [*kinds, {"type": "null"}], **about}
+
+
+def _says_nothing(value: Any, name: str = "") -> bool:
+    return value in (None, [], {}) or (isinstance(value, str) and is_left_out(name, value))
 
 
 def read_json(text: str | bytes, name: str) -> Any:

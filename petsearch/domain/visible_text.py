@@ -1,4 +1,4 @@
-"""Text as people see it, without the characters that nobody sees."""
+"""Text as people see it, without the characters that nobody sees, and as it is compared."""
 
 import unicodedata
 
@@ -14,13 +14,36 @@ def visible_text(text: str) -> str:
 
     "" if there is nothing to see.
     """
-    shown = "".join(" " if c.isspace() else c for c in text if c.isspace() or not _is_unseen(c))
-    return " ".join(word for part in shown.split() if (word := part.strip(_JOINERS)))
+    return " ".join(word for part in _seen(text).split() if (word := part.strip(_JOINERS)))
 
 
 def is_blank(text: str) -> bool:
     """Whether there is nothing to see."""
     return not visible_text(text)
+
+
+def is_left_out(name: str, text: str) -> bool:
+    """Whether an optional parameter or field says nothing, because nobody can see its value.
+
+    A cursor is not for people: one of unseen characters is damaged, and would start a walk again.
+    """
+    return not text.strip(" \t") if name == "cursor" else is_blank(text)
+
+
+def fold(text: str) -> str:
+    """A tag, or a name or value of an attribute, as it is compared: `  Very  SHY` is `very shy`.
+
+    Equal for texts that differ in case, in spaces, in characters that nobody sees, and in whether
+    accents are composed: Unicode's canonical caseless matching (D145) of `visible_text`, in NFC.
+    """
+    decomposed = unicodedata.normalize("NFD", visible_text(text))
+    return unicodedata.normalize("NFC", decomposed.casefold())
+
+
+def _seen(text: str) -> str:
+    if text.isprintable() and _FILLERS.isdisjoint(text):  # as nearly all of them
+        return text
+    return "".join(" " if c.isspace() else c for c in text if c.isspace() or not _is_unseen(c))
 
 
 def _is_unseen(character: str) -> bool:

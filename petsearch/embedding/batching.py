@@ -15,7 +15,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from petsearch.domain import Embeddings, Priority
+from petsearch.domain import Embeddings, Priority, deadline
 from petsearch.domain.errors import (
     Conflict,
     DeviceLost,
@@ -25,6 +25,7 @@ from petsearch.domain.errors import (
     Unavailable,
 )
 from petsearch.observability import get_logger
+from petsearch.ports.work_in_hand import WorkInHand
 
 log = get_logger(__name__)
 
@@ -69,6 +70,8 @@ class _Request:
     rows: Rows
     future: Future[Embeddings]
     queued_at: float
+    expires_at: float
+    """On `time.monotonic`: whoever waits for it has left by then."""
     taken: int = 0
     parts: list[Embeddings] = field(default_factory=list)
 
@@ -103,6 +106,8 @@ class Batcher:
         self._fitting_rows: dict[Kind, int] = {}
         self._lost: DeviceLost | None = None
         self._closing = False
+        self.in_hand = WorkInHand()
+        """The call of the device that runs now."""
         self._thread = threading.Thread(target=self._work, name="batcher", daemon=True)
         self._thread.start()
 
@@ -166,7 +171,7 @@ class Batcher:
                 self._observer.overloaded()
                 raise Overloaded("The embedder's queue is full.", retry_after_s=self._drain_s(kind))
             self._queued_rows += len(rows)
-            request = _Request(kind, rows, future, time.perf_counter())
+            request = _Request(kind, rows, future, time.perf_counter(), deadline.ends_at())
             self._queues[priority].append(request)
             self._changed.notify()
         future.add_done_callback(lambda done: self._drop(request) if done.cancelled() else None)
@@ -226,14 +231,17 @@ class Batcher:
         return max(1, min(self._most_rows(kind), int(rate * self._options.ingest_batch_s)))
 
     def _take(self, queue: deque[_Request], room: int) -> list[_Slice]:
-        """Slices of the first kind in line, up to `room` rows; cancelled requests are dropped."""
+        """Slices of the first kind in line, up to `room` rows.
+
+        Requests that were cancelled or whose deadline has passed are dropped.
+        """
         slices: list[_Slice] = []
         kind: Kind | None = None
         while queue and room > 0:
             request = queue[0]
             if kind is not None and request.kind != kind:
                 break
-            if request.taken == 0 and not request.future.set_running_or_notify_cancel():
+            if request.taken == 0 and not _begin(request):
                 queue.popleft()
                 self._queued_rows -= len(request.rows)
                 continue
@@ -281,7 +289,8 @@ class Batcher:
         if (encode := self._encoders.get(kind)) is None:
             raise Conflict("The model was unloaded.")
         try:
-            return encode(rows)
+            with self.in_hand.doing("device call"):
+                return encode(rows)
         except DeviceMemoryFull:
             half = len(rows) // 2
             if not half:
@@ -317,6 +326,16 @@ class Batcher:
             if request.left == 0:
                 parts = request.parts
                 request.future.set_result(parts[0] if len(parts) == 1 else np.concatenate(parts))
+
+
+def _begin(request: _Request) -> bool:
+    """Whether it is still waited for; if it is not, its future is done."""
+    if not request.future.set_running_or_notify_cancel():
+        return False
+    if time.monotonic() < request.expires_at:
+        return True
+    request.future.set_exception(Unavailable("The embedder did not get to it in time."))
+    return False
 
 
 def _stacked(batch: Sequence[_Slice]) -> Rows:

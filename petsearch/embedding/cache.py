@@ -104,6 +104,9 @@ class CachingEmbedder(Embedder):
     ) -> Embeddings:
         return self._embedder.embed_pixels(pixels, model_id=model_id, priority=priority)
 
+    def is_everywhere(self, model_id: str) -> bool:
+        return self._embedder.is_everywhere(model_id)
+
     def load(self, spec: str) -> ModelInfo:
         return self._embedder.load(spec)
 

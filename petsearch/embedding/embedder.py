@@ -1,14 +1,16 @@
 """The `Embedder` port over models in this process, behind one batcher for their device."""
 
+import math
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from concurrent.futures import TimeoutError as WaitedTooLong
 from dataclasses import dataclass
 
 import numpy as np
 
-from petsearch.domain import Embeddings, ModelInfo, ModelUsage, Pixels, Priority
-from petsearch.domain.errors import Conflict, InvalidInput
+from petsearch.domain import Embeddings, ModelInfo, ModelUsage, Pixels, Priority, deadline
+from petsearch.domain.errors import Conflict, InvalidInput, ModelNotLoaded, Unavailable
 from petsearch.embedding.batching import Batcher, BatchingOptions, BatchObserver
 from petsearch.observability import get_logger
 from petsearch.ports import ClipModel, Embedder
@@ -105,6 +107,20 @@ class BatchingEmbedder(Embedder):
         finally:
             self._loading.release()
 
+    def put(self, model: ClipModel) -> None:
+        """Serve a model that the caller has loaded, also instead of the same one.
+
+        Raises:
+            Conflict: there are two others already.
+        """
+        with self._loading:
+            if len(self._models.keys() - {model.info.model_id}) >= MAX_MODELS:
+                raise Conflict(f"Loaded: {self._names()}. Unload one of them first.")
+            self._add(model)
+
+    def is_everywhere(self, model_id: str) -> bool:
+        return model_id in self._models
+
     def unload(self, model_id: str) -> None:
         """Unload a model; requests that wait for it fail with `Conflict`.
 
@@ -154,7 +170,7 @@ class BatchingEmbedder(Embedder):
         model_id: str | None = None,
         priority: Priority = Priority.QUERY,
     ) -> Embeddings:
-        return self.submit_texts(texts, model_id, priority).result()
+        return _result_in_time(self.submit_texts(texts, model_id, priority))
 
     def count_tokens(self, texts: Sequence[str], *, model_id: str | None = None) -> list[int]:
         return self._model(model_id).count_tokens(texts)
@@ -166,7 +182,7 @@ class BatchingEmbedder(Embedder):
         model_id: str | None = None,
         priority: Priority = Priority.QUERY,
     ) -> Embeddings:
-        return self.submit_pixels(pixels, model_id, priority).result()
+        return _result_in_time(self.submit_pixels(pixels, model_id, priority))
 
     def close(self) -> None:
         """Finish what is queued and stop."""
@@ -183,11 +199,20 @@ class BatchingEmbedder(Embedder):
         if model_id is None:
             return next(iter(models.values()))
         if model_id not in models:
-            raise Conflict(f"The model {model_id!r} is not loaded. Loaded: {self._names()}.")
+            raise ModelNotLoaded(f"The model {model_id!r} is not loaded. Loaded: {self._names()}.")
         return models[model_id]
 
     def _names(self) -> str:
         return ", ".join(self._models)
+
+
+def _result_in_time(future: Future[Embeddings]) -> Embeddings:
+    left_s = deadline.left_s()
+    try:
+        return future.result(None if left_s == math.inf else left_s)
+    except WaitedTooLong as error:
+        future.cancel()
+        raise Unavailable("The embedder did not answer in time.") from error
 
 
 def _done(embeddings: Embeddings) -> Future[Embeddings]:

@@ -21,7 +21,7 @@ from petsearch.domain import (
     TakenAtSource,
     image_id_of,
 )
-from petsearch.domain.capture import is_in_future
+from petsearch.domain.capture import NOT_STATED, is_in_future, recorded_date
 from petsearch.domain.errors import Overloaded, PetsearchError, StorageFull, Unavailable
 from petsearch.embedding import BreedTagger
 from petsearch.ingest.outcomes import failed_outcome, outcome_of, quarantine_outcome
@@ -76,7 +76,8 @@ class Ingestor:
         self._clock = clock
         self._observer = observer
         self._tagger = BreedTagger(embedder)
-        self._repeats = RepeatMerger(index, clock)
+        self._zone = options.zone
+        self._repeats = RepeatMerger(index, store, clock, options.zone)
         self._preparer = Preparer(
             store=store, index=index, options=options, fetcher=fetcher, observer=observer
         )
@@ -202,10 +203,11 @@ class Ingestor:
         prediction: Prediction | None,
     ) -> ImageRecord:
         item, now = prepared.item, self._clock()
-        metadata = normalise_metadata(item.metadata, target.model)
+        metadata = normalise_metadata(item.metadata, target.model, self._zone)
         if run.job.gps and metadata.location is None:
             metadata = replace(metadata, location=prepared.capture.location)
-        taken_at = prepared.capture.taken_at if run.job.exif_dates else None
+        capture = prepared.capture if run.job.exif_dates else NOT_STATED
+        taken_at, precision = recorded_date(capture, now, self._zone)
         return ImageRecord(
             image_id=image_id_of(item.sha256),
             sha256=item.sha256,
@@ -222,7 +224,8 @@ class Ingestor:
             sources=(run.ref(item),),
             phash=phash,
             pixels_version=PIXELS_VERSION,
-            exif_taken_at=None if taken_at is None or is_in_future(taken_at, now) else taken_at,
+            exif_taken_at=taken_at,
+            exif_taken_at_precision=precision,
         )
 
 

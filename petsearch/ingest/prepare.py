@@ -4,31 +4,24 @@ Every step may be repeated.
 """
 
 import shutil
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
-from itertools import islice
+from datetime import UTC, tzinfo
+from itertools import islice, takewhile
 from tempfile import TemporaryFile
 from typing import BinaryIO, TypeVar, cast
 
 from petsearch.domain import Item, ItemStatus, Outcome, Pixels, image_id_of, object_keys, sha256_of
 from petsearch.domain.capture import Capture
-from petsearch.domain.errors import InvalidInput, NotFound, Unavailable
+from petsearch.domain.errors import DecoderLost, InvalidInput, NotFound, Unavailable
 from petsearch.ingest.outcomes import DELETED, failed_outcome, outcome_of
 from petsearch.models import Target
-from petsearch.photos import (
-    Budget,
-    Encoded,
-    ImageLimits,
-    Resize,
-    decode,
-    resize_with_pillow,
-    to_pixels,
-)
-from petsearch.photos.copies import THUMBNAIL_SIDE, display_copy, shrunk, thumbnail
-from petsearch.photos.perceptual_hash import grey_pixels
+from petsearch.photos import Budget, Decoders, Encoded
+from petsearch.photos.copies import Copies
 from petsearch.ports import IndexWriter, IngestObserver, ObjectStore, Stage, timed
 from petsearch.process_tuning import lower_thread_priority
 from petsearch.sources import Fetcher, url_list
@@ -39,19 +32,23 @@ LARGE_BYTES = 8_000_000
 """A larger file is decoded from disk: memory does not fit it together with its pixels."""
 _UNKNOWN_BYTES = 8_000_000
 """The assumed size of an item whose size is not known."""
+_THREADS_PER_PROCESS = 2
+"""Threads, of which as many as there are processes have a photo decoded at a time."""
+_LOOK_S = 1.0
+"""How often a batch that takes long looks whether its job was stopped."""
 
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
 class IngestOptions:
-    """Batch size, parallelism and limits of ingest."""
+    """Batch size, parallelism and limits of ingest, and what it takes for granted."""
 
     batch_size: int
     """Photos embedded in one call."""
-    decode_threads: int
-    limits: ImageLimits
-    resize: Resize = resize_with_pillow
+    decoders: Decoders
+    zone: tzinfo = UTC
+    """Of dates that name none."""
 
 
 @dataclass(frozen=True)
@@ -105,19 +102,19 @@ class Preparer:
     ) -> None:
         self._store = store
         self._index = index
-        self._limits = options.limits
-        self._resize = options.resize
+        self._decoders = options.decoders
         self._fetcher = fetcher
         self._observer = observer
-        self._decoded = Budget(options.limits.max_decode_bytes)
         self._encoded = Budget(ENCODED_BYTES)
+        # While one thread reads and stores files, another has its photo decoded.
+        threads = _THREADS_PER_PROCESS * options.decoders.processes
         # Each thread takes half its share of a batch at a time: the thread that waits for a batch
-        # is woken rarely, and each wake-up takes the interpreter lock from a decoding thread.
-        self._share = max(1, options.batch_size // (2 * options.decode_threads))
+        # is woken rarely, and each wake-up takes the interpreter lock from another thread.
+        self._share = max(1, options.batch_size // (2 * threads))
         self._shares_per_batch = options.batch_size // self._share
-        self._shares_ahead = self._shares_per_batch + options.decode_threads
+        self._shares_ahead = self._shares_per_batch + threads
         self._threads = ThreadPoolExecutor(
-            options.decode_threads, thread_name_prefix="decode", initializer=lower_thread_priority
+            threads, thread_name_prefix="decode", initializer=lower_thread_priority
         )
 
     def close(self) -> None:
@@ -143,21 +140,32 @@ class Preparer:
         waiting = iter(items)
         shares = iter(lambda: list(islice(waiting, self._share)), [])
         futures: deque[Future[list[Preparation]]] = deque()
+        leaving = threading.Event()
         try:
             while True:
                 for share in islice(shares, self._shares_ahead - len(futures)):
-                    futures.append(self._threads.submit(self._prepare_all, share, target))
+                    futures.append(self._threads.submit(self._prepare_all, share, target, leaving))
                 if not futures or should_stop():
                     return
                 count = min(self._shares_per_batch, len(futures))
-                wait(list(islice(futures, count)), return_when=FIRST_EXCEPTION)
+                if not _are_ready(list(islice(futures, count)), should_stop):
+                    # What is done is not lost, or slow photos would be begun again for ever.
+                    leaving.set()
+                    yield [
+                        one for future in futures if not future.cancel() for one in future.result()
+                    ]
+                    return
                 yield [one for _ in range(count) for one in futures.popleft().result()]
         finally:
+            leaving.set()
             for future in futures:
                 future.cancel()
 
-    def _prepare_all(self, items: Sequence[Item], target: Target) -> list[Preparation]:
-        return [self._prepare(item, target) for item in items]
+    def _prepare_all(
+        self, items: Sequence[Item], target: Target, leaving: threading.Event
+    ) -> list[Preparation]:
+        wanted = takewhile(lambda _: not leaving.is_set(), items)
+        return [self._prepare(item, target) for item in wanted]
 
     def _prepare(self, item: Item, target: Target) -> Preparation:
         try:
@@ -168,9 +176,10 @@ class Preparer:
             stage, error = failure.stage, failure.cause
         if isinstance(error, NotFound) and stage is not Stage.INDEX:
             return self._without_bytes(item, target)
-        if isinstance(error, InvalidInput):
+        # What the index rejects is no fault of the file.
+        if isinstance(error, InvalidInput) and stage is not Stage.INDEX:
             return outcome_of(item, ItemStatus.REFUSED, error.detail)
-        if isinstance(error, Unavailable) and not (stage is Stage.FETCH and _is_remote(item)):
+        if isinstance(error, Unavailable) and not _is_of_the_item(item, stage, error):
             raise error
         return failed_outcome(item, stage, error)
 
@@ -195,30 +204,26 @@ class Preparer:
         self, item: Item, encoded: Encoded, data: bytes | None, target: Target
     ) -> Prepared:
         with self._step(Stage.DECODE):
-            prepared, display, thumbnail = self._decode(item, encoded, target)
+            prepared, copies = self._decode(item, encoded, target)
         image_id = image_id_of(item.sha256)
         with self._step(Stage.STORE):
             self._store_original(item, data, image_id)
-            self._store.put(object_keys.display(image_id), display)
-            self._store.put(object_keys.thumbnail(image_id), thumbnail)
+            self._store.put(object_keys.display(image_id), copies.display)
+            self._store.put(object_keys.thumbnail(image_id), copies.thumbnail)
         return prepared
 
-    def _decode(
-        self, item: Item, encoded: Encoded, target: Target
-    ) -> tuple[Prepared, bytes, bytes]:
-        """The decoded item, its display copy and its thumbnail."""
-        with decode.decoded_within(self._decoded, encoded, self._limits) as decoded:
-            small = shrunk(decoded.picture, THUMBNAIL_SIDE)
-            prepared = Prepared(
-                replace(item, warnings=(*item.warnings, *decoded.warnings)),
-                to_pixels(decoded.picture, target.model.pixel_spec, self._resize),
-                decoded.width,
-                decoded.height,
-                decoded.content_type,
-                grey_pixels(small),
-                decoded.capture,
-            )
-            return prepared, display_copy(decoded.picture), thumbnail(small)
+    def _decode(self, item: Item, encoded: Encoded, target: Target) -> tuple[Prepared, Copies]:
+        pixels, photo = self._decoders.pixels_and_copies(encoded, target.model.pixel_spec)
+        prepared = Prepared(
+            replace(item, warnings=(*item.warnings, *photo.warnings)),
+            pixels,
+            photo.width,
+            photo.height,
+            photo.content_type,
+            photo.copies.grey,
+            photo.capture,
+        )
+        return prepared, photo.copies
 
     @contextmanager
     def _step(self, stage: Stage) -> Iterator[None]:
@@ -233,7 +238,7 @@ class Preparer:
         if item.staging_key is not None or item.origin is None:
             return self._read_stored(item, self._store.get)
         try:
-            return self._fetcher.fetch(item.origin, max_bytes=self._limits.max_bytes)
+            return self._fetcher.fetch(item.origin, max_bytes=self._decoders.limits.max_bytes)
         except NotFound as error:
             raise InvalidInput(error.detail) from error
 
@@ -275,6 +280,21 @@ class Preparer:
                 self._store.move(item.staging_key, object_keys.original(image_id))
             except NotFound:
                 self._store.stat(object_keys.original(image_id))
+
+
+def _is_of_the_item(item: Item, stage: Stage, error: Unavailable) -> bool:
+    """Whether other items may go on: its own server is down, or its decoder was ended."""
+    return isinstance(error, DecoderLost) or (stage is Stage.FETCH and _is_remote(item))
+
+
+def _are_ready(futures: Sequence[Future[_T]], should_stop: Callable[[], bool]) -> bool:
+    """Wait for all results, or the first error; false if `should_stop` meanwhile."""
+    while True:
+        found = wait(futures, timeout=_LOOK_S, return_when=FIRST_EXCEPTION)
+        if not found.not_done or any(future.exception() for future in found.done):
+            return True
+        if should_stop():
+            return False
 
 
 def _is_remote(item: Item) -> bool:

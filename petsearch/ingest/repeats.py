@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, tzinfo
 from functools import partial
 
 from petsearch.domain import (
@@ -15,14 +15,18 @@ from petsearch.domain import (
     OnDuplicate,
     Outcome,
     TakenAtSource,
+    fold,
     image_id_of,
     normalise_name,
+    object_keys,
 )
+from petsearch.domain.errors import Unavailable
+from petsearch.domain.places import fold_attribute, stated_attributes, stated_place
 from petsearch.domain.prompts import species_of
 from petsearch.ingest.outcomes import DELETED, outcome_of
 from petsearch.jobs.chunk_runner import ChunkRun
 from petsearch.models import Target
-from petsearch.ports import IndexWriter, RecordChange
+from petsearch.ports import IndexWriter, ObjectStore, RecordChange
 from petsearch.ports.optimistic import update_records
 
 MAX_SOURCES = 20
@@ -32,24 +36,37 @@ MAX_SOURCES = 20
 _DATE_SOURCES = (None, TakenAtSource.SIDECAR, TakenAtSource.TABLE, TakenAtSource.STATED)
 
 
-def normalise_metadata(given: ImageMetadata, model: ModelInfo) -> ImageMetadata:
-    """Normalise names, and add the species of a known breed if only the breed is given."""
+def normalise_metadata(given: ImageMetadata, model: ModelInfo, zone: tzinfo) -> ImageMetadata:
+    """Normalise names, and add the species of a known breed if only the breed is given.
+
+    Args:
+        zone: of a date that names none.
+    """
     breed = normalise_name(given.breed) if given.breed else None
     species = normalise_name(given.species) if given.species else None
     if breed and not species:
         of_model = {label.breed: label.species for label in model.labels}
         species = of_model.get(breed) or species_of(breed)
     status = normalise_name(given.status) if given.status else None
-    return replace(given, breed=breed or None, species=species or None, status=status or None)
+    named = replace(given, breed=breed or None, species=species or None, status=status or None)
+    return named.in_zone(zone)
 
 
 def merge_record(
-    record: ImageRecord, given: ImageMetadata, source: ItemRef, on_duplicate: OnDuplicate
+    record: ImageRecord,
+    given: ImageMetadata,
+    source: ItemRef,
+    on_duplicate: OnDuplicate,
+    *,
+    sees_places: bool = True,
 ) -> ImageRecord:
     """Merge the metadata of a duplicate into the record of its image.
 
     The order of the items of a job decides, also if a later one was ingested before: chunks run
     in any order.
+
+    Args:
+        sees_places: whether who opened the job sees exact places; see `stated_place`.
     """
     if source in record.sources:
         return record
@@ -67,6 +84,14 @@ def merge_record(
         metadata = given
     else:
         return record
+    stored = record.metadata
+    metadata = replace(
+        metadata,
+        location=stated_place(stored.location, metadata.location, sees_places=sees_places),
+        attributes=stated_attributes(
+            stored.attributes, metadata.attributes, sees_places=sees_places
+        ),
+    )
     # The newest is always remembered, so that an item that runs again is recognised.
     sources = (*record.sources[: MAX_SOURCES - 1], source)
     return replace(record, metadata=metadata, sources=sources)
@@ -80,19 +105,34 @@ def is_first(run: ChunkRun, item: Item, record: ImageRecord | None) -> bool:
 def _merge(stored: ImageMetadata, given: ImageMetadata) -> ImageMetadata:
     """Fill empty fields and add new tags and attributes; stored values stay."""
     dated = max(stored, given, key=_rank_of_date)
+    names = set(map(fold_attribute, stored.attributes))
+    others = {
+        name: value for name, value in given.attributes.items() if fold_attribute(name) not in names
+    }
     return ImageMetadata(
         filename=stored.filename or given.filename,
         breed=stored.breed or given.breed,
         species=stored.species or given.species,
         animal_id=stored.animal_id or given.animal_id,
         status=stored.status or given.status,
-        tags=tuple(dict.fromkeys((*stored.tags, *given.tags))),
+        tags=_with_tags(stored.tags, given.tags),
         taken_at=dated.taken_at,
         taken_at_source=dated.taken_at_source,
-        attributes={**given.attributes, **stored.attributes},
+        taken_at_precision=dated.taken_at_precision,
+        attributes={**others, **stored.attributes},
         location=stored.location or given.location,
         source_path=stored.source_path or given.source_path,
     )
+
+
+def _with_tags(stored: Sequence[str], given: Sequence[str]) -> tuple[str, ...]:
+    """Those that are stored, and new ones: another spelling of one is none."""
+    new: dict[str, str] = {}
+    for tag in given:
+        new.setdefault(fold(tag), tag)
+    for tag in stored:
+        new.pop(fold(tag), None)
+    return tuple(dict.fromkeys((*stored, *new.values())))
 
 
 def _replaced(stored: ImageMetadata, given: ImageMetadata) -> ImageMetadata:
@@ -115,7 +155,9 @@ class RepeatMerger:
     """Determines the outcomes of items whose image is indexed. Thread-safe."""
 
     index: IndexWriter
+    store: ObjectStore
     clock: Callable[[], datetime]
+    zone: tzinfo
 
     def merge(
         self,
@@ -135,12 +177,15 @@ class RepeatMerger:
 
         Raises:
             Conflict: records change as fast as they are read; the same call may succeed later.
+            Unavailable: the index does not show an image that was not deleted; as above.
         """
         if not items:
             return []
         records = self.index.get(target.collection, [image_id_of(item.sha256) for item in items])
         outcomes = [
-            _outcome(run, item, records.get(image_id_of(item.sha256)), first_of.get(item.sha256))
+            self._outcome(
+                run, item, records.get(image_id_of(item.sha256)), first_of.get(item.sha256)
+            )
             for item in items
         ]
         repeats = [
@@ -151,6 +196,36 @@ class RepeatMerger:
         change = partial(self._changes, run, target, repeats)
         update_records(self.index, target.collection, records, change)
         return outcomes
+
+    def _outcome(
+        self, run: ChunkRun, item: Item, record: ImageRecord | None, first: Outcome | None
+    ) -> Outcome:
+        if record is None and first is not None and first.image_id is None:
+            said = f"The same file in this chunk was {first.status.value}: {first.reason}"
+            name = item.metadata.filename
+            return replace(first, item_no=item.item_no, filename=name, reason=said)
+        if record is None:
+            self._check_deleted(image_id_of(item.sha256))
+            return outcome_of(item, ItemStatus.DUPLICATE, DELETED)
+        if is_first(run, item, record):
+            return outcome_of(item, ItemStatus.INGESTED)
+        return outcome_of(item, ItemStatus.DUPLICATE, "This photo was ingested before.")
+
+    def _check_deleted(self, image_id: str) -> None:
+        """Check that an image was deleted, which the index has shown and does not show any more.
+
+        A replica of the index that was away shows less than was written.
+
+        Raises:
+            Unavailable: its original is stored, so that nobody deletes it.
+        """
+        # In this order: a delete that ends in between has removed the original.
+        if self.store.find(object_keys.tombstone(image_id)) is None and self.store.find(
+            object_keys.original(image_id)
+        ):
+            raise Unavailable(
+                f"The index does not show the image {image_id} yet; it is tried again."
+            )
 
     def _changes(
         self,
@@ -163,9 +238,13 @@ class RepeatMerger:
         for item in repeats:
             image_id = image_id_of(item.sha256)
             if image_id in merged:
-                given = normalise_metadata(item.metadata, target.model)
+                given = normalise_metadata(item.metadata, target.model, self.zone)
                 merged[image_id] = merge_record(
-                    merged[image_id], given, run.ref(item), run.job.on_duplicate
+                    merged[image_id],
+                    given,
+                    run.ref(item),
+                    run.job.on_duplicate,
+                    sees_places=run.job.sees_places,
                 )
         now = self.clock()
         return [
@@ -173,16 +252,3 @@ class RepeatMerger:
             for image_id, record in records.items()
             if merged[image_id] != record
         ]
-
-
-def _outcome(
-    run: ChunkRun, item: Item, record: ImageRecord | None, first: Outcome | None
-) -> Outcome:
-    if record is None:
-        if first is None or first.image_id is not None:
-            return outcome_of(item, ItemStatus.DUPLICATE, DELETED)
-        said = f"The same file in this chunk was {first.status.value}: {first.reason}"
-        return replace(first, item_no=item.item_no, filename=item.metadata.filename, reason=said)
-    if is_first(run, item, record):
-        return outcome_of(item, ItemStatus.INGESTED)
-    return outcome_of(item, ItemStatus.DUPLICATE, "This photo was ingested before.")

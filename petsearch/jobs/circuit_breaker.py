@@ -87,7 +87,8 @@ class CircuitBreaker:
                 self._failures += 1
             self._state, self.reason = "open", error.detail
         if was_closed:
-            log.warning("ingest paused: a dependency is down", reason=error.detail)
+            cause = str(error.__cause__ or "")
+            log.warning("ingest paused: a dependency is down", reason=error.detail, cause=cause)
             self._observer.paused(is_paused=True)
 
     def _probe_succeeds(self) -> bool:

@@ -5,10 +5,11 @@ cancelling takes effect immediately. Work of a dead worker or a lost message is 
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from petsearch.domain.errors import NotFound
+from petsearch.domain.errors import Conflict, NotFound
 from petsearch.observability import get_logger
 from petsearch.ports import ChunkLedger, TaskQueue
 
@@ -28,6 +29,8 @@ class DispatchOptions:
     """Chunks of one job in the queue."""
     lease_s: float = 30.0
     """A worker that does not extend its lease for this long counts as dead."""
+    keep_jobs_s: float = 30 * 24 * 3600.0
+    """After this long an ended job is deleted, and one that nobody continued is cancelled."""
 
     @property
     def most_open(self) -> int:
@@ -77,7 +80,24 @@ class Dispatcher:
         """
         if not self.ledger.claim_chore("sweep", self.options.lease_s / 3):
             return 0
+        self._expire_jobs()
         return sum(self._sweep_job(job_id) for job_id in self.ledger.active())
+
+    def _expire_jobs(self) -> None:
+        # One after the other: a process that ends here leaves the objects of one job at most.
+        for job_id in self.ledger.expired_jobs(self.options.keep_jobs_s, self.clock()):
+            with suppress(Conflict, NotFound):  # it ended, or was deleted meanwhile
+                self._expire(job_id)
+
+    def _expire(self, job_id: str) -> None:
+        if self.ledger.get(job_id).finished_at is None:
+            self.ledger.cancel(job_id, self.clock())
+            log.warning("job cancelled: nobody continued it for long", job_id=job_id)
+            self.discard_if_cancelled(job_id)
+            return
+        self.ledger.delete(job_id)
+        self.queue.enqueue_discard(job_id)
+        log.info("job expired", job_id=job_id)
 
     def recover(self) -> int:
         """Requeue all unfinished work; only for a process that knows itself to be the only one.

@@ -12,8 +12,21 @@ from datetime import datetime
 from functools import partial
 from time import monotonic
 
-from petsearch.domain import Item, LeftOut, object_keys, sha256_of
-from petsearch.domain.errors import ConfigurationError, InvalidInput, NotFound, Unavailable
+from petsearch.domain import (
+    MOST_LEFT_OUT_NAMES,
+    Item,
+    LeftOut,
+    LeftOutReason,
+    object_keys,
+    sha256_of,
+)
+from petsearch.domain.errors import (
+    ConfigurationError,
+    Conflict,
+    InvalidInput,
+    NotFound,
+    Unavailable,
+)
 from petsearch.jobs import chunk_files
 from petsearch.jobs.circuit_breaker import CircuitBreaker
 from petsearch.jobs.dispatch import Dispatcher
@@ -28,6 +41,12 @@ CHUNK_ITEMS = 64
 CHUNK_BYTES = 64 * 1024 * 1024
 MAX_RUN_S = 60.0
 """An enumeration that takes longer is queued again, so that other tasks get their turn."""
+
+_MOST_DEATHS = 3
+"""Workers that may end while they read on from one cursor; chunks are given up as early."""
+
+_NAMELESS = {reason: LeftOut("", reason) for reason in LeftOutReason}
+"""Of those that are only counted: an archive may have millions before its first photo."""
 
 _MAX_OPEN = 4
 """Sources that this process keeps open between two windows."""
@@ -74,15 +93,22 @@ class Enumerator:
         extend = partial(self.ledger.extend_enumeration, job_id, holder, lease_s)
         with self.leases.keep(extend) as lease:
             try:
+                _check_deaths(begun)
                 self._enumerate(job_id, begun, lease)
                 self.ledger.set_reason(job_id, None)
             except (InvalidInput, NotFound, ConfigurationError) as error:
                 log.error("source failed", reason=error.detail)
                 self.ledger.fail(job_id, error.detail, self.clock())
-            except Unavailable as error:
+            except (Unavailable, Conflict) as error:
                 self.ledger.set_reason(job_id, error.detail)
+                self.ledger.clear_deaths(job_id)
                 self.breaker.wait(error, give_up=lambda: lease.is_lost)
+            except Exception as error:  # a task's edge: it would be read again for ever
+                log.exception("source failed")
+                self.ledger.fail(job_id, _unexpected(error), self.clock())
             finally:
+                if lease.is_lost or self.stopping.is_set():
+                    self.ledger.clear_deaths(job_id)
                 self.ledger.end_enumeration(job_id, holder)
         self.dispatcher.dispatch(job_id)
         self.dispatcher.discard_if_cancelled(job_id)
@@ -160,6 +186,26 @@ class Enumerator:
         )
 
 
+def _check_deaths(begun: Enumeration) -> None:
+    """Give up a source that ends its readers.
+
+    Raises:
+        InvalidInput: it did so too often.
+    """
+    if begun.deaths >= _MOST_DEATHS:
+        raise InvalidInput(
+            f"{begun.deaths} workers stopped while reading this source, none of them reaching "
+            "another photo. It is not read any further; send the rest in another form."
+        )
+
+
+def _unexpected(error: Exception) -> str:
+    return (
+        f"The source cannot be read: an unexpected error ({type(error).__name__}). "
+        "It is not read any further; the log of the worker has the details."
+    )
+
+
 def _with_place(entry: SourceItem) -> SourceItem:
     place = entry.metadata.location or entry.sidecar_location
     return replace(entry, metadata=replace(entry.metadata, location=place))
@@ -172,7 +218,8 @@ def _batched(entries: Iterator[SourceItem | LeftOut]) -> Batches:
     size = 0
     for entry in entries:
         if isinstance(entry, LeftOut):
-            left_out.append(entry)
+            has_name = len(left_out) < MOST_LEFT_OUT_NAMES
+            left_out.append(entry if has_name else _NAMELESS[entry.reason])
             continue
         batch.append(entry)
         size += len(entry.data or b"")

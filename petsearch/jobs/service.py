@@ -24,6 +24,7 @@ from petsearch.domain.metadata import safe_filename
 from petsearch.jobs import chunk_files
 from petsearch.jobs.dispatch import Dispatcher
 from petsearch.jobs.outcomes import OutcomePage, OutcomeReader
+from petsearch.jobs.stored_specs import record_spec
 from petsearch.models import Catalogue
 from petsearch.ports import CallKey, IndexReader, JobLedger, ObjectStore, TaskQueue
 from petsearch.sources import SourceContext, SourceSpec, open_source, parse_spec
@@ -62,6 +63,8 @@ class JobOptions:
     on_duplicate: OnDuplicate = OnDuplicate.MERGE
     exif_dates: bool = True
     gps: bool = False
+    sees_places: bool = True
+    """Whether who opens it sees exact places."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +95,7 @@ class Jobs:
             on_duplicate=options.on_duplicate,
             exif_dates=options.exif_dates,
             gps=options.gps,
+            sees_places=options.sees_places,
         )
         self.ledger.create(job)
         if job.spec is not None:
@@ -105,8 +109,8 @@ class Jobs:
             InvalidInput: the source may not be read here; the message names the setting.
             NotFound: there is no such source.
         """
-        open_source(spec, self.sources)
-        return self.open(describe(spec), replace(options, spec=spec.model_dump_json()))
+        job_id = uuid.uuid4().hex
+        return self._open_source(job_id, describe(spec), spec, options)
 
     def read_upload(
         self,
@@ -129,13 +133,7 @@ class Jobs:
         key = object_keys.import_file(job_id, kind)
         spec = parse_spec({"type": kind, "key": key} | ({"columns": columns} if columns else {}))
         self.store.put_stream(key, file, size_bytes)
-        try:
-            open_source(spec, self.sources)
-        except PetsearchError:
-            self.store.delete(key)
-            raise
-        options = replace(options, spec=spec.model_dump_json())
-        return self.open(f"{kind} {safe_filename(filename)}"[:200], options, job_id=job_id)
+        return self._open_source(job_id, f"{kind} {safe_filename(filename)}"[:200], spec, options)
 
     def get(self, job_id: str) -> Job:
         """The job; `NotFound` if there is none."""
@@ -192,8 +190,9 @@ class Jobs:
 
         What is said about a known image fills what its record does not say yet.
         """
-        collection = self.catalogue.collection()
-        found = set(self.index.get(collection, [image_id_of(i.sha256) for i in images]))
+        if (collection := self.catalogue.any_collection()) is None:
+            return [*range(len(images))]
+        found = self.index.known_ids(collection, [image_id_of(i.sha256) for i in images])
         known = [image for image in images if image_id_of(image.sha256) in found]
         if known:
             slot = self.ledger.reserve_chunk(job_id, len(known), call=call)
@@ -291,8 +290,24 @@ class Jobs:
         except NotFound:
             prefixes.append(object_keys.job_prefix(job_id))
         for prefix in prefixes:
-            for key in self.store.list_keys(prefix):
-                self.store.delete(key)
+            self._delete_objects(prefix)
+
+    def _open_source(self, job_id: str, source: str, spec: SourceSpec, options: JobOptions) -> Job:
+        """Open a job that reads a source; what was uploaded for one that cannot is deleted."""
+        try:
+            open_source(spec, self.sources)
+            recorded = record_spec(self.store, job_id, spec.model_dump_json())
+            return self.open(source, replace(options, spec=recorded), job_id=job_id)
+        except PetsearchError:
+            with suppress(PetsearchError):  # most often there is no such job yet
+                self.cancel(job_id)
+            with suppress(PetsearchError):
+                self._delete_objects(object_keys.imports_prefix(job_id))
+            raise
+
+    def _delete_objects(self, prefix: str) -> None:
+        for key in self.store.list_keys(prefix):
+            self.store.delete(key)
 
     def _reopen(self, job_id: str, sizes: Mapping[int, int]) -> None:
         try:

@@ -1,39 +1,41 @@
 """Remakes what older versions made of photos: copies, size, hash and embedding, from the originals.
 
-Image ids and what people stated stay. Every step may be repeated: the version of its pixels is the
-last that a record gets.
+Image ids and what people stated stay. A record of a version that did not read the dates in photos
+gets that of its original, unless somebody may have cleared it. Every step may be repeated: the
+version of its pixels is the last that a record gets.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, tzinfo
 from itertools import takewhile
 
 from petsearch.domain import ImageRecord, Item, ItemStatus, Outcome, object_keys
+from petsearch.domain.capture import NOT_STATED, recorded_date
 from petsearch.domain.errors import InvalidInput, NotFound
 from petsearch.ingest.outcomes import DELETED
 from petsearch.jobs.chunk_runner import ChunkRun
 from petsearch.models import Catalogue, model_id_of
-from petsearch.photos import Budget, ImageLimits, decode
-from petsearch.photos.copies import THUMBNAIL_SIDE, display_copy, shrunk, thumbnail
+from petsearch.photos import Decoders
 from petsearch.photos.decode import PIXELS_VERSION
-from petsearch.photos.perceptual_hash import perceptual_hash
+from petsearch.photos.perceptual_hash import hashes_of
 from petsearch.ports import IndexReader, IndexWriter, ObjectStore, Stage
+from petsearch.ports.index import id_pages
 from petsearch.ports.raw_index import RawIndex
 from petsearch.reindex import PointMaker, WriteSet
 
-_PAGE = 64
+QUEUED_AT_A_TIME = 64
 """Read at a time, and queued as a chunk."""
+_READS_DATES = 2
+"""The first version that read the dates in photos."""
 _CURRENT = "Its pixels are of this version already."
 
 
 def outdated_images(index: IndexReader, collection: str) -> Iterator[list[str]]:
     """The ids of images whose pixels an older version decoded, in pages that may be empty."""
-    after = None
-    while page := index.list_ids(collection, after=after, limit=_PAGE):
+    for page in id_pages(index, collection, QUEUED_AT_A_TIME):
         records = index.get(collection, page).values()
         yield [record.image_id for record in records if record.pixels_version < PIXELS_VERSION]
-        after = page[-1]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,14 +48,16 @@ class PixelUpdater:
     catalogue: Catalogue
     write_set: WriteSet
     points: PointMaker
-    limits: ImageLimits
+    decoders: Decoders
     clock: Callable[[], datetime]
+    zone: tzinfo
 
     def process(self, run: ChunkRun, items: Sequence[Item]) -> list[Outcome]:
         """See `ItemProcessor.process`."""
-        return [self._update(item) for item in takewhile(lambda _: not run.should_stop(), items)]
+        left = takewhile(lambda _: not run.should_stop(), items)
+        return [self._update(item, with_dates=run.job.exif_dates) for item in left]
 
-    def _update(self, item: Item) -> Outcome:
+    def _update(self, item: Item, *, with_dates: bool) -> Outcome:
         image_id = item.origin or ""
         collection = self.catalogue.collection()
         record = self.index.get(collection, [image_id]).get(image_id)
@@ -62,7 +66,7 @@ class PixelUpdater:
         if record.pixels_version >= PIXELS_VERSION:
             return _outcome(item, ItemStatus.DUPLICATE, _CURRENT)
         try:
-            remade = self._remake(record)
+            remade = self._remake(record, with_dates=with_dates)
             self._replace_embeddings(collection, record)
             self._replace_record(collection, record, remade)
         except (InvalidInput, NotFound) as error:
@@ -73,22 +77,25 @@ class PixelUpdater:
             return _outcome(item, ItemStatus.FAILED, f"It stays as it was: {error.detail}")
         return _outcome(item, ItemStatus.INGESTED)
 
-    def _remake(self, record: ImageRecord) -> ImageRecord:
+    def _remake(self, record: ImageRecord, *, with_dates: bool) -> ImageRecord:
         """Store new copies; the record with what its original says now."""
         image_id = record.image_id
         data = self.store.get(object_keys.original(image_id))
-        with decode.decoded_within(Budget(self.limits.max_decode_bytes), data, self.limits) as new:
-            small = shrunk(new.picture, THUMBNAIL_SIDE)
-            self.store.put(object_keys.display(image_id), display_copy(new.picture))
-            self.store.put(object_keys.thumbnail(image_id), thumbnail(small))
-            return replace(
-                record,
-                width=new.width,
-                height=new.height,
-                content_type=new.content_type,
-                phash=perceptual_hash(small),
-                pixels_version=PIXELS_VERSION,
-            )
+        new = self.decoders.copies(data)
+        self.store.put(object_keys.display(image_id), new.copies.display)
+        self.store.put(object_keys.thumbnail(image_id), new.copies.thumbnail)
+        capture = new.capture if with_dates and _lacks_date(record) else NOT_STATED
+        taken_at, precision = recorded_date(capture, self.clock(), self.zone)
+        return replace(
+            record,
+            width=new.width,
+            height=new.height,
+            content_type=new.content_type,
+            phash=hashes_of([new.copies.grey])[0],
+            pixels_version=PIXELS_VERSION,
+            exif_taken_at=record.exif_taken_at or taken_at,
+            exif_taken_at_precision=record.exif_taken_at_precision or precision,
+        )
 
     def _replace_embeddings(self, collection: str, record: ImageRecord) -> None:
         """In every collection of the write set, each by its own model."""
@@ -122,10 +129,21 @@ class PixelUpdater:
                 content_type=after.content_type,
                 phash=after.phash,
                 pixels_version=after.pixels_version,
+                exif_taken_at=after.exif_taken_at,
+                exif_taken_at_precision=after.exif_taken_at_precision,
                 updated_at=self.clock(),
             )
             if not self.writer.replace_everywhere(collection, [(now, merged)]):
                 return
+
+
+def _lacks_date(record: ImageRecord) -> bool:
+    """Whether the date in a photo was never read, and nobody can have cleared another one.
+
+    Versions that did not read it left no trace of a date that was cleared but a change.
+    """
+    is_untouched = record.updated_at == record.created_at
+    return record.pixels_version < _READS_DATES and is_untouched
 
 
 def _outcome(item: Item, status: ItemStatus, reason: str | None = None) -> Outcome:

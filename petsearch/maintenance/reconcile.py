@@ -13,8 +13,7 @@ from petsearch.domain import object_keys
 from petsearch.domain.errors import Conflict, InvalidInput, NotFound
 from petsearch.maintenance.inventory import WHOLE, Part, Traces, look, walk
 from petsearch.observability import get_logger
-from petsearch.photos import ImageLimits, decode
-from petsearch.photos.copies import display_copy, thumbnail
+from petsearch.photos import Decoders
 from petsearch.ports import IndexReader, IndexWriter, JobRecords, ObjectStore
 
 log = get_logger(__name__)
@@ -97,8 +96,8 @@ class Reconciler:
     store: ObjectStore
     ledger: JobRecords
     collection: str
-    limits: ImageLimits
-    """What an original must satisfy to be decoded again."""
+    decoders: Decoders
+    """What makes copies of originals."""
     clock: Callable[[], datetime]
 
     def report(self) -> Report:
@@ -231,13 +230,13 @@ class Reconciler:
 
     def _make_copies(self, traces: Traces) -> None:
         data = self.store.get(object_keys.original(traces.image_id))
-        picture = decode.decode(data, self.limits).picture
-        for part, key_of, make in (
-            (Part.DISPLAY, object_keys.display, display_copy),
-            (Part.THUMBNAIL, object_keys.thumbnail, thumbnail),
+        copies = self.decoders.copies(data).copies
+        for part, key, copy in (
+            (Part.DISPLAY, object_keys.display(traces.image_id), copies.display),
+            (Part.THUMBNAIL, object_keys.thumbnail(traces.image_id), copies.thumbnail),
         ):
             if part not in traces.objects:
-                self.store.put(key_of(traces.image_id), make(picture))
+                self.store.put(key, copy)
 
 
 def _damage_of(parts: frozenset[Part]) -> Damage | None:

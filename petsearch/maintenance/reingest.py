@@ -24,6 +24,8 @@ class ImageJob:
     dispatcher: Dispatcher
     clock: Callable[[], datetime]
     kind: JobKind = JobKind.INGEST
+    exif_dates: bool = False
+    """What people stated of a lost image went with its point, as that it has no date."""
     job_id: str | None = field(default=None, init=False)
     """None as long as there is no item."""
 
@@ -34,8 +36,8 @@ class ImageJob:
             return
         if self.job_id is None:
             self.job_id = uuid.uuid4().hex
-            # What people stated of a lost image went with its point, as that it has no date.
-            new = NewJob(self.job_id, _SOURCE, self.clock(), kind=self.kind, exif_dates=False)
+            now, dates = self.clock(), self.exif_dates
+            new = NewJob(self.job_id, _SOURCE, now, kind=self.kind, exif_dates=dates)
             self.ledger.create(new)
         slot = self.ledger.reserve_chunk(self.job_id, len(found))
         items = [
@@ -52,7 +54,7 @@ class ImageJob:
 
     def _item(self, image_id: str) -> Item | None:
         """The item of an image, numbered 0; None if the image was deleted."""
-        if self.kind is JobKind.PIXELS:
+        if self.kind is not JobKind.INGEST:
             return Item(0, "", ImageMetadata(), staging_key=None, origin=image_id)
         if self.store.find(object_keys.tombstone(image_id)):
             return None

@@ -1,6 +1,18 @@
-"""Which CLIP model is current, which ones are published, and their model cards."""
+"""Which CLIP model is current, which ones are published and loaded, and their model cards."""
 
 from petsearch.models.current import Catalogue, Target, collection_of, model_id_of
 from petsearch.models.registry import Published, Registry
+from petsearch.models.serving import ServedModel, Serving, read_serving, write_serving
 
-__all__ = ["Catalogue", "Published", "Registry", "Target", "collection_of", "model_id_of"]
+__all__ = [
+    "Catalogue",
+    "Published",
+    "Registry",
+    "ServedModel",
+    "Serving",
+    "Target",
+    "collection_of",
+    "model_id_of",
+    "read_serving",
+    "write_serving",
+]

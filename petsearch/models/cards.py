@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from petsearch.domain import ModelInfo
+from petsearch.domain.calibration import LEAST_FLAGGED, read_calibration
 from petsearch.domain.errors import ConfigurationError
 from petsearch.models.folder import CALIBRATION, METRICS
 
@@ -17,6 +18,7 @@ A CLIP of the architecture in open_clip_config.json. Embedding dimension {dim}, 
 - Names {labels} breeds ({species}).
 - Prompt templates: {templates}.
 - {calibration}
+- {off_topic}
 
 {figures}
 
@@ -48,12 +50,26 @@ def write_card(
         calibration="Confidences are calibrated on held-out photos (calibration.json)."
         if CALIBRATION in files
         else "Confidences are not calibrated: answers say null.",
+        off_topic=_off_topic(files.get(CALIBRATION)),
         figures=_figures(files.get(METRICS)),
     )
     if of_training.is_file():
         card += f"\n---\n\n{of_training.read_text(encoding='utf-8')}"
     path.write_text(card, encoding="utf-8")
     return path
+
+
+def _off_topic(path: Path | None) -> str:
+    line = read_calibration(path.read_bytes()).off_topic if path else None
+    if line is None or line.measured is None:
+        return "Off-topic texts were not measured: `no_good_match` is null."
+    held = line.measured
+    return (
+        f"Off-topic texts: {held.flagged:.0%} of {held.about_else} are flagged where 5 % of "
+        f"{held.about_pets} texts about pets are (at least {held.flagged_from:.0%}, 95 %); area "
+        f"under the ROC curve {held.area:.3f}. `no_good_match` is "
+        + ("given." if line.can_tell else f"null: at least {LEAST_FLAGGED:.0%} is needed.")
+    )
 
 
 def _figures(path: Path | None) -> str:

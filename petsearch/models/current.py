@@ -40,11 +40,17 @@ class Catalogue:
     """Resolves the alias, once per request."""
 
     def __init__(
-        self, index: Collections, embedder: Embedder, *, spec_of: Callable[[str], str] | None = None
+        self,
+        index: Collections,
+        embedder: Embedder,
+        *,
+        spec_of: Callable[[str], str] | None = None,
+        remember: Callable[[ModelInfo], None] = lambda _: None,
     ) -> None:
         self._index = index
         self._embedder = embedder
         self._spec_of = spec_of
+        self._remember = remember
         self._loading = threading.Lock()
 
     def initialise(self) -> Target:
@@ -53,11 +59,8 @@ class Catalogue:
         Raises:
             Conflict: see `current`.
         """
-        if self._index.current() is None:
-            model = self._embedder.models()[0]
-            self._index.create_collection(collection_of(model.model_id), model.dim)
-            self._index.point_alias_to(collection_of(model.model_id))
         target = self.current()
+        self._remember(target.model)
         # Again, because a collection of an older version may lack a payload index.
         self._index.create_collection(target.collection, target.model.dim)
         return target
@@ -66,21 +69,26 @@ class Catalogue:
         """The collection that is searched and written now. Asks the index only.
 
         Raises:
-            Unavailable: nothing was initialised yet.
+            Unavailable: there is none yet.
         """
-        collection = self._index.current()
-        if collection is None:
-            raise Unavailable("The index has no collection yet; it is made when the worker starts.")
+        if (collection := self.any_collection()) is None:
+            raise Unavailable("There are no photos yet: the embedder has not loaded its model.")
         return collection
+
+    def any_collection(self) -> str | None:
+        """As `collection`; None until the embedder has loaded its first model."""
+        return self._index.current()
 
     def current(self) -> Target:
         """The collection that is searched and written now, with its model.
 
+        Whoever asks first when the embedder has loaded a model creates the collection for it.
+
         Raises:
-            Unavailable: nothing was initialised yet.
+            Unavailable: the embedder does not answer, or has loaded no model yet; it says why.
             Conflict: the embedder does not have the model the collection was made with.
         """
-        collection = self.collection()
+        collection = self.any_collection() or self._create_first()
         return Target(collection, self.model(model_id_of(collection)))
 
     def recent(self) -> Target:
@@ -90,6 +98,14 @@ class Catalogue:
             with suppress(Conflict):  # its model was unloaded
                 return Target(collection, self.model(model_id_of(collection)))
         return self.current()
+
+    def _create_first(self) -> str:
+        model = self._embedder.models()[0]
+        collection = collection_of(model.model_id)
+        self._index.create_collection(collection, model.dim)
+        self._remember(model)
+        self._index.point_alias_to(collection)
+        return collection
 
     def model(self, model_id: str) -> ModelInfo:
         """A model, which the embedder loads if it can and has not.

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ValidationError
 
 from petsearch.domain import Label
 from petsearch.domain.errors import ConfigurationError
-from petsearch.domain.prompts import DEFAULT_TEMPLATES
+from petsearch.domain.prompts import DEFAULT_TEMPLATES, SPECIES_TEMPLATES
 from petsearch.ports import ClipModel
 
 WEIGHTS = "open_clip_model.safetensors"
@@ -24,6 +24,7 @@ class LabelsFile(BaseModel):
     labels: tuple[Label, ...] = ()
     prompt_templates: tuple[str, ...] = DEFAULT_TEMPLATES
     label_templates: tuple[str, ...] = DEFAULT_TEMPLATES
+    species_templates: tuple[str, ...] = SPECIES_TEMPLATES
 
 
 def read_labels(path: Path) -> LabelsFile:

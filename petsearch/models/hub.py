@@ -7,6 +7,7 @@ minute before anything is said.
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 
@@ -26,6 +27,27 @@ def is_hub_reachable() -> bool:
     except httpx.TransportError:
         return False
     return True
+
+
+def model_progress(spec: str) -> str:
+    """What becomes of a model that is not loaded yet, in words: how much of a hub's was fetched."""
+    if not spec.startswith("hub:"):
+        return f"The model {spec} is being loaded."
+    from huggingface_hub import constants
+
+    # The hub's client writes into files of this name, and renames them when they are complete.
+    partial = Path(constants.HF_HUB_CACHE).glob("*/blobs/*.incomplete")
+    fetched_mb = sum(_size_of(path) for path in partial) / 1e6
+    if not fetched_mb:
+        return f"The model {spec} is being loaded."
+    return f"The model {spec} is being fetched: {fetched_mb:.0f} MB so far."
+
+
+def _size_of(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:  # complete
+        return 0
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from petsearch.domain import object_keys
+from petsearch.domain import ModelInfo, object_keys
 from petsearch.domain.errors import ConfigurationError, InvalidInput, NotFound
 from petsearch.observability import get_logger
 from petsearch.ports import ObjectStore
@@ -118,6 +119,11 @@ class Registry:
             ) from error
         return str(json.loads(source)["spec"])
 
+    def remember_source(self, model: ModelInfo) -> None:
+        """Keep how a model was loaded that photos are indexed with; see `spec_of`."""
+        source = json.dumps({"spec": model.spec}).encode()
+        self.store.put(object_keys.model_source(model.model_id), source)
+
     def fetch(self, model_id: str, cache: Path) -> Path:
         """The folder of a published model on this machine's disk.
 
@@ -143,16 +149,20 @@ class Registry:
 
     def _bring(self, model_id: str, name: str, wanted: PublishedFile, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        coming = folder / f".{name}.part"
+        # A name of its own: several embedders may share this folder, and all load at once.
+        coming = folder / f".{name}.{uuid.uuid4().hex}.part"
         key = object_keys.model_file(model_id, name)
-        with self.store.open(key) as stream, coming.open("wb") as file:
-            shutil.copyfileobj(stream, file, _BLOCK_BYTES)
-        if describe_file(coming) != wanted:
-            coming.unlink()
-            raise ConfigurationError(
-                f"{name} of the model {model_id!r} is damaged in the object store; publish it again"
-            )
-        coming.replace(folder / name)
+        try:
+            with self.store.open(key) as stream, coming.open("wb") as file:
+                shutil.copyfileobj(stream, file, _BLOCK_BYTES)
+            if describe_file(coming) != wanted:
+                raise ConfigurationError(
+                    f"{name} of the model {model_id!r} is damaged in the object store; "
+                    "publish it again"
+                )
+            coming.replace(folder / name)
+        finally:
+            coming.unlink(missing_ok=True)
 
 
 def _check_id(model_id: str) -> None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from petsearch.photos.buffers import Buffer
 
+BROKEN = (struct.error, IndexError, KeyError)
+"""What reading boxes raises where one is cut off or missing."""
 _MOST_BOXES = 4096
 _UNSPECIFIED = 2
 
@@ -33,7 +35,7 @@ def main_picture(data: Buffer) -> MainPicture:
     """What the boxes of an encoded HEIC or AVIF say of its main picture."""
     try:
         properties = list(_properties_of_primary(data))
-    except (struct.error, IndexError):
+    except BROKEN:
         properties = []
     is_turned = any(kind in (b"irot", b"imir") for kind, _ in properties)
     colours = [body for kind, body in properties if kind == b"colr" and body[:4] == b"nclx"]
@@ -44,7 +46,7 @@ def main_picture(data: Buffer) -> MainPicture:
     nclx = Nclx(*struct.unpack_from(">2H", colours[0], 4)) if is_declared else None
     try:
         exif = _exif(data)
-    except (struct.error, IndexError):
+    except BROKEN:
         exif = None
     return MainPicture(is_turned, nclx, exif)
 

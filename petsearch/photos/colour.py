@@ -26,6 +26,7 @@ _KEPT_TRANSFORMS = 32
 _MODES_OF_SPACE = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab ": "LAB"}
 _D65 = (0.3127, 0.3290)
 _SRGB = (*_D65, 0.64, 0.33, 0.30, 0.60, 0.15, 0.06)
+_ADOBE_RGB = (*_D65, 0.64, 0.33, 0.21, 0.71, 0.15, 0.06)
 # ITU-T H.273, table 2: primaries that are not sRGB's.
 _PRIMARIES: dict[int, Chromaticities] = {
     1: _SRGB,
@@ -114,6 +115,11 @@ def profile_of_png(gamma: float | None, chromaticities: Chromaticities | None) -
     return _matrix_profile(chromaticities or _SRGB, curve)
 
 
+def profile_of_adobe_rgb() -> bytes | None:
+    """The ICC profile of Adobe RGB (1998), which cameras may name without embedding it."""
+    return _matrix_profile(_ADOBE_RGB, _ADOBE_CURVE)
+
+
 def profile_of_nclx(nclx: Nclx) -> bytes | None:
     """The ICC profile of H.273 code points; None if they are unspecified or unknown.
 
@@ -128,6 +134,9 @@ def profile_of_nclx(nclx: Nclx) -> bytes | None:
 
 def _power(exponent: float) -> _Curve:
     return lambda x: x**exponent
+
+
+_ADOBE_CURVE = _power(563 / 256)
 
 
 def _srgb_to_linear(x: np.ndarray) -> np.ndarray:

@@ -10,11 +10,16 @@ import zlib
 from collections.abc import Callable, Iterator
 
 from petsearch.photos import boxes
+from petsearch.photos.buffers import Buffer
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_KEPT = frozenset(
-    b"IHDR PLTE IDAT IEND tRNS gAMA cHRM sRGB eXIf iCCP acTL fcTL fdAT".split(),
+    b"IHDR PLTE IDAT IEND tRNS gAMA cHRM sRGB cICP eXIf iCCP acTL fcTL fdAT".split(),
 )
+_PNG_SIZES = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"cICP": 4, b"acTL": 8}
+"""Of optional chunks; decoders refuse the file of one that is shorter."""
+_COLOUR_KEY_SIZES = {0: (2,), 2: (6,), 3: range(1, 257)}
+"""Of tRNS, by the picture's colour type."""
 _LARGEST_PROFILE = 1_000_000
 # APP0: JFIF; APP14: Adobe's colour transform. Those of EXIF and ICC are looked at one by one.
 _JPEG_KEPT = (0xE0, 0xEE)
@@ -27,25 +32,40 @@ def pixels_alone(data: bytes) -> bytes | None:
         if data.startswith(head) or (head == b"ftyp" and data[4:8] == head):
             try:
                 found = cut(data)
-            except (struct.error, IndexError):
+            except boxes.BROKEN:
                 return None
             return found if found != data else None
     return None
 
 
+def png_code_points(data: Buffer) -> boxes.Nclx | None:
+    """What a PNG's cICP chunk says of its colours, which counts more than its other chunks."""
+    at = len(_PNG)
+    while at + 12 <= len(data):
+        size, kind = struct.unpack_from(">I4s", data, at)
+        if kind == b"cICP" and size == _PNG_SIZES[kind]:
+            return boxes.Nclx(data[at + 8], data[at + 9])
+        if kind == b"IDAT":
+            return None
+        at += 12 + size
+    return None
+
+
 def _png(data: bytes) -> bytes:
-    kept = [_PNG]
+    kept, colour_type = [_PNG], data[25]
     for kind, body, checksum in _png_chunks(data):
         critical = not kind[0] & 0x20
         whole = zlib.crc32(kind + body) == checksum
-        if kind in _PNG_KEPT and (critical or (whole and _is_harmless(kind, body))):
+        if kind in _PNG_KEPT and (critical or (whole and _is_harmless(kind, body, colour_type))):
             kept.append(struct.pack(">I", len(body)) + kind + body + struct.pack(">I", checksum))
     return b"".join(kept)
 
 
-def _is_harmless(kind: bytes, body: bytes) -> bool:
+def _is_harmless(kind: bytes, body: bytes, colour_type: int) -> bool:
+    if kind == b"tRNS":
+        return len(body) in _COLOUR_KEY_SIZES.get(colour_type, ())
     if kind != b"iCCP":
-        return True
+        return len(body) == _PNG_SIZES.get(kind, len(body))
     packed = body.partition(b"\0")[2][1:]
     try:
         profile = zlib.decompressobj().decompress(packed, _LARGEST_PROFILE)

@@ -3,12 +3,32 @@
 import io
 import os
 import sys
+from dataclasses import dataclass
 from typing import BinaryIO
 
 from PIL import Image
 
+from petsearch.photos.perceptual_hash import grey_pixels
+
 DISPLAY_SIDE = 1600
 THUMBNAIL_SIDE = 320
+
+
+@dataclass(frozen=True)
+class Copies:
+    """What is made of every ingested photo beside the model's pixels."""
+
+    display: bytes
+    """See `display_copy`."""
+    thumbnail: bytes
+    grey: bytes
+    """See `perceptual_hash.grey_pixels`."""
+
+
+def copies_of(picture: Image.Image) -> Copies:
+    """All copies of a picture."""
+    small = shrunk(picture, THUMBNAIL_SIDE)
+    return Copies(display_copy(picture), thumbnail(small), grey_pixels(small))
 
 
 def display_copy(picture: Image.Image) -> bytes:

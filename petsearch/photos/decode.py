@@ -7,8 +7,8 @@ import functools
 import io
 import mmap
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
@@ -31,9 +31,14 @@ from petsearch.photos import (
 )
 from petsearch.photos.buffers import Buffer
 from petsearch.photos.copies import DISPLAY_SIDE
-from petsearch.photos.decode_memory import Budget, bytes_to_decode, shrink_factor, smallest_size
+from petsearch.photos.decode_memory import (
+    bytes_to_decode,
+    bytes_to_open,
+    shrink_factor,
+    smallest_size,
+)
 
-PIXELS_VERSION = 2
+PIXELS_VERSION = 3
 """Grows when the same bytes become other pixels; `reconcile --pixels` remakes old ones."""
 
 Encoded = bytes | BinaryIO
@@ -48,6 +53,8 @@ class ImageLimits:
     max_megapixels: float = 120.0
     max_decode_bytes: int = 420_000_000
     """Memory that decoding may use: 0.3 to 17 bytes a pixel, depending on the format."""
+    max_decode_s: float = 3.0
+    """Processor time that decoding may use, where it runs in a process of its own."""
 
 
 @dataclass(frozen=True)
@@ -116,58 +123,63 @@ def register_formats() -> None:
     pillow_heif.register_heif_opener()
 
 
-def decode(data: Encoded, limits: ImageLimits, *, at_least: int = DISPLAY_SIDE) -> DecodedImage:
+def decode(
+    data: Encoded,
+    limits: ImageLimits,
+    *,
+    at_least: int = DISPLAY_SIDE,
+    reserve: Callable[[int], None] = lambda _: None,
+) -> DecodedImage:
     """Decode an encoded picture whole: upright, RGB in sRGB, metadata dropped.
 
-    JPEGs much larger than `at_least` (pixels of the longer side) are decoded at 1/2, 1/4 or 1/8
-    scale, which costs a fraction of a full decode. (A 12-megapixel phone photo took 88 ms with all
-    copies instead of 200, and the model's pixels differed by at most 2 of 255.) Other pictures of
-    more than 20 megapixels are averaged down right after decoding.
+    For files of strangers, call it through `decoders`. JPEGs much larger than `at_least` (pixels of
+    the longer side) are decoded at 1/2, 1/4 or 1/8 scale, which costs a fraction of a full decode.
+    (A 12-megapixel phone photo took 88 ms with all copies instead of 200, and the model's pixels
+    differed by at most 2 of 255.) Other pictures of more than 20 megapixels are averaged down right
+    after decoding.
+
+    Args:
+        reserve: called with the estimated memory in bytes before it is taken.
 
     Raises:
         TooLarge: it has more bytes, declares more pixels, or takes more memory than allowed.
         NotAnImage: it is empty, broken, not a picture, or in a format that is not accepted.
     """
-    alone = Budget(limits.max_decode_bytes)
-    with decoded_within(alone, data, limits, at_least=at_least) as decoded:
-        return decoded
-
-
-@contextmanager
-def decoded_within(
-    budget: Budget, data: Encoded, limits: ImageLimits, *, at_least: int = DISPLAY_SIDE
-) -> Iterator[DecodedImage]:
-    """Like `decode`, but wait until `budget` has room; the memory is released with the block.
-
-    Raises:
-        TooLarge, NotAnImage: see `decode`.
-    """
-    file = _checked(data, limits)
+    file = _File(data)
+    check_size(file.size, limits)
+    if (to_open := bytes_to_open(file.head)) > limits.max_decode_bytes:
+        raise TooLarge(
+            f"Opening this WebP takes {to_open / 1e6:.0f} MB; "
+            f"at most {limits.max_decode_bytes / 1e6:.0f} MB are allowed."
+        )
+    reserve(to_open)
     opened = _open(file, limits)
     declared = opened.picture.size
-    with budget.spend(_bytes_needed(opened.picture, limits, at_least)):
-        try:
-            decoded = _decode(opened, declared, at_least)
-        except NotAnImage as error:
-            opened = _open_repaired(file, error)
-            _bytes_needed(opened.picture, limits, at_least)
-            decoded = _decode(opened, declared, at_least)
-        yield decoded
+    reserve(_bytes_needed(opened.picture, limits, at_least))
+    try:
+        return _decode(opened, declared, at_least)
+    except NotAnImage as error:
+        opened = _open_repaired(file, error)
+        reserve(_bytes_needed(opened.picture, limits, at_least))
+        return _decode(opened, declared, at_least)
 
 
 # --- opening -------------------------------------------------------------------------------------
 
 
-def _checked(data: Encoded, limits: ImageLimits) -> _File:
-    file = _File(data)
-    if not file.size:
+def check_size(size: int, limits: ImageLimits) -> None:
+    """Check the size in bytes of an encoded file.
+
+    Raises:
+        TooLarge, NotAnImage: it is larger than allowed, or empty.
+    """
+    if not size:
         raise NotAnImage("The file is empty (0 bytes).")
-    if file.size > limits.max_bytes:
+    if size > limits.max_bytes:
         raise TooLarge(
-            f"The file has {file.size / 1e6:.1f} MB; "
+            f"The file has {size / 1e6:.1f} MB; "
             f"at most {limits.max_bytes / 1e6:.0f} MB are accepted."
         )
-    return file
 
 
 def _open(file: _File, limits: ImageLimits) -> _Opened:
@@ -225,7 +237,16 @@ def _open_tiff(file: _File) -> _Opened:
     is_negative = main is not None and main.is_deep_negative
     if main is not None and is_negative:
         file = _File(pages.with_black_as_zero(file.buffer[:], main))
-    opened = replace(_open_with_pillow(file), is_negative=is_negative, tiff=tiff)
+    try:
+        picture = _open_with_pillow(file)
+    except NotAnImage as error:
+        if main is None or (samples := main.unread_samples) is None:
+            raise
+        raise NotAnImage(
+            f"This kind of TIFF, whose samples are {samples}, is not read; save the picture with "
+            "8 or 16 bits a channel."
+        ) from error
+    opened = replace(picture, is_negative=is_negative, tiff=tiff)
     return _with_left_out(opened, found.left_out)
 
 
@@ -256,6 +277,8 @@ def _open_with_pillow(file: _File) -> _Opened:
         except Image.DecompressionBombError as error:
             raise TooLarge("The picture declares too many pixels to be accepted.") from error
         except Exception as error:  # a decoder's edge: broken files raise anything
+            if isinstance(error, MemoryError):
+                raise TooLarge("Reading its header takes more memory than allowed.") from error
             raise NotAnImage(formats.reason_of_refusal(file.head)) from error
     return _Opened(picture, formats.content_type_of(picture.format), file=file)
 
@@ -302,11 +325,12 @@ def _decode(opened: _Opened, declared: tuple[int, int], at_least: int) -> Decode
             loaded, damage = _load(opened)
             # Some formats keep their metadata behind the pixels.
             turn = orientation.orientation_of(picture, opened.main)
-            capture = _capture_of(opened)
+            exif = _exif_of(opened)
+            capture = embedded.capture_of(exif, picture.info.get("xmp"))
             upright, profile_used = tones.to_rgb(
                 loaded,
                 shrink_factor(loaded.size, at_least),
-                profile=_profile_of(picture, opened.main),
+                profile=_profile_of(opened, exif),
                 is_negative=opened.is_negative,
             )
             if loaded is picture and upright is not picture:
@@ -314,6 +338,11 @@ def _decode(opened: _Opened, declared: tuple[int, int], at_least: int) -> Decode
                 picture.close()
             upright = orientation.turned(upright, turn)
         except Exception as error:  # a decoder's edge: broken files raise anything
+            if _is_out_of_memory(error):
+                raise TooLarge(
+                    f"Decoding this {_name(picture)} of {declared[0]} x {declared[1]} pixels takes "
+                    "more memory than a picture of its size and kind does."
+                ) from error
             raise NotAnImage(
                 f"The {_name(picture)} file cannot be decoded; it is broken or truncated."
             ) from error
@@ -328,14 +357,18 @@ def _decode(opened: _Opened, declared: tuple[int, int], at_least: int) -> Decode
     return DecodedImage(upright, width, height, opened.content_type, found, capture)
 
 
-def _capture_of(opened: _Opened) -> Capture:
+def _is_out_of_memory(error: Exception) -> bool:
+    # Pillow's decoders raise an OSError that says so.
+    return isinstance(error, MemoryError) or "out of memory" in str(error)
+
+
+def _exif_of(opened: _Opened) -> Image.Exif:
     exif = Image.Exif()
     with suppress(Exception):  # a parser's edge: broken EXIF raises anything
         if opened.tiff is None:
-            exif = orientation.exif_of(opened.picture, opened.main)
-        else:
-            exif.load_from_fp(opened.tiff.stream())
-    return embedded.capture_of(exif, opened.picture.info.get("xmp"))
+            return orientation.exif_of(opened.picture, opened.main)
+        exif.load_from_fp(opened.tiff.stream())
+    return exif
 
 
 def _load(opened: _Opened) -> tuple[Image.Image, jpeg.Damage | None]:
@@ -364,15 +397,22 @@ def _warning_of(damage: jpeg.Damage) -> ItemWarning:
     return ItemWarning("pixels_damaged", f"Some of the photo's pixels are missing or wrong{where}.")
 
 
-def _profile_of(picture: Image.Image, main: boxes.MainPicture | None) -> bytes | None:
+def _profile_of(opened: _Opened, exif: Image.Exif) -> bytes | None:
     """The ICC profile of a picture, or one made of what else its file says of its colours."""
-    if embedded := picture.info.get("icc_profile"):
-        return bytes(embedded)
-    if main is not None and main.nclx is not None:
-        return colour.profile_of_nclx(main.nclx)
-    if picture.format == "PNG" and "srgb" not in picture.info:
-        return colour.profile_of_png(picture.info.get("gamma"), picture.info.get("chromaticity"))
-    return None
+    picture, nclx = opened.picture, None if opened.main is None else opened.main.nclx
+    if picture.format == "PNG" and opened.file is not None:
+        nclx = containers.png_code_points(opened.file.buffer)
+        if nclx and (profile := colour.profile_of_nclx(nclx)):
+            return profile
+    if profile := picture.info.get("icc_profile"):
+        return bytes(profile)
+    if nclx is not None:
+        return colour.profile_of_nclx(nclx)
+    gamma, primaries = picture.info.get("gamma"), picture.info.get("chromaticity")
+    if picture.format == "PNG" and ("srgb" in picture.info or gamma or primaries):
+        return None if "srgb" in picture.info else colour.profile_of_png(gamma, primaries)
+    is_adobe_rgb = picture.mode in ("RGB", "RGBA") and embedded.is_adobe_rgb(exif)
+    return colour.profile_of_adobe_rgb() if is_adobe_rgb else None
 
 
 def _name(picture: Image.Image) -> str:

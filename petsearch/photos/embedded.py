@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import date
 from typing import Any
 
 from PIL import Image
@@ -16,6 +16,11 @@ _TIMES = (
     (Base.DateTimeOriginal, Base.OffsetTimeOriginal),
     (Base.DateTimeDigitized, Base.OffsetTimeDigitized),
 )
+_SRGB_COLOUR_SPACE = 1
+_ADOBE_COLOUR_SPACE = 2
+"""Not of the standard, which says "uncalibrated"; some programs write it."""
+_DCF_OPTION_FILE = "R03"
+"""The interoperability index of Adobe RGB (DCF 2.0)."""
 _OFFSETS = (Base.OffsetTime, Base.OffsetTimeOriginal, Base.OffsetTimeDigitized)
 _XMP_TIMES = ("exif:DateTimeOriginal", "photoshop:DateCreated", "xmp:CreateDate")
 _XMP_DEGREES = re.compile(r"(\d+)[, ](\d+(?:\.\d+)?)(?:[, ](\d+(?:\.\d+)?))?\s*([NSEW])", re.ASCII)
@@ -38,6 +43,16 @@ def capture_of_exif(exif: Image.Exif) -> Capture:
     return Capture(taken_at, location)
 
 
+def is_adobe_rgb(exif: Image.Exif) -> bool:
+    """Whether EXIF says that the colours are Adobe RGB, as cameras do that embed no profile."""
+    with suppress(Exception):  # a parser's edge: broken EXIF raises anything
+        space = exif.get_ifd(IFD.Exif).get(Base.ColorSpace)
+        if space in (_ADOBE_COLOUR_SPACE, _SRGB_COLOUR_SPACE):
+            return bool(space == _ADOBE_COLOUR_SPACE)
+        return _text(exif.get_ifd(IFD.Interop).get(1)).strip("\0 ") == _DCF_OPTION_FILE
+    return False
+
+
 def capture_of_xmp(xmp: bytes) -> Capture:
     """What XMP states. Its properties are looked for by name, also in broken XML."""
     text = xmp.decode("utf-8", "replace")
@@ -50,7 +65,7 @@ def capture_of_xmp(xmp: bytes) -> Capture:
     return Capture(taken_at, valid_location(latitude, longitude))
 
 
-def _times_of_exif(tags: dict[int, object]) -> Iterator[datetime]:
+def _times_of_exif(tags: dict[int, object]) -> Iterator[date]:
     for tag, own in _TIMES:
         offsets = (_text(tags.get(offset)) for offset in (own, *_OFFSETS))
         time = parse_time(_text(tags.get(tag)), *offsets)

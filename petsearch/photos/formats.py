@@ -1,5 +1,6 @@
 """What a file is by its content: the formats that are decoded, and a name for what is not one."""
 
+import codecs
 import re
 
 PILLOW_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "HEIF", "AVIF", "BMP", "TIFF")
@@ -51,18 +52,30 @@ _KNOWN: tuple[tuple[bytes, str], ...] = (
     (rb"\n[\0-\x05][\0\x01][\x01\x02\x04\x08]", "a PCX picture"),
     (rb"....ftypcrx ", "a camera's raw file (CR3)"),
     (rb"FUJIFILMCCD-RAW", "a camera's raw file (RAF)"),
-    (rb"IIU\0|IIR[OS]|MMOR", "a camera's raw file"),
+    (rb"IIU\0|IIR[OS]|MMOR|FOVb|\0MRM", "a camera's raw file"),
+    (rb"II\xbc\x01", "a JPEG XR picture"),
+    (rb"BPG\xfb|FLIF", "a BPG or FLIF picture"),
+    (rb"DDS \x7c\0\0\0", "a texture"),
+    (rb"icns", "an icon"),
+    (rb"\xd7\xcd\xc6\x9a|\x01\0\0\0.{36} EMF", "a Windows metafile"),
+    (rb".{128}DICM|SIMPLE  =", "a medical or astronomical picture"),
     (rb"....ftyp(qt  |isom|iso\d|mp4\d|M4V |avc1|3g[p2]|dash|MSNV)", "a video"),
     (rb"....(moov|mdat|wide|free)", "a video"),
     (rb"\x1aE\xdf\xa3|RIFF....AVI |FLV\x01", "a video or sound"),
     (rb"\x30\x26\xb2\x75|\0\0\x01[\xb3\xba]|OggS", "a video or sound"),
-    (rb"ID3|RIFF....WAVE|fLaC|....ftypM4A |MThd", "a sound"),
+    (rb"ID3|RIFF....WAVE|fLaC|....ftypM4A |MThd|#!AMR|\xff[\xf1\xf9\xfb\xf3]", "a sound"),
     (rb"%PDF-", "a PDF document"),
-    (rb"%!PS", "a PostScript document"),
+    (rb"%!PS|\xc5\xd0\xd3\xc6", "a PostScript document"),
     (rb"\{\\rtf", "a text document"),
     (re.escape(_OFFICE), "an Office document"),
     (rb"PK\x03\x04|PK\x05\x06|PK\x07\x08", "a zip archive"),
-    (rb"Rar!|7z\xbc\xaf|\x1f\x8b|BZh|\xfd7zXZ", "an archive"),
+    (rb"Rar!", "a RAR archive"),
+    (rb"7z\xbc\xaf", "a 7z archive"),
+    (rb"\x1f[\x8b\x9d]|BZh|\xfd7zXZ|\x28\xb5\x2f\xfd|.{257}ustar", "an archive"),
+    (rb"bplist0", "a property list, as iCloud leaves in place of a file"),
+    (rb"SQLite format 3\0", "a database"),
+    (rb"L\0\0\0\x01\x14\x02\0|\[InternetShortcut\]", "a shortcut"),
+    (rb"data:image/|/9j/4AA|iVBORw0KGgo", "the text of a picture in Base64"),
     (rb"\0\x05\x16[\0\x07]", "a macOS resource fork"),
     (rb"version https://git-lfs", "a Git LFS pointer (git lfs pull fetches the file itself)"),
     (rb"(\.\./)*\.?/?(\.git/)?annex/objects/", "a git-annex pointer, not the file itself"),
@@ -74,6 +87,7 @@ _TEXTS: tuple[tuple[bytes, str], ...] = (
     (rb"<x:xmpmeta", "an XMP file"),
     (rb"<\?xml", "an XML document"),
 )
+_CONTROLS = re.compile(r"[\0-\x08\x0e-\x1f\x7f]")
 
 
 def content_type_of(pillow_format: str | None) -> str:
@@ -92,10 +106,10 @@ def reason_of_refusal(head: bytes) -> str:
     return f"The file is not a picture but {what}; send {ACCEPTED}."
 
 
-def is_accepted(head: bytes) -> bool:
-    """Whether a file that begins with `head` claims to be in a format that is decoded."""
+def is_picture(head: bytes) -> bool:
+    """Whether a file that begins with `head` claims to be a picture, if of a refused format."""
     what = describe(head) or ""
-    return what in _ACCEPTED_NAMES or "raw file" in what
+    return what.endswith("picture") or "raw file" in what
 
 
 def describe(head: bytes) -> str | None:
@@ -111,7 +125,16 @@ def describe(head: bytes) -> str | None:
         return "a JSON document"
     if head and not head.strip(b"\0"):
         return "nothing but zero bytes"
-    return None
+    return "a text" if _is_text(text) else None
+
+
+def _is_text(head: bytes) -> bool:
+    """Whether these are words in UTF-8, of which the last may be cut."""
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return False
+    return bool(text.strip()) and _CONTROLS.search(text) is None
 
 
 def _as_ascii(head: bytes) -> bytes:

@@ -11,6 +11,8 @@ from petsearch.photos.boxes import MainPicture
 
 UPRIGHT = 1
 _TAG = 0x0112
+_IMAGEMAGICK = "Raw profile type APP1"
+"""The text of a PNG in which ImageMagick keeps the EXIF of a JPEG, under a name and its length."""
 # What undoes each EXIF orientation, as PIL.ImageOps.exif_transpose.
 _TRANSPOSES = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -53,8 +55,12 @@ def turned(picture: Image.Image, orientation: int) -> Image.Image:
 def exif_of(picture: Image.Image, main: MainPicture | None) -> Image.Exif:
     """The EXIF of a loaded picture's file. Broken EXIF raises anything."""
     # Pillow and pillow_heif change the tag of HEIC and AVIF; the file has it as it was.
-    if main is None or main.is_turned:
-        return picture.getexif()
     exif = Image.Exif()
-    exif.load(main.exif or b"")
+    if main is not None and not main.is_turned:
+        exif.load(main.exif or b"")
+        return exif
+    if _IMAGEMAGICK not in picture.info:
+        return picture.getexif()
+    *_, digits = picture.info[_IMAGEMAGICK].split("\n", 3)
+    exif.load(bytes.fromhex(digits))
     return exif

@@ -19,11 +19,14 @@ _MOST_PAGES = 512
 _MOST_FRAMES = 64
 _PREVIEW_SHARE = 0.25
 """A page of less than this share of the largest one's pixels is a preview of it."""
-_WIDTH, _HEIGHT, _BITS, _SUBFILE, _PHOTOMETRIC, _SUB_IFDS = _READ = (256, 257, 258, 254, 262, 330)
+_WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC, _SAMPLE_FORMAT = 256, 257, 258, 262, 339
+_SUBFILE, _SUB_IFDS = 254, 330
+_READ = (_WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC, _SAMPLE_FORMAT, _SUBFILE, _SUB_IFDS)
 _SENSOR = (32803, 34892)
 """Photometric interpretations of what a sensor saw, which is no picture yet."""
 _REDUCED_OR_MASK = 0b101
-_RAW_HEADS = (b"FUJIFILMCCD-RAW", b"IIU\0", b"IIRO", b"IIRS", b"MMOR")
+_FLOATING_POINT = 3
+_RAW_HEADS = (b"FUJIFILMCCD-RAW", b"IIU\0", b"IIRO", b"IIRS", b"MMOR", b"FOVb", b"\0MRM")
 _ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")
 _TIFF_HEADS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _JPEG_START = b"\xff\xd8\xff"
@@ -40,6 +43,8 @@ class Page:
     photometric: int
     bits: int
     """Of a sample."""
+    sample_format: int
+    """1 for whole numbers that are not negative."""
     photometric_at: int
     """Where the value of `photometric` is written."""
     photometric_size: int
@@ -49,6 +54,13 @@ class Page:
     def is_deep_negative(self) -> bool:
         """Whether 0 is white, in more than 8 bits, which Pillow does not know."""
         return self.photometric == 0 and self.bits > 8
+
+    @property
+    def unread_samples(self) -> str | None:
+        """What its samples are, if files with such samples are not read."""
+        if self.sample_format == _FLOATING_POINT:
+            return f"floating-point numbers of {self.bits} bits"
+        return None if self.bits in (8, 16) else f"numbers of {self.bits} bits"
 
     @property
     def pixels(self) -> int:
@@ -187,6 +199,7 @@ def _walk(data: Buffer) -> Iterator[Page]:
                 tags.get(_SUBFILE, (0,))[0],
                 tags.get(_PHOTOMETRIC, (1,))[0],
                 tags.get(_BITS, (1,))[0],
+                tags.get(_SAMPLE_FORMAT, (1,))[0],
                 *places.get(_PHOTOMETRIC, (0, 2)),
             )
         # In the order of the file: a page's own sub-pages, then the next page.

@@ -17,11 +17,6 @@ _LEAST_CONTRAST = 2.0
 """Standard deviation of the grey pixels, of 255, under which a picture has no structure."""
 
 
-def perceptual_hash(picture: Image.Image) -> str | None:
-    """The hash of one picture: 16 hex digits; None without structure, as of a plain colour."""
-    return hashes_of([grey_pixels(picture)])[0]
-
-
 def grey_pixels(picture: Image.Image) -> bytes:
     """The 32 x 32 grey pixels that the hash is computed from, row by row."""
     # Smoothed first: otherwise fine patterns alias into the low frequencies.

@@ -4,8 +4,6 @@ Worker, embedder, evaluation and tests all use `to_pixels`. It equals open_clip'
 transform up to normalisation (tests/unit/test_preprocessing.py).
 """
 
-from typing import Protocol
-
 import numpy as np
 from PIL import Image
 
@@ -23,36 +21,24 @@ Box = tuple[int, int, int, int]
 """Left, top, right and bottom; right and bottom are exclusive."""
 
 
-class Resize(Protocol):
-    """Resizes with antialiasing like Pillow; values may differ by rounding (1 or 2 of 255)."""
-
-    def __call__(
-        self, picture: Image.Image, size: Size, box: Box, interpolation: Interpolation
-    ) -> Pixels:
-        """Resize the RGB `picture` to `size` and return `box` as `(3, height, width)` uint8."""
-
-
-def resize_with_pillow(
-    picture: Image.Image, size: Size, box: Box, interpolation: Interpolation
-) -> Pixels:
-    """The reference `Resize`, which needs Pillow only."""
-    resized = picture.resize(size, _RESAMPLING[interpolation]).crop(box)
-    return np.ascontiguousarray(np.asarray(resized, dtype=np.uint8).transpose(2, 0, 1))
-
-
-def to_pixels(picture: Image.Image, spec: PixelSpec, resize: Resize = resize_with_pillow) -> Pixels:
+def to_pixels(picture: Image.Image, spec: PixelSpec) -> Pixels:
     """Make pixels `(3, height, width)` uint8 as `spec` asks, from an upright RGB picture."""
     if spec.resize_mode == "squash":
         size = (spec.width, spec.height)
-        return resize(picture, size, (0, 0, *size), spec.interpolation)
+        return _resize(picture, size, (0, 0, *size), spec.interpolation)
     if spec.resize_mode == "longest":
         size = _longest_fits(picture.size, spec)
-        return _padded(resize(picture, size, (0, 0, *size), spec.interpolation), spec)
+        return _padded(_resize(picture, size, (0, 0, *size), spec.interpolation), spec)
     picture = _crop_extreme_aspect(picture)
     # Like open_clip.transform.ResizeKeepRatio, which is always bicubic.
     interpolation = spec.interpolation if spec.width == spec.height else "bicubic"
     size = _shortest_fits(picture.size, spec)
-    return resize(picture, size, _centre(size, spec), interpolation)
+    return _resize(picture, size, _centre(size, spec), interpolation)
+
+
+def _resize(picture: Image.Image, size: Size, box: Box, interpolation: Interpolation) -> Pixels:
+    resized = picture.resize(size, _RESAMPLING[interpolation]).crop(box)
+    return np.ascontiguousarray(np.asarray(resized, dtype=np.uint8).transpose(2, 0, 1))
 
 
 def _crop_extreme_aspect(picture: Image.Image) -> Image.Image:

@@ -5,10 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from petsearch.domain import Pixels, PixelSpec, object_keys
 from petsearch.domain.errors import InvalidInput, NotFound
-from petsearch.photos import decode
-from petsearch.photos.decode import ImageLimits
-from petsearch.photos.decode_memory import Budget
-from petsearch.photos.preprocessing import Resize, to_pixels
+from petsearch.photos.decoders import Decoders
 from petsearch.ports import ObjectStore
 from petsearch.process_tuning import lower_thread_priority
 
@@ -16,13 +13,9 @@ from petsearch.process_tuning import lower_thread_priority
 class StoredPixels:
     """Decodes originals exactly as ingest does. Thread-safe."""
 
-    def __init__(
-        self, store: ObjectStore, limits: ImageLimits, *, threads: int, resize: Resize
-    ) -> None:
+    def __init__(self, store: ObjectStore, decoders: Decoders, *, threads: int) -> None:
         self._store = store
-        self._limits = limits
-        self._resize = resize
-        self._decoded = Budget(limits.max_decode_bytes)
+        self._decoders = decoders
         self._threads = ThreadPoolExecutor(
             threads, thread_name_prefix="decode-stored", initializer=lower_thread_priority
         )
@@ -42,8 +35,7 @@ class StoredPixels:
     def _read(self, image_id: str, spec: PixelSpec) -> Pixels | str:
         try:
             data = self._store.get(object_keys.original(image_id))
-            with decode.decoded_within(self._decoded, data, self._limits) as decoded:
-                return to_pixels(decoded.picture, spec, self._resize)
+            return self._decoders.pixels(data, spec)
         except NotFound:
             return "Its original is not in the object store."
         except InvalidInput as error:

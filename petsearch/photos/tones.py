@@ -97,13 +97,16 @@ def _strip_to_rgb(strip: Image.Image, tones: _Tones) -> Image.Image:
         return _deep_to_rgb(strip, tones)
     if tones.alpha == "none":
         # Profiles are for these modes: grey, CMYK, Lab and RGB stay as they are.
-        is_plain = strip.mode in ("L", "CMYK", "LAB", "RGB")
-        return tones.to_srgb(strip if is_plain else strip.convert("RGB"))
+        if strip.mode in ("L", "CMYK", "LAB", "RGB"):
+            return tones.to_srgb(strip)
+        return tones.to_srgb(strip.convert("L" if strip.mode == "1" else "RGB"))
     if tones.alpha == "ignored":
         return tones.to_srgb(_without_alpha(strip))
     rgba = strip.convert("RGBA")
     result = Image.new("RGB", strip.size, tones.background)
-    result.paste(tones.to_srgb(rgba.convert("RGB")), mask=rgba.getchannel("A"))
+    is_grey = strip.mode in ("LA", "La")
+    opaque = strip.convert("LA").getchannel("L") if is_grey else rgba.convert("RGB")
+    result.paste(tones.to_srgb(opaque), mask=rgba.getchannel("A"))
     return result
 
 
@@ -112,6 +115,8 @@ def _without_alpha(strip: Image.Image) -> Image.Image:
         # Its colours are multiplied with an alpha of 0, or nobody multiplied them.
         bands = strip.split()[:-1]
         return Image.merge("RGB", bands) if len(bands) == 3 else bands[0]
+    if strip.mode == "LA":
+        return strip.getchannel("L")
     strip.info.pop("transparency", None)
     return strip.convert("RGB")
 

@@ -40,7 +40,10 @@ class Embedder(Protocol):
     """Turns texts and pixels into embeddings of one space."""
 
     def models(self) -> tuple[ModelInfo, ...]:
-        """The loaded models, the default one first."""
+        """The models that some embedder has loaded, the default one first."""
+
+    def is_everywhere(self, model_id: str) -> bool:
+        """Whether every embedder that is ready has loaded a model, as they say now."""
 
     def embed_texts(
         self,
@@ -81,13 +84,18 @@ class Embedder(Protocol):
     def load(self, spec: str) -> ModelInfo:
         """Load one more model; the others serve meanwhile. One that is loaded is left as it is.
 
+        Services load what `petsearch.models.Serving` names by themselves, so that for them this
+        only tells whether one has done so.
+
         Raises:
-            Conflict: as many models as can be are loaded, or another one is being loaded.
+            Conflict: as many models as can be are loaded, another one is being loaded, or no
+                service can load it.
+            Unavailable: no service has loaded it yet.
             ConfigurationError, InvalidInput: there is no such model.
         """
 
     def unload(self, model_id: str) -> None:
-        """Unload a model.
+        """Unload a model; services do by themselves.
 
         Raises:
             Conflict: it is not loaded, or it is the only one.

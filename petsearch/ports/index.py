@@ -81,6 +81,11 @@ class IndexReader(Protocol):
     def get(self, collection: str, image_ids: Sequence[str]) -> dict[str, ImageRecord]:
         """The records of those of `image_ids` that exist."""
 
+    def known_ids(self, collection: str, image_ids: Sequence[str]) -> set[str]:
+        """Those of `image_ids` that exist, as one replica of the index knows: a quick look, on
+        which nothing rests that cannot be done again.
+        """
+
     def get_embedding(self, collection: str, image_id: str) -> Embedding:
         """The embedding of a point.
 
@@ -139,13 +144,25 @@ class IndexReader(Protocol):
         """How many points satisfy `filters`."""
 
     def facet(self, collection: str, field: str, filters: Filters) -> dict[str, int]:
-        """Points per value of a keyword field (`breed`, `phash_bands`), most frequent first."""
+        """Points per value of a keyword field (`status`, `phash_bands`), most frequent first.
+
+        `tags` and `attributes_list` are counted as they are written, `folded.tags` and
+        `folded.attributes` as they are compared.
+        """
 
 
 def walk_ids(index: IndexReader, collection: str, after: str | None = None) -> Iterator[str]:
     """All ids of a collection in order, from the one after `after` on, read page by page."""
-    while page := index.list_ids(collection, after=after, limit=_IDS_AT_A_TIME):
+    for page in id_pages(index, collection, _IDS_AT_A_TIME, after):
         yield from page
+
+
+def id_pages(
+    index: IndexReader, collection: str, size: int, after: str | None = None
+) -> Iterator[list[str]]:
+    """As `walk_ids`, in pages of at most `size`."""
+    while page := index.list_ids(collection, after=after, limit=size):
+        yield page
         after = page[-1]
 
 

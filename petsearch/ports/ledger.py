@@ -56,6 +56,8 @@ class Enumeration:
     spec: str
     cursor: str | None
     next: ChunkSlot
+    deaths: int = 0
+    """How many workers read on from this cursor, added no chunk and did not release it."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class CallKey:
 
 
 class JobRecords(Protocol):
-    """Jobs as they are recorded: what clients and workers both read, and the reason they show.
+    """Jobs as they are recorded: what clients and workers both read, and how they end.
 
     A deleted job stays deleted: a later write for it is dropped, or raises `NotFound` where the
     method says so.
@@ -103,6 +105,12 @@ class JobRecords(Protocol):
     def set_reason(self, job_id: str, reason: str | None) -> None:
         """Set why a job does not progress; None clears it."""
 
+    def cancel(self, job_id: str, now: datetime) -> None:
+        """End a job; what was accounted stays. A final one raises `Conflict`."""
+
+    def delete(self, job_id: str) -> None:
+        """Forget a job."""
+
     def ping(self) -> None:
         """Return if the ledger answers, raise `Unavailable` otherwise."""
 
@@ -111,7 +119,11 @@ class JobWriter(JobRecords, Protocol):
     """Opens jobs and adds chunks to them, for clients and for the enumeration of a source."""
 
     def create(self, job: NewJob) -> None:
-        """Open a job without items."""
+        """Open a job without items.
+
+        Raises:
+            Overloaded: too many jobs have not ended.
+        """
 
     def reserve_chunk(
         self, job_id: str, item_count: int, *, call: CallKey | None = None
@@ -172,9 +184,6 @@ class JobLedger(JobWriter, Protocol):
     def resume(self, job_id: str) -> None:
         """Go on with a paused job. A final one raises `Conflict`."""
 
-    def cancel(self, job_id: str, now: datetime) -> None:
-        """End a job; what was accounted stays. A final one raises `Conflict`."""
-
     def reserve_retry(self, job_id: str) -> int:
         """A chunk number for items of a final job that are to be tried again.
 
@@ -192,9 +201,6 @@ class JobLedger(JobWriter, Protocol):
             NotFound: there is no such job.
             Conflict: it is not final, or cancelled, or fewer items failed: another retry was first.
         """
-
-    def delete(self, job_id: str) -> None:
-        """Forget a job."""
 
 
 class ChunkLedger(JobRecords, Protocol):
@@ -253,6 +259,13 @@ class ChunkLedger(JobRecords, Protocol):
         A paused job is left as it is.
         """
 
+    def expired_jobs(self, keep_s: float, now: datetime) -> list[str]:
+        """Ids of some of the jobs that ended `keep_s` seconds ago, or are too many and ended.
+
+        Those that have not ended are among them if for as long nothing was added, retried or
+        accounted.
+        """
+
     def end_leases(self, job_id: str) -> None:
         """Let all that is held of a job be overdue now: its holders are known to be gone."""
 
@@ -283,6 +296,9 @@ class EnumerationLedger(JobWriter, Protocol):
 
     def end_enumeration(self, job_id: str, holder: str) -> None:
         """Release it."""
+
+    def clear_deaths(self, job_id: str) -> None:
+        """Forget the deaths: the reader of the source is alive; it waits, or stops by itself."""
 
     def has_room(self, job_id: str, most_open: int) -> bool:
         """Whether fewer chunks than that are pending or queued."""

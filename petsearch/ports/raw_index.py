@@ -30,6 +30,13 @@ class RawIndex(IndexReader, Collections, Protocol):
         See `IndexWriter.replace_everywhere`, of which it is the part for one collection.
         """
 
+    def update_payloads(self, collection: str, *, limit: int) -> int:
+        """Add to points of earlier versions what filters need since; their records stay.
+
+        Returns:
+            How many it tried, at most `limit`. 0: all points are of this version.
+        """
+
     def replace_embeddings(self, collection: str, embeddings: Mapping[str, Embedding]) -> None:
         """Replace the embeddings of existing points, by id; their records stay.
 

@@ -1,6 +1,6 @@
 """The object store."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -78,6 +78,20 @@ class ObjectStore(Protocol):
 
     def delete(self, key: str) -> None:
         """Delete an object; an absent one is ignored."""
+
+    def check_delete(self, keys: Iterable[str]) -> None:
+        """Check that objects can be deleted, as far as that is known beforehand.
+
+        Raises:
+            Unavailable: one cannot.
+        """
+
+    def check_access(self) -> None:
+        """Check that everything in the store can be replaced and deleted.
+
+        Raises:
+            ConfigurationError: it cannot; the message says what mends it.
+        """
 
     def list_keys(self, prefix: str) -> Iterator[str]:
         """The keys that start with `prefix`, sorted; read as the caller goes on."""

@@ -10,8 +10,8 @@ from collections.abc import Callable, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from petsearch.domain import Filters, Job, JobKind, NewJob
-from petsearch.domain.errors import Conflict, NotFound
+from petsearch.domain import Filters, Job, JobKind, ModelInfo, NewJob
+from petsearch.domain.errors import Conflict, NotFound, PetsearchError, Unavailable
 from petsearch.jobs import Dispatcher
 from petsearch.models import Catalogue, Registry, collection_of, model_id_of
 from petsearch.models.folder import METRICS
@@ -26,6 +26,7 @@ from petsearch.reindex.checks import (
     check_measured,
     check_recall,
 )
+from petsearch.reindex.served_models import ServedModels
 from petsearch.reindex.source import ReindexSpec, read_reindex_spec
 from petsearch.reindex.write_set import WriteSet
 
@@ -34,6 +35,9 @@ log = get_logger(__name__)
 SEARCHES_END_S = 5.0
 """A search that resolved the alias before it moved has ended by then."""
 _WRITERS_S = 10.0
+_LOAD_S = 600.0
+"""A model may have to be fetched first."""
+_LOOK_AGAIN_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,10 @@ class ModelChanges:
     rng: random.Random = field(default_factory=random.Random)
     """Draws the photos that are tried."""
 
+    @property
+    def _served(self) -> ServedModels:
+        return ServedModels(self.registry, self.embedder)
+
     def states(self) -> list[ModelState]:
         """Every model that is published, loaded or has a collection; the current one first."""
         current = self.catalogue.collection()
@@ -103,7 +111,9 @@ class ModelChanges:
 
         Raises:
             NotFound: there is no such model.
-            Conflict: it is the current one, or a third one is in the write set.
+            Conflict: it is the current one, a third one is in the write set, or no embedder can
+                load it.
+            Unavailable: no embedder has loaded it in time.
         """
         current, wanted = self.catalogue.collection(), collection_of(model_id)
         if wanted == current:
@@ -119,7 +129,7 @@ class ModelChanges:
             return under_way
         self.registry.spec_of(model_id)
         self._make_room({current, wanted})
-        self.index.create_collection(wanted, self.catalogue.model(model_id).dim)
+        self.index.create_collection(wanted, self._have_loaded(model_id, current).dim)
         state = self.write_set.store.change(add=[current, wanted], remove=[])
         return self._open_job(model_id, ReindexSpec(collection=wanted, epoch=state.epoch))
 
@@ -138,6 +148,7 @@ class ModelChanges:
         current, wanted = self.catalogue.collection(), collection_of(model_id)
         self._check_ready(model_id, current, wanted)
         model = self.catalogue.model(model_id)
+        self._wait_until_everywhere(model_id)
         manifest = self.registry.find(model_id)
         checks = [
             check_measured(model, has_metrics=manifest is not None and METRICS in manifest.files),
@@ -151,6 +162,7 @@ class ModelChanges:
             if not lasts():
                 raise Conflict("Counting took longer than writers may wait; ask again.")
             self._move(wanted, previous=current)
+        self._announce_or_say()
         took_ms = (time.perf_counter() - started) * 1000
         log.info("promoted", model_id=model_id, previous=model_id_of(current), ms=round(took_ms))
         return Moved(model_id, model_id_of(current), took_ms, (*checks, counts))
@@ -167,6 +179,7 @@ class ModelChanges:
             raise Conflict("There is no model to go back to.")
         self.catalogue.model(model_id_of(state.previous))
         self._move(state.previous, previous=None)
+        self._announce_or_say()
         took_ms = (time.perf_counter() - started) * 1000
         model_id = model_id_of(state.previous)
         log.info("rolled back", model_id=model_id, from_=model_id_of(current), ms=round(took_ms))
@@ -193,6 +206,7 @@ class ModelChanges:
         if not self.write_set.wait_for_writers(before_epoch=state.epoch, for_s=_WRITERS_S):
             log.warning("a writer does not end; it will find the collection gone")
         self.index.delete_collection(dropped)
+        self._announce_or_say()
         if any(model.model_id == model_id for model in self.embedder.models()):
             self.embedder.unload(model_id)
         log.info("dropped", model_id=model_id)
@@ -203,8 +217,56 @@ class ModelChanges:
         Raises:
             Conflict, Unavailable: one of them cannot be loaded (now).
         """
+        self.announce(may_drop=False)
         for name in self.write_set.store.read().collections:
             self.catalogue.model(model_id_of(name))
+
+    def announce(self, *, may_drop: bool = True) -> None:
+        """Say which models embedders load: the current one and the others of the write set.
+
+        Args:
+            may_drop: False where somebody may just be having another one loaded, for a reindex.
+
+        Raises:
+            NotFound: one of them can be had from nowhere.
+            Unavailable: the object store or the index does not answer.
+        """
+        needed = [self.catalogue.collection(), *self.write_set.store.read().collections]
+        self._served.need(needed, may_drop=may_drop)
+
+    def _announce_or_say(self) -> None:
+        """After a change that is made.
+
+        If this fails, a chore of the workers says what is to be loaded. What is dropped may stay
+        loaded until the next change.
+        """
+        try:
+            self.announce()
+        except PetsearchError as error:
+            log.warning("embedders are not told which models to load", reason=error.detail)
+
+    def _have_loaded(self, model_id: str, current: str) -> ModelInfo:
+        """The model, once one embedder has it."""
+        self._served.need([current, collection_of(model_id)])
+        ends_at = time.monotonic() + _LOAD_S
+        while True:
+            try:
+                return self.catalogue.model(model_id)
+            except Unavailable:
+                if time.monotonic() > ends_at:
+                    self._announce_or_say()
+                    raise
+            except Conflict:
+                self._announce_or_say()
+                raise
+            time.sleep(_LOOK_AGAIN_S)
+
+    def _wait_until_everywhere(self, model_id: str) -> None:
+        ends_at = time.monotonic() + _LOAD_S
+        while not self.embedder.is_everywhere(model_id):
+            if time.monotonic() > ends_at:
+                raise Conflict(f"Not every embedder that is ready has loaded {model_id!r}.")
+            time.sleep(_LOOK_AGAIN_S)
 
     def _make_room(self, collections: set[str]) -> None:
         """Unload models that nothing is indexed with, such as an embedder's first one."""

@@ -36,8 +36,8 @@ def check_measured(model: ModelInfo, *, has_metrics: bool) -> Check:
     detail = (
         "Its metrics on a reference set were published."
         if has_metrics
-        else "It has neither calibration nor metrics: run training.calibration.calibrate or "
-        "petsearch evaluate on its folder, and publish it again."
+        else "It has neither calibration nor metrics. Calibrate it on labelled photos: petsearch "
+        "publish DIR --dataset …, or add the metrics.json of petsearch finetune."
     )
     return Check("measured", passed=has_metrics, detail=detail)
 

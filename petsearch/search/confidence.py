@@ -48,10 +48,10 @@ class ScoreWorth:
             return hit
         return replace(hit, confidence=self.calibration.confidence(self.kind, hit.score))
 
-    def is_off_topic(self, best_score: float) -> bool:
-        """Whether the text seems to be about something else; False where that is not known."""
+    def is_off_topic(self, best_score: float) -> bool | None:
+        """Whether the text seems to be about something else; None where the model cannot tell."""
         if self.calibration is None or not self.is_text:
-            return False
+            return None
         return self.calibration.is_off_topic(best_score)
 
 

@@ -12,6 +12,8 @@ PromptMode = Literal["auto", "raw"]
 SpellingMode = Literal["auto", "off"]
 """`auto` corrects breed names in a text, and says so; `off` takes it as it is."""
 GroupBy = Literal["animal"]
+SortHits = Literal["score", "distance", "created_at", "taken_at"]
+"""What comes first: the best, the nearest to `near`, or the newest by a time."""
 
 NEGATIVE_WEIGHT = 0.3
 """Of what the results should look less like, where the caller names no weight (ADR 0012)."""
@@ -99,11 +101,11 @@ class SearchOptions:
     group_by: GroupBy | None = None
     """`animal`: the best photo of each `animal_id`; a photo without one stands for itself."""
     cursor: str | None = None
+    sort: SortHits = "score"
+    """Of the best 1,000 hits."""
 
 
 def digest_of(query: Query, options: SearchOptions) -> bytes:
     """Six bytes that tell one walk from another; the page size may change on the way."""
-    # The order of attributes means nothing.
-    filters = replace(options.filters, attributes=dict(sorted(options.filters.attributes.items())))
-    asked = replace(options, filters=filters, limit=0, cursor=None)
+    asked = replace(options, filters=options.filters.in_order(), limit=0, cursor=None)
     return hashlib.sha256(repr((query, asked)).encode()).digest()[:_DIGEST_BYTES]

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import cast
 
 from petsearch.domain import Embedding
+from petsearch.domain.prompts import with_singular_names
 from petsearch.embedding import embed_prompted
 from petsearch.models import Target
-from petsearch.photos import Budget, ImageLimits, Resize, decode, preprocessing
+from petsearch.photos import Decoders
 from petsearch.ports import Embedder, IndexReader
 from petsearch.search.combination import WeightedEmbedding, combine
 from petsearch.search.query import (
@@ -27,15 +28,10 @@ _MARKS = 2
 class QueryEmbedder:
     """Embeds with the model of the collection that is searched."""
 
-    def __init__(
-        self, embedder: Embedder, index: IndexReader, image_limits: ImageLimits, resize: Resize
-    ) -> None:
+    def __init__(self, embedder: Embedder, index: IndexReader, decoders: Decoders) -> None:
         self._embedder = embedder
         self._index = index
-        self._image_limits = image_limits
-        self._resize = resize
-        # One for all requests: each would be allowed what the process has room for.
-        self._decoded = Budget(image_limits.max_decode_bytes)
+        self._decoders = decoders
 
     def embed(self, query: Query, target: Target) -> Embedding:
         """One embedding `(dim,)`.
@@ -43,6 +39,7 @@ class QueryEmbedder:
         Raises:
             NotFound: an image that the query names does not exist.
             NotAnImage, TooLarge: its photo cannot be used.
+            Overloaded: too many photos are being decoded.
             InvalidInput: its parts cancel each other out.
         """
         texts = self._texts(query, target)
@@ -81,7 +78,8 @@ class QueryEmbedder:
         if not words:
             return {}
         templates = _templates(query, target)
-        rows = embed_prompted(self._embedder, target.model, words, templates)
+        said = [_as_prompted(text, query, target) for text in words]
+        rows = embed_prompted(self._embedder, target.model, said, templates)
         return dict(zip(words, rows, strict=True))
 
     def _embed_part(
@@ -94,11 +92,8 @@ class QueryEmbedder:
         return self._embed_photo(part, target)
 
     def _embed_photo(self, part: PhotoPart, target: Target) -> Embedding:
-        decoding = decode.decoded_within(
-            self._decoded, part.data, self._image_limits, at_least=_DECODED_SIDE
-        )
-        with decoding as decoded:
-            pixels = preprocessing.to_pixels(decoded.picture, target.model.pixel_spec, self._resize)
+        spec = target.model.pixel_spec
+        pixels = self._decoders.pixels(part.data, spec, at_least=_DECODED_SIDE)
         rows = self._embedder.embed_pixels(pixels[None], model_id=target.model.model_id)
         return cast(Embedding, rows[0])
 
@@ -107,6 +102,10 @@ def _words(query: Query) -> list[str]:
     """The texts of all parts, each once."""
     parts = [entry.part for entry in (*query.positive, *query.negative)]
     return list(dict.fromkeys(part.text for part in parts if isinstance(part, TextPart)))
+
+
+def _as_prompted(text: str, query: Query, target: Target) -> str:
+    return text if query.prompt == "raw" else with_singular_names(text, target.model.labels)
 
 
 def _templates(query: Query, target: Target) -> Sequence[str]:

@@ -2,17 +2,20 @@
 
 import time
 from dataclasses import replace
+from datetime import UTC, tzinfo
 from functools import partial
 
-from petsearch.domain import SearchResult
+from petsearch.domain import SearchResult, SureFrom
 from petsearch.domain.errors import Conflict, InvalidInput, NotFound, TooLarge
 from petsearch.domain.visible_text import visible_text
 from petsearch.models import Catalogue, Target
-from petsearch.photos import ImageLimits, Resize, resize_with_pillow
+from petsearch.photos import Decoders
 from petsearch.ports import Embedder, IndexReader
 from petsearch.search import pages
 from petsearch.search.confidence import ScoreWorth
 from petsearch.search.filter_names import FilterNames
+from petsearch.search.language import is_beyond
+from petsearch.search.order import in_order
 from petsearch.search.query import ImagePart, Query, SearchOptions, TextPart, Weighted, digest_of
 from petsearch.search.query_embedding import QueryEmbedder
 from petsearch.search.spelling import searched_for, spelled
@@ -27,14 +30,15 @@ class Searcher:
         embedder: Embedder,
         index: IndexReader,
         catalogue: Catalogue,
-        image_limits: ImageLimits,
+        decoders: Decoders,
         max_query_characters: int,
-        resize: Resize = resize_with_pillow,
+        sure_from: SureFrom,
+        zone: tzinfo = UTC,
     ) -> None:
-        self._query_embedder = QueryEmbedder(embedder, index, image_limits, resize)
+        self._query_embedder = QueryEmbedder(embedder, index, decoders)
         self._index = index
         self._catalogue = catalogue
-        self._filter_names = FilterNames(index, catalogue)
+        self._filter_names = FilterNames(index, catalogue, sure_from, zone)
         self._max_query_characters = max_query_characters
 
     def by_text(self, text: str, options: SearchOptions) -> SearchResult:
@@ -49,8 +53,8 @@ class Searcher:
         """Photos that look like what is asked for, best first.
 
         Raises:
-            InvalidInput: a text is empty, a filter names an unknown breed or species, the cursor
-                is of another search, or `min_confidence` is given for an uncalibrated query.
+            InvalidInput: a text is empty, the cursor is of another search, or `min_confidence` is
+                given for an uncalibrated query.
             TooLarge: a text or photo is too large.
             NotAnImage: a photo cannot be used.
             NotFound: there is no such image.
@@ -83,19 +87,29 @@ class Searcher:
             filters=filters,
             min_score=worth.lowest_score(options),
         )
-        page = pages.next_page(rank, walk, options.limit, by_animal=options.group_by == "animal")
+        ordered = in_order(rank, options)
+        page = pages.next_page(ordered, walk, options.limit, by_animal=options.group_by == "animal")
         return SearchResult(
             hits=tuple(worth.judged(hit) for hit in page.hits),
             model_id=target.model.model_id,
             no_good_match=page.best is None or worth.is_off_topic(page.best.score),
             searched_for=searched_for(asked, searched),
             next_cursor=page.next_cursor,
+            is_beyond_language=is_beyond(searched, target.model),
+            predictions_calibrated=(
+                target.model.guesses is not None if filters.asks_for_guesses else None
+            ),
+            unknown=filters.unknown,
             tokens_read=self._query_embedder.tokens_read(searched, target),
         )
 
     def target(self) -> Target:
         """What is searched; its model is also known for a while after the embedder went away."""
         return self._catalogue.current()
+
+    def any_target(self) -> Target | None:
+        """As `target`; None until the embedder has loaded its first model."""
+        return self.target() if self._catalogue.any_collection() else None
 
     def _checked_text(self, query: str) -> str:
         text = visible_text(query)

@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from petsearch.domain import LeftOut
 from petsearch.domain.errors import InvalidInput
+from petsearch.photos import formats
 from petsearch.sources import cursor as cursors
 from petsearch.sources.archive_limits import ArchiveLimits
 from petsearch.sources.source import Source, SourceItem, disk_errors
@@ -40,7 +41,7 @@ class ArchiveSource(Source):
                 return
             directory = find_directory(file)
             if directory is None:
-                raise InvalidInput("The file is not a zip or tar archive.")
+                raise InvalidInput(_no_archive(file))
             with self.open_file() as directory_file:
                 sidecars = zip_sidecars(file, directory_file, directory)
                 where = (file, directory_file, directory, self.limits)
@@ -53,3 +54,10 @@ class ArchiveSource(Source):
                 return None
             directory = find_directory(file)
             return count_photos(file, directory, self.limits) if directory else None
+
+
+def _no_archive(file: BinaryIO) -> str:
+    file.seek(0)
+    what = formats.describe(file.read(formats.HEAD_BYTES))
+    shown = f" but {what}" if what else ""
+    return f"The file is not a zip or tar archive{shown}."

@@ -47,6 +47,8 @@ class ArchiveLimits:
 
 
 SUSPICIOUS = "It unpacks to far more than a photo does, like a zip bomb."
+SUSPICIOUS_SUM = "its entries unpack to far more than photos do, like a zip bomb."
+OVERLAPPING = "its entries overlap, like those of a zip bomb."
 
 
 def refused_rest(reason: str, position: int) -> SourceItem:

@@ -12,9 +12,18 @@ from petsearch.domain import ImageMetadata
 from petsearch.domain.errors import ConfigurationError, InvalidInput, NotFound, SourceUnavailable
 from petsearch.domain.metadata import parse_metadata, safe_filename
 from petsearch.models.hub import is_hub_reachable
+from petsearch.observability import get_logger
 from petsearch.sources import cursor as cursors
 from petsearch.sources import import_folders
+from petsearch.sources.dataset_folder import CheckFile, check_hub_files, folder_files
 from petsearch.sources.source import Source, SourceItem
+
+log = get_logger(__name__)
+
+_ID_COLUMN = "image_id"
+
+_OF_SENSELESS_FILES = (AttributeError, TypeError, LookupError)
+"""What the library raises for files whose metadata makes no sense, beside its own errors."""
 
 
 @dataclass(frozen=True)
@@ -48,15 +57,20 @@ class DatasetRows:
         self._features = rows.features or {}
         self._image_column = image_column_of(name, self._features)
         label = options.label_column
-        if label and label not in self._features:
+        if label and not _is_plain(self._features.get(label)):
             raise InvalidInput(
-                f"The data set {name} has no column {label!r}. "
+                f"The data set {name} has no column {label!r} of texts or labels. "
                 f"It has: {', '.join(self._features)}. "
                 "Choose another label column, or none (--label-column, --no-labels)."
             )
         self.count = _count(rows, options)
         """The number of rows to read, if the data set declares it."""
-        self._rows = undecoded(rows, self._image_column)
+        # Others could be images, sounds or documents, which the library would fetch from any URL.
+        plain = {label, _ID_COLUMN} - {None, self._image_column}
+        read = [
+            name for name in self._features if name in plain and _is_plain(self._features[name])
+        ]
+        self._rows = undecoded(rows.select_columns([self._image_column, *read]), self._image_column)
 
     def read(self, start: int) -> Iterator[DatasetRow]:
         """Iterate over the rows from `start` (0 is the first) to the end or the limit.
@@ -76,7 +90,7 @@ class DatasetRows:
         image = row[self._image_column] or {"bytes": b"", "path": None}
         path = image["path"] or ""
         return DatasetRow(
-            filename=str(row.get("image_id") or Path(path or f"{number:06d}.jpg").name),
+            filename=str(row.get(_ID_COLUMN) or Path(path or f"{number:06d}.jpg").name),
             data=image["bytes"],
             path="" if image["bytes"] is not None else path,
             breed=self._breed(row),
@@ -97,44 +111,54 @@ class DatasetSource(Source):
     name: str
     """A name on the hub, or the absolute path of a folder that jobs may read."""
     options: DatasetOptions
+    check_file: CheckFile = str
+    """Raises for a file that jobs may not read, such as a link that points outside the folder."""
 
     def read(self, cursor: str | None) -> Iterator[SourceItem]:
         """See `Source.read`; also raises `ConfigurationError` if `datasets` is not installed."""
         (start,) = cursors.unpack(cursor, 1) if cursor else (0,)
-        rows = open_rows(self.name, self.options)
+        rows = open_rows(self.name, self.options, self.check_file)
         for number, row in enumerate(rows.read(start), start + 1):
             yield self._item(row, cursors.pack(number))
 
     def count(self) -> int | None:
         """The number of rows that the data set declares; opens it."""
-        return open_rows(self.name, self.options).count
+        return open_rows(self.name, self.options, self.check_file).count
 
     def _item(self, row: DatasetRow, cursor: str) -> SourceItem:
         filename = safe_filename(row.filename)
         try:
             metadata = parse_metadata({"breed": row.breed}, filename)
-            origin = self._origin(row) if row.data is None else None
+            origin = None
+            if row.data is None:
+                origin = f"{import_folders.SCHEME}:{file_of(self.name, row)}"
         except InvalidInput as error:
             return SourceItem(ImageMetadata(filename), cursor, refusal=error.detail)
         size = len(row.data) if row.data is not None else None
         return SourceItem(metadata, cursor, data=row.data, origin=origin, size_bytes=size)
 
-    def _origin(self, row: DatasetRow) -> str:
-        """The origin of a photo in a file, which must be in the folder of the data set.
 
-        A data set could refer to any file of the server, or to any URL.
-        """
-        folder = Path(self.name)
-        path = Path(row.path)
-        if folder.is_absolute() and path.is_absolute() and path.is_relative_to(folder):
-            return f"{import_folders.SCHEME}:{path}"
-        raise InvalidInput(
-            "The data set refers to a file outside its folder; photos must be in its rows."
-        )
+def file_of(name: str, row: DatasetRow) -> Path:
+    """The file of a photo, which must be in the folder of its data set, `name`.
+
+    Raises:
+        InvalidInput: it is not: a data set could refer to any file of this machine, or any URL.
+    """
+    folder, path = Path(name).absolute(), Path(row.path)
+    if path.is_absolute() and ".." not in path.parts and path.is_relative_to(folder):
+        return path
+    raise InvalidInput(
+        "The data set refers to a file outside its folder; photos must be in its rows."
+    )
 
 
-def open_rows(name: str, options: DatasetOptions) -> DatasetRows:
+def open_rows(name: str, options: DatasetOptions, check_file: CheckFile = str) -> DatasetRows:
     """Open a data set, by hub name or local folder.
+
+    Args:
+        name: of the data set.
+        options: what to read of it.
+        check_file: called with each file of a folder before it is read; raises `InvalidInput`.
 
     Raises:
         ConfigurationError: the `datasets` library is not installed.
@@ -142,7 +166,8 @@ def open_rows(name: str, options: DatasetOptions) -> DatasetRows:
         NotFound: `name` is a path that does not exist.
         SourceUnavailable: the hub does not answer.
     """
-    return DatasetRows(name, load(name, options.split, streaming=True), options)
+    rows = load(name, options.split, streaming=True, check_file=check_file)
+    return DatasetRows(name, rows, options)
 
 
 def label_of(feature: Any, value: Any) -> str | None:
@@ -155,7 +180,7 @@ def label_of(feature: Any, value: Any) -> str | None:
     return str(feature.int2str(value)) if value >= 0 else None
 
 
-def load(name: str, split: str, *, streaming: bool) -> Any:
+def load(name: str, split: str, *, streaming: bool, check_file: CheckFile = str) -> Any:
     """Load a split with the `datasets` library; raises like `open_rows`.
 
     Streaming reads rows in order, in place; otherwise the split is copied into the cache of the
@@ -170,13 +195,27 @@ def load(name: str, split: str, *, streaming: bool) -> Any:
         ) from error
     _check_place(name)
     try:
-        return datasets.load_dataset(name, split=split, streaming=streaming)
+        if Path(name).exists():
+            loader, files = folder_files(Path(name).absolute(), check_file)
+            return datasets.load_dataset(loader, data_files=files, split=split, streaming=streaming)
+        if streaming:
+            builder = datasets.load_dataset_builder(name)
+            check_hub_files(name, builder.config.data_files or {})
+            return builder.as_streaming_dataset(split=split)
+        return datasets.load_dataset(name, split=split)
     except (ValueError, FileNotFoundError, datasets.exceptions.DatasetsError) as error:
         raise InvalidInput(f"The data set {name} (split {split}) does not load: {error}") from error
+    except _OF_SENSELESS_FILES as error:
+        log.exception("data set cannot be read", name=name)
+        raise _broken(name) from error
     except OSError as error:
         raise SourceUnavailable(
             f"The data set {name} cannot be fetched from the hub ({error})."
         ) from error
+
+
+def _broken(name: str) -> InvalidInput:
+    return InvalidInput(f"The data set {name} is broken: its metadata makes no sense.")
 
 
 def _check_place(name: str) -> None:
@@ -204,6 +243,9 @@ def _read_errors(name: str) -> Iterator[None]:
         raise SourceUnavailable(f"The data set {name} cannot be read further: {error}") from error
     except ValueError as error:  # includes the errors of pyarrow for broken files
         raise InvalidInput(f"The data set {name} is broken: {error}") from error
+    except _OF_SENSELESS_FILES as error:
+        log.exception("data set cannot be read", name=name)
+        raise _broken(name) from error
 
 
 def image_column_of(name: str, features: Any) -> str:
@@ -216,6 +258,11 @@ def image_column_of(name: str, features: Any) -> str:
         if type(feature).__name__ == "Image":
             return str(column)
     raise InvalidInput(f"The data set {name} has no column with images; it has: {list(features)}.")
+
+
+def _is_plain(feature: Any) -> bool:
+    """Whether a column holds numbers, texts or labels, which are read as they are."""
+    return type(feature).__name__ in ("ClassLabel", "Value")
 
 
 def undecoded(rows: Any, column: str) -> Any:

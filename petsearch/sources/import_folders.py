@@ -11,6 +11,8 @@ from petsearch.sources.names import other_forms
 from petsearch.sources.source import Fetcher, disk_errors
 
 SCHEME = "file"
+# Linux opens a folder by O_PATH without the permission to list it.
+_FOLDER = os.O_DIRECTORY | getattr(os, "O_PATH", os.O_RDONLY)
 
 
 class ImportFolders(Fetcher):
@@ -54,11 +56,9 @@ class ImportFolders(Fetcher):
             Unavailable: the disk fails.
         """
         found = self.resolve(path)
-        # Refuse a link that has replaced the file since, and do not wait for a pipe's other end.
-        flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
         with disk_errors(path):
             try:
-                file = os.fdopen(os.open(found, flags | getattr(os, "O_BINARY", 0)), "rb")
+                file = os.fdopen(open_without_links(found), "rb")
             except IsADirectoryError as error:
                 raise InvalidInput(f"{path} is a folder, not a file.") from error
             except FileNotFoundError as error:
@@ -77,6 +77,21 @@ class ImportFolders(Fetcher):
         if len(data) > max_bytes:
             raise TooLarge(f"The file is larger than {max_bytes / 1e6:.0f} MB.")
         return data
+
+
+def open_without_links(path: Path) -> int:
+    """Open a resolved file. A link that has replaced a part of its path since is not followed."""
+    folder = os.open(path.anchor, _FOLDER)
+    try:
+        for name in path.parts[1:-1]:
+            inner = os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=folder)
+            os.close(folder)
+            folder = inner
+        # O_NONBLOCK: not to wait for a pipe's other end.
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+        return os.open(path.name or ".", flags, dir_fd=folder)
+    finally:
+        os.close(folder)
 
 
 def _exists(path: Path) -> bool:

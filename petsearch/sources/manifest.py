@@ -1,8 +1,9 @@
 """A table of photos and their metadata (CSV, JSONL, XLSX) as a source.
 
 A row has one or more photos, each at a `path` (a file of the server), a `key` (`bucket/key` on the
-S3 server) or a `url`, and the metadata of all of them. A row without a place is an item with a
-refusal; a cell that does not fit is left out with a warning; unknown columns are named.
+S3 server) or a `url`, and the metadata of all of them. A row that names no photo is left out, and
+one that cannot be read is an item with a refusal. A cell that does not fit is left out with a
+warning; unknown columns are named.
 """
 
 import posixpath
@@ -11,11 +12,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
-from petsearch.domain import ImageMetadata, ItemWarning, LeftOut
+from petsearch.domain import ImageMetadata, ItemWarning, LeftOut, LeftOutReason
 from petsearch.domain.errors import InvalidInput
+from petsearch.domain.jobs import fitting_warnings
 from petsearch.domain.metadata import safe_filename, safe_path
 from petsearch.sources import cursor as cursors
 from petsearch.sources import import_folders, s3_prefix, url_list
+from petsearch.sources.names import refusal_by_name
 from petsearch.sources.source import Source, SourceItem, disk_errors
 from petsearch.tables import (
     ColumnMap,
@@ -32,6 +35,7 @@ from petsearch.tables import (
     places_of,
     read_metadata,
 )
+from petsearch.tables.url_lines import UrlLines
 
 
 @dataclass(frozen=True)
@@ -56,14 +60,14 @@ class ManifestSource(Source):
         with disk_errors("The manifest"), self.open() as table:
             if table.has_header:
                 check_columns(table.columns, self.columns)
-            rows = _Rows(self, table.columns)
+            rows = _Rows(self, table)
             if cursor is None:
                 yield from rows.header.left_out()
             for row in table.read(number, end):
                 items = rows.items(row)
                 for count, item in enumerate(items[done:-1], done + 1):
                     yield replace(item, cursor=cursors.pack(number, end, count))
-                yield items[-1]
+                yield items[-1] if items else LeftOut(row.name, LeftOutReason.ROW)
                 number, end, done = row.number, row.end, 0
 
     @contextmanager
@@ -93,22 +97,31 @@ class ManifestSource(Source):
 class _Rows:
     """Makes the items of rows."""
 
-    def __init__(self, source: ManifestSource, names: Sequence[str]) -> None:
+    def __init__(self, source: ManifestSource, table: Table) -> None:
         self._source = source
-        self._names = tuple(names)
-        self.header = map_columns(names, source.columns)
+        self._names = tuple(table.columns)
+        self._known = frozenset(table.columns)
+        self._has_metadata = not isinstance(table, UrlLines)
+        self.header = map_columns(table.columns, source.columns)
         self._day_orders = DayOrders(source.open)
 
     def items(self, row: Row) -> list[SourceItem]:
-        """The photos of a row, or its refusal; all of them have the cursor after the row."""
+        """The photos that a row names, or its refusal; all have the cursor after the row."""
         if row.problem is not None:
             return [_refused(row, row.problem)]
         columns = self._columns(row)
         try:
-            places = places_of(row.cells, columns)
+            places = places_of(row.cells, columns, has_metadata=self._has_metadata)
         except InvalidInput as error:
             return [_refused(row, error.detail)]
-        return [self._item(row, columns, place, alone=len(places) == 1) for place in places]
+        if not places:
+            return []
+        described = self._describe(row, columns, _filename_of(places[0]))
+        if len(places) == 1:
+            return [self._item(row, places[0], *described)]
+        metadata, warnings = described
+        named = ((place, replace(metadata, filename=_filename_of(place))) for place in places)
+        return [self._item(row, place, said, warnings) for place, said in named]
 
     def _columns(self, row: Row) -> ColumnMap:
         """The meaning of a row's columns: lines of JSON can have others than the first."""
@@ -117,24 +130,37 @@ class _Rows:
             return self.header
         return map_columns(names, self._source.columns)
 
-    def _item(self, row: Row, columns: ColumnMap, place: Place, *, alone: bool) -> SourceItem:
+    def _describe(
+        self, row: Row, columns: ColumnMap, filename: str
+    ) -> tuple[ImageMetadata, tuple[ItemWarning, ...]]:
+        """What a row says of all its photos, and the warnings about it."""
+        metadata, warnings = read_metadata(
+            row.cells, columns, filename, day_first=self._day_orders.find
+        )
+        strange = (name for name in columns.unknown if name not in self._known)
+        warnings = fitting_warnings((*row.warnings, *warnings, *map(_unknown_column, strange)))
+        return metadata, tuple(replace(w, detail=f"Row {row.number}: {w.detail}") for w in warnings)
+
+    def _item(
+        self, row: Row, place: Place, metadata: ImageMetadata, warnings: tuple[ItemWarning, ...]
+    ) -> SourceItem:
         try:
             origin = self._source.origin_of(place)
         except InvalidInput as error:
             return _refused(row, error.detail)
         is_url = place.kind == "url"
-        filename = (url_list.filename_of_url if is_url else safe_filename)(place.text)
-        metadata, warnings = read_metadata(
-            row.cells, columns, filename, day_first=self._day_orders.find
-        )
-        strange = [name for name in columns.unknown if name not in self._names]
-        warnings = (*row.warnings, *warnings, *map(_unknown_column, strange))
+        refusal = (url_list.refusal_of_url if is_url else refusal_by_name)(place.text)
         return SourceItem(
-            metadata if alone else replace(metadata, filename=filename),
+            metadata,
             cursors.pack(row.number, row.end),
-            origin=origin,
-            warnings=tuple(replace(w, detail=f"Row {row.number}: {w.detail}") for w in warnings),
+            origin=None if refusal else origin,
+            refusal=refusal,
+            warnings=warnings,
         )
+
+
+def _filename_of(place: Place) -> str:
+    return (url_list.filename_of_url if place.kind == "url" else safe_filename)(place.text)
 
 
 def _unpack(cursor: str | None) -> tuple[int, ...]:
@@ -150,7 +176,7 @@ def _unknown_column(name: str) -> ItemWarning:
 
 def _refused(row: Row, reason: str) -> SourceItem:
     return SourceItem(
-        ImageMetadata(filename=f"row {row.number}"),
+        ImageMetadata(filename=row.name),
         cursors.pack(row.number, row.end),
         refusal=f"Row {row.number}: {reason.rstrip('.')}.",
     )

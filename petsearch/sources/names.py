@@ -6,7 +6,9 @@ decides only where its suffix is well known; else the content does.
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from petsearch.domain import LeftOutReason
 from petsearch.photos import formats
@@ -14,6 +16,12 @@ from petsearch.photos import formats
 HEAD_BYTES = formats.HEAD_BYTES
 """How much of an entry's content decides."""
 NESTED_ARCHIVE = "It is an archive, not a photo; unpack it, or send it as a job of its own."
+_NAMED_LIKE = {
+    LeftOutReason.VIDEO: "a video",
+    LeftOutReason.SIDECAR: "a file beside a photo",
+    LeftOutReason.JUNK: "what systems keep beside photos",
+    LeftOutReason.NOT_A_PHOTO: "another kind of file",
+}
 _PHOTOS = """
     jpg jpeg jpe jfif jif png apng webp gif heic heif hif avif bmp dib tif tiff
     dng cr2 cr3 nef arw orf rw2 raf pef srw
@@ -35,12 +43,16 @@ _KIND_OF_SUFFIX: dict[str, LeftOutReason | None] = {
 # What systems keep beside photos: Synology, QNAP, GNOME, Windows, macOS, Dropbox, Lightroom, ….
 _JUNK_FOLDERS = re.compile(
     r"\..+|@eaDir|@Recycle|@Recently-Snapshot|@tmp|#recycle|#snapshot|__MACOSX|\$RECYCLE\.BIN|"
-    r"System Volume Information|lost\+found|RECYCLER|\.Trash-.*|.+\.lrdata",
+    r"System Volume Information|lost\+found|RECYCLER|RECYCLED|\.Trash-.*|.+\.lrdata|@sharebin|"
+    r"~snapshot|FOUND\.\d{3}|Network Trash Folder|Temporary Items|iPod Photo Cache",
     re.IGNORECASE,
 )
+_LIBRARY = re.compile(r".+\.(photoslibrary|photolibrary|aplibrary)", re.IGNORECASE)
+"""Of Apple's programs, which keep derivatives beside the originals."""
+_ORIGINALS = ("originals", "masters")
 _JUNK_FILES = re.compile(
-    r"\..+|Thumbs\.db|ehthumbs(_vista)?\.db|desktop\.ini|Icon\r|SYNOPHOTO_THUMB.*|~\$.*|"
-    r"Picasa\.ini|ZbThumbnail\.info",
+    r"\..+|Thumbs\.db(:.*)?|ehthumbs(_vista)?\.db|desktop\.ini|Icon\r|SYNOPHOTO_THUMB.*|~\$.*|"
+    r"Picasa\.ini|ZbThumbnail\.info|.*@Syno(EAStream|Resource)",
     re.IGNORECASE,
 )
 
@@ -60,7 +72,7 @@ class NameKind:
 def kind_of(name: str) -> NameKind:
     """What the name of an entry says; its parts are separated by slashes or backslashes."""
     *folders, last = name.replace("\\", "/").split("/")
-    if any(_JUNK_FOLDERS.fullmatch(folder) for folder in folders if folder not in (".", "..")):
+    if _are_junk(folders):
         return NameKind(LeftOutReason.JUNK)
     if not last:
         return NameKind(is_folder=True)
@@ -75,9 +87,31 @@ def kind_of(name: str) -> NameKind:
     return NameKind()
 
 
-def is_junk_folder(name: str) -> bool:
-    """Whether a folder of this name holds what systems keep beside photos."""
-    return _JUNK_FOLDERS.fullmatch(name) is not None
+def refusal_by_name(name: str) -> str | None:
+    """Why a file that a list names is not fetched; None if it is a photo or its content decides.
+
+    What a folder holds is left out, but each entry of a list is accounted for as an item. The
+    folder that it is in does not matter.
+    """
+    kind = kind_of(name.replace("\\", "/").rpartition("/")[2])
+    if kind.is_archive:
+        return NESTED_ARCHIVE
+    if kind.left_out is None:
+        return None
+    return f"Its name suggests {_NAMED_LIKE[kind.left_out]}, not a photo."
+
+
+def is_junk_folder(path: str) -> bool:
+    """Whether a folder, by its path in the source, holds what systems keep beside photos."""
+    return _are_junk(path.replace("\\", "/").split("/"))
+
+
+def _are_junk(folders: Sequence[str]) -> bool:
+    named = any(_JUNK_FOLDERS.fullmatch(name) for name in folders if name not in (".", ".."))
+    return named or any(
+        _LIBRARY.fullmatch(above) and name.lower() not in _ORIGINALS
+        for above, name in pairwise(folders)
+    )
 
 
 def reason_by_content(head: bytes) -> LeftOutReason | None:
@@ -86,7 +120,7 @@ def reason_by_content(head: bytes) -> LeftOutReason | None:
     Args:
         head: the first `HEAD_BYTES` of it.
     """
-    if formats.is_accepted(head):
+    if formats.is_picture(head):
         return None
     is_video = "video" in (formats.describe(head) or "")
     return LeftOutReason.VIDEO if is_video else LeftOutReason.NOT_A_PHOTO

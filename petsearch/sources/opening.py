@@ -112,7 +112,7 @@ def open_source(spec: SourceSpec, context: SourceContext) -> Source:
         case DatasetSpec():
             options = DatasetOptions(spec.split, spec.label_column, spec.limit)
             name = spec.name if spec.is_on_hub else str(context.folders.resolve(spec.name))
-            return DatasetSource(name, options)
+            return DatasetSource(name, options, context.folders.resolve)
 
 
 def _opener(spec: FileSpec, context: SourceContext) -> Callable[[], BinaryIO]:

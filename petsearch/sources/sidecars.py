@@ -8,16 +8,18 @@ none for edited copies. Other programs write XMP to `IMG.xmp` or `IMG.jpg.xmp`.
 import html
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 from typing import Any
 
 from petsearch.domain import ImageMetadata, ItemWarning, LeftOut, LeftOutReason, TakenAtSource
 from petsearch.domain.capture import Capture, valid_location
+from petsearch.domain.dates import precision_of, time_of
 from petsearch.domain.errors import InvalidInput, NotFound
-from petsearch.domain.metadata import LONGEST_TEXT, safe_filename, safe_path
+from petsearch.domain.metadata import LONGEST_PATH, LONGEST_TEXT, safe_filename, safe_path
 from petsearch.domain.visible_text import visible_text
 from petsearch.photos.embedded import capture_of_xmp
 from petsearch.sources.names import kind_of
@@ -27,6 +29,13 @@ MOST_BYTES = 1_000_000
 """Larger sidecars are not read."""
 MOST_ENTRIES = 100_000
 """Entries of a source among which sidecars are looked for: they are kept in memory."""
+_MOST_NAME_CHARACTERS = 16_000_000
+"""Of all names that are kept."""
+_MOST_READS = 100
+"""Of one sidecar, which is read again for each photo that it belongs to: an archive can hold
+millions of entries of the same name."""
+_MOST_CHARACTERS = 20 * LONGEST_TEXT
+"""Of a description that are looked at; most of it is cut off."""
 DESCRIPTION = "description"
 """The attribute that a description becomes."""
 
@@ -35,10 +44,10 @@ _SHORTEST_CUT = 40
 """Takeout cuts names to 46 characters, with some variation."""
 _NUMBER = re.compile(r"\(\d+\)$")
 _EDITED = re.compile(
-    r"-(edited|effects|bearbeitet|modifié|editado|editada|bewerkt|modificato|edytowane"
-    r"|redigerad|redigeret|redigert|muokattu|upraveno|düzenlendi)(?=\(\d+\)$|$)"
+    r"-(edited|effects|smile|mix|bearbeitet|modifié|(ha )?editado|editada|editat|bewerkt|modificato"
+    r"|edytowane|redigerad|redigeret|redigert|muokattu|upraveno|düzenlendi|編集済み|изменено)"
+    r"(?=\(\d+\)$|$)"
 )
-_XMP_DESCRIPTION = re.compile(r"<dc:description>.*?<rdf:li[^>]*>(.*?)</rdf:li>", re.DOTALL)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -65,13 +74,14 @@ class Sidecars:
         self._read = read
         self._names = {
             _key(name): name
-            for name in islice(names(), MOST_ENTRIES)
+            for name in _kept(names())
             if kind_of(name).left_out is LeftOutReason.SIDECAR
         }
-        photos = islice(names(), MOST_ENTRIES) if self._names else ()
+        photos = _kept(names()) if self._names else ()
         self._used = {name for photo in photos for name in self._of(photo)}
+        self._reads = Counter[str]()
 
-    def account(self, entry: LeftOut) -> LeftOut:
+    def classify(self, entry: LeftOut) -> LeftOut:
         """The entry with a reason that tells whether a sidecar belongs to a photo."""
         is_used = entry.reason is LeftOutReason.SIDECAR and entry.name in self._used
         return replace(entry, reason=LeftOutReason.SIDECAR_USED) if is_used else entry
@@ -80,19 +90,24 @@ class Sidecars:
         """Add to the metadata of a photo what its sidecars state and it does not."""
         described = Described(metadata)
         for name in self._of(photo):
+            self._reads[name] += 1
+            problem = f"belongs to more than {_MOST_READS} photos"
             try:
-                described = _add(described, name, self._read(name))
+                if self._reads[name] <= _MOST_READS:
+                    described = _add(described, name, self._read(name))
+                    continue
             except (ValueError, RecursionError, InvalidInput, NotFound, OSError):
-                shown = safe_filename(name)
-                warning = ItemWarning("sidecar_ignored", f"{shown} cannot be read. It is ignored.")
-                described = replace(described, warnings=(*described.warnings, warning))
+                problem = "cannot be read"
+            detail = f"{safe_filename(name)} {problem}. It is ignored."
+            warnings = (*described.warnings, ItemWarning("sidecar_ignored", detail))
+            described = replace(described, warnings=warnings)
         return described
 
     def apply(self, entries: Iterable[SourceItem | LeftOut]) -> Iterator[SourceItem | LeftOut]:
-        """Describe the items of a source, and account its sidecars."""
+        """Describe the items of a source, and classify its sidecars."""
         for entry in entries:
             if isinstance(entry, LeftOut):
-                yield self.account(entry)
+                yield self.classify(entry)
                 continue
             described = self.describe(entry.metadata.source_path, entry.metadata)
             yield replace(
@@ -104,13 +119,24 @@ class Sidecars:
 
     def _of(self, photo: str) -> Iterator[str]:
         """The JSON and the XMP of a photo, if there are such files."""
+        if not self._names or len(photo) > LONGEST_PATH:
+            return
         kind = kind_of(photo)
-        if not self._names or kind.left_out is not None or kind.is_folder:
+        if kind.left_out is not None or kind.is_folder:
             return
         for candidates in (_json_names(_key(photo)), _xmp_names(_key(photo))):
             found = next((name for name in candidates if name in self._names), None)
             if found is not None:
                 yield self._names[found]
+
+
+def _kept(names: Iterable[str]) -> Iterator[str]:
+    """The names that are kept in memory."""
+    room = _MOST_NAME_CHARACTERS
+    for name in islice(names, MOST_ENTRIES):
+        if (room := room - len(name)) < 0:
+            return
+        yield name
 
 
 def _key(path: str) -> str:
@@ -152,8 +178,7 @@ def _add(described: Described, name: str, data: bytes) -> Described:
     capture, description = (_read_xmp if is_xmp else _read_takeout)(data)
     metadata, warnings = described.metadata, described.warnings
     if metadata.taken_at_source is None:
-        dated = capture.taken_at
-        metadata = replace(metadata, taken_at=dated, taken_at_source=TakenAtSource.SIDECAR)
+        metadata = _dated(metadata, capture.taken_at)
     if description and DESCRIPTION not in metadata.attributes:
         if len(description) > LONGEST_TEXT:
             shown = safe_filename(name)
@@ -164,6 +189,17 @@ def _add(described: Described, name: str, data: bytes) -> Described:
         attributes = {**metadata.attributes, DESCRIPTION: description}
         metadata = replace(metadata, attributes=attributes)
     return Described(metadata, described.location or capture.location, warnings)
+
+
+def _dated(metadata: ImageMetadata, stated: date | None) -> ImageMetadata:
+    if stated is None:
+        return metadata
+    return replace(
+        metadata,
+        taken_at=time_of(stated),
+        taken_at_source=TakenAtSource.SIDECAR,
+        taken_at_precision=precision_of(stated),
+    )
 
 
 def _read_takeout(data: bytes) -> tuple[Capture, str]:
@@ -179,8 +215,13 @@ def _read_xmp(data: bytes) -> tuple[Capture, str]:
     text = data.decode("utf-8-sig")
     if "rdf:Description" not in text:
         raise ValueError("it is not XMP")
-    description = _XMP_DESCRIPTION.search(text)
-    return capture_of_xmp(data), _plain(html.unescape(description[1])) if description else ""
+    return capture_of_xmp(data), _plain(html.unescape(_xmp_description(text)))
+
+
+def _xmp_description(text: str) -> str:
+    """The first of its languages; empty if there is none."""
+    after = text.partition("<dc:description>")[2].partition("<rdf:li")[2].partition(">")[2]
+    return after.partition("</rdf:li>")[0] if "</rdf:li>" in after else ""
 
 
 def _dict(value: object) -> dict[str, Any]:
@@ -205,5 +246,7 @@ def _place(value: object) -> tuple[float, float] | None:
 
 
 def _plain(text: object) -> str:
-    """Without characters that cannot be seen or stored."""
-    return visible_text(text.encode(errors="ignore").decode()) if isinstance(text, str) else ""
+    """The beginning, without characters that cannot be seen or stored."""
+    if not isinstance(text, str):
+        return ""
+    return visible_text(text[:_MOST_CHARACTERS].encode(errors="ignore").decode())

@@ -7,12 +7,12 @@ import lzma
 import tarfile
 import zlib
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import IO, BinaryIO, cast
 
 from petsearch.domain import LeftOut, LeftOutReason
 from petsearch.domain.errors import InvalidInput
-from petsearch.domain.metadata import named_metadata
+from petsearch.domain.metadata import LONGEST_PATH, named_metadata
 from petsearch.sources import cursor
 from petsearch.sources.archive_limits import SUSPICIOUS, ArchiveLimits, refused_rest
 from petsearch.sources.names import HEAD_BYTES, NESTED_ARCHIVE, kind_of, reason_by_content
@@ -24,8 +24,17 @@ _STEP_BYTES = 1024 * 1024
 _SIDECAR_BYTES = 64 * 1024 * 1024
 """Of all sidecars together, which are held in memory."""
 _UNPACKED_BYTES = 4096
+_PACKED_BYTES = 16 * 1024
 _XZ_MEMORY_BYTES = 128 * 1024 * 1024
 """The largest xz dictionary; `xz -9` needs 65 MB."""
+_HEADER_BYTES = 1024 * 1024
+"""Of all headers of one entry: they hold names, which are short, and attributes."""
+_PAX = (b"x", b"g", b"X")
+_ABOUT_THE_NEXT = (*_PAX, b"L", b"K")
+"""Types of headers whose content is about the entry after them: pax records and long names."""
+_MOST_DIGITS = 100
+"""In a row in pax records: before Python 3.11.10 tarfile needs their number squared."""
+_DIGITS_AS_0 = bytes(0x30 if 0x30 <= byte <= 0x39 else 0x31 for byte in range(256))
 # Raised on broken bytes. RecursionError: tarfile follows headers that announce headers.
 _BROKEN = (
     tarfile.TarError,
@@ -92,11 +101,12 @@ def tar_sidecars(file: BinaryIO, limits: ArchiveLimits) -> Sidecars:
     with suppress(_Bomb, *_BROKEN):
         archive = _open_at(_TarStream(file, limits), 0)
         while (entry := _next_entry(archive)) is not None and len(names) < MOST_ENTRIES:
-            names.append(entry.name)
-            is_sidecar = kind_of(entry.name).left_out is LeftOutReason.SIDECAR
+            name = _path_of(entry)
+            names.append(name)
+            is_sidecar = kind_of(name).left_out is LeftOutReason.SIDECAR
             if is_sidecar and entry.isreg() and entry.size <= min(MOST_BYTES, room):
                 room -= entry.size
-                contents[entry.name] = cast(IO[bytes], archive.extractfile(entry)).read()
+                contents[name] = cast(IO[bytes], archive.extractfile(entry)).read()
     return Sidecars(lambda: names, lambda name: contents.get(name, b""))
 
 
@@ -125,8 +135,11 @@ def _next_entry(archive: tarfile.TarFile) -> tarfile.TarInfo | None:
         stream.advance(start - 1)
         if not stream.read(1):
             raise tarfile.ReadError("cut off")
+    # A resumed read has not seen the global records before its offset.
+    archive.pax_headers = {}
     try:
-        entry = tarfile.TarInfo.fromtarfile(archive)
+        with stream.reading_headers():
+            entry = tarfile.TarInfo.fromtarfile(archive)
     except (tarfile.EOFHeaderError, tarfile.EmptyHeaderError):  # type: ignore[attr-defined]
         return None  # typeshed does not know these two
     if archive.offset <= start:
@@ -137,9 +150,10 @@ def _next_entry(archive: tarfile.TarFile) -> tarfile.TarInfo | None:
 def _entry_of(
     archive: tarfile.TarFile, entry: tarfile.TarInfo, limits: ArchiveLimits, index: int
 ) -> SourceItem | LeftOut:
-    kind = kind_of(entry.name)
+    name = _path_of(entry)
+    kind = kind_of(name)
     if kind.left_out is not None:
-        return LeftOut(entry.name, kind.left_out)
+        return LeftOut(name, kind.left_out)
     refusal = NESTED_ARCHIVE if kind.is_archive else _refusal(entry, limits)
     data = None
     if refusal is None:
@@ -148,17 +162,23 @@ def _entry_of(
         head = opened.read(HEAD_BYTES)
         reason = None if kind.is_known else reason_by_content(head)
         if reason is not None:
-            return LeftOut(entry.name, reason)
-        data = head + opened.read(limits.entry_bytes + 1 - len(head))
+            return LeftOut(name, reason)
+        data = head + opened.read(entry.size)
     elif not kind.is_known and not kind.is_archive:
-        return LeftOut(entry.name, LeftOutReason.NOT_A_PHOTO)
+        is_file = entry.isreg() and not entry.issparse()
+        return LeftOut(name, LeftOutReason.NOT_A_PHOTO if is_file else LeftOutReason.SPECIAL)
     return SourceItem(
-        named_metadata(entry.name),
+        named_metadata(name),
         cursor.pack(index + 1, archive.offset),
         data=data,
         size_bytes=entry.size,
         refusal=refusal,
     )
+
+
+def _path_of(entry: tarfile.TarInfo) -> str:
+    """The end of an entry's name, which can be as long as its header."""
+    return entry.name[-LONGEST_PATH:]
 
 
 def _refusal(entry: tarfile.TarInfo, limits: ArchiveLimits) -> str | None:
@@ -181,6 +201,18 @@ class _TarStream:
         file.seek(0)
         self._unpacked = _unpacker(file, head)
         self._block = memoryview(b"")
+        self._header_room: int | None = None
+        """While headers are read: how many more bytes of them may come."""
+        self._header_type = b""
+
+    @contextmanager
+    def reading_headers(self) -> Iterator[None]:
+        """Bound and check the headers of one entry, which tarfile keeps whole in memory."""
+        self._header_room, self._header_type = _HEADER_BYTES, b""
+        try:
+            yield
+        finally:
+            self._header_room = None
 
     def tell(self) -> int:
         return self._position
@@ -191,12 +223,25 @@ class _TarStream:
 
     def read(self, size: int) -> bytes:
         # A header may announce gigabytes of names, which tarfile would read at once.
-        if not 0 <= size <= self._limits.entry_bytes + _STEP_BYTES:
+        room = self._header_room
+        most = self._limits.entry_bytes + _STEP_BYTES if room is None else room
+        if not 0 <= size <= most:
             raise tarfile.ReadError("a header that is too large")
         self._check()
         data = self._read(size)
         self._position += len(data)
+        if room is not None:
+            self._header_room = room - size
+            self._check_header(data)
         return data
+
+    def _check_header(self, data: bytes) -> None:
+        """Check the content of a pax header, which comes after the block with its type."""
+        announced, self._header_type = self._header_type, b""
+        if announced in _PAX:
+            _check_pax(data)
+        elif not announced and data[156:157] in _ABOUT_THE_NEXT:
+            self._header_type = data[156:157]
 
     def _read(self, size: int) -> bytes:
         if self._unpacked is self._packed:
@@ -250,13 +295,65 @@ def _unpacker(file: BinaryIO, head: bytes) -> BinaryIO:
     if head.startswith(b"BZh"):
         return cast(BinaryIO, bz2.BZ2File(file))
     if head.startswith(b"\xfd7zXZ"):
-        return cast(BinaryIO, _open_xz(file))
+        return cast(BinaryIO, _XzFile(file))
     return file
 
 
-def _open_xz(file: BinaryIO) -> lzma.LZMAFile:
-    """Open an xz file with a bounded dictionary; a file may declare gigabytes."""
-    probe = lzma.LZMADecompressor(memlimit=_XZ_MEMORY_BYTES)
-    probe.decompress(file.read(_BLOCK), max_length=1)
-    file.seek(0)
-    return lzma.LZMAFile(file)
+def _check_pax(data: bytes) -> None:
+    """Check that records follow each other, `<length> <name>=<value>` and a line end.
+
+    Before Python 3.11.10 tarfile takes records that overlap, and keeps megabytes for each byte.
+
+    Raises:
+        tarfile.ReadError: they do not.
+    """
+    if data.translate(_DIGITS_AS_0).find(b"0" * _MOST_DIGITS) >= 0:
+        raise tarfile.ReadError("a number that is too long")
+    records = memoryview(data.rstrip(b"\0"))
+    while records:
+        length, space, _ = bytes(records[:20]).partition(b" ")
+        if not (space and length.isdigit() and len(length) + 3 < int(length) <= len(records)):
+            raise tarfile.ReadError("a record of the wrong length")
+        if b"=" not in bytes(records[: int(length)]):
+            raise tarfile.ReadError("a record without a value")
+        records = records[int(length) :]
+
+
+class _XzFile:
+    """Unpacks an xz file with a bounded dictionary; each block of it may declare gigabytes."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._unpacker = self._new()
+        self._packed = b""
+
+    @staticmethod
+    def _new() -> lzma.LZMADecompressor:
+        return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY_BYTES)
+
+    def read(self, size: int) -> bytes:
+        """Return up to `size` bytes, none only at the end.
+
+        Raises:
+            lzma.LZMAError, EOFError: the file is broken, truncated, or needs too much memory.
+        """
+        while True:
+            if self._unpacker.eof and not self._begin_next():
+                return b""
+            if self._unpacker.needs_input and not self._packed:
+                self._packed = self._file.read(_PACKED_BYTES)
+                if not self._packed:
+                    raise EOFError("cut off")
+            data = self._unpacker.decompress(self._packed, size)
+            self._packed = b""
+            if data:
+                return data
+
+    def _begin_next(self) -> bool:
+        """Begin the stream after this one, if there is one; zeros may be between them."""
+        rest = self._unpacker.unused_data
+        while not (rest := rest.lstrip(b"\0")):
+            if not (rest := self._file.read(_PACKED_BYTES)):
+                return False
+        self._unpacker, self._packed = self._new(), rest
+        return True

@@ -13,7 +13,13 @@ from petsearch.domain import LeftOut, LeftOutReason
 from petsearch.domain.errors import InvalidInput
 from petsearch.domain.metadata import named_metadata
 from petsearch.sources import cursor
-from petsearch.sources.archive_limits import SUSPICIOUS, ArchiveLimits, refused_rest
+from petsearch.sources.archive_limits import (
+    OVERLAPPING,
+    SUSPICIOUS,
+    SUSPICIOUS_SUM,
+    ArchiveLimits,
+    refused_rest,
+)
 from petsearch.sources.names import (
     HEAD_BYTES,
     NESTED_ARCHIVE,
@@ -28,6 +34,7 @@ from petsearch.sources.zip_directory import BrokenDirectory, ZipDirectory, ZipEn
 _STORED, _DEFLATED, _DEFLATED_64 = _METHODS = (0, 8, 9)
 _ENCRYPTED = 0x1 | 0x40 | 0x2000
 _READ_BYTES = 64 * 1024
+_SIDECAR_RATIO = 200
 _SIDECAR_SUFFIX = re.compile(rb"\.(json|xmp)", re.IGNORECASE)
 _READ_64_BYTES = 1024
 """Little at a time: deflate64 gives all that it unpacks at once, up to 1,000 times as much."""
@@ -42,16 +49,18 @@ def read_zip(
 ) -> Iterator[SourceItem | LeftOut]:
     """Iterate over the items after the cursor `after` ("" for all).
 
-    The cursor has the entries read, the offset in the directory, and the bytes unpacked so far.
+    The cursor has the entries read, the offset in the directory, and the sums so far.
 
     Args:
         directory_file: the same file, opened separately so that its directory is read sequentially.
     """
-    index, offset, unpacked = cursor.unpack(after, 3) if after else (0, directory.start, 0)
+    index, offset, unpacked, packed = _unpack_cursor(after) if after else (0, directory.start, 0, 0)
     try:
         for entry in directory.entries(directory_file, offset):
-            if index >= limits.entries:
-                yield refused_rest(limits.too_many_entries, index)
+            packed += entry.packed_bytes
+            stop = _sums_refusal(limits, directory, index, unpacked, packed)
+            if stop is not None:
+                yield refused_rest(stop, index)
                 return
             index += 1
             kind = kind_of(entry.name)
@@ -63,12 +72,9 @@ def read_zip(
                 continue
             data, refusal = _read_entry(file, entry, kind, limits)
             unpacked += len(data or b"")
-            if unpacked > limits.total_bytes:
-                yield refused_rest(limits.total_too_large, index - 1)
-                return
             yield SourceItem(
                 named_metadata(entry.name),
-                cursor.pack(index, entry.next_offset, unpacked),
+                cursor.pack(index, entry.next_offset, unpacked, packed),
                 data=data,
                 size_bytes=len(data) if data is not None else entry.unpacked_bytes,
                 refusal=refusal,
@@ -77,9 +83,38 @@ def read_zip(
         yield refused_rest("its directory is broken there.", index)
 
 
+def _unpack_cursor(after: str) -> tuple[int, int, int, int]:
+    if after.count(":") == 2:  # of an earlier version, without the second sum
+        index, offset, _ = cursor.unpack(after, 3)
+        return index, offset, 0, 0
+    index, offset, unpacked, packed = cursor.unpack(after, 4)
+    return index, offset, unpacked, packed
+
+
+def _sums_refusal(
+    limits: ArchiveLimits,
+    directory: ZipDirectory,
+    entries: int,
+    unpacked_bytes: int,
+    packed_bytes: int,
+) -> str | None:
+    """Why no entry is read after so many, with so many bytes together; None if one may be."""
+    if entries >= limits.entries:
+        return limits.too_many_entries
+    if packed_bytes > directory.start:
+        return OVERLAPPING
+    if unpacked_bytes > limits.total_bytes:
+        return limits.total_too_large
+    return SUSPICIOUS_SUM if limits.is_suspicious(unpacked_bytes, packed_bytes) else None
+
+
 def zip_sidecars(file: BinaryIO, directory_file: BinaryIO, directory: ZipDirectory) -> Sidecars:
-    """The sidecars in a zip file. If there are any, its directory is read twice to pair them."""
+    """The sidecars in a zip file. If there are any, its directory is read twice to pair them.
+
+    They are read for every photo that they belong to: twice their file in all, then no more.
+    """
     entries: dict[str, ZipEntry] = {}
+    room = 2 * directory.start
 
     def names() -> Iterator[str]:
         with suppress(BrokenDirectory):
@@ -89,10 +124,16 @@ def zip_sidecars(file: BinaryIO, directory_file: BinaryIO, directory: ZipDirecto
                 yield entry.name
 
     def read(name: str) -> bytes:
+        nonlocal room
         entry = entries[name]
-        if entry.flags & _ENCRYPTED or entry.method not in _METHODS:
+        if entry.flags & _ENCRYPTED or entry.method not in _METHODS or room < 0:
             raise InvalidInput("It cannot be unpacked.")
-        return _unpacked(file, entry, MOST_BYTES + 1)
+        # A broken one costs as much as it may have unpacked: it can be read again as often.
+        most = max(entry.packed_bytes, MOST_BYTES // _SIDECAR_RATIO)
+        room -= most
+        data = _unpacked(file, entry, MOST_BYTES + 1)
+        room += most - max(entry.packed_bytes, len(data) // _SIDECAR_RATIO)
+        return data
 
     has_some = directory.contains(directory_file, _SIDECAR_SUFFIX)
     return Sidecars(names if has_some else tuple, read)

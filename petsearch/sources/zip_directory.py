@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from petsearch.domain.errors import InvalidInput
+from petsearch.domain.metadata import LONGEST_PATH
 
 _END = struct.Struct("<4s4H2LH")
 _END_64 = struct.Struct("<4sQ2H2L4Q")
@@ -100,6 +101,8 @@ class ZipDirectory:
         unpacked, packed, header_offset = _widen(
             rest[name_size:], (unpacked, packed, header_offset)
         )
+        if packed > self.start:
+            raise BrokenDirectory
         return ZipEntry(
             name=_name_of(rest[:name_size], rest[name_size:], is_utf_8=bool(flags & _UTF_8)),
             raw_name=rest[:name_size],
@@ -192,24 +195,25 @@ def _widen(extra: bytes, values: tuple[int, int, int]) -> tuple[int, int, int]:
 
 
 def _name_of(raw: bytes, extra: bytes, *, is_utf_8: bool) -> str:
-    """The name of an entry.
+    """The name of an entry, of which the end is kept.
 
     Info-ZIP's Unicode Path field counts if it was made for this name. Many programs write UTF-8
     without its flag, and text in code page 437 is hardly ever valid UTF-8.
     """
     unicode_path = _extra_field(extra, _UNICODE_PATH_EXTRA)
     if unicode_path[:5] == b"\x01" + zlib.crc32(raw).to_bytes(4, "little"):
-        return unicode_path[5:].decode("utf-8", "replace")
+        return unicode_path[5:].decode("utf-8", "replace")[-LONGEST_PATH:]
     try:
-        return raw.decode("utf-8")
+        return raw.decode("utf-8")[-LONGEST_PATH:]
     except UnicodeDecodeError:
-        return raw.decode("utf-8" if is_utf_8 else "cp437", "replace")
+        return raw.decode("utf-8" if is_utf_8 else "cp437", "replace")[-LONGEST_PATH:]
 
 
 def _extra_field(extra: bytes, wanted: int) -> bytes:
-    while len(extra) >= 4:
-        kind, size = struct.unpack("<HH", extra[:4])
+    at = 0
+    while len(extra) >= at + 4:
+        kind, size = struct.unpack_from("<HH", extra, at)
         if kind == wanted:
-            return extra[4 : 4 + size]
-        extra = extra[4 + size :]
+            return extra[at + 4 : at + 4 + size]
+        at += 4 + size
     return b""

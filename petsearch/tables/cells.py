@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 
 from petsearch.domain import ImageMetadata, ItemWarning, TakenAtSource
 from petsearch.domain.metadata import fitting_metadata, safe_filename, safe_path
@@ -19,10 +19,17 @@ DayFirst = Callable[[str], bool | None]
 """Whether the dates of a column have the day first; None if that is unknown."""
 
 _EMPTY = re.compile(
-    r"[-\u2013\u2014]*|#?n/?a|#[a-z0/]+[!?]|\\n|\(?(null|nil|none|nan|blank)\)?", re.IGNORECASE
+    r"[-\u2013\u2014]*|#?n\.?/?a\.?|#[a-z0/]+[!?]|\\n|\(?(null|nil|none|nan|blank)\)?",
+    re.IGNORECASE,
 )
-_DEGREES = r"([-+]?\d{1,3}(?:[.,]\d+)?) *°? *([NSEW]?)"
-_PAIR = re.compile(rf"\(?{_DEGREES}(?: *[,;/] *| +){_DEGREES}\)?", re.IGNORECASE)
+_NUMBER = r"\d{1,3}(?:[.,]\d+)?"
+_PARTS = (
+    rf"[-+]?{_NUMBER}(?: ?[°º])?"
+    rf"(?: ?{_NUMBER} ?['\u2032\u2019])?(?: ?{_NUMBER} ?(?:[\"\u2033\u201d]|''))?"
+)
+"""Degrees, minutes and seconds."""
+_DEGREES = rf"(?:[NSEW] ?{_PARTS}|{_PARTS}(?: ?[NSEW])?)"
+_PAIR = re.compile(rf"\(?({_DEGREES})(?: ?[,;/] ?| )({_DEGREES})\)?", re.IGNORECASE)
 _NOT_A_DATE = "which is not a date like 2026-05-17"
 _AMBIGUOUS = (
     "which could be of two months: no date of the column tells whether the day is first, "
@@ -69,16 +76,17 @@ def to_tags(value: object) -> list[str]:
 
 
 def to_degrees(value: object) -> float:
-    """A latitude or longitude, with a decimal point or comma.
+    """A latitude or longitude, with a decimal point or comma, or in minutes and seconds.
 
     Raises:
         BadCell: it is neither.
     """
-    found = re.fullmatch(_DEGREES, to_text(value), re.IGNORECASE)
-    if found is None:
+    text = _with_single_spaces(to_text(value)).upper()
+    if re.fullmatch(_DEGREES, text) is None:
         raise BadCell("which is not a number of degrees like 48.2")
-    sign = -1 if found[2].upper() in ("S", "W") and found[2] else 1
-    return sign * float(found[1].replace(",", "."))
+    numbers = [float(number.replace(",", ".")) for number in re.findall(_NUMBER, text)]
+    degrees: float = sum(number / 60.0**power for power, number in enumerate(numbers))
+    return -degrees if re.search("[-SW]", text) else degrees
 
 
 def to_location(value: object) -> dict[str, float] | str:
@@ -91,10 +99,14 @@ def to_location(value: object) -> dict[str, float] | str:
         lat, lon = map(to_degrees, value)
         return {"lat": lat, "lon": lon}
     text = to_text(value)
-    found = _PAIR.fullmatch(text)
+    found = _PAIR.fullmatch(_with_single_spaces(text))
     if found is None:
         return text
-    return {"lat": to_degrees(found[1] + found[2]), "lon": to_degrees(found[3] + found[4])}
+    return {"lat": to_degrees(found[1]), "lon": to_degrees(found[2])}
+
+
+def _with_single_spaces(text: str) -> str:
+    return " ".join(text.split())
 
 
 def as_list(value: object) -> list[object] | None:
@@ -112,6 +124,7 @@ def _longitude(value: Mapping[str, object]) -> object:
     return next((value[name] for name in names if name in value), None)
 
 
+_PLACE_FIELDS = ("lat", "lon", "location")
 _CONVERSIONS: Mapping[str, Callable[[object], object]] = {
     "tags": to_tags,
     "lat": to_degrees,
@@ -164,7 +177,9 @@ class _Reader:
             try:
                 converted = self._convert(name, column, value)
             except BadCell as error:
-                self.warn(column, f"is {str(value)[:40]!r}, {error}")
+                # Whoever sees jobs need not see places.
+                shown = "a value" if name in _PLACE_FIELDS else repr(str(value)[:40])
+                self.warn(column, f"is {shown}, {error}")
                 continue
             if converted is not None:
                 self.values[name], self.column_of[name] = converted, column
@@ -182,7 +197,7 @@ class _Reader:
         except (ValueError, OverflowError) as error:
             raise BadCell(_NOT_A_DATE) from error
 
-    def _date(self, column: str, value: object) -> datetime | None:
+    def _date(self, column: str, value: object) -> date | datetime | None:
         try:
             return parse_date(value)
         except AmbiguousDate:

@@ -89,7 +89,8 @@ def map_columns(names: Sequence[str], given: Columns) -> ColumnMap:
         elif not is_stated:
             unknown.append(name)
     unknown += _drop_other_places(found, taken)
-    return ColumnMap(found, sorted(unknown, key=names.index))
+    places = {name: place for place, name in enumerate(names)}
+    return ColumnMap(found, sorted(unknown, key=places.__getitem__))
 
 
 def check_columns(names: Sequence[str], given: Columns) -> None:

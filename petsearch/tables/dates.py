@@ -1,7 +1,7 @@
 """Dates as spreadsheets, cameras and people write them."""
 
 import re
-from collections.abc import Iterable
+import unicodedata
 from datetime import date, datetime, time, timedelta, tzinfo
 from re import Match
 
@@ -10,14 +10,29 @@ _LAST_EMPTY = date(1904, 1, 1)
 """Up to here: what Excel, Access, SQL Server and .NET write for an empty cell."""
 _ZEROS = "0.:/- T"
 """What nothing but these stands for is an empty date, such as a camera's `  :  :     :  :  `."""
-_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+_MONTHS = (
+    *("jan jän gen ene", "feb fév fev", "mar mär mae mrt maa", "apr avr abr", "may mai mei mag"),
+    *("jun giu juin", "jul lug juil", "aug aoû aou ago", "sep set", "oct okt ott out", "nov"),
+    "dec dez déc dic",
+)
+"""How their names begin in English, German, French, Spanish, Italian, Portuguese and Dutch."""
 _NUMBERS = re.compile(r"(\d{1,4})([-./:])(\d{1,2})\2(\d{1,4})")
-_DAY_MONTH = re.compile(r"(?:[a-z]+,? )?(\d{1,2})[-. ]+([a-z]{3,9})[-., ]+(\d{2,4})", re.IGNORECASE)
-_MONTH_DAY = re.compile(r"(?:[a-z]+,? )?([a-z]{3,9})[. ]+(\d{1,2}),? +(\d{4})", re.IGNORECASE)
+_WORD = r"[^\W\d_]"
+_ORDINAL = "(?:st|nd|rd|th|er|º)?"
+_DAY_MONTH = re.compile(
+    rf"(?:{_WORD}+,? )?(\d{{1,2}}){_ORDINAL}[-. ]*(?:de )?"
+    rf"({_WORD}{{3,10}})[-., ]*(?:de )?(\d{{2,4}})",
+    re.IGNORECASE,
+)
+_MONTH_DAY = re.compile(
+    rf"(?:{_WORD}+,? )?({_WORD}{{3,10}})[. ]+(\d{{1,2}}){_ORDINAL}[, ]+(\d{{4}})", re.IGNORECASE
+)
+_EAST_ASIAN = re.compile(r"(\d{4})[年년] ?(\d{1,2})[月월] ?(\d{1,2})[日일]")
 _SERIAL = re.compile(r"[1-9]\d{4}(\.\d+)?")
 """Excel's count of days, of 1927 to 2173; another bare number could mean anything."""
 _TIME = re.compile(
-    r"(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,]\d+)?)?(?: *([ap])\.?m\.?)? *(Z|UTC|[-+]\d\d:?\d\d)?",
+    r"(\d{1,2})[:h](\d{2})(?::(\d{2})(?:[.,]\d+)?)?(?: *([ap])\.?m\.?| *Uhr)?"
+    r" *(Z|UTC|GMT|[-+]\d\d:?\d\d)?",
     re.IGNORECASE,
 )
 
@@ -26,11 +41,12 @@ class AmbiguousDate(ValueError):
     """Day and month could be either way round."""
 
 
-def parse_date(value: object, *, day_first: bool | None = None) -> datetime | None:
+def parse_date(value: object, *, day_first: bool | None = None) -> date | datetime | None:
     """Parse a cell with a date, possibly with a time; None if the date is an empty one.
 
-    Dates with dots have the day first. Of those with slashes or hyphens, `day_first` decides unless
-    only one reading is a date; a four-digit number in front is the year.
+    Midnight without a zone is a date alone, as spreadsheets and databases write one. Dates with
+    dots have the day first. Of those with slashes or hyphens, `day_first` decides unless only one
+    reading is a date; a four-digit number in front is the year.
 
     Raises:
         AmbiguousDate: both readings are dates, and `day_first` is None.
@@ -39,18 +55,17 @@ def parse_date(value: object, *, day_first: bool | None = None) -> datetime | No
     found = _of_type(value) or _of_text(str(value).strip(), day_first=day_first)
     if found is None or found.date() <= _LAST_EMPTY:
         return None
-    return found
+    is_date = found.tzinfo is None and found.time() == time()
+    return found.date() if is_date else found
 
 
-def find_day_first(values: Iterable[object]) -> bool | None:
-    """Whether the dates of a column have the day first; None if they do not tell, or contradict."""
-    told = set()
-    for value in values:
-        numbers = _NUMBERS.match(str(value).strip())
-        if numbers and numbers[2] in "/-" and len(numbers[1]) < 3:
-            first, second = int(numbers[1]), int(numbers[3])
-            told |= {first > 12} if (first > 12) != (second > 12) else set()
-    return told.pop() if len(told) == 1 else None
+def says_day_first(value: object) -> bool | None:
+    """Whether a cell is a date that has the day first; None if it does not tell."""
+    numbers = _NUMBERS.match(value.strip()) if isinstance(value, str) else None
+    if numbers is None or numbers[2] not in "/-" or len(numbers[1]) > 2:
+        return None
+    first, second = int(numbers[1]), int(numbers[3])
+    return first > 12 if (first > 12) != (second > 12) else None
 
 
 def _of_type(value: object) -> datetime | None:
@@ -64,6 +79,7 @@ def _of_type(value: object) -> datetime | None:
 
 
 def _of_text(text: str, *, day_first: bool | None) -> datetime | None:
+    text = unicodedata.normalize("NFC", text)
     if not text.strip(_ZEROS):
         return None
     try:
@@ -72,6 +88,7 @@ def _of_text(text: str, *, day_first: bool | None) -> datetime | None:
         pass
     if _SERIAL.fullmatch(text):
         return _EXCEL_EPOCH + timedelta(seconds=round(float(text) * 86_400))
+    text = _EAST_ASIAN.sub(r"\1-\2-\3 ", text)
     if numbers := _NUMBERS.match(text):
         year, month, day = _of_numbers(numbers, day_first=day_first)
         rest = text[numbers.end() :]
@@ -85,7 +102,7 @@ def _of_text(text: str, *, day_first: bool | None) -> datetime | None:
         raise ValueError("no date")
     if 0 in (year, month, day):
         return None
-    return _at(datetime(year, month, day), rest.strip(" .,T"))
+    return _at(datetime(year, month, day), rest.lstrip(" .,T").rstrip(" .,"))
 
 
 def _of_numbers(found: Match[str], *, day_first: bool | None) -> tuple[int, int, int]:
@@ -112,7 +129,16 @@ def _year(text: str) -> int:
 
 
 def _month(name: str) -> int:
-    return _MONTHS.index(name[:3].lower()) + 1
+    """The number of a month.
+
+    Raises:
+        ValueError: none has such a name.
+    """
+    folded = name.casefold()
+    for number, beginnings in enumerate(_MONTHS, 1):
+        if folded.startswith(tuple(beginnings.split())):
+            return number
+    raise ValueError("no month")
 
 
 def _at(day: datetime, text: str) -> datetime:
@@ -127,5 +153,7 @@ def _at(day: datetime, text: str) -> datetime:
         hour = hour % 12 + (12 if found[4] in "pP" else 0)
     zone: tzinfo | None = None
     if found[5]:
-        zone = datetime.strptime(found[5].upper().replace("UTC", "Z"), "%z").tzinfo
+        zone = datetime.strptime(
+            found[5].upper().replace("UTC", "Z").replace("GMT", "Z"), "%z"
+        ).tzinfo
     return day.replace(hour=hour, minute=int(found[2]), second=int(found[3] or 0), tzinfo=zone)

@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from petsearch.domain import ItemWarning
 from petsearch.domain.errors import InvalidInput
-from petsearch.tables.lines import BLANK, number_rows, read_line
+from petsearch.tables.lines import BLANK, TOO_LONG, number_rows, read_line
 from petsearch.tables.table import (
     HEADER_ROWS,
     MAX_COLUMNS,
@@ -29,6 +29,10 @@ _DELIMITERS = ",;\t|"
 _NO_DELIMITER = "\x1f"
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 """The line before the header by which Excel knows the delimiter."""
+
+
+_LOOKAHEAD_BYTES = 16 * MAX_ROW_BYTES
+"""How far the end of a long row is looked for: it costs that row, and not each of its lines."""
 
 
 class _Unbalanced(Exception):
@@ -54,6 +58,7 @@ class Delimited(Table):
 
     def __init__(self, file: BinaryIO, is_header: IsHeader) -> None:
         self._file = file
+        self._lookahead = _LOOKAHEAD_BYTES
         try:
             header = _find_header(file, is_header)
         except (BadRow, csv.Error, _Unbalanced) as error:
@@ -91,18 +96,22 @@ class Delimited(Table):
         """The cells of the next row, which may span lines; None at the end of the file.
 
         Raises:
-            BadRow: it is a line that is too long.
+            BadRow: it is too long.
             csv.Error, _Unbalanced: its quotes are unbalanced.
         """
         start = self._file.tell()
         try:
-            cells = _record(self._file, self._header.delimiter)
-        except BadRow as error:
+            cells = _record(self._file, self._header.delimiter, self._lookahead)
+        except (BadRow, _Unbalanced) as error:
             if _spans_lines(self._file, start):
+                # Once is enough: further rows that nothing closes would make the time quadratic.
+                self._lookahead = MAX_ROW_BYTES
                 raise _Unbalanced from error
             raise
         if cells and len(cells) > len(self.columns) and _spans_lines(self._file, start):
             raise _Unbalanced
+        if self._file.tell() - start > MAX_ROW_BYTES:
+            raise BadRow(TOO_LONG)
         return cells
 
     def _unquoted_line(self) -> list[str]:
@@ -127,12 +136,20 @@ class Delimited(Table):
 
 
 def _find_header(file: BinaryIO, is_header: IsHeader) -> _Header | None:
-    """The first row with names of columns; otherwise the first that is not blank."""
+    """The first row with names of columns; otherwise the first that is not blank.
+
+    Raises:
+        BadRow: there is none, but a row that is too long.
+    """
     file.seek(0)
-    delimiters, first = _DELIMITERS, None
+    delimiters, first, problem = _DELIMITERS, None, None
     for number in range(1, HEADER_ROWS + 1):
         start = file.tell()
-        line = read_line(file)
+        try:
+            line = read_line(file)
+        except BadRow as error:  # such as a title
+            problem = error
+            continue
         if line is None:
             break
         if separator := _SEPARATOR_LINE.fullmatch(line):
@@ -144,6 +161,8 @@ def _find_header(file: BinaryIO, is_header: IsHeader) -> _Header | None:
             if is_header(found[0].names):
                 return found[0]
             first = first or found[0]
+    if problem is not None:
+        raise problem
     return first
 
 
@@ -170,12 +189,13 @@ def _cells_of(line: str, delimiter: str) -> list[str]:
     return next(row)
 
 
-def _record(file: BinaryIO, delimiter: str) -> list[str] | None:
+def _record(file: BinaryIO, delimiter: str, longest: int = MAX_ROW_BYTES) -> list[str] | None:
     start = file.tell()
+    csv.field_size_limit(_LOOKAHEAD_BYTES)  # of the process; by default 128 kB: too little for it
 
     def feed() -> Iterator[str]:
         while (line := read_line(file)) is not None:
-            if file.tell() - start > MAX_ROW_BYTES:
+            if file.tell() - start > longest:
                 raise _Unbalanced("it is too long, or a quote in it is not closed")
             yield line
 

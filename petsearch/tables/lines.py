@@ -6,6 +6,7 @@ from typing import BinaryIO
 from petsearch.domain import ItemWarning
 from petsearch.tables.table import MAX_ROW_BYTES, BadRow, Row
 
+TOO_LONG = f"it is longer than {MAX_ROW_BYTES // 1024} kB"
 BLANK: Mapping[str, object] = {}
 """The cells of a row that is left out."""
 
@@ -25,7 +26,7 @@ def read_line(file: BinaryIO) -> str | None:
     if len(line) == MAX_ROW_BYTES and not line.endswith(b"\n"):
         while line and not line.endswith(b"\n"):
             line = file.readline(MAX_ROW_BYTES)
-        raise BadRow(f"it is longer than {MAX_ROW_BYTES // 1024} kB")
+        raise BadRow(TOO_LONG)
     return line.decode(encoding, "replace") if line else None
 
 

@@ -10,16 +10,18 @@ from petsearch.domain.errors import InvalidInput
 from petsearch.tables.cells import as_list, is_empty
 from petsearch.tables.columns import PLACES, ColumnMap
 from petsearch.tables.table import REPLACED, clean
+from petsearch.tables.url_lines import split_urls
 
 Kind = Literal["path", "key", "url"]
 
 _URL = re.compile(r"https?://", re.IGNORECASE)
-_BETWEEN_URLS = re.compile(r"[;|,\s]+(?=https?://)", re.IGNORECASE)
-_BETWEEN_NAMES = re.compile(r"\s*[;|,\n]\s*")
+_BETWEEN_NAMES = re.compile(r"[;|,\n]")
 _NAME = re.compile(r".*\.\w{2,5}", re.DOTALL)
 """A name with a suffix: only a cell with nothing but these is divided."""
 _NOT_IN_NAMES = re.compile(f"[\0\ud800-\udfff{REPLACED}]")
 """JSON can escape unpaired surrogates."""
+_MOST_PLACES = 100
+"""Of a row with metadata, all of which each has."""
 _SIZES = ("full", "original", "large", "url", "src", "href")
 
 
@@ -32,27 +34,33 @@ class Place:
     """A path, `bucket/key` or a URL."""
 
 
-def places_of(cells: Mapping[str, object], columns: ColumnMap) -> list[Place]:
-    """The places of the photos of a row, in the order of its columns.
+def places_of(
+    cells: Mapping[str, object], columns: ColumnMap, *, has_metadata: bool = True
+) -> list[Place]:
+    """The places of the photos of a row, in the order of its columns; [] if it names none.
 
     In a column of paths, `https://…` is a URL and `s3://…` a key.
 
+    Args:
+        has_metadata: whether the table may have more columns than those of places; a row that does
+            not may name any number of photos.
+
     Raises:
-        InvalidInput: there is none, a place is no text, or they are in columns of several kinds.
+        InvalidInput: there are too many, a place is no text, or they are in columns of several
+            kinds.
     """
-    filled = [
-        (kind, cells[column])
+    filled: list[tuple[Kind, object]] = [
+        (cast(Kind, kind), cells[column])
         for kind in PLACES
         for column in columns.fields.get(kind, ())
         if not is_empty(cells.get(column))
     ]
     kinds = {kind for kind, _ in filled}
-    if len(kinds) != 1:
+    if len(kinds) > 1:
         raise InvalidInput(f"it must have one of path, key and url, and has {len(kinds)}.")
-    kind = cast(Kind, kinds.pop())
-    places = [_place(kind, text) for _, value in filled for text in _texts(kind, value)]
-    if not places:
-        raise InvalidInput(f"its {kind} is empty.")
+    places = [_place(kind, text) for kind, value in filled for text in _texts(kind, value)]
+    if has_metadata and len(places) > _MOST_PLACES:
+        raise InvalidInput(f"it names {len(places)} photos; at most {_MOST_PLACES} are read.")
     return places
 
 
@@ -63,8 +71,8 @@ def _texts(kind: str, value: object) -> list[str]:
         return [_text(kind, entry) for entry in listed if not is_empty(entry)]
     text = _text(kind, value)
     if _URL.match(text):
-        return _BETWEEN_URLS.split(text)
-    names = [name for name in _BETWEEN_NAMES.split(text) if name]
+        return split_urls(text)
+    names = [name.strip() for name in _BETWEEN_NAMES.split(text) if name.strip()]
     return names if all(map(_NAME.fullmatch, names)) else [text]
 
 

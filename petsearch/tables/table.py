@@ -1,6 +1,7 @@
 """What a table is: a header, and rows that can be read on from any of them."""
 
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -36,6 +37,11 @@ class Row:
     """Why the row cannot be read, for the end of a sentence."""
     warnings: tuple[ItemWarning, ...] = ()
 
+    @property
+    def name(self) -> str:
+        """What stands for the name of a photo where it has none."""
+        return f"row {self.number}"
+
 
 class Table(Protocol):
     """An open table."""
@@ -64,10 +70,15 @@ def clean(text: str) -> str:
 
 def unique_names(cells: Sequence[str]) -> list[str]:
     """The names of columns, cleaned; a second `photo` is `photo 2`, a blank one stays blank."""
-    names: list[str] = []
+    names: dict[str, None] = {}
+    found: list[str] = []
+    times = Counter[str]()
     for cell in map(clean, cells):
-        name, number = cell, 2
+        name = cell
+        times[cell] += 1
         while cell and name in names:
-            name, number = f"{cell} {number}", number + 1
-        names.append(name)
-    return names
+            name = f"{cell} {times[cell]}"
+            times[cell] += name in names
+        names[name] = None
+        found.append(name)
+    return found

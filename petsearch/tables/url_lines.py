@@ -1,8 +1,8 @@
-"""Lists with a URL on each line, as tables without a header."""
+"""Lists with a URL on each line, or several, as tables without a header."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from petsearch.domain import ItemWarning
 from petsearch.domain.errors import InvalidInput
@@ -11,12 +11,17 @@ from petsearch.tables.table import Row, Table
 from petsearch.tables.text_file import open_as_utf8
 
 _COLUMN = "url"
-_FIRST = re.compile(rb"(?:\s*(?:#[^\n]*)?\n)*\s*https?://", re.IGNORECASE)
+_AROUND = " \t\r\n<>\"',;|"
+"""What stands around URLs in mails, and in exports of a single column."""
+_URL = re.compile("https?://", re.IGNORECASE)
+_NEXT = re.compile(f"(?<=[{_AROUND}])(?=https?://)", re.IGNORECASE)
 
 
 def is_url_list(start: bytes) -> bool:
     """Whether a text that begins with `start` has a URL on its first line that is no comment."""
-    return _FIRST.match(start) is not None
+    lines = (line.strip().removeprefix(b"<") for line in start.splitlines())
+    first = next((line for line in lines if line and not line.startswith(b"#")), b"")
+    return first.lower().startswith((b"http://", b"https://"))
 
 
 def read_urls(file: BinaryIO) -> list[str]:
@@ -30,7 +35,7 @@ def read_urls(file: BinaryIO) -> list[str]:
     for row in rows:
         if row.problem is not None:
             raise InvalidInput(f"Line {row.number} of the list cannot be read: {row.problem}.")
-    return [str(row.cells[_COLUMN]) for row in rows]
+    return [url for row in rows for url in cast(list[str], row.cells[_COLUMN])]
 
 
 class UrlLines(Table):
@@ -51,4 +56,10 @@ class UrlLines(Table):
         if line is None:
             return None
         is_blank = not line.strip() or line.lstrip().startswith("#")
-        return (BLANK if is_blank else {_COLUMN: line.strip()}), ()
+        return (BLANK if is_blank else {_COLUMN: split_urls(line)}), ()
+
+
+def split_urls(text: str) -> list[str]:
+    """The URLs in a text; the text itself if it has none, which is then refused by that name."""
+    parts = [part.strip(_AROUND) for part in _NEXT.split(text)]
+    return [part for part in parts if _URL.match(part)] or [text.strip()]

@@ -1,5 +1,6 @@
 """Excel workbooks (.xlsx). Cells keep their types: numbers, dates, truth values."""
 
+import io
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 _MAX_UNPACKED_BYTES = 256 * 1024 * 1024
 _MAX_SHARED_BYTES = 64 * 1024 * 1024
 """Of the texts and styles, which are held in memory."""
+_MAX_RATIO = 100
+"""Unpacked to packed bytes; 5 to 30 are usual."""
+_ANY_RATIO_BYTES = 8 * 1024 * 1024
 _MAX_ROWS = 1_048_576
 """Excel's own limit; a row may state any number."""
 # What openpyxl raises for files that are no workbook, or a broken one.
@@ -98,11 +102,14 @@ def _check_size(file: BinaryIO) -> None:
     Raises:
         InvalidInput: it is too much.
     """
-    file.seek(0)
-    sizes = {entry.filename: entry.file_size for entry in ZipFile(file).infolist()}
-    shared = sum(size for name, size in sizes.items() if "worksheets/" not in name)
-    if sum(sizes.values()) > _MAX_UNPACKED_BYTES or shared > _MAX_SHARED_BYTES:
+    packed = file.seek(0, io.SEEK_END)
+    entries = ZipFile(file).infolist()
+    total = sum(entry.file_size for entry in entries)
+    shared = sum(entry.file_size for entry in entries if "worksheets/" not in entry.filename)
+    if total > _MAX_UNPACKED_BYTES or shared > _MAX_SHARED_BYTES:
         raise InvalidInput("The workbook is too large; save its table as CSV.")
+    if total > max(_ANY_RATIO_BYTES, _MAX_RATIO * packed):
+        raise InvalidInput("The workbook unpacks to far more than a table; save it as CSV.")
     file.seek(0)
 
 
@@ -111,9 +118,8 @@ def _tables(sheet: "Worksheet", is_header: IsHeader) -> Iterator[SheetTable]:
     sheet.reset_dimensions()  # type: ignore[attr-defined]  # some programs state wrong ones
     first: SheetTable | None = None
     for number, cells in enumerate(_rows(sheet, 1, MAX_COLUMNS, HEADER_ROWS), 1):
-        names = unique_names(_names(cells))
-        while names and not names[-1]:
-            names.pop()
+        width = next((n for n in range(len(cells), 0, -1) if _is_filled(cells[n - 1])), 0)
+        names = unique_names(_names(cells[:width]))
         if names and is_header(names):
             yield SheetTable(sheet, names, number)
             return

@@ -1,15 +1,17 @@
 """The API as a FastAPI application over services that are given to it."""
 
+from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
 
 from anyio import CapacityLimiter
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
+from starlette.types import Scope
 
 from petsearch.app.services import Services
 from services.api.authorisation import AccessTable, Authorisation
-from services.api.bodies import HELD_BYTES, body_sizes, is_multipart
+from services.api.bodies import HELD_BYTES, body_sizes, is_multipart, spool_uploads_to_disk
 from services.api.callers import Callers
 from services.api.conditions import PlainEtags
 from services.api.input_names import check_input
@@ -32,13 +34,17 @@ from services.api.routes import (
     status,
     uploads,
 )
+from services.api.routes.rooms import LONG, rooms_of
 from services.api.web_client import WebClient
+from services.http.admission import Admission, FullRooms
 from services.http.body_limit import BodyLimit
 from services.http.content_coding import PlainBodies
+from services.http.deadlines import Deadlines
+from services.http.disk_guard import DiskGuard
 from services.http.forwarded import ForwardedHeaders
+from services.http.http10 import Http10Responses
 from services.http.middleware import HostGuard, OriginGuard, RequestContext
 from services.http.problems import add_problem_handlers, problem, request_id_of
-from services.http.whole_answers import WholeAnswers
 
 _ROUTES = (
     *(search, images, uploads, image_files, duplicates, jobs, job_events),
@@ -52,6 +58,8 @@ _CORS_HEADERS = (
 )
 _CORS_EXPOSED = ("ETag", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-Id")
 
+_WITHOUT_DEADLINE = LONG | {"GET /livez", "GET /readyz", "GET /metrics"}
+"""The probes have a time-out of their own."""
 _VITAL_THREADS = 8
 """Of health, keys and rate limits, which must not wait for the threads of slow routes."""
 
@@ -67,6 +75,14 @@ def _method_not_allowed(request: Request, error: Exception) -> Response:
         headers["Allow"] = ", ".join(sorted([*map(str.upper, methods), *heads]))
     detail = f"{path or 'This address'} knows no {request.method}."
     return problem(HTTPStatus.METHOD_NOT_ALLOWED, detail, request_id_of(request), headers)
+
+
+def _deadlines(table: AccessTable, seconds: float) -> Callable[[Scope], float | None]:
+    def seconds_of(scope: Scope) -> float | None:
+        route = table.route_of(scope["method"], scope["path"])
+        return None if route in _WITHOUT_DEADLINE else seconds
+
+    return seconds_of
 
 
 def build_routes() -> Api:
@@ -111,7 +127,10 @@ def _add_middleware(
     """The last one added is the outermost."""
     settings = services.settings
     origins, table = settings.cors_origins, AccessTable(web_dir=web_dir)
+    room_of = rooms_of(table)
     app.add_middleware(AbsentParameters)
+    app.add_middleware(Admission, room_of=room_of)
+    spool_uploads_to_disk()
     app.add_middleware(
         BodyLimit,
         max_bytes_of=body_sizes(table, settings.limits),
@@ -120,6 +139,8 @@ def _add_middleware(
     )
     app.add_middleware(PlainEtags)
     app.add_middleware(PlainBodies)
+    if (room := services.storage.room) is not None:
+        app.add_middleware(DiskGuard, room=room, is_read=table.is_read)
     app.add_middleware(
         Authorisation,
         callers=Callers(
@@ -138,6 +159,8 @@ def _add_middleware(
         table=table,
         anonymous_search=settings.anonymous_search,
     )
+    app.add_middleware(Deadlines, seconds_of=_deadlines(table, settings.request_deadline_s))
+    app.add_middleware(FullRooms, room_of=room_of)
     app.add_middleware(OriginGuard, allowed_origins=origins, is_read=table.is_read)
     if origins:
         # Without credentials: a page of another origin sends a key, never our cookie.
@@ -150,5 +173,5 @@ def _add_middleware(
         )
     app.add_middleware(HostGuard, allowed_hosts=settings.allowed_hosts)
     app.add_middleware(RequestContext, embeddable=bool(origins))
-    app.add_middleware(WholeAnswers)
+    app.add_middleware(Http10Responses)
     app.add_middleware(ForwardedHeaders, trusted=settings.trusted_proxies)

@@ -34,6 +34,7 @@ class Access(StrEnum):
     OPEN_SEARCH = "open search"
     """The scope search, or nothing where searching is open to everybody."""
     SEARCH = "search"
+    PLACES = "places"
     INGEST = "ingest"
     DELETE = "delete"
     ADMIN = "admin"
@@ -74,12 +75,13 @@ ROUTES: Mapping[str, Access] = {
     "GET /v1/facets": _O,
     "GET /v1/stats": _O,
     "GET /v1/images": _O,
+    "GET /v1/images/ids": _O,
     "GET /v1/images/{image_id}": _O,
     "GET /v1/images/{image_id}/similar": _O,
     "GET /v1/images/{image_id}/display": _O,
     "GET /v1/images/{image_id}/thumbnail": _O,
     # As it was sent, with the place where it was taken: never without a key.
-    "GET /v1/images/{image_id}/original": _S,
+    "GET /v1/images/{image_id}/original": Access.PLACES,
     "GET /v1/duplicates": _S,
     "GET /v1/images/{image_id}/duplicates": _S,
     "POST /v1/images": _I,
@@ -111,6 +113,7 @@ _UNCOUNTED = re.compile(r"/v1/images/[^/]+/(display|thumbnail)")
 _SESSION_PATH = "/v1/session"
 _READINESS_PATH = "/readyz"
 _POLICY_VIOLATION = 1008
+_LONGEST_CACHED = 500
 _CHALLENGE = 'Bearer realm="petsearch"'
 
 
@@ -125,12 +128,17 @@ class AccessTable:
             if "{" in name
         ]
         self._page = _page_paths(web_dir)
-        self.access = lru_cache(maxsize=4096)(self._access)
+        self._cached = lru_cache(maxsize=4096)(self._access)
 
     def is_read(self, method: str, path: str) -> bool:
         """Whether a request changes nothing: whoever may search may send it."""
         is_search = self.access(method, path) in (Access.OPEN_SEARCH, Access.SEARCH)
         return is_search or method in ("GET", "HEAD", "OPTIONS")
+
+    def access(self, method: str, path: str) -> Access:
+        """What a request asks of its caller. Long paths, which no route has, are not kept."""
+        is_long = len(path) > _LONGEST_CACHED
+        return self._access(method, path) if is_long else self._cached(method, path)
 
     def _access(self, method: str, path: str) -> Access:
         listed = self._routes.get(self.route_of(method, path))
@@ -216,10 +224,11 @@ class Authorisation:
         verdict = await self._limits.take(caller) if is_counted else None
         refusal = _refused_by(verdict, request_id) or self._refusal(access, caller, request_id)
         headers = verdict.headers if verdict is not None else {}
-        is_private = access is Access.PUBLIC or not self._is_open(access)
-        await (refusal or self._app)(
-            scope, receive, _with_headers(send, headers, is_private=is_private)
-        )
+        # With a key, JSON holds what others must not see from a shared cache; pictures do not.
+        has_more = caller.key is not None and is_counted
+        is_private = access is Access.PUBLIC or has_more or not self._is_open(access)
+        send = _with_headers(send, headers, varies=is_private or is_counted, is_private=is_private)
+        await (refusal or self._app)(scope, receive, send)
 
     def _is_open(self, access: Access) -> bool:
         """Whether no key is needed."""
@@ -269,8 +278,14 @@ def _refused_by(verdict: Verdict | None, request_id: str) -> JSONResponse | None
     return problem(HTTPStatus.TOO_MANY_REQUESTS, detail, request_id)
 
 
-def _with_headers(send: Send, headers: Mapping[str, str], *, is_private: bool) -> Send:
-    """Adds `headers` to the answer; one that took a key is not for shared caches."""
+def _with_headers(
+    send: Send, headers: Mapping[str, str], *, varies: bool, is_private: bool
+) -> Send:
+    """Adds `headers` to the answer; one that took a key is not for shared caches.
+
+    Args:
+        varies: another caller may be shown more or less at this address.
+    """
 
     async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -279,6 +294,7 @@ def _with_headers(send: Send, headers: Mapping[str, str], *, is_private: bool) -
             if is_private:
                 asked = own.get("cache-control", "no-store")
                 own["Cache-Control"] = asked.replace("public", "private")
+            if varies:
                 own.add_vary_header("Authorization")
                 own.add_vary_header("Cookie")
         await send(message)

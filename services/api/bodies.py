@@ -28,7 +28,7 @@ JSON_BYTES: Mapping[str, int] = {
 """By route, as services/api/authorisation.py names them; others take `_OTHER_BYTES`."""
 _OTHER_BYTES = 4 * _KB
 MULTIPART = frozenset({"POST /v1/images", "POST /v1/jobs/upload", "POST /v1/jobs/{job_id}/photos"})
-_SEARCH_BY_PHOTO = "POST /v1/search/image"
+SEARCH_BY_PHOTO = "POST /v1/search/image"
 _FIELDS_BYTES = 512 * _KB
 """Of the form fields beside a photo."""
 HELD_BYTES = 64 * _KB * _KB
@@ -42,16 +42,20 @@ def is_multipart(scope: Scope) -> bool:
     return Headers(scope=scope).get("content-type", "").lower().startswith("multipart/form-data")
 
 
+def spool_uploads_to_disk() -> None:
+    """Make the process hold no more than a little of each part of a form in memory."""
+    MultiPartParser.spool_max_size = _SPOOLED_BYTES
+
+
 def body_sizes(table: AccessTable, limits: Limits) -> Callable[[Scope], int]:
     """How many bytes the body of a request may have, by its scope."""
-    MultiPartParser.spool_max_size = _SPOOLED_BYTES
 
     def largest(scope: Scope) -> int:
         route = table.route_of(scope["method"], scope["path"])
         if is_multipart(scope):
             if route in MULTIPART:
                 return limits.request_bytes
-            if route == _SEARCH_BY_PHOTO:
+            if route == SEARCH_BY_PHOTO:
                 return limits.image_bytes + _FIELDS_BYTES
         return JSON_BYTES.get(route, _OTHER_BYTES)
 

@@ -17,7 +17,7 @@ from starlette.datastructures import Headers, QueryParams
 from starlette.types import Scope as Connection
 
 from petsearch.access import KeyRing, KnownKeys
-from petsearch.domain.api_keys import ApiKey
+from petsearch.domain.api_keys import ApiKey, Scope
 from petsearch.domain.errors import Unavailable
 from services.http.forwarded import client_of
 
@@ -25,7 +25,7 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 SESSION_COOKIE = "petsearch_session"
-_SOON_S = 0.5
+_SOON_S = 0.3
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,11 @@ class Caller:
     key: ApiKey | None = None
     showed_wrong_key: bool = False
     """As a bearer; a cookie that is not good any more is only a visitor's without a key."""
+
+    @property
+    def sees_places(self) -> bool:
+        """Whether it sees exact places; else the cells that they are in."""
+        return self.is_free or (self.key is not None and self.key.allows(Scope.PLACES))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -40,11 +40,11 @@ def is_named(header: str, etag: str) -> bool:
     return etag in named or "*" in named
 
 
-def check_if_match(header: str | None, body: BaseModel) -> None:
+def check_if_match(header: str | None, etag: str) -> None:
     """Refuse a change of something that the caller has not seen as it is now.
 
     Raises:
         Outdated: `If-Match` names another state.
     """
-    if header is not None and not is_named(header, etag_of(body)):
+    if header is not None and not is_named(header, etag):
         raise Outdated("It was changed since you read it; read it again and repeat your change.")

@@ -3,7 +3,6 @@
 import base64
 import binascii
 import hashlib
-from dataclasses import replace
 
 from petsearch.domain import Filters
 from petsearch.domain.errors import InvalidInput
@@ -49,11 +48,5 @@ def unseal(cursor: str | None, *of: object) -> str | None:
 
 
 def _digest(of: tuple[object, ...]) -> bytes:
-    return hashlib.sha256(repr([_in_order(part) for part in of]).encode()).digest()[:_DIGEST_BYTES]
-
-
-def _in_order(part: object) -> object:
-    """The order of attributes means nothing."""
-    if isinstance(part, Filters):
-        return replace(part, attributes=dict(sorted(part.attributes.items())))
-    return part
+    parts = [part.in_order() if isinstance(part, Filters) else part for part in of]
+    return hashlib.sha256(repr(parts).encode()).digest()[:_DIGEST_BYTES]

@@ -13,18 +13,25 @@ from pydantic import AfterValidator, StringConstraints
 from petsearch.app.services import Services
 from petsearch.domain.errors import NotFound
 from petsearch.domain.metadata import reject_lone_surrogates
-from petsearch.search import GroupBy, SearchOptions
+from petsearch.search import GroupBy, SearchOptions, SortHits
 from services.api.callers import Caller
 from services.api.filter_parameters import FiltersDep
+from services.api.schemas.common import View
 
 MAX_RESULTS = 100
 MAX_CURSOR = 20_000
-Cursor = Annotated[str, StringConstraints(max_length=MAX_CURSOR, pattern=r"^[A-Za-z0-9_|,:.+-]*$")]
+Cursor = Annotated[
+    str, StringConstraints(max_length=MAX_CURSOR, pattern=r"^[A-Za-z0-9_|,:.+ \t-]*$")
+]
 """A place in a walk, in characters that keep addresses below what HTTP servers read."""
 QueryText = Annotated[
     str, StringConstraints(max_length=4000), AfterValidator(reject_lone_surrogates)
 ]
 """Words to search by; how many of them are accepted is a setting."""
+SORT_HITS = (
+    "What comes first of the best 1,000 photos: the best, the nearest to `near`, or the newest; "
+    "those without taken_at last."
+)
 _JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -50,6 +57,7 @@ async def _search_options(
             description="next_cursor of the page before; a walk ends after 1,000 results",
         ),
     ] = None,
+    sort: Annotated[SortHits, Query(description=SORT_HITS)] = "score",
 ) -> SearchOptions:
     return SearchOptions(
         limit=limit,
@@ -58,6 +66,7 @@ async def _search_options(
         min_confidence=min_confidence,
         group_by=group_by,
         cursor=cursor,
+        sort=sort,
     )
 
 
@@ -68,10 +77,14 @@ async def _caller_id(request: Request) -> str:
     return caller.key.key_id if caller.key is not None else "anonymous"
 
 
-async def _is_known(request: Request) -> bool:
-    """Whether the caller has a key, or the server asks for none."""
+async def _view(request: Request, services: Annotated[Services, Depends(_services)]) -> View:
     caller = request.scope["caller"]
-    return caller.is_free or caller.key is not None
+    assert isinstance(caller, Caller)
+    return View(
+        sure_from=services.images.sure_from,
+        is_known=caller.is_free or caller.key is not None,
+        sees_places=caller.sees_places,
+    )
 
 
 async def _image_id(image_id: UUID) -> str:
@@ -86,7 +99,7 @@ def _job_id(job_id: str) -> str:
 
 
 ServicesDep = Annotated[Services, Depends(_services)]
-IsKnownDep = Annotated[bool, Depends(_is_known)]
+ViewDep = Annotated[View, Depends(_view)]
 CallerIdDep = Annotated[str, Depends(_caller_id)]
 """The id of the caller's key."""
 SearchOptionsDep = Annotated[SearchOptions, Depends(_search_options)]

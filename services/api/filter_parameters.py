@@ -1,19 +1,19 @@
 """Filters as query parameters, and as JSON; both become the domain's `Filters`."""
 
-import re
-from datetime import UTC, date, datetime, timedelta
-from typing import Annotated
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+from typing import Annotated, Any
 
-from fastapi import Depends, Query
+from fastapi import Depends, Query, Request
 from pydantic import BeforeValidator, Field, StringConstraints
 
-from petsearch.domain import Filters, Near, TimeRange
+from petsearch.domain import Filters, MissingField, Near, TimeRange
+from petsearch.domain.dates import day_in, time_of
 from petsearch.domain.errors import InvalidInput
 from petsearch.domain.metadata import AttributeName, Number, ShortText, Timestamp
 from petsearch.domain.strict_model import QueryModel, without_nothing
 
 MOST_VALUES = 20
-_DATE_ALONE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _DropNothing = BeforeValidator(without_nothing)
 _HALF_ROUND_THE_EARTH_KM = 20_038.0
 _AttributeWords = Annotated[
@@ -26,22 +26,41 @@ _AttributeWords = Annotated[
 
 def _end_of_date(value: object) -> object:
     """The end of a day that is given as a date alone; other values are checked later."""
-    if not isinstance(value, str) or not _DATE_ALONE.fullmatch(value.strip()):
+    day = day_in(value)
+    if day is None:
         return value
-    try:
-        return (date.fromisoformat(value.strip()) + timedelta(days=1)).isoformat()
-    except OverflowError:  # the last day there is
-        return datetime.max.isoformat()
-    except ValueError:
-        return value
+    return datetime.max if day == date.max else time_of(day + timedelta(days=1))
+
+
+def _listed(value: object) -> object:
+    """One value stands for a list of it."""
+    return [value] if isinstance(value, str) else without_nothing(value)
 
 
 End = Annotated[Timestamp, BeforeValidator(_end_of_date)]
-"""The end of a range, excluded; a date alone means through that day, in UTC."""
-_ADDED = "Added at or after."
-_ADDED_BEFORE = "Added before this time, or through this day where it is a date alone (in UTC)."
-_TAKEN = "Taken at or after."
-_TAKEN_BEFORE = "Taken before this time, or through this day where it is a date alone (in UTC)."
+"""The end of a range, excluded; a date alone means through that day."""
+_ZONE = "What names no zone is of the server's (PETSEARCH_TIME_ZONE)."
+_SINCE = f"this time or day. {_ZONE}"
+_UNTIL = f"before this time, or through this day where it is a date alone. {_ZONE}"
+_ADDED = f"Added at or after {_SINCE}"
+_ADDED_BEFORE = f"Added {_UNTIL}"
+_TAKEN = f"Taken at or after {_SINCE}"
+_TAKEN_BEFORE = f"Taken {_UNTIL}"
+
+
+ANY = "Any of them, where it is repeated."
+NONE = "None of them; photos that have none match."
+MISSING = "Photos that have nothing in any of these fields."
+_Many = Annotated[list[ShortText], Field(max_length=MOST_VALUES)]
+# Published as one value or a list of them, because clients generated earlier send one.
+Values = Annotated[_Many, BeforeValidator(_listed, json_schema_input_type=ShortText | _Many)]
+AnyOf = Annotated[Values, Field(description="One, or a list: any of them.")]
+NoneOf = Annotated[Values, Field(description=NONE)]
+Missing = Annotated[
+    list[MissingField],
+    BeforeValidator(_listed, json_schema_input_type=MissingField | list[MissingField]),
+    Field(description=MISSING),
+]
 
 
 class NearBody(QueryModel):
@@ -55,10 +74,16 @@ class NearBody(QueryModel):
 class FiltersBody(QueryModel):
     """What every result must satisfy; all that is given must hold."""
 
-    species: ShortText | None = None
-    breed: ShortText | None = None
-    status: ShortText | None = None
-    animal_id: ShortText | None = None
+    species: AnyOf = Field([])
+    breed: AnyOf = Field([])
+    status: AnyOf = Field([])
+    animal_id: AnyOf = Field([])
+    not_species: NoneOf = Field([])
+    not_breed: NoneOf = Field([])
+    not_status: NoneOf = Field([])
+    not_animal_id: NoneOf = Field([])
+    not_tags: NoneOf = Field([])
+    missing: Missing = Field([])
     tags: Annotated[list[ShortText], _DropNothing] = Field([], max_length=MOST_VALUES)
     attributes: Annotated[dict[AttributeName, ShortText], _DropNothing] = Field(
         {}, max_length=MOST_VALUES
@@ -72,11 +97,7 @@ class FiltersBody(QueryModel):
     def to_domain(self) -> Filters:
         """The domain's filters."""
         return Filters(
-            species=self.species,
-            breed=self.breed,
-            status=self.status,
-            animal_id=self.animal_id,
-            tags=tuple(self.tags),
+            **as_tuples(self.model_dump(include=_LISTS)),
             attributes=self.attributes,
             near=Near(self.near.lat, self.near.lon, self.near.km) if self.near else None,
             created=_range(self.since, self.until),
@@ -84,11 +105,22 @@ class FiltersBody(QueryModel):
         )
 
 
+_LISTS = {name for name, field in FiltersBody.model_fields.items() if field.default == []}
+_Words = Annotated[Values | None, Query(description=ANY)]
+_NotWords = Annotated[Values | None, Query(description=NONE)]
+
+
 async def _filters(
-    species: Annotated[ShortText | None, Query(examples=["cat"])] = None,
-    breed: Annotated[ShortText | None, Query(examples=["siamese"])] = None,
-    status: Annotated[ShortText | None, Query(examples=["lost"])] = None,
-    animal_id: Annotated[ShortText | None, Query()] = None,
+    species: Annotated[_Words, Query(examples=["cat"])] = None,
+    breed: Annotated[_Words, Query(examples=["siamese"])] = None,
+    status: Annotated[_Words, Query(examples=["lost"])] = None,
+    animal_id: _Words = None,
+    not_species: _NotWords = None,
+    not_breed: _NotWords = None,
+    not_status: _NotWords = None,
+    not_animal_id: _NotWords = None,
+    not_tag: _NotWords = None,
+    missing: Annotated[Missing | None, Query()] = None,
     tag: Annotated[
         list[ShortText] | None,
         Query(max_length=MOST_VALUES, description="All of them, where it is repeated."),
@@ -105,12 +137,13 @@ async def _filters(
     taken_since: Annotated[Timestamp | None, Query(description=_TAKEN)] = None,
     taken_until: Annotated[End | None, Query(description=_TAKEN_BEFORE)] = None,
 ) -> Filters:
+    lists = {
+        **{"species": species, "breed": breed, "status": status, "animal_id": animal_id},
+        **{"not_species": not_species, "not_breed": not_breed, "not_status": not_status},
+        **{"not_animal_id": not_animal_id, "not_tags": not_tag, "missing": missing, "tags": tag},
+    }
     return Filters(
-        species=species,
-        breed=breed,
-        status=status,
-        animal_id=animal_id,
-        tags=tuple(tag or ()),
+        **as_tuples(lists),
         attributes=dict(_attribute(value) for value in attr or ()),
         near=_near(near) if near else None,
         created=_range(since, until),
@@ -118,7 +151,19 @@ async def _filters(
     )
 
 
-FiltersDep = Annotated[Filters, Depends(_filters)]
+async def _visible_filters(
+    request: Request, filters: Annotated[Filters, Depends(_filters)]
+) -> Filters:
+    return filters if request.scope["caller"].sees_places else filters.in_cells()
+
+
+FiltersDep = Annotated[Filters, Depends(_visible_filters)]
+"""They tell no more of places than the caller may see."""
+
+
+def as_tuples(lists: Mapping[str, Any]) -> dict[str, Any]:
+    """Lists of values as `Filters` holds them; those that say nothing are left out."""
+    return {name: tuple(without_nothing(values or [])) for name, values in lists.items()}
 
 
 def _attribute(words: str) -> tuple[str, str]:
@@ -142,9 +187,4 @@ def _near(words: str) -> Near:
 def _range(since: datetime | None, until: datetime | None) -> TimeRange | None:
     if since is None and until is None:
         return None
-    return TimeRange(_in_utc(since), _in_utc(until))
-
-
-def _in_utc(time: datetime | None) -> datetime | None:
-    """A time that names no zone is taken for UTC."""
-    return time.replace(tzinfo=UTC) if time is not None and time.tzinfo is None else time
+    return TimeRange(since, until)

@@ -7,29 +7,29 @@ from fastapi import FastAPI
 
 from petsearch.app.services import build_services, has_admin_key
 from petsearch.domain.errors import ConfigurationError
-from petsearch.observability import configure_logging
 from petsearch.process_tuning import startup_without_gc
-from petsearch.settings import Settings
+from petsearch.settings import Settings, exit_if_misconfigured, start_logging
 from services.api.app import build_app
 from services.api.metrics import ApiMetrics
 from services.http.draining import Draining, DrainingGuard
 from services.http.startup import wait_until_available
 
 
+@exit_if_misconfigured()
 def create_app() -> FastAPI:
     """The application with services from the environment, closed when it stops.
 
     Where keys are asked for it waits for Redis, which alone can say whether there are any.
 
     Raises:
-        ConfigurationError: an address is missing, or keys are neither made nor waived.
+        SystemExit: a setting is wrong, or keys are neither made nor waived.
     """
-    settings = Settings.from_environment()
-    configure_logging(level=settings.log_level, json=settings.log_json)
+    settings = start_logging()
     if not settings.allow_no_keys:
         wait_until_available(lambda: _check_keys(settings))
     with startup_without_gc():
         services = build_services(settings)
+    services.query_decoders.start()
     metrics = ApiMetrics()
     metrics.watch(services.query_cache)
     if settings.metrics_port:

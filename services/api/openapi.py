@@ -24,7 +24,11 @@ follows it to its end, and `/v1/jobs/{job_id}/items` lists what became of every 
 **Keys** are sent as `Authorization: Bearer ps_…`. Each has scopes; a server may let everybody
 search.
 
-**Pages**: `next_cursor` of a response is `cursor` of the next request, and null at the end.
+**Empty values**: in reads and searches an optional parameter or field that is null, empty or blank
+counts as left out.
+
+**Pages**: `next_cursor` of a response is `cursor` of the next request, and null at the end. An
+invalid cursor is rejected with 422.
 
 **Errors** are problem documents (RFC 9457). `detail` is a sentence for people; the server's log
 has the same `request_id`.
@@ -160,5 +164,5 @@ def _without_null(schema: JsonDict) -> JsonDict:
     """Queries, headers and forms cannot hold null; what is not wanted is left out."""
     kinds = [kind for kind in schema.get("anyOf", ()) if kind != {"type": "null"}]
     if len(kinds) != 1:
-        return schema
+        return {**schema, "anyOf": kinds} if kinds else schema
     return {**kinds[0], **{name: said for name, said in schema.items() if name != "anyOf"}}

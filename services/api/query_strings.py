@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl, urlencode
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from petsearch.domain.errors import InvalidInput
-from petsearch.domain.visible_text import is_blank
+from petsearch.domain.visible_text import is_left_out
 
 READS = ("GET", "HEAD")
 _AS_SENT = "query_string_as_sent"
@@ -26,7 +26,7 @@ class AbsentParameters:
             said = [
                 (name, value)
                 for name, value in _parsed(scope["query_string"], errors="replace")
-                if not is_blank(value)
+                if not is_left_out(name, value)
             ]
             scope["query_string"] = urlencode(said).encode()
         await self._app(scope, receive, send)

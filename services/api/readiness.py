@@ -24,7 +24,7 @@ _REUSE_S = 1.0
 class Readiness:
     """Asks each part in a thread of its own, never twice at a time and not every second.
 
-    A part that hangs holds one thread, however often it is asked after.
+    A part that hangs blocks one thread, however many requests ask for its state.
 
     Args:
         probes: by name; each returns, or raises an error of ours.
@@ -59,7 +59,8 @@ def probes_of(services: Services) -> dict[str, Probe]:
 
     def ask_index() -> None:
         services.storage.index.ping()
-        collections[:] = [catalogue.collection()]
+        collection = catalogue.any_collection()
+        collections[:] = [collection] if collection else []
 
     def ask_embedder() -> None:
         # Not the index, which may be away: the collection that it named last.
@@ -68,12 +69,15 @@ def probes_of(services: Services) -> dict[str, Probe]:
         else:
             services.parts.embedder.models()
 
-    return {
+    probes: dict[str, Probe] = {
         "index": ask_index,
         "store": services.storage.store.ping,
         "redis": services.storage.ledger.ping,
         "embedder": ask_embedder,
     }
+    if services.storage.room is not None:
+        probes["disk"] = services.storage.room.check
+    return probes
 
 
 def _ask(name: str, probe: Probe) -> Future[str]:

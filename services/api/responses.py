@@ -16,6 +16,7 @@ _MEANINGS = {
     403: "The key has not the scope for this, or a page of another site wants to write.",
     404: "There is no such thing.",
     405: "The method is none of this path's.",
+    408: "The body came too slowly, or stalled; send it again.",
     409: "Its state forbids this now.",
     412: "It was changed since: `If-Match` names another state.",
     413: "More bytes, pixels or characters than allowed.",
@@ -32,7 +33,7 @@ Responses = dict[int | str, dict[str, Any]]
 """As FastAPI takes them."""
 _RETRY_AFTER = {"Retry-After": {"schema": {"type": "integer"}, "description": "seconds"}}
 _ALWAYS = (401, 403, 421, 422, 429, 500, 503)
-_BODIES = (400, 413, 415)
+_BODIES = (400, 408, 413, 415)
 _WRITES = (507,)
 
 

@@ -1,10 +1,9 @@
-"""Decoding beside the device: threads of their own, and a bound on the memory it takes."""
+"""Decoding beside the device, in processes of its own; threads wait for them."""
 
-import os
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from petsearch.domain import Pixels, PixelSpec
-from petsearch.photos import Budget, ImageLimits, Resize, decode, preprocessing
+from petsearch.photos import Decoders
 from petsearch.process_tuning import lower_thread_priority
 
 _AT_LEAST = 640
@@ -12,25 +11,19 @@ _AT_LEAST = 640
 
 
 class Decoder:
-    """Turns encoded pictures into pixels, in as many threads as there are cores."""
+    """Turns encoded pictures into pixels, in as many threads as there are processes."""
 
-    def __init__(self, limits: ImageLimits, resize: Resize) -> None:
-        self._limits = limits
-        self._resize = resize
-        self._budget = Budget(limits.max_decode_bytes)
+    def __init__(self, decoders: Decoders) -> None:
+        self._decoders = decoders
         self._threads = ThreadPoolExecutor(
-            os.cpu_count() or 1, thread_name_prefix="decode", initializer=lower_thread_priority
+            decoders.processes, thread_name_prefix="decode", initializer=lower_thread_priority
         )
 
     def submit(self, data: bytes, spec: PixelSpec) -> Future[Pixels]:
         """Pixels `(3, height, width)`; the future raises `InvalidInput` for what is no picture."""
-        return self._threads.submit(self._decode, data, spec)
+        return self._threads.submit(self._decoders.pixels, data, spec, at_least=_AT_LEAST)
 
     def close(self) -> None:
-        """Stop the threads; what waits is dropped."""
+        """Stop the threads and processes; what waits is dropped."""
+        self._decoders.close()
         self._threads.shutdown(wait=True, cancel_futures=True)
-
-    def _decode(self, data: bytes, spec: PixelSpec) -> Pixels:
-        decoding = decode.decoded_within(self._budget, data, self._limits, at_least=_AT_LEAST)
-        with decoding as decoded:
-            return preprocessing.to_pixels(decoded.picture, spec, self._resize)

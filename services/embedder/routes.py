@@ -13,9 +13,10 @@ from starlette.concurrency import run_in_threadpool
 
 from petsearch.adapters.embedder_http import BINARY, shape_from_header, shape_to_header
 from petsearch.domain import Embeddings, ModelInfo, Pixels, Priority
-from petsearch.domain.errors import ConfigurationError, InvalidInput
+from petsearch.domain.errors import ConfigurationError, InvalidInput, Unavailable
 from services.embedder.decoder import Decoder
 from services.embedder.disconnects import read_body, wait_for_result
+from services.embedder.loading import Loading
 from services.embedder.parts import Parts
 from services.embedder.schemas import (
     EmbeddingsBody,
@@ -31,8 +32,13 @@ _MAX_IMAGES = 64
 _BYTES = {"type": "string", "format": "binary"}
 
 
+def _loading(request: Request) -> Loading:
+    return cast(Loading, request.app.state.loading)
+
+
 def _parts(request: Request) -> Parts:
-    return cast(Parts, request.app.state.parts)
+    """Raises Unavailable until the model is loaded."""
+    return _loading(request).parts()
 
 
 router = APIRouter()
@@ -117,7 +123,12 @@ async def embed_images(
 @router.get("/v1/models", summary="Loaded models")
 def list_models(parts: PartsDep) -> LoadedModels:
     """The description of each loaded model; the default one first."""
-    return LoadedModels(models=parts.embedder.models())
+    models = parts.embedder.models()
+    if parts.watch is None:
+        return LoadedModels(models=models)
+    return LoadedModels(
+        models=models, is_ready=parts.watch.reason is None, failed=parts.watch.failed
+    )
 
 
 @router.post("/v1/models", status_code=201, summary="Load one more model")
@@ -136,10 +147,21 @@ def unload_model(parts: PartsDep, model_id: str) -> None:
 
 
 @router.get("/livez", summary="Liveness")
-@router.get("/readyz", summary="Readiness")
-async def get_health(parts: PartsDep) -> dict[str, str]:
+async def get_livez(request: Request) -> dict[str, str]:
     """503 when the device is lost: only a new process can use it again."""
+    if (parts := _loading(request).loaded) is not None:
+        parts.embedder.batcher.check_device()
+    return {"status": "ok"}
+
+
+@router.get("/readyz", summary="Readiness")
+async def get_readyz(parts: PartsDep) -> dict[str, str]:
+    """503 until the model that is searched with is served, with the reason; and when the device is
+    lost.
+    """
     parts.embedder.batcher.check_device()
+    if parts.watch is not None and (reason := parts.watch.reason) is not None:
+        raise Unavailable(reason)
     return {"status": "ok"}
 
 

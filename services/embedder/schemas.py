@@ -55,3 +55,9 @@ class LoadedModels(BaseModel):
     """The loaded models, the default one first."""
 
     models: tuple[ModelInfo, ...]
+    is_ready: bool = Field(
+        default=True, description="Whether it serves the model that is searched with."
+    )
+    failed: dict[str, str] = Field(
+        {}, description="Why models that it is to serve cannot be loaded, by their address."
+    )

@@ -5,11 +5,10 @@ import time
 from collections.abc import Callable
 
 from starlette.datastructures import Headers
-from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from petsearch.domain.errors import Overloaded, PetsearchError, TooLarge, TooSlow
-from services.http.problems import problem_of
+from services.http.refusals import refuse, run_refusably
 
 _RETRY_AFTER_S = 1.0
 LEAST_BYTES_PER_S = 8 * 1024
@@ -57,43 +56,25 @@ class BodyLimit:
         declared = Headers(scope=scope).get("content-length", "0")
         refusal = self._refusal(most, held, 0, int(declared)) if declared.isdecimal() else None
         if refusal is not None:
-            await _refuse(refusal, scope, receive, send)
+            await refuse(refusal, scope, receive, send)
             return
         received = 0
-        is_answered = False
         timely = _Timely(receive, self._window_s)
 
         async def receive_counted() -> Message:
-            nonlocal received, refusal
-            try:
-                message = await timely.receive()
-            except TooSlow as error:
-                refusal = error
-                return {"type": "http.disconnect"}
+            nonlocal received
+            message = await timely.receive()
             more = len(message.get("body", b""))
-            refusal = refusal or self._refusal(most, held, received, more)
-            if refusal is not None:
-                return {"type": "http.disconnect"}
+            if (refusal := self._refusal(most, held, received, more)) is not None:
+                raise refusal
             received += more
             self._held_bytes += more if is_held else 0
             return message
 
-        async def send_in_time(message: Message) -> None:
-            nonlocal is_answered
-            if refusal is not None and not is_answered:
-                return  # what the application makes of half a body
-            is_answered = True
-            await send(message)
-
         try:
-            await self._app(scope, receive_counted, send_in_time)
-        except ClientDisconnect:
-            if refusal is None:
-                raise
+            await run_refusably(self._app, scope, receive_counted, send)
         finally:
             self._held_bytes -= received if is_held else 0
-        if refusal is not None and not is_answered:
-            await _refuse(refusal, scope, receive, send)
 
     def _refusal(
         self, most: int, most_held: int | None, received: int, more: int
@@ -142,10 +123,3 @@ class _Timely:
         if self._bytes >= LEAST_BYTES_PER_S * self._window_s:
             self._left_s, self._bytes = self._window_s, 0
         return message
-
-
-async def _refuse(error: PetsearchError, scope: Scope, receive: Receive, send: Send) -> None:
-    response = problem_of(error, scope.get("request_id", ""))
-    # What is left of the body is not read.
-    response.headers["Connection"] = "close"
-    await response(scope, receive, send)

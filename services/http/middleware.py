@@ -8,6 +8,7 @@ from http import HTTPStatus
 from urllib.parse import SplitResult, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from petsearch.observability import get_logger, log_context
@@ -15,6 +16,12 @@ from services.http.problems import problem
 
 log = get_logger(__name__)
 
+_LOGGED_CHARACTERS = 500
+"""Of a path: refused ones can be long."""
+_LONGEST_HOST = 300
+"""With scheme and port. Longer ones are not parsed: the library keeps what it parsed."""
+CLIENT_LEFT = 499
+"""In the log, as nginx has it."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 PROBES = ("/livez", "/readyz")
@@ -72,8 +79,10 @@ class RequestContext:
         with log_context(request_id=request_id):
             try:
                 await self._app(scope, receive, send_with_headers)
+            except ClientDisconnect:
+                status = status or CLIENT_LEFT  # nobody is there to be answered
             except Exception as error:  # the request's edge: its caller is answered
-                log.error("request failed", path=scope["path"], exc_info=error)
+                log.error("request failed", path=scope["path"][:_LOGGED_CHARACTERS], exc_info=error)
                 if status:
                     raise  # too late for an answer; the server cuts the connection
                 detail = "Something went wrong here; the log has the details under this request_id."
@@ -84,7 +93,7 @@ class RequestContext:
                     log.info(
                         "request",
                         method=scope["method"],
-                        path=scope["path"],
+                        path=scope["path"][:_LOGGED_CHARACTERS],
                         status=status,
                         ms=round((time.perf_counter() - started) * 1e3, 1),
                     )
@@ -180,6 +189,8 @@ def _hostname(address: str) -> str:
 
 
 def _split(address: str) -> SplitResult:
+    if len(address) > _LONGEST_HOST:
+        return urlsplit("")
     try:
         return urlsplit(address)
     except ValueError:  # no valid address

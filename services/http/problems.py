@@ -12,11 +12,11 @@ from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
 
 from petsearch.domain import JsonDict
-from petsearch.domain.complaints import complaints
 from petsearch.domain.errors import (
     ConfigurationError,
     Conflict,
     InvalidInput,
+    ModelNotLoaded,
     NotAnImage,
     NotFound,
     Outdated,
@@ -27,6 +27,7 @@ from petsearch.domain.errors import (
     TooSlow,
     Unavailable,
 )
+from petsearch.domain.validation_messages import messages
 
 STATUS_OF: Mapping[type[PetsearchError], HTTPStatus] = {
     InvalidInput: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -44,7 +45,7 @@ STATUS_OF: Mapping[type[PetsearchError], HTTPStatus] = {
 }
 """A class that is not here has the status of its nearest base."""
 
-_MOST_COMPLAINTS = 10
+_MOST_MESSAGES = 10
 _DETAILS: Mapping[int, str] = {
     HTTPStatus.BAD_REQUEST: "The body cannot be read. Send JSON in UTF-8, or multipart/form-data "
     "with its boundary, of at most 128 files and 64 fields of 512 KB.",
@@ -55,12 +56,21 @@ _DETAILS: Mapping[int, str] = {
 MEDIA_TYPE = "application/problem+json"
 
 
+TYPE_OF: Mapping[type[PetsearchError], str] = {ModelNotLoaded: "model_not_loaded"}
+"""Of errors that a status alone does not tell from others."""
+
+
 def problem(
-    status: int, detail: str, request_id: str, headers: Mapping[str, str] | None = None
+    status: int,
+    detail: str,
+    request_id: str,
+    headers: Mapping[str, str] | None = None,
+    *,
+    kind: str = "about:blank",
 ) -> JSONResponse:
-    """A problem document (RFC 9457)."""
+    """A problem document (RFC 9457); `kind` is its type."""
     body: JsonDict = {
-        "type": "about:blank",
+        "type": kind,
         "title": HTTPStatus(status).phrase,
         "status": status,
         "detail": detail,
@@ -86,7 +96,8 @@ def problem_of(error: PetsearchError, request_id: str) -> JSONResponse:
     headers = {}
     if isinstance(error, Unavailable):
         headers["Retry-After"] = str(math.ceil(error.retry_after_s))
-    return problem(status_of(error), error.detail, request_id, headers)
+    kind = TYPE_OF.get(type(error), "about:blank")
+    return problem(status_of(error), error.detail, request_id, headers, kind=kind)
 
 
 def _petsearch_error(request: Request, error: Exception) -> JSONResponse:
@@ -97,8 +108,8 @@ def _petsearch_error(request: Request, error: Exception) -> JSONResponse:
 def _validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     # The first part of a place is "query", "body" and the like.
-    errors = [{**entry, "loc": entry["loc"][1:]} for entry in error.errors()[:_MOST_COMPLAINTS]]
-    detail = f"{'; '.join(complaints(cast(list[ErrorDetails], errors)))}."
+    errors = [{**entry, "loc": entry["loc"][1:]} for entry in error.errors()[:_MOST_MESSAGES]]
+    detail = f"{'; '.join(messages(cast(list[ErrorDetails], errors)))}."
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, request_id_of(request))
 
 

@@ -19,6 +19,7 @@ from petsearch.jobs import CircuitBreaker, Dispatcher, Lease, LeaseKeeper
 from petsearch.jobs.chunk_runner import ChunkRunner
 from petsearch.observability import get_logger
 from petsearch.ports import ChunkLedger, Claim
+from petsearch.ports.work_in_hand import WorkInHand
 
 log = get_logger(__name__)
 
@@ -42,6 +43,11 @@ class _ClaimedChunk:
     is_accounted: bool | None = None
     """False if it is to be handed back; None until a run ends without an error."""
 
+    @property
+    def name(self) -> str:
+        """What it is called among the work in hand."""
+        return f"chunk {self.chunk_no} of {self.job.job_id}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class ChunkWorker:
@@ -54,6 +60,8 @@ class ChunkWorker:
     leases: LeaseKeeper
     stopping: threading.Event
     clock: Callable[[], datetime]
+    in_hand: WorkInHand = field(default_factory=WorkInHand, init=False)
+    """The chunks that run now. Those that wait for a dependency do not."""
 
     def work(self, job_id: str, chunk_no: int) -> None:
         """Run a delivered chunk to its end, or hand it back if the process is stopping.
@@ -73,7 +81,7 @@ class ChunkWorker:
             job = self.ledger.get(job_id)
             chunk = _ClaimedChunk(job, chunk_no, lease, one_by_one=claimed.deaths > 0)
             while chunk.is_accounted is None and not self._must_end(chunk):
-                with self._failures_handled(chunk):
+                with self._failures_handled(chunk), self.in_hand.doing(chunk.name):
                     chunk.is_accounted = self.runner.run(
                         job,
                         chunk_no,
@@ -123,6 +131,8 @@ class ChunkWorker:
         return self.stopping.is_set() or chunk.lease.is_lost
 
     def _should_stop(self, chunk: _ClaimedChunk) -> bool:
+        """Asked between batches, and while photos are fetched, decoded and stored: it moves."""
+        self.in_hand.moved(chunk.name)
         return (
             self._must_end(chunk)
             or monotonic() - chunk.started_at_s > MAX_RUN_S

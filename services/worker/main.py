@@ -8,10 +8,11 @@ from typing import Any
 import celery
 
 from petsearch.app.services import Services, build_services
+from petsearch.app.watchdog import watched
 from petsearch.domain.errors import Conflict, Unavailable
-from petsearch.observability import configure_logging, get_logger
+from petsearch.observability import get_logger
 from petsearch.process_tuning import return_freed_memory, startup_without_gc
-from petsearch.settings import Settings
+from petsearch.settings import exit_if_misconfigured, start_logging
 from services.worker.metrics import WorkerMetrics
 from services.worker.node import node_name
 from services.worker.runtime import WorkerRuntime, build_runtime
@@ -91,13 +92,14 @@ class WorkerThread:
                 self._controller = self._make_controller()
 
 
+@exit_if_misconfigured()
 def main() -> None:
     """Run a worker until SIGTERM or SIGINT."""
     return_freed_memory()
-    settings = Settings.from_environment()
-    configure_logging(level=settings.log_level, json=settings.log_json)
+    settings = start_logging()
     with startup_without_gc():
         services = build_services(settings)
+    services.parts.decoders.start()
     metrics = WorkerMetrics()
     runtime = build_runtime(services, metrics)
     if settings.metrics_port:
@@ -113,9 +115,10 @@ def main() -> None:
         signal.signal(number, stop)
     if (app := _create_app_when_ready(services, runtime, asked_to_stop)) is not None:
         worker = WorkerThread(app, runtime, threads=settings.worker_threads)
-        worker.start()
-        log.info("ready")
-        asked_to_stop.wait()
+        with watched(settings.stalled_s, runtime.chunks.in_hand.moves):
+            worker.start()
+            log.info("ready")
+            asked_to_stop.wait()
         worker.stop()
     services.close()
     metrics.close()

@@ -11,7 +11,7 @@ from contextlib import suppress
 from kombu.exceptions import OperationalError
 
 from petsearch.adapters.redis import make_celery
-from petsearch.settings import Settings
+from petsearch.settings import Settings, exit_if_misconfigured
 from services.worker.node import nodes_of_host
 
 _TIMEOUT_S = 3.0
@@ -28,6 +28,7 @@ def answers(broker_url: str, *, host: str, timeout_s: float = _TIMEOUT_S) -> boo
     return False
 
 
+@exit_if_misconfigured()
 def main() -> None:
     """Ping the workers of this host, through the broker at PETSEARCH_REDIS_URL."""
     settings = Settings.from_environment()

@@ -6,15 +6,18 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
 
-from petsearch.app.connections import image_limits
-from petsearch.app.services import Services, decode_threads
+from petsearch.app.services import Services
 from petsearch.domain import JobKind
 from petsearch.domain.errors import PetsearchError, Unavailable
+from petsearch.embedding import BreedTagger
 from petsearch.ingest import IngestOptions, Ingestor
 from petsearch.jobs import CircuitBreaker, Enumerator, LeaseKeeper
 from petsearch.jobs.chunk_runner import ChunkRunner
 from petsearch.jobs.circuit_breaker import random_jitter
+from petsearch.jobs.stored_specs import read_spec
+from petsearch.maintenance.payloads import PayloadUpdater
 from petsearch.maintenance.pixels import PixelUpdater
+from petsearch.maintenance.predictions import PredictionUpdater
 from petsearch.observability import get_logger
 from petsearch.ports import IngestObserver
 from petsearch.reindex import Copier, Reindexer
@@ -84,21 +87,9 @@ def build_runtime(
     stopping = threading.Event()
     breaker = CircuitBreaker(services.probe, stopping=stopping, observer=observer, jitter=jitter)
     leases = LeaseKeeper(services.settings.lease_s)
-    ingestor = _build_ingestor(services, observer)
-    services.close_with(ingestor.close)
     runtime = WorkerRuntime(
         chunks=ChunkWorker(
-            runner=ChunkRunner(
-                processors={
-                    JobKind.INGEST: ingestor,
-                    JobKind.PIXELS: _build_pixel_updater(services),
-                    JobKind.REINDEX: _build_reindexer(services),
-                },
-                store=services.storage.store,
-                ledger=services.storage.ledger,
-                observer=observer,
-                clock=services.clock,
-            ),
+            runner=_build_runner(services, observer),
             ledger=services.storage.ledger,
             dispatcher=services.storage.dispatcher,
             breaker=breaker,
@@ -125,7 +116,11 @@ def build_runtime(
         breaker=breaker,
         leases=leases,
         stopping=stopping,
-        chores=(services.storage.dispatcher.sweep, services.models.load_all),
+        chores=(
+            services.storage.dispatcher.sweep,
+            services.models.load_all,
+            PayloadUpdater(index=services.storage.index, write_set=services.storage.write_set),
+        ),
     )
     services.close_with(runtime.close)
     services.close_with(_announce(services, breaker, leases).close)
@@ -146,6 +141,29 @@ def _announce(services: Services, breaker: CircuitBreaker, leases: LeaseKeeper) 
     return kept
 
 
+def _build_runner(services: Services, observer: IngestObserver) -> ChunkRunner:
+    ingestor = _build_ingestor(services, observer)
+    services.close_with(ingestor.close)
+    predictions = PredictionUpdater(
+        index=services.storage.index,
+        catalogue=services.parts.catalogue,
+        write_set=services.storage.write_set,
+        tagger=BreedTagger(services.parts.embedder),
+    )
+    return ChunkRunner(
+        processors={
+            JobKind.INGEST: ingestor,
+            JobKind.PIXELS: _build_pixel_updater(services),
+            JobKind.PREDICTIONS: predictions,
+            JobKind.REINDEX: _build_reindexer(services),
+        },
+        store=services.storage.store,
+        ledger=services.storage.ledger,
+        observer=observer,
+        clock=services.clock,
+    )
+
+
 def _build_ingestor(services: Services, observer: IngestObserver) -> Ingestor:
     settings = services.settings
     return Ingestor(
@@ -156,9 +174,8 @@ def _build_ingestor(services: Services, observer: IngestObserver) -> Ingestor:
         catalogue=services.parts.catalogue,
         options=IngestOptions(
             batch_size=settings.ingest_batch_size,
-            decode_threads=decode_threads(settings),
-            limits=image_limits(settings),
-            resize=services.parts.resize,
+            decoders=services.parts.decoders,
+            zone=settings.zone,
         ),
         clock=services.clock,
         fetcher=services.parts.sources,
@@ -174,8 +191,9 @@ def _build_pixel_updater(services: Services) -> PixelUpdater:
         catalogue=services.parts.catalogue,
         write_set=services.storage.write_set,
         points=services.parts.points,
-        limits=image_limits(services.settings),
+        decoders=services.parts.decoders,
         clock=services.clock,
+        zone=services.settings.zone,
     )
 
 
@@ -196,6 +214,7 @@ def _build_reindexer(services: Services) -> Reindexer:
 
 def _open_source(services: Services, spec: str) -> Source:
     """Open the source of a job: photos to ingest, or the images to reindex."""
+    spec = read_spec(services.storage.store, spec)
     reindex = open_reindex(
         spec,
         index=services.storage.index,

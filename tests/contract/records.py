@@ -15,6 +15,8 @@ from petsearch.domain import (
     sha256_of,
 )
 
+PETS = "pets-model-0"
+"""The collection."""
 DIM = 8
 _START = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -1,9 +1,11 @@
 """What every index does, whichever engine is behind it."""
 
+import errno
 import os
+import tempfile
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -17,12 +19,23 @@ import qdrant_edge as edge
 from qdrant_client import QdrantClient
 from qdrant_client.http.exceptions import UnexpectedResponse
 
-from devstack import parts
-from devstack.addresses import free_port
+from petsearch.adapters.qdrant import payload
 from petsearch.adapters.qdrant.edge_index import QdrantEdgeIndex
 from petsearch.adapters.qdrant.errors import qdrant_errors
 from petsearch.adapters.qdrant.index import QdrantIndex, connect
-from petsearch.domain import Filters, ImageRecord, ItemRef, Near, Point, TimeRange
+from petsearch.disk_room import DiskRoom
+from petsearch.domain import (
+    Filters,
+    Guessed,
+    ImageRecord,
+    ItemRef,
+    Near,
+    Point,
+    Prediction,
+    SureFrom,
+    TimeRange,
+    UnknownName,
+)
 from petsearch.domain.errors import (
     ConfigurationError,
     Conflict,
@@ -32,57 +45,9 @@ from petsearch.domain.errors import (
     Unavailable,
 )
 from petsearch.ports.raw_index import RawIndex
-from tests.contract.real_servers import where_set
-from tests.contract.records import DIM, embedding, point, record
-from tests.processes import Processes
+from tests.contract.records import DIM, PETS, embedding, point, record
 
-PETS = "pets-model-0"
 ALL = Filters()
-
-
-@pytest.fixture(scope="module")
-def rest_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Our small Qdrant server as a process of its own."""
-    port = free_port()
-    with Processes(tmp_path_factory.mktemp("qdrant")) as processes:
-        processes.add_part(parts.qdrant_server(port)).wait_until_up()
-        yield f"http://127.0.0.1:{port}"
-
-
-@pytest.fixture(
-    params=[
-        "edge",
-        "client's local mode",
-        "qdrant rest",
-        *where_set("PETSEARCH_TEST_QDRANT_URL", "server"),
-    ]
-)
-def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RawIndex]:
-    if request.param == "qdrant rest":
-        opened: RawIndex = _emptied(request.getfixturevalue("rest_url"), use_grpc=False)
-    else:
-        opened = _open(request.param, tmp_path)
-    opened.create_collection(PETS, DIM)
-    opened.point_alias_to(PETS)
-    yield opened
-    opened.close()
-
-
-def _open(kind: str, folder: Path) -> RawIndex:
-    if kind == "edge":
-        return QdrantEdgeIndex(folder)
-    if kind == "client's local mode":
-        # It keeps no payload indexes, and says so.
-        warnings.filterwarnings("ignore", message="Payload indexes have no effect")
-        return QdrantIndex(QdrantClient(":memory:"))
-    return _emptied(os.environ["PETSEARCH_TEST_QDRANT_URL"], use_grpc=True)
-
-
-def _emptied(url: str, *, use_grpc: bool) -> RawIndex:
-    client = connect(url, use_grpc=use_grpc)
-    for found in client.get_collections().collections:
-        client.delete_collection(found.name)
-    return QdrantIndex(client)
 
 
 def test_points_are_read_with_their_embeddings(index: RawIndex) -> None:
@@ -133,17 +98,17 @@ def test_a_lowest_score_cuts_the_rest_off(index: RawIndex) -> None:
 
 def test_only_what_was_asked_for_is_found(index: RawIndex) -> None:
     index.insert(PETS, [point(0), point(1, species="dog"), point(2, species="dog", breed="pug")])
-    dogs = index.search(PETS, embedding(0.0), limit=9, filters=Filters(species="dog"))
+    dogs = index.search(PETS, embedding(0.0), limit=9, filters=Filters(species=("dog",)))
     assert [hit.record.metadata.filename for hit in dogs] == ["1.jpg", "2.jpg"]
-    pugs = Filters(species="dog", breed="pug")
+    pugs = Filters(species=("dog",), breed=("pug",))
     assert index.count(PETS, pugs) == 1
     assert index.count(PETS, Filters(filename="0.jpg")) == 1
     assert index.count(PETS, Filters(exclude_ids=(record(0).image_id,))) == 2
 
 
 _SAID: list[tuple[Filters, list[str]]] = [
-    (Filters(status="lost"), ["0.jpg"]),
-    (Filters(animal_id="rex"), ["0.jpg", "1.jpg"]),
+    (Filters(status=("lost",)), ["0.jpg"]),
+    (Filters(animal_id=("rex",)), ["0.jpg", "1.jpg"]),
     (Filters(tags=("indoors",)), ["0.jpg", "1.jpg", "2.jpg"]),
     (Filters(tags=("indoors", "shy")), ["1.jpg"]),
     (Filters(attributes={"collar": "red"}), ["2.jpg"]),
@@ -153,7 +118,20 @@ _SAID: list[tuple[Filters, list[str]]] = [
     (Filters(created=TimeRange(since=record(1).created_at)), ["1.jpg", "2.jpg"]),
     (Filters(created=TimeRange(record(1).created_at, record(2).created_at)), ["1.jpg"]),
     (Filters(taken=TimeRange(until=record(1).created_at)), ["0.jpg"]),
-    (Filters(status="lost", near=Near(0.0, 0.0, 10.0)), []),
+    (Filters(status=("lost",), near=Near(0.0, 0.0, 10.0)), []),
+    (Filters(status=("lost", "found")), ["0.jpg", "1.jpg"]),
+    (Filters(animal_id=("nobody", "rex"), not_status=("found",)), ["0.jpg"]),
+    (Filters(not_status=("lost",)), ["1.jpg", "2.jpg"]),
+    (Filters(not_status=("lost", "found"), not_species=("dog",)), ["2.jpg"]),
+    (Filters(not_breed=("siamese",)), ["0.jpg", "1.jpg", "2.jpg"]),
+    (Filters(not_animal_id=("rex",)), ["2.jpg"]),
+    (Filters(not_tags=("shy", "old")), ["0.jpg", "2.jpg"]),
+    (Filters(missing=("location",)), ["2.jpg"]),
+    (Filters(missing=("status", "animal_id")), ["2.jpg"]),
+    (Filters(missing=("taken_at",)), ["2.jpg"]),
+    (Filters(missing=("location",), status=("found",)), []),
+    (Filters(missing=("breed",)), ["0.jpg", "1.jpg", "2.jpg"]),
+    (Filters(missing=("species",)), []),
 ]
 
 
@@ -177,7 +155,14 @@ def _described_points() -> list[Point]:
             location=berlin,
             attributes={"collar": "blue", "chip": "yes"},
         ),
-        replace(said[1], animal_id="rex", tags=("indoors", "shy"), location=potsdam, attributes={}),
+        replace(
+            said[1],
+            status="found",
+            animal_id="rex",
+            tags=("indoors", "shy"),
+            location=potsdam,
+            attributes={},
+        ),
         replace(said[2], taken_at=None),
     ]
     points = [point(number) for number in range(3)]
@@ -185,6 +170,29 @@ def _described_points() -> list[Point]:
         replace(one, record=replace(one.record, metadata=metadata))
         for one, metadata in zip(points, described, strict=True)
     ]
+
+
+def test_points_of_earlier_versions_get_what_filters_need(
+    index: RawIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as before:
+        before.setattr(payload, "derived_fields", lambda _: {})
+        index.insert(PETS, _described_points())
+    index.insert(PETS, [point(7)])
+    records = index.get(PETS, [record(number).image_id for number in range(3)])
+    near = Filters(near=Near(52.52, 13.40, 5.0, is_exact=False))
+    assert index.count(PETS, near) == 0
+    assert [index.update_payloads(PETS, limit=2) for _ in range(3)] == [2, 1, 0]
+    assert index.count(PETS, near) == 1
+    assert index.get(PETS, [*records]) == records
+
+
+def test_a_place_is_near_by_its_cell(index: RawIndex) -> None:
+    index.insert(PETS, _described_points())  # one at 52.521, 13.402, of the cell 52.52, 13.40
+    for metres, exact, cell in ((50, 0, 1), (200, 1, 1)):
+        near = Near(52.52, 13.40, metres / 1000)
+        assert index.count(PETS, Filters(near=near)) == exact
+        assert index.count(PETS, Filters(near=near).in_cells()) == cell
 
 
 def test_a_location_comes_back(index: RawIndex) -> None:
@@ -330,8 +338,8 @@ def test_images_that_share_a_part_of_their_hash_are_found(index: RawIndex) -> No
     wanted = Filters(phash_bands=("1:bbbb", "3:2222"))
     hits = index.search(PETS, embedding(0.0), limit=9, filters=wanted)
     assert [hit.record.phash for hit in hits] == hashes[:3]
-    assert index.count(PETS, Filters(phash_bands=("0:0000",), species="cat")) == 1
-    assert index.count(PETS, Filters(phash_bands=("0:0000",), species="dog")) == 0
+    assert index.count(PETS, Filters(phash_bands=("0:0000",), species=("cat",))) == 1
+    assert index.count(PETS, Filters(phash_bands=("0:0000",), species=("dog",))) == 0
     assert index.facet(PETS, "phash_bands", ALL)["1:bbbb"] == 2
 
 
@@ -413,15 +421,16 @@ def test_facets_leave_out_what_is_no_longer_said(index: RawIndex) -> None:
     index.replace_records(PETS, [found])
     assert index.facet(PETS, "status", ALL) == {"found": 1}
     assert index.facet(PETS, "tags", ALL) == {}
-    assert index.facet(PETS, "breed", ALL) == {"siamese": 1}
-    assert index.facet(PETS, "status", Filters(status="lost")) == {}
+    assert index.facet(PETS, "label.breed", ALL) == {}
+    assert index.facet(PETS, "prediction.breed", ALL) == {"siamese": 1}
+    assert index.facet(PETS, "status", Filters(status=("lost",))) == {}
 
 
 def test_a_full_disk_is_said_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     index = QdrantEdgeIndex(tmp_path)
     index.create_collection(PETS, DIM)
     index.insert(PETS, [point(1)])
-    monkeypatch.setattr("petsearch.adapters.qdrant.edge_index._ROOM_BYTES", 2**62)
+    monkeypatch.setattr(DiskRoom, "free_bytes", lambda _: 0)
     writes: list[Callable[[], object]] = [
         lambda: index.insert(PETS, [point(2)]),
         lambda: index.replace_records(PETS, [record(1)]),
@@ -433,6 +442,103 @@ def test_a_full_disk_is_said_by_its_name(tmp_path: Path, monkeypatch: pytest.Mon
             write()
     index.delete(PETS, [record(1).image_id])
     index.close()
+
+
+class FullDisk(DiskRoom):
+    """The room on a disk that is full until it is said to have some."""
+
+    free = 0
+
+    def free_bytes(self) -> int:
+        return self.free
+
+
+def _searched_from_copies(folder: Path, *collections: str) -> tuple[QdrantEdgeIndex, FullDisk]:
+    """An index whose collections, of one photo each, are opened while the disk is full."""
+    before = QdrantEdgeIndex(folder)
+    for collection in collections:
+        before.create_collection(collection, DIM)
+        before.insert(collection, [point(1)])
+    before.close()
+    room = FullDisk(folder)
+    index = QdrantEdgeIndex(folder, room)
+    for collection in collections:
+        assert index.count(collection, ALL) == 1
+    return index, room
+
+
+def test_each_collection_that_cannot_be_written_needs_its_own_room(tmp_path: Path) -> None:
+    index, room = _searched_from_copies(tmp_path, PETS, "pets-next")
+    for_both = room.unmapped_bytes
+    index.delete_collection("pets-next")
+    assert 0 < room.unmapped_bytes < for_both
+    room.free = 10**12
+    index.recover()
+    assert room.unmapped_bytes == 0
+    index.close()
+
+
+def test_nothing_is_written_into_a_copy_when_its_collection_cannot_be_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index, room = _searched_from_copies(tmp_path, PETS)
+    room.free = 10**12
+
+    def no_blocks(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as others:
+        others.setattr(os, "posix_fallocate", no_blocks)  # others took them since
+        # A file without blocks, whatever the engine made.
+        with (tmp_path / "collections" / PETS / "hole").open("wb") as file:
+            file.truncate(4096)
+        for _ in range(2):
+            with pytest.raises(StorageFull):
+                index.insert(PETS, [point(2)])
+    assert room.unmapped_bytes > 0
+    assert index.count(PETS, ALL) == 1
+
+    index.insert(PETS, [point(2)])
+    assert room.unmapped_bytes == 0
+    index.close()
+    again = QdrantEdgeIndex(tmp_path)
+    assert again.count(PETS, ALL) == 2
+    again.close()
+
+
+def test_one_copy_of_a_collection_exists_at_most_and_none_when_it_is_not_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere, folder = tmp_path / "elsewhere", tmp_path / "index"
+    elsewhere.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(elsewhere))
+    _killed, room = _searched_from_copies(folder, PETS)  # never closed
+    assert len(list(elsewhere.iterdir())) == 1
+    after = QdrantEdgeIndex(folder, room)
+    assert after.count(PETS, ALL) == 1
+    assert len(list(elsewhere.iterdir())) == 1
+    room.free = 10**12
+    last = QdrantEdgeIndex(folder, room)
+    assert last.count(PETS, ALL) == 1
+    assert list(elsewhere.iterdir()) == []
+    last.close()
+
+
+def test_a_copy_that_fails_halfway_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(elsewhere))
+    before = QdrantEdgeIndex(tmp_path / "index")
+    before.create_collection(PETS, DIM)
+    before.close()
+    # A link that leads nowhere cannot be copied.
+    (tmp_path / "index" / "collections" / PETS / "z").symlink_to("nowhere")
+    index = QdrantEdgeIndex(tmp_path / "index", FullDisk(tmp_path))
+    with pytest.raises(StorageFull):
+        index.count(PETS, ALL)
+    assert list(elsewhere.iterdir()) == []
 
 
 def test_a_folder_that_is_open_elsewhere_is_no_outage(tmp_path: Path) -> None:
@@ -450,11 +556,67 @@ def test_a_folder_that_is_open_elsewhere_is_no_outage(tmp_path: Path) -> None:
     first.close()
 
 
-def test_facets_count_what_is_shown(index: RawIndex) -> None:
+def test_facets_count_what_was_stated_and_what_is_guessed(index: RawIndex) -> None:
     index.insert(PETS, [point(0, breed="birman"), point(1), point(2, species="dog", breed="pug")])
-    # A photo without a label counts under its prediction.
-    assert index.facet(PETS, "breed", ALL) == {"birman": 1, "siamese": 1, "pug": 1}
-    assert index.facet(PETS, "species", Filters(breed="pug")) == {"dog": 1}
+    assert index.facet(PETS, "label.breed", ALL) == {"birman": 1, "pug": 1}
+    for at_least, counts in ((0.7, {"siamese": 1}), (0.8, {})):
+        guessed = Filters(guessed=Guessed("breed", at_least))
+        assert index.facet(PETS, "prediction.breed", guessed) == counts
+    assert index.facet(PETS, "label.species", Filters(breed=("pug",))) == {"dog": 1}
+
+
+def _guessed(number: int, prediction: Prediction | None, **said: str | None) -> Point:
+    unstated = point(number, None, **{"species": None, **said})
+    return Point(replace(unstated.record, prediction=prediction), unstated.embedding)
+
+
+SURE = SureFrom(species=0.9, breed=0.95)
+UNICORNS = Filters(
+    species=("unicorn",), sure_from=SURE, unknown=(UnknownName("species", "unicorn"),)
+)
+
+
+@pytest.mark.parametrize(
+    ("filters", "found"),
+    [
+        (Filters(species=("dog",)), {1}),
+        (Filters(species=("dog",), sure_from=SURE), {1, 4, 5, 6, 7}),
+        (Filters(species=("cat",), sure_from=SURE), {2, 3, 4, 5, 6, 8}),
+        (Filters(breed=("pug",)), {8}),
+        (Filters(breed=("pug",), sure_from=SURE), {1, 2, 3, 4, 5, 6, 8}),
+        (Filters(breed=("pug",), species_of_breed={"pug": "dog"}, sure_from=SURE), {1, 4, 5, 6, 8}),
+        (Filters(guessed=Guessed("species", 0.9)), {3, 7}),
+        (Filters(species=("dog", "cat"), sure_from=SURE), {1, 2, 3, 4, 5, 6, 7, 8}),
+        (Filters(not_species=("cat",)), {1, 3, 4, 5, 6, 7}),
+        (
+            # A name that is unknown as a breed is none that is unknown as a species.
+            Filters(species=("cat",), sure_from=SURE, unknown=(UnknownName("not_breed", "cat"),)),
+            {2, 3, 4, 5, 6, 8},
+        ),
+        (Filters(not_species=("cat",), sure_from=SURE), {1, 4, 5, 6, 7}),
+        (Filters(not_species=("cat", "dog"), sure_from=SURE), {4, 5, 6}),
+        (Filters(not_breed=("beagle", "pug"), sure_from=SURE), {1, 2, 3, 4, 5, 6}),
+        (UNICORNS, set()),
+    ],
+)
+def test_a_guess_leaves_out_only_where_it_is_sure(
+    index: RawIndex, filters: Filters, found: set[int]
+) -> None:
+    points = [
+        _guessed(1, None, species="dog"),
+        _guessed(2, None, species="cat"),
+        _guessed(3, Prediction("siamese", "cat", 0.94, 0.9, "m")),
+        _guessed(4, Prediction("siamese", "cat", 0.94, 0.89, "m")),
+        _guessed(5, Prediction("siamese", "cat", 0.99)),  # by a model that is not calibrated
+        _guessed(6, None),
+        _guessed(7, Prediction("beagle", "dog", 0.95, 1.0, "m")),
+        _guessed(8, Prediction("siamese", "cat", 0.99, 0.99, "m"), species="cat", breed="pug"),
+    ]
+    index.insert(PETS, points)
+    numbers = {p.record.image_id: number for number, p in enumerate(points, 1)}
+    assert index.count(PETS, filters) == len(found)
+    hits = index.search(PETS, embedding(0.0), limit=20, filters=filters)
+    assert {numbers[hit.record.image_id] for hit in hits} == found
 
 
 def test_deleting_twice_is_deleting_once(index: RawIndex) -> None:
@@ -468,7 +630,7 @@ def test_a_deleted_image_may_come_again(index: RawIndex) -> None:
     index.insert(PETS, [point(1)])
     index.delete(PETS, [record(1).image_id])
     index.insert(PETS, [point(1, species="dog")])
-    assert index.count(PETS, Filters(species="dog")) == 1
+    assert index.count(PETS, Filters(species=("dog",))) == 1
 
 
 def test_the_alias_moves(index: RawIndex) -> None:
@@ -542,7 +704,7 @@ def test_two_collections_share_nothing(index: RawIndex) -> None:
     index.insert(PETS, [point(1, angle=0.2)])
     index.insert("pets-model-1", [point(1, angle=0.9, species="dog")])
     index.delete(PETS, [record(1).image_id])
-    assert index.count("pets-model-1", Filters(species="dog")) == 1
+    assert index.count("pets-model-1", Filters(species=("dog",))) == 1
     found = index.get_embedding("pets-model-1", record(1).image_id)
     assert np.allclose(found, embedding(0.9), atol=1e-6)
 

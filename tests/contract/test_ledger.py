@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -20,7 +20,7 @@ from petsearch.domain import (
     LeftOutReason,
     NewJob,
 )
-from petsearch.domain.errors import Conflict, InvalidInput, NotFound, Unavailable
+from petsearch.domain.errors import Conflict, InvalidInput, NotFound, Overloaded, Unavailable
 from petsearch.ports import CallKey, ChunkSlot, Claim, ClaimedChunk, Enumeration
 from tests.contract.real_servers import where_set
 
@@ -394,6 +394,56 @@ def test_an_enumeration_is_held_by_one_and_goes_on_at_its_cursor(ledger: RedisLe
     assert begun == Enumeration("{}", "64", ChunkSlot(1, 64))
 
 
+def test_a_server_has_a_bounded_number_of_jobs(
+    ledger: RedisLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("petsearch.adapters.redis.ledger.MOST_OPEN_JOBS", 3)
+    monkeypatch.setattr("petsearch.adapters.redis.ledger.MOST_KEPT_JOBS", 1)
+    for number in range(3):
+        ledger.create(NewJob(f"j{number}", "client", NOW + timedelta(seconds=number)))
+    with pytest.raises(Overloaded, match="3 jobs have not ended"):
+        ledger.create(NewJob("j3", "client", NOW))
+    assert ledger.expired_jobs(3600, NOW) == []
+    ledger.seal("j1", NOW)
+    assert ledger.expired_jobs(3600, NOW) == ["j1"], "there are three, and this one has ended"
+    ledger.create(NewJob("j3", "client", NOW))
+
+
+def test_a_reason_is_bounded(ledger: RedisLedger) -> None:
+    _open(ledger)
+    ledger.set_reason(JOB, "x" * 1_000_000)
+    assert len(str(ledger.get(JOB).reason)) == 2000
+    ledger.fail(JOB, "y" * 1_000_000, NOW)
+    assert ledger.get(JOB).reason == "y" * 2000
+
+
+def test_readers_that_died_are_counted_from_chunk_to_chunk(ledger: RedisLedger) -> None:
+    ledger.create(NewJob(JOB, "archive", NOW, spec="{}"))
+
+    def deaths() -> int:
+        begun = ledger.begin_enumeration(JOB, "me", 60, most_open=9)
+        assert begun is not None
+        return begun.deaths
+
+    assert deaths() == 0
+    ledger.end_leases(JOB)
+    assert deaths() == 1
+    ledger.end_enumeration(JOB, "me")
+    assert deaths() == 1, "this one lived"
+    ledger.end_leases(JOB)
+    assert deaths() == 2
+    ledger.add_chunk(JOB, 0, 1, cursor="1")
+    ledger.end_leases(JOB)
+    assert deaths() == 1
+    ledger.clear_deaths(JOB)
+    ledger.end_enumeration(JOB, "me")
+    assert deaths() == 0
+    ledger.delete(JOB)
+    ledger.end_enumeration(JOB, "me")
+    ledger.clear_deaths(JOB)
+    assert ledger.newest(9) == []
+
+
 def test_an_enumeration_stops_when_it_is_ahead_or_done(ledger: RedisLedger) -> None:
     ledger.create(NewJob(JOB, "archive", NOW, spec="{}"))
     ledger.add_chunk(JOB, 0, 1, cursor="1")
@@ -564,6 +614,26 @@ def test_a_job_that_its_client_left_is_sealed(ledger: RedisLedger) -> None:
     assert (job.sealed, job.finished_at) == (True, None), "its items are still counted"
     with pytest.raises(Conflict):
         ledger.reserve_chunk(JOB, 1)
+
+
+@pytest.mark.parametrize("sign", ["a chunk of its source", "a retry", "a chunk that is done"])
+def test_a_job_that_goes_on_does_not_expire(
+    ledger: RedisLedger, private_redis: redis.Redis, sign: str
+) -> None:
+    now = datetime.now(UTC)
+    _open(ledger, created_at=now - timedelta(days=2))
+    failed = _queue(ledger, 1)
+    if sign == "a retry":
+        ledger.account_chunk(JOB, failed, {ItemStatus.FAILED: 1}, now)
+        ledger.seal(JOB, now)
+    private_redis.hset(f"petsearch:job:{JOB}", "added_ms", "0")
+    if sign == "a chunk of its source":
+        ledger.add_chunk(JOB, failed + 1, 1, cursor="1")
+    elif sign == "a retry":
+        ledger.reopen(JOB, {ledger.reserve_retry(JOB): 1})
+    else:
+        ledger.account_chunk(JOB, failed, {ItemStatus.INGESTED: 1}, now)
+    assert ledger.expired_jobs(24 * 3600, now) == []
 
 
 def test_a_job_without_items_is_sealed_and_ends(ledger: RedisLedger) -> None:

@@ -104,7 +104,7 @@ def test_every_field_that_is_filtered_by_is_indexed(
         if path.startswith(f"/collections/{PETS}/index")
     }
     assert indexed["source_count"] == "integer"
-    assert indexed["phash_bands"] == indexed["breed"] == "keyword"
+    assert indexed["phash_bands"] == indexed["label.breed"] == "keyword"
     assert indexed["created_at"] == "datetime"
 
 

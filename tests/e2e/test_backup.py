@@ -39,6 +39,7 @@ def told(address: str, secret: str) -> JsonDict:
 
 def test_a_server_restored_elsewhere_answers_the_same(tmp_path: Path) -> None:
     home, copy, place = tmp_path / "home", tmp_path / "copy", tmp_path / "backup"
+    home.mkdir()
     made = petsearch("keys", "create", "--name", "me", "--scope", "admin", "--data-dir", home)
     secret = made.stdout.strip()
     server = ServerProcess(home, env=SAME_SCORES)

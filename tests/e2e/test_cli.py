@@ -1,6 +1,11 @@
 """The command line as people use it: a process, its output and its exit code."""
 
 import json
+import re
+import signal
+import socket
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -60,7 +65,8 @@ def test_words_find_photos(server_url: str) -> None:
     done = petsearch("search", "a siamese cat", "--limit", "3", "--api", server_url)
     assert done.returncode == 0, done.stderr
     header, *rows = done.stdout.splitlines()
-    assert header.split() == ["score", "right", "breed", "file", "image_id"]
+    shown = ["score", "right", "breed", "status", "animal", "place", "file", "image_id", "link"]
+    assert header.split() == shown
     assert len(rows) == 3
     assert "siamese" in rows[0]
 
@@ -85,13 +91,19 @@ def test_jobs_are_listed_and_shown(folder: Path, server_url: str) -> None:
     assert "[red]page.jpg" in shown.stdout
 
 
+def test_a_breed_that_nobody_knows_finds_nothing_and_is_named(server_url: str) -> None:
+    done = petsearch("search", "cat", "--breed", "unicorn", "--api", server_url)
+    assert done.returncode == 0
+    assert done.stdout == "Nothing was found.\n"
+    assert "No photo has the breed unicorn." in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["ingest", "nowhere.jpg"], "There is no file or folder nowhere.jpg"),
         (["ingest", "--dataset", "./nowhere"], "There is no folder ./nowhere"),
         (["search", "cat", "--api", "http://127.0.0.1:9"], "No petsearch server answers"),
-        (["search", "cat", "--breed", "unicorn"], "siamese"),
         (["jobs", "show", "no-such-job"], "There is no job 'no-such-job'"),
     ],
 )
@@ -120,6 +132,37 @@ def test_wrong_usage_is_exit_code_2(arguments: list[str]) -> None:
     done = petsearch(*arguments)
     assert done.returncode == 2
     assert "Usage" in done.stderr
+
+
+def test_ctrl_c_is_exit_code_130() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(240)
+        arguments = ["search", "cat", "--api", f"http://127.0.0.1:{silent.getsockname()[1]}"]
+        # Where tests run in a shell's background, SIGINT is ignored, and by their children too.
+        code = f"""
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from petsearch.cli.main import main
+sys.argv[1:] = {arguments}
+main()
+"""
+        process = subprocess.Popen([sys.executable, "-c", code])
+        try:
+            connection, _ = silent.accept()
+            with connection:
+                assert connection.recv(1)  # it waits for an answer
+                process.send_signal(signal.SIGINT)
+                assert process.wait(240) == 130
+        finally:
+            process.kill()
+            process.wait()
+
+
+def test_the_documented_exit_codes_are_those_that_are_tested_here() -> None:
+    text = (Path(__file__).parents[2] / "docs/using.md").read_text(encoding="utf-8")
+    _, _, table = text.partition("| exit code of a command |")
+    codes = re.findall(r"^\| (\d+) \|", table.partition("\n\n")[0], re.MULTILINE)
+    assert codes == ["0", "1", "2", "3", "130"]
 
 
 def test_columns_of_a_manifest_are_named_on_the_command_line(

@@ -24,13 +24,22 @@ def make_key(data_dir: Path, *scopes: str) -> str:
 
 
 def test_a_server_on_the_network_starts_once_an_admin_has_a_key(tmp_path: Path) -> None:
-    search = make_key(tmp_path, "search")
+    where = ("--data-dir", str(tmp_path))
+    alone = petsearch("keys", "create", "--name", "page", "--scope", "search", *where)
+    assert (alone.returncode, "--scope admin" in alone.stderr) == (1, True), alone.stderr
+    nowhere = petsearch(
+        *("keys", "create", "--name", "me", "--scope", "admin"),
+        *("--data-dir", str(tmp_path / "TYPO")),
+    )
+    assert (nowhere.returncode, "There is no data folder" in nowhere.stderr) == (1, True)
+    assert not (tmp_path / "TYPO").exists()
     refused = ServerProcess(tmp_path, "--host", "0.0.0.0")
     assert refused.stop() == 1
     assert "petsearch keys create" in refused.log
     assert "PETSEARCH_ALLOW_NO_KEYS" in refused.log
 
     admin = make_key(tmp_path, "admin")
+    search = make_key(tmp_path, "search")
     secrets = (admin, search)
     server = ServerProcess(tmp_path, "--host", "0.0.0.0", env={"PETSEARCH_LOG_LEVEL": "DEBUG"})
     assert server.address, server.log
@@ -83,7 +92,7 @@ def _use(server: ServerProcess, admin: str, search: str) -> None:
 
 def test_keys_are_revoked_offline_and_what_is_wrong_is_said(tmp_path: Path) -> None:
     where = ("--data-dir", str(tmp_path))
-    key_id = make_key(tmp_path, "search", "ingest").split("_")[1]
+    key_id = make_key(tmp_path, "admin", "ingest").split("_")[1]
     assert petsearch("keys", "revoke", key_id, *where).returncode == 0
     unknown = petsearch("keys", "revoke", "0" * 12, *where)
     assert (unknown.returncode, "There is no key" in unknown.stderr) == (1, True)

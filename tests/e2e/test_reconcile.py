@@ -5,11 +5,12 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from petsearch.adapters.qdrant.edge_index import QdrantEdgeIndex
 from petsearch.client import Client, Photo, PhotoSource, upload
-from petsearch.domain import JsonDict, image_id_of, sha256_of
+from petsearch.domain import JsonDict, Prediction, image_id_of, sha256_of
 from petsearch.domain.object_keys import original, staging
 from tests import pictures
 from tests.programs import petsearch, run
@@ -102,3 +103,32 @@ def test_without_addresses_it_says_what_to_give() -> None:
     assert done.returncode == 1
     assert "--data-dir" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_predictions_of_an_earlier_version_are_made_again_with_the_next_serve(
+    tmp_path: Path,
+) -> None:
+    data_dir = tmp_path / "data"
+    server = ServerProcess(data_dir)
+    with Client(server.address) as client:
+        photos = [Photo(f"{n}.jpg", data, {}) for n, data in enumerate(PHOTOS)]
+        upload(client, PhotoSource(iter(photos), len(photos)), name="test")
+        predicted = {image_id: client.image(image_id) for image_id in IDS}
+    server.stop()
+    index = QdrantEdgeIndex(data_dir / "index")
+    collection = index.current()
+    assert collection is not None
+    records = index.get(collection, IDS).values()
+    old = Prediction("siamese", "cat", 0.1)  # as it was stored: without who made it
+    index.replace_records(collection, [replace(record, prediction=old) for record in records])
+    index.close()
+
+    queued = json.loads(_reconcile(data_dir, "--predictions", "--json").stdout)
+    assert queued["queued"] == len(IDS)
+    assert _reconcile(data_dir, "--predictions", "--pixels").returncode == 2
+    server = ServerProcess(data_dir)
+    with Client(server.address) as client:
+        job = _wait_for(client, queued["job_id"])
+        assert job["counts"]["ingested"] == len(IDS)
+        assert {image_id: client.image(image_id) for image_id in IDS} == predicted
+    server.stop()

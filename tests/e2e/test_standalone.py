@@ -4,9 +4,8 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -14,7 +13,9 @@ import pytest
 
 from petsearch.client import Client, Photo, PhotoSource, upload
 from petsearch.domain import JobState, JsonDict
+from petsearch.domain.errors import ConfigurationError
 from petsearch.sample.catalogue import MODEL_DIR
+from petsearch.standalone import locked
 from tests import pictures
 from tests.server import ServerProcess
 
@@ -192,61 +193,6 @@ def test_a_model_that_cannot_be_had_is_a_clear_error(
     assert words in server.log
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 600 MB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = os.geteuid() == 0 and (
-        subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=600m", "tmpfs", str(disk)],
-            check=False,
-            capture_output=True,
-        ).returncode
-        == 0
-    )
-    if not mounted:
-        pytest.skip("no small disk: mounting a tmpfs needs root and the right to mount")
-    yield disk
-    subprocess.run(["umount", "-l", str(disk)], check=True)
-
-
-def test_a_full_disk_is_said_and_nothing_is_lost(small_disk: Path) -> None:
-    data_dir = small_disk / "data"
-    server = ServerProcess(data_dir)
-    assert server.address, server.log
-    redis = redis_pid(data_dir)
-
-    def send() -> httpx.Response:
-        files = [("photos", ("large.jpg", pictures.jpeg(9, 900, 900)))]
-        return httpx.post(server.address + "/v1/images", files=files, timeout=30)
-
-    with Client(server.address) as client:
-        upload(client, PhotoSource(iter(photos(5)), 5), name="test")
-        ballast = small_disk / "ballast"
-        _fill(ballast)
-        for _ in range(3):
-            answer = send()
-            assert answer.status_code == 507, answer.text
-            assert "full" in answer.json()["detail"]
-        assert len(client.search("cat", limit=10)["items"]) == 5
-        ballast.unlink()
-        wait_until(lambda: send().is_success)
-        assert redis_pid(data_dir) == redis
-        job = upload(client, PhotoSource(iter(photos(6)), 6), name="test")
-        assert job["counts"] == {"ingested": 1, "duplicate": 5, "refused": 0, "failed": 0}
-    assert server.stop() == 0
-
-
-def _fill(ballast: Path) -> None:
-    with ballast.open("wb") as file:
-        try:
-            while file.write(bytes(64 * 1024)):
-                file.flush()
-        except OSError:
-            return
-
-
 def test_prometheus_may_read_what_api_and_worker_do(http: httpx.Client) -> None:
     http.get("/v1/stats")
     told = http.get("/metrics")
@@ -258,3 +204,20 @@ def test_prometheus_may_read_what_api_and_worker_do(http: httpx.Client) -> None:
     stats = 'petsearch_http_requests_total{method="GET",route="/v1/stats",status="200"}'
     assert float(lines[stats]) >= 1
     assert "/metrics" not in http.get("/openapi.json").json()["paths"]
+
+
+def test_an_ipv6_address_may_be_written_as_in_a_url(tmp_path: Path) -> None:
+    server = ServerProcess(tmp_path, "--host", "[::1]")
+    assert server.address.startswith("http://[::1]:"), server.log
+    assert httpx.get(server.address + "/livez", timeout=30).status_code == 200
+    assert server.stop() == 0
+
+
+def test_a_folder_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
+    with locked(tmp_path):
+        assert (tmp_path / "version").read_text() == "1\n"
+    with locked(tmp_path):
+        pass
+    (tmp_path / "version").write_text("2\n")
+    with pytest.raises(ConfigurationError, match="version 2"), locked(tmp_path):
+        pass

@@ -133,6 +133,28 @@ def seconds(duration: str) -> int:
     return number * {"s": 1, "m": 60}[unit]
 
 
+WEB = "infra/proxy/Dockerfile"
+
+
+def image(service: str) -> list[list[str]]:
+    """The instructions that make the image of a service, those of its last stage last."""
+    return dockerfile(WEB) if service == "web" else _stages(service)
+
+
+def _stages(target: str) -> list[list[str]]:
+    """The instructions of a stage and of all that it is made from."""
+    found: dict[str, list[list[str]]] = {}
+    for words in dockerfile("Dockerfile"):
+        name = words[-1] if words[0] == "FROM" else next(reversed(found), "")
+        found.setdefault(name, []).append(words)
+    wanted = [target]
+    for name in wanted:
+        text = " ".join(word for words in found[name] for word in words)
+        used = re.findall(r"(?:^FROM |--from=|,from=)([\w-]+)", text)
+        wanted += [stage for stage in used if stage in found and stage not in wanted]
+    return [words for name in [*reversed(wanted)] for words in found[name]]
+
+
 def dockerfile(path: str) -> list[list[str]]:
     """The instructions of a Dockerfile, each as its words."""
     lines = (line for line in (ROOT / path).read_text().splitlines() if not line.startswith("#"))

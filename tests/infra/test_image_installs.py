@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.infra.compose_files import ROOT, dockerfile
-from tests.infra.test_dockerfiles import PATHS, TORCH
+from tests.infra.compose_files import ROOT, image
+from tests.infra.test_dockerfiles import TORCH
 
 pytestmark = [
     pytest.mark.skipif(
@@ -29,7 +29,7 @@ def copied(service: str) -> list[str]:
     """What the build stage copies from the checkout, in its order."""
     return [
         source
-        for words in dockerfile(PATHS[service])
+        for words in image(service)
         if words[0] == "COPY" and not words[1].startswith("--from=")
         for source in words[1:-1]
     ]
@@ -37,7 +37,7 @@ def copied(service: str) -> list[str]:
 
 def requirement(service: str) -> str:
     """What the build stage installs: `.[api]`."""
-    text = "\n".join(" ".join(words) for words in dockerfile(PATHS[service]))
+    text = "\n".join(" ".join(words) for words in image(service))
     assert f"install --constraint constraints.txt '.[{service}]'" in text
     return f".[{service}]"
 

@@ -19,13 +19,15 @@ from petsearch.adapters.redis import CeleryQueue, make_celery
 from petsearch.adapters.redis.private_server import find_redis_server
 from petsearch.domain import QueueName
 from petsearch.settings import Limits, Settings
+from services.http.middleware import PROBES
 from tests import installed
-from tests.infra.compose_files import ROOT
+from tests.infra.compose_files import OURS, ROOT
 from tests.infra.test_compose import KNOWN
-from tests.infra.test_dockerfiles import PATHS, start_command
+from tests.infra.test_dockerfiles import start_command
 from tests.processes import Processes
 
 K8S = ROOT / "infra/k8s"
+IMAGES = {*OURS, "web"}
 VERSION = "1.34.0"
 OVERLAYS = ("overlays/small", "overlays/production")
 PARTS = sorted(file.parent.relative_to(K8S).as_posix() for file in K8S.rglob("kustomization.yaml"))
@@ -171,7 +173,7 @@ def test_pods_are_hardened_and_limited(name: str) -> None:
     mounted = {mount["name"] for mount in container["volumeMounts"]}
     assert mounted == {volume["name"] for volume in pod["volumes"]}
     # The tag is the overlay's; an image of ours that has a Dockerfile.
-    assert container["image"].removeprefix("petsearch-") in PATHS
+    assert container["image"].removeprefix("petsearch-") in IMAGES
 
 
 @pytest.mark.parametrize("name", ["api", "worker", "embedder", "web"])
@@ -189,9 +191,11 @@ def test_deployments_are_probed_drained_and_protected(name: str) -> None:
         assert drain_s + pause_s < pod["terminationGracePeriodSeconds"]
         ports = [port["containerPort"] for port in container["ports"]]
         assert int(command[command.index("--port") + 1]) in ports
+        if name == "embedder":  # its clients call the addresses of pods
+            stated = {entry["name"]: entry.get("value") for entry in container["env"]}
+            assert stated["PETSEARCH_ALLOWED_HOSTS"] == '["*"]'
         for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
-            asked = container[probe]["httpGet"]
-            assert {"name": "Host", "value": "127.0.0.1"} in asked["httpHeaders"]
+            assert container[probe]["httpGet"]["path"] in PROBES
     budget = BASE["PodDisruptionBudget", name]["spec"]
     labels = BASE["Deployment", name]["spec"]["template"]["metadata"]["labels"]
     assert budget["selector"]["matchLabels"].items() <= labels.items()
@@ -278,7 +282,7 @@ def test_only_those_who_need_secrets_have_them() -> None:
 def test_nobody_is_reached_but_by_a_policy() -> None:
     nobody = BASE["NetworkPolicy", "nobody"]["spec"]
     assert nobody == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
-    assert {name for kind, name in BASE if kind == "NetworkPolicy"} >= set(PATHS) - {"worker"}
+    assert {name for kind, name in BASE if kind == "NetworkPolicy"} >= IMAGES - {"worker"}
 
 
 def scaled() -> Iterator[dict[str, Any]]:

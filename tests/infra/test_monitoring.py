@@ -27,6 +27,7 @@ from services.embedder.metrics import EmbedderMetrics
 from services.worker.metrics import WorkerMetrics
 from tests import installed
 from tests.app_server import served_app
+from tests.decoding import decoders
 from tests.embedder_server import served
 from tests.infra.compose_files import ROOT, raw
 from tests.infra.test_compose import SERVICES
@@ -116,7 +117,7 @@ def told_by_api_and_embedder(folder: Path) -> list[Told]:
     of_embedder.watch(model)
     with served(model, of_embedder) as embedder_url:
         remote = HttpEmbedder(httpx.Client(base_url=embedder_url))
-        services = build_services(settings, embedder=remote)
+        services = build_services(settings, embedder=remote, decoders=decoders())
         of_api.watch(services.query_cache)
         services.initialise()
         with served_app(build_app(services, metrics=of_api, is_on_loopback=True)) as url:
@@ -195,15 +196,15 @@ def test_jobs_that_alerts_name_are_scraped_where_compose_runs_them() -> None:
     }
     assert named <= set(jobs)
     clustered = raw("docker-compose.cluster.yml")["services"]
-    for name in ("api", "worker", "embedder"):
+    for name in ("api", "worker", "embedder", "qdrant"):
         (found,) = jobs[name]["dns_sd_configs"]
         of_cluster = [other for other in clustered if other.startswith(f"{name}-")]
         assert found["names"] == [name, *of_cluster]
-        served_on = SERVICES[name]["environment"].get("PETSEARCH_METRICS_PORT", "8100")
+        default = {"qdrant": "6333"}.get(name)
+        served_on = SERVICES[name]["environment"].get("PETSEARCH_METRICS_PORT", default)
         assert str(found["port"]) == served_on
-    for name, service in {"qdrant": "qdrant", "store": "minio"}.items():
-        ((target,),) = [entry["targets"] for entry in jobs[name]["static_configs"]]
-        assert target.split(":")[0] == service
+    ((target,),) = [entry["targets"] for entry in jobs["store"]["static_configs"]]
+    assert target.split(":")[0] == "minio"
     assert "/tmp/qdrant-api-key" in SERVICES["prometheus"]["command"][0]
 
 

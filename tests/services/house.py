@@ -35,10 +35,12 @@ from petsearch.ports import Embedder, ObjectStore, TaskQueue
 from petsearch.ports.raw_index import RawIndex
 from petsearch.reindex import FanOutIndex, ModelChanges, WriteSet
 from petsearch.settings import Settings
+from petsearch.sources import SourceContext
 from services.worker.chunk_worker import ChunkWorker
 from services.worker.runtime import WorkerRuntime, build_runtime
 from tests import pictures
 from tests.contract.tiny_clip import OtherClip, TinyClip
+from tests.decoding import decoders
 from tests.redis_server import new_database
 
 OLD, NEW = TinyClip().info.model_id, OtherClip().info.model_id
@@ -113,6 +115,8 @@ def settings_in(folder: Path, **more: Any) -> Settings:
             "index_url": f"edge:{folder / 'index'}",
             "store_url": f"file:{folder / 'objects'}",
             "redis_url": new_database(),
+            # Tests that are not about time share the processors with others.
+            "request_deadline_s": 30.0,
             **more,
         }
     )
@@ -244,10 +248,21 @@ class House:
 
 
 @contextmanager
-def open_house(folder: Path) -> Iterator[House]:
-    """A house over parts that are empty, where another model is published; closed at the end."""
+def open_house(
+    folder: Path,
+    *,
+    queue: RecordingQueue | None = None,
+    sources: Callable[[SourceContext], SourceContext] = lambda context: context,
+    **more: Any,
+) -> Iterator[House]:
+    """A house over parts that are empty, where another model is published; closed at the end.
+
+    Args:
+        sources: changes what jobs may read, and with what.
+        more: settings.
+    """
     clip, other = TinyClip(), OtherClip()
-    queue, index = RecordingQueue(), WatchedIndex(QdrantEdgeIndex(folder / "index"))
+    queue, index = queue or RecordingQueue(), WatchedIndex(QdrantEdgeIndex(folder / "index"))
     embedder = BatchingEmbedder(
         clip, BatchingOptions(), load=lambda spec: other if spec == other.info.spec else clip
     )
@@ -258,8 +273,17 @@ def open_house(folder: Path) -> Iterator[House]:
         job_chunks=4,
         ingest_batch_size=4,
         decode_threads=2,
+        **more,
     )
-    services = build_services(settings, embedder=embedder, index=index, queue=queue)
+    services = build_services(
+        settings, embedder=embedder, index=index, queue=queue, decoders=decoders()
+    )
+    read_with = sources(services.parts.sources)
+    services = replace(
+        services,
+        jobs=replace(services.jobs, sources=read_with),
+        parts=replace(services.parts, sources=read_with),
+    )
     try:
         services.initialise()
         publish(services, folder, metrics=True)

@@ -19,6 +19,7 @@ from petsearch.ports import KeyStore
 from petsearch.settings import Settings
 from services.api.app import build_app
 from tests.contract.tiny_clip import TinyClip
+from tests.decoding import decoders
 from tests.services.house import settings_in
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -92,7 +93,9 @@ class KeyedApp:
 def keyed_app(folder: Path, **options: Any) -> Iterator[KeyedApp]:
     """Everything under `folder` and in an empty database of Redis; closed at the end."""
     embedder = BatchingEmbedder(TinyClip(), BatchingOptions())
-    services = build_services(settings_in(folder, **options), embedder=embedder)
+    services = build_services(
+        settings_in(folder, **options), embedder=embedder, decoders=decoders()
+    )
     services.initialise()
     yield KeyedApp(services, services.keys.store)
     services.close()

@@ -67,6 +67,20 @@ def test_every_reference_leads_somewhere(document: JsonDict) -> None:
     assert names - referred == set()
 
 
+def test_what_a_search_may_leave_out_may_be_null(document: JsonDict) -> None:
+    schemas = document["components"]["schemas"]
+    parts = (*("SearchRequest", "FiltersBody", "NearBody"), *("Weights", "Example"))
+    optional = {
+        (part, name): field
+        for part in parts
+        for name, field in schemas[part]["properties"].items()
+        if name not in schemas[part].get("required", ())
+    }
+    assert len(optional) > 35
+    for name, field in optional.items():
+        assert {"type": "null"} in field["anyOf"], name
+
+
 def examples(document: JsonDict) -> Iterator[tuple[str, str, JsonDict]]:
     """Method, path and arguments of a request for each example in the document."""
     for method, path, described in operations(document):
@@ -157,7 +171,21 @@ def test_the_clients_calls_are_in_the_document(
 
 
 CALLED = (
-    *("search", "search_composed", "search_photo", "similar", "facets", "image", "stats", "limits"),
+    *(
+        "search",
+        "search_composed",
+        "search_photo",
+        "similar",
+        "facets",
+        "image",
+        "image_ids",
+        "list_images",
+        "thumbnail",
+        "duplicates",
+        "count_by",
+        "stats",
+        "limits",
+    ),
     *(
         "open_job",
         "read_source",
@@ -184,6 +212,11 @@ def call_everything(client: Client, folder: Path) -> None:
     client.similar(image_id, limit=2)
     client.facets("breed", species="cat")
     client.image(image_id)
+    client.image_ids(image_id[:8])
+    client.thumbnail(image_id)
+    client.list_images(limit=2, sort="taken_at", **filters)
+    client.duplicates("similar", limit=2, min_score=0.9)
+    client.count_by("breed", **filters)
     client.change_image(image_id, {"tags": ["seen"], "animal_id": "client-1"})
     client.delete_images_of_animal("client-1")
     client.delete_image(new_image(client))

@@ -40,7 +40,7 @@ def test_which_part_is_wrong_is_told_to_callers_with_a_key(keyed: KeyedApp) -> N
     assert not keyed.client(app).get("/readyz").json()["checks"]
     assert not keyed.client(app, "ps_wrong_key").get("/readyz").json()["checks"]
     told = keyed.client(app, key).get("/readyz").json()["checks"]
-    assert set(told) == {"index", "store", "redis", "embedder"}
+    assert set(told) == {"index", "store", "redis", "embedder", "disk"}
     signed_in = keyed.client(app)
     signed_in.post("/v1/session", json={"api_key": key})
     assert signed_in.get("/readyz").json()["checks"] == told

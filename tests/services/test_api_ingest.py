@@ -68,14 +68,17 @@ def test_plain_fields_of_an_upload_describe_every_photo(client: Client, http: ht
     assert {image["animal_id"] for image in images} == {"A-19"}
     assert [image["tags"] for image in images] == [["shy", "old"], ["shy", "old"]]
     assert [image["status"] for image in images] == [None, None]
-    assert [image["breed_source"] for image in images] == ["label", "predicted"]
+    assert images[0]["breed_source"] == "label"
+    assert images[1]["breed_source"] in ("predicted", "unsure")
 
 
 def test_photos_without_a_label_get_a_predicted_breed(client: Client) -> None:
     send(client, Photo("plain.jpg", pictures.jpeg(1002)))
     image = client.image(image_id_of(sha256_of(pictures.jpeg(1002))))
-    assert image["breed_source"] == "predicted"
+    is_named = image["predicted"]["confidence"] >= 0.5
+    assert image["breed_source"] == ("predicted" if is_named else "unsure")
     assert image["breed"] == image["predicted"]["breed"]
+    assert image["species_confidence"] == image["predicted"]["species_confidence"] is not None
     assert image["species"] in ("cat", "dog")
     assert 0 < image["predicted"]["confidence"] <= 1
 

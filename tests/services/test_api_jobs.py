@@ -177,3 +177,13 @@ def test_a_file_that_is_no_archive_fails_its_job_with_the_reason(
     job = list(client.watch_job(answer.json()["job_id"]))[-1]
     assert (job["state"], job["total"]) == ("failed", 0)
     assert "archive" in job["reason"]
+
+
+@pytest.mark.parametrize("written", [0, 1, "true", "no"])
+@pytest.mark.parametrize("name", ["gps", "exif_dates"])
+def test_a_switch_in_json_is_true_or_false(
+    http: httpx.Client, name: str, written: str | int
+) -> None:
+    answer = http.post("/v1/jobs", json={"source": "upload", name: written})
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith(f"{name}: must be")

@@ -21,6 +21,9 @@ from tests.services.keyed_app import KeyedApp, keyed_app
 ANIMAL = "D-1"
 PHOTO = replace(record(1), model_id="tiny-000000000000")
 ZERO_WIDTH = "%E2%80%8B"
+MAY_BE_REPEATED = {"species", "breed", "status", "animal_id", "tag", "attr", "missing"} | {
+    f"not_{name}" for name in ("species", "breed", "status", "animal_id", "tag")
+}
 
 
 @pytest.fixture(scope="module")
@@ -82,13 +85,15 @@ def test_a_single_value_given_twice(api: TestClient, calls: list[Call]) -> None:
         described = described_call(document, call)
         for parameter in described.get("parameters", ()):
             is_list = "array" in json.dumps(parameter["schema"])
+            is_filter = call.method in ("GET", "HEAD") and parameter["name"] in MAY_BE_REPEATED
+            assert is_list == (is_filter and "/jobs" not in call.path), (str(call), parameter)
             if parameter["in"] == "query" and not is_list:
                 name = parameter["name"]
                 value = call.params.get(name) or example_of(document, parameter["schema"])
                 twice = f"{name}={value}" if name in call.params else f"{name}=1&{name}=1"
                 check_rejected(call, call.send(api, twice), f"{name} is given more than once")
                 tried += 1
-    assert tried > 50
+    assert tried > 30
 
 
 def test_an_unknown_json_field(api: TestClient, calls: list[Call]) -> None:
@@ -122,7 +127,8 @@ def test_an_unknown_form_field(api: TestClient, calls: list[Call]) -> None:
 def test_a_form_field_given_twice(api: TestClient, calls: list[Call]) -> None:
     for call in calls:
         for name in ("status", "metadata", "query", "on_duplicate", "kind", "limit"):
-            if call.form is not None:
+            is_any_of = name == "status" and call.path == "/v1/search/image"
+            if call.form is not None and not is_any_of:
                 answer: Answer = replace(call, form={name: ["a", "a"]}).send(api)
                 is_known = "more than once" in answer.text
                 check_rejected(call, answer, name if is_known else "There is no form field")

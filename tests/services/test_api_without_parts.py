@@ -23,6 +23,7 @@ from tests import pictures
 from tests.app_server import served_app
 from tests.contract.records import record
 from tests.coroutines import run
+from tests.decoding import decoders
 from tests.embedder_server import served
 from tests.services.house import settings_in
 
@@ -50,7 +51,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     embedder = ExitStack()
     embedder_url = embedder.enter_context(served(model))
     remote = HttpEmbedder(httpx.Client(base_url=embedder_url), clock=lambda: now_s[0])
-    services = build_services(settings_in(folder), embedder=remote)
+    services = build_services(settings_in(folder), embedder=remote, decoders=decoders())
     metrics = ApiMetrics()
     metrics.watch(services.query_cache)
     target = services.initialise()

@@ -120,6 +120,7 @@ def test_anonymous_search_opens_searching_and_its_pictures_alone(keyed: KeyedApp
         "GET /v1/facets",
         "GET /v1/stats",
         "GET /v1/images",
+        "GET /v1/images/ids",
         "GET /v1/images/{image_id}",
         "GET /v1/images/{image_id}/similar",
         "GET /v1/images/{image_id}/display",
@@ -222,8 +223,22 @@ def test_answers_that_took_a_key_are_not_for_shared_caches(keyed: KeyedApp) -> N
     closed = keyed.client(keyed.app(), key).get("/v1/stats").headers
     assert closed["cache-control"] == "no-store"
     assert {"Authorization", "Cookie"} <= set(closed["vary"].split(", "))
-    open_to_all = keyed.client(keyed.app(anonymous_search=True), key).get("/v1/stats").headers
-    assert "cache-control" not in open_to_all
+    app = keyed.app(anonymous_search=True)
+    # What a key sees is more than what everybody does.
+    assert keyed.client(app, key).get("/v1/stats").headers["cache-control"] == "no-store"
+    assert "cache-control" not in keyed.client(app).get("/v1/stats").headers
+
+
+def test_answers_name_what_they_differ_by_also_where_they_are_open(keyed: KeyedApp) -> None:
+    """A cache in front would give a visitor's answer to somebody with a key, or a page its own."""
+    app = keyed.app(anonymous_search=True)
+    image = f"/v1/images/{uuid.uuid4()}"
+    for client in (keyed.client(app), keyed.client(app, keyed.make_key(Scope.SEARCH))):
+        for path in ("/v1/images", "/v1/stats", "/v1/search?q=pet", image):
+            assert client.get(path).headers["vary"] == "Authorization, Cookie", path
+        # The same bytes for everybody.
+        for path in (f"{image}/display", f"{image}/thumbnail"):
+            assert "vary" not in client.get(path).headers, path
 
 
 def test_a_web_socket_is_closed(keyed: KeyedApp) -> None:

@@ -128,7 +128,7 @@ def answers(settings: Settings) -> JsonDict:
             "jobs": storage.ledger.newest(10),
             "waiting": storage.ledger.take_chunks("waits", 0, 1.0),
             "photos": [storage.store.get(original(record(n).image_id)) for n in range(PHOTOS)],
-            "filtered": storage.index.count(PETS, Filters(species="cat")),
+            "filtered": storage.index.count(PETS, Filters(species=("cat",))),
         }
 
 

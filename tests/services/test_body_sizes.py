@@ -85,7 +85,7 @@ def test_a_form_without_files_is_small(admin: TestClient, route: str) -> None:
     assert one.status_code in (400, 422)
 
 
-def test_an_error_has_ten_complaints_at_most(admin: TestClient) -> None:
+def test_an_error_names_ten_mistakes_at_most(admin: TestClient) -> None:
     entries = [{"sha256": "no digest"}] * 64
     job_id = admin.post("/v1/jobs", json={}).json()["job_id"]
     refused = admin.post(f"/v1/jobs/{job_id}/known", json={"items": entries})

@@ -7,13 +7,13 @@ import pytest
 from petsearch.adapters import embedder_http
 from petsearch.adapters.clip.model import load_model
 from petsearch.adapters.qdrant.edge_index import QdrantEdgeIndex
-from petsearch.domain import ImageRecord, Point
+from petsearch.domain import ImageRecord, Point, SureFrom
 from petsearch.domain.errors import Unavailable
 from petsearch.embedding import BatchingEmbedder, BatchingOptions, CachingEmbedder
 from petsearch.models import Catalogue
-from petsearch.photos import ImageLimits
 from petsearch.search import Searcher, SearchOptions
 from tests.contract.records import record
+from tests.decoding import decoders
 from tests.embedder_server import served
 
 
@@ -39,7 +39,8 @@ def test_known_queries_are_answered_without_the_embedder(
             embedder=cache,
             index=index,
             catalogue=catalogue,
-            image_limits=ImageLimits(),
+            decoders=decoders(),
+            sure_from=SureFrom(0.95, 0.95),
             max_query_characters=1000,
         )
         before = searcher.by_text("dog", SearchOptions())

@@ -13,6 +13,7 @@ from petsearch.embedding import BatchingEmbedder, BatchingOptions
 from services.api.app import build_app
 from tests.call_stacks import own_frames
 from tests.contract.tiny_clip import TinyClip
+from tests.decoding import decoders
 from tests.services.house import settings_in
 
 MOST_FRAMES = 6
@@ -37,7 +38,9 @@ def test_a_text_search_reaches_qdrant_in_few_frames(tmp_path: Path) -> None:
     client = RecordingClient()
     settings = settings_in(tmp_path, allow_no_keys=True)
     embedder = BatchingEmbedder(TinyClip(), BatchingOptions())
-    services = build_services(settings, embedder=embedder, index=QdrantIndex(client))
+    services = build_services(
+        settings, embedder=embedder, decoders=decoders(), index=QdrantIndex(client)
+    )
     services.initialise()
     with TestClient(build_app(services), base_url="http://127.0.0.1") as api:
         assert api.get("/v1/search", params={"q": "a cat"}).status_code == 200

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from petsearch.domain import ImageMetadata, ImageRecord, Item, ItemStatus, JobState
-from petsearch.domain.errors import NotFound
+from petsearch.domain.errors import NotFound, Unavailable
 from petsearch.jobs import chunk_files
 from petsearch.ports import RecordChange
 from tests import pictures
@@ -138,3 +138,26 @@ def test_a_cancelled_job_whose_last_worker_died_is_discarded(house: House) -> No
     wait_until(is_finished)
     assert house.jobs.get(job_id).state is JobState.CANCELLED
     assert house.queue.discards == [job_id]
+
+
+def test_a_chunk_is_in_hand_while_it_runs_and_not_while_it_waits_for_a_dependency(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insert, worker = house.index.insert, house.worker
+    in_hand = {}
+
+    def fail_once(*_: object) -> None:
+        monkeypatch.setattr(house.index, "insert", insert)
+        in_hand["running"] = list(worker.in_hand.moves())
+        raise Unavailable("The index does not answer.")
+
+    def wait(*_: object, **__: object) -> None:
+        in_hand["waiting"] = list(worker.in_hand.moves())
+
+    monkeypatch.setattr(house.index, "insert", fail_once)
+    monkeypatch.setattr(worker.breaker, "wait", wait)
+    job_id = house.open_job(photo(1))
+    house.deliver()
+    assert in_hand == {"running": [f"chunk 0 of {job_id}"], "waiting": []}
+    assert house.counts(job_id) == {"ingested": 1}
+    assert not worker.in_hand.moves()

@@ -29,7 +29,7 @@ from petsearch.jobs import JobOptions, Upload
 from petsearch.maintenance.reingest import ImageJob
 from tests.services.house import House
 
-TAKEN = datetime(2025, 5, 17, 10, 0, 5)
+TAKEN = datetime(2025, 5, 17, 10, 0, 5, tzinfo=UTC)
 OTHER = datetime(2024, 1, 1, tzinfo=UTC)
 IN_ORDER = (TakenAtSource.STATED, TakenAtSource.TABLE, TakenAtSource.SIDECAR)
 
@@ -175,7 +175,7 @@ def test_over_http_the_source_of_a_date_is_shown_and_a_patch_states_it(
     path = f"/v1/images/{image_id_of(sha256_of(data))}"
     upload(client, PhotoSource(iter([Photo("a.jpg", data)]), 1), name="dates")
     image = http.get(path).json()
-    assert (image["taken_at"], image["taken_at_source"]) == ("2025-05-17T10:00:05", "exif")
+    assert (image["taken_at"], image["taken_at_source"]) == ("2025-05-17T10:00:05Z", "exif")
     image = http.patch(path, json={"taken_at": "2024-01-01T00:00:00Z"}).json()
     assert (image["taken_at"], image["taken_at_source"]) == ("2024-01-01T00:00:00Z", "stated")
     image = http.patch(path, json={"taken_at": None}).json()

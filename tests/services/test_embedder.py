@@ -167,7 +167,7 @@ def test_a_second_model_serves_beside_the_first(two_models: httpx.Client, tmp_pa
         body = {"texts": ["cat"], "model_id": model_id}
         assert two_models.post("/v1/embed/texts", json=body).json()["model_id"] == model_id
 
-    third = two_models.post("/v1/models", json={"spec": "hub:ViT-B-32/openai"})
+    third = two_models.post("/v1/models", json={"spec": "hub:ViT-B-32/laion2b_s34b_b79k"})
     assert third.status_code == 409
     assert first in third.json()["detail"]
 

@@ -12,7 +12,6 @@ from PIL import Image
 
 from petsearch.adapters.clip import resolve_model
 from petsearch.adapters.clip.model import OpenClipModel, load_model
-from petsearch.adapters.clip.torch_resize import resize_with_torch
 from petsearch.domain import Embeddings
 from petsearch.photos import ImageLimits, decode, to_pixels
 from petsearch.sample.catalogue import MODEL_DIR, catalogue
@@ -58,9 +57,7 @@ def assert_agrees(clip: OpenClipModel, spec: str, pictures: list[Image.Image]) -
     wanted_texts, wanted_pictures = open_clips_own(spec)(some, pictures)
     found_texts = clip.encode_tokens(clip.tokenise(some))
     found_pictures = clip.encode_pixels(
-        np.stack(
-            [to_pixels(picture, clip.info.pixel_spec, resize_with_torch) for picture in pictures]
-        )
+        np.stack([to_pixels(picture, clip.info.pixel_spec) for picture in pictures])
     )
     lowest = LOWEST[clip.info.precision]
     assert (wanted_texts * found_texts).sum(axis=1).min() >= lowest

@@ -3,6 +3,7 @@
 import io
 import json
 import tarfile
+import threading
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,11 +12,13 @@ from pathlib import Path
 import pytest
 
 from petsearch.domain import ImageMetadata, ItemStatus, JobState
-from petsearch.domain.errors import InvalidInput, NotFound, SourceUnavailable
+from petsearch.domain.errors import InvalidInput, NotFound, Overloaded, SourceUnavailable
 from petsearch.jobs import JobOptions
-from petsearch.sources import SourceItem, parse_spec
+from petsearch.jobs.stored_specs import read_spec
+from petsearch.sources import Source, SourceItem, open_source, parse_spec
 from tests import pictures
 from tests.services.house import House
+from tests.sources import items_of
 
 
 def zipped(names: dict[str, bytes]) -> io.BytesIO:
@@ -84,6 +87,74 @@ def test_a_reading_that_was_cut_off_goes_on_without_counting_twice(house: House)
     assert house.counts(job_id) == {"ingested": 70}
 
 
+def test_a_source_that_ends_its_readers_fails_the_job_at_the_third(house: House) -> None:
+    job_id = upload(house, "archive", zipped({"1.jpg": pictures.jpeg(1)}))
+    for _ in range(3):
+        assert not house.jobs.get(job_id).sealed
+        assert house.ledger.begin_enumeration(job_id, "dead", 60, 8) is not None
+        house.ledger.end_leases(job_id)
+    house.run()
+    job = house.jobs.get(job_id)
+    assert (job.state, job.total) == (JobState.FAILED, 0)
+    assert "3 workers stopped" in str(job.reason)
+
+
+def test_two_dead_readers_are_forgiven(house: House) -> None:
+    job_id = upload(house, "archive", zipped({"1.jpg": pictures.jpeg(1)}))
+    for _ in range(2):
+        assert house.ledger.begin_enumeration(job_id, "dead", 60, 8) is not None
+        house.ledger.end_leases(job_id)
+    house.run()
+    assert house.jobs.get(job_id).state is JobState.SUCCEEDED
+
+
+def test_a_reader_that_stops_by_itself_is_not_counted_as_dead(house: House) -> None:
+    job_id = upload(house, "archive", zipped({"1.jpg": pictures.jpeg(1)}))
+    for _ in range(2):
+        assert house.ledger.begin_enumeration(job_id, "dead", 60, 8) is not None
+        house.ledger.end_leases(job_id)
+    house.redis.hset(f"petsearch:job:{job_id}:chunks", "0", "1")  # another worker was faster
+    stopping = threading.Event()
+    stopping.set()
+    replace(house.enumerator, stopping=stopping).work(job_id)
+    begun = house.ledger.begin_enumeration(job_id, "next", 60, 8)
+    assert begun is not None
+    assert begun.deaths == 0
+
+
+def test_a_long_list_of_urls_is_not_in_redis(house: House) -> None:
+    urls = [f"http://127.0.0.1:9/{n}.jpg?{'x' * 500}" for n in range(200)]
+    context = replace(house.jobs.sources, urls=house.jobs.sources.folders)
+    jobs = replace(house.jobs, sources=context)
+    job_id = jobs.read(parse_spec({"type": "urls", "urls": urls}), JobOptions()).job_id
+    recorded = house.ledger.spec(job_id)
+    assert recorded is not None
+    assert len(recorded) < 200
+    spec = parse_spec(read_spec(house.store, recorded))
+    house_source = open_source(spec, context)
+    assert [item.origin for item in items_of(house_source)] == [f"url:{url}" for url in urls]
+    house.jobs.cancel(job_id)
+    house.jobs.discard(job_id)
+    assert list(house.store.list_keys("imports/")) == []
+
+
+class Surprising(Source):
+    """Raises what no source should."""
+
+    def read(self, cursor: str | None) -> Iterator[SourceItem]:  # noqa: ARG002
+        yield SourceItem(ImageMetadata("a.jpg"), "1", data=pictures.jpeg(1))
+        raise ZeroDivisionError("a surprise")
+
+
+def test_an_unexpected_error_of_a_source_fails_the_job(house: House) -> None:
+    job_id = upload(house, "archive", zipped({"1.jpg": pictures.jpeg(1)}))
+    replace(house.enumerator, open_source=lambda _: Surprising()).work(job_id)
+    job = house.jobs.get(job_id)
+    assert (job.state, job.total) == (JobState.FAILED, 0)
+    assert "ZeroDivisionError" in str(job.reason)
+    assert not house.ledger.wants_enumeration(job_id, 9)
+
+
 def test_a_manifest_names_files_and_says_things_about_them(house: House, tmp_path: Path) -> None:
     for seed in range(2):
         (tmp_path / f"{seed}.jpg").write_bytes(pictures.jpeg(seed))
@@ -98,7 +169,7 @@ def test_a_manifest_names_files_and_says_things_about_them(house: House, tmp_pat
     lines = "\n".join([*(json.dumps(row) for row in rows), "{broken"])
     job_id = upload(house, "manifest", io.BytesIO(lines.encode()))
     house.run()
-    assert house.counts(job_id) == {"ingested": 2, "duplicate": 1, "refused": 4}
+    assert house.counts(job_id) == {"ingested": 2, "duplicate": 1, "refused": 3}
     record = house.record(pictures.jpeg(0))
     assert (record.breed, record.metadata.animal_id) == ("maine coon", "A-1")
     assert house.store.get("originals/" + record.image_id[:2] + "/" + record.image_id)
@@ -151,6 +222,20 @@ def test_what_may_not_be_read_is_said_before_a_job_is_opened(house: House) -> No
         with pytest.raises(InvalidInput, match=setting):
             house.jobs.read(parse_spec(spec), JobOptions())
     assert house.jobs.newest(5) == []
+
+
+def test_an_upload_whose_job_cannot_be_opened_is_deleted(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("petsearch.adapters.redis.ledger.MOST_OPEN_JOBS", 0)
+    with pytest.raises(Overloaded):
+        upload(house, "archive", zipped({"1.jpg": pictures.jpeg(1)}))
+    urls = [f"http://127.0.0.1:9/{n}.jpg?{'x' * 500}" for n in range(200)]
+    context = replace(house.jobs.sources, urls=house.jobs.sources.folders)
+    with pytest.raises(Overloaded):
+        jobs = replace(house.jobs, sources=context)
+        jobs.read(parse_spec({"type": "urls", "urls": urls}), JobOptions())
+    assert list(house.store.list_keys("imports/")) == []
 
 
 def test_a_cancelled_job_is_not_read_on(house: House) -> None:

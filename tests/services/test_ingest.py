@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -352,6 +353,35 @@ def test_a_job_that_its_client_left_is_sealed_by_the_sweep(
     house.dispatcher.sweep()
     house.deliver()
     assert house.jobs.get(job_id).state is JobState.SUCCEEDED
+
+
+def test_old_jobs_expire_and_their_photos_stay(house: House) -> None:
+    ended = house.open_job(photo(1))
+    paused = house.jobs.open("left alone").job_id
+    house.run()
+    house.jobs.pause(paused)
+    house.jobs.add_photos(paused, [photo(2)], 1)
+    kept_s = house.dispatcher.options.keep_jobs_s
+
+    def sweep(after_s: float) -> None:
+        later = house.services.clock() + timedelta(seconds=after_s)
+        replace(house.dispatcher, clock=lambda: later).sweep()
+        house.redis.delete("petsearch:once:sweep")
+
+    sweep(kept_s - 60)
+    assert {job.job_id for job in house.jobs.newest(9)} == {ended, paused}
+    assert list(house.store.list_keys(f"jobs/{ended}/"))
+    sweep(kept_s + 60)
+    assert [job.state for job in house.jobs.newest(9)] == [JobState.CANCELLED]
+    assert house.queue.discards == [ended, paused]
+    house.jobs.discard(ended)
+    house.jobs.discard(paused)
+    assert not list(house.store.list_keys("staging/"))
+    assert not list(house.store.list_keys(f"jobs/{ended}/"))
+    sweep(2 * kept_s + 120)
+    assert house.jobs.newest(9) == []
+    assert house.redis.keys("petsearch:job:*") == []
+    assert house.count() == 1
 
 
 def test_photos_that_come_as_their_job_is_sealed_are_swept_up(house: House) -> None:

@@ -17,6 +17,7 @@ from services.worker.runtime import build_runtime
 from tests import pictures
 from tests.call_stacks import own_frames
 from tests.contract.tiny_clip import TinyClip
+from tests.decoding import decoders
 from tests.services.house import settings_in
 
 MAX_FRAMES = 8
@@ -41,7 +42,9 @@ def test_a_chunk_reaches_the_upsert_in_few_frames(tmp_path: Path) -> None:
     client = RecordingClient()
     settings = settings_in(tmp_path, allow_no_keys=True)
     embedder = BatchingEmbedder(TinyClip(), BatchingOptions())
-    services = build_services(settings, embedder=embedder, index=QdrantIndex(client))
+    services = build_services(
+        settings, embedder=embedder, decoders=decoders(), index=QdrantIndex(client)
+    )
     try:
         app = create_app(services, build_runtime(services))
         job = services.jobs.open("test")

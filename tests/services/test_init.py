@@ -2,6 +2,7 @@
 
 import threading
 from contextlib import ExitStack
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -9,15 +10,15 @@ import uvicorn
 
 from devstack.addresses import free_port
 from petsearch.adapters.clip.model import load_model
-from petsearch.adapters.clip.torch_resize import resize_with_torch
 from petsearch.adapters.qdrant.edge_index import QdrantEdgeIndex
 from petsearch.cli.init import initialise
 from petsearch.domain.errors import Unavailable
 from petsearch.embedding import BatchingEmbedder, BatchingOptions
-from petsearch.photos import ImageLimits
+from petsearch.photos import Decoders, ImageLimits
 from petsearch.settings import Settings
 from services.embedder.app import build_app
 from services.embedder.decoder import Decoder
+from services.embedder.loading import Loading
 from services.embedder.metrics import EmbedderMetrics
 from services.embedder.parts import Parts
 from tests.contract.tiny_clip import TinyClip
@@ -43,9 +44,10 @@ def test_what_is_not_up_yet_is_waited_for_and_what_is_there_stays(
     with ExitStack() as opened:
         model = BatchingEmbedder(load_model("sample", device="cpu"), BatchingOptions())
         opened.callback(model.close)
-        decoder = Decoder(ImageLimits(), resize_with_torch)
+        decoder = Decoder(Decoders(ImageLimits(), processes=1))
         opened.callback(decoder.close)
-        app = build_app(Parts(model, decoder, EmbedderMetrics()))
+        metrics = EmbedderMetrics()
+        app = build_app(Loading.done(Parts(model, decoder, metrics)), metrics)
         config = uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run)
@@ -62,6 +64,7 @@ def test_what_is_not_up_yet_is_waited_for_and_what_is_there_stays(
         opened.callback(stop)
         first = initialise(settings, patience_s=60, report=start_at_the_first_word)
         assert said[0].startswith("Waiting: ")
+        assert all(before != line for before, line in pairwise(said))
         again = initialise(settings, patience_s=0, report=said.append)
     assert first is not None
     assert again == first

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from petsearch.domain import (
     JobKind,
     NewJob,
     Outcome,
+    TakenAtSource,
     object_keys,
 )
 from petsearch.jobs import Upload
@@ -25,6 +27,8 @@ from petsearch.photos.decode import PIXELS_VERSION
 from tests import pictures
 from tests.services.house import A, B, House
 
+TAKEN = datetime(2025, 5, 17, 10, 0, 5, tzinfo=UTC)
+STATED = datetime(2024, 1, 2, tzinfo=UTC)
 SAID = ImageMetadata(filename="rex.jpg", animal_id="D-7", status="lost", tags=("found",))
 
 
@@ -36,6 +40,18 @@ def updater(house: House) -> ItemProcessor:
 def _ingest(house: House, count: int = 2) -> list[str]:
     uploads = [Upload(pictures.jpeg(n), replace(SAID, filename=f"{n}.jpg")) for n in range(count)]
     return house.ingest(*uploads)
+
+
+def _ingest_dated(house: House, count: int) -> list[str]:
+    """Photos with dates that a version without them has ingested."""
+    dated = (pictures.phone_photo(n) for n in range(count))
+    image_ids = house.ingest(*(Upload(data, SAID) for data in dated))
+    for image_id in image_ids:
+        _age(house, A, image_id)
+        record = house.index.get(A, [image_id])[image_id]
+        bare = replace(record, exif_taken_at=None, exif_taken_at_precision=None)
+        house.index.replace_records(A, [bare])
+    return image_ids
 
 
 def _age(house: House, collection: str, image_id: str) -> ImageRecord:
@@ -50,8 +66,11 @@ def _age(house: House, collection: str, image_id: str) -> ImageRecord:
     return before
 
 
-def _run(house: House, updater: ItemProcessor, *image_ids: str) -> list[Outcome]:
-    house.ledger.create(NewJob("pixels", "reconcile", utc_now(), kind=JobKind.PIXELS))
+def _run(
+    house: House, updater: ItemProcessor, *image_ids: str, exif_dates: bool = True
+) -> list[Outcome]:
+    new = NewJob("pixels", "reconcile", utc_now(), kind=JobKind.PIXELS, exif_dates=exif_dates)
+    house.ledger.create(new)
     job: Job = house.ledger.get("pixels")
     items = [Item(n, "", ImageMetadata(), None, origin=i) for n, i in enumerate(image_ids)]
     run = ChunkRun(job, 0, items, lambda: False, one_by_one=False, failures=Counter())
@@ -96,6 +115,36 @@ def test_every_collection_of_the_write_set_is_remade_by_its_own_model(
     for name in (A, B):
         assert np.allclose(house.index.get_embedding(name, image_id), wanted[name], atol=1e-6)
         assert house.index.get(name, [image_id])[image_id].pixels_version == PIXELS_VERSION
+
+
+def test_a_photo_without_a_date_gets_that_of_its_file(house: House, updater: ItemProcessor) -> None:
+    stated, cleared, bare = _ingest_dated(house, 3)
+    for image_id, date in ((stated, STATED), (cleared, None)):
+        record = house.index.get(A, [image_id])[image_id]
+        said = replace(SAID, taken_at=date, taken_at_source=TakenAtSource.STATED)
+        house.index.replace_records(A, [replace(record, metadata=said)])
+    _run(house, updater, stated, cleared, bare)
+    found = house.index.get(A, [stated, cleared, bare])
+    assert (found[stated].taken_at, found[stated].taken_at_source) == (STATED, "stated")
+    assert (found[cleared].taken_at, found[cleared].taken_at_source) == (None, "stated")
+    assert (found[bare].taken_at, found[bare].taken_at_source) == (TAKEN, "exif")
+    assert found[bare].taken_at_precision == "local"
+
+
+def test_a_date_that_may_have_been_cleared_without_a_trace_stays_away(
+    house: House, updater: ItemProcessor
+) -> None:
+    (image_id,) = _ingest_dated(house, 1)
+    house.services.images.amend(image_id, {"status": "found"})
+    _run(house, updater, image_id)
+    record = house.index.get(A, [image_id])[image_id]
+    assert (record.taken_at, record.pixels_version) == (None, PIXELS_VERSION)
+
+
+def test_dates_are_left_alone_by_a_job_without_them(house: House, updater: ItemProcessor) -> None:
+    (image_id,) = _ingest_dated(house, 1)
+    _run(house, updater, image_id, exif_dates=False)
+    assert house.index.get(A, [image_id])[image_id].taken_at is None
 
 
 def test_a_change_that_somebody_makes_meanwhile_stays(house: House, updater: ItemProcessor) -> None:

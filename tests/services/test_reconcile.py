@@ -2,7 +2,7 @@
 
 import uuid
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,6 +27,7 @@ from petsearch.ports.raw_index import RawIndex
 from petsearch.reindex import FanOutIndex, WriteSet
 from tests import pictures
 from tests.contract.records import DIM, embedding, record
+from tests.decoding import decoders
 
 PETS = "pets-model-0"
 HOURS = timedelta(hours=1)
@@ -69,7 +70,7 @@ class House:
             store=self.store,
             ledger=self.ledger,
             collection=PETS,
-            limits=ImageLimits(),
+            decoders=decoders(),
             clock=lambda: datetime.now(UTC) + later,
         )
 
@@ -317,6 +318,10 @@ class BreakingStore:
         """See `ObjectStore.delete`."""
         self._count()
         self._store.delete(key)
+
+    def check_delete(self, keys: Iterable[str]) -> None:
+        """See `ObjectStore.check_delete`."""
+        self._store.check_delete(keys)
 
     def _count(self) -> None:
         if not self._left:

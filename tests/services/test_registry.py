@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from petsearch.adapters.clip import resolve_model
 from petsearch.adapters.objects import FilesystemStore
+from petsearch.cli.main import app
 from petsearch.cli.publish import publish_folder
 from petsearch.domain import object_keys
 from petsearch.domain.errors import ConfigurationError, InvalidInput, NotFound, Unavailable
@@ -134,6 +136,28 @@ def test_a_folder_is_published_with_a_card_and_loads_from_there(
     assert "kind_top1 | 0.9958" in card
     assert "are calibrated" in card
     assert resolve_model(f"dir:{there}").model_id().endswith(model_id.rpartition("-")[2])
+
+
+def test_an_unmeasured_model_is_refused_until_it_is_asked_for(folder: Path, tmp_path: Path) -> None:
+    (folder / "metrics.json").unlink()
+    calibration = json.loads((folder / "calibration.json").read_text())
+    calibration["weights"] = "000000000000"  # of others: the gate does not count it either
+    (folder / "calibration.json").write_text(json.dumps(calibration))
+    words = ["publish", str(folder), "--data-dir", str(tmp_path / "data")]
+    for name in ("a calibration of others", "none"):
+        if name == "none":
+            (folder / "calibration.json").unlink()
+        done = CliRunner().invoke(app, words)
+        assert done.exit_code == 1
+        assert "`petsearch promote` will refuse this model" in done.stderr
+        assert "--dataset" in done.stderr
+        assert "--unmeasured" in done.stderr
+    assert list(Registry(FilesystemStore(tmp_path / "data" / "objects")).all()) == []
+    for said in ("is published. Next", "is published already"):
+        done = CliRunner().invoke(app, [*words, "--unmeasured"])
+        assert done.exit_code == 0
+        assert said in done.stderr
+    assert CliRunner().invoke(app, words).exit_code == 1
 
 
 def truncate(folder: Path) -> None:

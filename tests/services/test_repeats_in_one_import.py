@@ -36,9 +36,9 @@ def manifest(house: House, folder: Path, between: int, on_duplicate: OnDuplicate
     others = [folder / f"{n}.jpg" for n in range(between if between < 64 else 0)]
     for number, path in enumerate(others):
         path.write_bytes(pictures.jpeg(100 + number, 24, 16))
-    # Rows without a photo fill a chunk at no cost.
+    # Rows that are rejected fill a chunk at no cost.
     rows: list[dict[str, object]] = [{"path": str(path)} for path in others]
-    rows = rows or [{}] * between
+    rows = rows or [{"path": 1}] * between
     first = {"path": f"{folder}/a.jpg", **FIRST}
     rows = [first, *rows, {"path": f"{folder}/b.jpg", **SECOND}]
     file = folder / "table.jsonl"
@@ -178,7 +178,56 @@ def test_of_three_in_any_order_the_first_or_the_last_counts(
     assert record.metadata.status == f"item {right}"
 
 
+def test_another_spelling_of_a_tag_or_a_name_adds_nothing() -> None:
+    stored = ImageMetadata(tags=("Shy", "old"), attributes={"Collar": "Red"})
+    given = ImageMetadata(
+        tags=("SHY", "Bold", "bold "), attributes={"collar": "blue", "Toy": "Ball"}
+    )
+    record = record_of(stored, ItemRef("a", 0))
+    said = merge_record(record, given, ItemRef("b", 0), OnDuplicate.MERGE).metadata
+    assert said.tags == ("Shy", "old", "Bold")
+    assert said.attributes == {"Collar": "Red", "Toy": "Ball"}
+
+
 def test_an_item_of_another_job_does_not_count_as_earlier() -> None:
     record = record_of(ImageMetadata(status="first"), ItemRef("a", 5))
     again = merge_record(record, ImageMetadata(status="later"), ItemRef("b", 0), OnDuplicate.MERGE)
     assert again.metadata.status == "first"
+
+
+@pytest.mark.parametrize("on_duplicate", list(OnDuplicate))
+@pytest.mark.parametrize("sees_places", [False, True])
+def test_the_cell_that_someone_was_shown_replaces_no_exact_place(
+    on_duplicate: OnDuplicate, *, sees_places: bool
+) -> None:
+    exact, cell, elsewhere = (52.5249321, 13.3950456), (52.52, 13.4), (48.1, 11.5)
+    record = record_of(ImageMetadata(location=exact), ItemRef("a", 0))
+
+    def after(place: tuple[float, float]) -> tuple[float, float] | None:
+        said, source = ImageMetadata(location=place), ItemRef("b", 0)
+        merged = merge_record(record, said, source, on_duplicate, sees_places=sees_places)
+        return merged.metadata.location
+
+    is_replaced = on_duplicate is OnDuplicate.REPLACE
+    assert after(cell) == (cell if is_replaced and sees_places else exact)
+    assert after(elsewhere) == (elsewhere if is_replaced else exact)
+
+
+@pytest.mark.parametrize("absent", [1, 2, 3])
+def test_a_photo_that_the_index_does_not_show_at_once_is_looked_for_again(
+    house: House, monkeypatch: pytest.MonkeyPatch, absent: int
+) -> None:
+    inserts, stale, found = [], [1] * absent, house.index.get
+    house.index.on_call = lambda name, _: inserts.append(name) if name == "insert" else None
+
+    def get(collection: str, image_ids: list[str]) -> Mapping[str, ImageRecord]:
+        # Some times as a replica answers that was away when the photo was inserted.
+        return {} if inserts and stale and stale.pop() else found(collection, image_ids)
+
+    monkeypatch.setattr(house.index, "get", get, raising=False)
+    twice = [Upload(PHOTO, ImageMetadata(tags=(tag,))) for tag in ("a", "b")]
+    job_id = house.open_job(*twice, Upload(pictures.jpeg(7), ImageMetadata()))
+    house.deliver()
+    assert not stale
+    assert house.counts(job_id) == {"ingested": 2, "duplicate": 1}
+    assert all(o.reason != DELETED for o in house.outcomes(job_id))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from petsearch.domain import ImageMetadata, LeftOutReason
+from petsearch.domain import ImageMetadata, JobState, LeftOutReason
 from petsearch.jobs import JobOptions
 from petsearch.sources import parse_spec
 from tests import pictures
@@ -32,6 +32,7 @@ class Export:
     columns: Mapping[str, str | None] = field(default_factory=dict)
     left_out: frozenset[str] = frozenset()
     """Some of the columns that are named as left out."""
+    rows_without_photo: int = 1
 
 
 def csv(*rows: tuple[str, ...], quoted: bool = True, newline: str = "\r\n") -> str:
@@ -87,6 +88,7 @@ PETFINDER = Export(
     ).encode(),
     says(breed="pug", status="a", tags=("Shy", "Old dog")),
     left_out=frozenset({"Desc", "birth_date", "Internal"}),
+    rows_without_photo=0,
 )
 SHELTERLUV_HEADER = (
     *("Photo", "Animal ID", "Name", "Species", "Primary Breed", "Secondary Breed", "Sex"),
@@ -200,6 +202,8 @@ def test_an_export_arrives_with_what_it_says(house: House, tmp_path: Path, expor
         assert found.taken_at.date() == DAY.date()
         assert (found.tags, found.location) == (export.says.tags, export.says.location)
         assert found.attributes == export.says.attributes
-    assert set(job.left_out) == {LeftOutReason.COLUMN}
+    assert set(job.left_out) - {LeftOutReason.ROW} == {LeftOutReason.COLUMN}
+    assert job.left_out.get(LeftOutReason.ROW, 0) == export.rows_without_photo
+    assert job.state is JobState.SUCCEEDED
     assert {entry.name for entry in job.left_out_names} >= export.left_out
     assert job.warned == 0

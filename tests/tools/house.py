@@ -1,7 +1,7 @@
 """Prints how the product's code is laid out: `make house`.
 
-Per package its modules, lines and public names; then the lengths of functions and the number of
-statements, with the limits that hold for them.
+Per package its modules, lines and public names; then the lengths of functions, the number of
+statements and the share of public names with docstrings, with the limits that hold for them.
 """
 
 import ast
@@ -21,6 +21,8 @@ MOST_ROOT_MODULES = 8
 MOST_STATEMENTS = 15_600
 MOST_LINES = {"median": 7, "90th percentile": 18, "longest": 60}
 """Of a function, without its docstring."""
+LEAST_DOCUMENTED = 0.9
+"""Of modules, public classes, functions and methods."""
 _TREES = ("petsearch", "services", "training")
 
 
@@ -105,6 +107,25 @@ def statements() -> int:
     )
 
 
+def documented() -> float:
+    """The share of modules, public classes, functions and methods that have a docstring."""
+    trees = [ast.parse(file.read_text()) for file in product_files()]
+    nodes = [node for tree in trees for node in (tree, *_public_names(tree))]
+    return sum(ast.get_docstring(node) is not None for node in nodes) / len(nodes)
+
+
+def _public_names(
+    node: ast.Module | ast.ClassDef,
+) -> Iterator[ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef]:
+    for found in node.body:
+        if isinstance(found, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            if found.name.startswith("_"):
+                continue
+            yield found
+            if isinstance(found, ast.ClassDef):
+                yield from _public_names(found)
+
+
 def _is_docstring(node: ast.stmt) -> bool:
     value = node.value if isinstance(node, ast.Expr) else None
     return isinstance(value, ast.Constant) and isinstance(value.value, str)
@@ -135,6 +156,9 @@ def main() -> None:
         typer.echo(
             f"{name:16} {found:8,g}  at most {limit:,}{'' if found <= limit else '  EXCEEDED'}"
         )
+    share = documented()
+    exceeded |= share < LEAST_DOCUMENTED
+    typer.echo(f"{'docstrings':16} {share:8.1%}  at least {LEAST_DOCUMENTED:.0%}")
     for function in sorted(functions(), key=lambda function: -function.lines)[:5]:
         typer.echo(f"{function.lines:16}  {function.place}")
     sys.exit(exceeded)

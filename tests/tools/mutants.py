@@ -167,7 +167,7 @@ MUTANTS = (
     Mutant(
         "originals are open to anonymous searchers",
         "services/api/authorisation.py",
-        '"GET /v1/images/{image_id}/original": _S',
+        '"GET /v1/images/{image_id}/original": Access.PLACES',
         '"GET /v1/images/{image_id}/original": _O',
         f"{_AUTHORISATION}::test_anonymous_search_opens_searching_and_its_pictures_alone",
     ),
@@ -195,9 +195,16 @@ MUTANTS = (
     Mutant(
         "the status filter is ignored",
         "petsearch/adapters/qdrant/conditions.py",
-        '        "status": filters.status,\n',
-        "",
+        '_EXACT = ("status", "animal_id")',
+        '_EXACT = ("animal_id",)',
         f"{_INDEX}::test_every_filter_holds",
+    ),
+    Mutant(
+        "tags are compared as they are written",
+        "petsearch/adapters/qdrant/conditions.py",
+        "folded = {*map(words.fold, wanted)}",
+        "folded = {*wanted}",
+        "tests/contract/test_index_words.py::test_words_are_compared_folded_and_come_back_as_written",
     ),
     Mutant(
         "excluded images are found",
@@ -244,8 +251,8 @@ MUTANTS = (
     Mutant(
         "a zip bomb in many entries is unpacked",
         "petsearch/sources/zip_archive.py",
-        "if unpacked > limits.total_bytes:",
-        "if unpacked < 0:",
+        "if unpacked_bytes > limits.total_bytes:",
+        "if unpacked_bytes < 0:",
         f"{_ARCHIVES}::test_all_that_unpacks_is_bounded",
     ),
     Mutant(

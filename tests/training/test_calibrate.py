@@ -15,13 +15,14 @@ from training.calibration.calibrate import (
     CalibrationTexts,
     KindReliability,
     QueryResults,
-    best_scores,
     check,
     fit,
     fit_logistic,
     prepare_texts,
+    with_off_topic_measured,
 )
 from training.calibration.gallery import SEED, Gallery, labelled_gallery
+from training.calibration.off_topic import best_scores
 from training.drawings.config import SAMPLE_CONFIG, read_config
 from training.drawings.drawn_photos import drawn_photos
 from training.evaluation.embedding import embed_texts
@@ -82,9 +83,19 @@ def test_the_bundled_calibration_notices_texts_about_something_else(
         for words in (asked, DATA.off_topic_held_out)
     )
     line = bundled.off_topic
+    assert line.can_tell
     assert auc(about_pets.on_topic(line), about_else.on_topic(line)) >= 0.95
     assert (about_else.on_topic(line) < line.below).mean() >= 0.8
     assert (about_pets.on_topic(line) < line.below).mean() <= 0.1
+
+
+def test_the_bundled_model_tells_held_out_texts_as_it_says(
+    sample: OpenClipModel, bundled: Calibration, drawings: Gallery
+) -> None:
+    """On other drawings than those that the bundled figures are of."""
+    measured, rows = with_off_topic_measured(bundled, sample, drawings.embeddings)
+    assert measured.off_topic.can_tell
+    assert [row.kind for row in rows[:4]] == ["all", "breed names", "attributes", "sentences"]
 
 
 def test_a_calibration_of_real_photos_holds_on_the_other_half(shared: Path) -> None:

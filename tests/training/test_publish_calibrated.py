@@ -45,7 +45,11 @@ def test_confidences_are_fitted_and_published_with_the_weights(
     fitted = load_model(f"dir:{there}", device="cpu").info.calibration
     assert fitted is not None
     assert fitted.weights == weights_hash_of(before.model_id)
-    assert "Confidences are calibrated" in (there / "MODEL_CARD.md").read_text()
+    assert fitted.off_topic.measured is not None
+    assert fitted.off_topic.measured.about_pets == 138
+    card = (there / "MODEL_CARD.md").read_text()
+    assert "Confidences are calibrated" in card
+    assert "of 135 are flagged where 5 % of 138 texts about pets are" in card
     assert not (folder / CALIBRATION).exists()
 
 

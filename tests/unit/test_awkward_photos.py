@@ -57,6 +57,11 @@ PNG_CHUNKS = {
     "a profile that is noise": _chunk(b"iCCP", b"p\0\0noise"),
     "a profile of no bytes": _chunk(b"iCCP", b"p\0\0" + zlib.compress(b"")),
     "a chunk of no meaning": _chunk(b"zzZz", b"1234"),
+    "a gamma of no bytes": _chunk(b"gAMA", b""),
+    "primaries of a byte": _chunk(b"cHRM", b"1"),
+    "a transparent colour of a byte": _chunk(b"tRNS", b"1"),
+    "code points of a byte": _chunk(b"cICP", b"1"),
+    "a size of a byte": _chunk(b"pHYs", b"1"),
 }  # fmt: skip
 
 
@@ -268,6 +273,14 @@ def test_twelve_bits_in_sixteen_are_not_black(tags: dict[int, int]) -> None:
     assert np.abs(pixels[20, :, 0] - np.arange(256)).max() <= 1
 
 
+def test_a_kind_of_tiff_that_is_not_read_is_named() -> None:
+    data = _grey_tiff((RAMP / 65535).astype("<f2").view("<u2"), tags={339: 3})
+    with pytest.raises(
+        NotAnImage, match="samples are floating-point numbers of 16 bits, is not read"
+    ):
+        decode(data, LIMITS)
+
+
 def test_the_transparent_value_of_a_deep_grey_png_is_white() -> None:
     values = np.full((40, 80), 30_000, np.uint16)
     values[:, :10] = 1000
@@ -291,9 +304,17 @@ STRANGERS = {
     "Photoshop": b"8BPS\0\1\0\0\0\0\0\0",
     "zip archive": b"PK\3\4\x14\0\0\0",
     "zero bytes": bytes(2000),
+    "a text": b"404: Not Found \xe2\x80\x94 the rest of the word is cut \xe2\x80",
+    "picture in Base64": b"data:image/jpeg;base64,/9j/4AAQSkZJRg",
+    "JPEG XR": b"II\xbc\x01\x08\0\0\0",
+    "property list, as iCloud": b"bplist00\xd4\x01\x02\x03",
+    "a sound": b"\xff\xfb\x90\x64" + bytes(40),
+    "Windows metafile": b"\xd7\xcd\xc6\x9a" + bytes(40),
+    "PostScript": b"\xc5\xd0\xd3\xc6\x1e\0\0\0",
+    "7z archive": b"7z\xbc\xaf\x27\x1c\0\4",
     "PNG picture whose header is broken": b"\x89PNG\r\n\x1a\n" + bytes(40),
     "JPEG picture whose header is broken": b"\xff\xd8\xff\xe0" + bytes(40),
-    "not a picture of a known format": b"hello, this is a letter",
+    "not a picture of a known format": b"\x93\x13\xf7 hello",
 }
 
 

@@ -11,6 +11,7 @@ from petsearch.domain.calibration import (
     Calibration,
     Logistic,
     OffTopic,
+    OffTopicMeasurement,
     QueryKind,
     Spread,
     query_kind_of,
@@ -20,7 +21,8 @@ from petsearch.domain.errors import ConfigurationError
 
 BREEDS = ("siamese", "great pyrenees", "yorkshire terrier", "black cat")
 SPECIES = ("cat", "dog")
-LINE = OffTopic(score_weight=0.0, z_weight=2.0, below=3.0)
+MEASURED = OffTopicMeasurement(138, 135, area=0.99, flagged=0.95, flagged_from=0.8)
+LINE = OffTopic(score_weight=0.0, z_weight=2.0, below=3.0, measured=MEASURED)
 
 
 def embeddings(count: int, dim: int = 6) -> Embeddings:
@@ -77,6 +79,16 @@ def test_a_best_photo_that_does_not_stand_out_is_off_topic(calibration: Calibrat
     query = calibration.query(embeddings(1)[0])
     assert query.is_off_topic(query.mean + 1.4 * query.deviation)
     assert not query.is_off_topic(query.mean + 1.6 * query.deviation)
+
+
+@pytest.mark.parametrize("measured", [None, replace(MEASURED, flagged_from=0.79)])
+def test_a_model_that_cannot_tell_says_so(
+    calibration: Calibration, measured: OffTopicMeasurement | None
+) -> None:
+    line = replace(LINE, measured=measured)
+    query = replace(calibration, off_topic=line).query(embeddings(1)[0])
+    assert query.is_off_topic(query.mean + 1.4 * query.deviation) is None
+    assert query.is_off_topic(query.mean + 9.0 * query.deviation) is None
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ def test_broken_exif_gives_nothing_and_refuses_no_photo(format_: str) -> None:
 def test_the_time_follows_its_offset(offsets: dict[int, object], zone: timezone | None) -> None:
     exif = exif_of({Base.DateTimeOriginal: "2026:05:17 10:00:05", **offsets})
     taken_at = capture_of(photo(exif=exif)).taken_at
-    assert taken_at is not None
+    assert isinstance(taken_at, datetime)
     assert (taken_at.replace(tzinfo=None), taken_at.tzinfo) == (TAKEN, zone)
 
 
@@ -161,6 +161,14 @@ def test_a_time_in_the_first_directory_counts() -> None:
 def test_xmp_counts_where_exif_has_no_time(name: str, format_: str) -> None:
     stated = xmp(f'{name}="2026-05-17T10:00:05+02:00"')
     assert capture_of(photo(format_, xmp=stated)).taken_at == TAKEN.replace(tzinfo=BERLIN)
+
+
+@pytest.mark.parametrize("written", ["2026:05:17", "2026-05-17"])
+def test_a_date_without_a_time_is_a_day(written: str) -> None:
+    exif = exif_of({Base.DateTimeOriginal: written, Base.OffsetTimeOriginal: "+02:00"})
+    assert capture_of(photo(exif=exif)).taken_at == TAKEN.date()
+    stated = xmp(f'photoshop:DateCreated="{written}"')
+    assert capture_of(photo(xmp=stated)).taken_at == TAKEN.date()
 
 
 def test_exif_counts_before_xmp() -> None:

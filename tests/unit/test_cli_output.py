@@ -37,6 +37,27 @@ HOSTILE = {
 }
 """Names of files, and how a terminal has to show them."""
 
+HEAVY = [
+    *("numpy", "httpx", "pydantic", "structlog", "PIL", "rich", "asyncio", "importlib.metadata"),
+    *(
+        "fastapi",
+        "uvicorn",
+        "celery",
+        "redis",
+        "qdrant_client",
+        "minio",
+        "torch",
+        "petsearch.domain",
+    ),
+]
+"""What printing help needs none of, and takes longer to import than everything that it needs."""
+
+PHOTOS = {
+    "photos",
+    *(f"photos.{name}" for name in ("filter_options", "ids", "listing", "thumbnails")),
+}
+"""Modules that commands of photos share."""
+
 each_hostile_name = pytest.mark.parametrize(("name", "shown"), HOSTILE.items(), ids=ascii)
 
 
@@ -100,8 +121,14 @@ def test_json_keeps_names(name: str, capsys: pytest.CaptureFixture[str]) -> None
         ["ingest", "--manifest", "{name}"],
         ["ingest", "--urls", "{name}"],
         ["search", "--image", "{name}"],
+        ["search", "--like", "{name}"],
         ["search", "cat", "--api", "{name}"],
         ["jobs", "show", "x", "--api", "http://127.0.0.1:1/{name}"],
+        ["images", "show", "{name}"],
+        ["images", "set", "3f2a", "--clear", "{name}"],
+        ["images", "set", "3f2a", "--place", "{name}"],
+        ["duplicates", "--api", "{name}"],
+        ["facets", "breed", "--api", "http://127.0.0.1:1/{name}"],
         ["evaluate", "--model", "{name}", "--data", "./{name}"],
         ["evaluate", "--model", "sample", "--data", "./{name}"],
         ["finetune", "--config", "{name}", "--out", "out"],
@@ -124,22 +151,56 @@ def test_errors_of_commands_show_names_as_they_are(
     assert "[/old]" in done.stderr
 
 
-def test_help_lists_every_command_and_imports_none() -> None:
-    code = """
+@pytest.mark.parametrize(
+    ("words", "modules"),
+    [
+        ("--help", set()),
+        ("--version", set()),
+        (
+            "search --help",
+            {"connection", "output", "photos.search", *PHOTOS},
+        ),
+        (
+            "images --help",
+            {"connection", "output", "photos.images", "photos.image_changes", *PHOTOS},
+        ),
+        ("serve --help", {"serve", "output"}),
+    ],
+)
+def test_help_imports_no_more_than_it_prints(words: str, modules: set[str]) -> None:
+    loaded = [f"petsearch.cli.{name}" for name in modules]
+    code = f"""
 import sys
 from petsearch.cli.main import main
-sys.argv[1:] = ["--help"]
+sys.argv[1:] = {words.split()}
 try:
     main()
 finally:
-    heavy = {"numpy", "httpx", "pydantic", "structlog", "PIL"} & sys.modules.keys()
-    commands = {name for name in sys.modules if name.startswith("petsearch.cli.")}
-    assert not heavy and commands == {"petsearch.cli.main"}, (heavy, commands)
+    heavy = set({HEAVY}) & sys.modules.keys()
+    commands = {{name for name in sys.modules if name.startswith("petsearch.cli.")}}
+    assert not heavy and commands == {{"petsearch.cli.main", *{loaded}}}, (heavy, commands)
 """
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    listed = re.findall(r"^│ ([a-z]+) ", done.stdout, re.MULTILINE)
-    assert listed == [*COMMANDS]
+    if words == "--help":
+        _, _, listed = done.stdout.partition("Commands:")
+        assert re.findall(r"^  ([a-z]+) ", listed, re.MULTILINE) == [*COMMANDS]
+
+
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [
+        ("petsearch fac", ["facets"]),
+        ("petsearch images s", ["show", "set"]),
+        ("petsearch search --ne", ["--near"]),
+        ("petsearch images delete --y", ["--yes"]),
+    ],
+)
+def test_a_shell_completes_commands_and_options(words: str, completed: list[str]) -> None:
+    count = str(len(words.split()) - 1)
+    asked = {"_PETSEARCH_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": count}
+    done = CliRunner().invoke(app, env=asked, prog_name="petsearch")
+    assert done.output.split() == completed
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -160,3 +221,20 @@ main()
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr == "Error: This command needs torch: pip install 'petsearch[training]'\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["serve"],
+        ["demo"],
+        ["keys", "list"],
+        ["backup", "--out", "x"],
+        ["reconcile"],
+        ["publish", "x"],
+    ],
+)
+def test_an_empty_data_folder_is_not_the_current_one(words: list[str]) -> None:
+    done = CliRunner().invoke(app, [*words, "--data-dir", ""])
+    assert done.exit_code == 2
+    assert "it is empty; give the path of a folder" in done.output

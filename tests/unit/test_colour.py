@@ -179,6 +179,39 @@ def test_the_gamma_of_srgb_and_no_gamma_change_nothing(body: bytes) -> None:
     assert np.array_equal(_pixels_of(decode(data, LIMITS).picture), _pixels_of(_patches()))
 
 
+def test_code_points_of_a_png_count_before_its_profile() -> None:
+    profiled = _encoded(_patches(), "PNG", icc_profile=PROFILES["Adobe RGB"])
+    points = b"cICP" + bytes([12, 13, 0, 1])
+    chunk = struct.pack(">I", 4) + points + struct.pack(">I", zlib.crc32(points))
+    data = profiled[:33] + chunk + profiled[33:]
+    expected = _reference(profiled, PROFILES["Display P3"])
+    assert np.abs(_pixels_of(decode(data, LIMITS).picture) - expected).max() <= 2
+
+
+@pytest.mark.parametrize("tags", [{0xA001: 0xFFFF, 0xA005: {1: "R03"}}, {0xA001: 2}])
+@pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP"])
+def test_adobe_rgb_counts_that_a_camera_only_names(format_: str, tags: dict[int, object]) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 1
+    exif.get_ifd(0x8769).update(tags)
+    data = _encoded(_patches(), format_, exif=exif.tobytes())
+    expected = _reference(data, PROFILES["Adobe RGB"])
+    assert np.abs(_pixels_of(decode(data, LIMITS).picture) - expected).max() <= 2
+
+
+@pytest.mark.parametrize("alpha", [255, 0])
+def test_grey_beside_alpha_is_converted_by_its_profile(alpha: int) -> None:
+    grey = Image.new("L", (9, 9), 55)
+    profile = icc.grey_profile(icc.gamma(1.0))
+    data = _encoded(
+        Image.merge("LA", (grey, Image.new("L", (9, 9), alpha))), "PNG", icc_profile=profile
+    )
+    decoded = decode(data, LIMITS)
+    # 55/255 of the light is 0.2157, which sRGB writes as 0.5019.
+    assert np.abs(_pixels_of(decoded.picture) - 128).max() <= 1
+    assert decoded.warnings == ()
+
+
 def test_a_profile_counts_before_the_other_chunks() -> None:
     profiled = _encoded(_patches(), "PNG", icc_profile=PROFILES["Adobe RGB"])
     gamma = b"gAMA" + struct.pack(">I", 100000)

@@ -19,6 +19,7 @@ from petsearch.photos.copies import DISPLAY_SIDE
 from petsearch.photos.decode import register_formats
 from petsearch.photos.decode_memory import bytes_to_decode, smallest_size
 from tests import pictures
+from tests.decoding import decoders
 
 SLACK_BYTES = 24_000_000
 """Strips that are being converted, the file itself, code that is loaded when it is first used."""
@@ -27,16 +28,16 @@ SLACK_BYTES = 24_000_000
 _MEASURE = """
 import re, sys
 from pathlib import Path
-from petsearch.photos import copies, decode, decode_memory
+from PIL import AvifImagePlugin
+from petsearch.photos import copies, decode
 def memory(name):
     status = Path("/proc/self/status").read_text()
     return 1024 * int(re.search(name + r":\\s+(\\d+)", status)[1])
 decode.register_formats()
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 data = Path(sys.argv[1]).read_bytes()
 before = memory("VmRSS")
-with decode.decoded_within(decode_memory.Budget(1), data, decode.ImageLimits()) as decoded:
-    copies.display_copy(decoded.picture)
-    copies.thumbnail(decoded.picture)
+copies.copies_of(decode.decode(data, decode.ImageLimits()).picture)
 print(memory("VmHWM") - before)
 """
 
@@ -59,6 +60,15 @@ def heic() -> bytes:
     return buffer.getvalue()
 
 
+def animation(kind: str, **options: object) -> bytes:
+    """6 megapixels, three times: blank, blank in another colour, and a picture."""
+    size = (3000, 2000)
+    rest = [Image.new("RGB", size, (0, 0, 99)), pictures.noise(*size)]
+    return pictures.encoded(
+        Image.new("RGB", size), kind, save_all=True, append_images=rest, **options
+    )
+
+
 MAKERS = {
     "RGBA PNG of 100 megapixels": lambda: pictures.clear_png(10_000, 10_000),
     "16-bit PNG": lambda: grey_16(6000, 4000),
@@ -71,6 +81,10 @@ MAKERS = {
         pictures.noise(5000, 4500), "TIFF", compression="tiff_lzw", strip_size=70_000_000
     ),
     "HEIC": heic,
+    "AVIF": lambda: pictures.encoded(pictures.noise(3000, 2000), "AVIF", speed=10, quality=20),
+    "AVIF, animated": lambda: animation("AVIF", speed=10),
+    "GIF, animated": lambda: animation("GIF"),
+    "PNG, animated": lambda: animation("PNG"),
 }
 
 
@@ -84,6 +98,8 @@ def test_decoding_takes_no_more_than_is_charged(make: Callable[[], bytes], tmp_p
         [sys.executable, "-c", _MEASURE, str(file)], check=True, stdout=subprocess.PIPE, text=True
     )
     assert int(done.stdout) <= _charged(data) + SLACK_BYTES
+    decoded = decoders().copies(data)
+    assert decoded.width * decoded.height >= 6_000_000
 
 
 def _charged(data: bytes) -> int:

@@ -52,6 +52,9 @@ class Interruptible:
         self._check()
         return self.inner.embed_pixels(pixels, model_id=model_id, priority=priority)
 
+    def is_everywhere(self, model_id: str) -> bool:
+        return self.inner.is_everywhere(model_id)
+
     def load(self, spec: str) -> ModelInfo:
         return self.inner.load(spec)
 

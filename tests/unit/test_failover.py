@@ -1,10 +1,12 @@
 """Requests to one of several addresses: what is passed over, what is sent again, what is not."""
 
+import contextvars
 from collections.abc import Iterator
 
 import httpx
 import pytest
 
+from petsearch.domain import deadline
 from petsearch.domain.errors import ConfigurationError
 from petsearch.failover import ONLY, FailoverTransport, split_addresses
 
@@ -124,10 +126,10 @@ def test_a_change_has_all_its_time_with_one_that_hung(
 def test_what_is_for_one_address_only_goes_to_no_other(
     client: httpx.Client, servers: Servers
 ) -> None:
-    assert client.get("/", extensions={ONLY: 1}).text.startswith(B)
+    assert client.get("/", extensions={ONLY: B}).text.startswith(B)
     servers.failing[B] = httpx.ConnectError
     with pytest.raises(httpx.ConnectError):
-        client.get("/", extensions={ONLY: 1})
+        client.get("/", extensions={ONLY: B})
     assert servers.asked == [B, B]
 
 
@@ -175,3 +177,19 @@ def test_if_none_can_serve_the_last_ones_answer_is_given(
     servers.status = {A: 503, B: 503}
     assert client.get("/v1/search").status_code == 503
     assert servers.asked == [A, B]
+
+
+def test_one_that_had_no_time_to_answer_is_not_avoided(
+    client: httpx.Client, servers: Servers
+) -> None:
+    servers.failing[A] = httpx.ReadTimeout
+
+    def ask(seconds: float) -> None:
+        deadline.set_current(deadline.Deadline(seconds))
+        with pytest.raises(httpx.ReadTimeout):
+            client.get("/v1/stats")
+
+    contextvars.copy_context().run(ask, 0.5)
+    contextvars.copy_context().run(ask, 5.0)  # the same one again; now it had the time
+    assert servers.asked == [A, A]
+    assert client.get("/v1/stats").text.startswith(B)

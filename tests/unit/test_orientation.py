@@ -4,7 +4,7 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from petsearch.photos import ImageLimits
 from petsearch.photos.decode import decode, register_formats
@@ -84,6 +84,15 @@ def test_exif_of_a_heic_without_a_rotation_box_counts(orientation: int) -> None:
 def test_an_orientation_that_does_not_exist_turns_nothing(value: int) -> None:
     decoded = decode(_encoded("PNG", value), LIMITS)
     assert _corners(decoded.picture) == [0, 1, 2, 3]
+
+
+def test_exif_that_imagemagick_keeps_as_a_text_counts() -> None:
+    segment = _exif(6)
+    text = f"\nAPP1\n{len(segment):8}\n{segment.hex()}\n"
+    file, info = io.BytesIO(), PngImagePlugin.PngInfo()
+    info.add_text("Raw profile type APP1", text, zip=True)
+    _stored().save(file, "PNG", pnginfo=info)
+    assert _corners(decode(file.getvalue(), LIMITS).picture) == list(_UPRIGHT_CORNERS[6])
 
 
 def test_xmp_counts_where_exif_says_nothing() -> None:

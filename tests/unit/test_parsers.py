@@ -23,8 +23,8 @@ from petsearch.sources.archive import ArchiveSource
 from petsearch.sources.manifest import ManifestSource
 from petsearch.tables.cells import is_empty
 from tests.contract.records import record
+from tests.tables import workbook
 from tests.unit.test_sources_archive import KINDS, made, source_of
-from tests.unit.test_tables import workbook
 
 MOST_ITEMS = 1000
 ZIP_AND_TAR = ("zip", "zip stored", "tar", "tar.gz")

@@ -9,11 +9,16 @@ import pytest
 from PIL import Image
 
 from petsearch.domain.identity import hash_bands, hash_distance
-from petsearch.photos.perceptual_hash import perceptual_hash
+from petsearch.photos.perceptual_hash import grey_pixels, hashes_of
 from petsearch.sample.catalogue import catalogue
 from tests import pictures
 
 NEAR = 3
+
+
+def perceptual_hash(picture: Image.Image) -> str | None:
+    """The hash of one picture."""
+    return hashes_of([grey_pixels(picture)])[0]
 
 
 def _hash(picture: Image.Image) -> str:

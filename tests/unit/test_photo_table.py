@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from petsearch.client import Photo, PhotoSource, from_paths, joined
+from petsearch.client import Photo, PhotoSource, from_paths, join_table
 from petsearch.domain import LeftOutReason
 from petsearch.domain.errors import InvalidInput
 from tests import pictures
@@ -24,7 +24,7 @@ def join(folder: Path, table: str, **columns: str | None) -> tuple[PhotoSource, 
     """The source after all photos were taken, and these by their paths."""
     path = folder.parent / "pets.csv"
     path.write_text(table, encoding="utf-8")
-    source = joined(from_paths([folder], max_bytes=10**6), path, columns)
+    source = join_table(from_paths([folder], max_bytes=10**6), path, columns)
     return source, {photo.metadata["source_path"]: photo for photo in source.photos}
 
 
@@ -67,6 +67,14 @@ def test_a_cell_that_does_not_fit_and_unknown_columns_are_told(folder: Path) -> 
     assert any(name == "Rex.JPG" and "Row 2" in detail for name, detail in source.warnings)
     unknown = [entry.name for entry in source.left_out if entry.reason == LeftOutReason.COLUMN]
     assert unknown == ["mood"]
+
+
+def test_rows_that_name_no_photo_are_left_out(folder: Path) -> None:
+    source, photos = join(folder, "photo;animal id\nRex.JPG;D-1\n;D-2\n-;D-3\n")
+    assert photos["Rex.JPG"].metadata["animal_id"] == "D-1"
+    rows = [entry.name for entry in source.left_out if entry.reason == LeftOutReason.ROW]
+    assert rows == ["row 3", "row 4"]
+    assert not [name for name, _ in source.warnings if name.startswith("row")]
 
 
 def test_a_table_without_names_of_files_is_refused(folder: Path) -> None:

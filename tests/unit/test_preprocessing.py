@@ -1,4 +1,4 @@
-"""Preprocessing: open_clip's own transform, exactly with Pillow and nearly with torch."""
+"""Preprocessing: open_clip's own transform, to the bit."""
 
 from pathlib import Path
 
@@ -7,9 +7,8 @@ import open_clip
 import pytest
 from PIL import Image
 
-from petsearch.adapters.clip.torch_resize import resize_for, resize_with_torch
-from petsearch.domain import Pixels, PixelSpec
-from petsearch.photos import ImageLimits, Resize, decode, resize_with_pillow, to_pixels
+from petsearch.domain import PixelSpec
+from petsearch.photos import ImageLimits, decode, to_pixels
 from petsearch.photos.colour import to_srgb
 from tests import pictures
 
@@ -36,37 +35,22 @@ def open_clip_pixels(picture: Image.Image, spec: PixelSpec) -> np.ndarray:
     return np.round(scaled * 255.0).astype(np.uint8)
 
 
-def furthest(found: Pixels, wanted: Pixels) -> int:
-    """The largest difference of two arrays of bytes."""
-    assert found.shape == wanted.shape
-    return int(np.abs(found.astype(int) - wanted).max())
-
-
-RESIZES = [(resize_with_pillow, 0), (resize_with_torch, 2)]
-
-
-@pytest.mark.parametrize(("resize", "off"), RESIZES)
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: f"{spec.resize_mode}-{spec.height}")
 @pytest.mark.parametrize("size", [(300, 200), (211, 333), (64, 64), (40, 50), (500, 97)])
-def test_pixels_equal_open_clips_transform(
-    spec: PixelSpec, size: tuple[int, int], resize: Resize, off: int
-) -> None:
+def test_pixels_equal_open_clips_transform(spec: PixelSpec, size: tuple[int, int]) -> None:
     picture = pictures.noise(*size, seed=3)
-    pixels = to_pixels(picture, spec, resize)
+    pixels = to_pixels(picture, spec)
     assert pixels.flags.c_contiguous
-    assert furthest(pixels, open_clip_pixels(picture, spec)) <= off
+    assert np.array_equal(pixels, open_clip_pixels(picture, spec))
 
 
-@pytest.mark.parametrize(("resize", "off"), RESIZES)
-def test_pixels_of_real_photos_equal_open_clips_transform(
-    real_photos: list[Path], resize: Resize, off: int
-) -> None:
+def test_pixels_of_real_photos_equal_open_clips_transform(real_photos: list[Path]) -> None:
     spec = PixelSpec(224, 224)
     for photo in real_photos:
         decoded = decode.decode(photo.read_bytes(), ImageLimits())
         with Image.open(photo) as picture:
             wanted = open_clip_pixels(_in_srgb(picture), spec)
-        assert furthest(to_pixels(decoded.picture, spec, resize), wanted) <= off, photo.name
+        assert np.array_equal(to_pixels(decoded.picture, spec), wanted), photo.name
 
 
 def _in_srgb(picture: Image.Image) -> Image.Image:
@@ -76,27 +60,14 @@ def _in_srgb(picture: Image.Image) -> Image.Image:
     return converted or picture
 
 
-@pytest.mark.parametrize("resize", [resize_with_pillow, resize_with_torch])
-def test_an_extreme_strip_does_not_blow_up(resize: Resize) -> None:
-    pixels = to_pixels(pictures.noise(60_000, 1), PixelSpec(224, 224), resize)
+def test_an_extreme_strip_does_not_blow_up() -> None:
+    pixels = to_pixels(pictures.noise(60_000, 1), PixelSpec(224, 224))
     assert pixels.shape == (3, 224, 224)
 
 
 @pytest.mark.parametrize("size", [(5000, 1), (1, 5000)])
-@pytest.mark.parametrize("resize", [resize_with_pillow, resize_with_torch])
-def test_a_strip_is_not_padded_away(resize: Resize, size: tuple[int, int]) -> None:
+def test_a_strip_is_not_padded_away(size: tuple[int, int]) -> None:
     spec = PixelSpec(64, 64, "longest", fill_color=7)
-    pixels = to_pixels(Image.new("RGB", size, "white"), spec, resize)
+    pixels = to_pixels(Image.new("RGB", size, "white"), spec)
     assert (pixels == 255).sum() == 3 * 64
     assert (pixels == 7).sum() == 3 * 64 * 63
-
-
-def test_torch_resizes_where_it_is_vectorised_and_pillow_elsewhere() -> None:
-    assert resize_for("AVX512") is resize_for("AVX2") is resize_with_torch
-    assert resize_for("DEFAULT") is resize_for("SVE256") is resize_with_pillow
-
-
-def test_a_picture_too_large_to_copy_is_resized_by_pillow() -> None:
-    picture, spec = pictures.noise(2500, 2000), PixelSpec(224, 224)
-    pixels = to_pixels(picture, spec, resize_with_torch)
-    assert np.array_equal(pixels, to_pixels(picture, spec))

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from petsearch.domain import Hit, ImageRecord
+from petsearch.domain import Filters, Hit, ImageRecord, UnknownName
 from petsearch.domain.errors import Conflict, InvalidInput
 from petsearch.search.pages import MAX_DEPTH, Rank, Walk, next_page, resume
 from tests.contract.records import record
@@ -108,3 +108,9 @@ def test_the_longest_cursor_fits_into_an_address() -> None:
 
 def _of_animal(hit: Hit, name: str) -> ImageRecord:
     return replace(hit.record, metadata=replace(hit.record.metadata, animal_id=name))
+
+
+def test_filters_with_unknown_names_have_an_order() -> None:
+    names = (UnknownName("species", "cta", "cat"), UnknownName("breed", "pgu"))
+    one, other = Filters(unknown=names), Filters(unknown=names[::-1])
+    assert one.in_order() == other.in_order()

@@ -1,17 +1,21 @@
-"""Several embedder services behind one `HttpEmbedder`: which models are ours, who loads one."""
+"""Several embedder services behind one `HttpEmbedder`: which has a model, and who is asked."""
 
+import json
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 
 import httpx
+import numpy as np
 import pytest
 
-from petsearch.adapters.embedder_http import HttpEmbedder
+from petsearch.adapters.embedder_http import NOT_HERE, HttpEmbedder, is_idempotent
+from petsearch.adapters.service_names import ServiceNames
 from petsearch.domain import ModelInfo, PixelSpec
-from petsearch.domain.errors import Unavailable
+from petsearch.domain.errors import Conflict, Unavailable
 from petsearch.failover import FailoverTransport
+from tests.waiting import wait_until
 
 A, B = "http://a:8100", "http://b:8100"
 
@@ -38,18 +42,25 @@ class Services(httpx.BaseTransport):
     def __init__(self) -> None:
         self.loaded = {A: ["cats"], B: ["cats"]}
         self.down: set[str] = set()
+        self.unready: set[str] = set()
+        self.failed: dict[str, dict[str, str]] = {A: {}, B: {}}
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         address = f"http://{request.headers['Host']}"
         if address in self.down:
             raise httpx.ConnectError("no")
         if request.method == "POST":
-            self.loaded[address].append("dogs")
-            return httpx.Response(200, json=model("dogs"))
-        if request.method == "DELETE":
-            self.loaded[address].remove(request.url.path.rpartition("/")[2])
-            return httpx.Response(204)
-        return httpx.Response(200, json={"models": [model(m) for m in self.loaded[address]]})
+            name = json.loads(request.read())["model_id"]
+            if name not in self.loaded[address]:
+                return httpx.Response(409, json={"detail": "not loaded"})
+            row = np.zeros((1, 4), "<f4")
+            return httpx.Response(200, content=row.tobytes(), headers={"X-Shape": "1,4"})
+        body = {
+            "models": [model(m) | {"device": address} for m in self.loaded[address]],
+            "is_ready": address not in self.unready,
+            "failed": self.failed[address],
+        }
+        return httpx.Response(200, json=body)
 
 
 @pytest.fixture
@@ -59,8 +70,10 @@ def services() -> Services:
 
 @pytest.fixture
 def embedder(services: Services) -> Iterator[HttpEmbedder]:
-    transport = FailoverTransport((A, B), services, round_robin=True)
-    opened = HttpEmbedder(httpx.Client(base_url=A, transport=transport), addresses=2)
+    transport = FailoverTransport(
+        (A, B), services, round_robin=True, may_repeat=is_idempotent, retry_statuses=NOT_HERE
+    )
+    opened = HttpEmbedder(httpx.Client(base_url=A, transport=transport), addresses=lambda: (A, B))
     yield opened
     opened.close()
 
@@ -69,22 +82,48 @@ def ids(embedder: HttpEmbedder) -> list[str]:
     return [model.model_id for model in embedder.models()]
 
 
-def test_a_model_is_loaded_and_unloaded_everywhere(
+def test_a_model_that_one_of_them_has_is_there_and_asked_for_where_it_is(
     embedder: HttpEmbedder, services: Services
 ) -> None:
-    assert embedder.load("s3:dogs").model_id == "dogs"
-    assert services.loaded == {A: ["cats", "dogs"], B: ["cats", "dogs"]}
+    services.loaded[B] = ["cats", "dogs"]
     assert ids(embedder) == ["cats", "dogs"]
-    embedder.unload("dogs")
-    assert services.loaded == {A: ["cats"], B: ["cats"]}
-    assert ids(embedder) == ["cats"]
+    assert embedder.load("s3:dogs").model_id == "dogs"
+    for _ in range(4):
+        assert embedder.embed_texts(["a dog"], model_id="dogs").shape == (1, 4)
+    with pytest.raises(Conflict):
+        embedder.embed_texts(["a bird"], model_id="birds")
 
 
-def test_a_model_that_one_of_them_lacks_is_none_of_ours(
+def test_a_model_is_everywhere_when_all_that_are_ready_have_it(
     embedder: HttpEmbedder, services: Services
 ) -> None:
     services.loaded[A] = ["cats", "dogs"]
-    assert ids(embedder) == ["cats"]
+    assert embedder.is_everywhere("cats")
+    assert not embedder.is_everywhere("dogs")
+    services.unready = {B}
+    assert embedder.is_everywhere("dogs")
+    services.unready, services.down = set(), {B}
+    assert embedder.is_everywhere("dogs")
+
+
+def test_a_model_is_waited_for_until_all_say_that_they_cannot_load_it(
+    embedder: HttpEmbedder, services: Services
+) -> None:
+    with pytest.raises(Unavailable):
+        embedder.load("s3:dogs")
+    services.failed[A] = {"s3:dogs": "its weights are damaged"}
+    with pytest.raises(Unavailable):
+        embedder.load("s3:dogs")
+    services.failed[B] = services.failed[A]
+    with pytest.raises(Conflict, match="damaged"):
+        embedder.load("s3:dogs")
+
+
+def test_a_model_is_described_as_one_that_is_ready_has_it(
+    embedder: HttpEmbedder, services: Services
+) -> None:
+    services.unready = {B}
+    assert [model.device for model in embedder.models()] == [A]
 
 
 def test_one_that_does_not_answer_is_not_asked_for_its_models(
@@ -92,8 +131,6 @@ def test_one_that_does_not_answer_is_not_asked_for_its_models(
 ) -> None:
     services.down = {B}
     assert ids(embedder) == ["cats"]
-    with pytest.raises(Unavailable):
-        embedder.load("s3:dogs")
 
 
 def test_without_any_answer_the_embedder_is_unavailable(
@@ -155,7 +192,7 @@ def test_while_one_that_hangs_is_asked_the_models_are_known() -> None:
     services, now = OneHangs(), [100.0]
     transport = FailoverTransport((A, B), services, round_robin=True)
     client = httpx.Client(base_url=A, transport=transport)
-    embedder = HttpEmbedder(client, addresses=2, clock=lambda: now[0])
+    embedder = HttpEmbedder(client, addresses=lambda: (A, B), clock=lambda: now[0])
     assert ids(embedder) == ["cats"]
     services.hangs, now[0] = True, 200.0
     with ThreadPoolExecutor(1) as threads:
@@ -176,6 +213,35 @@ def test_all_are_asked_for_their_models_at_the_same_time() -> None:
             return super().handle_request(request)
 
     transport = FailoverTransport((A, B), Waits(), round_robin=True)
-    embedder = HttpEmbedder(httpx.Client(base_url=A, transport=transport), addresses=2)
+    embedder = HttpEmbedder(httpx.Client(base_url=A, transport=transport), addresses=lambda: (A, B))
     assert ids(embedder) == ["cats"]
     embedder.close()
+
+
+def test_services_behind_one_name_are_found_as_they_come_and_go() -> None:
+    now, hosts = [0.0], [["10.0.0.1", "10.0.0.2"]]
+
+    def lookup(name: str) -> list[str]:
+        if not hosts[0]:
+            raise OSError(name)
+        return hosts[0]
+
+    names = ServiceNames(
+        ("http://embedder:8100", "https://far.example"), lookup=lookup, clock=lambda: now[0]
+    )
+    first = ("http://10.0.0.1:8100", "http://10.0.0.2:8100", "https://far.example")
+    assert names() == first
+    hosts[0] = ["10.0.0.2", "::3"]
+    assert names() == first
+    now[0] = 5.0  # old enough to be read again, for which nobody waits
+    wait_until(lambda: names()[:2] == ("http://10.0.0.2:8100", "http://[::3]:8100"))
+    hosts[0], now[0] = [], 10.0
+    for _ in range(3):
+        assert names()[0] == "http://10.0.0.2:8100"
+
+
+def test_a_name_that_nobody_knows_stays_as_it_is() -> None:
+    def lookup(name: str) -> list[str]:
+        raise OSError(name)
+
+    assert ServiceNames(("http://embedder:8100",), lookup=lookup)() == ("http://embedder:8100",)

@@ -2,21 +2,24 @@
 
 import io
 import json
+import random
 import tarfile
 import zipfile
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from petsearch.client import from_paths, stating
+from petsearch.client import add_metadata, from_paths
 from petsearch.domain import ImageMetadata, LeftOut, LeftOutReason, TakenAtSource
 from petsearch.sources import SourceItem
 from petsearch.sources.archive import ArchiveSource
 from petsearch.sources.s3_prefix import AllowedBuckets, BucketObject, S3PrefixSource
 from petsearch.sources.sidecars import Sidecars
+from petsearch.sources.zip_archive import zip_sidecars
+from petsearch.sources.zip_directory import ZipDirectory, find_directory
 from tests import pictures
 
 TAKEN = datetime(2026, 5, 17, 10, tzinfo=UTC)
@@ -46,7 +49,7 @@ def described(files: Mapping[str, bytes], photo: str, **said: Any) -> Any:
 
 def is_paired(photo: str, sidecar: str) -> bool:
     names = [photo, sidecar]
-    entry = Sidecars(lambda: names, lambda _: b"").account(LeftOut(sidecar, LeftOutReason.SIDECAR))
+    entry = Sidecars(lambda: names, lambda _: b"").classify(LeftOut(sidecar, LeftOutReason.SIDECAR))
     return entry.reason is LeftOutReason.SIDECAR_USED
 
 
@@ -65,6 +68,11 @@ def is_paired(photo: str, sidecar: str) -> bool:
         ("IMG-edited.jpg", "IMG.jpg.json"),
         ("IMG-bearbeitet.jpg", "IMG.jpg.supplemental-metadata.json"),
         ("IMG-edited(2).jpg", "IMG.jpg(2).json"),
+        ("IMG(1)-edited.jpg", "IMG.jpg.supplemental-metadata(1).json"),
+        ("IMG-ha editado.jpg", "IMG.jpg.json"),
+        ("IMG-編集済み.jpg", "IMG.jpg.supplemental-metadata.json"),
+        ("IMG.MP.jpg", "IMG.MP.jpg.supplemental-meta.json"),
+        ("IMG_1.jpg", "IMG_1.jpg.s.json"),
         ("IMG.jpg", "IMG.jpg.xmp"),
         ("IMG.jpg", "IMG.xmp"),
         ("IMG.HEIC", "IMG.XMP"),
@@ -168,6 +176,46 @@ def test_a_bad_sidecar_costs_a_warning(data: bytes) -> None:
     assert found.metadata == ImageMetadata(filename="a.jpg")
     assert [warning.code for warning in found.warnings] == ["sidecar_ignored"]
     assert "a.jpg.json" in found.warnings[0].detail
+
+
+class _CountingFile(io.BytesIO):
+    """Counts the bytes that are read."""
+
+    count = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        data = super().read(size)
+        self.count += len(data)
+        return data
+
+
+def test_a_sidecar_of_very_many_photos_is_read_only_so_often() -> None:
+    read: list[str] = []
+
+    def reading(name: str) -> bytes:
+        read.append(name)
+        return b"{"
+
+    sidecars = Sidecars(lambda: ["a.jpg", "a.jpg.json"], reading)
+    found = [sidecars.describe("a.jpg", ImageMetadata("a.jpg")) for _ in range(101)]
+    assert read == ["a.jpg.json"] * 100
+    assert {warning.code for one in found for warning in one.warnings} == {"sidecar_ignored"}
+    assert "more than 100 photos" in found[-1].warnings[0].detail
+
+
+def test_a_broken_sidecar_of_a_zip_file_is_read_twice_its_file_in_all() -> None:
+    buffer = _CountingFile()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.jpg", b"-")
+        archive.writestr("a.jpg.json", random.Random(1).randbytes(500_000).hex())
+    at = buffer.getvalue().index(b"a.jpg.json") + 400_000
+    buffer.getbuffer()[at : at + 10_000] = b"\xff" * 10_000
+    sidecars = zip_sidecars(buffer, buffer, cast(ZipDirectory, find_directory(buffer)))
+    buffer.count = 0
+    for _ in range(20):
+        found = sidecars.describe("a.jpg", ImageMetadata("a.jpg"))
+        assert [warning.code for warning in found.warnings] == ["sidecar_ignored"]
+    assert 500_000 < buffer.count < 2_000_000
 
 
 def test_what_nobody_can_store_is_dropped_of_a_description() -> None:
@@ -290,7 +338,7 @@ def test_options_state_what_is_true_of_all_photos_and_folders_name_animals(tmp_p
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(data)
     said = {"status": "found", "tags": ["shy"], "attributes": {"room": "3"}}
-    source = stating(from_paths([tmp_path], max_bytes=10**6), said, animal_from_folder=True)
+    source = add_metadata(from_paths([tmp_path], max_bytes=10**6), said, animal_from_folder=True)
     found = {photo.metadata["source_path"]: photo.metadata for photo in source.photos}
     assert {path: m["animal_id"] for path, m in found.items()} == {
         "A-17/1.jpg": "A-17",

@@ -7,6 +7,7 @@ import itertools
 import lzma
 import struct
 import tarfile
+import time
 import tracemalloc
 import zipfile
 import zlib
@@ -99,7 +100,7 @@ def test_reading_on_from_any_cursor_gives_the_rest(kind: str) -> None:
 
 
 def test_a_cursor_of_something_else_is_refused(kind: str) -> None:
-    for stranger in ("abc", "1:2:3:4", "-1:2", "photos/1.jpg"):
+    for stranger in ("abc", "1:2:3:4:5", "-1:2", "photos/1.jpg"):
         with pytest.raises(InvalidInput, match="not a cursor"):
             list(source_of(made(kind, PHOTOS)).read(stranger))
 
@@ -113,6 +114,11 @@ def test_what_is_no_photo_is_left_out_by_name(kind: str) -> None:
         ".Trash-1000/files/1.jpg": "junk",
         ".thumbnails/1.jpg": "junk",
         "b/Thumbs.db": "junk",
+        "b/Thumbs.db:encryptable": "junk",
+        "b/1.jpg@SynoEAStream": "junk",
+        "~snapshot/1.jpg": "junk",
+        "FOUND.000/1.jpg": "junk",
+        "Pets.photoslibrary/resources/derivatives/1.jpg": "junk",
         "read me.txt": "not_a_photo",
         "labels.csv": "not_a_photo",
         "letter": "not_a_photo",
@@ -242,6 +248,119 @@ def test_a_packed_tar_bomb_stops_the_reading(packer: str) -> None:
     assert items[0].data == PHOTOS[0][1]
     assert "zip bomb" in str(items[-1].refusal)
     assert peak < 16_000_000, "the bomb was unpacked into memory"
+
+
+def with_dictionary_of_4_gb(stream: bytes) -> bytes:
+    """An xz stream whose first block declares a dictionary of 4 GiB."""
+    changed = bytearray(stream)
+    end = 12 + (changed[12] + 1) * 4
+    assert changed[14:16] == b"\x21\x01", "LZMA2 with one byte of properties"
+    changed[16] = 40
+    changed[end - 4 : end] = struct.pack("<L", zlib.crc32(changed[12 : end - 4]))
+    return bytes(changed)
+
+
+@pytest.mark.parametrize("bad_stream", [0, 1])
+def test_the_dictionary_of_every_xz_stream_is_bounded(bad_stream: int) -> None:
+    whole = tarred(PHOTOS)
+    half = len(whole) // 2
+    streams = [lzma.compress(whole[:half]), lzma.compress(whole[half:])]
+    assert [item.refusal for item in read(b"".join(streams))] == [None] * 6
+    assert [item.refusal for item in read((bytes(8)).join(streams))] == [None] * 6
+    streams[bad_stream] = with_dictionary_of_4_gb(streams[bad_stream])
+    if bad_stream == 0:
+        with pytest.raises(InvalidInput, match="not a readable tar"):
+            read(b"".join(streams))
+        return
+    items = read(b"".join(streams))
+    assert 1 < len(items) < 7
+    assert "broken" in str(items[-1].refusal)
+
+
+def overlapping(unpacked_bytes: int, entries: int) -> bytes:
+    """A zip file whose entries all have the same packed bytes."""
+    one = bytearray(zipped([("0.jpg", bytes(unpacked_bytes))]))
+    start, end = one.index(b"PK\x01\x02"), one.index(b"PK\x05\x06")
+    directory = bytes(one[start:end]) * entries
+    one[end + 8 : end + 16] = struct.pack("<HHL", entries, entries, len(directory))
+    return bytes(one[:start]) + directory + bytes(one[end:])
+
+
+def test_entries_that_overlap_end_the_reading() -> None:
+    bomb = overlapping(1000, entries=500)
+    items = read(bomb)
+    assert len(items) < 20
+    assert "overlap" in str(items[-1].refusal)
+    assert list(source_of(bomb).read(items[-1].cursor)) == []
+    assert items_of(source_of(bomb), items[0].cursor) == items[1:], "the sums are in the cursor"
+
+
+def test_the_ratio_of_all_entries_together_is_bounded() -> None:
+    small_bombs = [(f"{n}.jpg", bytes(19_000)) for n in range(50)]
+    items = read(zipped(small_bombs), ArchiveLimits(ratio=100, any_ratio_bytes=20_000))
+    assert "zip bomb" in str(items[-1].refusal)
+    assert len(items) < 5
+    assert len(read(zipped([*PHOTOS, *small_bombs]), ArchiveLimits())) == 56
+
+
+def pax(records: bytes, kind: bytes = b"x") -> bytes:
+    header = tarfile.TarInfo("pax")
+    header.type, header.size = kind, len(records)
+    return header.tobuf(tarfile.USTAR_FORMAT) + records + bytes(-len(records) % 512)
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        pytest.param(pax(b"9" * 500_000 + b" hdrcharset"), id="digits, whose number is squared"),
+        pytest.param(pax(b"2 " * 20_000 + b"="), id="records that overlap"),
+        pytest.param(pax(b"2000012 comment=" + b"c" * 2_000_000), id="a long record"),
+        pytest.param(pax(b"15 comment=1234\n" * 100_000, b"g"), id="many records"),
+    ],
+)
+def test_headers_that_cost_more_than_they_say_end_the_reading(hostile: bytes) -> None:
+    whole = tarred(PHOTOS[:1]).rstrip(b"\0")
+    whole += bytes(-len(whole) % 512)
+    source = source_of(gzip.compress(whole + hostile + tarred(PHOTOS[1:])))
+    tracemalloc.start()
+    began = time.process_time()
+    items = items_of(source)
+    took_s = time.process_time() - began
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert items[0].data == PHOTOS[0][1]
+    assert "broken" in str(items[-1].refusal)
+    assert took_s < 5
+    assert peak < 20_000_000
+
+
+def test_pax_records_are_read() -> None:
+    name = "shelter/" + "n" * 300 + ".jpg"
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        archive.pax_headers = {"comment": "of all entries"}
+        for _ in range(2):
+            member = tarfile.TarInfo(name)
+            member.size, member.mtime = len(PHOTOS[0][1]), 1714000000.25
+            member.pax_headers = {"LIBARCHIVE.xattr.a": "eA" * 4000}
+            archive.addfile(member, io.BytesIO(PHOTOS[0][1]))
+    items = read(buffer.getvalue())
+    assert [(item.metadata.source_path, item.data) for item in items] == [(name, PHOTOS[0][1])] * 2
+
+
+def test_long_names_take_little_memory(kind: str) -> None:
+    if kind.startswith("zip"):
+        names = [f"{n}" + "n" * 60_000 + ".json" for n in range(50)]
+    else:
+        names = [f"{n}" + "n" * 900_000 + ".json" for n in range(10)]
+    whole = made(kind, [*((name, b"{}") for name in names), *PHOTOS])
+    source = source_of(whole, ArchiveLimits(ratio=10**6))
+    tracemalloc.start()
+    assert len(items_of(source)) == len(PHOTOS)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 16_000_000
+    assert {len(entry.name) for entry in left_out_of(source)} == {1024}
 
 
 def test_all_that_unpacks_is_bounded(kind: str) -> None:

@@ -1,7 +1,8 @@
 """Data sets that the server reads itself."""
 
 import json
-from collections.abc import Mapping, Sequence
+import socket
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import datasets
@@ -10,6 +11,8 @@ import pytest
 from petsearch.domain.errors import InvalidInput
 from petsearch.sources import DatasetOptions
 from petsearch.sources.dataset import DatasetSource
+from petsearch.sources.dataset_folder import check_hub_files
+from petsearch.sources.import_folders import ImportFolders
 from tests import pictures
 
 COUNT = 7
@@ -85,6 +88,86 @@ def test_a_folder_of_photos_with_metadata_is_a_data_set(tmp_path: Path) -> None:
     assert [(item.origin, item.metadata.breed) for item in items] == [
         (f"file:{tmp_path}/train/{seed}.jpg", "pug") for seed in range(2)
     ]
+
+
+def card(folder: Path, text: str) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "README.md").write_text(f"---\n{text}\n---\n")
+    return folder
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    """A server that nobody may connect to."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0)
+        yield server
+
+
+@pytest.mark.parametrize("protocol", ["http", "ftp", "webhdfs", "hf", "file", "zip://x::http"])
+def test_the_card_of_a_data_set_names_no_files(
+    tmp_path: Path, listener: socket.socket, protocol: str
+) -> None:
+    folder = written(tmp_path / "set", [{"bytes": pictures.jpeg(), "path": None}], [0])
+    address = f"{protocol}://127.0.0.1:{listener.getsockname()[1]}/x.parquet"
+    card(folder, f"configs:\n- config_name: default\n  data_files: {address!r}")
+    (item,) = DatasetSource(str(folder), DatasetOptions()).read(None)
+    assert item.data == pictures.jpeg()
+    with pytest.raises(BlockingIOError):
+        listener.accept()
+
+
+@pytest.mark.parametrize("path", ["../other/**", "{tmp}/other/**", "file://{tmp}/other/**"])
+def test_a_card_leads_to_no_other_folder(tmp_path: Path, path: str) -> None:
+    written(tmp_path / "other", [{"bytes": pictures.jpeg(), "path": None}], [0])
+    path = path.format(tmp=tmp_path)
+    folder = card(tmp_path / "set", f"configs:\n- config_name: default\n  data_files: {path!r}")
+    with pytest.raises(InvalidInput, match=r"does not load|no files"):
+        list(DatasetSource(str(folder), DatasetOptions()).read(None))
+
+
+def test_a_link_that_leads_out_of_the_import_folders_is_rejected(tmp_path: Path) -> None:
+    other = written(tmp_path / "other", [{"bytes": pictures.jpeg(), "path": None}], [0])
+    folder = tmp_path / "set"
+    folder.mkdir()
+    check = ImportFolders([folder]).resolve
+    for link in (folder / "train.parquet", folder / "data"):
+        target = other / "data/train-00000-of-00001.parquet"
+        link.symlink_to(target if link.suffix else target.parent)
+        with pytest.raises(InvalidInput, match=r"PETSEARCH_IMPORT_DIRS|does not load|no files"):
+            list(DatasetSource(str(folder), DatasetOptions(), check).read(None))
+        link.unlink()
+
+
+def test_only_the_columns_that_are_used_are_read(tmp_path: Path, listener: socket.socket) -> None:
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}/secret.jpg"
+    features = datasets.Features(
+        {"image": datasets.Image(), "other": datasets.Image(), "label": datasets.Value("string")}
+    )
+    rows = {
+        "image": [{"bytes": pictures.jpeg(), "path": None}],
+        "other": [{"bytes": None, "path": url}],
+        "label": ["pug"],
+    }
+    (tmp_path / "set").mkdir()
+    datasets.Dataset.from_dict(rows, features=features).to_parquet(
+        tmp_path / "set/train[1]-00000-of-00001.parquet", batch_size=10
+    )
+    source = DatasetSource(str(tmp_path / "set"), DatasetOptions())
+    assert [(item.data, item.metadata.breed) for item in source.read(None)] == [
+        (pictures.jpeg(), "pug")
+    ]
+    with pytest.raises(InvalidInput, match="no column 'other' of texts"):
+        list(DatasetSource(source.name, DatasetOptions(label_column="other")).read(None))
+    with pytest.raises(BlockingIOError):
+        listener.accept()
+
+
+def test_a_data_set_on_the_hub_has_its_files_there() -> None:
+    check_hub_files("a/b", {"train": ["hf://datasets/a/b@main/train.parquet"]})
+    for file in ("/etc/passwd", "http://a.org/x.csv", "zip://x.csv::hf://datasets/a/b@main/x.zip"):
+        with pytest.raises(InvalidInput, match="not its own"):
+            check_hub_files("a/b", {"train": [file]})
 
 
 def test_a_broken_file_is_said(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 import io
 import json
+import time
 import tracemalloc
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
@@ -141,8 +143,8 @@ BAD_JSONL = (
 @pytest.mark.parametrize(
     ("data", "rows", "good"),
     [
-        (BAD_CSV, [2, 3, *range(5, 16)], {2, 3, 7, 8, 9, 10, 11, 13, 14, 15}),
-        (BAD_JSONL, [1, 2, *range(4, 17)], {1, 5, 9, 10, 15, 16}),
+        (BAD_CSV, [2, 3, *range(6, 16)], {2, 3, 7, 8, 9, 10, 11, 13, 14, 15}),
+        (BAD_JSONL, [1, 2, 4, 5, *range(7, 17)], {1, 5, 9, 10, 15, 16}),
     ],
     ids=["csv", "jsonl"],
 )
@@ -175,7 +177,6 @@ def test_refusals_say_what_is_wrong() -> None:
     said = [str(item.refusal) for item in read(BAD_JSONL)]
     for reason in (
         "not JSON",
-        "must have one of path, key and url, and has 0",
         "must have one of path, key and url, and has 2",
         "path is not a text",
         "path has characters that no name has",
@@ -194,20 +195,47 @@ SEVERAL = "photos;breed\n1.jpg|2.jpg|3.jpg;Pug\n\n;Pug\n4.jpg;x\n5.jpg|../6.jpg;
 )
 def test_reading_on_from_any_cursor_gives_the_rest(data: str | bytes) -> None:
     source = source_of(data)
-    whole = read(data)
-    for position, item in enumerate(whole):
-        assert list(source.read(item.cursor)) == whole[position + 1 :]
+    whole = list(source.read(None))
+    for position, entry in enumerate(whole):
+        if isinstance(entry, SourceItem):
+            assert list(source.read(entry.cursor)) == whole[position + 1 :]
+
+
+@pytest.mark.parametrize(
+    ("data", "rows"),
+    [
+        ("path;url;breed\n1.jpg;\n;;Pug\n-;n/a\n2.jpg;\n\n[];\n", (4, 7)),
+        (
+            lines({"path": "1.jpg"}, {"breed": "Pug"}, {"path": []}, {"path": "2.jpg"})
+            + lines({"path": None, "url": ""}),
+            (3, 5),
+        ),
+    ],
+    ids=["csv", "jsonl"],
+)
+def test_a_row_that_names_no_photo_is_left_out_where_it_stands(
+    data: str, rows: tuple[int, int]
+) -> None:
+    entries = source_of(data).read(None)
+    names = [e.name if isinstance(e, LeftOut) else e.metadata.filename for e in entries]
+    middle, last = rows
+    assert names == ["1.jpg", f"row {middle - 1}", f"row {middle}", "2.jpg", f"row {last}"]
 
 
 def test_photos_of_a_row_share_what_it_says() -> None:
     items = read(SEVERAL)
     assert [item.metadata.filename for item in items] == [
-        *("1.jpg", "2.jpg", "3.jpg", "row 4", "4.jpg", "5.jpg", "6.jpg"),
+        *("1.jpg", "2.jpg", "3.jpg", "4.jpg", "5.jpg", "6.jpg"),
     ]
     assert [item.metadata.breed for item in items[:3]] == ["Pug"] * 3
     assert len({item.cursor for item in items}) == len(items)
     named = read("photos,filename\n1.jpg;2.jpg,Rex.jpg\n3.jpg,Rex.jpg\n")
     assert [item.metadata.filename for item in named] == ["1.jpg", "2.jpg", "Rex.jpg"]
+
+
+def test_a_line_of_a_list_may_hold_any_number_of_urls() -> None:
+    urls = [f"https://a.org/{number}.jpg" for number in range(150)]
+    assert [item.origin for item in read(" ".join(urls))] == [f"url:{url}" for url in urls]
 
 
 def test_the_same_photo_twice_is_two_items() -> None:
@@ -280,3 +308,74 @@ def test_a_line_without_end_is_not_held_in_memory() -> None:
     tracemalloc.stop()
     assert [item.refusal is None for item in items] == [False, True]
     assert peak < 2_000_000
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        pytest.param("\n" * 60_000 + "x\n", id="blank lines before what is no URL"),
+        pytest.param("#\n \n" * 20_000 + "x\n", id="comments before what is no URL"),
+        pytest.param(lines({"url": "https://a.org/1.jpg" + " ;" * 30_000 + "x"}), id="separators"),
+        pytest.param(lines({"path": "1.jpg" + " " * 60_000 + "2.jpg"}), id="blanks in a name"),
+        pytest.param(lines({"path": "1.jpg", "taken_at": "1" * 60_000}), id="digits of a date"),
+        pytest.param(lines({"path": "1.jpg", "taken_at": "a" * 60_000}), id="letters of a date"),
+        pytest.param(lines({"path": "1.jpg", "location": "1" * 60_000}), id="digits of a place"),
+        pytest.param(lines({"path": "1.jpg", "tags": "a ," * 20_000}), id="tags"),
+    ],
+)
+def test_no_cell_takes_more_time_than_its_length(table: str) -> None:
+    began = time.process_time()
+    with suppress(InvalidInput):
+        read(table)
+    assert time.process_time() - began < 1
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ("clip.mov", "a video"),
+        ("notes.TXT", "another kind of file"),
+        ("a.xmp", "a file beside a photo"),
+        ("Thumbs.db", "what systems keep"),
+        ("more.zip", "an archive"),
+    ],
+)
+@pytest.mark.parametrize("column", ["path", "url"])
+def test_a_place_whose_name_is_of_no_photo_is_refused_and_not_read(
+    column: str, written: str, words: str
+) -> None:
+    place = f"http://photos.org/@eaDir/{written}?a=b.jpg" if column == "url" else written
+    (item,) = read(f"{column}\n{place}\n")
+    assert item.origin is None
+    assert words in (item.refusal or "")
+    (kept,) = read(f"{column}\n{place.replace(written, 'IMG_0001')}\n")
+    assert kept.refusal is None
+
+
+def test_a_row_with_more_photos_than_an_animal_has_is_refused() -> None:
+    few, many = ([f"{n}.jpg" for n in range(count)] for count in (100, 101))
+    assert len(read(lines({"path": few}))) == 100
+    (item,) = read(lines({"path": many}))
+    assert item.refusal == "Row 1: it names 101 photos; at most 100 are read."
+
+
+def test_a_row_gives_cause_for_a_few_warnings_only() -> None:
+    (_, item) = read(lines({"path": "1.jpg"}, {"path": "2.jpg"} | {f"n{n}": 1 for n in range(500)}))
+    assert len(item.warnings) == 20
+    assert item.warnings[0].field == "n0"
+    assert item.warnings[-1].detail == "Row 2: There are 481 more warnings."
+
+
+def test_the_table_is_read_once_more_for_all_its_dates() -> None:
+    names = [f"da{'.' * n}te" for n in range(20)]
+    table = f"path,{','.join(names)}\n1.jpg{',03/04/2026' * 20}\n2.jpg{',13/04/2026' * 20}\n"
+    opened = list[io.BytesIO]()
+
+    def open_again() -> io.BytesIO:
+        opened.append(io.BytesIO(table.encode()))
+        return opened[-1]
+
+    source = ManifestSource(open_again, folder="/")
+    items = [entry for entry in source.read(None) if isinstance(entry, SourceItem)]
+    assert items[0].metadata.taken_at == datetime(2026, 4, 3, tzinfo=None)
+    assert len(opened) == 2

@@ -236,5 +236,7 @@ def test_the_settings_are_closed_by_default(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_list_that_is_not_json_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PETSEARCH_IMPORT_DIRS", "/photos")
-    with pytest.raises(ConfigurationError, match=r"import_dirs.* Lists are JSON"):
+    with pytest.raises(
+        ConfigurationError, match=r"PETSEARCH_IMPORT_DIRS is '/photos': .* JSON list"
+    ):
         Settings.from_environment()

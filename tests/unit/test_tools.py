@@ -39,6 +39,10 @@ def test_functions_are_short(measure: str) -> None:
     assert house.lengths()[measure] <= house.MOST_LINES[measure]
 
 
+def test_public_names_have_docstrings() -> None:
+    assert house.documented() >= house.LEAST_DOCUMENTED
+
+
 @pytest.mark.parametrize("mutant", mutants.MUTANTS, ids=lambda mutant: mutant.name)
 def test_what_a_mutant_changes_is_still_there(mutant: mutants.Mutant) -> None:
     assert mutant.occurrences == 1

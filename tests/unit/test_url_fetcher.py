@@ -13,11 +13,19 @@ import pytest
 
 from petsearch.adapters.web import UrlFetcher
 from petsearch.adapters.web.public_addresses import IpAddress, is_public
-from petsearch.domain.errors import InvalidInput, NotFound, Overloaded, TooLarge, Unavailable
+from petsearch.domain.errors import (
+    InvalidInput,
+    NotAnImage,
+    NotFound,
+    Overloaded,
+    TooLarge,
+    Unavailable,
+)
 from tests.certificates import self_signed
-from tests.web_server import WebServer, drips, gives
+from tests.web_server import Answer, WebServer, drips, gives
 
 MAX = 10_000
+JPEG = b"\xff\xd8\xff\xe0 photo"
 
 
 @pytest.fixture
@@ -136,11 +144,11 @@ def test_what_is_no_plain_web_address_is_refused(url: str) -> None:
 def test_redirects_are_followed_at_most_three_times(web: WebServer) -> None:
     for number in range(4):
         web.answers[f"/{number}"] = gives(302, Location=f"/{number + 1}")
-    web.answers["/4"] = gives(200, b"photo")
+    web.answers["/4"] = gives(200, JPEG)
     other = f"http://other.org:{web.port}/2"
     web.answers["/elsewhere"] = gives(308, Location=other)
-    assert fetch(web, "/1") == b"photo"
-    assert fetch(web, "/elsewhere") == b"photo"
+    assert fetch(web, "/1") == JPEG
+    assert fetch(web, "/elsewhere") == JPEG
     assert ("/2", f"other.org:{web.port}") in [(p, h["host"]) for p, h in web.seen]
     with pytest.raises(InvalidInput, match="more than 3 times"):
         fetch(web, "/0")
@@ -264,3 +272,66 @@ def test_tls_names_the_host_and_believes_no_stranger(tmp_path: Path) -> None:
             local_fetcher().fetch(f"url:https://photos.org:{web.port}/a.jpg", max_bytes=MAX)
         assert web.seen == []
     assert asked == ["photos.org"], "not the address that was connected to"
+
+
+def ranged(body: bytes) -> Answer:
+    """An answer that knows ranges."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        asked = handler.headers.get("range")
+        last = int(asked.rpartition("-")[2]) if asked else len(body)
+        part = body[: last + 1]
+        more = {"Content_Range": f"bytes 0-{len(part) - 1}/{len(body)}"} if asked else {}
+        gives(206 if asked else 200, part, **more)(handler)
+
+    return answer
+
+
+def ranges_of(web: WebServer) -> list[str | None]:
+    return [headers.get("range") for _, headers in web.seen]
+
+
+def test_what_is_no_photo_costs_one_range_where_its_name_does_not_tell(web: WebServer) -> None:
+    web.answers["/report"] = ranged(b"%PDF-1.7" + bytes(200_000))
+    url = f"url:http://photos.org:{web.port}/report"
+    with pytest.raises(NotAnImage, match="a PDF document"):
+        local_fetcher().fetch(url, max_bytes=1_000_000)
+    assert ranges_of(web) == ["bytes=0-65535"]
+
+
+@pytest.mark.parametrize(
+    ("size", "ranges"), [(9_000, ["bytes=0-65535"]), (70_000, ["bytes=0-65535", None])]
+)
+def test_a_photo_whose_name_does_not_tell_is_fetched_whole(
+    web: WebServer, size: int, ranges: list[str | None]
+) -> None:
+    photo = JPEG.ljust(size, b"\1")
+    web.answers["/photo"] = ranged(photo)
+    url = f"url:http://photos.org:{web.port}/photo"
+    assert local_fetcher().fetch(url, max_bytes=100_000) == photo
+    assert ranges_of(web) == ranges
+
+
+def test_a_server_that_knows_no_ranges_is_not_read_to_its_end(web: WebServer) -> None:
+    closed = threading.Event()
+
+    def endless(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.end_headers()
+        drips(bytes(5_000), threading.Event(), 0.001)(handler)
+        closed.set()
+
+    web.answers["/endless"] = endless
+    url = f"url:http://photos.org:{web.port}/endless"
+    with pytest.raises(NotAnImage, match="nothing but zero bytes"):
+        local_fetcher(timeout_s=30.0).fetch(url, max_bytes=10**9)
+    assert closed.wait(30.0), "the connection is closed"
+    web.answers["/photo"] = gives(200, JPEG)
+    assert fetch(web, "/photo") == JPEG
+    assert ranges_of(web) == ["bytes=0-65535"] * 2
+
+
+def test_a_photo_by_its_name_is_fetched_at_once(web: WebServer) -> None:
+    web.answers["/a.JPG"] = ranged(b"anything")
+    assert fetch(web, "/a.JPG") == b"anything"
+    assert ranges_of(web) == [None]

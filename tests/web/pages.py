@@ -31,8 +31,14 @@ LOOKS = [
 ]
 
 
-def new_page(browser: Browser, address: str, look: Look = LOOKS[0]) -> Page:
-    """A page in a context of its own: nothing is kept from the test before."""
+def new_page(
+    browser: Browser, address: str, look: Look = LOOKS[0], *, zone: str | None = None
+) -> Page:
+    """A page in a context of its own: nothing is kept from the test before.
+
+    Args:
+        zone: of its clock; the machine's own if it is None.
+    """
     width, height = _SIZES[look.device]
     is_phone = look.device == "phone"
     context = browser.new_context(
@@ -41,6 +47,7 @@ def new_page(browser: Browser, address: str, look: Look = LOOKS[0]) -> Page:
         color_scheme=look.scheme,
         has_touch=is_phone,
         is_mobile=is_phone,
+        timezone_id=zone,
     )
     page = context.new_page()
     page.set_default_timeout(BROWSER_WAIT_MS)
@@ -97,15 +104,22 @@ def search(page: Page, words: str) -> None:
     page.get_by_label("What does the photo show?").fill(words)
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_contain_text(words)
-    expect(page.locator(".score").first).to_be_visible()
+    expect(page.locator(".hit").first).to_be_visible()
 
 
 def open_filters(page: Page) -> None:
-    """On a phone they are folded."""
+    """On a phone they are a sheet over the results."""
     toggle = page.locator("#filters-toggle")
-    if toggle.is_visible() and toggle.get_attribute("aria-expanded") == "false":
+    if toggle.is_visible():
         toggle.click()
     expect(page.locator("#filters")).to_be_visible()
+
+
+def close_filters(page: Page) -> None:
+    """On a phone, to reach the results."""
+    done = page.get_by_role("button", name="Show the photos")
+    if done.is_visible():
+        done.click()
 
 
 def leave(page: Page) -> None:

@@ -28,7 +28,7 @@ def page(browser: Browser, server_url: str, look: Look) -> Iterator[Page]:
 
 def results(page: Page, _client: Client) -> None:
     page.goto("/?q=corgi&species=dog&status=")
-    expect(page.locator(".score").first).to_be_visible()
+    expect(page.locator(".hit").first).to_be_visible()
     open_filters(page)
 
 
@@ -49,7 +49,7 @@ def chips(page: Page, client: Client) -> None:
 
 def nothing_found(page: Page, _client: Client) -> None:
     page.goto("/?q=dog&min=0.9")
-    expect(page.locator("#message")).to_contain_text("No good match")
+    expect(page.locator("#message")).to_contain_text("No photo matches these filters")
 
 
 def framing(page: Page, _client: Client) -> None:
@@ -61,6 +61,14 @@ def framing(page: Page, _client: Client) -> None:
 def photo(page: Page, client: Client) -> None:
     page.goto(f"/?photo={client.search('pug', limit=1)['items'][0]['image_id']}")
     expect(page.locator(".strip.similar .card").first).to_be_visible()
+
+
+def comparing(page: Page, client: Client) -> None:
+    one, other = client.search("pug", limit=2)["items"]
+    page.goto(f"/?like={one['image_id']}&photo={other['image_id']}")
+    expect(page.locator(".compare img")).to_have_count(2)
+    page.keyboard.press("+")
+    expect(page.locator(".agreement .mark").first).to_be_visible()
 
 
 def editing(page: Page, client: Client) -> None:
@@ -103,7 +111,7 @@ def operator(page: Page, _client: Client) -> None:
 
 
 STATES: list[Step] = [
-    *(results, suggestions, chips, nothing_found, framing, photo),
+    *(results, suggestions, chips, nothing_found, framing, photo, comparing),
     *(editing, deleting, adding, paused_job, refused_photos, operator),
 ]
 

@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from petsearch.client import Client, Photo
+from petsearch.domain import JsonDict, image_id_of, sha256_of
 from tests import pictures
 from tests.web.pages import Look, picked
 
@@ -87,6 +88,48 @@ def test_an_archive_is_added(page: Page, seed: int) -> None:
     expect(page.locator("#recent-jobs .job").first).to_contain_text("pets.zip")
 
 
+def test_dates_are_read_from_photos_and_places_where_they_are_asked_for(
+    page: Page, client: Client, seed: int
+) -> None:
+    def add(number: int) -> JsonDict:
+        data = pictures.phone_photo(seed + number)
+        page.locator("#add-files").set_input_files([picked(f"{number}.jpg", data)])
+        expect(page.locator(".job-head .state")).to_have_text("Done")
+        return client.image(image_id_of(sha256_of(data)))
+
+    open_add(page)
+    dates = page.get_by_role("checkbox", name="Read the date from each photo")
+    places = page.get_by_role("checkbox", name="Read the place (GPS) from each photo")
+    expect(dates).to_be_checked()
+    expect(places).not_to_be_checked()
+    usual = add(70)
+    assert (usual["taken_at_source"], usual["location"]) == ("exif", None)
+    open_add(page)
+    dates.uncheck()
+    places.check()
+    other = add(71)
+    assert (other["taken_at"], other["location"]) == (None, {"lat": 48.1375, "lon": 11.575})
+    page.goto("/?page=add")
+    expect(dates).to_be_checked()
+    expect(places).not_to_be_checked()
+
+
+def test_an_archive_is_read_with_the_same_switches(page: Page, client: Client, seed: int) -> None:
+    packed, data = io.BytesIO(), pictures.phone_photo(seed + 72)
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("1.jpg", data)
+    open_add(page)
+    page.get_by_role("checkbox", name="Read the date").uncheck()
+    page.get_by_role("checkbox", name="Read the place").check()
+    page.locator("#add-archive").set_input_files(
+        [picked("pets.zip", packed.getvalue(), "application/zip")]
+    )
+    expect(page.locator(".job-head .state")).to_have_text("Done")
+    image = client.image(image_id_of(sha256_of(data)))
+    assert image["taken_at"] is None
+    assert image["location"] is not None
+
+
 def test_columns_of_a_table_are_stated(page: Page) -> None:
     table = picked("tiere.csv", b"Bild;Tier;Notiz\n/nowhere/a.jpg;A-1;x\n", "text/csv")
     open_add(page)
@@ -147,11 +190,34 @@ def test_one_photo_that_is_dropped_asks_for_its_like_on_every_other_page(page: P
     expect(page.locator("dialog[open] canvas, dialog[open] img").first).to_be_visible()
 
 
-def test_several_dropped_photos_are_added(page: Page, seed: int) -> None:
+def test_several_dropped_photos_are_added_after_a_question(
+    page: Page, seed: int, client: Client
+) -> None:
     page.goto("/")
-    drop(page, [pictures.jpeg(seed + 20 + n) for n in range(2)])
+    before = client.jobs(limit=1)
+    photos = [pictures.jpeg(seed + 20 + n) for n in range(2)]
+    drop(page, photos)
+    dialog = page.get_by_role("dialog", name="Add 2 files to the catalogue?")
+    dialog.get_by_role("button", name="Do not add").click()
+    expect(dialog).to_be_hidden()
+    assert client.jobs(limit=1) == before
+    drop(page, photos)
+    dialog.get_by_role("button", name="Add them").click()
     expect(page.locator(".job-head .state")).to_have_text("Done")
     assert counts(page)["added"] == 2
+
+
+def test_a_finished_job_shows_its_own_photos(page: Page, seed: int) -> None:
+    page.goto("/?page=add")
+    photos = [pictures.jpeg(seed + 60 + n) for n in range(2)]
+    page.locator("#add-files").set_input_files(
+        [picked(f"{n}.jpg", photo) for n, photo in enumerate(photos)]
+    )
+    expect(page.locator(".job-head .state")).to_have_text("Done")
+    links = page.get_by_role("region", name="Photos of this job").locator("a.open")
+    expect(links).to_have_count(2)
+    shown = {links.nth(n).get_attribute("href") or "" for n in range(2)}
+    assert shown == {f"?photo={image_id_of(sha256_of(photo))}" for photo in photos}
 
 
 def test_a_paused_job_says_so_survives_a_reload_and_goes_on(

@@ -66,4 +66,4 @@ def test_hostile_words_in_the_address_are_text(page: Page) -> None:
     page.goto("/?q=%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E&tag=%3Cb%3Ebold")
     expect(page.get_by_role("heading", level=1)).to_contain_text("<img src=x onerror=alert(1)>")
     expect(page.locator(".chip.filter")).to_contain_text("<b>bold")
-    expect(page.locator("#message")).to_contain_text("No good match")
+    expect(page.locator("#message")).to_contain_text("No photo matches these filters")

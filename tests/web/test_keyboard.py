@@ -20,8 +20,36 @@ def test_the_results_are_walked_with_arrows_and_opened_with_enter(page: Page) ->
     expect(page.locator(".large img")).to_be_visible()
     page.keyboard.press("ArrowRight")
     expect(page.get_by_role("button", name="Previous photo")).to_be_enabled()
+    opened = page.url.rpartition("photo=")[2]
     page.keyboard.press("Escape")
     expect(page.locator("#results")).to_be_visible()
+    expect(page.locator(f'[data-id="{opened}"] a.open')).to_be_focused()
+
+
+def test_a_card_is_one_stop_and_has_keys_for_its_actions(page: Page) -> None:
+    open_start(page)
+    links = page.locator(f"{CARDS} a.open")
+    links.first.focus()
+    page.keyboard.press("Tab")
+    expect(links.nth(1)).to_be_focused()
+    image_id = page.locator(CARDS).nth(1).get_attribute("data-id")
+    page.keyboard.press("m")
+    expect(page).to_have_url(re.compile(f"like={image_id}"))
+    expect(page.locator(".hit").first).to_be_visible()
+    links.first.focus()
+    page.keyboard.press("l")
+    expect(page).to_have_url(re.compile("not="))
+
+
+def test_a_question_mark_shows_the_keys(page: Page) -> None:
+    open_start(page)
+    page.keyboard.press("?")
+    dialog = page.get_by_role("dialog", name="Keys")
+    expect(dialog).to_contain_text("Go to the search box")
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    page.get_by_label("What does the photo show?").press("?")
+    expect(dialog).to_be_hidden()
 
 
 def test_a_slash_goes_to_the_box_from_everywhere(page: Page) -> None:

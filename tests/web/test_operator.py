@@ -6,6 +6,7 @@ from playwright.sync_api import Page, Route, expect
 
 from petsearch.client import Client
 from petsearch.domain import JsonDict
+from tests.web.pages import Look
 
 
 def test_parts_jobs_and_counts_are_shown(page: Page) -> None:
@@ -19,6 +20,16 @@ def test_parts_jobs_and_counts_are_shown(page: Page) -> None:
     bar.click()
     expect(page).to_have_url(re.compile("breed="))
     expect(page.locator("#results .card:not(.skeleton)").first).to_be_visible()
+
+
+def test_it_has_two_columns_on_a_desk_and_one_on_a_phone(page: Page, look: Look) -> None:
+    page.goto("/?page=operator")
+    expect(page.locator("#operator-view .bone")).to_have_count(0)
+    tops = page.locator(".board > *").evaluate_all(
+        "all => all.map((one) => one.getBoundingClientRect().top)"
+    )
+    assert len(tops) == 2
+    assert (tops[0] == tops[1]) == (look.device == "desktop")
 
 
 def test_a_part_that_is_away_is_named_among_the_others(page: Page, expected: set[int]) -> None:

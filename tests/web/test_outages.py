@@ -102,7 +102,7 @@ def test_a_key_that_ended_says_so_and_signing_in_again_goes_on(
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="You were signed out")).to_be_visible()
     sign_in(page, make_key(server, admin)[1])
-    expect(page.locator(".score").first).to_be_visible()
+    expect(page.locator(".hit").first).to_be_visible()
 
 
 @contextmanager
@@ -140,7 +140,7 @@ def test_too_many_requests_are_waited_for(
         expect(page.get_by_role("heading", name="Too many requests")).to_be_visible()
         again = re.compile(r"Trying again in \d+ seconds? …")
         expect(page.get_by_role("timer")).to_have_text(again)
-    expect(page.locator(".score").first).to_be_visible()
+    expect(page.locator(".hit").first).to_be_visible()
 
 
 def test_a_stopped_server_is_said_and_comes_back(browser: Browser, tmp_path: Path) -> None:
@@ -155,8 +155,8 @@ def test_a_stopped_server_is_said_and_comes_back(browser: Browser, tmp_path: Pat
     page.keyboard.press("Enter")
     expect(page.locator("#message")).to_contain_text("The server does not respond")
     again = ServerProcess(tmp_path / "data", port=port)
-    page.get_by_role("button", name="Try again").click()
-    expect(page.locator("#message")).to_contain_text("No good match")
+    # By itself, once it is back.
+    expect(page.locator("#message")).to_contain_text("No photos yet")
     page.context.close()
     again.stop()
 

@@ -4,7 +4,7 @@ import io
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from petsearch.client import Client, Photo, PhotoSource, upload
 from petsearch.domain import JsonDict, image_id_of, sha256_of
@@ -48,6 +48,16 @@ def test_it_is_shown_large_with_all_that_is_known(page: Page, image: JsonDict) -
     expect(page.locator(".chip.filter")).to_contain_text("shelter-9")
 
 
+def test_bones_are_shown_while_it_loads(page: Page, image: JsonDict) -> None:
+    held: list[Route] = []
+    page.route(f"**/v1/images/{image['image_id']}", lambda route: held.append(route))
+    page.goto(f"/?photo={image['image_id']}")
+    expect(page.locator("#photo-view .bone").first).to_be_visible()
+    held[0].continue_()
+    expect(page.locator(".large img")).to_be_visible()
+    expect(page.locator("#photo-view .bone")).to_have_count(0)
+
+
 def test_what_is_said_about_it_can_be_changed(page: Page, image: JsonDict, client: Client) -> None:
     open_photo(page, image)
     page.get_by_role("button", name="Edit").click()
@@ -70,18 +80,46 @@ def test_what_is_said_about_it_can_be_changed(page: Page, image: JsonDict, clien
     assert now["breed"] == "pug"
 
 
-def test_a_change_of_somebody_else_is_not_overwritten(
+def test_a_change_of_somebody_else_is_merged_with_ones_own(
     page: Page, image: JsonDict, client: Client, expected: set[int]
 ) -> None:
     expected.add(412)
     open_photo(page, image)
     page.get_by_role("button", name="Edit").click()
-    page.locator(".edit").get_by_label("Status").fill("found")
-    client.change_image(image["image_id"], {"status": "home again"})
+    edit = page.locator(".edit")
+    edit.get_by_label("Status").fill("found")
+    edit.get_by_label("Tags").fill("mine, shy")
+    client.change_image(
+        image["image_id"], {"status": "home again", "animal_id": "theirs", "tags": ["shy", "old"]}
+    )
     page.get_by_role("button", name="Save").click()
-    expect(page.get_by_role("alert")).to_contain_text("This photo was changed by someone else")
-    page.get_by_role("button", name="Load the current version").click()
-    expect(page.locator("dl")).to_contain_text("home again")
+    alert = page.get_by_role("alert")
+    expect(alert).to_contain_text("Someone else changed this photo meanwhile.")
+    expect(alert).to_contain_text("Both of you changed: Status.")
+    expect(edit.get_by_label("Animal")).to_have_value("theirs")
+    expect(edit.get_by_label("Status")).to_have_value("found")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("dl")).to_contain_text("theirs")
+    now = client.image(image["image_id"])
+    assert (now["status"], now["animal_id"]) == ("found", "theirs")
+    assert set(now["tags"]) == {"shy", "old", "mine"}
+
+
+def test_edits_outlast_esc_and_other_pages(page: Page, image: JsonDict, client: Client) -> None:
+    open_photo(page, image)
+    page.get_by_role("button", name="Edit").click()
+    page.locator(".edit").get_by_label("Status").fill("seen today")
+    page.keyboard.press("Escape")
+    expect(page.locator("#toast")).to_contain_text("Your changes are kept")
+    page.get_by_role("link", name="Add photos").click()
+    expect(page.get_by_role("heading", name="Add photos")).to_be_visible()
+    page.go_back()
+    page.get_by_role("button", name="Edit (not saved)").click()
+    expect(page.locator(".edit").get_by_label("Status")).to_have_value("seen today")
+    page.get_by_role("button", name="Cancel").click()
+    page.get_by_role("button", name="Edit", exact=True).click()
+    status = client.image(image["image_id"])["status"]
+    expect(page.locator(".edit").get_by_label("Status")).to_have_value(status)
 
 
 def test_other_photos_of_the_animal_are_shown(page: Page, image: JsonDict, client: Client) -> None:
@@ -116,11 +154,17 @@ def test_it_is_deleted_after_a_question(
     dialog = page.get_by_role("dialog", name="Delete this photo?")
     dialog.get_by_role("button", name="Keep it").click()
     assert client.image(image["image_id"])
+    page.get_by_role("button", name="Edit").click()
+    page.locator(".edit").get_by_label("Status").fill("seen today")
+    page.keyboard.press("Escape")
     page.get_by_role("button", name="Delete").click()
     dialog.get_by_role("button", name="Delete").click()
     expect(page.locator("#toast")).to_have_text("The photo was deleted.")
     expect(page.locator("#results")).to_be_visible()
     assert page.request.get(f"/v1/images/{image['image_id']}").status == 404
+    # Nothing of it is left to save.
+    asks = "() => !dispatchEvent(new Event('beforeunload', {cancelable: true}))"
+    assert page.evaluate(asks) is False
     page.goto(f"/?photo={image['image_id']}")
     expect(page.locator("#photo-view")).to_contain_text("Not found")
 

@@ -26,7 +26,7 @@ def choose(page: Page, photo: Path) -> None:
 def start(page: Page) -> None:
     page.get_by_role("dialog").get_by_role("button", name="Search", exact=True).click()
     expect(page.locator(".chip.like")).to_be_visible()
-    expect(page.locator(".score").first).to_be_visible()
+    expect(page.locator(".hit").first).to_be_visible()
 
 
 @pytest.fixture
@@ -129,7 +129,9 @@ def test_more_and_less_like_this_are_chips_that_can_be_removed(page: Page) -> No
     page.locator(CARDS).first.get_by_role("button", name="More like this").click()
     expect(page).to_have_url(re.compile("like="))
     expect(page.locator(".chip.like")).to_contain_text("like siamese")
-    expect(page.locator(".score").first).to_be_visible()
+    # The words stay.
+    expect(page.get_by_label("What does the photo show?")).to_have_value("siamese")
+    expect(page.locator(".hit").first).to_be_visible()
     unwanted = page.locator(CARDS).first.get_attribute("data-id")
     page.locator(CARDS).first.get_by_role("button", name="Less like this").click()
     expect(page).to_have_url(re.compile(f"not={unwanted}"))
@@ -165,3 +167,24 @@ def test_a_file_of_one_byte_is_no_picture(page: Page, expected: set[int]) -> Non
     dialog.get_by_role("button", name="Search", exact=True).click()
     expect(page.locator("#message")).to_contain_text("This file is not a picture")
     expect(page.get_by_role("button", name="Choose a photo")).to_be_visible()
+
+
+def test_several_examples_and_words_make_one_query(page: Page) -> None:
+    open_start(page)
+    search(page, "siamese")
+    for count in (1, 2):
+        expect(page.locator(".hit").first).to_be_visible()
+        card = page.locator(CARDS).first
+        chosen = card.get_attribute("data-id")
+        with page.expect_response(lambda answer: answer.url.endswith("/v1/search")) as asked:
+            card.get_by_role("button", name="More like this").click()
+        sent = asked.value.request.post_data_json
+        assert sent is not None
+        assert sent["text"] == "siamese"
+        assert len(sent["positive"]) == count
+        assert sent["positive"][-1] == {"image_id": chosen}
+        expect(page.locator(".chip.like")).to_have_count(count)
+        expect(page.locator(f'#results [data-id="{chosen}"]')).to_have_count(0)
+    expect(page.get_by_role("heading", level=1)).to_contain_text("look like these 2")
+    page.locator(".chip.like button").first.click()
+    expect(page.locator(".chip.like")).to_have_count(1)

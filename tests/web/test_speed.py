@@ -27,7 +27,7 @@ new PerformanceObserver((list) => {
     }
 }).observe({ type: "resource", buffered: true });
 new MutationObserver(() => {
-    if (seen.first || !document.querySelector("#results .card .score")) return;
+    if (seen.first || !document.querySelector("#results .card.hit")) return;
     seen.first = -1;
     // After the frame that holds it was painted.
     requestAnimationFrame(() => setTimeout(() => { seen.first = performance.now(); }));
@@ -75,7 +75,7 @@ def test_the_first_result_is_seen_soon_after_the_api_answered(watched: tuple[Pag
 def test_nothing_moves_while_the_page_loads(watched: tuple[Page, Look]) -> None:
     page, look = watched
     page.goto("/?q=corgi")
-    expect(page.locator(".score").first).to_be_visible()
+    expect(page.locator(".hit").first).to_be_visible()
     page.wait_for_load_state("networkidle")
     seen = page.evaluate("seen")
     tell(f"{look}: LCP {seen['lcp']:.0f} ms, CLS {seen['cls']:.3f}")

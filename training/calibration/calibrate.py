@@ -10,7 +10,7 @@ are not used. Logistic curves: Platt, "Probabilistic outputs for support vector 
 import json
 import random
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -23,17 +23,29 @@ from petsearch.adapters.clip.model import OpenClipModel, load_model
 from petsearch.domain import Embeddings, Label, ModelInfo
 from petsearch.domain.calibration import (
     Calibration,
+    GuessCurve,
+    Guesses,
     Logistic,
-    OffTopic,
     QueryKind,
     Spread,
     weights_hash_of,
 )
 from petsearch.domain.errors import ConfigurationError, InvalidInput
+from petsearch.domain.prompts import with_singular_names
+from petsearch.embedding.zero_shot import BestName, ClassNames, guess
 from petsearch.models.folder import CALIBRATION
 from petsearch.observability import configure_logging
 from training.calibration.gallery import SEED, Gallery, labelled_gallery
+from training.calibration.held_out_texts import read_held_out_texts
 from training.calibration.logistic_regression import fit_weights
+from training.calibration.off_topic import (
+    BestScores,
+    OffTopicRow,
+    best_scores,
+    fit_off_topic,
+    measure_off_topic,
+    standard_scores,
+)
 from training.drawings.config import SAMPLE_CONFIG, DataConfig, read_config
 from training.drawings.data import background_words
 from training.drawings.drawn_photos import drawn_photos
@@ -42,8 +54,6 @@ from training.evaluation.metrics import brier_score, expected_calibration_error
 from training.evaluation.photos import load_split
 from training.runs.model_folder import write_json
 
-FLAGGED_SHARE = 0.05
-"""At most this share of texts about pets may be flagged as off topic."""
 DRAWINGS = 1200
 _RANDOM_TEXTS = 300
 _RANK = 16
@@ -58,6 +68,8 @@ class CalibrationTexts:
     """Embeddings of the texts that curves are fitted on."""
 
     labels: Sequence[Label]
+    names: ClassNames
+    """The names that photos are compared with to guess their breed and species."""
     breeds: Embeddings
     """`(labels, dim)`"""
     species: Embeddings
@@ -93,23 +105,6 @@ class KindReliability:
     brier_of_a_constant: float
 
 
-@dataclass(frozen=True)
-class BestScores:
-    """Score and z-score of the best photo of each text, `(n,)`."""
-
-    score: NDArray[np.float64]
-    z: NDArray[np.float64]
-
-    @property
-    def features(self) -> NDArray[np.float64]:
-        """Both as `(n, 2)`."""
-        return np.stack([self.score, self.z], axis=1)
-
-    def on_topic(self, line: OffTopic) -> NDArray[np.float64]:
-        """A score of each text that rises the more it is about pets; below `line.below` is off."""
-        return line.score_weight * self.score + line.z_weight * self.z
-
-
 def prepare_texts(
     model: OpenClipModel, data: DataConfig, labels: Sequence[Label] | None = None
 ) -> CalibrationTexts:
@@ -123,14 +118,25 @@ def prepare_texts(
     labels = model.info.labels if labels is None else labels
     templates = model.info.prompt_templates
     species = sorted({label.species for label in labels})
-    phrases = [phrase.replace("{}", label.breed) for label in labels for phrase in _PHRASES]
+    breeds = [label.breed for label in labels]
+    about_pets, about_else = fitted_texts(data, breeds)
     return CalibrationTexts(
         labels=labels,
-        breeds=embed_texts(model, [label.breed for label in labels], templates),
+        names=ClassNames(
+            embed_texts(model, breeds, model.info.label_templates),
+            embed_texts(model, species, model.info.species_templates),
+        ),
+        breeds=embed_texts(model, breeds, templates),
         species=embed_texts(model, species, templates),
-        about_pets=embed_texts(model, phrases, templates),
-        about_else=embed_texts(model, _texts_about_else(data), templates),
+        about_pets=embed_texts(model, about_pets, templates),
+        about_else=embed_texts(model, about_else, templates),
     )
+
+
+def fitted_texts(data: DataConfig, breeds: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The texts about pets and about something else that the off-topic line is fitted on."""
+    about_pets = [phrase.replace("{}", breed) for breed in breeds for phrase in _PHRASES]
+    return about_pets, _texts_about_else(data)
 
 
 def _texts_about_else(data: DataConfig) -> list[str]:
@@ -155,7 +161,68 @@ def fit(gallery: Gallery, texts: CalibrationTexts, model: ModelInfo) -> Calibrat
         species_text=curves["species_text"],
         photo=curves["photo"],
         off_topic=fit_off_topic(about_pets, about_else),
+        guesses=fit_guesses(gallery, texts, model.logit_scale),
     )
+
+
+def with_off_topic_measured(
+    calibration: Calibration, model: OpenClipModel, photos: Embeddings
+) -> tuple[Calibration, list[OffTopicRow]]:
+    """The calibration with how well it tells held-out texts apart, and each kind of text.
+
+    Args:
+        calibration: what was fitted.
+        model: encodes the texts.
+        photos: `(n, dim)` that nothing was fitted on.
+    """
+    texts = read_held_out_texts()
+    about_pets = texts.about({label.breed for label in model.info.labels})
+
+    def best(words: Sequence[str]) -> BestScores:
+        said = [with_singular_names(text, model.info.labels) for text in words]
+        rows = embed_texts(model, said, model.info.prompt_templates)
+        return best_scores(rows, photos, calibration.spread)
+
+    rows = measure_off_topic(
+        calibration.off_topic,
+        {kind: best(words) for kind, words in about_pets.items() if words},
+        {kind: best(words) for kind, words in texts.about_else.items()},
+    )
+    line = replace(calibration.off_topic, measured=rows[0].figures)
+    return replace(calibration, off_topic=line), rows
+
+
+def fit_guesses(gallery: Gallery, texts: CalibrationTexts, logit_scale: float) -> Guesses | None:
+    """Fit how often guesses of breed and species are right; None for a single species."""
+    if len(texts.species_names) < 2:
+        return None
+    species, breed = (
+        _fit_guess(guessed, is_right)
+        for guessed, is_right in guesses_of(gallery, texts, logit_scale)
+    )
+    return Guesses(species=species, breed=breed)
+
+
+def guesses_of(
+    gallery: Gallery, texts: CalibrationTexts, logit_scale: float
+) -> list[tuple[BestName, NDArray[np.bool_]]]:
+    """What each photo is taken for and whether that is right, by species and by breed."""
+    names = [
+        (texts.names.species, np.array(texts.species_names), gallery.species),
+        (texts.names.breeds, np.array([label.breed for label in texts.labels]), gallery.breeds),
+    ]
+    found = []
+    for embeddings, called, right in names:
+        guessed = guess(gallery.embeddings, embeddings, logit_scale)
+        found.append((guessed, called[guessed.best] == right))
+    return found
+
+
+def _fit_guess(guessed: BestName, is_right: NDArray[np.bool_]) -> GuessCurve:
+    weight, intercept = fit_weights(guessed.log_odds[:, None], is_right)
+    if weight <= 0:
+        raise ConfigurationError("Likelier guesses are not right more often: nothing to calibrate.")
+    return GuessCurve(_rounded(weight), _rounded(intercept))
 
 
 def check(
@@ -186,20 +253,6 @@ def results_of(
         np.fill_diagonal(z, -np.inf)  # a photo is not a result of itself
         np.fill_diagonal(right, val=False)
     return _best_2r(queries @ gallery.embeddings.T, z, right)
-
-
-def standard_scores(
-    queries: Embeddings, gallery: Embeddings, spread: Spread
-) -> NDArray[np.float64]:
-    """z-score of every photo for every query, `(queries, gallery)`."""
-    moments = np.array([spread.of_scores(query) for query in queries])
-    return np.asarray((queries @ gallery.T - moments[:, :1]) / moments[:, 1:], np.float64)
-
-
-def best_scores(queries: Embeddings, gallery: Embeddings, spread: Spread) -> BestScores:
-    """The best photo of each query."""
-    best = (queries @ gallery.T).max(axis=1).astype(np.float64)
-    return BestScores(best, standard_scores(queries, gallery, spread).max(axis=1))
 
 
 def _best_2r(score: Embeddings, z: NDArray[np.float64], right: NDArray[np.bool_]) -> QueryResults:
@@ -240,25 +293,6 @@ def fit_logistic(results: QueryResults) -> Logistic:
         raise ConfigurationError("Right results do not score higher: nothing to calibrate.")
     score_weight, z_weight = (_rounded(float(weight)) for weight in raw)
     return Logistic(score_weight, z_weight, _rounded(intercept - float(raw @ mean)))
-
-
-def fit_off_topic(about_pets: BestScores, about_else: BestScores) -> OffTopic:
-    """Fit the line by logistic regression with both sides weighted equally.
-
-    It lies halfway between them, or lower if it would flag more than `FLAGGED_SHARE` of the texts
-    about pets.
-    """
-    features = np.concatenate([about_pets.features, about_else.features])
-    scale = features.std(axis=0)
-    is_pet = np.repeat([True, False], [len(about_pets.score), len(about_else.score)])
-    shares = np.where(is_pet, 0.5 / is_pet.mean(), 0.5 / (1 - is_pet.mean()))
-    mean = features.mean(axis=0)
-    *weights, intercept = fit_weights((features - mean) / scale, is_pet, shares=shares, ridge=1.0)
-    score_weight, z_weight = (_rounded(float(w / s)) for w, s in zip(weights, scale, strict=True))
-    direction = np.array([score_weight, z_weight])
-    halfway = float(mean @ direction) - intercept
-    lowest = float(np.quantile(about_pets.features @ direction, FLAGGED_SHARE))
-    return OffTopic(score_weight, z_weight, _rounded(min(halfway, lowest)))
 
 
 def shares_of(curve: Logistic, results: QueryResults) -> NDArray[np.float64]:
@@ -308,10 +342,14 @@ def main(
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from error
     texts = prepare_texts(loaded, data)
-    calibration = fit(gallery.half(0), texts, loaded.info)
-    report = check(calibration, gallery.half(1), texts)
+    other_half = gallery.half(1)
+    calibration, off_topic = with_off_topic_measured(
+        fit(gallery.half(0), texts, loaded.info), loaded, other_half.embeddings
+    )
+    report = check(calibration, other_half, texts)
     write_json((out or model) / CALIBRATION, asdict(calibration))
-    typer.echo(json.dumps({kind: asdict(figures) for kind, figures in report.items()}, indent=1))
+    figures = {kind: asdict(held) for kind, held in report.items()}
+    typer.echo(json.dumps({**figures, "off_topic": [asdict(row) for row in off_topic]}, indent=1))
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ export function findPhotos(state, { photo, cursor, limit = PAGE, signal } = {}) 
   if (!isSearch(state)) {
     return call(`/v1/images?${parameters({ ...filtersOf(state), sort: state.sort, ...page })}`, { signal });
   }
-  if (state.q && !state.like && !state.by && !state.not.length) {
+  if (state.q && !state.like.length && !state.by && !state.not.length) {
     const asked = { q: state.q, ...filtersOf(state), min_score: state.min, ...page };
     return call(`/v1/search?${parameters(asked)}`, { signal });
   }
@@ -70,7 +70,7 @@ function composed(state, page) {
   const given = Object.fromEntries(Object.entries(filters).filter(([, value]) => value));
   return {
     text: state.q || null,
-    image_id: state.like || null,
+    positive: state.like.map((id) => ({ image_id: id })),
     negative: state.not.map((id) => ({ image_id: id })),
     filters: { ...given, tags: tag ? [tag] : [], near: near ? { lat, lon, km } : null },
     min_score: state.min ? Number(state.min) : null,
@@ -93,7 +93,7 @@ export async function getHealth() {
 
 export async function getFacets(by, state, signal) {
   const asked = { by, ...filtersOf({ ...EMPTY, ...state }) };
-  return (await call(`/v1/facets?${parameters(asked)}`, { signal })).values;
+  return call(`/v1/facets?${parameters(asked)}`, { signal });
 }
 
 const image = (id) => `/v1/images/${enc(id)}`;
@@ -121,8 +121,8 @@ export const getDuplicates = (tier, cursor) =>
 
 const job = (id) => `/v1/jobs/${enc(id)}`;
 
-export const openJob = (source, expected, onDuplicate) =>
-  call("/v1/jobs", { method: "POST", ...asJson({ source, expected, on_duplicate: onDuplicate }) });
+export const openJob = (source, expected, options) =>
+  call("/v1/jobs", { method: "POST", ...asJson({ source, expected, ...options }) });
 export const listJobs = (limit = 20) => call(`/v1/jobs?limit=${limit}`);
 export const getJob = (id, signal) => call(job(id), { signal });
 export const controlJob = (id, action) => call(`${job(id)}/${action}`, { method: "POST" });

@@ -27,7 +27,8 @@ function wordsOf(name, value) {
   // A date without a time would be parsed as midnight UTC, which is the day before in America.
   if (name === "since") return `${said.of.since} ${strings.date(`${value.slice(0, 10)}T00:00`)}`;
   if (name === "near") return `${said.of.near} ${nearInWords(value)}`;
-  if (name === "min") return `${said.of.min} ${said.min(value)}`;
+  if (name === "min") return `${said.of.min}: ${said.closer}`;
+  if (name === "least") return `${said.of.least}: ${said.leastOf(value)}`;
   return `${said.of[name]}: ${value}`;
 }
 

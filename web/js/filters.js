@@ -1,8 +1,9 @@
 // The filters beside the results: they show the state of the URL, and change it.
 import { getFacets } from "./api.js";
 import { byId, debounced, option } from "./dom.js";
+import * as sheet from "./filter_sheet.js";
 import { strings } from "./strings.js";
-import { filtersGiven, isSearch } from "./url_state.js";
+import { EMPTY, filtersGiven, isSearch } from "./url_state.js";
 
 const said = strings.filters;
 const FACETS = ["species", "breed", "status"];
@@ -11,6 +12,7 @@ const known = new Map();
 
 let change = null;
 let asking = null;
+let shown = EMPTY;
 
 const EARLIEST_DAY = "1990-01-01";
 const DISTANCES_KM = [1, 2, 5, 10, 25, 50, 100, 500];
@@ -19,7 +21,7 @@ const DISTANCES_KM = [1, 2, 5, 10, 25, 50, 100, 500];
 export function connect(onChange) {
   change = onChange;
   byId("km").replaceChildren(...DISTANCES_KM.map((km) => option(String(km), said.distance(km))));
-  for (const name of ["breed", "status", "sort"]) {
+  for (const name of ["breed", "status", "sort", "least"]) {
     selectOf(name).addEventListener("change", (event) => change({ [name]: event.target.value }));
   }
   byId("since").addEventListener("change", ({ target: { value } }) => {
@@ -27,32 +29,26 @@ export function connect(onChange) {
     if (!value || value >= EARLIEST_DAY) change({ since: value });
   });
   byId("species").addEventListener("change", (event) => change({ species: event.target.value, breed: "" }));
-  byId("min").addEventListener("input", (event) => showMin(event.target.value));
-  byId("min").addEventListener("change", (event) => change({ min: minOf(event.target.value) }));
   for (const name of ["lat", "lon", "km"]) byId(name).addEventListener("change", onPlaceTyped);
   byId("locate").addEventListener("click", locate);
-  byId("filters-toggle").addEventListener("click", toggle);
+  sheet.connect(() => refresh(shown));
 }
 
-function toggle() {
-  const button = byId("filters-toggle");
-  const isOpen = button.getAttribute("aria-expanded") === "true";
-  button.setAttribute("aria-expanded", String(!isOpen));
-}
+export const hide = sheet.close;
 
 export function show(state) {
+  shown = state;
   const asked = isSearch(state);
-  byId("min-field").hidden = !asked;
+  byId("least-field").hidden = !asked;
   byId("sort-field").hidden = asked;
   byId("since").value = state.since.slice(0, 10);
   byId("sort").value = state.sort || "created_at";
-  byId("min").value = state.min || 0;
-  showMin(state.min || 0);
+  byId("least").value = state.least;
   showPlace(state.near);
   const count = filtersGiven(state).length;
-  byId("filters-toggle").querySelector("span").textContent = said.toggle(count);
+  sheet.showSet(count);
   byId("filters-clear").disabled = count === 0;
-  for (const name of FACETS) fill(name, known.get(name) ?? [], state[name]);
+  for (const name of FACETS) fill(name, known.get(name) ?? { values: [] }, state[name]);
   refresh(state);
 }
 
@@ -61,7 +57,7 @@ const refresh = debounced(60, async (state) => {
   asking?.abort();
   asking = new AbortController();
   const { signal } = asking;
-  await Promise.all(FACETS.map((by) => count(by, state, signal)));
+  await Promise.all([...FACETS.map((by) => count(by, state, signal)), sheet.countPhotos(state, signal)]);
 });
 
 async function count(by, state, signal) {
@@ -74,7 +70,8 @@ async function count(by, state, signal) {
   if (!signal.aborted) fill(by, known.get(by), state[by]);
 }
 
-function fill(name, values, chosen) {
+function fill(name, { values, unsure }, chosen) {
+  showUnsure(name, chosen ? unsure : 0);
   const select = selectOf(name);
   const entries = values.filter(({ count: some }) => some > 0);
   if (chosen && !entries.some(({ value }) => value === chosen)) entries.unshift({ value: chosen, count: 0 });
@@ -85,10 +82,10 @@ function fill(name, values, chosen) {
   select.value = chosen;
 }
 
-const minOf = (value) => (Number(value) > 0 ? String(Number(value)) : "");
-
-function showMin(value) {
-  byId("min-shown").textContent = Number(value) > 0 ? said.min(value) : said.minOff;
+// A filter keeps the photos whose species or breed is unsure.
+function showUnsure(name, count) {
+  const hint = byId(`${name}-hint`);
+  if (hint) hint.textContent = count ? said.unsure(count) : "";
 }
 
 function showPlace(near) {

@@ -1,8 +1,9 @@
 // A growing grid of photos in sheets of equal size: cards, skeletons, and arrow keys that follow the
 // layout. The browser skips whole sheets outside the viewport, so thousands of cards scroll as
 // smoothly as dozens.
-import { card } from "./card.js";
+import { card, isAlike, isJudged } from "./card.js";
 import { element } from "./dom.js";
+import { strings } from "./strings.js";
 
 const SKELETONS = 12;
 const SHEET = 60; // Divisible by 1 to 6, so the last row is full.
@@ -14,11 +15,15 @@ export function showSkeletons(place) {
   deal(place, Array.from({ length: SKELETONS }, bone));
 }
 
-// Appends or replaces cards. `best` is the score with a full bar.
-export function showCards(place, items, { best, actions, from = 0 }) {
+// Appends or replaces cards, with a line where results are no longer alike.
+export function showCards(place, items, { actions, from = 0 }) {
   place.removeAttribute("aria-busy");
-  const cards = items.slice(from).map((item) => card(item, best, actions));
-  deal(place, cards, { keep: from > 0 });
+  const end = items.findIndex((item, n) => n > 0 && isJudged(item) && !isAlike(item) && isAlike(items[n - 1]));
+  const shown = items.slice(from).map((item) => card(item, actions));
+  if (end >= from && end > 0) {
+    shown.splice(end - from, 0, element("li.divider", {}, strings.results.lessAlike));
+  }
+  deal(place, shown, { keep: from > 0 });
 }
 
 // Removes a card and closes the gap.
@@ -26,7 +31,7 @@ export function removeCard(place, imageId) {
   const gone = place.querySelector(`[data-id="${CSS.escape(imageId)}"]`);
   if (!gone) return;
   gone.remove();
-  deal(place, [...place.querySelectorAll(".card")]);
+  deal(place, [...place.querySelectorAll(".card, .divider")]);
 }
 
 export function replaceCard(place, fresh) {
@@ -54,6 +59,17 @@ export function walkWithArrows(event) {
   if (!target) return false;
   event.preventDefault();
   target.querySelector(".open").focus();
+  return true;
+}
+
+// The actions of the card that has the focus. Returns whether the key was handled.
+export function actByKey(event) {
+  const look = { m: "more", l: "less" }[event.key.toLowerCase()];
+  const card = document.activeElement?.closest(".card");
+  const act = look && card?.querySelector(`[data-act="${look}"]`);
+  if (!act) return false;
+  event.preventDefault();
+  act.click();
   return true;
 }
 

@@ -3,9 +3,11 @@ import { getStats } from "./api.js";
 import * as combobox from "./combobox.js";
 import { byId, element } from "./dom.js";
 import { isPhoto, kindOfSource, onPicked, watchDrops } from "./files.js";
-import { walkWithArrows } from "./grid.js";
+import { actByKey, walkWithArrows } from "./grid.js";
 import { fillIcons } from "./icons.js";
+import { confirmed, showKeys } from "./messages.js";
 import { openPhotoDialog } from "./photo_dialog.js";
+import { hasDrafts } from "./photo_edit.js";
 import { remember } from "./recent.js";
 import { readSession } from "./session.js";
 import { strings } from "./strings.js";
@@ -24,7 +26,7 @@ let shownView = null;
 
 function show(state) {
   const name = viewOf(state);
-  if (shownView) views[shownView].hide?.();
+  if (shownView) views[shownView].hide?.(name);
   combobox.close();
   for (const key of Object.keys(views)) byId(`${key}-view`).hidden = key !== name;
   for (const link of document.querySelectorAll("nav [data-view]")) {
@@ -34,12 +36,15 @@ function show(state) {
   }
   const isFirst = shownView === null;
   const moved = shownView !== name;
+  const lastPhoto = shownView === "photo" ? photo.lastShown() : null;
   shownView = name;
   views[name].show(state);
   // A new view moves the focus to its top, for screen readers and keyboards; so does one whose focused
   // element was replaced.
   const isLost = document.activeElement === document.body;
-  if ((moved || isLost) && !isFirst) byId("main").focus({ preventScroll: true });
+  if (!(moved || isLost) || isFirst) return;
+  const back = name === "search" && lastPhoto && byId("results").querySelector(`[data-id="${CSS.escape(lastPhoto)}"] .open`);
+  (back || byId("main")).focus({ preventScroll: true });
 }
 
 // --- searching ------------------------------------------------------------------
@@ -53,12 +58,16 @@ function submit() {
 
 const searchByPhoto = (file) => openPhotoDialog(file, search.current());
 
-function takeFiles(files) {
+async function takeFiles(files) {
   const [first] = files;
   // One photo starts a search; it is added to the catalogue only on the page for adding photos.
   const isQuery = files.length === 1 && viewOf(read()) !== "add" && !kindOfSource(first) && isPhoto(first);
-  if (isQuery) searchByPhoto(first);
-  else add.takeFiles(files);
+  if (isQuery) return searchByPhoto(first);
+  const { askTitle, askText, askYes, askNo } = strings.drop;
+  const isAsked = viewOf(read()) !== "add";
+  const ask = () => confirmed({ title: askTitle(files.length), text: askText, yes: askYes, no: askNo, look: "primary" });
+  if (!isAsked || (await ask())) add.takeFiles(files);
+  return undefined;
 }
 
 // --- what all views share ---------------------------------------------------------
@@ -81,7 +90,9 @@ function onKey(event) {
     if (shownView !== "search") go(search.current());
     byId("query").focus();
     byId("query").select();
-  } else if (!typing && !event.altKey && !event.metaKey && !event.ctrlKey && !walkWithArrows(event)) {
+  } else if (event.key === "?" && !typing) {
+    showKeys();
+  } else if (!typing && !event.altKey && !event.metaKey && !event.ctrlKey && !walkWithArrows(event) && !actByKey(event)) {
     views[shownView].onKey?.(event);
   }
 }
@@ -144,7 +155,7 @@ function connect() {
   });
   // Files that were not uploaded yet would be lost: the browser asks before it closes the page.
   addEventListener("beforeunload", (event) => {
-    if (add.isSending() || [...uploads.values()].some((upload) => upload.isSending)) event.preventDefault();
+    if (hasDrafts() || add.isSending() || [...uploads.values()].some((upload) => upload.isSending)) event.preventDefault();
   });
   onChange(show);
 }

@@ -4,6 +4,8 @@ import { hasEnded, signInForm } from "./session.js";
 import { strings } from "./strings.js";
 
 const said = strings.problems;
+const OFFLINE_RETRY_S = 10;
+const isOwnMachine = () => ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);
 
 export function message(title, text, ...more) {
   return element("div.message", {}, element("h2", {}, title), element("p", {}, text), ...more);
@@ -12,11 +14,10 @@ export function message(title, text, ...more) {
 // A problem in readable form; `again` repeats the call.
 export function problemMessage(problem, again) {
   if (problem.needsKey) return signInMessage(again);
-  if (problem.status === 429) return busyMessage(problem, again);
+  if (problem.status === 429 || problem.isOffline) return waitingMessage(problem, again);
   const [title, text] = wordsOf(problem);
-  const hint = problem.isOffline ? element("p.soft", {}, said.offlineHint) : null;
   const retry = [403, 404, 422].includes(problem.status) ? null : button("primary", strings.retry, again);
-  return message(title, text, hint, retry);
+  return message(title, text, retry);
 }
 
 export function wordsOf(problem) {
@@ -43,10 +44,14 @@ function signInMessage(again) {
   return message(title, text, signInForm(again));
 }
 
-function busyMessage(problem, again) {
+// Calls again by itself, after a while or once the browser is back online.
+function waitingMessage(problem, again) {
   const countdown = element("p.soft", { role: "timer" });
-  const shown = message(said.busy, said.busyText, countdown, button("quiet", strings.retry, again));
-  let left = problem.retryAfterS ?? 5;
+  const [title, text] = problem.isOffline ? [said.offline, said.offlineText] : [said.busy, said.busyText];
+  const hint = problem.isOffline && isOwnMachine() ? element("p.soft", {}, said.offlineHint) : null;
+  const shown = message(title, text, hint, countdown, button("quiet", strings.retry, again));
+  if (problem.isOffline) addEventListener("online", () => shown.isConnected && again(), { once: true });
+  let left = problem.retryAfterS ?? (problem.isOffline ? OFFLINE_RETRY_S : 5);
   const tick = () => {
     if (left > 0 && !shown.isConnected && countdown.textContent) return; // replaced meanwhile
     countdown.textContent = strings.retryIn(left);
@@ -69,8 +74,20 @@ export function toast(text) {
   hiding = setTimeout(() => { place.hidden = true; }, 5000);
 }
 
+// The keys that the page knows.
+export function showKeys() {
+  const dialog = document.getElementById("dialog");
+  dialog.replaceChildren(
+    element("h2", { id: "dialog-title" }, strings.keys.title),
+    element("dl.keys", {}, strings.keys.of.flatMap(([key, does]) =>
+      [element("dt", {}, element("kbd", {}, key)), element("dd", {}, does)])),
+    element("div.actions", {}, button("quiet", strings.keys.close, () => dialog.close(), { autofocus: true })),
+  );
+  dialog.showModal();
+}
+
 // Confirms an action that cannot be undone; resolves to whether to do it.
-export function confirmed({ title, text, yes, no }) {
+export function confirmed({ title, text, yes, no, look = "danger" }) {
   const dialog = document.getElementById("dialog");
   return new Promise((resolve) => {
     let answer = false;
@@ -78,7 +95,7 @@ export function confirmed({ title, text, yes, no }) {
     dialog.replaceChildren(
       element("h2", { id: "dialog-title" }, title),
       element("p", {}, text),
-      element("div.actions", {}, button("danger", yes, () => end(true)),
+      element("div.actions", {}, button(look, yes, () => end(true)),
         button("quiet", no, () => end(false), { autofocus: true })),
     );
     dialog.addEventListener("close", () => resolve(answer), { once: true });

@@ -1,10 +1,12 @@
 // The outcomes of a job: photos that were not added and why, and every file being uploaded.
-import { getItems } from "./api.js";
+import { getImage, getItems } from "./api.js";
+import { thumbnailLink } from "./card.js";
 import { button, element } from "./dom.js";
 import { strings } from "./strings.js";
 
 const said = strings.job;
 const MOST_ROWS = 500;
+const MOST_PICTURES = 24;
 
 // Two lists, refused and failed; `load` fetches those that are not empty.
 export function problemLists() {
@@ -36,6 +38,28 @@ function problemList(kind) {
       section.hidden = !count;
       head.textContent = `${said[kind]} (${strings.number(count)})`;
       if (count) await append(jobId, null);
+    },
+  };
+}
+
+// The photos that a job added, as pictures; filled once, when it has ended.
+export function addedPhotos() {
+  const grid = element("ul.grid.row");
+  const note = element("p.soft");
+  const section = element("section.strip.added", { hidden: true, "aria-label": said.added },
+    element("h2", {}, said.added), grid, note);
+  return {
+    element: section,
+    load: async (jobId, count) => {
+      if (!count || !section.hidden) return;
+      const page = await getItems(jobId, { status: "ingested", limit: MOST_PICTURES }).catch(() => null);
+      const ids = page?.items.map((item) => item.image_id).filter(Boolean) ?? [];
+      const found = await Promise.all(ids.map((id) => getImage(id).then(({ image }) => image, () => null)));
+      const images = found.filter(Boolean); // Others were deleted since.
+      if (!images.length) return;
+      grid.replaceChildren(...images.map((image) => element("li.card.small", {}, thumbnailLink(image))));
+      note.textContent = count > images.length ? said.addedSome(images.length, count) : "";
+      section.hidden = false;
     },
   };
 }

@@ -1,6 +1,7 @@
 // The dialog between a chosen photo and its search: frame the animal, add words.
 import { Cropper, cut } from "./crop.js";
 import { byId, button, element, field } from "./dom.js";
+import { captureOf } from "./exif.js";
 import { keep } from "./query_photos.js";
 import { strings } from "./strings.js";
 import { EMPTY, filtersGiven, go } from "./url_state.js";
@@ -21,7 +22,7 @@ export async function openPhotoDialog(file, state) {
     const photo = await photoToSend(file, image, cropper);
     dialog.close();
     const filters = Object.fromEntries(filtersGiven(state).map((name) => [name, state[name]]));
-    go({ ...EMPTY, ...filters, q: words.value.trim(), by: await keep(photo) });
+    go({ ...EMPTY, ...filters, q: words.value.trim(), by: await keep(photo, await captureOf(file)) });
   };
   dialog.replaceChildren(
     element("h2", { id: "dialog-title" }, said.title),

@@ -22,11 +22,11 @@ function ownFacts(image) {
   return [
     [names.breed, breedOf(image)],
     [names.seen, image.breed_source === "label" && predicted ? said.alsoSeen(predicted.breed, predicted.confidence) : ""],
-    [names.species, image.species && link({ species: image.species }, image.species)],
+    [names.species, speciesOf(image)],
     [names.status, image.status && link({ status: image.status }, image.status)],
     [names.animal, image.animal_id && link({ animal: image.animal_id }, image.animal_id)],
     [names.tags, image.tags.length ? element("span.tags", {}, image.tags.map((tag) => link({ tag }, tag))) : ""],
-    [names.taken, image.taken_at && strings.moment(image.taken_at)],
+    [names.taken, image.taken_at && strings.taken(image)],
     [names.place, image.location && placeOf(image.location)],
     [names.added, strings.moment(image.created_at)],
     [names.changed, image.updated_at === image.created_at ? "" : strings.moment(image.updated_at)],
@@ -37,7 +37,15 @@ function ownFacts(image) {
 
 function breedOf({ breed, breed_source: source, predicted }) {
   if (!breed) return "";
-  return source === "predicted" ? said.predictedInFull(breed, predicted.confidence) : link({ breed }, breed);
+  if (source === "label") return link({ breed }, breed);
+  return source === "unsure" ? said.unsure(breed) : said.predictedInFull(breed, predicted.confidence);
+}
+
+function speciesOf({ species, species_source: source, species_confidence: confidence }) {
+  if (!species) return "";
+  if (source === "unsure") return said.unsure(species);
+  const shown = link({ species }, species);
+  return source === "stated" ? shown : element("span", {}, shown, ` ${said.guessed(confidence)}`);
 }
 
 function placeOf({ lat, lon }) {

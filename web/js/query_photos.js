@@ -3,12 +3,13 @@ const STORE = "photos";
 const MOST = 20;
 const inMemory = new Map();
 
-export async function keep(blob) {
+// `capture` is when and where the photo was taken, as its file says; it never leaves this browser.
+export async function keep(photo, capture = {}) {
   const token = crypto.getRandomValues(new Uint32Array(2)).join("").slice(0, 16);
-  inMemory.set(token, blob);
+  inMemory.set(token, { photo, capture });
   try {
     const store = (await database()).transaction(STORE, "readwrite").objectStore(STORE);
-    store.put({ blob, name: blob.name ?? "", at: Date.now() }, token);
+    store.put({ blob: photo, name: photo.name ?? "", capture, at: Date.now() }, token);
     await prune(store);
   } catch {
     // Without storage, back and forward work, but a reload asks for the photo again.
@@ -16,7 +17,7 @@ export async function keep(blob) {
   return token;
 }
 
-// The photo of a token, or null if it is stored in another browser.
+// The photo of a token and its capture, or null if it is stored in another browser.
 export async function find(token) {
   if (inMemory.has(token)) return inMemory.get(token);
   try {
@@ -24,8 +25,8 @@ export async function find(token) {
     const kept = await answer(store.get(token));
     if (!kept) return null;
     const photo = new File([kept.blob], kept.name || "photo.jpg", { type: kept.blob.type });
-    inMemory.set(token, photo);
-    return photo;
+    inMemory.set(token, { photo, capture: kept.capture ?? {} });
+    return inMemory.get(token);
   } catch {
     return null;
   }
@@ -33,16 +34,17 @@ export async function find(token) {
 
 let shown = null;
 
-// The object URL and name of the photo, or null if it is stored in another browser. Only one URL
-// exists at a time, because it keeps its photo in memory.
+// The object URL, name and capture of the photo, or null if it is stored in another browser. Only one
+// URL exists at a time, because it keeps its photo in memory.
 export async function addressOf(token) {
-  const photo = await find(token);
-  if (!photo) return null;
+  const found = await find(token);
+  if (!found) return null;
+  const { photo, capture } = found;
   if (shown?.token !== token) {
     if (shown) URL.revokeObjectURL(shown.url);
     shown = { token, url: URL.createObjectURL(photo) };
   }
-  return { name: photo.name, url: shown.url };
+  return { name: photo.name, url: shown.url, capture };
 }
 
 async function prune(store) {

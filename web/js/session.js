@@ -30,6 +30,7 @@ function showAccount() {
   const out = async () => {
     await signOut();
     sessionStorage.removeItem(WAS);
+    dispatchEvent(new Event("signed-out"));
     location.reload();
   };
   const name = element("span.account-name", { title: strings.session.signedInAs(known.name) }, known.name);

@@ -1,16 +1,25 @@
 // Every English sentence of the page, in one place; a translation replaces this file.
-export const LOCALE = "en";
+export const LANGUAGE = "en";
+// Numbers and dates are written as the browser's user writes them.
+const LOCALE = canonical(navigator.language);
 
-const number = (n) => n.toLocaleString(LOCALE);
+function canonical(language) {
+  try {
+    return Intl.getCanonicalLocales(language)[0];
+  } catch {
+    return undefined; // Some browsers name what is no language tag, such as en-US@posix.
+  }
+}
+
+const number = (n, digits = 0) =>
+  n.toLocaleString(LOCALE, { minimumFractionDigits: digits, maximumFractionDigits: digits });
 const plural = (n, one, many) => `${number(n)} ${n === 1 ? one : many}`;
 const percent = (share) => `${Math.round(share * 100)} %`;
 
-const CONFIDENCE = [
-  [0.9, "almost certainly right"],
-  [0.7, "very likely right"],
-  [0.5, "likely right"],
-  [0.25, "may be right"],
-  [0, "probably something else"],
+const ALIKE = [
+  [0.8, "looks very alike"],
+  [0.5, "alike"],
+  [0, "less alike"],
 ];
 
 export const strings = {
@@ -19,6 +28,12 @@ export const strings = {
   photos: (n) => plural(n, "photo", "photos"),
   date: (text) => new Date(text).toLocaleDateString(LOCALE, { dateStyle: "medium" }),
   moment: (text) => new Date(text).toLocaleString(LOCALE, { dateStyle: "medium", timeStyle: "short" }),
+  // A day, and a local time, are shown as they are written, in every zone.
+  taken: ({ taken_at: text, taken_at_precision: precision }) => {
+    if (precision === "instant") return strings.moment(text);
+    const time = precision === "day" ? {} : { timeStyle: "short" };
+    return new Date(`${text.slice(0, 19)}Z`).toLocaleString(LOCALE, { dateStyle: "medium", ...time, timeZone: "UTC" });
+  },
   ago: (text) => {
     const s = Math.max(0, (Date.now() - new Date(text)) / 1000);
     if (s < 90) return "just now";
@@ -26,10 +41,12 @@ export const strings = {
     if (s < 129_600) return `${Math.round(s / 3600)} h ago`;
     return `${Math.round(s / 86_400)} days ago`;
   },
-  duration: (s) => (s < 90 ? `${Math.ceil(s)} s` : s < 5400 ? `${Math.round(s / 60)} min` : `${(s / 3600).toFixed(1)} h`),
-  megabytes: (bytes) => (bytes < 1e5 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`),
+  duration: (s) => (s < 90 ? `${Math.ceil(s)} s` : s < 5400 ? `${Math.round(s / 60)} min` : `${number(s / 3600, 1)} h`),
+  megabytes: (bytes) => (bytes < 1e5 ? `${number(bytes / 1e3, 1)} kB` : `${number(bytes / 1e6, 1)} MB`),
+  distance: (metres) => (metres < 995 ? `${number(Math.round(metres / 10) * 10)} m` : `${number(metres / 1000, metres < 9950 ? 1 : 0)} km`),
   titles: {
     search: "petsearch", results: (words) => `${words} – petsearch`, photo: (name) => `${name} – petsearch`,
+    compare: (name) => `Compare with ${name} – petsearch`,
     add: "Add photos – petsearch", job: "Progress – petsearch", operator: "Operator – petsearch",
   },
   page: {
@@ -71,13 +88,18 @@ export const strings = {
     all: "All",
     option: (name, count) => `${name} (${number(count)})`,
     clear: "Clear filters",
+    close: "Close the filters",
+    show: "Show the photos",
     km: (km) => `within ${number(km)} km`,
     locating: "Finding your position …",
     noPosition: "Your position is not available. Enter latitude and longitude instead.",
-    minOff: "any",
-    min: (score) => `at least ${Number(score).toFixed(2)}`,
+    closer: "closer ones only",
+    unsure: (n) => `Includes up to ${plural(n, "unsure photo", "unsure photos")}.`,
+    alike: "Alike or better",
+    veryAlike: "Very alike",
+    leastOf: (share) => (Number(share) >= 0.8 ? "very alike" : "alike or better"),
     of: { species: "Species", breed: "Breed", status: "Status", tag: "Tag", animal: "Animal",
-      since: "Added since", near: "Near", min: "Match" },
+      since: "Added since", near: "Near", min: "Match", least: "How alike" },
     remove: (name) => `Remove the filter ${name}`,
   },
   results: {
@@ -86,7 +108,7 @@ export const strings = {
     taken: "Latest by date taken",
     forWords: (query) => `Best matches for “${query}”`,
     likePhoto: "Photos that look like yours",
-    likeOne: "Photos that look like this one",
+    likeOne: (n) => (n === 1 ? "Photos that look like this one" : `Photos that look like these ${number(n)}`),
     but: (title, words) => `${title}, and “${words}”`,
     searching: "Searching …",
     found: (n, more) => (more ? `${number(n)} photos shown, more available.` : `${plural(n, "photo", "photos")}.`),
@@ -98,6 +120,10 @@ export const strings = {
     unlike: (name) => `not like ${name}`,
     yourPhoto: "your photo",
     removeLike: (name) => `Search without ${name}`,
+    lessAlike: "Less alike from here",
+    englishOnly: "This model knows English only: try English words, or a photo.",
+    rankedOnly: "Ranked only: how alike these photos are is not known for this search.",
+    notCalibrated: "Guesses of this model are not calibrated: a filter leaves out only what someone stated otherwise.",
     searchedFor: (words) => `Searched for “${words}”.`,
   },
   card: {
@@ -106,11 +132,12 @@ export const strings = {
     moreLike: (name) => `More like this: ${name}`,
     lessLike: (name) => `Less like this: ${name}`,
     open: (breed, status) => (status ? `${breed}, ${status}` : breed),
-    unknown: "Breed unknown",
+    unsure: "Breed unsure",
+    unsureOf: (species) => `${species}, breed unsure`,
+    speciesUnsure: "species unsure",
     labelled: "as labelled",
     predicted: (confidence) => `predicted (${percent(confidence)})`,
-    score: (score) => `match ${score.toFixed(2)}`,
-    confidence: (share) => CONFIDENCE.find(([least]) => share >= least)[1],
+    alike: (share) => ALIKE.find(([least]) => share >= least)[1],
     confidenceTitle: (share) => `${percent(share)} of results with this score are right`,
   },
   empty: {
@@ -121,6 +148,8 @@ export const strings = {
     noPhotosText: "Add some to search them a moment later.",
     noneUnder: "No photo matches these filters",
     noneUnderText: "Remove some of them, or search a larger area.",
+    unknown: (field, value) => `No photo has the ${field} ${value}.`,
+    didYouMean: (name) => `Did you mean ${name}?`,
     photoGone: "The photo you searched by is not available",
     photoGoneText: "It is stored only in the browser where you chose it. Choose it again, or search by words.",
     choosePhoto: "Choose a photo",
@@ -128,7 +157,7 @@ export const strings = {
   problems: {
     title: "Something went wrong",
     offline: "The server does not respond",
-    offlineText: "It may be starting, or stopped. Nothing is lost: try again in a moment.",
+    offlineText: "You may be offline, or the server is being restarted. Nothing is lost: this page tries again by itself.",
     offlineHint: "To start it on its machine: make demo",
     busy: "Too many requests",
     busyText: "The server limits how many requests it accepts. This page retries by itself.",
@@ -165,7 +194,27 @@ export const strings = {
     cannotShow: "This browser cannot show the file, so it cannot be cropped. The server may still be able to read it.",
     alt: "Your photo",
   },
+  keys: {
+    title: "Keys",
+    close: "Close",
+    of: [
+      ["/", "Go to the search box"],
+      ["Arrow keys, Home, End", "Walk through the photos"],
+      ["Enter", "Open a photo"],
+      ["M", "More like the photo that has the focus"],
+      ["L", "Less like it"],
+      ["← →", "Previous and next photo, while one is open"],
+      ["+ − 0", "Zoom both photos of a comparison; 0 shows them whole"],
+      ["Shift + arrow keys", "Move them together"],
+      ["Esc", "Close, or go back to the results"],
+      ["?", "Show these keys"],
+    ],
+  },
   drop: {
+    askTitle: (n) => `Add ${plural(n, "file", "files")} to the catalogue?`,
+    askText: "Photos that are added can be found by everyone who may search here. To search by a photo, drop a single one.",
+    askYes: "Add them",
+    askNo: "Do not add",
     search: "Drop one photo to search by it, several or a folder to add them",
     add: "Drop photos, a folder or an archive to add them",
   },
@@ -182,6 +231,8 @@ export const strings = {
     similar: "Similar photos",
     sameAnimal: "More of this animal",
     duplicates: "Copies of this photo",
+    unsure: (name) => `unsure; perhaps ${name}`,
+    guessed: (confidence) => `(predicted, ${percent(confidence)})`,
     predictedInFull: (breed, confidence) => `${breed} (predicted, ${percent(confidence)})`,
     alsoSeen: (breed, confidence) => `${breed} (${percent(confidence)})`,
     removeTitle: "Delete this photo?",
@@ -196,6 +247,48 @@ export const strings = {
     place: ({ lat, lon }) => `${lat.toFixed(4)}, ${lon.toFixed(4)}`,
     near: "Photos near it",
   },
+  compare: {
+    label: "Comparison",
+    title: "What agrees, and what does not",
+    yours: "Your photo",
+    result: "This result",
+    example: (n) => `Example ${n}`.trim(),
+    compareWith: "Compare with",
+    cannotShow: "This browser cannot show the photo.",
+    zoom: "Zoom",
+    zoomIn: "Closer (+)",
+    zoomOut: "Farther (−)",
+    whole: "Whole photos",
+    hint: "Both move together: drag, pinch or turn the wheel.",
+    names: { species: "Species", breed: "Breed", colours: "Colour", place: "Place", taken: "Taken" },
+    same: "Same",
+    different: "Different",
+    probably: { same: "Probably the same", different: "Probably different" },
+    guess: (name) => `${name} (predicted)`,
+    inWords: (names) => `${names} (in your words)`,
+    shared: (names) => `In common: ${names}`,
+    at: (place) => strings.photo.place(place),
+    near: ({ lat, lon }) => `${strings.photo.place({ lat, lon })} (where you searched)`,
+    apart: (metres) => `${strings.distance(metres)} apart`,
+    aboutApart: (metres) => (metres < 1500 ? "Within about 2 km" : `About ${number(metres / 1000)} km apart`),
+    later: (days) => {
+      if (days === 0) return "The same day";
+      const apart = Math.abs(days);
+      const words = apart < 60 ? plural(apart, "day", "days")
+        : apart < 730 ? `about ${plural(Math.round(apart / 30.44), "month", "months")}`
+          : `about ${plural(Math.round(apart / 365.25), "year", "years")}`;
+      return `${words} ${days > 0 ? "later" : "earlier"}`;
+    },
+    unknown: (names) => `Not compared, because it is not known of both: ${names.join(", ").toLowerCase()}.`,
+    // Spellings of one colour together; a colour after a negation is none.
+    colours: [["black"], ["white"], ["grey", "gray"], ["brown"], ["chocolate"], ["red"], ["orange", "ginger"], ["golden", "gold"],
+      ["yellow"], ["cream"], ["beige"], ["tan"], ["fawn"], ["silver"], ["blue"], ["lilac"], ["sable"], ["brindle"], ["merle"],
+      ["tabby"], ["tortoiseshell", "tortie"], ["calico", "tricolour", "tricolor"]],
+    negations: ["not", "no", "without"],
+    // Words in names of attributes that state the animal's own colour, and one of those that do not.
+    coat: ["colour", "color", "colours", "colors", "coat", "fur"],
+    collar: "collar",
+  },
   edit: {
     title: "Edit",
     breed: "Breed",
@@ -207,17 +300,22 @@ export const strings = {
     animalHint: "Photos of the same animal share this name",
     tags: "Tags",
     tagsHint: "Separated by commas",
-    taken: "Taken",
+    taken: "Taken on",
+    takenTime: "Taken at",
+    takenTimeHint: "Leave empty if only the day is known",
     place: "Place",
     placeHint: "Latitude, longitude",
     attributes: "Other facts",
     attributesHint: "One per line: name = value",
     save: "Save",
     saved: "Saved.",
+    kept: "Your changes are kept: open Edit again to go on with them.",
+    unsaved: "Edit (not saved)",
+    merged: "Someone else changed this photo meanwhile. Your changes are kept on top of theirs: look at them, then save.",
+    mergedOver: (names) => `Both of you changed: ${names}. Saving keeps yours.`,
+    badTaken: "Taken: enter the day, too.",
     badPlace: "Place: enter latitude and longitude, for example 52.52, 13.40.",
     badAttributes: (line) => `Other facts: “${line}” is not of the form name = value.`,
-    outdated: "This photo was changed by someone else. Load the current version and repeat your change.",
-    reload: "Load the current version",
   },
   add: {
     title: "Add photos",
@@ -240,6 +338,9 @@ export const strings = {
     badColumns: (line) => `Columns of a table: “${line}” is not of the form column = field.`,
     onDuplicate: "Photos that already exist",
     onDuplicateOf: { merge: "fill in missing details", keep: "keep their details", replace: "take the new details" },
+    exifDates: "Read the date from each photo",
+    gps: "Read the place (GPS) from each photo",
+    gpsHint: "A photo's place can be somebody's home. A date or place that you or a table state counts more.",
     nothing: "None of the chosen files is a photo.",
     skipped: (n) => `${plural(n, "file was", "files were")} skipped: not a photo by its name.`,
     recent: "Recent jobs",
@@ -257,7 +358,7 @@ export const strings = {
     },
     progress: (done, total) => `${number(done)} of ${number(total)} photos done`,
     reading: (done) => `${number(done)} done, still reading`,
-    rate: (rate, eta) => `${rate.toFixed(1)} per second, about ${eta} left`,
+    rate: (rate, eta) => `${number(rate, 1)} per second, about ${eta} left`,
     counts: { ingested: "added", duplicate: "already there", refused: "refused", failed: "failed" },
     leftOut: (counts) => `Left out: ${counts}: `,
     leftOutOf: {
@@ -269,6 +370,7 @@ export const strings = {
       archive: (n) => plural(n, "archive", "archives"),
       link: (n) => plural(n, "link to a folder", "links to folders"),
       column: (n) => plural(n, "column", "columns"),
+      row: (n) => plural(n, "row without a photo", "rows without a photo"),
       special: (n) => plural(n, "device", "devices"),
     },
     live: "Live",
@@ -301,6 +403,8 @@ export const strings = {
       duplicate: "already there", refused: "refused", failed: "failed", unsent: "not sent" },
     moreFiles: (n) => `and ${plural(n, "more file", "more files")}`,
     seeNewest: "See the newest photos",
+    added: "Photos of this job",
+    addedSome: (shown, all) => `The first ${number(shown)} of ${number(all)}.`,
     addMore: "Add more",
     sendFailed: "The upload stopped",
     resend: "Resume the upload",

@@ -1,10 +1,10 @@
 // Inserts the words of strings.js into the page's HTML: <h1 data-say="add.title">.
-import { LOCALE, strings } from "./strings.js";
+import { LANGUAGE, strings } from "./strings.js";
 
 const ATTRIBUTES = { sayLabel: "aria-label", sayTitle: "title", sayPlaceholder: "placeholder" };
 
 export function fillTexts(root) {
-  document.documentElement.lang = LOCALE;
+  document.documentElement.lang = LANGUAGE;
   for (const place of root.querySelectorAll("[data-say]")) place.textContent = find(place.dataset.say);
   for (const [name, attribute] of Object.entries(ATTRIBUTES)) {
     const selector = `[data-say-${attribute.replace("aria-", "")}]`;

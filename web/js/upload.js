@@ -12,11 +12,11 @@ export const SOURCE = "page";
 export const uploads = new Map();
 
 export class Upload extends EventTarget {
-  constructor(files, { metadata, onDuplicate }) {
+  constructor(files, { metadata, options }) {
     super();
     this.files = files.map((file) => ({ file, name: file.name, size: file.size, state: "waiting", share: 0 }));
     this.metadata = metadata;
-    this.onDuplicate = onDuplicate;
+    this.options = options;
     this.jobId = null;
     this.sent = 0;
     this.problem = null;
@@ -24,7 +24,7 @@ export class Upload extends EventTarget {
   }
 
   async open() {
-    const job = await openJob(SOURCE, this.files.length, this.onDuplicate);
+    const job = await openJob(SOURCE, this.files.length, this.options);
     this.jobId = job.job_id;
     uploads.set(job.job_id, this);
     return job;
@@ -82,11 +82,11 @@ export class Upload extends EventTarget {
 }
 
 // Uploads an archive or a manifest, which the server reads; resolves to its job.
-export function sendSource(file, { kind, columns, onDuplicate, onShare, signal }) {
+export function sendSource(file, { kind, columns, options, onShare, signal }) {
   const form = new FormData();
   form.append("file", file, file.name);
   form.append("kind", kind);
-  form.append("on_duplicate", onDuplicate);
+  for (const [name, value] of Object.entries(options)) form.append(name, value);
   if (kind === "manifest") form.append("columns", JSON.stringify(columns));
   return post("/v1/jobs/upload", form, { onShare, signal });
 }
@@ -122,7 +122,7 @@ async function patiently(call) {
     try {
       return await call();
     } catch (problem) {
-      const isPassing = problem.isOffline || [429, 502, 503, 504].includes(problem.status);
+      const isPassing = problem.isOffline || [408, 429, 502, 503, 504].includes(problem.status);
       if (!isPassing || attempt === TRIES) throw problem;
       const wait = Math.min(problem.retryAfterS ?? 0.5 * 2 ** attempt, LONGEST_WAIT_S);
       await new Promise((resolve) => { setTimeout(resolve, wait * 1000); });

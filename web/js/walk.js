@@ -1,5 +1,6 @@
 // Pages through one list of photos and keeps what it has loaded.
 import { findPhotos } from "./api.js";
+import { isJudged } from "./card.js";
 import { find } from "./query_photos.js";
 
 export class PhotoIsElsewhere extends Error {}
@@ -16,20 +17,20 @@ export class Walk {
 
   // Loads the next page; resolves to the number of photos loaded before it.
   async goOn(signal) {
-    const photo = this.state.by ? await find(this.state.by) : null;
-    if (this.state.by && !photo) throw new PhotoIsElsewhere();
-    const answer = await findPhotos(this.state, { photo, cursor: this.cursor, signal });
+    const kept = this.state.by ? await find(this.state.by) : null;
+    if (this.state.by && !kept) throw new PhotoIsElsewhere();
+    const answer = await findPhotos(this.state, { photo: kept?.photo, cursor: this.cursor, signal });
     const before = this.items.length;
     const seen = new Set(this.items.map((item) => item.image_id));
-    this.items.push(...answer.items.filter((item) => !seen.has(item.image_id)));
+    const found = answer.items.filter((item) => !seen.has(item.image_id));
+    // Results come best first, so whatever follows one that is not alike enough is not either.
+    const least = Number(this.state.least || 0);
+    const end = found.findIndex((item) => isJudged(item) && item.confidence < least);
+    this.items.push(...(end < 0 ? found : found.slice(0, end)));
     this.answer ??= answer;
-    this.cursor = answer.next_cursor ?? null;
+    this.cursor = end < 0 ? (answer.next_cursor ?? null) : null;
     this.isAtEnd = this.cursor === null;
     return before;
-  }
-
-  get best() {
-    return Math.max(0.001, ...this.items.slice(0, 1).map((item) => item.score ?? 0));
   }
 
   forget(imageId) {

@@ -2,19 +2,17 @@
 
 import copy
 import timeit
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from petsearch.adapters.clip.batch_norm_folding import fold_batch_norms
-from petsearch.domain import PixelSpec
+from petsearch.domain import PixelSpec, Precision
 from petsearch.observability import get_logger
 
 log = get_logger(__name__)
-
-Precision = Literal["fp32", "bf16", "fp16"]
 
 _MIN_FOLDED_AGREEMENT = 0.9999
 _MIN_AGREEMENT = 0.999

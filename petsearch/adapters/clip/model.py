@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from petsearch.adapters.clip.inference_tuning import Precision, dtype_of, tune_for_inference
+from petsearch.adapters.clip.inference_tuning import dtype_of, tune_for_inference
 from petsearch.adapters.clip.library import open_clip
 from petsearch.adapters.clip.sources import ModelSource, resolve_model
 from petsearch.adapters.clip.trimmed_text import encode_trimmed, length_groups, trimmable_text_tower
@@ -24,6 +24,7 @@ from petsearch.domain import (
     ModelUsage,
     Pixels,
     PixelSpec,
+    Precision,
     normalise_name,
 )
 from petsearch.domain.calibration import Calibration, read_calibration, weights_hash_of
@@ -38,6 +39,8 @@ log = get_logger(__name__)
 
 _HUB_ERRORS = (OSError, RuntimeError, ValueError)
 
+_MANY_LANGUAGES = 100_000
+"""CLIP and SigLIP know at most 50,000 tokens, XLM-R and multilingual SigLIP at least 250,000."""
 _LONGER_THAN_TEXTS = 8192
 """Tokens; the longest query has 4,000 characters."""
 
@@ -106,6 +109,11 @@ def create_module(
                 force_image_size=image_size,
             )
             return cast(nn.Module, model), open_clip.get_tokenizer(source.architecture)
+    except ImportError as error:
+        raise ConfigurationError(
+            f"The model {source.spec!r} needs another library ({error}): "
+            "pip install transformers sentencepiece protobuf"
+        ) from error
     except _HUB_ERRORS as error:
         raise ConfigurationError(f"The model {source.spec!r} does not load: {error}") from error
 
@@ -233,7 +241,7 @@ def preprocessing_of(module: nn.Module) -> tuple[PixelSpec, Sequence[float], Seq
 
 
 def _describe(
-    source: ModelSource, module: nn.Module, spec: PixelSpec, *, device: str, precision: str
+    source: ModelSource, module: nn.Module, spec: PixelSpec, *, device: str, precision: Precision
 ) -> ModelInfo:
     file = read_labels(source.labels_file) if source.labels_file else LabelsFile()
     labels = tuple(
@@ -249,10 +257,17 @@ def _describe(
         labels=labels or OXFORD_LABELS,
         prompt_templates=file.prompt_templates,
         label_templates=file.label_templates,
+        species_templates=file.species_templates,
         context_length=cast(Any, module).context_length,
+        is_english_only=_vocabulary_of(module) < _MANY_LANGUAGES,
         device=device,
         precision=precision,
     )
+
+
+def _vocabulary_of(module: nn.Module) -> int:
+    """How many tokens the text tower knows."""
+    return int(getattr(module, "vocab_size", 0) or cast(Any, module).text.vocab_size)
 
 
 def _calibration(source: ModelSource) -> Calibration | None:
@@ -261,6 +276,11 @@ def _calibration(source: ModelSource) -> Calibration | None:
         return None
     found = read_calibration(source.calibration_file.read_bytes())
     if found.weights == weights_hash_of(source.model_id()):
+        if not found.off_topic.can_tell:
+            log.info(
+                "the model was not measured to tell off-topic texts; no_good_match is null",
+                measured=found.off_topic.measured,
+            )
         return found
     log.warning(
         "calibration.json belongs to other weights and is ignored; "

@@ -11,6 +11,7 @@ from pathlib import Path
 from petsearch.domain.errors import ConfigurationError, unknown_choice
 from petsearch.models.folder import CALIBRATION, CONFIG, LABELS, WEIGHTS
 from petsearch.models.hub import cached_if_unreachable
+from petsearch.models.open_clip_config import check_config
 from petsearch.sample.catalogue import MODEL_DIR
 
 
@@ -57,8 +58,8 @@ def resolve_model(spec: str) -> ModelSource:
         return _hub_source(spec, rest)
     raise ConfigurationError(
         f"PETSEARCH_MODEL (--model) is {spec!r}. "
-        "Give hub:<arch>/<tag> (hub:ViT-B-32/openai), dir:<open_clip folder>, s3:<model_id> of a "
-        "published model, or sample."
+        "Give hub:<arch>/<tag> (hub:ViT-B-32/laion2b_s34b_b79k), dir:<open_clip folder>, "
+        "s3:<model_id> of a published model, or sample."
     )
 
 
@@ -81,6 +82,7 @@ def _folder_source(spec: str, path: Path, *, name: str) -> ModelSource:
                 f"{path} is no open_clip model folder: {needed} is missing. "
                 "A model folder holds open_clip_config.json and open_clip_model.safetensors."
             )
+    check_config(path / CONFIG)
     labels, calibration = path / LABELS, path / CALIBRATION
     return ModelSource(
         spec=spec,

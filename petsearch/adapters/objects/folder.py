@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +16,11 @@ from petsearch.atomic_file import (
 )
 from petsearch.domain import object_keys
 from petsearch.domain.errors import NotFound, Unavailable
+from petsearch.file_access import check_store, may_use
+from petsearch.observability import get_logger
 from petsearch.ports import ObjectStore, StoredObject
+
+log = get_logger(__name__)
 
 _BLOCK_BYTES = 1024 * 1024
 
@@ -58,6 +62,19 @@ class FilesystemStore(ObjectStore):
     @disk_errors()
     def delete(self, key: str) -> None:
         self._path(key).unlink(missing_ok=True)
+
+    @disk_errors()
+    def check_delete(self, keys: Iterable[str]) -> None:
+        for folder in {self._path(key).parent for key in keys}:
+            if folder.exists() and not may_use(folder, os.W_OK | os.X_OK):
+                log.error("a folder of the store cannot be changed", folder=str(folder))
+                raise Unavailable(
+                    "The server may not delete this photo: it has no permission for the folder of "
+                    "its files, which its log names. Nothing was deleted."
+                )
+
+    def check_access(self) -> None:
+        check_store(self._folder)
 
     def list_objects(self, prefix: str) -> Iterator[StoredObject]:
         """One folder is in memory at a time, and those above it."""

@@ -1,9 +1,9 @@
 """The object store on an S3 server (MinIO and its like), through plain S3 calls."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, Self, cast
 from urllib.parse import urlsplit
 
 import urllib3
@@ -13,7 +13,7 @@ from minio.datatypes import Object
 from minio.error import MinioException, S3Error
 
 from petsearch.adapters.objects.sized_stream import SizedStream
-from petsearch.domain import object_keys
+from petsearch.domain import deadline, object_keys
 from petsearch.domain.errors import ConfigurationError, NotFound, StorageFull, Unavailable
 from petsearch.ports import ObjectStore, StoredObject
 
@@ -47,10 +47,9 @@ def make_client(url: str, *, access_key: str, secret_key: str) -> tuple[Minio, s
         raise ConfigurationError(
             f"PETSEARCH_STORE_URL is {url!r}; it must look like s3+http://minio:9000/petsearch."
         )
-    pool = urllib3.PoolManager(
-        timeout=urllib3.Timeout(connect=_CONNECT_S, read=_READ_S),
+    pool = _PoolInTime(
         # The same call twice is the same as once, so what failed may be sent again.
-        retries=urllib3.Retry(total=2, backoff_factor=0.1, status_forcelist=[500, 502, 503, 504]),
+        retries=_RetryInTime(total=2, backoff_factor=0.1, status_forcelist=[500, 502, 503, 504]),
         maxsize=16,
     )
     client = Minio(
@@ -61,6 +60,34 @@ def make_client(url: str, *, access_key: str, secret_key: str) -> tuple[Minio, s
         http_client=pool,
     )
     return client, bucket
+
+
+class _RetryInTime(urllib3.Retry):
+    """Sends nothing again after the deadline."""
+
+    def increment(  # type: ignore[override]  # what is handed on has no type of its own
+        self,
+        method: str | None = None,
+        url: str | None = None,
+        response: urllib3.BaseHTTPResponse | None = None,
+        error: Exception | None = None,
+        **pool: Any,
+    ) -> Self:
+        if error is not None and deadline.is_over():
+            raise error
+        return super().increment(method, url, response, error, **pool)
+
+
+class _PoolInTime(urllib3.PoolManager):
+    """Connections whose time-outs are shortened to what is left until the deadline."""
+
+    def urlopen(  # type: ignore[override]  # all options go on as they are
+        self, method: str, url: str, **options: Any
+    ) -> urllib3.BaseHTTPResponse:
+        options["timeout"] = urllib3.Timeout(
+            connect=deadline.left_s(_CONNECT_S), read=deadline.left_s(_READ_S)
+        )
+        return super().urlopen(method, url, **options)
 
 
 class MinioStore(ObjectStore):
@@ -115,6 +142,12 @@ class MinioStore(ObjectStore):
         # Without a bucket there is no object either.
         with suppress(NotFound), _checked(key):
             self._client.remove_object(self._bucket, key)
+
+    def check_delete(self, keys: Iterable[str]) -> None:
+        """Whether a delete is allowed is known by the server alone, for all keys alike."""
+
+    def check_access(self) -> None:
+        """See `check_delete`."""
 
     def list_objects(self, prefix: str) -> Iterator[StoredObject]:
         with suppress(NotFound), s3_errors(prefix):
@@ -183,6 +216,7 @@ def _checked(key: str) -> Iterator[None]:
 @contextmanager
 def s3_errors(key: str) -> Iterator[None]:
     """Raise what the S3 client raises about `key` as a petsearch error."""
+    deadline.check("the object store")
     try:
         yield
     except S3Error as error:
@@ -197,4 +231,5 @@ def s3_errors(key: str) -> Iterator[None]:
             ) from error
         raise Unavailable(f"The object store failed: {error.code}.") from error
     except (MinioException, urllib3.exceptions.HTTPError) as error:
-        raise Unavailable(f"The object store does not answer: {error}") from error
+        # Its words name the address, and callers from outside see the message.
+        raise Unavailable("The object store does not answer.") from error

@@ -1,14 +1,24 @@
 """What both Qdrant indexes do alike, over the few calls in which their engines differ."""
 
+import time
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Protocol
 
 import numpy as np
 
-from petsearch.adapters.qdrant.payload import VERSION_FIELD, from_payload
+from petsearch.adapters.qdrant.conditions import Conditions, conditions_of
+from petsearch.adapters.qdrant.earlier_points import EarlierPoints
+from petsearch.adapters.qdrant.payload import (
+    TAGS,
+    VERSION_FIELD,
+    WORDS,
+    derived_fields,
+    from_payload,
+)
 from petsearch.adapters.qdrant.time_pages import newest_page
 from petsearch.domain import Embedding, Filters, ImageRecord, JsonDict, Point, SortBy
 from petsearch.domain.errors import Conflict, NotFound
@@ -37,7 +47,13 @@ class Row(Protocol):
 
 
 class BaseIndex(RawIndex):
-    """The index over an engine, whose calls are the abstract methods below."""
+    """The index over an engine, whose calls are the abstract methods below.
+
+    `clock` returns seconds, monotonic.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._earlier = EarlierPoints(self._earlier_tags, clock)
 
     @abstractmethod
     def _insert(self, collection: str, points: Sequence[Point]) -> None:
@@ -48,6 +64,10 @@ class BaseIndex(RawIndex):
         self, collection: str, changes: Sequence[tuple[ImageRecord | None, ImageRecord]]
     ) -> None:
         """Replace payloads; where a first record is given, only if it is still stored."""
+
+    @abstractmethod
+    def _add_fields(self, collection: str, changes: Sequence[tuple[ImageRecord, JsonDict]]) -> None:
+        """Set fields of the payloads of records that are still stored as given."""
 
     @abstractmethod
     def _retrieve(
@@ -67,6 +87,10 @@ class BaseIndex(RawIndex):
         payload: bool | list[str] = True,
     ) -> Sequence[Row]:
         """Points, newest first by a time, or in the order of their ids from `after` on."""
+
+    @abstractmethod
+    def _facet(self, collection: str, field: str, wanted: Conditions) -> dict[str, int]:
+        """Points per value of a payload field, most frequent first."""
 
     @abstractmethod
     def _drop(self, collection: str) -> None:
@@ -94,9 +118,19 @@ class BaseIndex(RawIndex):
             if after.image_id not in now or _rounded(now[after.image_id]) != _rounded(after)
         }
 
+    def update_payloads(self, collection: str, *, limit: int) -> int:
+        records = _records(self._scroll(collection, limit, filters=Filters(is_outdated=True)))
+        if records:
+            self._add_fields(collection, [(record, derived_fields(record)) for record in records])
+        return len(records)
+
     def get(self, collection: str, image_ids: Sequence[str]) -> dict[str, ImageRecord]:
         rows = self._retrieve(collection, list(image_ids), payload=True, vectors=False)
         return {str(row.id): record_of(row) for row in rows}
+
+    def known_ids(self, collection: str, image_ids: Sequence[str]) -> set[str]:
+        rows = self._retrieve(collection, list(image_ids), payload=False, vectors=False)
+        return {str(row.id) for row in rows}
 
     def get_embedding(self, collection: str, image_id: str) -> Embedding:
         rows = self._retrieve(collection, [image_id], payload=False, vectors=True)
@@ -127,6 +161,19 @@ class BaseIndex(RawIndex):
 
         return newest_page(filters, sort, limit=limit, cursor=before, latest=latest, by_id=by_id)
 
+    def facet(self, collection: str, field: str, filters: Filters) -> dict[str, int]:
+        words = next((words for words in WORDS if words.folded == field), None)
+        is_mixed = words is not None and self._earlier.tags(collection) is not None
+        counts = self._facet(collection, field, self._conditions(collection, filters))
+        if words is None or not is_mixed:
+            return counts
+        # With points that have none yet; one with two spellings counts twice meanwhile.
+        total = Counter(counts)
+        outdated = self._conditions(collection, replace(filters, is_outdated=True))
+        for word, count in self._facet(collection, words.written, outdated).items():
+            total[words.fold(word)] += count
+        return dict(total.most_common())
+
     def list_ids(self, collection: str, *, after: str | None, limit: int) -> list[str]:
         rows = self._scroll(collection, limit + 1, after=after, payload=False)
         return [str(row.id) for row in _beyond(after, rows)[:limit]]
@@ -139,6 +186,21 @@ class BaseIndex(RawIndex):
             (str(row.id), datetime.fromisoformat((row.payload or {})[VERSION_FIELD]))
             for row in _beyond(after, rows)[:limit]
         ]
+
+    def _add_indexes_of_words(self, collection: str) -> None:
+        """Create the indexes by which words are found, where an earlier version made the others."""
+
+    def _conditions(self, collection: str, filters: Filters) -> Conditions:
+        """What `filters` ask of the points of a collection."""
+        compares = filters.tags or filters.not_tags or filters.attributes
+        return conditions_of(filters, self._earlier.tags(collection) if compares else None)
+
+    def _earlier_tags(self, collection: str) -> Iterable[str] | None:
+        self._add_indexes_of_words(collection)
+        outdated = Filters(is_outdated=True)
+        if not self.count(collection, outdated):
+            return None
+        return self._facet(collection, TAGS.written, self._conditions(collection, outdated))
 
     def delete_collection(self, collection: str) -> None:
         if collection == self.current():

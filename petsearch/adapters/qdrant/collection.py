@@ -1,5 +1,6 @@
 """How a collection is made on a Qdrant server: shards, replicas, quantization, indexes."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -61,10 +62,14 @@ def create_collection(
     if not client.collection_exists(collection):
         _create(client, collection, dim, options)
     # Also where the collection exists: its creation may have been interrupted here.
-    for field, kind in INDEXED_FIELDS.items():
-        client.create_payload_index(
-            collection, field, field_schema=models.PayloadSchemaType(kind), wait=True
-        )
+    add_indexes(client, collection, INDEXED_FIELDS)
+
+
+def add_indexes(client: QdrantClient, collection: str, fields: Iterable[str]) -> None:
+    """Create payload indexes; those that exist stay."""
+    for field in fields:
+        kind = models.PayloadSchemaType(INDEXED_FIELDS[field])
+        client.create_payload_index(collection, field, field_schema=kind, wait=True)
 
 
 def _create(client: QdrantClient, collection: str, dim: int, options: CollectionOptions) -> None:

@@ -7,12 +7,14 @@ import grpc
 from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
+from petsearch.domain import deadline
 from petsearch.domain.errors import InvalidInput, NotFound, PetsearchError, StorageFull, Unavailable
 
 
 @contextmanager
 def qdrant_errors() -> Iterator[None]:
-    """Raise what the client raises as a petsearch error."""
+    """Raise what the client raises as a petsearch error, and nothing is sent after the deadline."""
+    deadline.check("the index (Qdrant)")
     try:
         yield
     except PetsearchError:
@@ -26,7 +28,8 @@ def qdrant_errors() -> Iterator[None]:
             "The index (Qdrant) is overloaded.", retry_after_s=error.retry_after_s
         ) from error
     except ResponseHandlingException as error:
-        raise Unavailable(f"The index (Qdrant) does not answer: {error}") from error
+        # Its words name the address, and callers from outside see the message.
+        raise Unavailable("The index (Qdrant) does not answer.") from error
     except ValueError as error:  # the client's local mode, for a collection that is absent
         if "not found" in str(error):
             raise NotFound(str(error)) from error
@@ -60,5 +63,7 @@ _STATUS_OF_GRPC = {
 def _of_grpc(error: grpc.RpcError) -> PetsearchError:
     # What is raised is also a grpc.Call, which has a code and details.
     code = error.code() if isinstance(error, grpc.Call) else grpc.StatusCode.UNKNOWN
+    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return Unavailable("The index (Qdrant) did not answer in time.")
     details = (error.details() if isinstance(error, grpc.Call) else None) or str(error)
     return _of_status(_STATUS_OF_GRPC.get(code, 503), details)

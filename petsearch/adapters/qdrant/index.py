@@ -1,23 +1,32 @@
 """The index on a Qdrant server: a collection per model, and an alias that names the current one."""
 
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
+from typing import cast
 from urllib.parse import urlsplit
 
+import httpx
 from qdrant_client import QdrantClient, models
 
+from petsearch.adapters.qdrant import time_limits
 from petsearch.adapters.qdrant.base_index import ALL, FACET_VALUES, BaseIndex, Row, record_of
-from petsearch.adapters.qdrant.collection import CollectionOptions, create_collection
+from petsearch.adapters.qdrant.collection import CollectionOptions, add_indexes, create_collection
+from petsearch.adapters.qdrant.conditions import Conditions
 from petsearch.adapters.qdrant.errors import qdrant_errors
 from petsearch.adapters.qdrant.filters import filter_of_version, to_filter
-from petsearch.adapters.qdrant.payload import to_payload
+from petsearch.adapters.qdrant.nodes import Nodes
+from petsearch.adapters.qdrant.payload import PAYLOAD_VERSION_FIELD, WORDS, to_payload
 from petsearch.adapters.qdrant.time_pages import latest_of
-from petsearch.domain import Embedding, Filters, Hit, ImageRecord, Point, SortBy
+from petsearch.domain import Embedding, Filters, Hit, ImageRecord, JsonDict, Point, SortBy
 from petsearch.domain.errors import NotFound
+from petsearch.failover import split_addresses
 
 _ALIAS = "pets"
 _GRPC_PORT = 6334
 _TIMEOUT_S = 30
+_CONNECT_S = 1.0
+"""Where there is another node to go to."""
 _RECENT_S = 1.0
 """Less than the time for which a collection is kept after another became current."""
 
@@ -26,9 +35,31 @@ def connect(url: str, *, api_key: str | None = None, use_grpc: bool = True) -> Q
     """A client of the server at `url` (its HTTP address). Sends nothing yet.
 
     Args:
+        url: or the nodes of a cluster, as `http://a:6333,http://b:6333`.
         use_grpc: over gRPC, on the port beside that of HTTP; else over HTTP alone, for proxies.
+
+    Raises:
+        ConfigurationError: `url` is no address.
     """
+    addresses = split_addresses(url)
+    hooks = [_connect_soon] if len(addresses) > 1 else []
+    clients = [
+        _connect(address, api_key=api_key, use_grpc=use_grpc, hooks=hooks) for address in addresses
+    ]
+    return clients[0] if len(clients) == 1 else cast(QdrantClient, Nodes(clients))
+
+
+def _connect(
+    url: str,
+    *,
+    api_key: str | None,
+    use_grpc: bool,
+    hooks: Sequence[Callable[[httpx.Request], None]],
+) -> QdrantClient:
     port = urlsplit(url).port or 6333
+    time_limits.install()
+    # Within a network of containers as meant; and it would be in the way of every command's output.
+    warnings.filterwarnings("ignore", "Api key is used with an insecure connection")
     return QdrantClient(
         url=url,
         port=port,
@@ -37,7 +68,12 @@ def connect(url: str, *, api_key: str | None = None, use_grpc: bool = True) -> Q
         api_key=api_key,
         timeout=_TIMEOUT_S,
         check_compatibility=False,
+        event_hooks={"request": [*hooks, time_limits.limit_request]},
     )
+
+
+def _connect_soon(request: httpx.Request) -> None:
+    request.extensions["timeout"] = {**request.extensions["timeout"], "connect": _CONNECT_S}
 
 
 class QdrantIndex(BaseIndex):
@@ -50,11 +86,13 @@ class QdrantIndex(BaseIndex):
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        super().__init__(clock)
         self._client = client
         self._options = options or CollectionOptions()
         self._clock = clock
         self._seen: tuple[str | None, float] = (None, 0.0)
         """What the alias pointed to, and when it was asked for."""
+        self._has_indexes_of_words: set[str] = set()
 
     @qdrant_errors()
     def create_collection(self, collection: str, dim: int) -> None:
@@ -103,7 +141,7 @@ class QdrantIndex(BaseIndex):
             collection,
             query=embedding.tolist(),
             limit=limit,
-            query_filter=to_filter(filters),
+            query_filter=to_filter(self._conditions(collection, filters)),
             search_params=models.SearchParams(exact=True) if exact else self._options.search_params,
             score_threshold=min_score,
             with_payload=True,
@@ -112,12 +150,13 @@ class QdrantIndex(BaseIndex):
 
     @qdrant_errors()
     def count(self, collection: str, filters: Filters) -> int:
-        return self._client.count(collection, count_filter=to_filter(filters), exact=True).count
+        wanted = to_filter(self._conditions(collection, filters))
+        return self._client.count(collection, count_filter=wanted, exact=True).count
 
     @qdrant_errors()
-    def facet(self, collection: str, field: str, filters: Filters) -> dict[str, int]:
+    def _facet(self, collection: str, field: str, wanted: Conditions) -> dict[str, int]:
         found = self._client.facet(
-            collection, field, facet_filter=to_filter(filters), limit=FACET_VALUES, exact=True
+            collection, field, facet_filter=to_filter(wanted), limit=FACET_VALUES, exact=True
         )
         return {str(hit.value): hit.count for hit in found.hits}
 
@@ -175,6 +214,18 @@ class QdrantIndex(BaseIndex):
         )
 
     @qdrant_errors()
+    def _add_fields(self, collection: str, changes: Sequence[tuple[ImageRecord, JsonDict]]) -> None:
+        operations: list[models.UpdateOperation] = [
+            models.SetPayloadOperation(
+                set_payload=models.SetPayload(payload=fields, filter=filter_of_version(record))
+            )
+            for record, fields in changes
+        ]
+        self._client.batch_update_points(
+            collection, operations, wait=True, ordering=self._options.ordering
+        )
+
+    @qdrant_errors()
     def _retrieve(
         self, collection: str, image_ids: list[str], *, payload: bool, vectors: bool
     ) -> Sequence[Row]:
@@ -200,7 +251,7 @@ class QdrantIndex(BaseIndex):
     ) -> Sequence[Row]:
         rows, _ = self._client.scroll(
             collection,
-            scroll_filter=to_filter(filters),
+            scroll_filter=to_filter(self._conditions(collection, filters)),
             limit=limit,
             order_by=_order_by(newest_by, filters) if newest_by else None,
             offset=after,
@@ -209,6 +260,16 @@ class QdrantIndex(BaseIndex):
             consistency=None if payload is True else self._options.consistency,
         )
         return rows
+
+    @qdrant_errors()
+    def _add_indexes_of_words(self, collection: str) -> None:
+        # Workers create all indexes when they start, but this process may have started before.
+        if collection not in self._has_indexes_of_words:
+            there = self._client.get_collection(collection).payload_schema
+            fields = [PAYLOAD_VERSION_FIELD, *(words.folded for words in WORDS)]
+            # Where none is missing, searches need no more than to read.
+            add_indexes(self._client, collection, [name for name in fields if name not in there])
+            self._has_indexes_of_words.add(collection)
 
     @qdrant_errors()
     def _drop(self, collection: str) -> None:

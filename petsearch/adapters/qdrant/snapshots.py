@@ -7,6 +7,7 @@ from typing import BinaryIO
 import httpx
 
 from petsearch.domain.errors import InvalidInput, Unavailable
+from petsearch.failover import FailoverTransport, split_addresses
 from petsearch.ports import Snapshots
 
 _CONNECT_S = 5.0
@@ -36,11 +37,13 @@ def _raise_for_status(response: httpx.Response) -> None:
 
 
 class QdrantSnapshots(Snapshots):
-    """Snapshots of the server at `url` (its HTTP address)."""
+    """Snapshots of the server at `url` (its HTTP address); of several, the first that answers."""
 
     def __init__(self, url: str, *, api_key: str | None = None) -> None:
+        addresses = split_addresses(url)
         self._http = httpx.Client(
-            base_url=url,
+            base_url=addresses[0],
+            transport=FailoverTransport(addresses, httpx.HTTPTransport()),
             headers={"api-key": api_key} if api_key else None,
             timeout=httpx.Timeout(_MAKE_S, connect=_CONNECT_S),
             event_hooks={"response": [_raise_for_status]},

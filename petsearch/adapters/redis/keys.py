@@ -14,6 +14,8 @@ from petsearch.ports import KeyStore
 _PREFIX = "petsearch:"
 _KEYS = f"{_PREFIX}keys"
 _WHAT = "API keys"
+_FORMAT = "format"
+"""Absent: from before there was the scope places."""
 # Only fields of a key that is there: neither may bring a key into being.
 _SET_IF_KNOWN = """
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
@@ -89,6 +91,7 @@ def _to_fields(key: ApiKey) -> dict[str, str]:
         "id": key.key_id,
         "name": key.name,
         "scopes": " ".join(sorted(key.scopes)),
+        _FORMAT: "2",
         "secret_hash": key.secret_hash,
         **{name: at.isoformat() for name, at in times.items() if at is not None},
     }
@@ -98,13 +101,20 @@ def _to_key(fields: Mapping[str, str]) -> ApiKey:
     return ApiKey(
         key_id=fields["id"],
         name=fields["name"],
-        scopes=frozenset(Scope(name) for name in fields["scopes"].split()),
+        scopes=_scopes(fields),
         created_at=datetime.fromisoformat(fields["created_at"]),
         secret_hash=fields["secret_hash"],
         expires_at=_time(fields, "expires_at"),
         last_used_at=_time(fields, "last_used_at"),
         revoked_at=_time(fields, "revoked_at"),
     )
+
+
+def _scopes(fields: Mapping[str, str]) -> frozenset[Scope]:
+    """Older keys with the scope search, made before the scope places, still see exact places."""
+    scopes = frozenset(Scope(name) for name in fields["scopes"].split())
+    saw_places = _FORMAT not in fields and Scope.SEARCH in scopes
+    return scopes | {Scope.PLACES} if saw_places else scopes
 
 
 def _time(fields: Mapping[str, str], name: str) -> datetime | None:

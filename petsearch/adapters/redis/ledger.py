@@ -22,7 +22,7 @@ from petsearch.domain import (
     OnDuplicate,
     QueueName,
 )
-from petsearch.domain.errors import Conflict, InvalidInput, NotFound
+from petsearch.domain.errors import Conflict, InvalidInput, NotFound, Overloaded
 from petsearch.domain.metadata import safe_path
 from petsearch.ports import (
     CallKey,
@@ -47,6 +47,11 @@ _PARTS = (
 )
 _READY, _WAITING = f"{_PREFIX}workers:ready", f"{_PREFIX}workers:waiting"
 _RATE_WINDOW_S = 60.0
+MOST_OPEN_JOBS = 10_000
+MOST_KEPT_JOBS = 50_000
+_EXPIRED_AT_ONCE = 200
+_LONGEST_REASON = 2000
+"""Characters; errors of libraries can quote whole files."""
 _CLIENT_AWAY_S = 60.0
 """A client that adds nothing for so long is named as what its job waits for."""
 
@@ -71,6 +76,7 @@ class RedisLedger(JobLedger, ChunkLedger, EnumerationLedger, IdempotencyStore):
             "kind": job.kind.value,
             "exif_dates": int(job.exif_dates),
             "gps": int(job.gps),
+            "sees_places": int(job.sees_places),
             "sealed": "0",
             "total": 0,
             "done": 0,
@@ -78,6 +84,10 @@ class RedisLedger(JobLedger, ChunkLedger, EnumerationLedger, IdempotencyStore):
         }
         optional = {"expected": job.expected, "spec": job.spec}
         fields |= {name: value for name, value in optional.items() if value is not None}
+        if self._redis.scard(_ACTIVE) >= MOST_OPEN_JOBS:
+            raise Overloaded(
+                f"{MOST_OPEN_JOBS} jobs have not ended; seal, cancel or wait for some."
+            )
         with self._redis.pipeline() as pipe:
             pipe.hset(_job(job.job_id), mapping=cast(Mapping[Any, Any], fields))
             pipe.zadd(_JOBS, {job.job_id: job.created_at.timestamp()})
@@ -128,7 +138,7 @@ class RedisLedger(JobLedger, ChunkLedger, EnumerationLedger, IdempotencyStore):
         self._check(job_id, self._run("SEAL", job_id, *arguments), "cannot be sealed")
 
     def fail(self, job_id: str, reason: str, now: datetime) -> None:
-        self._run("SEAL", job_id, now.isoformat(), reason)
+        self._run("SEAL", job_id, now.isoformat(), reason[:_LONGEST_REASON])
 
     def set_expected(self, job_id: str, expected: int) -> None:
         self._run("EXPECT", job_id, expected)
@@ -185,6 +195,27 @@ class RedisLedger(JobLedger, ChunkLedger, EnumerationLedger, IdempotencyStore):
     def seal_if_idle(self, job_id: str, idle_s: float, now: datetime) -> bool:
         return bool(self._run("SEAL_IF_IDLE", job_id, _ms(idle_s), now.isoformat()))
 
+    @redis_errors(_WHAT)
+    def expired_jobs(self, keep_s: float, now: datetime) -> list[str]:
+        limit = now.timestamp() - keep_s
+        oldest = self._redis.zrangebyscore(_JOBS, "-inf", limit, start=0, num=_EXPIRED_AT_ONCE)
+        too_many = min(_EXPIRED_AT_ONCE, self._redis.zcard(_JOBS) - MOST_KEPT_JOBS)
+        expired = []
+        for job_id in cast(list[str], oldest):
+            ended, added_ms = self._ended_and_added(job_id)
+            if (added_ms / 1000 if ended is None else ended.timestamp()) <= limit:
+                expired.append(job_id)
+        if too_many > 0:
+            first = cast(list[str], self._redis.zrange(_JOBS, 0, too_many - 1))
+            expired += [job_id for job_id in first if self._ended_and_added(job_id)[0] is not None]
+        return list(dict.fromkeys(expired))
+
+    def _ended_and_added(self, job_id: str) -> tuple[datetime | None, int]:
+        """When a job ended, and the time of its last sign of life in milliseconds."""
+        found = self._redis.hmget(_job(job_id), ["finished_at", "added_ms"])
+        ended, added_ms = cast(list[str | None], found)
+        return datetime.fromisoformat(ended) if ended else None, int(added_ms or 0)
+
     def end_leases(self, job_id: str) -> None:
         self._run("END_LEASES", job_id)
 
@@ -202,14 +233,19 @@ class RedisLedger(JobLedger, ChunkLedger, EnumerationLedger, IdempotencyStore):
     ) -> Enumeration | None:
         if (found := self._run("READ", job_id, holder, _ms(lease_s), most_open)) is None:
             return None
-        spec, cursor, chunk_no, item_no = found
-        return Enumeration(spec, cursor or None, ChunkSlot(int(chunk_no), int(item_no)))
+        spec, cursor, chunk_no, item_no, deaths = found
+        slot = ChunkSlot(int(chunk_no), int(item_no))
+        return Enumeration(spec, cursor or None, slot, int(deaths))
 
     def extend_enumeration(self, job_id: str, holder: str, lease_s: float) -> bool:
         return bool(self._run("EXTEND_READING", job_id, holder, _ms(lease_s)))
 
     def end_enumeration(self, job_id: str, holder: str) -> None:
         self._run("END_READING", job_id, holder)
+
+    @redis_errors(_WHAT)
+    def clear_deaths(self, job_id: str) -> None:
+        self._redis.hdel(_job(job_id), "readings")
 
     @redis_errors(_WHAT)
     def wants_enumeration(self, job_id: str, most_open: int) -> bool:
@@ -256,7 +292,7 @@ class RedisLedger(JobLedger, ChunkLedger, EnumerationLedger, IdempotencyStore):
             pipe.execute()
 
     def set_reason(self, job_id: str, reason: str | None) -> None:
-        self._run("REASON", job_id, reason or "")
+        self._run("REASON", job_id, (reason or "")[:_LONGEST_REASON])
 
     @redis_errors(_WHAT)
     def report_worker(self, reason: str | None, for_s: float) -> None:
@@ -264,7 +300,7 @@ class RedisLedger(JobLedger, ChunkLedger, EnumerationLedger, IdempotencyStore):
             self._redis.set(_READY, "1", px=_ms(for_s))
             return
         with self._redis.pipeline() as pipe:
-            pipe.set(_WAITING, reason, px=_ms(for_s))
+            pipe.set(_WAITING, reason[:_LONGEST_REASON], px=_ms(for_s))
             pipe.delete(_READY)  # any other that is ready soon says so
             pipe.execute()
 
@@ -419,6 +455,7 @@ def _to_job(
         left_out_names=tuple(map(_left_out_of, left_out)),
         exif_dates=fields.get("exif_dates") != "0",
         gps=fields.get("gps") == "1",
+        sees_places=fields.get("sees_places") != "0",
     )
 
 

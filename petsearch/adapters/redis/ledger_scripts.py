@@ -27,6 +27,10 @@ end
 local function changed()
   redis.call('HINCRBY', job, 'version', 1)
 end
+-- A sign of life, of its client or its workers: without one for long, a job expires.
+local function touch()
+  redis.call('HSET', job, 'added_ms', now_ms())
+end
 local function let_go(chunk)
   redis.call('HDEL', holders, chunk)
   redis.call('HDEL', since, chunk)
@@ -68,6 +72,7 @@ local function go_on()
     redis.call('PERSIST', key)
   end
   redis.call('DEL', samples)
+  touch()
 end
 """
 """Comes before each of the scripts."""
@@ -88,7 +93,7 @@ if ARGV[2] ~= '' then
 end
 local flags = redis.call('HMGET', job, 'sealed', 'cancelled')
 if flags[1] == '1' or flags[2] == '1' then return {-2, 0, 0} end
-redis.call('HSET', job, 'added_ms', now_ms())
+touch()
 local chunk = redis.call('HINCRBY', job, 'next_chunk', 1) - 1
 local item = redis.call('HINCRBY', job, 'next_item', ARGV[1]) - ARGV[1]
 if ARGV[2] ~= '' then
@@ -103,6 +108,7 @@ if not exists() or redis.call('HGET', job, 'cancelled') == '1' then return 0 end
 if redis.call('HSETNX', chunks, ARGV[1], ARGV[2]) == 0 then return 0 end
 -- It was reserved before the job was sealed, and the others were done first.
 if redis.call('HGET', job, 'finished_at') then go_on() end
+touch()
 redis.call('HINCRBY', job, 'total', ARGV[2])
 redis.call('RPUSH', pending, ARGV[1])
 if ARGV[3] ~= '' then
@@ -110,6 +116,8 @@ if ARGV[3] ~= '' then
   -- An enumeration numbers its chunks itself, so that one that was cut off repeats its numbers.
   redis.call('HINCRBY', job, 'next_chunk', 1)
   redis.call('HINCRBY', job, 'next_item', ARGV[2])
+  -- Only readings without a new chunk add up.
+  redis.call('HSET', job, 'readings', redis.call('EXISTS', reading))
 end
 leave_out(4)
 changed()
@@ -211,6 +219,7 @@ return 1
     "ACCOUNT": """
 -- ARGV: now, chunk, problems, warned, then pairs of status and count
 if redis.call('ZREM', queued, ARGV[2]) == 0 then return 0 end
+touch()
 let_go(ARGV[2])
 redis.call('HDEL', starts, ARGV[2])
 local done = 0
@@ -249,7 +258,8 @@ return 1
 local f = redis.call('HMGET', job, 'sealed', 'spec', 'cursor', 'next_chunk', 'next_item')
 if f[1] == '1' or not f[2] or is_stopped() or open_chunks() >= tonumber(ARGV[3]) then return nil end
 if not redis.call('SET', reading, ARGV[1], 'NX', 'PX', ARGV[2]) then return nil end
-return {f[2], f[3] or '', tonumber(f[4] or 0), tonumber(f[5] or 0)}
+local deaths = redis.call('HINCRBY', job, 'readings', 1) - 1
+return {f[2], f[3] or '', tonumber(f[4] or 0), tonumber(f[5] or 0), deaths}
 """,
     "CONTROL": """
 -- ARGV: pause | resume | cancel, now
@@ -258,7 +268,10 @@ if redis.call('HGET', job, 'finished_at') or redis.call('HGET', job, 'cancelled'
   return -2
 end
 if ARGV[1] == 'pause' then redis.call('HSET', job, 'paused', '1') end
-if ARGV[1] == 'resume' then redis.call('HDEL', job, 'paused', 'reason') end
+if ARGV[1] == 'resume' then
+  redis.call('HDEL', job, 'paused', 'reason')
+  touch()
+end
 if ARGV[1] == 'cancel' then
   redis.call('HSET', job, 'cancelled', '1')
   redis.call('HDEL', job, 'paused', 'reason')
@@ -333,6 +346,10 @@ return 1
 """,
     "END_READING": """
 -- ARGV: holder
-if redis.call('GET', reading) == ARGV[1] then redis.call('DEL', reading) end
+if redis.call('GET', reading) ~= ARGV[1] then return end
+redis.call('DEL', reading)
+if exists() and tonumber(redis.call('HGET', job, 'readings') or 0) > 0 then
+  redis.call('HINCRBY', job, 'readings', -1)
+end
 """,
 }

@@ -102,7 +102,8 @@ class PrivateRedis:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        _pid_file(self._folder).write_text(str(process.pid))
+        with contextlib.suppress(OSError):  # on a full disk; a survivor is then not found
+            _pid_file(self._folder).write_text(str(process.pid))
         return process
 
     def _wait_until_ready(self) -> None:

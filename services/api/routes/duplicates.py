@@ -8,7 +8,7 @@ from fastapi import Query
 from petsearch.catalogue import Tier
 from petsearch.catalogue.duplicates import SIMILAR_SCORE
 from services.api.cursors import seal, unseal
-from services.api.dependencies import MAX_RESULTS, Cursor, ImageIdDep, ServicesDep
+from services.api.dependencies import MAX_RESULTS, Cursor, ImageIdDep, ServicesDep, ViewDep
 from services.api.responses import errors
 from services.api.router import Router
 from services.api.schemas.duplicates import Copies, DuplicateBody, DuplicatePage
@@ -19,6 +19,7 @@ router = Router(prefix="/v1", tags=["images"])
 @router.get("/duplicates", summary="Find duplicates", responses=errors())
 def list_duplicates(
     services: ServicesDep,
+    view: ViewDep,
     tier: Annotated[
         Tier,
         Query(
@@ -37,12 +38,13 @@ def list_duplicates(
     page = services.images.duplicates(
         tier, limit=limit, cursor=unseal(cursor, *walk), min_score=min_score
     )
-    return DuplicatePage.of(replace(page, next_cursor=seal(page.next_cursor, *walk)))
+    return DuplicatePage.of(replace(page, next_cursor=seal(page.next_cursor, *walk)), view)
 
 
 @router.get(
     "/images/{image_id}/duplicates", summary="Copies of an image", responses=errors(404, 409)
 )
-def list_copies(services: ServicesDep, image_id: ImageIdDep) -> Copies:
+def list_copies(services: ServicesDep, view: ViewDep, image_id: ImageIdDep) -> Copies:
     """Other images that show the same photo, resized or recompressed."""
-    return Copies(items=[DuplicateBody.of(r) for r in services.images.copies(image_id)])
+    images = services.images
+    return Copies(items=[DuplicateBody.of(r, view) for r in images.copies(image_id)])

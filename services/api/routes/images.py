@@ -1,5 +1,6 @@
 """Images: list, read, change and delete what is indexed."""
 
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import Body, Header, Query, Response
@@ -8,18 +9,21 @@ from petsearch.domain import ImageRecord, SortBy
 from petsearch.domain.metadata import ShortText
 from services.api.conditions import check_if_match, etag_of, is_named
 from services.api.cursors import seal, unseal
-from services.api.dependencies import MAX_RESULTS, Cursor, ImageIdDep, IsKnownDep, ServicesDep
+from services.api.dependencies import MAX_RESULTS, Cursor, ImageIdDep, ServicesDep, ViewDep
 from services.api.filter_parameters import FiltersDep
 from services.api.responses import Responses, errors
 from services.api.router import Router
-from services.api.schemas.common import ImageBody, ImagePage, ImageWithPath
-from services.api.schemas.images import DeletedImages, ImagePatch
+from services.api.schemas.common import ImageBody, ImageInList, ImagePage, ImageWithPath, View
+from services.api.schemas.images import DeletedImages, IdPrefix, ImageIds, ImagePatch
 
 router = Router(prefix="/v1/images", tags=["images"])
 
+_MOST_IDS = 10
 _MOST_DELETED = 200
 """In one call, which takes some seconds then."""
 _ETAG = {"ETag": {"schema": {"type": "string"}, "description": "of this state"}}
+_SHOWN = (".paths", ".places")
+"""Suffixes of ETags: one answer shows more than another of the same state."""
 _CHANGED: Responses = {200: {"headers": _ETAG}}
 _READ: Responses = {**_CHANGED, 304: {"description": "Not Modified.", "headers": _ETAG}}
 
@@ -27,7 +31,7 @@ _READ: Responses = {**_CHANGED, 304: {"description": "Not Modified.", "headers":
 @router.get("", summary="List images", responses=errors(409))
 def list_images(
     services: ServicesDep,
-    is_known: IsKnownDep,
+    view: ViewDep,
     filters: FiltersDep,
     limit: Annotated[int, Query(ge=1, le=MAX_RESULTS)] = 20,
     cursor: Cursor | None = None,
@@ -36,9 +40,14 @@ def list_images(
     ] = "created_at",
 ) -> ImagePage:
     """Images without a query, newest first."""
-    records, following = services.images.newest(limit, filters, unseal(cursor, sort, filters), sort)
-    items = [ImageWithPath.shown(record, is_known=is_known) for record in records]
-    return ImagePage(items=items, next_cursor=seal(following, sort, filters))
+    images = services.images
+    records, following = images.newest(limit, filters, unseal(cursor, sort, filters), sort)
+    return ImagePage(
+        items=[ImageInList.of(one, view.around(filters)) for one in records],
+        next_cursor=seal(following, sort, filters),
+        predictions_calibrated=images.is_calibrated(filters),
+        unknown=list(images.unknown_names(filters)),
+    )
 
 
 @router.delete("", summary="Delete an animal's images", responses=errors(writes=True))
@@ -51,23 +60,32 @@ def delete_images_by_animal(
     return DeletedImages(deleted=deleted.count, remaining=deleted.remaining)
 
 
+@router.get("/ids", summary="Ids that begin with a prefix", responses=errors(409))
+def list_image_ids(
+    services: ServicesDep,
+    prefix: Annotated[IdPrefix, Query(examples=["3f2a91bc"])],
+) -> ImageIds:
+    """The first 10 in their order: what a shortened id may stand for."""
+    return ImageIds(items=services.images.ids_that_begin(prefix, limit=_MOST_IDS))
+
+
 @router.get(
     "/{image_id}", summary="One image", response_model=ImageWithPath, responses=_READ | errors(404)
 )
 def get_image(
     services: ServicesDep,
     response: Response,
-    is_known: IsKnownDep,
+    view: ViewDep,
     image_id: ImageIdDep,
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> ImageWithPath | Response:
     """What is known about an image. Its ETag goes into `If-Match` of a change."""
     record = services.images.get(image_id)
-    etag = etag_of(ImageBody.of(record))
+    etag = image_etag(record, view)
     if if_none_match is not None and is_named(if_none_match, etag):
         return Response(status_code=304, headers={"ETag": etag})
     response.headers["ETag"] = etag
-    return ImageWithPath.shown(record, is_known=is_known)
+    return ImageWithPath.of(record, view)
 
 
 @router.patch(
@@ -77,6 +95,7 @@ def get_image(
 )
 def patch_image(
     services: ServicesDep,
+    view: ViewDep,
     response: Response,
     image_id: ImageIdDep,
     patch: Annotated[ImagePatch, Body(media_type="application/merge-patch+json")],
@@ -86,11 +105,11 @@ def patch_image(
     changes = patch.model_dump(mode="json", exclude_unset=True)
 
     def check(record: ImageRecord) -> None:
-        check_if_match(if_match, ImageBody.of(record))
+        check_if_match(if_match and _without_view(if_match), _state_etag(record, view))
 
-    record = services.images.amend(image_id, changes, check)
-    response.headers["ETag"] = etag_of(ImageBody.of(record))
-    return ImageWithPath.shown(record, is_known=True)
+    record = services.images.amend(image_id, changes, check, sees_places=view.sees_places)
+    response.headers["ETag"] = image_etag(record, view)
+    return ImageWithPath.of(record, view)
 
 
 @router.delete(
@@ -99,3 +118,24 @@ def patch_image(
 def delete_image(services: ServicesDep, image_id: ImageIdDep) -> None:
     """Its record, its embedding, its original and its copies. What is not there is not found."""
     services.images.delete(image_id)
+
+
+def image_etag(record: ImageRecord, view: View) -> str:
+    """The tag of the state, and what `view` shows of it beyond what everybody sees."""
+    shown = (view.is_known, view.sees_places)
+    suffix = "".join(name for name, is_shown in zip(_SHOWN, shown, strict=True) if is_shown)
+    return f'{_state_etag(record, view)[:-1]}{suffix}"'
+
+
+def _without_view(header: str) -> str:
+    for name in _SHOWN:
+        header = header.replace(name, "")
+    return header
+
+
+def _state_etag(record: ImageRecord, view: View) -> str:
+    """The same for all callers, and no trace of a place that not all of them see.
+
+    A change of the place alone is one of `updated_at`, too.
+    """
+    return etag_of(ImageBody.of(record, replace(view, sees_places=False)))

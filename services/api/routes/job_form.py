@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Form
+from fastapi import Depends, Form, Request
 
 from petsearch.domain import OnDuplicate
 from petsearch.jobs import JobOptions
@@ -10,12 +10,18 @@ from services.api.schemas.jobs import EXIF_DATES, GPS
 
 
 async def _job_form(
+    request: Request,
     *,
     on_duplicate: Annotated[OnDuplicate, Form()] = OnDuplicate.MERGE,
     exif_dates: Annotated[bool, Form(description=EXIF_DATES)] = True,
     gps: Annotated[bool, Form(description=GPS)] = False,
 ) -> JobOptions:
-    return JobOptions(on_duplicate=on_duplicate, exif_dates=exif_dates, gps=gps)
+    return JobOptions(
+        on_duplicate=on_duplicate,
+        exif_dates=exif_dates,
+        gps=gps,
+        sees_places=request.scope["caller"].sees_places,
+    )
 
 
 JobFormDep = Annotated[JobOptions, Depends(_job_form)]

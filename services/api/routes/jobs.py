@@ -69,6 +69,7 @@ def open_job(
         on_duplicate=body.on_duplicate,
         exif_dates=body.exif_dates,
         gps=body.gps,
+        sees_places=request.scope["caller"].sees_places,
     )
     if not isinstance(body.source, str) and reads_hub(body.source):
         require_scope(request, Scope.ADMIN)

@@ -13,7 +13,7 @@ router = Router(prefix="/v1/keys", tags=["keys"])
 def create_key(services: ServicesDep, body: KeyRequest) -> MadeKey:
     """The secret is in this answer alone: only a hash of it is kept."""
     made = make_key(body.name, body.scopes, services.clock(), expires_at=body.expires_at)
-    services.keys.add(made.kept)
+    services.keys.add_first(made.kept)
     return MadeKey.of(made)
 
 

@@ -1,4 +1,4 @@
-"""The plain form fields of a photo: what is true of an upload, or what a search asks for."""
+"""The plain form fields of a photo: what is true of an upload, and what a search asks for."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from petsearch.domain.errors import InvalidInput
 from petsearch.domain.metadata import PhotoMetadata, ShortText
 from petsearch.domain.strict_model import without_nothing
 from petsearch.domain.visible_text import is_blank
-from services.api.filter_parameters import MOST_VALUES
+from services.api.filter_parameters import ANY, MOST_VALUES, NONE, Missing, Values, as_tuples
 from services.api.schemas.common import parse_metadata
 
 
@@ -29,11 +29,7 @@ class PhotoFields:
     """The fields that were given."""
 
     fields: Mapping[str, Any]
-    """By the names of `Filters` and `PhotoMetadata`."""
-
-    def to_filters(self) -> Filters:
-        """What they ask of results."""
-        return Filters(**{**self.fields, "tags": tuple(self.fields.get("tags", ()))})
+    """By the names of `PhotoMetadata`."""
 
 
 async def _photo_fields(
@@ -50,6 +46,34 @@ async def _photo_fields(
 
 
 PhotoFieldsDep = Annotated[PhotoFields, Depends(_photo_fields)]
+_Words = Annotated[Values | None, Form(description=ANY)]
+_NotWords = Annotated[Values | None, Form(description=NONE)]
+
+
+async def _photo_filters(
+    species: _Words = None,
+    breed: _Words = None,
+    status: _Words = None,
+    animal_id: _Words = None,
+    not_species: _NotWords = None,
+    not_breed: _NotWords = None,
+    not_status: _NotWords = None,
+    not_animal_id: _NotWords = None,
+    not_tag: _NotWords = None,
+    missing: Annotated[Missing | None, Form()] = None,
+    tag: Annotated[
+        list[ShortText] | None, Form(max_length=MOST_VALUES, description="All of them.")
+    ] = None,
+) -> Filters:
+    lists = {
+        **{"species": species, "breed": breed, "status": status, "animal_id": animal_id},
+        **{"not_species": not_species, "not_breed": not_breed, "not_status": not_status},
+        **{"not_animal_id": not_animal_id, "not_tags": not_tag, "missing": missing, "tags": tag},
+    }
+    return Filters(**as_tuples(lists))
+
+
+PhotoFiltersDep = Annotated[Filters, Depends(_photo_filters)]
 
 
 @dataclass(frozen=True)

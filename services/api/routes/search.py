@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import File, Form, Query, Response, UploadFile
 
-from petsearch.catalogue import FacetField
+from petsearch.catalogue import AttributeFacet, FacetField
 from petsearch.domain.errors import InvalidInput
 from petsearch.domain.visible_text import is_blank
 from petsearch.search import PromptMode, SearchOptions, SpellingMode, TextPart, Weighted
@@ -16,11 +16,12 @@ from services.api.dependencies import (
     QueryText,
     SearchOptionsDep,
     ServicesDep,
+    ViewDep,
 )
 from services.api.filter_parameters import FiltersDep
 from services.api.responses import errors
 from services.api.router import Router
-from services.api.routes.photo_fields import PhotoFieldsDep, blank_as
+from services.api.routes.photo_fields import PhotoFiltersDep, blank_as
 from services.api.schemas.search import (
     Facets,
     FacetValue,
@@ -42,6 +43,7 @@ _DEFAULT_LIMIT = 20
 )
 def search_by_text(
     services: ServicesDep,
+    view: ViewDep,
     options: SearchOptionsDep,
     q: Annotated[
         QueryText, Query(description="What the photo shows.", examples=["grey long-haired cat"])
@@ -53,7 +55,9 @@ def search_by_text(
 ) -> Response:
     """Photos that show what `q` says, best first."""
     query = queries.Query((Weighted(TextPart(q)),), prompt=prompt, spelling=spelling)
-    return SearchAnswer.of(services.search.by_query(query, options)).to_json()
+    return SearchAnswer.of(
+        services.search.by_query(query, options), view.around(options.filters)
+    ).to_json()
 
 
 @router.post(
@@ -62,10 +66,11 @@ def search_by_text(
     summary="Search by words, an indexed image, or both",
     responses=errors(404, 409, writes=True, body=True),
 )
-def search_composed(services: ServicesDep, request: SearchRequest) -> Response:
+def search_composed(services: ServicesDep, view: ViewDep, request: SearchRequest) -> Response:
     """Photos that look like all that is named and less like the negative examples."""
-    result = services.search.by_query(request.to_query(), request.to_options())
-    return SearchAnswer.of(result).to_json()
+    options = request.to_options(view)
+    result = services.search.by_query(request.to_query(), options)
+    return SearchAnswer.of(result, view.around(options.filters)).to_json()
 
 
 @router.post(
@@ -76,8 +81,9 @@ def search_composed(services: ServicesDep, request: SearchRequest) -> Response:
 )
 def search_by_photo(
     services: ServicesDep,
+    view: ViewDep,
     photo: Annotated[UploadFile, File(description="A picture, at most 50 MB.")],
-    wanted: PhotoFieldsDep,
+    filters: PhotoFiltersDep,
     query: Annotated[
         str | None, Form(description="JSON as of POST /v1/search; then no other field.")
     ] = None,
@@ -86,14 +92,16 @@ def search_by_photo(
 ) -> Response:
     """Photos that look like the one sent. It is not kept. Other filters go into `query`."""
     data = photo.file.read(services.settings.limits.image_bytes + 1)
-    options = SearchOptions(limit, wanted.to_filters(), min_score)
+    options = SearchOptions(limit, filters, min_score)
     request = SearchRequest()
     if query and not is_blank(query):
         if options != SearchOptions(_DEFAULT_LIMIT):
             raise InvalidInput("Give limit, filters and min_score inside query, or leave it out.")
         request = parse_request(query)
-        options = request.to_options()
-    return SearchAnswer.of(services.search.by_query(request.to_query(data), options)).to_json()
+        options = request.to_options(view)
+    return SearchAnswer.of(
+        services.search.by_query(request.to_query(data), options), view.around(options.filters)
+    ).to_json()
 
 
 @router.get(
@@ -103,19 +111,34 @@ def search_by_photo(
     responses=errors(404, 409),
 )
 def similar_images(
-    services: ServicesDep, image_id: ImageIdDep, options: SearchOptionsDep
+    services: ServicesDep, view: ViewDep, image_id: ImageIdDep, options: SearchOptionsDep
 ) -> Response:
     """Photos that look like an indexed one, which is left out."""
-    return SearchAnswer.of(services.search.by_image(image_id, options)).to_json()
+    return SearchAnswer.of(
+        services.search.by_image(image_id, options), view.around(options.filters)
+    ).to_json()
 
 
 @router.get("/facets", summary="Counts by value", responses=errors(409))
 def get_facets(
     services: ServicesDep,
+    view: ViewDep,
     filters: FiltersDep,
-    by: Annotated[FacetField, Query(description="Which field to count by.")],
+    by: Annotated[
+        FacetField | AttributeFacet,
+        Query(description="What to count by; attributes.collar counts values of one attribute."),
+    ],
 ) -> Facets:
     """How many images there are of each value, under the filters."""
-    counts = services.images.facets(by, filters)
-    values = [FacetValue(value=value, count=count) for value, count in counts.items()]
-    return Facets(by=by, values=values)
+    images = services.images
+    view.check_facet(by)
+    counts = {v: n for v, n in images.facets(by, filters).items() if view.shows_value(by, v)}
+    guessed = by in ("species", "breed")
+    return Facets(
+        by=by,
+        values=[FacetValue(value=value, count=count) for value, count in counts.items()],
+        # Counted one after the other, while photos may be deleted.
+        unsure=max(0, images.count(filters) - sum(counts.values())) if guessed else None,
+        predictions_calibrated=images.is_calibrated(filters),
+        unknown=list(images.unknown_names(filters)),
+    )

@@ -14,20 +14,23 @@ router = Router(tags=["status"])
 
 SEED_SOURCE = "seed"
 """The source of the job that fills the demo's first catalogue."""
-_NOT_VITAL = frozenset({"embedder"})
-"""Without it photos are still taken in, shown and listed, and known queries answered."""
+_NOT_VITAL = frozenset({"embedder", "disk"})
+"""Without the embedder photos are still taken in, shown and listed, and known queries answered; on
+a full disk they are found and deleted."""
 
 
 @router.get("/v1/stats", summary="Counts", responses=errors(409))
 def get_stats(services: ServicesDep) -> Stats:
     """How many photos there are, by species and breed, and which model ranks them."""
-    model = services.search.target().model
+    target = services.search.any_target()
+    model = target.model if target else None
     return Stats(
         images=services.images.count(),
         by_species=services.images.facets("species"),
         by_breed=services.images.facets("breed"),
-        model_id=model.model_id,
-        sample=model.is_sample,
+        predictions_calibrated=model is not None and model.guesses is not None,
+        model_id=model.model_id if model else "",
+        sample=model is not None and model.is_sample,
         seeding=_seeding(services.jobs.newest(5)),
     )
 
@@ -57,8 +60,9 @@ async def get_readyz(request: Request, response: Response) -> Health:
 
     Any Host is answered. `checks` is for callers with a key, by a host that is served.
 
-    200 with `degraded` while only the embedder does not answer: photos are taken in, and queries
-    that were asked before are answered. 503 while index, store or Redis do not.
+    200 with `degraded` while only the embedder does not answer (photos are taken in, and queries
+    that were asked before are answered) or the disk is full (changes are 507, and `disk` says how
+    much to free). 503 while index, store or Redis do not answer.
     """
     readiness: Readiness = request.app.state.readiness
     checks = await readiness.check()

@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 
 from petsearch.catalogue import GroupPage
 from petsearch.domain import ImageRecord, ItemRef
-from services.api.schemas.common import ImageBody, image_fields
+from services.api.schemas.common import ImageBody, View, image_fields
 
 
 class DuplicateBody(ImageBody):
@@ -15,9 +15,9 @@ class DuplicateBody(ImageBody):
     sources: list[ItemRef]
 
     @classmethod
-    def of(cls, record: ImageRecord) -> Self:
-        """From a record."""
-        return cls(**image_fields(record), sources=list(record.sources))
+    def of(cls, record: ImageRecord, view: View) -> Self:
+        """From a record; see `ImageRecord.species_source`."""
+        return cls(**image_fields(record, view), sources=list(record.sources))
 
 
 class Copies(BaseModel):
@@ -41,7 +41,10 @@ class DuplicatePage(BaseModel):
     )
 
     @classmethod
-    def of(cls, page: GroupPage) -> Self:
+    def of(cls, page: GroupPage, view: View) -> Self:
         """From a page of groups."""
-        items = [GroupBody(images=[DuplicateBody.of(r) for r in group]) for group in page.groups]
+        items = [
+            GroupBody(images=[DuplicateBody.of(record, view) for record in group])
+            for group in page.groups
+        ]
         return cls(items=items, next_cursor=page.next_cursor)

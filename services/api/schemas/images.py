@@ -1,11 +1,32 @@
 """What may be changed about images over the wire, as pydantic models."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from petsearch.domain.metadata import AttributeName, FileName, LocationBody, ShortText, Timestamp
+from petsearch.domain.metadata import (
+    AttributeName,
+    FileName,
+    LocationBody,
+    ShortText,
+    TakenAt,
+    TakenAtPrecision,
+    with_precision,
+)
 from petsearch.domain.strict_model import StrictModel
+from services.api.schemas.common import ImageId
+
+IdPrefix = Annotated[
+    str,
+    StringConstraints(min_length=4, max_length=36, pattern=r"^[0-9A-Fa-f-]+$"),
+    Field(description="The beginning of an id, with its hyphens or without."),
+]
+
+
+class ImageIds(BaseModel):
+    """Ids of images."""
+
+    items: list[ImageId]
 
 
 class ImagePatch(StrictModel):
@@ -27,12 +48,17 @@ class ImagePatch(StrictModel):
     animal_id: ShortText | None = None
     status: ShortText | None = None
     tags: Annotated[list[ShortText] | None, Field(max_length=50)] = None
-    taken_at: Timestamp | None = None
+    taken_at: TakenAt = None
+    taken_at_precision: TakenAtPrecision = None
     attributes: Annotated[
         dict[AttributeName, ShortText | None] | None,
         Field(max_length=50, description="Merged name by name; null removes one."),
     ] = None
     location: LocationBody | None = None
+
+    @classmethod
+    def _said(cls, given: Any) -> Any:
+        return with_precision(given)
 
 
 class DeletedImages(BaseModel):

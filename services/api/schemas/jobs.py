@@ -187,8 +187,8 @@ class OpenJob(StrictModel):
     ] = "upload"
     expected: Annotated[Count, Field(ge=0, le=_MOST_ITEMS)] | None = None
     on_duplicate: OnDuplicate = OnDuplicate.MERGE
-    exif_dates: bool = Field(default=True, description=EXIF_DATES)
-    gps: bool = Field(default=False, description=GPS)
+    exif_dates: bool = Field(default=True, strict=True, description=EXIF_DATES)
+    gps: bool = Field(default=False, strict=True, description=GPS)
 
 
 class KnownPhoto(StrictModel):

@@ -1,6 +1,6 @@
 """What a composed search asks, and what searches answer, as pydantic models."""
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
 from fastapi import Response
@@ -17,16 +17,17 @@ from petsearch.search import (
     PromptMode,
     Query,
     SearchOptions,
+    SortHits,
     SpellingMode,
     TextPart,
     Weighted,
 )
 from petsearch.search.query import NEGATIVE_WEIGHT, QueryPart
-from services.api.dependencies import MAX_RESULTS, Cursor, QueryText
+from services.api.dependencies import MAX_RESULTS, SORT_HITS, Cursor, QueryText
 from services.api.filter_parameters import FiltersBody
-from services.api.schemas.common import ImageBody, image_fields
+from services.api.schemas.common import CALIBRATED, ListedImage, Unknown, View, image_fields
 
-_MOST_NEGATIVES = 10
+_MOST_EXAMPLES = 10
 Weight = Annotated[Number, Field(gt=0, le=100)]
 
 
@@ -53,6 +54,7 @@ class Weights(QueryModel):
     text: Weight = 1.0
     image: Annotated[Weight, Field(description="Of image_id.")] = 1.0
     photo: Annotated[Weight, Field(description="Of the photo that was sent.")] = 1.0
+    positive: Annotated[Weight, Field(description="Of each further positive example.")] = 1.0
     negative: Annotated[Weight, Field(description="Of each negative example.")] = NEGATIVE_WEIGHT
 
 
@@ -75,7 +77,12 @@ class SearchRequest(QueryModel):
 
     text: QueryText | None = None
     image_id: UUID | None = None
-    negative: list[Example] = Field([], max_length=_MOST_NEGATIVES)
+    positive: list[Example] = Field(
+        [],
+        max_length=_MOST_EXAMPLES,
+        description="More texts and indexed images that the results should look like.",
+    )
+    negative: list[Example] = Field([], max_length=_MOST_EXAMPLES)
     weights: Weights = Weights()
     filters: FiltersBody = FiltersBody()
     group_by: GroupBy | None = None
@@ -83,6 +90,7 @@ class SearchRequest(QueryModel):
     min_confidence: Annotated[Number | None, Field(ge=0.0, le=1.0)] = None
     limit: Annotated[Count, Field(ge=1, le=MAX_RESULTS)] = 20
     cursor: Cursor | None = None
+    sort: Annotated[SortHits, Field(description=SORT_HITS)] = "score"
     prompt: PromptMode = "auto"
     spelling: SpellingMode = "auto"
 
@@ -99,20 +107,24 @@ class SearchRequest(QueryModel):
             positive.append(Weighted(ImagePart(str(self.image_id)), self.weights.image))
         if photo is not None:
             positive.append(Weighted(PhotoPart(photo), self.weights.photo))
+        weight = self.weights.positive
+        positive += [Weighted(entry.to_part(), weight) for entry in self.positive]
         if not positive:
-            raise InvalidInput("Say what to look for: text, image_id, or both.")
+            raise InvalidInput("Say what to look for: text, image_id, positive, or several.")
         negative = [Weighted(entry.to_part(), self.weights.negative) for entry in self.negative]
         return Query(tuple(positive), tuple(negative), self.prompt, self.spelling)
 
-    def to_options(self) -> SearchOptions:
-        """The domain's options."""
+    def to_options(self, view: View) -> SearchOptions:
+        """The domain's options, which tell no more of places than the caller may see."""
+        filters = self.filters.to_domain()
         return SearchOptions(
             limit=self.limit,
-            filters=self.filters.to_domain(),
+            filters=filters if view.sees_places else filters.in_cells(),
             min_score=self.min_score,
             min_confidence=self.min_confidence,
             group_by=self.group_by,
             cursor=self.cursor,
+            sort=self.sort,
         )
 
 
@@ -126,7 +138,7 @@ def parse_request(words: str) -> SearchRequest:
         return SearchRequest.model_validate(read_json(words, "query"))
 
 
-class HitBody(ImageBody):
+class HitBody(ListedImage):
     """A search result. `score` is cosine similarity; higher is better."""
 
     score: float
@@ -139,9 +151,16 @@ class SearchAnswer(BaseModel):
     """Results, best first."""
 
     items: list[HitBody]
-    no_good_match: bool = Field(
+    no_good_match: bool | None = Field(
         description="Nothing was found, or the query seems to be about something else: what is "
-        "listed does not stand out from photos in general."
+        "listed does not stand out from photos in general. Null where that is not known: the model "
+        "is not calibrated, it was not measured to flag 80 % of such texts (lower 95 % bound) at "
+        "5 % false alarms, or the query is not a single text."
+    )
+    same_animal_probability: None = Field(
+        None,
+        description="Always null: no model is calibrated on photos of known animals, so results "
+        "look alike, and nothing tells whether one shows the same animal.",
     )
     searched_for: str | None = Field(
         None, description="The text that was searched for, where a breed's name was corrected."
@@ -152,22 +171,30 @@ class SearchAnswer(BaseModel):
     tokens_read: int | None = Field(
         None, description="Of such a text, with its prompt; null where all of it is read."
     )
+    hint: Literal["english_only"] | None = Field(
+        None, description="english_only: a text seems to be in a language the model does not know."
+    )
+    predictions_calibrated: bool | None = CALIBRATED
     next_cursor: str | None = None
+    unknown: Unknown
     model_id: str
     took_ms: float
 
     @classmethod
-    def of(cls, result: SearchResult) -> Self:
-        """From a search result."""
+    def of(cls, result: SearchResult, view: View) -> Self:
+        """From a search result; see `ImageRecord.species_source`."""
         # One call checks it all: a model for every part took several times as long.
         return cls.model_validate(
             {
-                "items": [_hit_fields(hit) for hit in result.hits],
+                "items": [_hit_fields(hit, view) for hit in result.hits],
                 "no_good_match": result.no_good_match,
                 "searched_for": result.searched_for,
                 "truncated": result.tokens_read is not None,
                 "tokens_read": result.tokens_read,
+                "hint": "english_only" if result.is_beyond_language else None,
+                "predictions_calibrated": result.predictions_calibrated,
                 "next_cursor": result.next_cursor,
+                "unknown": result.unknown,
                 "model_id": result.model_id,
                 "took_ms": round(result.took_ms, 2),
             }
@@ -178,9 +205,10 @@ class SearchAnswer(BaseModel):
         return Response(self.__pydantic_serializer__.to_json(self), media_type="application/json")
 
 
-def _hit_fields(hit: Hit) -> dict[str, object]:
+def _hit_fields(hit: Hit, view: View) -> dict[str, object]:
     return {
-        **image_fields(hit.record),
+        **image_fields(hit.record, view),
+        "distance_m": view.metres_to(hit.record),
         "score": round(hit.score, 6),
         "confidence": None if hit.confidence is None else round(hit.confidence, 4),
     }
@@ -198,3 +226,8 @@ class Facets(BaseModel):
 
     by: str
     values: list[FacetValue]
+    unsure: int | None = Field(
+        None, description="Images that are in no value, because nobody stated theirs."
+    )
+    predictions_calibrated: bool | None = CALIBRATED
+    unknown: Unknown

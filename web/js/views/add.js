@@ -55,7 +55,7 @@ async function takePhotos(files) {
   const photos = files.filter(isPhoto);
   const skipped = files.length - photos.length;
   if (!photos.length) return say(said.nothing, true);
-  const upload = new Upload(photos, { metadata: metadataOf(byId("said")), onDuplicate: byId("on-duplicate").value });
+  const upload = new Upload(photos, { metadata: metadataOf(byId("said")), options: options() });
   const { job_id: job } = await upload.open();
   byId("said").reset(); // The details belong to these photos, not to the next ones.
   upload.send();
@@ -87,10 +87,17 @@ async function takeSource(file, columns, signal) {
   onShare(0);
   byId("add-stop").replaceChildren(button("quiet", strings.cancel, () => sending?.abort()));
   const { job_id: job } = await sendSource(file, {
-    kind: kindOfSource(file), columns, onDuplicate: byId("on-duplicate").value, onShare, signal,
+    kind: kindOfSource(file), columns, options: options(), onShare, signal,
   });
   return job;
 }
+
+// How photos are added, as the API's fields of a job.
+const options = () => ({
+  on_duplicate: byId("on-duplicate").value,
+  exif_dates: byId("exif-dates").checked,
+  gps: byId("gps").checked,
+});
 
 // The lines column = field as the API's columns; without a field, the column is left out.
 function columnsOf(lines) {

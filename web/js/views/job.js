@@ -3,7 +3,7 @@ import { controlJob, getItems, getJob } from "../api.js";
 import { byId, button, element } from "../dom.js";
 import { isEnded, progressBar, reindexedModel, sourceOf, stateBadge } from "../jobs_list.js";
 import { confirmed, inWords, problemMessage, toast } from "../messages.js";
-import { fileList, problemLists } from "../outcomes.js";
+import { addedPhotos, fileList, problemLists } from "../outcomes.js";
 import { follow } from "../sse.js";
 import { strings } from "../strings.js";
 import { EMPTY, format } from "../url_state.js";
@@ -50,6 +50,7 @@ class JobView {
     this.parts.actions.classList.add("actions");
     this.parts.line.setAttribute("role", "status");
     this.problems = problemLists();
+    this.added = addedPhotos();
     this.files = this.upload ? fileList(this.upload) : null;
     this.left = new AbortController();
     this.countsSeen = "";
@@ -60,7 +61,7 @@ class JobView {
   start() {
     const { head, progress, counts, notice, actions, line, "left-out": leftOut } = this.parts;
     byId("job-view").replaceChildren(head, element("div.panel", {}, progress, line, counts, leftOut, notice, actions),
-      this.problems.element, ...(this.files ? [this.files.element] : []));
+      this.added.element, this.problems.element, ...(this.files ? [this.files.element] : []));
     scrollTo(0, 0);
     this.upload?.addEventListener("change", () => this.render(), { signal: this.left.signal });
     if (!isEnded(this.job)) this.follow();
@@ -95,6 +96,7 @@ class JobView {
       const { refused, failed } = this.job.counts;
       await this.problems.load(this.jobId, { refused, failed });
       if (this.files) await this.files.load(this.jobId);
+      if (isEnded(this.job)) await this.added.load(this.jobId, this.job.counts.ingested);
       if (!isEnded(this.job)) await new Promise((resolve) => { setTimeout(resolve, BETWEEN_LOADS_MS); });
     }
     this.isLoading = false;

@@ -30,6 +30,7 @@ export async function show() {
 // Each section loads independently and shows its own errors.
 async function fill(id, make) {
   const place = byId(id);
+  if (!place.childElementCount) place.replaceChildren(element("div.bone"));
   try {
     place.replaceChildren(...(await make()));
   } catch (problem) {

@@ -1,49 +1,75 @@
-// One photo: large, with its details, similar photos and actions.
+// One photo: large, or beside the photo that was searched by; its details, similar photos and actions.
 import { deleteImage, findPhotos, getDuplicatesOf, getImage, getSimilar } from "../api.js";
 import { card, nameOf, thumbnailLink } from "../card.js";
+import { comparison, exampleOf } from "../compare.js";
 import { byId, element } from "../dom.js";
 import { icon } from "../icons.js";
 import { confirmed, inWords, problemMessage, toast } from "../messages.js";
-import { editForm } from "../photo_edit.js";
+import { dropDraft, editForm, hasDraft } from "../photo_edit.js";
 import { factsOf } from "../photo_facts.js";
 import { may } from "../session.js";
 import { strings } from "../strings.js";
-import { EMPTY, go, leave, replace } from "../url_state.js";
-import { around, current, forgetPhoto, renewPhoto } from "./search.js";
+import { EMPTY, format, go, isPhotoSearch, leave, replace, searchPart } from "../url_state.js";
+import { around, current, forgetPhoto, loadMore, renewPhoto, resultOf } from "./search.js";
 
 const said = strings.photo;
 const SIMILAR = 12;
 let loading = null;
 let shown = null;
+let last = null;
+let search = EMPTY; // The search by photo whose result it is.
+let chosenExample = null;
+let beside = null;
 
-export function hide() {
+// The photo that was shown last: its card gets the focus again.
+export const lastShown = () => last;
+
+// A photo stays while the next one loads.
+export function hide(nextView) {
   loading?.abort();
+  if (nextView === "photo") return;
   shown = null;
+  beside = null;
 }
 
-export async function show({ photo }) {
+export async function show(state) {
+  const { photo } = state;
   loading?.abort();
   loading = new AbortController();
   const { signal } = loading;
   const place = byId("photo-view");
-  if (shown !== photo) place.replaceChildren(element("p.loading", {}, strings.loading));
+  if (!shown) place.replaceChildren(...skeleton(isPhotoSearch(state)));
   shown = photo;
+  last = photo;
+  search = isPhotoSearch(state) ? { ...EMPTY, ...searchPart(state) } : EMPTY;
   scrollTo(0, 0);
   try {
-    const found = await getImage(photo, signal);
-    document.title = strings.titles.photo(nameOf(found.image));
-    render(found, signal);
+    const [found, example] = await Promise.all([getImage(photo, signal), exampleOf(search, chosenExample, signal)]);
+    document.title = (example ? strings.titles.compare : strings.titles.photo)(nameOf(found.image));
+    render(found, signal, { example });
   } catch (error) {
     if (error.name !== "AbortError") {
-      place.replaceChildren(bar(photo), problemMessage(error, () => show({ photo })));
+      place.replaceChildren(bar(photo), problemMessage(error, () => show(state)));
     }
   }
 }
 
-const backToResults = () => leave(current());
+// Of the same sizes as what follows, so that little moves.
+const skeleton = (isPair) => [
+  element("p.visually-hidden", {}, strings.loading),
+  element("div.photo-bar", {}, element("span.bone", {})),
+  ...(isPair ? [element("div.pair.bones", {}, element("div.pane.bone"), element("div.pane.bone"))] : []),
+  element("div.photo-main", {}, element("div.large.bone"), element("div.panel.bone")),
+];
 
-// Esc goes back, arrow keys step through the results. Returns whether the key was handled.
+const backToResults = () => leave(isPhotoSearch(search) ? search : current());
+
+// Esc goes back, arrow keys step through the results, others zoom. Returns whether the key was handled.
 export function onKey(event) {
+  if (beside?.onKey(event)) {
+    event.preventDefault();
+    return true;
+  }
   const target = { ArrowLeft: "previous", ArrowRight: "next" }[event.key];
   if (event.key === "Escape") backToResults();
   else if (target && around(shown)[target]) step(around(shown)[target]);
@@ -52,44 +78,79 @@ export function onKey(event) {
   return true;
 }
 
-const step = (id) => replace({ ...EMPTY, photo: id });
+const step = (id) => replace({ ...search, photo: id });
+
+const swipe = (way) => {
+  const target = around(shown)[way > 0 ? "next" : "previous"];
+  if (target) step(target);
+};
 
 function bar(id) {
   const { previous, next } = around(id);
   const arrow = (look, label, target) =>
     element("button.quiet.round", { type: "button", "aria-label": label, title: label, disabled: !target,
-      onclick: () => step(target) }, icon(look));
+      "data-keep": look, onclick: () => step(target) }, icon(look));
   const back = element("button.quiet", { type: "button", onclick: backToResults }, icon("back"), said.back);
   return element("div.photo-bar", {}, back,
     ...(previous || next ? [element("span.steps", {}, arrow("back", said.previous, previous), arrow("next", said.next, next))] : []));
 }
 
-function render({ image, etag }, signal) {
+// Gives the focus to the successor of the element that had it, if a part of the page is replaced.
+function keepingFocus(replacePart) {
+  const place = byId("photo-view");
+  const had = document.activeElement;
+  const { keep } = had.dataset;
+  const wasInside = place.contains(had);
+  replacePart();
+  if (!wasInside || place.contains(had)) return;
+  const successor = keep && place.querySelector(`[data-keep="${keep}"]:enabled`);
+  (successor || byId("main")).focus({ preventScroll: true });
+}
+
+// The next photo may be on the next page of the results.
+async function goOnLoading(id) {
+  await loadMore();
+  const { next } = around(id);
+  if (next && shown === id) keepingFocus(() => byId("photo-view").querySelector(".photo-bar").replaceWith(bar(id)));
+}
+
+function render({ image, etag }, signal, { example, isMerged = false }) {
   const panel = element("div.panel", {});
   const showFacts = () => panel.replaceChildren(facts(image, showEdit));
   const showEdit = () => panel.replaceChildren(editForm(image, etag, {
+    isMerged,
     onSaved: (changed) => {
       renewPhoto(changed.image);
       toast(strings.edit.saved);
       if (shown !== image.image_id) return;
-      render(changed, signal);
+      render(changed, signal, { example });
       focusHeading();
     },
     onCancel: () => {
       showFacts();
       focusHeading();
     },
-    onReload: () => show({ photo: image.image_id }),
+    onOutdated: async () => {
+      const now = await getImage(image.image_id, signal);
+      render(now, signal, { example, isMerged: true });
+    },
   }));
-  showFacts();
+  if (isMerged) showEdit();
+  else showFacts();
   const similar = strip("similar", said.similar);
   const copies = strip("copies", said.duplicates);
   const animal = strip("animal", said.sameAnimal);
-  byId("photo-view").replaceChildren(
-    bar(image.image_id),
-    element("div.photo-main", {}, element("div.large", {}, large(image)), panel),
+  const onChoose = (key) => {
+    chosenExample = key;
+    show({ ...search, photo: image.image_id });
+  };
+  beside = example && comparison(image, resultOf(image.image_id), example, { onSwipe: swipe, onChoose });
+  keepingFocus(() => byId("photo-view").replaceChildren(
+    bar(image.image_id), ...(beside ? [beside.stage] : []),
+    element("div.photo-main", {}, beside ? beside.table : element("div.large", {}, large(image)), panel),
     copies, animal, similar,
-  );
+  ));
+  if (!around(image.image_id).next) goOnLoading(image.image_id);
   fillStrip(similar, getSimilar(image.image_id, SIMILAR, signal), (answer) => answer.items);
   if (image.animal_id) {
     const others = (answer) => answer.items.filter((item) => item.image_id !== image.image_id);
@@ -109,12 +170,12 @@ const large = (image) =>
 function facts(image, onEdit) {
   return element("div", {},
     element("h1", { tabIndex: -1 }, element("bdi", {}, nameOf(image)),
-      image.status ? element("bdi.badge", {}, image.status) : null),
+      image.status ? element("bdi.badge", { "data-status": image.status }, image.status) : null),
     element("div.actions", {},
-      action("primary", "more", said.more, () => go({ ...EMPTY, like: image.image_id })),
-      may("ingest") ? action("quiet", "edit", said.edit, onEdit) : null,
-      action("quiet", "share", said.share, share),
-      may("search") ? download(image) : null,
+      action("primary", "more", said.more, () => go({ ...EMPTY, like: [image.image_id] })),
+      may("ingest") ? action("quiet", "edit", hasDraft(image.image_id) ? strings.edit.unsaved : said.edit, onEdit) : null,
+      action("quiet", "share", said.share, () => share(image)),
+      may("places") ? download(image) : null,
       may("delete") ? action("quiet", "bin", said.remove, () => remove(image)) : null),
     factsOf(image));
 }
@@ -125,15 +186,17 @@ const action = (kind, look, text, onclick) =>
 const download = (image) =>
   element("a.quiet.button", { href: image.urls.original, download: "" }, icon("download"), said.download);
 
-async function share() {
+// Without the search: the photo that was searched by is only in this browser.
+async function share(image) {
+  const url = new URL(format({ ...EMPTY, photo: image.image_id }), location.href).href;
   try {
-    if (navigator.share) await navigator.share({ url: location.href });
+    if (navigator.share) await navigator.share({ url });
     else {
-      await navigator.clipboard.writeText(location.href);
+      await navigator.clipboard.writeText(url);
       toast(said.shared);
     }
   } catch (error) {
-    if (error.name !== "AbortError") toast(location.href); // The clipboard is not available: show the link to copy.
+    if (error.name !== "AbortError") toast(url); // The clipboard is not available: show the link to copy.
   }
 }
 
@@ -147,6 +210,7 @@ async function remove(image) {
     toast(inWords(error));
     return;
   }
+  dropDraft(image.image_id);
   forgetPhoto(image.image_id);
   dispatchEvent(new Event("photo-deleted"));
   toast(said.removed);
@@ -163,8 +227,7 @@ function strip(kind, title) {
 async function fillStrip(section, asked, itemsOf) {
   const items = await asked.then(itemsOf, () => []);
   if (!items.length) return;
-  const best = Math.max(0.001, ...items.map((item) => item.score ?? 0));
   section.querySelector("ul").replaceChildren(...items.map((item) =>
-    (item.score === undefined ? element("li.card.small", {}, thumbnailLink(item)) : card(item, best))));
+    (item.score === undefined ? element("li.card.small", {}, thumbnailLink(item)) : card(item))));
   section.hidden = false;
 }

@@ -1,6 +1,6 @@
 // The results of a search by words, photos and filters, loaded page by page while the user scrolls.
 import { getImage } from "../api.js";
-import { card, nameOf } from "../card.js";
+import { card, isJudged, nameOf } from "../card.js";
 import { exampleChip, filterChips } from "../chips.js";
 import { byId, button } from "../dom.js";
 import * as filters from "../filters.js";
@@ -10,12 +10,13 @@ import { placeNow, scrollBack } from "../place.js";
 import { addressOf } from "../query_photos.js";
 import { strings } from "../strings.js";
 import {
-  EMPTY, filtersGiven, format, go, isSearch, replace, searchPart, withoutFilters,
+  EMPTY, filtersGiven, format, go, isPhotoSearch, isSearch, replace, searchPart, withoutFilters,
 } from "../url_state.js";
 import { PhotoIsElsewhere, Walk } from "../walk.js";
 
 const said = strings.results;
 const MOST_WALKS = 6;
+const MOST_EXAMPLES = 10;
 const walks = new Map();
 
 let state = EMPTY;
@@ -38,6 +39,7 @@ export function connect({ onPickPhoto }) {
 
 export const current = () => state;
 export const around = (imageId) => walk?.around(imageId) ?? { previous: null, next: null };
+export const resultOf = (imageId) => walk?.items.find((item) => item.image_id === imageId) ?? null;
 
 export const showFilters = () => filters.show(state);
 
@@ -54,7 +56,7 @@ export function forgetPhoto(imageId) {
 export function renewPhoto(image) {
   for (const [key, one] of walks) if (one !== walk) walks.delete(key);
   const item = walk?.renew(image);
-  if (item) replaceCard(byId("results"), card(item, walk.best, cardActions()));
+  if (item) replaceCard(byId("results"), card(item, cardActions()));
   showFilters();
 }
 
@@ -79,7 +81,9 @@ export function show(wanted) {
   }
   state = { ...EMPTY, ...part };
   // Without a query there is nothing to be unlike, and there are no scores.
-  if (!isSearch(state) && (state.not.length || state.min)) return replace({ ...state, not: [], min: "" });
+  if (!isSearch(state) && (state.not.length || state.min || state.least)) {
+    return replace({ ...state, not: [], min: "", least: "" });
+  }
   isStale = false;
   showQuestion();
   walk = walks.get(key) ?? keepWalk(key, new Walk(state));
@@ -88,7 +92,8 @@ export function show(wanted) {
   else search();
 }
 
-export function hide() {
+export function hide(nextView) {
+  if (nextView !== "search") filters.hide();
   if (walk) walk.place = placeNow();
 }
 
@@ -105,14 +110,14 @@ function keepWalk(key, fresh) {
 function showQuestion() {
   const query = byId("query");
   query.value = state.q;
-  query.placeholder = state.like || state.by ? strings.page.exampleBeside : strings.page.example;
+  query.placeholder = state.like.length || state.by ? strings.page.exampleBeside : strings.page.example;
   byId("heading").textContent = headingOf(state);
   filters.show(state);
   showChips();
 }
 
 function headingOf({ q, like, by, sort }) {
-  const photo = by ? said.likePhoto : like ? said.likeOne : "";
+  const photo = by ? said.likePhoto : like.length ? said.likeOne(like.length) : "";
   if (photo) return q ? said.but(photo, q) : photo;
   if (q) return said.forWords(q);
   return sort === "taken_at" ? said.taken : said.latest;
@@ -128,7 +133,7 @@ async function showChips() {
   show([]);
   const examples = await Promise.all([
     asked.by ? chipOfPhoto(asked.by) : null,
-    asked.like ? chipOfImage("like", asked.like) : null,
+    ...asked.like.map((id) => chipOfImage("like", id)),
     ...asked.not.map((id) => chipOfImage("unlike", id)),
   ]);
   if (asked === state) show(examples.filter(Boolean));
@@ -142,9 +147,8 @@ async function chipOfPhoto(token) {
 async function chipOfImage(kind, id) {
   const known = walk?.items.find((item) => item.image_id === id);
   const item = known ?? (await getImage(id).catch(() => ({ image: null }))).image;
-  const without = kind === "like"
-    ? () => go({ ...state, like: "" })
-    : () => go({ ...state, not: state.not.filter((other) => other !== id) });
+  const part = kind === "like" ? "like" : "not";
+  const without = () => go({ ...state, [part]: state[part].filter((other) => other !== id) });
   return exampleChip(kind, item ? nameOf(item) : id.slice(0, 8), item?.urls.thumbnail, without);
 }
 
@@ -160,7 +164,7 @@ async function search() {
   await load((from) => showFound(from), (error) => showFailure(error));
 }
 
-async function loadMore() {
+export async function loadMore() {
   if (!walk || walk.isAtEnd || byId("results").hasAttribute("aria-busy")) return;
   byId("results").setAttribute("aria-busy", "true");
   offerMore(said.loadingMore);
@@ -183,7 +187,7 @@ function showFound(from, place = null) {
   const { items } = walk;
   byId("message").replaceChildren();
   if (!items.length) return showEmpty();
-  showCards(byId("results"), items, { best: walk.best, actions: cardActions(), from });
+  showCards(byId("results"), items, { actions: cardActions(), from });
   showNote();
   say(said.found(items.length, !walk.isAtEnd));
   if (place) scrollBack(place);
@@ -192,10 +196,16 @@ function showFound(from, place = null) {
 }
 
 function showNote() {
-  const { no_good_match: isBad, searched_for: corrected } = walk.answer;
+  const isRankedOnly = isSearch(state) && !walk.items.some(isJudged);
+  byId("least-field").hidden = !isSearch(state) || isRankedOnly; // There is nothing to choose by.
+  const { no_good_match: isBad, searched_for: corrected, predictions_calibrated: isCalibrated } = walk.answer;
+  const isGuessing = isCalibrated === false;
   const parts = [];
   if (corrected && corrected !== state.q) parts.push(said.searchedFor(corrected));
   if (isBad) parts.push(strings.empty.noMatchShown);
+  else if (isRankedOnly) parts.push(said.rankedOnly);
+  if (walk.answer.hint === "english_only") parts.push(said.englishOnly);
+  if (isGuessing) parts.push(said.notCalibrated);
   const note = byId("note");
   note.replaceChildren(parts.join(" "));
   note.classList.toggle("warn", Boolean(isBad));
@@ -206,9 +216,18 @@ function showEmpty() {
   const filtered = filtersGiven(state).length > 0;
   const clear = filtered ? button("primary", strings.filters.clear, () => go(withoutFilters(state))) : null;
   const add = button("primary", strings.add.title, () => go({ ...EMPTY, page: "add" }));
-  if (isSearch(state)) showInstead(message(said.noMatch, said.noMatchText, clear));
-  else if (filtered) showInstead(message(said.noneUnder, said.noneUnderText, clear));
+  if (state.least) showInstead(message(said.noMatch, said.noMatchText, clear));
+  else if (filtered) showInstead(message(said.noneUnder, whyNone(), clear));
   else showInstead(message(said.noPhotos, said.noPhotosText, add));
+}
+
+// Names that neither the model nor any photo has, and names like them.
+function whyNone() {
+  const said = strings.empty;
+  const parts = (walk.answer.unknown ?? []).flatMap(({ field, value, did_you_mean: meant }) => (
+    [said.unknown(field, value), ...(meant ? [said.didYouMean(meant)] : [])]
+  ));
+  return parts.join(" ") || said.noneUnderText;
 }
 
 function showFailure(error) {
@@ -255,15 +274,24 @@ function offerMore(text, isAuto = false, note = "") {
   if (isAuto) nearEnd.observe(byId("more-place"));
 }
 
-const cardActions = () => ({ like: moreLike, unlike: isSearch(state) ? lessLike : null });
+const cardActions = () => ({
+  like: moreLike,
+  unlike: isSearch(state) ? lessLike : null,
+  search: isPhotoSearch(state) ? state : undefined,
+});
 
 const say = (text) => { byId("status").textContent = text; };
 
 function moreLike(item) {
-  // Clears the words. To combine both, words are added to the photo ("like this, but black").
-  go({ ...state, q: "", like: item.image_id, by: "", not: state.not.filter((id) => id !== item.image_id), sort: "" });
+  go({ ...state, ...moved(item, { from: "not", to: "like" }), sort: "" });
 }
 
 function lessLike(item) {
-  go({ ...state, not: [...new Set([...state.not, item.image_id])].slice(-10) });
+  go({ ...state, ...moved(item, { from: "like", to: "not" }) });
 }
+
+// The examples with one more; words, the photo and earlier examples stay.
+const moved = ({ image_id: id }, { from, to }) => ({
+  [from]: state[from].filter((other) => other !== id),
+  [to]: [...new Set([...state[to], id])].slice(-MOST_EXAMPLES),
+});

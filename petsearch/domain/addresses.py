@@ -1,0 +1,11 @@
+"""Addresses as they may be shown."""
+
+
+def without_password(address: str) -> str:
+    """The address without what stands before its last `@`, which may hold a password.
+
+    That password may itself hold `/`, `@` or a comma, so rather too much is left out.
+    """
+    has_scheme = "://" in address
+    scheme, separator, rest = address.partition("://") if has_scheme else ("", "", address)
+    return f"{scheme}{separator}{rest.rpartition('@')[2]}"

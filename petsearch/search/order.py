@@ -1,0 +1,47 @@
+"""Hits in another order than that of their scores."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+from petsearch.domain import Hit
+from petsearch.domain.dates import in_zone
+from petsearch.domain.errors import InvalidInput
+from petsearch.search.pages import MAX_DEPTH, Rank
+from petsearch.search.query import SearchOptions
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+def in_order(rank: Rank, options: SearchOptions) -> Rank:
+    """Rank as `rank` does, then put the best `MAX_DEPTH` hits into the order that is asked for.
+
+    Raises:
+        InvalidInput: a distance from nowhere.
+    """
+    if options.sort == "score":
+        return rank
+    hits = sorted(rank(limit=MAX_DEPTH), key=_key_of(options))
+
+    def ordered(*, limit: int) -> Sequence[Hit]:  # noqa: ARG001  # all that there are
+        return hits
+
+    return ordered
+
+
+def _key_of(options: SearchOptions) -> Callable[[Hit], tuple[float, float]]:
+    near = options.filters.near
+
+    def distance(hit: Hit) -> tuple[float, float]:
+        place = hit.record.metadata.location
+        assert near is not None and place is not None, "only photos with a place are near one"
+        return near.metres_to(place), -hit.score
+
+    def age(hit: Hit) -> tuple[float, float]:
+        time = hit.record.created_at if options.sort == "created_at" else hit.record.taken_at
+        return -((in_zone(time, UTC) if time else _NEVER) - _NEVER).total_seconds(), -hit.score
+
+    if options.sort != "distance":
+        return age
+    if near is None:
+        raise InvalidInput("sort: distance needs a place; give near, such as near=52.52,13.40,5.")
+    return distance

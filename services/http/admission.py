@@ -1,0 +1,211 @@
+"""How many requests of a kind are answered at a time: more wait a moment, the rest are refused.
+
+What a process cannot do in time it should refuse at once, while that costs next to nothing.
+Otherwise all wait until their deadlines have passed, and nothing is answered at all.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from petsearch.domain.errors import Overloaded
+from services.http.refusals import refuse, run_refusably
+
+_RETRY_AFTER_S = 1.0
+_PATIENCE_S = 1.5
+_APPROACH = "petsearch.approach"
+_READ_BYTES = 256 * 1024
+"""A refused body of at most so many bytes is read and dropped, which costs less than to connect."""
+
+
+class Room:
+    """Places for one kind of request, in an event loop.
+
+    Args:
+        places: requests answered at a time.
+        most_waiting: requests that may wait for a place.
+        patience_s: how long each may.
+    """
+
+    def __init__(self, places: int, most_waiting: int, patience_s: float = _PATIENCE_S) -> None:
+        self._free = places
+        self._most_waiting = most_waiting
+        self._patience_s = patience_s
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._approaching = 0
+
+    def approach(self) -> "Approach":
+        """Let a request come near, where its key is looked at: it counts as one that waits.
+
+        Raises:
+            Overloaded: too many wait.
+        """
+        self._check()
+        self._approaching += 1
+        return Approach(self)
+
+    async def enter(self) -> None:
+        """Take a place, in the order of the calls.
+
+        Raises:
+            Overloaded: too many wait, or none became free in time.
+        """
+        self._check()
+        if self._free and not self._waiting:
+            self._free -= 1
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            await asyncio.wait_for(asyncio.shield(turn), self._patience_s)
+        except BaseException as error:
+            self._give_up(turn)
+            if isinstance(error, TimeoutError):
+                raise _overloaded() from None
+            raise
+
+    def leave(self) -> None:
+        """Give a place to the next one."""
+        if self._waiting:
+            self._waiting.popleft().set_result(None)
+        else:
+            self._free += 1
+
+    def end_approach(self) -> None:
+        """A request is here, or has turned back; see `Approach`."""
+        self._approaching -= 1
+
+    def _check(self) -> None:
+        if len(self._waiting) + self._approaching >= self._most_waiting + self._free:
+            raise _overloaded()
+
+    def _give_up(self, turn: asyncio.Future[None]) -> None:
+        if turn.done():  # it was given a place as it left
+            self.leave()
+        else:
+            self._waiting.remove(turn)
+
+
+class Approach:
+    """A request on its way to a room."""
+
+    def __init__(self, room: Room) -> None:
+        self._room: Room | None = room
+
+    def end(self) -> None:
+        """It is here, or has turned back; a second call does nothing."""
+        if self._room is not None:
+            self._room.end_approach()
+            self._room = None
+
+
+RoomOf = Callable[[Scope], Room | None]
+"""The room of a request; None where it needs none."""
+
+
+class FullRooms:
+    """Refuses requests whose room is full, before anything is known of them but their address."""
+
+    def __init__(self, app: ASGIApp, *, room_of: RoomOf) -> None:
+        self._app = app
+        self._room_of = room_of
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        room = self._room_of(scope) if scope["type"] == "http" else None
+        if room is None:
+            await self._app(scope, receive, send)
+            return
+        try:
+            approach = room.approach()
+        except Overloaded as error:
+            closes = _body_bytes(scope) > _READ_BYTES
+            await refuse(error, scope, receive, send, closes=closes)
+            return
+        scope[_APPROACH] = approach
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            approach.end()
+
+
+class Admission:
+    """Lets requests into their rooms; with a body once it has come, however long that takes."""
+
+    def __init__(self, app: ASGIApp, *, room_of: RoomOf) -> None:
+        self._app = app
+        self._room_of = room_of
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        room = self._room_of(scope) if scope["type"] == "http" else None
+        if room is None:
+            await self._app(scope, receive, send)
+            return
+        if (approach := scope.get(_APPROACH)) is not None:
+            approach.end()
+        visit = _Visit(room, receive, send)
+        try:
+            if not _body_bytes(scope):
+                await visit.enter()
+        except Overloaded as error:
+            await refuse(error, scope, receive, send, closes=False)
+            return
+        try:
+            await run_refusably(self._app, scope, visit.receive, visit.send, closes=False)
+        finally:
+            visit.leave()
+
+
+class _Visit:
+    """A request's way into its room, and out once it is answered.
+
+    What is left then waits for the client alone, who may be slow or never read.
+    """
+
+    def __init__(self, room: Room, receive: Receive, send: Send) -> None:
+        self._room = room
+        self._receive = receive
+        self._send = send
+        self._is_inside = False
+        self._has_left = False
+
+    async def enter(self) -> None:
+        await self._room.enter()
+        self._is_inside = True
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        is_whole = message["type"] == "http.request" and not message.get("more_body", False)
+        if is_whole and not (self._is_inside or self._has_left):
+            await self.enter()
+        return message
+
+    async def send(self, message: Message) -> None:
+        self.leave()
+        await self._send(message)
+
+    def leave(self) -> None:
+        self._has_left = True
+        if self._is_inside:
+            self._is_inside = False
+            self._room.leave()
+
+
+def _body_bytes(scope: Scope) -> float:
+    """As declared; infinite where a body comes in chunks."""
+    headers = Headers(scope=scope)
+    if "transfer-encoding" in headers:
+        return float("inf")
+    declared = headers.get("content-length", "0")
+    return int(declared) if declared.isdecimal() else 0
+
+
+def _overloaded() -> Overloaded:
+    return Overloaded(
+        "Too many requests of this kind are being answered at the moment; try again soon.",
+        retry_after_s=_RETRY_AFTER_S,
+    )

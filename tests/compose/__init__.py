@@ -1,0 +1,1 @@
+"""The compose files on a Docker engine: `make test-compose`."""

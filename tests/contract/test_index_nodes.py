@@ -1,0 +1,146 @@
+"""Several nodes of an index behind one address list, while one of them is away."""
+
+from collections.abc import Callable, Iterator
+from concurrent import futures
+from typing import Any
+
+import grpc
+import pytest
+from qdrant_client import QdrantClient
+from qdrant_client import grpc as messages
+from qdrant_client.grpc import points_service_pb2_grpc as points_service
+
+from devstack import parts
+from devstack.addresses import free_port
+from petsearch.adapters.qdrant import nodes
+from petsearch.adapters.qdrant.index import QdrantIndex, connect
+from petsearch.adapters.qdrant.nodes import Nodes
+from petsearch.domain import Filters
+from petsearch.domain.errors import ConfigurationError, Unavailable
+from tests.contract.records import DIM, embedding, point, record
+from tests.processes import Processes
+from tests.tcp_proxy import TcpProxy
+from tests.waiting import wait_until
+
+PETS = "pets-model-0"
+ALL = Filters()
+
+
+@pytest.fixture(scope="module")
+def server_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    port = free_port()
+    with Processes(tmp_path_factory.mktemp("qdrant")) as processes:
+        processes.add_part(parts.qdrant_server(port)).wait_until_up()
+        yield port
+
+
+@pytest.fixture
+def first(server_port: int) -> Iterator[TcpProxy]:
+    """The way to the first node, which can be cut."""
+    with TcpProxy(server_port) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def index(server_port: int, first: TcpProxy) -> Iterator[QdrantIndex]:
+    """An index of two nodes that know the same; it waits for either for a second."""
+    clients = [
+        QdrantClient(url=f"http://127.0.0.1:{port}", timeout=1, check_compatibility=False)
+        for port in (first.port, server_port)
+    ]
+    opened = QdrantIndex(Nodes(clients))  # type: ignore[arg-type]
+    for found in clients[1].get_collections().collections:
+        clients[1].delete_collection(found.name)
+    opened.create_collection(PETS, DIM)
+    opened.point_alias_to(PETS)
+    opened.insert(PETS, [point(1), point(2)])
+    yield opened
+    first.restore()
+    opened.close()
+
+
+def calls_of(index: QdrantIndex) -> dict[str, Callable[[], Any]]:
+    ids = [record(1).image_id]
+    return {
+        "search": lambda: index.search(PETS, embedding(0.1), limit=1, filters=ALL),
+        "known": lambda: index.known_ids(PETS, ids),
+        "records": lambda: index.get(PETS, ids),
+        "count": lambda: index.count(PETS, ALL),
+        "alias": index.current,
+        "insert": lambda: index.insert(PETS, [point(3)]),
+        "list": lambda: index.list_ids(PETS, after=None, limit=10),
+        "ping": index.ping,
+    }
+
+
+def ask_everything(index: QdrantIndex) -> None:
+    """Make each call some times; a failure of one is that of the test."""
+    for _ in range(4):
+        for call in calls_of(index).values():
+            call()
+
+
+def test_no_call_fails_while_a_node_refuses_connections(
+    index: QdrantIndex, first: TcpProxy
+) -> None:
+    first.cut()
+    ask_everything(index)
+    first.freeze()  # whoever came to it now would wait, and fail
+    ask_everything(index)
+
+
+def test_one_call_waits_for_a_node_that_is_silent_and_no_other(
+    index: QdrantIndex, first: TcpProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # It is looked at all the time, and nobody waits for these looks.
+    monkeypatch.setattr(nodes, "LOOK_AGAIN_S", 0.01)
+    first.freeze()
+    with pytest.raises(Unavailable):
+        index.current()  # the calls that are not spread begin with the first
+    ask_everything(index)
+
+
+def test_a_node_that_answers_again_is_asked_again(
+    index: QdrantIndex, first: TcpProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nodes, "LOOK_AGAIN_S", 0.01)
+    first.cut()
+    assert index.current() == PETS
+    away = index._client._away  # type: ignore[attr-defined]
+    assert away
+    first.restore()
+
+    def is_back() -> bool:
+        index.ping()  # whoever calls starts the next look
+        return not away
+
+    wait_until(is_back)
+
+
+class Counts(points_service.PointsServicer):
+    """The gRPC service of a node, of which one call is there."""
+
+    def Count(self, *_: Any) -> Any:  # gRPC's name
+        """Any collection has seven points."""
+        return messages.CountResponse(result=messages.CountResult(count=7))
+
+
+def test_nodes_are_passed_over_by_grpc_too() -> None:
+    server = grpc.server(futures.ThreadPoolExecutor(2))
+    points_service.add_PointsServicer_to_server(Counts(), server)  # type: ignore[no-untyped-call]
+    grpc_port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        # Over gRPC a node is asked on the port after that of HTTP.
+        index = QdrantIndex(
+            connect(f"http://127.0.0.1:{free_port()},http://127.0.0.1:{grpc_port - 1}")
+        )
+        assert [index.count(PETS, ALL) for _ in range(10)] == [7] * 10
+        index.close()
+    finally:
+        server.stop(None)
+
+
+def test_an_address_that_is_none_is_rejected() -> None:
+    with pytest.raises(ConfigurationError):
+        connect("http://a:6333,b")

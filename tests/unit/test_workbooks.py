@@ -1,0 +1,93 @@
+"""Excel workbooks as tables, the hostile ones too."""
+
+import io
+import zipfile
+from collections.abc import Callable
+from datetime import datetime, time
+
+import pytest
+from openpyxl import Workbook
+
+from petsearch.domain.errors import InvalidInput
+from petsearch.tables import has_places, open_table
+from tests.tables import cells_of, rows_of, workbook
+
+
+def test_an_excel_workbook_is_read_with_its_types() -> None:
+    def change(book: Workbook) -> None:
+        sheet = book.create_sheet("Pets", 1)
+        sheet.append(["Animals"])
+        sheet.append([])
+        sheet.append(["Photo", None, "Animal ID", "Date", "Neutered"])
+        sheet.append(["1.jpg", "?", 4711, datetime(2026, 5, 17), True])
+        sheet.append([])
+        sheet.append(["Photo", None, "Animal ID", "Date", "Neutered"])
+        sheet.append(["2.jpg", None, None, time(0, 0)])
+        sheet.append([None, "  ", None, None, None, "beyond"])
+
+    rows = rows_of(workbook(["Read me"], change=change))
+    assert [(row.number, row.cells) for row in rows] == [
+        (4, {"Photo": "1.jpg", "Animal ID": 4711, "Date": datetime(2026, 5, 17), "Neutered": True}),
+        (7, {"Photo": "2.jpg", "Animal ID": None, "Date": time(0, 0), "Neutered": None}),
+    ]
+
+
+def test_reading_a_workbook_resumes_at_any_row() -> None:
+    data = workbook(["path"], *([f"{n}.jpg"] for n in range(5)))
+    with open_table(io.BytesIO(data), lambda names: has_places(names, {})) as table:
+        whole = list(table.read())
+        for position, row in enumerate(whole):
+            assert list(table.read(row.number, row.end)) == whole[position + 1 :]
+
+
+def repacked(data: bytes, name: str, change: Callable[[bytes], bytes]) -> bytes:
+    """A workbook with one of its parts changed."""
+    written = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(written, "w", 8) as new:
+        for entry in old.namelist():
+            content = old.read(entry)
+            new.writestr(entry, change(content) if entry == name else content)
+    return written.getvalue()
+
+
+SHEET = "xl/worksheets/sheet1.xml"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda _: b" " * 300_000_000,
+        lambda _: b"no XML",
+        lambda content: content[: len(content) // 2],
+        lambda content: content.replace(b"<sheetData>", b"<sheetData><row r='99999999999'/>"),
+        lambda content: content.replace(b'r="A1"', b'r="ZZZZZZZ1"'),
+    ],
+    ids=["bomb", "no-xml", "cut", "endless", "wide"],
+)
+def test_a_hostile_or_broken_workbook_is_rejected_or_read_within_limits(
+    change: Callable[[bytes], bytes],
+) -> None:
+    data = repacked(workbook(["path"], ["1.jpg"]), SHEET, change)
+    try:
+        assert len(rows_of(data)) <= 1
+    except InvalidInput as error:
+        assert "workbook" in error.detail or "header" in error.detail
+
+
+def test_a_workbook_that_unpacks_to_far_more_than_a_table_is_rejected() -> None:
+    data = repacked(
+        workbook(["path"], ["1.jpg"]),
+        SHEET,
+        lambda sheet: sheet.replace(b"</sheetData>", b" " * 9_000_000 + b"</sheetData>"),
+    )
+    with pytest.raises(InvalidInput, match="unpacks to far more than a table"):
+        rows_of(data)
+
+
+def test_a_workbook_that_states_a_wrong_size_is_read_whole() -> None:
+    data = repacked(
+        workbook(["path", "breed"], ["1.jpg", "Pug"]),
+        SHEET,
+        lambda content: content.replace(b'ref="A1:B2"', b'ref="A1"'),
+    )
+    assert cells_of(data) == [{"path": "1.jpg", "breed": "Pug"}]

@@ -1,0 +1,69 @@
+// When and where a photo was taken, as the EXIF of its file says; read here, and sent nowhere.
+const READ_BYTES = 262_144; // EXIF is at the beginning, and has at most 64 kB.
+const [EXIF_IFD, GPS_IFD, TAKEN, OFFSET] = [0x8769, 0x8825, 0x9003, 0x9011];
+const [LAT_REF, LAT, LON_REF, LON] = [1, 2, 3, 4];
+
+// { taken_at, taken_at_precision, location }, as the API writes them; without what is not known.
+export async function captureOf(file) {
+  try {
+    const bytes = new Uint8Array(await file.slice(0, READ_BYTES).arrayBuffer());
+    const start = startOf(bytes);
+    return start < 0 ? {} : read(new DataView(bytes.buffer, start));
+  } catch {
+    return {}; // A damaged file, or one that cannot be read, states nothing.
+  }
+}
+
+// The TIFF header behind "Exif\0\0"; -1 without one.
+function startOf(bytes) {
+  const mark = [0x45, 0x78, 0x69, 0x66, 0, 0];
+  const at = bytes.findIndex((_, n) => mark.every((byte, k) => bytes[n + k] === byte));
+  return at < 0 ? -1 : at + mark.length;
+}
+
+function read(view) {
+  const little = view.getUint16(0) === 0x4949;
+  const main = entries(view, view.getUint32(4, little), little);
+  const part = (tag) => (main.has(tag) ? entries(view, main.get(tag).number(), little) : new Map());
+  return { ...takenOf(part(EXIF_IFD)), ...placeOf(part(GPS_IFD)) };
+}
+
+function entries(view, start, little) {
+  const found = new Map();
+  const count = view.getUint16(start, little);
+  for (let at = start + 2; at < start + 2 + count * 12; at += 12) {
+    const length = view.getUint32(at + 4, little);
+    const value = () => view.getUint32(at + 8, little);
+    found.set(view.getUint16(at, little), {
+      number: value,
+      text: () => textAt(view, length > 4 ? value() : at + 8, Math.min(length, 64)),
+      fractions: () => Array.from({ length: Math.min(length, 3) }, (_, n) =>
+        view.getUint32(value() + n * 8, little) / view.getUint32(value() + n * 8 + 4, little)),
+    });
+  }
+  return found;
+}
+
+const textAt = (view, start, length) =>
+  Array.from({ length }, (_, n) => String.fromCharCode(view.getUint8(start + n))).join("").replace(/[\0 ]+$/, "");
+
+function takenOf(exif) {
+  const parts = /^(\d{4}):(\d\d):(\d\d) (\d\d:\d\d:\d\d)/.exec(exif.get(TAKEN)?.text() ?? "");
+  if (!parts || Number(parts[1]) < 1826) return {}; // A clock that was never set.
+  const [, year, month, day, time] = parts;
+  const offset = /^[+-]\d\d:\d\d$/.exec(exif.get(OFFSET)?.text() ?? "")?.[0] ?? "";
+  const text = `${year}-${month}-${day}T${time}`;
+  if (Number.isNaN(Date.parse(`${text}${offset}`))) return {};
+  return { taken_at: `${text}${offset}`, taken_at_precision: offset ? "instant" : "local" };
+}
+
+function placeOf(gps) {
+  if (![LAT_REF, LAT, LON_REF, LON].every((tag) => gps.has(tag))) return {};
+  const degrees = (tag, negative, ref) => {
+    const [whole, minutes = 0, seconds = 0] = gps.get(tag).fractions();
+    return (whole + minutes / 60 + seconds / 3600) * (gps.get(ref).text() === negative ? -1 : 1);
+  };
+  const [lat, lon] = [degrees(LAT, "S", LAT_REF), degrees(LON, "W", LON_REF)];
+  const isPlace = Math.abs(lat) <= 90 && Math.abs(lon) <= 180 && (lat || lon); // NaN is none, either.
+  return isPlace ? { location: { lat, lon } } : {};
+}
