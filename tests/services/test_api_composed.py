@@ -72,12 +72,13 @@ def test_what_it_should_look_less_like_goes_down(client: Client) -> None:
 
 def test_several_examples_count_each(client: Client) -> None:
     beagle, (siamese, other) = (
-        client.search(name, limit=2)["items"] for name in ("beagle", "siamese")
+        client.search(name, limit=2, tag=TAG)["items"] for name in ("beagle", "siamese")
     )
     firsts = [{"image_id": hit["image_id"]} for hit in (beagle[0], siamese)]
 
     def rank_of_the_other(examples: list[JsonDict]) -> int:
-        hits = client.search_composed({"positive": examples, "limit": 100})["items"]
+        query = {"positive": examples, "filters": {"tags": [TAG]}, "limit": 100}
+        hits = client.search_composed(query)["items"]
         found = [hit["image_id"] for hit in hits]
         assert not {example["image_id"] for example in examples} & set(found)
         return found.index(other["image_id"])
@@ -211,10 +212,10 @@ def test_facets_count_under_the_filters(client: Client) -> None:
 
 
 def test_a_walk_by_cursor_repeats_nothing(http: httpx.Client) -> None:
-    every = http.get("/v1/search", params={"q": "cat", "limit": 100}).json()
+    every = http.get("/v1/search", params={"q": "cat", "tag": TAG, "limit": 100}).json()
     assert every["next_cursor"] is None
     walked: list[str] = []
-    params: dict[str, Any] = {"q": "cat", "limit": 9}
+    params: dict[str, Any] = {"q": "cat", "tag": TAG, "limit": 9}
     while True:
         page = http.get("/v1/search", params=params).json()
         walked += [hit["image_id"] for hit in page["items"]]
@@ -222,6 +223,7 @@ def test_a_walk_by_cursor_repeats_nothing(http: httpx.Client) -> None:
             break
         params["cursor"] = page["next_cursor"]
     assert walked == [hit["image_id"] for hit in every["items"]]
+    assert len(walked) == 19
 
 
 def test_a_cursor_belongs_to_its_search(http: httpx.Client) -> None:
