@@ -1,6 +1,8 @@
 # Everything a developer does, by name. `make help` lists it.
 SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
+# Tests and benchmarks start hundreds of processes; without bytecode each compiles what it imports.
+export PYTHONDONTWRITEBYTECODE :=
 # The newest Python that has everything a virtual environment needs; an existing .venv is kept.
 PYTHON ?= $(shell for name in python3.14 python3.13 python3.12 python3.11 python3; do \
   $$name -c 'import ensurepip, venv, sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' \

@@ -17,7 +17,7 @@ from typing import Annotated
 
 import typer
 
-from petsearch.photos.copies import display_copy, thumbnail
+from petsearch.photos.copies import DISPLAY_SIDE, THUMBNAIL_SIDE, shrunk
 from petsearch.process_tuning import lower_thread_priority
 
 
@@ -61,8 +61,9 @@ def _codec(paths: list[Path], folder: Path) -> float:
         picture = decode.decode(data, limits).picture
         preprocessing.to_pixels(picture, spec)
         (folder / f"{name}.original").write_bytes(data)
-        (folder / f"{name}.display").write_bytes(display_copy(picture))
-        (folder / f"{name}.thumb").write_bytes(thumbnail(picture))
+        for copy, side, quality in (("display", DISPLAY_SIDE, 88), ("thumb", THUMBNAIL_SIDE, 80)):
+            # Into a file: Pillow holds the interpreter's lock while it encodes into memory.
+            shrunk(picture, side).save(folder / f"{name}.{copy}", "JPEG", quality=quality)
 
     # At ingest's priority: on a machine that does other things, too, both must give way alike.
     with ThreadPoolExecutor(os.cpu_count() or 1, initializer=lower_thread_priority) as threads:

@@ -50,8 +50,11 @@ def image_limits(settings: Settings) -> ImageLimits:
 
 
 def decode_threads(settings: Settings) -> int:
-    """Return how many photos are decoded at a time, each in a process of its own."""
-    return settings.decode_threads or min(MOST_PROCESSES, os.cpu_count() or 1)
+    """Return how many photos are decoded at a time, each in a process of its own.
+
+    One more than cores: while one process waits for its next photo, another uses the core.
+    """
+    return settings.decode_threads or min(MOST_PROCESSES, 1 + (os.cpu_count() or 1))
 
 
 def open_decoders(settings: Settings) -> Decoders:

@@ -46,7 +46,7 @@ def main() -> None:
 def _settle(niceness: int) -> None:
     return_freed_memory()
     register_formats()
-    # There are as many of these processes as cores; threads' stacks would count as memory.
+    # There are more of these processes than cores; threads' stacks would count as memory.
     pillow_heif.options.DECODE_THREADS = 1
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1
     Image.init()
