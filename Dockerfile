@@ -4,46 +4,49 @@ ARG PYTHON_IMAGE=python:3.11-slim-trixie
 
 # --- what each service is built from -----------------------------------------------------------------
 
-FROM ${PYTHON_IMAGE} AS build
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1
+FROM ${PYTHON_IMAGE} AS wheel
 WORKDIR /build
-RUN python -m venv --without-pip /opt/petsearch
-# Libraries are installed beside empty packages: a change of our code does not reinstall them.
-COPY constraints.txt pyproject.toml LICENSE ./
-RUN mkdir petsearch services training web && touch README.md petsearch/__init__.py
-
-FROM build AS wheel
+COPY pyproject.toml LICENSE ./
+RUN touch README.md
 COPY petsearch petsearch
 COPY services services
 COPY training training
 COPY web web
-RUN --mount=type=cache,target=/root/.cache/pip pip wheel --no-deps --wheel-dir /wheels .
+RUN --mount=type=cache,target=/root/.cache/pip \
+    pip wheel --disable-pip-version-check --no-deps --wheel-dir /wheels .
+
+FROM ${PYTHON_IMAGE} AS build
+# What is listed is installed, if its files have the hashes listed, and nothing else (`make lock`).
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    PIP_NO_DEPS=1 \
+    PIP_PYTHON=/opt/petsearch/bin/python
+WORKDIR /build
+RUN python -m venv --without-pip /opt/petsearch
 
 FROM build AS api-packages
-RUN --mount=type=cache,target=/root/.cache/pip \
-    pip --python /opt/petsearch/bin/python install --constraint constraints.txt '.[api]'
-RUN --mount=type=bind,from=wheel,source=/wheels,target=/wheels \
-    pip --python /opt/petsearch/bin/python install --no-cache-dir --no-deps --force-reinstall /wheels/*
+COPY infra/images/api.txt .
+RUN --mount=type=cache,target=/root/.cache/pip pip install --require-hashes --requirement api.txt
+RUN --mount=type=bind,from=wheel,source=/wheels,target=/wheels pip install --no-cache-dir /wheels/*
 
 FROM build AS worker-packages
-RUN --mount=type=cache,target=/root/.cache/pip \
-    pip --python /opt/petsearch/bin/python install --constraint constraints.txt '.[worker]'
-RUN --mount=type=bind,from=wheel,source=/wheels,target=/wheels \
-    pip --python /opt/petsearch/bin/python install --no-cache-dir --no-deps --force-reinstall /wheels/*
+COPY infra/images/worker.txt .
+RUN --mount=type=cache,target=/root/.cache/pip pip install --require-hashes --requirement worker.txt
+RUN --mount=type=bind,from=wheel,source=/wheels,target=/wheels pip install --no-cache-dir /wheels/*
 
 FROM build AS embedder-packages
 # Unset: torch comes from the default index with its CUDA libraries (5.6 GB). Set to an index with
-# CPU builds: torch and torchvision both come from there, because they must be of the same build.
-# --no-deps, because such an index need not have the versions pinned here.
+# CPU builds: torch and torchvision both come from there, because they must be of the same build;
+# that index vouches for their files.
 ARG TORCH_INDEX_URL=
+COPY constraints.txt infra/images/torch.txt infra/images/embedder.txt ./
 RUN --mount=type=cache,target=/root/.cache/pip \
     if [ -n "$TORCH_INDEX_URL" ]; then \
-      pip --python /opt/petsearch/bin/python install --constraint constraints.txt --no-deps \
-        --index-url "$TORCH_INDEX_URL" torch torchvision; \
+      pip install --constraint constraints.txt --index-url "$TORCH_INDEX_URL" torch torchvision; \
+    else \
+      pip install --require-hashes --requirement torch.txt; \
     fi \
-    && pip --python /opt/petsearch/bin/python install --constraint constraints.txt '.[embedder]'
-RUN --mount=type=bind,from=wheel,source=/wheels,target=/wheels \
-    pip --python /opt/petsearch/bin/python install --no-cache-dir --no-deps --force-reinstall /wheels/*
+    && pip install --require-hashes --requirement embedder.txt
+RUN --mount=type=bind,from=wheel,source=/wheels,target=/wheels pip install --no-cache-dir /wheels/*
 
 # --- what runs -----------------------------------------------------------------------------------------
 
@@ -96,9 +99,9 @@ ENV HF_HOME=/models \
 
 FROM torch AS trainer
 RUN --mount=type=cache,target=/root/.cache/pip \
-    --mount=type=bind,source=constraints.txt,target=/tmp/constraints.txt \
-    pip --python /opt/petsearch/bin/python install --constraint /tmp/constraints.txt \
-        'petsearch[training]' \
+    --mount=type=bind,source=infra/images/trainer.txt,target=/tmp/trainer.txt \
+    pip --python /opt/petsearch/bin/python install --no-deps --require-hashes \
+        --requirement /tmp/trainer.txt \
     && pip uninstall --yes --root-user-action ignore setuptools wheel pip
 WORKDIR /runs
 USER 10001:10001

@@ -104,9 +104,10 @@ coverage: setup ## Run every test and print branch coverage by package, of subpr
 async-client: setup ## Write the asynchronous twin of the Python client from the synchronous one
 	$(BIN)/python -m tests.tools.async_client
 
-lock: setup ## Resolve the newest versions that work together into constraints.txt
+lock: setup ## Resolve the newest versions that work together into constraints.txt and infra/images
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
 	  --no-annotate --no-header --upgrade --quiet --output-file constraints.txt
+	infra/images/lock.sh
 
 audit: setup ## Look up known vulnerabilities of the pinned packages on the package index
 	$(BIN)/uv tool run pip-audit --requirement constraints.txt --no-deps --disable-pip --strict --progress-spinner off

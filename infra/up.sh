@@ -35,6 +35,11 @@ explain() {
   echo "To try again when it is mended: make up"
 }
 
+# For the labels of the images; an address without the password that it may hold.
+IMAGE_REVISION=${IMAGE_REVISION:-$(git describe --always --dirty 2>/dev/null || true)}
+IMAGE_SOURCE=${IMAGE_SOURCE:-$(git config --get remote.origin.url 2>/dev/null | sed 's#//[^/@]*@#//#' || true)}
+export IMAGE_REVISION IMAGE_SOURCE
+
 if [ -z "${TORCH_INDEX_URL:-}" ] && ! grep -qs '^TORCH_INDEX_URL=.' .env \
   && ! docker image inspect "petsearch-embedder:${PETSEARCH_TAG:-local}" >/dev/null 2>&1; then
   echo "The embedder's image gets PyTorch with CUDA libraries (5.6 GB). For a machine without a GPU, set TORCH_INDEX_URL to an index of CPU builds first: see .env.example."

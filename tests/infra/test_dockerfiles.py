@@ -13,6 +13,7 @@ import threading
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -62,21 +63,24 @@ def test_dockerfiles_copy_what_exists_and_nothing_else_is_sent_to_the_engine() -
         if words[0] == "COPY" and not words[1].startswith("--from=")
         for source in words[1:-1]
     }
-    # Of infra/ the proxy's folder alone.
-    assert ignore.index("!infra") < ignore.index("infra/*") < ignore.index("!infra/proxy")
-    files = {source for source in copied if source.startswith("infra/proxy/")}
-    assert (copied - files) | {"infra", "infra/proxy"} == kept
+    # Of infra/ two folders alone.
+    folders = {"infra/images", "infra/proxy"}
+    assert ignore.index("infra/*") > ignore.index("!infra")
+    assert all(ignore.index("infra/*") < ignore.index(f"!{folder}") for folder in folders)
+    files = {source for source in copied if source.startswith("infra/")}
+    assert {source.rpartition("/")[0] for source in files} == folders
+    assert (copied - files) | {"infra"} | folders == kept
     assert all((ROOT / source).exists() for source in copied)
 
 
 @pytest.mark.parametrize("service", OURS)
-def test_dockerfiles_install_their_extra_as_constrained_and_run_unprivileged(service: str) -> None:
+def test_dockerfiles_install_what_is_locked_and_run_unprivileged(service: str) -> None:
     assert SERVICES[service]["build"]["target"] == service
     instructions = image(service)
     text = "\n".join(" ".join(words) for words in instructions)
     final, run = text[text.rindex("FROM ") :], text[text.index(" AS user") :]
-    assert f"install --constraint constraints.txt '.[{service}]'" in text
-    assert "--constraint" not in final, "the last stage installs nothing"
+    assert f"install --require-hashes --requirement {service}.txt" in text
+    assert "--requirement" not in final, "the last stage installs nothing"
     assert "pip uninstall" in run
     assert [words[1] for words in instructions if words[0] == "USER"] == [SERVICES[service]["user"]]
     assert "PYTHONDONTWRITEBYTECODE=1" in run
@@ -96,7 +100,7 @@ def test_training_adds_its_extra_to_the_layers_of_the_embedder() -> None:
     last = trainer[trainer.index(["FROM", "torch", "AS", "trainer"]) :]
     assert ["FROM", "torch", "AS", "embedder"] in embedder
     stage = "\n".join(" ".join(words) for words in last)
-    assert "install --constraint /tmp/constraints.txt 'petsearch[training]'" in stage
+    assert "install --no-deps --require-hashes --requirement /tmp/trainer.txt" in stage
     assert "pip uninstall" in stage
     assert f"USER {SERVICES['trainer']['user']}" in stage
 
@@ -106,6 +110,44 @@ def test_api_and_worker_images_hold_no_torch() -> None:
     assert not TORCH & distributions(extras, "api")
     assert not TORCH & distributions(extras, "worker")
     assert distributions(extras, "embedder") >= {"torch", "open-clip-torch", "fastapi"}
+
+
+LOCKS = {
+    "api": ("api",),
+    "worker": ("worker",),
+    "embedder": ("torch", "embedder"),
+    "training": ("torch", "embedder", "trainer"),
+}
+
+
+@pytest.mark.parametrize("extra", LOCKS)
+def test_images_install_files_of_known_hashes_at_the_versions_that_are_tested(extra: str) -> None:
+    tested = pinned(ROOT / "constraints.txt")
+    locked: dict[str, str] = {}
+    for name in LOCKS[extra]:
+        file = ROOT / f"infra/images/{name}.txt"
+        lines = file.read_text().replace("\\\n", "").splitlines()
+        assert all("--hash=sha256:" in line for line in lines)
+        locked |= pinned(file)
+    assert locked.items() <= tested.items(), "make lock"
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert distributions(project, extra) <= locked.keys(), "make lock"
+
+
+def pinned(file: Path) -> dict[str, str]:
+    """Versions by name; of several, which depend on the machine, all."""
+    found: dict[str, str] = {}
+    for line in file.read_text().splitlines():
+        if pin := re.match(r"([a-z0-9._-]+)==(\S+)", line):
+            found[pin[1]] = " ".join((*found.get(pin[1], "").split(), pin[2]))
+    return found
+
+
+def test_labels_state_the_version() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    for service in (*OURS, "trainer"):
+        labels = SERVICES[service]["build"]["labels"]
+        assert labels["org.opencontainers.image.version"] == version
 
 
 def distributions(project: dict[str, Any], extra: str) -> set[str]:
