@@ -55,9 +55,9 @@ test-fast: setup ## Run the tests that need neither servers nor files of models
 test-real: setup ## Run the contract suites, also against real servers (PETSEARCH_TEST_…_URL)
 	PETSEARCH_TEST_REAL=1 $(BIN)/pytest tests/contract
 
-test-compose: setup ## Test the compose files on a Docker engine [minutes; builds the images]
+test-compose: setup ## Test the compose files on a Docker engine [minutes; builds the images; SMOKE=1: without training]
 	@docker compose version >/dev/null && docker info >/dev/null || { echo "No Docker engine with the compose plugin responds."; exit 1; }
-	PETSEARCH_TEST_COMPOSE=1 $(BIN)/pytest -n0 --durations=0 tests/compose
+	PETSEARCH_TEST_COMPOSE=1 $(BIN)/pytest -n0 --durations=0 $(if $(SMOKE),-k 'not trained') tests/compose
 
 base-images: ## Make stand-ins for the base images from Debian's packages, where no registry answers
 	@tests/compose/stand_ins/build.sh
@@ -146,7 +146,8 @@ bench-ann: setup ## Measure recall of approximate search on photos (MODEL=, DATA
 	$(BIN)/python -m bench.ann $(if $(MODEL),--model $(MODEL)) $(if $(DATASET),--dataset $(DATASET)) \
 	  $(if $(POINTS),--points $(POINTS)) $(if $(CACHE),--cache $(CACHE)) $(if $(JSON),--json)
 
-bench-web: setup ## Scroll through 5,000 photos in a browser (PHOTOS=)
+bench-web: setup ## Load the page over a slow connection, and scroll through 5,000 photos (PHOTOS=)
+	$(BIN)/python -m bench.page_load
 	$(BIN)/python -m bench.web_scrolling $(if $(PHOTOS),--photos $(PHOTOS))
 
 bench-quality: setup ## Measure rankings, composed queries and confidences on photos (MODEL=, DATASET=, CACHE=, JSON=1)

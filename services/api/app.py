@@ -7,6 +7,7 @@ from pathlib import Path
 from anyio import CapacityLimiter
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import Scope
 
 from petsearch.app.services import Services
@@ -60,6 +61,8 @@ _CORS_EXPOSED = ("ETag", "Location", "RateLimit", "RateLimit-Policy", "Retry-Aft
 
 _WITHOUT_DEADLINE = LONG | {"GET /livez", "GET /readyz", "GET /metrics"}
 """The probes have a time-out of their own."""
+_LONG_ANSWER_BYTES = 16_000
+"""About as many as a search of fifteen photos takes."""
 _VITAL_THREADS = 8
 """Of health, keys and rate limits, which must not wait for the threads of slow routes."""
 
@@ -128,6 +131,9 @@ def _add_middleware(
     settings = services.settings
     origins, table = settings.cors_origins, AccessTable(web_dir=web_dir)
     room_of = rooms_of(table)
+    if web_dir is not None:
+        # Where no proxy compresses. A short answer is sent sooner than it is compressed.
+        app.add_middleware(GZipMiddleware, minimum_size=_LONG_ANSWER_BYTES, compresslevel=4)
     app.add_middleware(AbsentParameters)
     app.add_middleware(Admission, room_of=room_of)
     spool_uploads_to_disk()

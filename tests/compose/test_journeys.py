@@ -161,6 +161,10 @@ def test_photos_are_found_and_nobody_waits_for_parts_that_hang() -> None:
             assert upload(2).status_code == 202
             wait_until(lambda: images() == 2)
             assert json.loads(_docker(["inspect", worker]))[0]["RestartCount"] == 1
+            plain.compose("down")
+            plain.compose("up", "--detach", "--wait", "web", "worker", "embedder")
+            wait_until(lambda: search().status_code == 200)
+            assert images() == 2
 
 
 KILL = """

@@ -205,7 +205,8 @@ def test_cluster_has_three_nodes_that_join_the_first() -> None:
     storages = set()
     for name, node in nodes.items():
         assert node["environment"]["QDRANT__CLUSTER__ENABLED"] == "true"
-        assert node["entrypoint"] == ["/qdrant/qdrant"]
+        assert "exec /qdrant/qdrant" in node["entrypoint"][2]
+        assert node["entrypoint"] == nodes["qdrant"]["entrypoint"]
         command = node["command"]
         assert command[command.index("--uri") + 1] == f"http://{name}:6335"
         assert ("--bootstrap" in command) == (name != "qdrant")

@@ -48,6 +48,9 @@ class Api(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """`/v1/events` sends its second event only when the first one was read."""
+        if self.path == "/v1/images":
+            self._answer(b'"%s"' % (5000 * b"a"), "application/json")
+            return
         if self.path != "/v1/events":
             names = ("X-Forwarded-For", "X-Forwarded-Prefix", "X-Forwarded-Port")
             self._answer(" | ".join(self.headers.get(name, "") for name in names).encode())
@@ -67,8 +70,9 @@ class Api(http.server.BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self._answer(str(len(body)).encode())
 
-    def _answer(self, body: bytes) -> None:
+    def _answer(self, body: bytes, kind: str = "text/plain") -> None:
         self.send_response(200)
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -136,6 +140,13 @@ def test_page_is_served_with_headers_and_nothing_private_is(site: str, api_port:
         assert "server" not in page.headers
         for path in ("/metrics", "/.env", "/docker-compose.yml"):
             assert httpx.get(f"{site}{path}", trust_env=False).status_code == 404
+
+
+def test_answers_of_the_api_are_compressed(site: str, api_port: int) -> None:
+    with serving(api_port):
+        answer = httpx.get(f"{site}/v1/images", trust_env=False)
+        assert answer.headers["content-encoding"] == "gzip"
+        assert len(answer.json()) == 5000
 
 
 def test_a_client_cannot_make_up_where_it_comes_from(site: str, api_port: int) -> None:

@@ -124,3 +124,15 @@ def chunks() -> Iterator[bytes]:
 def test_a_compressed_body_in_chunks_is_415(http: httpx.Client, chunks: Iterator[bytes]) -> None:
     headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
     assert http.post("/v1/search", content=chunks, headers=headers).status_code == 415
+
+
+def test_a_long_answer_is_compressed_and_no_photo_is(http: httpx.Client, image_id: str) -> None:
+    document = http.get("/openapi.json")
+    assert document.headers["content-encoding"] == "gzip"
+    assert "Accept-Encoding" in document.headers["vary"]
+    assert document.json()["openapi"].startswith("3.")
+    plain = http.get("/openapi.json", headers={"Accept-Encoding": "identity"})
+    assert "content-encoding" not in plain.headers
+    assert plain.json() == document.json()
+    for path in (f"/v1/images/{image_id}", f"/v1/images/{image_id}/original"):
+        assert "content-encoding" not in http.get(path).headers

@@ -1,7 +1,7 @@
 // The REST API, relative to the page, which may lie below a path. A call resolves to the body, or
 // rejects with a Problem; AbortError passes through.
 import { Problem, problemOf } from "./problem.js";
-import { EMPTY, isSearch } from "./url_state.js";
+import { EMPTY, format, isSearch, searchPart } from "./url_state.js";
 
 export const PAGE = 60; // Divisible by 1 to 6, for full rows.
 
@@ -47,7 +47,23 @@ function startOf(day) {
   return Number.isNaN(start.valueOf()) ? day : start.toISOString();
 }
 
-export function findPhotos(state, { photo, cursor, limit = PAGE, signal } = {}) {
+let ahead = null;
+
+// Begins to ask for the first page of a list, which the first `findPhotos` takes.
+export function askAhead(state) {
+  const answer = findPhotos(state);
+  answer.catch(() => undefined); // Whoever takes it sees the error.
+  ahead = { list: format(searchPart(state)), answer };
+}
+
+export async function findPhotos(state, { photo, cursor, limit = PAGE, signal } = {}) {
+  const asked = ahead;
+  ahead = null;
+  if (asked && !photo && !cursor && limit === PAGE && asked.list === format(searchPart(state))) {
+    const answer = await asked.answer;
+    signal?.throwIfAborted();
+    return answer;
+  }
   const page = { limit, cursor };
   if (!isSearch(state)) {
     return call(`/v1/images?${parameters({ ...filtersOf(state), sort: state.sort, ...page })}`, { signal });
