@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Container, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import httpx
 
@@ -42,14 +42,32 @@ def split_addresses(addresses: str) -> tuple[str, ...]:
     """
     found = tuple(part.strip().rstrip("/") for part in addresses.split(",") if part.strip())
     for address in found or (addresses,):
-        parts = urlsplit(address)
+        parts = _split(address)
         is_bare = address == f"{parts.scheme}://{parts.netloc}"
-        if parts.scheme not in ("http", "https") or not (is_bare or len(found) == 1):
+        is_whole = parts.scheme in ("http", "https") and not (parts.query or parts.fragment)
+        if not (is_whole and _has_host(address) and (is_bare or len(found) == 1)):
             raise ConfigurationError(
                 f"{without_password(address)!r} is not the address of a service. "
                 "Write http://host:8000, or several as http://a:8000,http://b:8000."
             )
     return found
+
+
+def _split(address: str) -> SplitResult:
+    try:
+        return urlsplit(address)
+    except ValueError:  # a bracket that is not closed
+        return urlsplit("")
+
+
+def _has_host(address: str) -> bool:
+    """Whether its host and port can be connected to."""
+    try:
+        url = httpx.URL(address)
+        host, port = url.raw_host, urlsplit(address).port
+    except (httpx.InvalidURL, ValueError):
+        return False
+    return all(0 < len(label) < 64 for label in host.rstrip(b".").split(b".")) and port != 0
 
 
 def is_idempotent(request: httpx.Request) -> bool:

@@ -192,13 +192,16 @@ class Images:
             raise NotFound(f"There is no image {image_id}.")
         return written[image_id]
 
-    def delete(self, image_id: str) -> None:
+    def delete(self, image_id: str, check: Callable[[ImageRecord], None] = lambda _: None) -> None:
         """Delete an image with its files.
+
+        Args:
+            check: raises if it may not be deleted as it is; see `amend`.
 
         Raises:
             NotFound: there is no such image.
         """
-        self.get(image_id)
+        check(self.get(image_id))
         delete_images(self.writer, self.store, self.catalogue.collection(), [image_id])
 
     def delete_of_animal(self, animal_id: str, *, limit: int) -> Deleted:

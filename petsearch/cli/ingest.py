@@ -134,6 +134,8 @@ def _said(status: str, animal_id: str, tags: list[str], attributes: list[str]) -
     pairs = [entry.partition("=") for entry in attributes]
     if not all(name and equals for name, equals, _ in pairs):
         raise typer.BadParameter("--set takes NAME=VALUE")
+    if len({name for name, _, _ in pairs}) < len(pairs):
+        raise typer.BadParameter("--set takes one value for a name")
     set_ = {name: value for name, _, value in pairs}
     given = {"status": status, "animal_id": animal_id, "tags": tags, "attributes": set_}
     return {name: value for name, value in given.items() if value}

@@ -5,7 +5,16 @@ from typing import Annotated
 
 import typer
 
-Paths = Annotated[list[Path] | None, typer.Argument(help="Photos and folders.")]
+
+def _path(words: str) -> Path:
+    if not words.strip():  # as of "$FOLDER" that is not set; Path makes the current folder of it
+        raise typer.BadParameter("a path is empty")
+    return Path(words)
+
+
+Paths = Annotated[
+    list[Path] | None, typer.Argument(help="Photos and folders.", parser=_path, metavar="PATHS")
+]
 Dataset = Annotated[
     str, typer.Option(help="Hugging Face data set: a folder, or a hub name the server reads.")
 ]

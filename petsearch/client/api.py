@@ -16,9 +16,11 @@ from httpx_sse import ServerSentEvent, connect_sse
 
 from petsearch.client.photo import Photo
 from petsearch.client.rest import (
+    body_of,
     fit_in_json,
     open_http,
     raise_for_status,
+    segment,
     unavailable_on_error,
     without_none,
 )
@@ -109,15 +111,17 @@ class Client:
 
     def similar(self, image_id: str, **options: Any) -> JsonDict:
         """Search photos that look like an indexed one."""
-        return self._call("GET", f"/v1/images/{image_id}/similar", params=without_none(options))
+        return self._call(
+            "GET", f"/v1/images/{segment(image_id)}/similar", params=without_none(options)
+        )
 
     def image(self, image_id: str) -> JsonDict:
         """Get an image."""
-        return self._call("GET", f"/v1/images/{image_id}")
+        return self._call("GET", f"/v1/images/{segment(image_id)}")
 
     def thumbnail(self, image_id: str) -> bytes:
         """Get the small copy of an image, as a file."""
-        response = self._send("GET", f"/v1/images/{image_id}/thumbnail")
+        response = self._send("GET", f"/v1/images/{segment(image_id)}/thumbnail")
         return response.content
 
     def list_images(self, **options: Any) -> JsonDict:
@@ -142,11 +146,11 @@ class Client:
     def change_image(self, image_id: str, changes: JsonDict) -> JsonDict:
         """Change the metadata of an image by a JSON merge patch: null clears a field."""
         headers = {"Content-Type": "application/merge-patch+json"}
-        return self._call("PATCH", f"/v1/images/{image_id}", json=changes, headers=headers)
+        return self._call("PATCH", f"/v1/images/{segment(image_id)}", json=changes, headers=headers)
 
     def delete_image(self, image_id: str) -> None:
         """Delete an image."""
-        self._send("DELETE", f"/v1/images/{image_id}")
+        self._send("DELETE", f"/v1/images/{segment(image_id)}")
 
     def delete_images_of_animal(self, animal_id: str) -> int:
         """Delete all images of an animal, and return how many there were."""
@@ -232,7 +236,7 @@ class Client:
         metadata = json.dumps([photo.full_metadata for photo in photos])
         return self._call(
             "POST",
-            f"/v1/jobs/{job_id}/photos",
+            f"/v1/jobs/{segment(job_id)}/photos",
             files=files,
             data={"metadata": metadata},
             headers=without_none({"Idempotency-Key": key}),
@@ -249,7 +253,7 @@ class Client:
         items = [{"sha256": sha256, "metadata": metadata} for sha256, metadata in photos]
         answer = self._call(
             "POST",
-            f"/v1/jobs/{job_id}/known",
+            f"/v1/jobs/{segment(job_id)}/known",
             json={"items": items},
             headers=without_none({"Idempotency-Key": key}),
         )
@@ -259,15 +263,15 @@ class Client:
     def seal_job(self, job_id: str, *, timeout_s: float | None = None) -> JsonDict:
         """End adding photos to a job; `timeout_s` replaces the client's timeout."""
         timeout = without_none({"timeout": timeout_s})
-        return self._call("POST", f"/v1/jobs/{job_id}/seal", **timeout)
+        return self._call("POST", f"/v1/jobs/{segment(job_id)}/seal", **timeout)
 
     def control_job(self, job_id: str, action: str) -> JsonDict:
         """Perform an `action` on a job: `pause`, `resume`, `cancel` or `retry`."""
-        return self._call("POST", f"/v1/jobs/{job_id}/{action}")
+        return self._call("POST", f"/v1/jobs/{segment(job_id)}/{action}")
 
     def delete_job(self, job_id: str) -> None:
         """Delete the record of a job that has ended. Its images stay."""
-        self._send("DELETE", f"/v1/jobs/{job_id}")
+        self._send("DELETE", f"/v1/jobs/{segment(job_id)}")
 
     def watch_job(self, job_id: str) -> Iterator[JsonDict]:
         """Yield the job after every change until it ends.
@@ -299,7 +303,7 @@ class Client:
 
     def _events(self, job_id: str, last_id: str) -> Iterator[ServerSentEvent]:
         """The events of one stream, those after `last_id`."""
-        path = f"/v1/jobs/{job_id}/events"
+        path = f"/v1/jobs/{segment(job_id)}/events"
         headers = {"Last-Event-ID": last_id} if last_id else {}
         with unavailable_on_error(self._address):
             with connect_sse(self._http, "GET", path, headers=headers) as stream:
@@ -312,7 +316,7 @@ class Client:
 
     def job(self, job_id: str) -> JsonDict:
         """Get a job."""
-        return self._call("GET", f"/v1/jobs/{job_id}")
+        return self._call("GET", f"/v1/jobs/{segment(job_id)}")
 
     def jobs(self, limit: int = 20) -> list[JsonDict]:
         """List jobs, newest first."""
@@ -327,7 +331,7 @@ class Client:
         while True:
             given = {"status": status, "warned": warned, "cursor": cursor, "limit": 1000}
             params = without_none(given)
-            page = self._call("GET", f"/v1/jobs/{job_id}/items", params=params)
+            page = self._call("GET", f"/v1/jobs/{segment(job_id)}/items", params=params)
             for item in page["items"]:
                 yield item
             cursor = page["next_cursor"]
@@ -350,7 +354,7 @@ class Client:
             accept_worse: promote it even if it finds photos of the same breed worse.
         """
         params = {"accept_worse": accept_worse}
-        return self._call("POST", f"/v1/models/{model_id}/promote", params=params)
+        return self._call("POST", f"/v1/models/{segment(model_id)}/promote", params=params)
 
     def rollback(self) -> JsonDict:
         """Make the model before the last promotion the current one again."""
@@ -358,7 +362,7 @@ class Client:
 
     def drop_collection(self, model_id: str) -> None:
         """Delete the collection of a model that is not current."""
-        self._send("DELETE", f"/v1/models/{model_id}/collection")
+        self._send("DELETE", f"/v1/models/{segment(model_id)}/collection")
 
     def list_keys(self) -> list[JsonDict]:
         """List all API keys, without their secrets. Requires the scope `admin`."""
@@ -374,11 +378,10 @@ class Client:
 
     def revoke_key(self, key_id: str) -> None:
         """Revoke an API key for good."""
-        self._send("DELETE", f"/v1/keys/{key_id}")
+        self._send("DELETE", f"/v1/keys/{segment(key_id)}")
 
     def _call(self, method: str, path: str, **arguments: Any) -> JsonDict:
-        body: JsonDict = self._send(method, path, **arguments).json()
-        return body
+        return body_of(self._send(method, path, **arguments))
 
     def _send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         with unavailable_on_error(self._address):

@@ -16,9 +16,11 @@ from httpx_sse import ServerSentEvent, aconnect_sse
 
 from petsearch.client.photo import Photo
 from petsearch.client.rest import (
+    body_of,
     fit_in_json,
     open_async_http,
     raise_for_status,
+    segment,
     unavailable_on_error,
     without_none,
 )
@@ -111,16 +113,16 @@ class AsyncClient:
     async def similar(self, image_id: str, **options: Any) -> JsonDict:
         """Search photos that look like an indexed one."""
         return await self._call(
-            "GET", f"/v1/images/{image_id}/similar", params=without_none(options)
+            "GET", f"/v1/images/{segment(image_id)}/similar", params=without_none(options)
         )
 
     async def image(self, image_id: str) -> JsonDict:
         """Get an image."""
-        return await self._call("GET", f"/v1/images/{image_id}")
+        return await self._call("GET", f"/v1/images/{segment(image_id)}")
 
     async def thumbnail(self, image_id: str) -> bytes:
         """Get the small copy of an image, as a file."""
-        response = await self._send("GET", f"/v1/images/{image_id}/thumbnail")
+        response = await self._send("GET", f"/v1/images/{segment(image_id)}/thumbnail")
         return response.content
 
     async def list_images(self, **options: Any) -> JsonDict:
@@ -147,11 +149,13 @@ class AsyncClient:
     async def change_image(self, image_id: str, changes: JsonDict) -> JsonDict:
         """Change the metadata of an image by a JSON merge patch: null clears a field."""
         headers = {"Content-Type": "application/merge-patch+json"}
-        return await self._call("PATCH", f"/v1/images/{image_id}", json=changes, headers=headers)
+        return await self._call(
+            "PATCH", f"/v1/images/{segment(image_id)}", json=changes, headers=headers
+        )
 
     async def delete_image(self, image_id: str) -> None:
         """Delete an image."""
-        await self._send("DELETE", f"/v1/images/{image_id}")
+        await self._send("DELETE", f"/v1/images/{segment(image_id)}")
 
     async def delete_images_of_animal(self, animal_id: str) -> int:
         """Delete all images of an animal, and return how many there were."""
@@ -237,7 +241,7 @@ class AsyncClient:
         metadata = json.dumps([photo.full_metadata for photo in photos])
         return await self._call(
             "POST",
-            f"/v1/jobs/{job_id}/photos",
+            f"/v1/jobs/{segment(job_id)}/photos",
             files=files,
             data={"metadata": metadata},
             headers=without_none({"Idempotency-Key": key}),
@@ -254,7 +258,7 @@ class AsyncClient:
         items = [{"sha256": sha256, "metadata": metadata} for sha256, metadata in photos]
         answer = await self._call(
             "POST",
-            f"/v1/jobs/{job_id}/known",
+            f"/v1/jobs/{segment(job_id)}/known",
             json={"items": items},
             headers=without_none({"Idempotency-Key": key}),
         )
@@ -264,15 +268,15 @@ class AsyncClient:
     async def seal_job(self, job_id: str, *, timeout_s: float | None = None) -> JsonDict:
         """End adding photos to a job; `timeout_s` replaces the client's timeout."""
         timeout = without_none({"timeout": timeout_s})
-        return await self._call("POST", f"/v1/jobs/{job_id}/seal", **timeout)
+        return await self._call("POST", f"/v1/jobs/{segment(job_id)}/seal", **timeout)
 
     async def control_job(self, job_id: str, action: str) -> JsonDict:
         """Perform an `action` on a job: `pause`, `resume`, `cancel` or `retry`."""
-        return await self._call("POST", f"/v1/jobs/{job_id}/{action}")
+        return await self._call("POST", f"/v1/jobs/{segment(job_id)}/{action}")
 
     async def delete_job(self, job_id: str) -> None:
         """Delete the record of a job that has ended. Its images stay."""
-        await self._send("DELETE", f"/v1/jobs/{job_id}")
+        await self._send("DELETE", f"/v1/jobs/{segment(job_id)}")
 
     async def watch_job(self, job_id: str) -> AsyncIterator[JsonDict]:
         """Yield the job after every change until it ends.
@@ -304,7 +308,7 @@ class AsyncClient:
 
     async def _events(self, job_id: str, last_id: str) -> AsyncIterator[ServerSentEvent]:
         """The events of one stream, those after `last_id`."""
-        path = f"/v1/jobs/{job_id}/events"
+        path = f"/v1/jobs/{segment(job_id)}/events"
         headers = {"Last-Event-ID": last_id} if last_id else {}
         with unavailable_on_error(self._address):
             async with aconnect_sse(self._http, "GET", path, headers=headers) as stream:
@@ -317,7 +321,7 @@ class AsyncClient:
 
     async def job(self, job_id: str) -> JsonDict:
         """Get a job."""
-        return await self._call("GET", f"/v1/jobs/{job_id}")
+        return await self._call("GET", f"/v1/jobs/{segment(job_id)}")
 
     async def jobs(self, limit: int = 20) -> list[JsonDict]:
         """List jobs, newest first."""
@@ -334,7 +338,7 @@ class AsyncClient:
         while True:
             given = {"status": status, "warned": warned, "cursor": cursor, "limit": 1000}
             params = without_none(given)
-            page = await self._call("GET", f"/v1/jobs/{job_id}/items", params=params)
+            page = await self._call("GET", f"/v1/jobs/{segment(job_id)}/items", params=params)
             for item in page["items"]:
                 yield item
             cursor = page["next_cursor"]
@@ -357,7 +361,7 @@ class AsyncClient:
             accept_worse: promote it even if it finds photos of the same breed worse.
         """
         params = {"accept_worse": accept_worse}
-        return await self._call("POST", f"/v1/models/{model_id}/promote", params=params)
+        return await self._call("POST", f"/v1/models/{segment(model_id)}/promote", params=params)
 
     async def rollback(self) -> JsonDict:
         """Make the model before the last promotion the current one again."""
@@ -365,7 +369,7 @@ class AsyncClient:
 
     async def drop_collection(self, model_id: str) -> None:
         """Delete the collection of a model that is not current."""
-        await self._send("DELETE", f"/v1/models/{model_id}/collection")
+        await self._send("DELETE", f"/v1/models/{segment(model_id)}/collection")
 
     async def list_keys(self) -> list[JsonDict]:
         """List all API keys, without their secrets. Requires the scope `admin`."""
@@ -381,11 +385,10 @@ class AsyncClient:
 
     async def revoke_key(self, key_id: str) -> None:
         """Revoke an API key for good."""
-        await self._send("DELETE", f"/v1/keys/{key_id}")
+        await self._send("DELETE", f"/v1/keys/{segment(key_id)}")
 
     async def _call(self, method: str, path: str, **arguments: Any) -> JsonDict:
-        body: JsonDict = (await self._send(method, path, **arguments)).json()
-        return body
+        return body_of(await self._send(method, path, **arguments))
 
     async def _send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         with unavailable_on_error(self._address):

@@ -57,7 +57,10 @@ def join_table(source: PhotoSource, path: Path, columns: Columns) -> PhotoSource
             check_columns(table.columns, columns)
         header = map_columns(table.columns, columns)
         reader = _Reader(header, DayOrders(open_again), source.warnings)
-        said_of = {name: said for row in table.read() for name, said in reader.read(row)}
+        said_of: dict[str, JsonDict] = {}
+        for name, said in (entry for row in table.read() for entry in reader.read(row)):
+            if said_of.setdefault(name, said) is not said:
+                source.warnings.append((name, "Several rows are of this photo; the first counts."))
     row_of = _match(source.names, said_of, source.warnings)
 
     def describe(photo: Photo) -> Photo:

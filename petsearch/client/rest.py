@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from petsearch.domain import JsonDict
 from petsearch.domain.addresses import without_password
 from petsearch.domain.api_keys import trim_key
 from petsearch.domain.errors import (
@@ -29,6 +30,7 @@ _MOST_CONNECTIONS = 50
 """Of one asynchronous client; its further calls wait. A server refuses more searches at a time."""
 _MOST_URL_BYTES = 1_000_000
 """Of a list sent as JSON; `POST /v1/jobs` takes 2 MB."""
+_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 _NOT_IN_A_KEY = re.compile(r"[^!-~]")
 _ERROR_OF: Mapping[int, type[PetsearchError]] = {
     400: InvalidInput,
@@ -78,6 +80,35 @@ def open_async_http(
     return httpx.AsyncClient(
         base_url=first, timeout=timeout_s, headers=headers, transport=transport
     )
+
+
+def segment(name: str) -> str:
+    """An id as a part of a path, where `../keys` would be another call.
+
+    Raises:
+        InvalidInput: no id is written so.
+    """
+    if not _ID.fullmatch(name):
+        raise InvalidInput(f"{name[:60]!r} is no id.")
+    return name
+
+
+def body_of(response: httpx.Response) -> JsonDict:
+    """The object that an answer holds.
+
+    Raises:
+        Unavailable: it holds none, so another program answers there.
+    """
+    try:
+        body = response.json()
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        raise Unavailable(
+            f"What answers at {without_password(str(response.url.copy_with(query=None)))} is not "
+            "petsearch's API: check the address."
+        )
+    return body
 
 
 @contextmanager

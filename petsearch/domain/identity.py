@@ -2,7 +2,10 @@
 
 import functools
 import hashlib
+import unicodedata
 import uuid
+
+from petsearch.domain.visible_text import visible_text
 
 _NAMESPACE = uuid.UUID("5f0c8a52-6d0c-5c0e-9b4e-3a3f6f6d7a11")
 
@@ -20,7 +23,8 @@ def sha256_of(data: bytes) -> str:
 
 def normalise_name(name: str) -> str:
     """A breed, species or status as it is stored and compared: `Maine_Coon ` is `maine coon`."""
-    return " ".join(name.replace("_", " ").lower().split())
+    seen = visible_text(name.replace("_", " "))
+    return seen.lower() if seen.isascii() else unicodedata.normalize("NFC", seen.lower())
 
 
 def hash_distance(one: str, other: str) -> int:

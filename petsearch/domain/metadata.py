@@ -9,6 +9,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import (
     AfterValidator,
+    AwareDatetime,
     BeforeValidator,
     Field,
     StringConstraints,
@@ -21,6 +22,7 @@ from petsearch.domain.dates import Precision, day_in, has_instant, time_of
 from petsearch.domain.errors import InvalidInput
 from petsearch.domain.strict_model import StrictModel
 from petsearch.domain.validation_messages import message, messages
+from petsearch.domain.visible_text import is_blank
 
 MAX_ENTRIES = 50
 """How many tags and how many attributes a photo has."""
@@ -33,8 +35,17 @@ _JOINERS = "\u200d\ufe0f"
 """Zero-width joiner and emoji variation: they make one emoji of several characters."""
 NO_CONTROLS = r"^[^\x00-\x08\x0e-\x1f\x7f]*$"
 """No control characters but white space: databases reject NUL, and people cannot see the others."""
+
+
+def _without_unseen(value: object) -> object:
+    """Nothing, where there is nothing to see."""
+    return "" if isinstance(value, str) and is_blank(value) else value
+
+
 ShortText = Annotated[
-    str, StringConstraints(max_length=LONGEST_TEXT, strip_whitespace=True, pattern=NO_CONTROLS)
+    str,
+    StringConstraints(max_length=LONGEST_TEXT, strip_whitespace=True, pattern=NO_CONTROLS),
+    BeforeValidator(_without_unseen),
 ]
 
 
@@ -80,6 +91,8 @@ Number = Annotated[float, BeforeValidator(_reject_bool)]
 Count = Annotated[int, BeforeValidator(_reject_bool)]
 Timestamp = Annotated[datetime, BeforeValidator(_reject_number)]
 """ISO 8601; a bare number is ambiguous (seconds or milliseconds)."""
+AwareTimestamp = Annotated[AwareDatetime, BeforeValidator(_reject_number)]
+"""With its zone."""
 FileName = Annotated[str, StringConstraints(max_length=200, strip_whitespace=True)]
 """As sent by clients; `safe_filename` cleans it before it is stored."""
 
@@ -88,6 +101,7 @@ AttributeName = Annotated[
     StringConstraints(
         max_length=200, strip_whitespace=True, pattern=r"^[^=\x00-\x08\x0e-\x1f\x7f]+$"
     ),
+    BeforeValidator(_without_unseen),
 ]
 """Without "=", which separates name and value in a filter."""
 
@@ -189,7 +203,7 @@ class PhotoMetadata(StrictModel):
             taken_at=_midnight(self.taken_at, self.taken_at_precision),
             taken_at_precision=self.taken_at_precision,
             taken_at_source=self.taken_at_source,
-            attributes=self.attributes,
+            attributes={name: value for name, value in self.attributes.items() if value},
             # Rounded to a centimetre, so that what is read back equals what was sent.
             location=(round(self.location.lat, 7), round(self.location.lon, 7))
             if self.location

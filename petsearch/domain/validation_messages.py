@@ -58,11 +58,25 @@ _SENTENCES: Mapping[str, str] = {
 }
 """By the type of pydantic's error, with the fields of its context."""
 _TEXT_BRANCH = "constrained-str"
+_TAGGED = "source"
+"""Has several kinds of object: pydantic puts the kind behind its name."""
+_PATTERNS: Mapping[str, str] = {
+    r"^[^\x00-\x08\x0e-\x1f\x7f]*$": "must have no control characters",
+    r"^[^=\x00-\x08\x0e-\x1f\x7f]+$": "must have neither = nor control characters, and be seen",
+    r"^[^=\x00-\x08\x0e-\x1f\x7f]+=[^\x00-\x08\x0e-\x1f\x7f]+$": (
+        "must be name=value, such as collar=red"
+    ),
+    r"^[A-Za-z0-9_|,:.+ \t-]*$": "is no cursor; take next_cursor of an answer as it is",
+    r"^[0-9A-Fa-f-]+$": "must be the beginning of an id, such as 3f2a91bc",
+}
+"""Patterns in words."""
 
 
 def message(error: "ErrorDetails") -> str:
     """What is wrong, without the name of the field and without a full stop."""
     context: Mapping[str, Any] = error.get("ctx", {})
+    if (pattern := _PATTERNS.get(context.get("pattern", ""))) is not None:
+        return pattern
     said = _SENTENCES.get(error["type"], "cannot be used").format_map(context).rstrip(".")
     return _FILE if "UploadFile" in said else said
 
@@ -73,16 +87,45 @@ def messages(errors: Sequence["ErrorDetails"], *of: str) -> list[str]:
     Args:
         of: names of what was validated, before the names of its fields.
     """
-    # Where text or an object is taken, an object is no wrong text.
-    wanted = [error for error in errors if _TEXT_BRANCH not in error["loc"]] or errors
-    return [_message(error, of) for error in wanted]
+    return [_message(error, of) for error in _of_what_was_meant(errors)]
+
+
+def _of_what_was_meant(errors: Sequence["ErrorDetails"]) -> Sequence["ErrorDetails"]:
+    """Where text or an object is taken: neither is a wrong one of the other."""
+    texts = {
+        field: error["type"] != "string_type"
+        for error in errors
+        if (field := _field_of_text(error)) is not None
+    }
+    wanted = [
+        error
+        for error in errors
+        if (_field_of_text(error) is not None)
+        == any(is_meant and _is_in(error, field) for field, is_meant in texts.items())
+    ]
+    return wanted or errors
+
+
+def _field_of_text(error: "ErrorDetails") -> tuple[int | str, ...] | None:
+    """Where the text is that an error is about, if text is one of several things taken there."""
+    place = error["loc"]
+    branch = next((at for at, name in enumerate(place) if _TEXT_BRANCH in str(name)), None)
+    return None if branch is None else place[:branch]
+
+
+def _is_in(error: "ErrorDetails", field: tuple[int | str, ...]) -> bool:
+    return error["loc"][: len(field)] == field
 
 
 def _message(error: "ErrorDetails", of: Sequence[str]) -> str:
     if error["type"] == "json_invalid" and error["loc"]:  # FastAPI's, for a whole body
         return f"The body is not valid JSON, at character {error['loc'][-1]}"
     # Names of the branches of a union are pydantic's, not the caller's.
-    names = [str(n) for n in (*of, *error["loc"]) if "[" not in str(n) and n != _TEXT_BRANCH]
+    branches = (_TEXT_BRANCH, "[")
+    place = [str(n) for n in error["loc"] if not any(branch in str(n) for branch in branches)]
+    if _TAGGED in place[:-1]:
+        del place[place.index(_TAGGED) + 1]
+    names = [*of, *place]
     if not names and error["type"] != "unknown_field":
         return _BODY
     return ": ".join(filter(None, [".".join(names), message(error)]))

@@ -55,9 +55,12 @@ _ROUTES = (
 _CORS_METHODS = ("GET", "POST", "PATCH", "DELETE")
 _CORS_HEADERS = (
     *("Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match"),
-    *("Last-Event-ID", "Range", "X-Request-Id"),
+    *("If-Range", "Last-Event-ID", "Range", "X-Request-Id"),
 )
-_CORS_EXPOSED = ("ETag", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-Id")
+_CORS_EXPOSED = (
+    *("Content-Range", "ETag", "Location", "RateLimit", "RateLimit-Policy", "Retry-After"),
+    "X-Request-Id",
+)
 
 _WITHOUT_DEADLINE = LONG | {"GET /livez", "GET /readyz", "GET /metrics"}
 """The probes have a time-out of their own."""

@@ -5,11 +5,13 @@ sense. Larger lists are uploaded as files. Photos and archives come as multipart
 spooled to disk.
 """
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+from http import HTTPStatus
 from typing import Any
 
-from fastapi import Request, Response
+from fastapi import HTTPException, Request, Response
 from fastapi.routing import APIRoute
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import Headers
 from starlette.formparsers import MultiPartParser
 from starlette.types import Scope
@@ -63,6 +65,19 @@ def body_sizes(table: AccessTable, limits: Limits) -> Callable[[Scope], int]:
 
 
 class _BoundedRequest(Request):
+    async def stream(self) -> AsyncGenerator[bytes, None]:
+        """The body; the last part of a form without its end would be missing without a word."""
+        _, options = parse_options_header(self.headers.get("content-type"))
+        end = b"--" + options.get(b"boundary", b"") + b"--"
+        tail, has_ended = b"", not is_multipart(self.scope)
+        async for block in super().stream():
+            has_ended = has_ended or end in tail + block
+            tail = (tail + block)[1 - len(end) :]
+            yield block
+        if not has_ended:
+            detail = "The form is cut off: its closing boundary is missing."
+            raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
+
     def form(self, **_: Any) -> Any:
         return super().form(
             max_files=_MOST_FILES, max_fields=_MOST_FIELDS, max_part_size=_FIELDS_BYTES

@@ -22,10 +22,11 @@ class PlainEtags:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
         if scope["type"] == "http":
-            scope["headers"] = [
-                (name, _CODING.sub(b"", value) if name in _CONDITIONS else value)
-                for name, value in scope["headers"]
-            ]
+            others = [header for header in scope["headers"] if header[0] not in _CONDITIONS]
+            # A list may stand in several lines.
+            lines = [(name, [v for n, v in scope["headers"] if n == name]) for name in _CONDITIONS]
+            joined = [(name, _CODING.sub(b"", b", ".join(found))) for name, found in lines if found]
+            scope["headers"] = [*others, *joined]
         await self._app(scope, receive, send)
 
 

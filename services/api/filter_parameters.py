@@ -1,6 +1,6 @@
 """Filters as query parameters, and as JSON; both become the domain's `Filters`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Annotated, Any
 
@@ -12,6 +12,7 @@ from petsearch.domain.dates import day_in, time_of
 from petsearch.domain.errors import InvalidInput
 from petsearch.domain.metadata import AttributeName, Number, ShortText, Timestamp
 from petsearch.domain.strict_model import QueryModel, without_nothing
+from petsearch.domain.visible_text import fold
 
 MOST_VALUES = 20
 _DropNothing = BeforeValidator(without_nothing)
@@ -144,7 +145,7 @@ async def _filters(
     }
     return Filters(
         **as_tuples(lists),
-        attributes=dict(_attribute(value) for value in attr or ()),
+        attributes=_attributes(attr or ()),
         near=_near(near) if near else None,
         created=_range(since, until),
         taken=_range(taken_since, taken_until),
@@ -164,6 +165,17 @@ FiltersDep = Annotated[Filters, Depends(_visible_filters)]
 def as_tuples(lists: Mapping[str, Any]) -> dict[str, Any]:
     """Lists of values as `Filters` holds them; those that say nothing are left out."""
     return {name: tuple(without_nothing(values or [])) for name, values in lists.items()}
+
+
+def _attributes(given: Sequence[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    names = set[str]()
+    for name, value in map(_attribute, given):
+        if fold(name) in names:
+            raise InvalidInput(f"attr: {name[:100]!r} is given more than once; it has one value.")
+        names.add(fold(name))
+        found[name] = value
+    return found
 
 
 def _attribute(words: str) -> tuple[str, str]:

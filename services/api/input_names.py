@@ -63,7 +63,7 @@ async def _check_body(request: Request, route: APIRoute) -> None:
     elif isinstance(route.body_field.field_info, Form):
         form = await request.form()
         _check_names("form field", form.multi_items(), dict(_form_fields(route.dependant)))
-    elif "json" in request.headers.get("content-type", ""):
+    elif "json" in request.headers.get("content-type", "").lower():
         # In a thread, because decoding in Python takes a while, and gives way to others there.
         await run_sync(read_json, await request.body(), "The body")
 

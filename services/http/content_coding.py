@@ -20,8 +20,12 @@ class PlainBodies:
         """Handle one connection."""
         app = self._app
         if scope["type"] == "http":
-            coding = Headers(scope=scope).get("content-encoding", "").strip().lower()
-            if coding not in ("", _PLAIN):
+            coding = {
+                coding.strip().lower()
+                for line in Headers(scope=scope).getlist("content-encoding")
+                for coding in line.split(",")
+            }
+            if coding - {"", _PLAIN}:
                 app = problem(
                     HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
                     "The body is compressed; send it as it is, without Content-Encoding.",

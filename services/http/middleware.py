@@ -22,6 +22,7 @@ _LONGEST_HOST = 300
 """With scheme and port. Longer ones are not parsed: the library keeps what it parsed."""
 CLIENT_LEFT = 499
 """In the log, as nginx has it."""
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^][@:/?#\\\s]+)(:[0-9]*)?")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 PROBES = ("/livez", "/readyz")
@@ -133,9 +134,11 @@ class HostGuard:
     def _is_served(self, scope: Scope) -> bool:
         if "*" in self._allowed:
             return True
-        if (host := Headers(scope=scope).get("host")) is None:
+        hosts = Headers(scope=scope).getlist("host")
+        if not hosts:
             return bool(scope["http_version"] == "1.0")  # which knows no Host; HTTP/1.1 demands it
-        return _hostname(f"//{host}") in self._allowed
+        is_one = len(hosts) == 1 and _HOST.fullmatch(hosts[0]) is not None
+        return is_one and _hostname(f"//{hosts[0]}") in self._allowed
 
 
 class OriginGuard:

@@ -1,6 +1,7 @@
 """Images: list, read, change and delete what is indexed."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Annotated
 
 from fastapi import Body, Header, Query, Response
@@ -24,6 +25,7 @@ _MOST_DELETED = 200
 _ETAG = {"ETag": {"schema": {"type": "string"}, "description": "of this state"}}
 _SHOWN = (".paths", ".places")
 """Suffixes of ETags: one answer shows more than another of the same state."""
+IfMatch = Annotated[str | None, Header(description="ETag of the state you saw")]
 _CHANGED: Responses = {200: {"headers": _ETAG}}
 _READ: Responses = {**_CHANGED, 304: {"description": "Not Modified.", "headers": _ETAG}}
 
@@ -99,25 +101,34 @@ def patch_image(
     response: Response,
     image_id: ImageIdDep,
     patch: Annotated[ImagePatch, Body(media_type="application/merge-patch+json")],
-    if_match: Annotated[str | None, Header(description="ETag of the state you saw")] = None,
+    if_match: IfMatch = None,
 ) -> ImageWithPath:
     """A JSON merge patch: what is left out stays, null clears. `application/json` will do, too."""
     changes = patch.model_dump(mode="json", exclude_unset=True)
-
-    def check(record: ImageRecord) -> None:
-        check_if_match(if_match and _without_view(if_match), _state_etag(record, view))
-
+    check = partial(_check_state, if_match, view)
     record = services.images.amend(image_id, changes, check, sees_places=view.sees_places)
     response.headers["ETag"] = image_etag(record, view)
     return ImageWithPath.of(record, view)
 
 
 @router.delete(
-    "/{image_id}", status_code=204, summary="Delete an image", responses=errors(404, writes=True)
+    "/{image_id}",
+    status_code=204,
+    summary="Delete an image",
+    responses=errors(404, 412, writes=True),
 )
-def delete_image(services: ServicesDep, image_id: ImageIdDep) -> None:
+def delete_image(
+    services: ServicesDep,
+    view: ViewDep,
+    image_id: ImageIdDep,
+    if_match: IfMatch = None,
+) -> None:
     """Its record, its embedding, its original and its copies. What is not there is not found."""
-    services.images.delete(image_id)
+    services.images.delete(image_id, partial(_check_state, if_match, view))
+
+
+def _check_state(if_match: str | None, view: View, record: ImageRecord) -> None:
+    check_if_match(if_match and _without_view(if_match), _state_etag(record, view))
 
 
 def image_etag(record: ImageRecord, view: View) -> str:

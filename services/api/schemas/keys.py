@@ -3,9 +3,10 @@
 from datetime import datetime
 from typing import Self
 
-from pydantic import AwareDatetime, BaseModel, Field, SecretStr
+from pydantic import BaseModel, Field, SecretStr
 
 from petsearch.domain.api_keys import MAX_NAME, ApiKey, NewKey, Scope
+from petsearch.domain.metadata import AwareTimestamp
 from petsearch.domain.strict_model import StrictModel
 
 
@@ -16,7 +17,7 @@ class KeyRequest(StrictModel):
     scopes: list[Scope] = Field(
         min_length=1, description="admin includes the others; one named twice counts once"
     )
-    expires_at: AwareDatetime | None = None
+    expires_at: AwareTimestamp | None = None
 
 
 class KeyBody(BaseModel):

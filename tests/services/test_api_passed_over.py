@@ -1,0 +1,136 @@
+"""Parts of requests that say something: the last part of a form, a condition, a second line."""
+
+import socket
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from petsearch.client import Client, Photo, PhotoSource, upload
+from petsearch.domain import image_id_of, sha256_of
+from tests import pictures
+
+JSON = {"Content-Type": "Application/JSON"}
+
+
+@pytest.fixture
+def image_id(client: Client) -> str:
+    data = pictures.jpeg(95_001)
+    upload(client, PhotoSource(iter([Photo("over.jpg", data)]), 1), name="passed over")
+    return image_id_of(sha256_of(data))
+
+
+@pytest.mark.parametrize("path", ["/v1/images", "/v1/search/image"])
+def test_a_form_without_its_end_is_refused(http: httpx.Client, path: str) -> None:
+    name = "photo" if "search" in path else "photos"
+    body = b"".join(
+        b'--cut\r\nContent-Disposition: form-data; name="%s"; filename="%d.jpg"\r\n\r\n%s\r\n'
+        % (name.encode(), number, pictures.jpeg(95_100 + number))
+        for number in range(1 if name == "photo" else 2)
+    )
+    headers = {"Content-Type": "multipart/form-data; boundary=cut"}
+    before = http.get("/v1/stats").json()["images"]
+    cut = http.post(path, content=body, headers=headers)
+    assert cut.status_code == 422
+    assert "closing boundary" in cut.json()["detail"]
+    assert http.get("/v1/stats").json()["images"] == before
+    whole = http.post(path, content=body + b"--cut--\r\n", headers=headers)
+    assert whole.is_success, whole.text
+
+
+def test_a_name_given_twice_in_json_is_refused_however_its_type_is_written(
+    http: httpx.Client, image_id: str
+) -> None:
+    body = b'{"status": "lost", "status": "found"}'
+    answer = http.patch(f"/v1/images/{image_id}", content=body, headers=JSON)
+    assert answer.status_code == 422
+    assert "status" in answer.json()["detail"]
+
+
+def test_a_photo_that_was_changed_meanwhile_is_not_deleted(
+    http: httpx.Client, image_id: str
+) -> None:
+    path = f"/v1/images/{image_id}"
+    outdated = http.delete(path, headers={"If-Match": '"another-state"'})
+    assert outdated.status_code == 412
+    etag = http.get(path).headers["etag"]
+    lines = [("If-Match", '"another-state"'), ("If-Match", etag)]
+    assert http.delete(path, headers=lines).status_code == 204
+    assert http.get(path).status_code == 404
+
+
+def test_an_attribute_has_one_value(http: httpx.Client) -> None:
+    for other in ("collar=blue", "Collar =red"):
+        answer = http.get("/v1/images", params={"attr": ["collar=red", other]})
+        assert answer.status_code == 422
+        assert "more than once" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("nothing", ["\u200b", "\u2060 \u00a0"])
+def test_what_nobody_sees_is_nothing(http: httpx.Client, image_id: str, nothing: str) -> None:
+    path = f"/v1/images/{image_id}"
+    said = {"status": "lost", "tags": ["shy"], "attributes": {"collar": "red"}}
+    assert http.patch(path, json=said).is_success
+    unseen = {"status": nothing, "tags": [nothing], "attributes": {"collar": nothing}}
+    image = http.patch(path, json=unseen).json()
+    assert (image["status"], image["tags"], image["attributes"]) == (None, [], {})
+    assert http.patch(path, json={"attributes": {nothing: "x"}}).status_code == 422
+
+
+def test_a_status_is_found_however_its_letters_are_composed(
+    http: httpx.Client, image_id: str
+) -> None:
+    path = f"/v1/images/{image_id}"
+    assert (
+        http.patch(path, json={"status": "Re\u0301serve\u0301"}).json()["status"]
+        == "r\u00e9serv\u00e9"
+    )
+    for written in ("R\u00e9serv\u00e9", "re\u0301serve\u0301", "r\u00e9s\u200berv\u00e9"):
+        found = http.get("/v1/images", params={"status": written}).json()["items"]
+        assert [image["image_id"] for image in found] == [image_id]
+    assert http.patch(path, json={"status": None}).is_success
+
+
+@pytest.mark.parametrize(
+    ("lines", "status"),
+    [
+        ("Host: 127.0.0.1\r\nHost: evil.test", 421),
+        ("Host: 127.0.0.1#.evil.test", 421),
+        ("Host: evil@127.0.0.1", 421),
+        ("Host: 127.0.0.1:abc", 421),
+        ("Host: 127.0.0.1:80", 200),
+    ],
+)
+def test_a_host_is_one_name(server_url: str, lines: str, status: int) -> None:
+    address = urlsplit(server_url)
+    with socket.create_connection((address.hostname, address.port)) as connection:
+        request = f"GET /v1/stats HTTP/1.1\r\n{lines}\r\nConnection: close\r\n\r\n"
+        connection.sendall(request.encode())
+        with connection.makefile("rb") as answer:
+            assert int(answer.readline().split()[1]) == status
+
+
+def test_a_second_line_of_codings_counts(http: httpx.Client) -> None:
+    lines = [("Content-Encoding", "identity"), ("Content-Encoding", "gzip")]
+    answer = http.post("/v1/search", json={"text": "cat"}, headers=lines)
+    assert answer.status_code == 415
+
+
+@pytest.mark.parametrize("expires_at", ["1893456000", 5])
+def test_the_end_of_a_key_is_a_date(http: httpx.Client, expires_at: object) -> None:
+    body = {"name": "x", "scopes": ["search"], "expires_at": expires_at}
+    assert http.post("/v1/keys", json=body).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"source": 201 * "x"}, "source: must have at most"),
+        ({"source": {"type": "urls", "urls": "x"}}, "source.urls: must be a list"),
+        ({"source": 5}, "source: must be a JSON object"),
+    ],
+)
+def test_a_source_is_told_by_its_own_name(http: httpx.Client, body: object, said: str) -> None:
+    answer = http.post("/v1/jobs", json=body)
+    assert answer.status_code == 422
+    assert said in answer.json()["detail"]
