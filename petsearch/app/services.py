@@ -15,6 +15,7 @@ from petsearch.adapters.redis import (
     RedisKeys,
     RedisLedger,
     RedisLimiter,
+    RedisShares,
     RedisWriteSet,
     make_celery,
 )
@@ -45,7 +46,7 @@ from petsearch.photos import Decoders, StoredPixels
 from petsearch.ports import Embedder, ObjectStore, TaskQueue
 from petsearch.ports.raw_index import RawIndex
 from petsearch.reindex import FanOutIndex, ModelChanges, PointMaker, WriteSet
-from petsearch.search import Searcher
+from petsearch.search import Searcher, SharedSearches
 from petsearch.settings import Settings
 from petsearch.sources import SourceContext
 
@@ -54,6 +55,7 @@ log = get_logger(__name__)
 Clock = Callable[[], datetime]
 
 _KEYS_TIMEOUT_S = 2.0
+_SHARES_TIMEOUT_S = 2.0
 _LIMITS_TIMEOUT_S = 0.5
 """Without an answer a request goes on uncounted, so this is what an outage costs one request."""
 
@@ -117,13 +119,14 @@ class WorkerParts:
 class Services:
     """Everything a process needs, built once. Close it when the process ends.
 
-    Routes call `search`, `images`, `jobs`, `models` and `keys`; `storage` and `parts` are for the
-    worker, the command line and the checks of health.
+    Routes call `search`, `shared`, `images`, `jobs`, `models` and `keys`; `storage` and `parts` are
+    for the worker, the command line and the checks of health.
     """
 
     settings: Settings
     clock: Clock
     search: Searcher
+    shared: SharedSearches
     images: Images
     jobs: Jobs
     models: ModelChanges
@@ -295,6 +298,7 @@ def _build_facades(
             sure_from=sure_from,
             zone=settings.zone,
         ),
+        shared=_shared_searches(storage, parts, query_decoders, opened),
         images=Images(
             index=index,
             writer=parts.writer,
@@ -325,6 +329,19 @@ def _build_facades(
     )
 
 
+def _shared_searches(
+    storage: Storage, parts: WorkerParts, query_decoders: Decoders, opened: ExitStack
+) -> SharedSearches:
+    client = _own_client(storage.redis, _SHARES_TIMEOUT_S, opened, decode_responses=False)
+    return SharedSearches(
+        embedder=parts.embedder,
+        catalogue=parts.catalogue,
+        decoders=query_decoders,
+        store=RedisShares(client),
+        clock=storage.clock,
+    )
+
+
 def _model_changes(storage: Storage, registry: Registry, parts: WorkerParts) -> ModelChanges:
     return ModelChanges(
         index=storage.index,
@@ -338,7 +355,9 @@ def _model_changes(storage: Storage, registry: Registry, parts: WorkerParts) -> 
     )
 
 
-def _own_client(client: redis.Redis, timeout_s: float, opened: ExitStack) -> redis.Redis:
-    own = without_retries(client, timeout_s)
+def _own_client(
+    client: redis.Redis, timeout_s: float, opened: ExitStack, *, decode_responses: bool = True
+) -> redis.Redis:
+    own = without_retries(client, timeout_s, decode_responses=decode_responses)
     opened.callback(own.close)
     return own

@@ -141,8 +141,8 @@ def _written(image: DecodedImage, made: int, order: messages.Order) -> messages.
     parts = []
     if order.pixels is not None:
         parts.append(to_pixels(image.picture, order.pixels).tobytes())
-    if order.copies:
-        copies = copies_of(image.picture)
+    if order.display_side is not None:
+        copies = copies_of(image.picture, order.display_side)
         parts += [copies.display, copies.thumbnail, copies.grey]
     at = 0
     for part in parts:

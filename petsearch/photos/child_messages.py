@@ -32,7 +32,8 @@ class Order:
     at_least: int
     pixels: PixelSpec | None
     """Of the model that reads the picture; None: no pixels are wanted."""
-    copies: bool
+    display_side: int | None
+    """Of the display copy, in pixels; None: no copies are wanted."""
 
 
 @dataclass(frozen=True)

@@ -194,7 +194,7 @@ def _answers(lengths: Sequence[int], order: messages.Order, size: int) -> bool:
     copies = lengths[len(pixels) :]
     return (
         [*lengths[: len(pixels)]] == pixels
-        and len(copies) == (_COPIES if order.copies else 0)
+        and len(copies) == (0 if order.display_side is None else _COPIES)
         and min(lengths, default=0) >= 0
         and sum(lengths) <= size
     )

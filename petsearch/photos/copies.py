@@ -22,15 +22,15 @@ class Copies:
     """See `perceptual_hash.grey_pixels`."""
 
 
-def copies_of(picture: Image.Image) -> Copies:
-    """All copies of a picture."""
+def copies_of(picture: Image.Image, display_side: int = DISPLAY_SIDE) -> Copies:
+    """All copies of a picture; the display copy has at most `display_side` pixels a side."""
     small = shrunk(picture, THUMBNAIL_SIDE)
-    return Copies(display_copy(picture), thumbnail(small), grey_pixels(small))
+    return Copies(display_copy(picture, display_side), thumbnail(small), grey_pixels(small))
 
 
-def display_copy(picture: Image.Image) -> bytes:
-    """JPEG of at most `DISPLAY_SIDE` pixels a side, without any metadata."""
-    return _encode(shrunk(picture, DISPLAY_SIDE), quality=88)
+def display_copy(picture: Image.Image, side: int = DISPLAY_SIDE) -> bytes:
+    """JPEG of at most `side` pixels a side, without any metadata."""
+    return _encode(shrunk(picture, side), quality=88)
 
 
 def thumbnail(picture: Image.Image) -> bytes:

@@ -107,17 +107,25 @@ class Decoders:
             Overloaded: too many wait.
             Unavailable: no process can be started, or it was ended from outside.
         """
-        _, (pixels,) = self._run(data, _wanted(data, self.limits, at_least, spec, copies=False))
+        _, (pixels,) = self._run(data, _wanted(data, self.limits, at_least, spec, None))
         return _array(pixels, spec)
 
     def copies(self, data: Encoded) -> DecodedPhoto:
         """What a file declares and the copies that people see; raises like `pixels`."""
-        answer, parts = self._run(data, _wanted(data, self.limits, DISPLAY_SIDE, None, copies=True))
+        answer, parts = self._run(
+            data, _wanted(data, self.limits, DISPLAY_SIDE, None, DISPLAY_SIDE)
+        )
         return _photo(answer, parts)
 
-    def pixels_and_copies(self, data: Encoded, spec: PixelSpec) -> tuple[Pixels, DecodedPhoto]:
-        """Both, decoded once; raises like `pixels`."""
-        order = _wanted(data, self.limits, DISPLAY_SIDE, spec, copies=True)
+    def pixels_and_copies(
+        self, data: Encoded, spec: PixelSpec, *, display_side: int = DISPLAY_SIDE
+    ) -> tuple[Pixels, DecodedPhoto]:
+        """Both, decoded once; raises like `pixels`.
+
+        Args:
+            display_side: the most pixels a side of the display copy.
+        """
+        order = _wanted(data, self.limits, display_side, spec, display_side)
         answer, (pixels, *parts) = self._run(data, order)
         return _array(pixels, spec), _photo(answer, parts)
 
@@ -217,10 +225,14 @@ def _error_of(refusal: messages.Refusal) -> Exception:
 
 
 def _wanted(
-    data: Encoded, limits: ImageLimits, at_least: int, spec: PixelSpec | None, *, copies: bool
+    data: Encoded,
+    limits: ImageLimits,
+    at_least: int,
+    spec: PixelSpec | None,
+    display_side: int | None,
 ) -> messages.Order:
     size = len(data) if isinstance(data, bytes) else os.fstat(data.fileno()).st_size
-    return messages.Order(size, not isinstance(data, bytes), limits, at_least, spec, copies)
+    return messages.Order(size, not isinstance(data, bytes), limits, at_least, spec, display_side)
 
 
 def _array(pixels: bytes, spec: PixelSpec) -> Pixels:

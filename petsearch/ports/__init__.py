@@ -31,6 +31,7 @@ from petsearch.ports.ledger import (
 )
 from petsearch.ports.observer import IngestObserver, Stage, timed
 from petsearch.ports.queue import TaskQueue
+from petsearch.ports.shares import SharedSearch, ShareStore
 from petsearch.ports.store import ObjectStore, StoredObject
 from petsearch.ports.write_set import WriteSetState, WriteSetStore
 
@@ -57,6 +58,8 @@ __all__ = [
     "ObjectStore",
     "OverdueChunks",
     "RecordChange",
+    "ShareStore",
+    "SharedSearch",
     "Snapshots",
     "Stage",
     "StoredObject",

@@ -10,22 +10,27 @@ from petsearch.search.query import (
     PromptMode,
     Query,
     SearchOptions,
+    SharedPhoto,
     SortHits,
     SpellingMode,
     TextPart,
     Weighted,
 )
 from petsearch.search.searcher import Searcher
+from petsearch.search.shared import NewShare, SharedSearches
 
 __all__ = [
     "FilterNames",
     "GroupBy",
     "ImagePart",
+    "NewShare",
     "PhotoPart",
     "PromptMode",
     "Query",
     "SearchOptions",
     "Searcher",
+    "SharedPhoto",
+    "SharedSearches",
     "SortHits",
     "SpellingMode",
     "TextPart",

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from petsearch.domain import Filters, sha256_of
+from petsearch.domain import Embedding, Filters, sha256_of
 
 PromptMode = Literal["auto", "raw"]
 """`auto` puts a text into the model's templates, `raw` takes it as it is."""
@@ -43,6 +43,14 @@ class PhotoPart:
     def __repr__(self) -> str:
         """Without the bytes: what tells it from other photos."""
         return f"PhotoPart({sha256_of(self.data)})"
+
+
+@dataclass(frozen=True, repr=False)
+class SharedPhoto(PhotoPart):
+    """The small copy of a photo, and what a model made of the photo itself."""
+
+    embedding: Embedding = field(compare=False)
+    model_id: str
 
 
 QueryPart = TextPart | ImagePart | PhotoPart

@@ -15,6 +15,7 @@ from petsearch.search.query import (
     PhotoPart,
     Query,
     QueryPart,
+    SharedPhoto,
     TextPart,
     Weighted,
 )
@@ -92,6 +93,8 @@ class QueryEmbedder:
         return self._embed_photo(part, target)
 
     def _embed_photo(self, part: PhotoPart, target: Target) -> Embedding:
+        if isinstance(part, SharedPhoto) and part.model_id == target.model.model_id:
+            return part.embedding
         spec = target.model.pixel_spec
         pixels = self._decoders.pixels(part.data, spec, at_least=_DECODED_SIDE)
         rows = self._embedder.embed_pixels(pixels[None], model_id=target.model.model_id)

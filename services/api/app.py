@@ -32,6 +32,7 @@ from services.api.routes import (
     models,
     search,
     session,
+    shared,
     status,
     uploads,
 )
@@ -48,7 +49,7 @@ from services.http.middleware import HostGuard, OriginGuard, RequestContext
 from services.http.problems import add_problem_handlers, problem, request_id_of
 
 _ROUTES = (
-    *(search, images, uploads, image_files, duplicates, jobs, job_events),
+    *(search, shared, images, uploads, image_files, duplicates, jobs, job_events),
     *(keys, models, session, status, ancestor),
 )
 

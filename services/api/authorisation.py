@@ -72,6 +72,11 @@ ROUTES: Mapping[str, Access] = {
     "GET /v1/search": _O,
     "POST /v1/search": _O,
     "POST /v1/search/image": _O,
+    "POST /v1/shared-searches": _O,
+    "GET /v1/shared-searches/{share_id}": _O,
+    "GET /v1/shared-searches/{share_id}/photo": _O,
+    # Takes the token that came with it, or an administrator.
+    "DELETE /v1/shared-searches/{share_id}": _O,
     "GET /v1/facets": _O,
     "GET /v1/stats": _O,
     "GET /v1/images": _O,
@@ -110,6 +115,7 @@ ROUTES: Mapping[str, Access] = {
 
 _UNCOUNTED = re.compile(r"/v1/images/[^/]+/(display|thumbnail)")
 """Pictures are not counted: a page of results has dozens, and browsers keep them."""
+_SEARCHES_BY_POST = frozenset({"POST /v1/search", "POST /v1/search/image"})
 _SESSION_PATH = "/v1/session"
 _READINESS_PATH = "/readyz"
 _POLICY_VIOLATION = 1008
@@ -131,9 +137,8 @@ class AccessTable:
         self._cached = lru_cache(maxsize=4096)(self._access)
 
     def is_read(self, method: str, path: str) -> bool:
-        """Whether a request changes nothing: whoever may search may send it."""
-        is_search = self.access(method, path) in (Access.OPEN_SEARCH, Access.SEARCH)
-        return is_search or method in ("GET", "HEAD", "OPTIONS")
+        """Whether a request changes nothing: pages of other sites may send it."""
+        return method in ("GET", "HEAD", "OPTIONS") or f"{method} {path}" in _SEARCHES_BY_POST
 
     def access(self, method: str, path: str) -> Access:
         """What a request asks of its caller. Long paths, which no route has, are not kept."""
@@ -266,7 +271,7 @@ def require_scope(request: Request, scope: Scope) -> None:
     """
     caller = request.scope["caller"]
     assert isinstance(caller, Caller)
-    if not caller.is_free and (caller.key is None or not caller.key.allows(scope)):
+    if not caller.allows(scope):
         detail = f"This takes a key with the scope {scope}, which yours has not."
         raise HTTPException(HTTPStatus.FORBIDDEN, detail)
 

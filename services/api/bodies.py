@@ -30,7 +30,7 @@ JSON_BYTES: Mapping[str, int] = {
 """By route, as services/api/authorisation.py names them; others take `_OTHER_BYTES`."""
 _OTHER_BYTES = 4 * _KB
 MULTIPART = frozenset({"POST /v1/images", "POST /v1/jobs/upload", "POST /v1/jobs/{job_id}/photos"})
-SEARCH_BY_PHOTO = "POST /v1/search/image"
+QUERY_PHOTOS = frozenset({"POST /v1/search/image", "POST /v1/shared-searches"})
 _FIELDS_BYTES = 512 * _KB
 """Of the form fields beside a photo."""
 HELD_BYTES = 64 * _KB * _KB
@@ -57,7 +57,7 @@ def body_sizes(table: AccessTable, limits: Limits) -> Callable[[Scope], int]:
         if is_multipart(scope):
             if route in MULTIPART:
                 return limits.request_bytes
-            if route == SEARCH_BY_PHOTO:
+            if route in QUERY_PHOTOS:
                 return limits.image_bytes + _FIELDS_BYTES
         return JSON_BYTES.get(route, _OTHER_BYTES)
 

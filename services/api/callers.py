@@ -39,10 +39,19 @@ class Caller:
     showed_wrong_key: bool = False
     """As a bearer; a cookie that is not good any more is only a visitor's without a key."""
 
+    def allows(self, scope: Scope) -> bool:
+        """Whether it may do what takes `scope`."""
+        return self.is_free or (self.key is not None and self.key.allows(scope))
+
     @property
     def sees_places(self) -> bool:
         """Whether it sees exact places; else the cells that they are in."""
-        return self.is_free or (self.key is not None and self.key.allows(Scope.PLACES))
+        return self.allows(Scope.PLACES)
+
+    @property
+    def counted_as(self) -> str:
+        """Whose limits its requests count against: its key's, or without one its address's."""
+        return f"address:{self.address}" if self.key is None else f"key:{self.key.key_id}"
 
 
 @dataclass(frozen=True, kw_only=True)

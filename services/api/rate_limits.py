@@ -62,9 +62,10 @@ class RateLimits:
             return None
         if self._not_before:
             self._not_before = time.monotonic() + _ASK_AGAIN_S  # one asks again, not all at once
-        who = f"address:{caller.address}" if caller.key is None else f"key:{caller.key.key_id}"
         try:
-            allowance = await run_sync(self._limiter.take, who, per_minute, limiter=self._threads)
+            allowance = await run_sync(
+                self._limiter.take, caller.counted_as, per_minute, limiter=self._threads
+            )
         except Unavailable:
             if self._not_before == 0.0:
                 log.warning("requests cannot be counted; rate limits do not hold")

@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from pathlib import Path
 
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import MutableHeaders, QueryParams
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.staticfiles import StaticFiles
@@ -25,7 +25,10 @@ class WebClient:
         async def send_to_be_asked_again(message: Message) -> None:
             if message["type"] == "http.response.start":
                 # Files have no version in their names: ask each time, and be told "not modified".
-                MutableHeaders(scope=message)["Cache-Control"] = "no-cache"
+                headers = MutableHeaders(scope=message)
+                headers["Cache-Control"] = "no-cache"
+                if "shared" in QueryParams(scope["query_string"]):
+                    headers["X-Robots-Tag"] = "noindex"
             await send(message)
 
         await self._files(scope, receive, send_to_be_asked_again)

@@ -138,6 +138,9 @@ def test_page_is_served_with_headers_and_nothing_private_is(site: str, api_port:
         assert page.headers["x-content-type-options"] == "nosniff"
         assert page.headers["cache-control"] == "no-cache"
         assert "server" not in page.headers
+        assert "x-robots-tag" not in page.headers
+        shared = httpx.get(f"{site}/?q=cat&shared=abc", trust_env=False)
+        assert shared.headers["x-robots-tag"] == "noindex"
         for path in ("/metrics", "/.env", "/docker-compose.yml"):
             assert httpx.get(f"{site}{path}", trust_env=False).status_code == 404
 

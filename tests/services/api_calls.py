@@ -64,6 +64,7 @@ def valid_calls(api: TestClient, image_id: str, job_id: str) -> list[Call]:
         "model_id": "tiny-000000000000",
         "key_id": "0123456789ab",
         "filename": "1.jpg",
+        "share_id": "A" * 22,
     }
     document = api.app.openapi()
     documented = {

@@ -27,7 +27,10 @@ def paths(server_url: str, image_id: str) -> list[tuple[str, list[str]]]:
     """Every path in the document with an example of its parameters, and its methods."""
     document: JsonDict = httpx.get(f"{server_url}/openapi.json").json()
     job_id = httpx.get(f"{server_url}/v1/jobs").json()["items"][0]["job_id"]
+    photo = {"photo": ("a.jpg", pictures.jpeg(94_002))}
+    share_id = httpx.post(f"{server_url}/v1/shared-searches", files=photo).json()["share_id"]
     names = {"image_id": image_id, "job_id": job_id, "model_id": "m", "key_id": "k"}
+    names["share_id"] = share_id
     required = {
         "/v1/search": "?q=cat",
         "/search": "?prompt=cat",

@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 from petsearch.domain import JsonDict
 from petsearch.domain.api_keys import Scope
 from services.api.authorisation import ROUTES
-from services.api.bodies import JSON_BYTES, MULTIPART
+from services.api.bodies import JSON_BYTES, MULTIPART, QUERY_PHOTOS
 from tests import pictures
 from tests.services.keyed_app import KeyedApp, keyed_app
 
@@ -39,7 +39,7 @@ def admin(keyed: KeyedApp) -> TestClient:
 
 def path_of(route: str) -> str:
     path = route.split()[1].replace("{image_id}", IMAGE)
-    return path.format(job_id="none", key_id="none", model_id="none")
+    return path.format(job_id="none", key_id="none", model_id="none", share_id="none")
 
 
 @pytest.mark.parametrize("route", WRITES)
@@ -73,7 +73,7 @@ def test_the_largest_that_makes_sense_is_taken(admin: TestClient) -> None:
     assert admin.post("/v1/search", json=search).status_code == 200
 
 
-@pytest.mark.parametrize("route", sorted(MULTIPART | {"POST /v1/search/image"}))
+@pytest.mark.parametrize("route", sorted(MULTIPART | QUERY_PHOTOS))
 def test_a_form_without_files_is_small(admin: TestClient, route: str) -> None:
     encoded = {"Content-Type": "application/x-www-form-urlencoded"}
     large = b"metadata=" + b"x" * 10_000

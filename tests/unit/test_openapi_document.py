@@ -47,6 +47,7 @@ def test_files_are_binary_and_forms_are_named_after_their_operations(document: J
     assert files == {
         "AddPhotosForm": {"photos"},
         "SearchByPhotoForm": {"photo"},
+        "ShareSearchForm": {"photo"},
         "UploadImagesForm": {"photos"},
         "UploadSourceForm": {"file"},
     }

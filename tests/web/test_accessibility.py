@@ -58,6 +58,25 @@ def framing(page: Page, _client: Client) -> None:
     expect(page.locator(".frame")).to_be_visible()
 
 
+def sharing(page: Page, _client: Client) -> None:
+    framing(page, _client)
+    page.get_by_role("dialog").get_by_role("button", name="Search", exact=True).click()
+    page.get_by_role("button", name="Share …").click()
+    expect(page.get_by_role("dialog", name="Share this search?")).to_be_visible()
+
+
+def shared(page: Page, _client: Client) -> None:
+    sharing(page, _client)
+    page.get_by_role("dialog").get_by_role("button", name="Share", exact=True).click()
+    expect(page.get_by_role("dialog", name="The search is shared")).to_be_visible()
+
+
+def shared_page(page: Page, _client: Client) -> None:
+    page.goto(page.get_by_role("textbox", name="Link to delete it").input_value())
+    expect(page.locator(".shared img")).to_be_visible()
+    expect(page.locator(CARDS).first).to_be_visible()
+
+
 def photo(page: Page, client: Client) -> None:
     page.goto(f"/?photo={client.search('pug', limit=1)['items'][0]['image_id']}")
     expect(page.locator(".strip.similar .card").first).to_be_visible()
@@ -111,7 +130,8 @@ def operator(page: Page, _client: Client) -> None:
 
 
 STATES: list[Step] = [
-    *(results, suggestions, chips, nothing_found, framing, photo, comparing),
+    *(results, suggestions, chips, nothing_found, framing),
+    *(sharing, shared, shared_page, photo, comparing),
     *(editing, deleting, adding, paused_job, refused_photos, operator),
 ]
 

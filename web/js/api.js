@@ -1,7 +1,7 @@
 // The REST API, relative to the page, which may lie below a path. A call resolves to the body, or
 // rejects with a Problem; AbortError passes through.
 import { Problem, problemOf } from "./problem.js";
-import { EMPTY, format, isSearch, searchPart } from "./url_state.js";
+import { EMPTY, format, isPhotoSearch, isSearch, searchPart } from "./url_state.js";
 
 export const PAGE = 60; // Divisible by 1 to 6, for full rows.
 
@@ -68,16 +68,21 @@ export async function findPhotos(state, { photo, cursor, limit = PAGE, signal } 
   if (!isSearch(state)) {
     return call(`/v1/images?${parameters({ ...filtersOf(state), sort: state.sort, ...page })}`, { signal });
   }
-  if (state.q && !state.like.length && !state.by && !state.not.length) {
+  if (state.q && !isPhotoSearch(state) && !state.not.length) {
     const asked = { q: state.q, ...filtersOf(state), min_score: state.min, ...page };
     return call(`/v1/search?${parameters(asked)}`, { signal });
   }
   const query = composed(state, page);
   if (!photo) return call("/v1/search", { method: "POST", signal, ...asJson(query) });
-  const body = new FormData();
-  body.append("photo", photo, photo.name || "photo.jpg");
+  const body = formWith(photo);
   body.append("query", JSON.stringify(query));
   return call("/v1/search/image", { method: "POST", body, signal });
+}
+
+function formWith(photo) {
+  const form = new FormData();
+  form.append("photo", photo, photo.name || "photo.jpg");
+  return form;
 }
 
 function composed(state, page) {
@@ -86,6 +91,7 @@ function composed(state, page) {
   const given = Object.fromEntries(Object.entries(filters).filter(([, value]) => value));
   return {
     text: state.q || null,
+    shared: state.shared || null,
     positive: state.like.map((id) => ({ image_id: id })),
     negative: state.not.map((id) => ({ image_id: id })),
     filters: { ...given, tags: tag ? [tag] : [], near: near ? { lat, lon, km } : null },
@@ -94,6 +100,13 @@ function composed(state, page) {
     cursor: page.cursor || null,
   };
 }
+
+const sharedSearch = (id) => `/v1/shared-searches/${enc(id)}`;
+
+export const sharePhoto = (photo) => call("/v1/shared-searches", { method: "POST", body: formWith(photo) });
+export const getShared = (id) => call(sharedSearch(id));
+export const sharedPhoto = (id) => `.${sharedSearch(id)}/photo`;
+export const deleteShared = (id, token) => call(`${sharedSearch(id)}?${parameters({ token })}`, { method: "DELETE" });
 
 export const getStats = () => call("/v1/stats");
 

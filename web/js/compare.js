@@ -1,5 +1,5 @@
 // A query photo and a result at equal size, side by side, zoomed and moved as one.
-import { getImage } from "./api.js";
+import { getImage, sharedPhoto } from "./api.js";
 import { agreementTable, sideOfImage, sideOfSearch } from "./agreement.js";
 import { isJudged, nameOf } from "./card.js";
 import { element, option } from "./dom.js";
@@ -9,15 +9,16 @@ import { addressOf } from "./query_photos.js";
 import { strings } from "./strings.js";
 
 const said = strings.compare;
+const NAMES = { by: said.yours, shared: said.sharedOne };
 
 // What the result is compared with, among the parts of the query: `{ key, keys, name, alt, src, side }`, or null
 // if none of them is available. `chosen` is the key of the one to prefer.
 export async function exampleOf(state, chosen, signal) {
-  const keys = [...(state.by ? ["by"] : []), ...state.like];
+  const keys = [...Object.keys(NAMES).filter((part) => state[part]), ...state.like];
   const key = keys.includes(chosen) ? chosen : keys[0];
   if (!key) return null;
-  const found = key === "by" ? await exampleOfPhoto(state) : await exampleOfImage(key, signal);
-  const name = key === "by" ? said.yours : said.example(keys.length > 1 ? keys.indexOf(key) + 1 : "");
+  const found = await (key === "by" ? exampleOfPhoto(state) : key === "shared" ? exampleOfShared(state) : exampleOfImage(key, signal));
+  const name = NAMES[key] ?? said.example(keys.length > 1 ? keys.indexOf(key) + 1 : "");
   return found && { key, keys, name, ...found };
 }
 
@@ -25,6 +26,9 @@ async function exampleOfPhoto(state) {
   const photo = await addressOf(state.by);
   return photo && { alt: said.yours, src: photo.url, side: sideOfSearch(state, photo.capture) };
 }
+
+const exampleOfShared = (state) =>
+  ({ alt: NAMES.shared, src: sharedPhoto(state.shared), side: sideOfSearch(state, {}) });
 
 async function exampleOfImage(id, signal) {
   try {
@@ -72,7 +76,7 @@ const caption = (text) => element("bdi", {}, text);
 // With several examples, which of them is compared.
 function choice({ key, keys, name }, onChoose) {
   if (keys.length < 2) return caption(name);
-  const words = (one, n) => (one === "by" ? said.yours : said.example(n + 1));
+  const words = (one, n) => NAMES[one] ?? said.example(n + 1);
   return element("select", { "aria-label": said.compareWith, "data-keep": "example", onchange: (event) => onChoose(event.target.value) },
     keys.map((one, n) => option(one, words(one, n), one === key)));
 }

@@ -10,6 +10,7 @@ import { openPhotoDialog } from "./photo_dialog.js";
 import { hasDrafts } from "./photo_edit.js";
 import { remember } from "./recent.js";
 import { readSession } from "./session.js";
+import * as share from "./share.js";
 import { strings } from "./strings.js";
 import { fillTexts } from "./texts.js";
 import { uploads } from "./upload.js";
@@ -26,6 +27,7 @@ let shownView = null;
 
 function show(state) {
   const name = viewOf(state);
+  share.markUnlisted(state);
   if (shownView) views[shownView].hide?.(name);
   combobox.close();
   for (const key of Object.keys(views)) byId(`${key}-view`).hidden = key !== name;
@@ -125,6 +127,7 @@ function connect() {
   combobox.connect(submit);
   const pick = () => byId("photo-file").click();
   search.connect({ onPickPhoto: pick });
+  share.connect();
   add.connect();
   operator.connect();
   byId("search").addEventListener("submit", (event) => {

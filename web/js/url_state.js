@@ -1,9 +1,9 @@
 // The state of the page in its URL, which makes back, forward, reload and sharing work.
-const ONE = ["q", "by", "species", "breed", "status", "tag", "animal", "since", "near",
+const ONE = ["q", "by", "shared", "species", "breed", "status", "tag", "animal", "since", "near",
   "min", "least", "sort", "page", "photo", "job"];
 const MANY = ["like", "not"];
 const FILTERS = ["species", "breed", "status", "tag", "animal", "since", "near", "min", "least"];
-const OF_SEARCH = [...FILTERS, "q", "like", "by", "not", "sort"];
+const OF_SEARCH = [...FILTERS, "q", "like", "by", "shared", "not", "sort"];
 
 export const EMPTY = Object.freeze(parse(""));
 
@@ -27,10 +27,10 @@ export const read = () => parse(location.search);
 // The parts of the state that decide which photos are listed.
 export const searchPart = (state) => pick(state, OF_SEARCH);
 
-export const isSearch = (state) => Boolean(state.q || state.like.length || state.by);
+export const isSearch = (state) => Boolean(state.q) || isPhotoSearch(state);
 
 // Whether a photo or an image is among the parts of the query.
-export const isPhotoSearch = (state) => Boolean(state.by || state.like.length);
+export const isPhotoSearch = (state) => Boolean(state.by || state.shared || state.like.length);
 
 export const filtersGiven = (state) => FILTERS.filter((name) => state[name]);
 

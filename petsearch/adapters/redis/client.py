@@ -91,17 +91,21 @@ def connect(url: str) -> redis.Redis:
     return redis.Redis.from_pool(pool)
 
 
-def without_retries(client: redis.Redis, timeout_s: float) -> redis.Redis:
+def without_retries(
+    client: redis.Redis, timeout_s: float, *, decode_responses: bool = True
+) -> redis.Redis:
     """A client of the same server with connections of its own, for what every request waits for.
 
     Args:
         timeout_s: of each call, which is not repeated.
+        decode_responses: to text; otherwise they are bytes.
     """
     pool = client.connection_pool
     limits = {
         "retry": Retry(NoBackoff(), 0),
         "socket_timeout": timeout_s,
         "socket_connect_timeout": timeout_s,
+        "decode_responses": decode_responses,
     }
     own = redis.ConnectionPool(
         connection_class=pool.connection_class, **{**pool.connection_kwargs, **limits}

@@ -10,7 +10,7 @@ from starlette.types import Scope
 
 from petsearch.app.connections import MOST_QUERY_PHOTOS
 from services.api.authorisation import ROUTES, Access, AccessTable
-from services.api.bodies import MULTIPART, SEARCH_BY_PHOTO
+from services.api.bodies import MULTIPART, QUERY_PHOTOS
 from services.http.admission import Room, RoomOf
 
 LONG = frozenset(
@@ -41,7 +41,7 @@ def rooms_of(table: AccessTable) -> RoomOf:
         **dict.fromkeys((name for name in ROUTES if ROUTES[name] is not Access.PUBLIC), others),
         **dict.fromkeys(_SEARCHES, searches),
         **dict.fromkeys(MULTIPART, uploads),
-        SEARCH_BY_PHOTO: by_photo,
+        **dict.fromkeys(QUERY_PHOTOS, by_photo),
         **dict.fromkeys((*LONG, *_WITHOUT_THREAD)),
     }
 

@@ -7,7 +7,7 @@ from fastapi import File, Form, Query, Response, UploadFile
 from petsearch.catalogue import AttributeFacet, FacetField
 from petsearch.domain.errors import InvalidInput
 from petsearch.domain.visible_text import is_blank
-from petsearch.search import PromptMode, SearchOptions, SpellingMode, TextPart, Weighted
+from petsearch.search import PhotoPart, PromptMode, SearchOptions, SpellingMode, TextPart, Weighted
 from petsearch.search import query as queries
 from services.api.bodies import FormRoute
 from services.api.dependencies import (
@@ -69,7 +69,8 @@ def search_by_text(
 def search_composed(services: ServicesDep, view: ViewDep, request: SearchRequest) -> Response:
     """Photos that look like all that is named and less like the negative examples."""
     options = request.to_options(view)
-    result = services.search.by_query(request.to_query(), options)
+    photo = None if request.shared is None else services.shared.photo(request.shared)
+    result = services.search.by_query(request.to_query(photo), options)
     return SearchAnswer.of(result, view.around(options.filters)).to_json()
 
 
@@ -100,7 +101,8 @@ def search_by_photo(
         request = parse_request(query)
         options = request.to_options(view)
     return SearchAnswer.of(
-        services.search.by_query(request.to_query(data), options), view.around(options.filters)
+        services.search.by_query(request.to_query(PhotoPart(data)), options),
+        view.around(options.filters),
     ).to_json()
 
 

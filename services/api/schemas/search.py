@@ -53,7 +53,7 @@ class Weights(QueryModel):
 
     text: Weight = 1.0
     image: Annotated[Weight, Field(description="Of image_id.")] = 1.0
-    photo: Annotated[Weight, Field(description="Of the photo that was sent.")] = 1.0
+    photo: Annotated[Weight, Field(description="Of the photo that was sent or shared.")] = 1.0
     positive: Annotated[Weight, Field(description="Of each further positive example.")] = 1.0
     negative: Annotated[Weight, Field(description="Of each negative example.")] = NEGATIVE_WEIGHT
 
@@ -77,6 +77,10 @@ class SearchRequest(QueryModel):
 
     text: QueryText | None = None
     image_id: UUID | None = None
+    shared: Annotated[
+        str | None,
+        Field(max_length=64, description="The share_id of a shared search, for its photo."),
+    ] = None
     positive: list[Example] = Field(
         [],
         max_length=_MOST_EXAMPLES,
@@ -94,8 +98,11 @@ class SearchRequest(QueryModel):
     prompt: PromptMode = "auto"
     spelling: SpellingMode = "auto"
 
-    def to_query(self, photo: bytes | None = None) -> Query:
+    def to_query(self, photo: PhotoPart | None = None) -> Query:
         """The domain's query.
+
+        Args:
+            photo: that was sent, or is shared.
 
         Raises:
             InvalidInput: it says nothing of what to look for.
@@ -106,7 +113,7 @@ class SearchRequest(QueryModel):
         if self.image_id is not None:
             positive.append(Weighted(ImagePart(str(self.image_id)), self.weights.image))
         if photo is not None:
-            positive.append(Weighted(PhotoPart(photo), self.weights.photo))
+            positive.append(Weighted(photo, self.weights.photo))
         weight = self.weights.positive
         positive += [Weighted(entry.to_part(), weight) for entry in self.positive]
         if not positive:
@@ -132,10 +139,13 @@ def parse_request(words: str) -> SearchRequest:
     """The form field `query` beside a photo: the same JSON.
 
     Raises:
-        InvalidInput: not JSON, or a field nobody knows.
+        InvalidInput: not JSON, a field nobody knows, or one more photo.
     """
     with naming_fields("query"):
-        return SearchRequest.model_validate(read_json(words, "query"))
+        request = SearchRequest.model_validate(read_json(words, "query"))
+    if request.shared is not None:
+        raise InvalidInput("query: shared is given beside a photo; give one of them.")
+    return request
 
 
 class HitBody(ListedImage):

@@ -8,6 +8,7 @@ import { removeCard, replaceCard, showCards, showSkeletons } from "../grid.js";
 import { message, problemMessage } from "../messages.js";
 import { placeNow, scrollBack } from "../place.js";
 import { addressOf } from "../query_photos.js";
+import { showSharing } from "../share.js";
 import { strings } from "../strings.js";
 import {
   EMPTY, filtersGiven, format, go, isPhotoSearch, isSearch, replace, searchPart, withoutFilters,
@@ -110,14 +111,15 @@ function keepWalk(key, fresh) {
 function showQuestion() {
   const query = byId("query");
   query.value = state.q;
-  query.placeholder = state.like.length || state.by ? strings.page.exampleBeside : strings.page.example;
+  query.placeholder = isPhotoSearch(state) ? strings.page.exampleBeside : strings.page.example;
   byId("heading").textContent = headingOf(state);
   filters.show(state);
   showChips();
+  showSharing(state);
 }
 
-function headingOf({ q, like, by, sort }) {
-  const photo = by ? said.likePhoto : like.length ? said.likeOne(like.length) : "";
+function headingOf({ q, like, by, shared, sort }) {
+  const photo = by ? said.likePhoto : shared ? said.likeShared : like.length ? said.likeOne(like.length) : "";
   if (photo) return q ? said.but(photo, q) : photo;
   if (q) return said.forWords(q);
   return sort === "taken_at" ? said.taken : said.latest;
@@ -133,6 +135,7 @@ async function showChips() {
   show([]);
   const examples = await Promise.all([
     asked.by ? chipOfPhoto(asked.by) : null,
+    asked.shared ? exampleChip("like", strings.share.photo, null, () => remove("shared")) : null,
     ...asked.like.map((id) => chipOfImage("like", id)),
     ...asked.not.map((id) => chipOfImage("unlike", id)),
   ]);
