@@ -87,8 +87,17 @@ def _reject_beyond_utc(time: datetime | None) -> datetime | None:
 
 
 _DATE = re.compile(r"\s*[0-9]{4}-[0-9]{2}-[0-9]{2}")
-Number = Annotated[float, BeforeValidator(_reject_bool)]
-Count = Annotated[int, BeforeValidator(_reject_bool)]
+
+
+def _reject_odd_number(value: object) -> object:
+    """Python reads `1_0` and other scripts' digits as numbers, too."""
+    if isinstance(value, str) and ("_" in value or not value.isascii()):
+        raise ValueError("must be a number, in the digits 0 to 9")
+    return _reject_bool(value)
+
+
+Number = Annotated[float, BeforeValidator(_reject_odd_number)]
+Count = Annotated[int, BeforeValidator(_reject_odd_number)]
 Timestamp = Annotated[datetime, BeforeValidator(_reject_number)]
 """ISO 8601; a bare number is ambiguous (seconds or milliseconds)."""
 AwareTimestamp = Annotated[AwareDatetime, BeforeValidator(_reject_number)]

@@ -10,6 +10,7 @@ from http import HTTPStatus
 from typing import Any
 
 from fastapi import HTTPException, Request, Response
+from fastapi.params import Form
 from fastapi.routing import APIRoute
 from python_multipart.multipart import parse_options_header
 from starlette.datastructures import Headers
@@ -35,13 +36,24 @@ _FIELDS_BYTES = 512 * _KB
 """Of the form fields beside a photo."""
 HELD_BYTES = 64 * _KB * _KB
 """Of all bodies that are held in memory at a time."""
+_FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
 _SPOOLED_BYTES = 64 * _KB
 _MOST_FILES, _MOST_FIELDS = 128, 64
 
 
 def is_multipart(scope: Scope) -> bool:
     """Whether a body is a form with files."""
-    return Headers(scope=scope).get("content-type", "").lower().startswith("multipart/form-data")
+    return _type_of(scope) == _FORMS[0]
+
+
+def _is_read(scope: Scope) -> bool:
+    """Whether any route reads bodies of this type."""
+    kind = _type_of(scope)
+    return kind in ("", *_FORMS) or "json" in kind
+
+
+def _type_of(scope: Scope) -> str:
+    return Headers(scope=scope).get("content-type", "").partition(";")[0].strip().lower()
 
 
 def spool_uploads_to_disk() -> None:
@@ -59,6 +71,8 @@ def body_sizes(table: AccessTable, limits: Limits) -> Callable[[Scope], int]:
                 return limits.request_bytes
             if route in QUERY_PHOTOS:
                 return limits.image_bytes + _FIELDS_BYTES
+        elif route in MULTIPART | QUERY_PHOTOS and not _is_read(scope):
+            return limits.request_bytes  # refused with what to send instead
         return JSON_BYTES.get(route, _OTHER_BYTES)
 
     return largest
@@ -84,6 +98,13 @@ class _BoundedRequest(Request):
         )
 
 
+def _check_is_form(scope: Scope) -> None:
+    kind = _type_of(scope)
+    if kind not in ("", *_FORMS):
+        detail = f"A body of type {kind[:60]} is not read here: send a form ({_FORMS[0]})."
+        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
+
+
 class FormRoute(APIRoute):
     """A route whose forms have few fields: parts without a file are held in memory."""
 
@@ -92,6 +113,8 @@ class FormRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def handle_bounded(request: Request) -> Response:
+            if isinstance(getattr(self.body_field, "field_info", None), Form):
+                _check_is_form(request.scope)
             return await handle(_BoundedRequest(request.scope, request.receive))
 
         return handle_bounded

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, StringConstraints
 
 from petsearch.app.services import Services
 from petsearch.domain.errors import NotFound
-from petsearch.domain.metadata import reject_lone_surrogates
+from petsearch.domain.metadata import Count, Number, reject_lone_surrogates
 from petsearch.search import GroupBy, SearchOptions, SortHits
 from services.api.callers import Caller
 from services.api.filter_parameters import FiltersDep
@@ -43,10 +43,10 @@ async def _services(request: Request) -> Services:
 
 async def _search_options(
     filters: FiltersDep,
-    limit: Annotated[int, Query(ge=1, le=MAX_RESULTS)] = 20,
-    min_score: Annotated[float | None, Query(ge=-1.0, le=1.0)] = None,
+    limit: Annotated[Count, Query(ge=1, le=MAX_RESULTS)] = 20,
+    min_score: Annotated[Number | None, Query(ge=-1.0, le=1.0)] = None,
     min_confidence: Annotated[
-        float | None, Query(ge=0.0, le=1.0, description="Breeds, species and photos only.")
+        Number | None, Query(ge=0.0, le=1.0, description="Breeds, species and photos only.")
     ] = None,
     group_by: Annotated[
         GroupBy | None, Query(description="animal: the best photo of each animal_id")

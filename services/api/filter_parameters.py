@@ -187,8 +187,8 @@ def _attribute(words: str) -> tuple[str, str]:
 
 def _near(words: str) -> Near:
     try:
-        lat, lon, km = (float(part) for part in words.split(","))
-        body = NearBody(lat=lat, lon=lon, km=km)
+        lat, lon, km = words.split(",")
+        body = NearBody.model_validate({"lat": lat, "lon": lon, "km": km})
     except ValueError as error:  # pydantic's errors are ValueErrors too
         raise InvalidInput(
             f"near: {words!r} is not lat,lon,km in degrees and kilometres, such as 52.52,13.40,5."

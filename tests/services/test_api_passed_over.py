@@ -134,3 +134,30 @@ def test_a_source_is_told_by_its_own_name(http: httpx.Client, body: object, said
     answer = http.post("/v1/jobs", json=body)
     assert answer.status_code == 422
     assert said in answer.json()["detail"]
+
+
+def test_a_photo_that_is_no_form_is_told_to_be_one(http: httpx.Client) -> None:
+    for path in ("/v1/images", "/v1/search/image"):
+        answer = http.post(path, content=pictures.jpeg(1), headers={"Content-Type": "image/jpeg"})
+        assert answer.status_code == 422
+        assert "multipart/form-data" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["limit=1_0", "limit=%D9%A1", "near=1_0,2,3", "near=%D9%A1,1,1", "near=1,2", "near=nan,1,1"],
+)
+def test_numbers_are_in_common_digits(http: httpx.Client, query: str) -> None:
+    assert http.get(f"/v1/images?{query}").status_code == 422
+
+
+def test_what_would_have_no_effect_is_refused(http: httpx.Client) -> None:
+    for tier in ("exact", "same_photo"):
+        params = {"tier": tier, "min_score": 0.9}
+        assert http.get("/v1/duplicates", params=params).status_code == 422
+    for name in ("image", "photo", "positive", "negative"):
+        answer = http.post("/v1/search", json={"text": "cat", "weights": {name: 2}})
+        assert answer.status_code == 422
+        assert f"weights.{name}" in answer.json()["detail"]
+    weighed = {"text": "cat", "negative": [{"text": "dog"}], "weights": {"text": 2, "negative": 1}}
+    assert http.post("/v1/search", json=weighed).status_code == 200

@@ -7,6 +7,8 @@ from fastapi import Query
 
 from petsearch.catalogue import Tier
 from petsearch.catalogue.duplicates import SIMILAR_SCORE
+from petsearch.domain.errors import InvalidInput
+from petsearch.domain.metadata import Count, Number
 from services.api.cursors import seal, unseal
 from services.api.dependencies import MAX_RESULTS, Cursor, ImageIdDep, ServicesDep, ViewDep
 from services.api.responses import errors
@@ -27,16 +29,19 @@ def list_duplicates(
             "recompressed. similar: near for the model, and not the same photo."
         ),
     ],
-    limit: Annotated[int, Query(ge=1, le=MAX_RESULTS)] = 20,
+    limit: Annotated[Count, Query(ge=1, le=MAX_RESULTS)] = 20,
     cursor: Cursor | None = None,
     min_score: Annotated[
-        float, Query(ge=0.0, le=1.0, description="Least cosine, in the tier similar.")
-    ] = SIMILAR_SCORE,
+        Number | None, Query(ge=0.0, le=1.0, description="Least cosine, in the tier similar.")
+    ] = None,
 ) -> DuplicatePage:
     """Groups of images that are alike; each is told once, where its newest image is met."""
-    walk = (tier, min_score)
+    if min_score is not None and tier is not Tier.SIMILAR:
+        raise InvalidInput(f"min_score is for the tier similar; {tier} knows no score.")
+    least = SIMILAR_SCORE if min_score is None else min_score
+    walk = (tier, least)
     page = services.images.duplicates(
-        tier, limit=limit, cursor=unseal(cursor, *walk), min_score=min_score
+        tier, limit=limit, cursor=unseal(cursor, *walk), min_score=least
     )
     return DuplicatePage.of(replace(page, next_cursor=seal(page.next_cursor, *walk)), view)
 

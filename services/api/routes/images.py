@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import Body, Header, Query, Response
 
 from petsearch.domain import ImageRecord, SortBy
-from petsearch.domain.metadata import ShortText
+from petsearch.domain.metadata import Count, ShortText
 from services.api.conditions import check_if_match, etag_of, is_named
 from services.api.cursors import seal, unseal
 from services.api.dependencies import MAX_RESULTS, Cursor, ImageIdDep, ServicesDep, ViewDep
@@ -35,7 +35,7 @@ def list_images(
     services: ServicesDep,
     view: ViewDep,
     filters: FiltersDep,
-    limit: Annotated[int, Query(ge=1, le=MAX_RESULTS)] = 20,
+    limit: Annotated[Count, Query(ge=1, le=MAX_RESULTS)] = 20,
     cursor: Cursor | None = None,
     sort: Annotated[
         SortBy, Query(description="taken_at leaves out photos that do not say it")

@@ -7,7 +7,7 @@ from pydantic import TypeAdapter
 
 from petsearch.domain import ItemStatus
 from petsearch.domain.api_keys import Scope
-from petsearch.domain.metadata import naming_fields
+from petsearch.domain.metadata import Count, naming_fields
 from petsearch.domain.strict_model import read_json
 from petsearch.jobs import JobOptions, KnownImage
 from petsearch.sources.spec import ManifestColumns, reads_hub
@@ -115,7 +115,7 @@ def upload_source(
 
 @router.get("", summary="List jobs", responses=errors())
 def list_jobs(
-    services: ServicesDep, limit: Annotated[int, Query(ge=1, le=MAX_RESULTS)] = 20
+    services: ServicesDep, limit: Annotated[Count, Query(ge=1, le=MAX_RESULTS)] = 20
 ) -> JobPage:
     """Jobs, newest first."""
     return JobPage(items=[JobBody.of(job) for job in services.jobs.newest(limit)])
@@ -225,7 +225,7 @@ def list_items(
     warned: Annotated[
         bool | None, Query(description="true: with warnings only; false: without")
     ] = None,
-    limit: Annotated[int, Query(ge=1, le=_MAX_OUTCOMES)] = 100,
+    limit: Annotated[Count, Query(ge=1, le=_MAX_OUTCOMES)] = 100,
     cursor: Cursor | None = None,
 ) -> OutcomePage:
     """Outcomes in order of their chunks, of one status or with warnings if asked."""

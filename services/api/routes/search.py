@@ -6,6 +6,7 @@ from fastapi import File, Form, Query, Response, UploadFile
 
 from petsearch.catalogue import AttributeFacet, FacetField
 from petsearch.domain.errors import InvalidInput
+from petsearch.domain.metadata import Count, Number
 from petsearch.domain.visible_text import is_blank
 from petsearch.search import PhotoPart, PromptMode, SearchOptions, SpellingMode, TextPart, Weighted
 from petsearch.search import query as queries
@@ -88,8 +89,8 @@ def search_by_photo(
     query: Annotated[
         str | None, Form(description="JSON as of POST /v1/search; then no other field.")
     ] = None,
-    limit: Annotated[int, Form(ge=1, le=MAX_RESULTS), blank_as(_DEFAULT_LIMIT)] = _DEFAULT_LIMIT,
-    min_score: Annotated[float | None, Form(ge=-1.0, le=1.0), blank_as(None)] = None,
+    limit: Annotated[Count, Form(ge=1, le=MAX_RESULTS), blank_as(_DEFAULT_LIMIT)] = _DEFAULT_LIMIT,
+    min_score: Annotated[Number | None, Form(ge=-1.0, le=1.0), blank_as(None)] = None,
 ) -> Response:
     """Photos that look like the one sent. It is not kept. Other filters go into `query`."""
     data = photo.file.read(services.settings.limits.image_bytes + 1)

@@ -118,8 +118,21 @@ class SearchRequest(QueryModel):
         positive += [Weighted(entry.to_part(), weight) for entry in self.positive]
         if not positive:
             raise InvalidInput("Say what to look for: text, image_id, positive, or several.")
+        self._check_weights(photo)
         negative = [Weighted(entry.to_part(), self.weights.negative) for entry in self.negative]
         return Query(tuple(positive), tuple(negative), self.prompt, self.spelling)
+
+    def _check_weights(self, photo: PhotoPart | None) -> None:
+        weighed = {
+            "text": self.text,
+            "image": self.image_id,
+            "photo": photo,
+            "positive": self.positive,
+            "negative": self.negative,
+        }
+        for name in self.weights.model_fields_set:
+            if not weighed[name]:
+                raise InvalidInput(f"weights.{name} weighs nothing: the search has no such part.")
 
     def to_options(self, view: View) -> SearchOptions:
         """The domain's options, which tell no more of places than the caller may see."""
