@@ -23,6 +23,8 @@ Chromaticities = tuple[float, ...]
 _FLAGS = ImageCms.Flags.BLACKPOINTCOMPENSATION | ImageCms.Flags.NOCACHE
 _CURVE_POINTS = 4096
 _KEPT_TRANSFORMS = 32
+_SPACE = slice(16, 20)
+"""Where a profile names its colour model."""
 _MODES_OF_SPACE = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab ": "LAB"}
 _D65 = (0.3127, 0.3290)
 _SRGB = (*_D65, 0.64, 0.33, 0.30, 0.60, 0.15, 0.06)
@@ -45,12 +47,12 @@ _REFERENCE_WHITE_NITS = 203.0
 def to_srgb(picture: Image.Image, profile: bytes) -> Image.Image | None:
     """The 8-bit picture in sRGB, in mode RGB; None if `profile` cannot be used.
 
-    The same picture is returned if the profile is sRGB by another name, and if it is of RGB for a
-    grey picture, which many programs write. Alpha is not looked at.
+    The same picture is returned if the profile is sRGB by another name. A profile of RGB counts for
+    a grey picture, as for RGB whose channels are equal. Alpha is not looked at.
     """
     mode = {"L": "L", "CMYK": "CMYK", "LAB": "LAB"}.get(picture.mode, "RGB")
-    if mode == "L" and profile[16:20] == b"RGB ":
-        return picture
+    if mode == "L" and profile[_SPACE] == b"RGB ":
+        mode = "RGB"
     try:
         transform = _transform(profile, mode)
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError, SyntaxError):

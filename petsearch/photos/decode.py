@@ -38,7 +38,7 @@ from petsearch.photos.decode_memory import (
     smallest_size,
 )
 
-PIXELS_VERSION = 3
+PIXELS_VERSION = 4
 """Grows when the same bytes become other pixels; `reconcile --pixels` remakes old ones."""
 
 Encoded = bytes | BinaryIO
@@ -237,17 +237,24 @@ def _open_tiff(file: _File) -> _Opened:
     is_negative = main is not None and main.is_deep_negative
     if main is not None and is_negative:
         file = _File(pages.with_black_as_zero(file.buffer[:], main))
+    if main is not None and main.is_misread:
+        raise _unread(main)
     try:
-        picture = _open_with_pillow(file)
+        opened = _open_with_pillow(file)
     except NotAnImage as error:
-        if main is None or (samples := main.unread_samples) is None:
+        if main is None or main.unread_part is None:
             raise
-        raise NotAnImage(
-            f"This kind of TIFF, whose samples are {samples}, is not read; save the picture with "
-            "8 or 16 bits a channel."
-        ) from error
-    opened = replace(picture, is_negative=is_negative, tiff=tiff)
+        raise _unread(main) from error
+    pages.read_as_stored(opened.picture)
+    opened = replace(opened, is_negative=is_negative, tiff=tiff)
     return _with_left_out(opened, found.left_out)
+
+
+def _unread(page: pages.Page) -> NotAnImage:
+    return NotAnImage(
+        f"This kind of TIFF, whose {page.unread_part}, is not read; "
+        "save the picture as RGB with 8 or 16 bits a channel."
+    )
 
 
 def _open_preview(file: _File) -> _Opened:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from petsearch.photos.buffers import Buffer
 
@@ -19,13 +19,27 @@ _MOST_PAGES = 512
 _MOST_FRAMES = 64
 _PREVIEW_SHARE = 0.25
 """A page of less than this share of the largest one's pixels is a preview of it."""
-_WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC, _SAMPLE_FORMAT = 256, 257, 258, 262, 339
+_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
+_SAMPLES, _MAX_SAMPLE, _PLANES, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 277, 281, 284, 338, 339
 _SUBFILE, _SUB_IFDS = 254, 330
-_READ = (_WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC, _SAMPLE_FORMAT, _SUBFILE, _SUB_IFDS)
+_READ = (
+    *(_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC),
+    *(_SAMPLES, _MAX_SAMPLE, _SAMPLE_FORMAT, _SUBFILE, _SUB_IFDS),
+)
 _SENSOR = (32803, 34892)
 """Photometric interpretations of what a sensor saw, which is no picture yet."""
 _REDUCED_OR_MASK = 0b101
 _FLOATING_POINT = 3
+_SEPARATE_PLANES, _ASSOCIATED_ALPHA = 2, 1
+_RGB, _CMYK = 2, 5
+_COLOURS_OF = {0: 1, 1: 1, 2: 3, 3: 1, 5: 4, 6: 3, 8: 3}
+"""How many samples a pixel has for its colours, by photometric interpretation."""
+_COMPRESSIONS = {
+    **{34712: "JPEG 2000", 50002: "JPEG XL", 52546: "JPEG XL", 34887: "LERC", 34892: "lossy JPEG"},
+    **{33003: "JPEG 2000", 33005: "JPEG 2000", 34934: "JPEG XR", 22610: "JPEG XR", 9: "JBIG"},
+    **{10: "JBIG", 34661: "JBIG"},
+}
+"""Names of what Pillow does not unpack."""
 _RAW_HEADS = (b"FUJIFILMCCD-RAW", b"IIU\0", b"IIRO", b"IIRS", b"MMOR", b"FOVb", b"\0MRM")
 _ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")
 _TIFF_HEADS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -43,6 +57,11 @@ class Page:
     photometric: int
     bits: int
     """Of a sample."""
+    samples: int
+    """Of a pixel, those beside its colours included."""
+    white: int
+    """The largest value that a sample is said to have; 0 if none is declared."""
+    compression: int
     sample_format: int
     """1 for whole numbers that are not negative."""
     photometric_at: int
@@ -56,11 +75,34 @@ class Page:
         return self.photometric == 0 and self.bits > 8
 
     @property
-    def unread_samples(self) -> str | None:
-        """What its samples are, if files with such samples are not read."""
+    def is_misread(self) -> bool:
+        """Whether Pillow reads it wrongly, so that its `unread_part` is a reason to refuse it."""
+        return self.photometric in (_RGB, _CMYK) and self._used_bits < self.bits == 16
+
+    @property
+    def unread_part(self) -> str | None:
+        """What of it is not read, as "samples are numbers of 24 bits", if files refused have it."""
+        if self.compression not in TiffImagePlugin.COMPRESSION_INFO:
+            name = _COMPRESSIONS.get(self.compression, f"of number {self.compression}")
+            return f"compression is {name}"
         if self.sample_format == _FLOATING_POINT:
-            return f"floating-point numbers of {self.bits} bits"
-        return None if self.bits in (8, 16) else f"numbers of {self.bits} bits"
+            return f"samples are floating-point numbers of {self.bits} bits"
+        if self.bits not in (8, 16):
+            return f"samples are numbers of {self.bits} bits"
+        if self.photometric not in _COLOURS_OF:
+            name = {9: "ICCLab", 10: "ITULab"}.get(self.photometric, str(self.photometric))
+            return f"colours are of the kind {name}"
+        if self.samples > (colours := _COLOURS_OF[self.photometric]):
+            return f"pixels have alpha or other samples beside {colours} of {self.bits} bits"
+        if self.is_misread:
+            return f"samples are numbers of {self._used_bits} bits in {self.bits}"
+        return None
+
+    @property
+    def _used_bits(self) -> int:
+        """By the declared maximum, unless that is a mere statistic."""
+        bits = self.white.bit_length()
+        return bits if 0 < self.white == (1 << bits) - 1 else self.bits
 
     @property
     def pixels(self) -> int:
@@ -121,6 +163,37 @@ def with_black_as_zero(data: bytes, page: Page) -> bytes:
     letter = {1: "B", 2: "H", 4: "I", 8: "Q"}[page.photometric_size]
     struct.pack_into(order + letter, changed, page.photometric_at, 1)
     return bytes(changed)
+
+
+def read_as_stored(picture: Image.Image) -> None:
+    """Make an opened TIFF load what is stored, where Pillow loads something else."""
+    if not isinstance(picture, TiffImagePlugin.TiffImageFile):
+        return
+    tags, is_raw = picture.tag_v2, not picture.use_load_libtiff
+    is_deep = 16 in tags.get(_BITS, ()) and picture.mode in ("RGB", "RGBA", "CMYK")
+    if is_raw and is_deep and tags.get(_PLANES) == _SEPARATE_PLANES:
+        # Pillow's own reader takes their samples for 8 bits; libtiff's does not.
+        args = (f"{picture.mode};16N", False, tags.offset)
+        whole = picture.tile[0]._replace(
+            codec_name="libtiff", extents=(0, 0, *picture.size), offset=0, args=args
+        )
+        picture.tile, picture.use_load_libtiff = [whole], True
+    elif holds_associated_alpha(picture):
+        # Undoing the multiplication would make alpha that is 0 everywhere a black picture.
+        picture.tile = [
+            tile._replace(args=(str(mode).replace("RGBa", "RGBA"), *rest))
+            for tile in picture.tile
+            if isinstance(tile.args, tuple)
+            for mode, *rest in [tile.args]
+        ]
+
+
+def holds_associated_alpha(picture: Image.Image) -> bool:
+    """Whether the colours of RGBA are multiplied with alpha once `read_as_stored` is heeded."""
+    if not isinstance(picture, TiffImagePlugin.TiffImageFile) or picture.mode != "RGBA":
+        return False
+    kinds, planes = picture.tag_v2.get(_EXTRA_SAMPLES, ()), picture.tag_v2.get(_PLANES)
+    return kinds[:1] == (_ASSOCIATED_ALPHA,) and planes != _SEPARATE_PLANES
 
 
 def is_camera_raw(head: bytes) -> bool:
@@ -199,6 +272,9 @@ def _walk(data: Buffer) -> Iterator[Page]:
                 tags.get(_SUBFILE, (0,))[0],
                 tags.get(_PHOTOMETRIC, (1,))[0],
                 tags.get(_BITS, (1,))[0],
+                tags.get(_SAMPLES, (1,))[0],
+                tags.get(_MAX_SAMPLE, (0,))[0],
+                tags.get(_COMPRESSION, (1,))[0],
                 tags.get(_SAMPLE_FORMAT, (1,))[0],
                 *places.get(_PHOTOMETRIC, (0, 2)),
             )

@@ -10,10 +10,10 @@ from typing import Literal
 import numpy as np
 from PIL import Image, TiffImagePlugin
 
-from petsearch.photos import colour
+from petsearch.photos import colour, pages
 
 _STRIP_PIXELS = 250_000
-_BITS_PER_SAMPLE, _MAX_SAMPLE = 258, 281
+_BITS_PER_SAMPLE, _MAX_SAMPLE, _SAMPLE_FORMAT = 258, 281, 339
 _12_BITS, _16_BITS = 4095, 65535
 _SAMPLE_SIDE = 128
 _WHITE, _DARK = (255, 255, 255), (64, 64, 64)
@@ -27,15 +27,26 @@ Alpha = Literal["none", "ignored", "used"]
 
 
 @dataclass(frozen=True)
+class _Stored:
+    """What the samples of a loaded picture mean where its mode does not say it."""
+
+    is_associated: bool = False
+    """Whether RGBA holds colours that are multiplied with alpha."""
+    is_unsigned: bool = False
+    """Of greys of 32 bits: whether what looks negative is large."""
+    white: float = 255.0
+    """Of deep greys: the value that becomes 255."""
+    is_negative: bool = False
+    """Of deep greys: whether 0 is white."""
+    transparent: int | None = None
+    """Of deep greys: the value that is transparent."""
+
+
+@dataclass(frozen=True)
 class _Tones:
     """How the pixels of a loaded picture become 8-bit RGB."""
 
-    white: float
-    """Of a deep picture: the value that becomes 255."""
-    is_negative: bool
-    """Of a deep picture: whether 0 is white."""
-    transparent: int | None
-    """Of a deep grey picture: the value that is transparent."""
+    stored: "_Stored"
     alpha: Alpha
     background: tuple[int, int, int]
     to_srgb: Callable[[Image.Image], Image.Image]
@@ -80,21 +91,12 @@ def to_rgb(
 def _tones_of(
     picture: Image.Image, to_srgb: Callable[[Image.Image], Image.Image], *, is_negative: bool
 ) -> _Tones:
-    transparent = picture.info.get("transparency") if _is_deep(picture) else None
-    alpha, background = _alpha_of(picture)
-    return _Tones(
-        white=_white_of(picture) if _is_deep(picture) else 255.0,
-        is_negative=is_negative,
-        transparent=transparent if isinstance(transparent, int) else None,
-        alpha=alpha,
-        background=background,
-        to_srgb=to_srgb,
-    )
+    stored = _stored(picture, is_negative=is_negative)
+    return _Tones(stored, *_alpha_of(picture, stored), to_srgb)
 
 
 def _strip_to_rgb(strip: Image.Image, tones: _Tones) -> Image.Image:
-    if _is_deep(strip):
-        return _deep_to_rgb(strip, tones)
+    strip = _as_8_bits(strip, tones.stored)
     if tones.alpha == "none":
         # Profiles are for these modes: grey, CMYK, Lab and RGB stay as they are.
         if strip.mode in ("L", "CMYK", "LAB", "RGB"):
@@ -121,32 +123,58 @@ def _without_alpha(strip: Image.Image) -> Image.Image:
     return strip.convert("RGB")
 
 
-# --- greys of more than 8 bits -------------------------------------------------------------------
+# --- samples that Pillow's modes do not describe ---------------------------------------------------
 
 
 def _is_deep(picture: Image.Image) -> bool:
     return picture.mode in ("I", "F") or picture.mode.startswith("I;16")
 
 
-def _deep_to_rgb(strip: Image.Image, tones: _Tones) -> Image.Image:
-    raw = np.asarray(strip, dtype=np.float32)
-    values = raw.clip(0.0, tones.white) * (255.0 / tones.white)
-    if tones.is_negative:
+def _stored(picture: Image.Image, *, is_negative: bool) -> _Stored:
+    if not _is_deep(picture):
+        return _Stored(is_associated=pages.holds_associated_alpha(picture))
+    transparent = picture.info.get("transparency")
+    is_unsigned = (
+        _tag(picture, _BITS_PER_SAMPLE) == 32 and _tag(picture, _SAMPLE_FORMAT) in (None, 1)
+    )
+    return _Stored(
+        is_unsigned=is_unsigned,
+        white=_white_of(picture, is_unsigned=is_unsigned),
+        is_negative=is_negative,
+        transparent=transparent if isinstance(transparent, int) else None,
+    )
+
+
+def _as_8_bits(strip: Image.Image, stored: _Stored) -> Image.Image:
+    """In a mode that says what its samples mean."""
+    if stored.is_associated:
+        return Image.frombytes("RGBa", strip.size, strip.tobytes())
+    if not _is_deep(strip):
+        return strip
+    raw = _numbers(strip, is_unsigned=stored.is_unsigned)
+    values = raw.clip(0.0, stored.white) * (255.0 / stored.white)
+    if stored.is_negative:
         values = 255.0 - values
-    result = tones.to_srgb(Image.fromarray(values.round().astype(np.uint8)))
-    if tones.transparent is not None:
-        mask = Image.fromarray(((raw == tones.transparent) * 255).astype(np.uint8))
-        result.paste(_WHITE, mask=mask)
-    return result
+    grey = Image.fromarray(values.round().astype(np.uint8))
+    if stored.transparent is None:
+        return grey
+    alpha = Image.fromarray(((raw != stored.transparent) * 255).astype(np.uint8))
+    return Image.merge("LA", (grey, alpha))
 
 
-def _white_of(picture: Image.Image) -> float:
+def _numbers(strip: Image.Image, *, is_unsigned: bool) -> np.ndarray:
+    whole = np.asarray(strip)
+    return (whole.view(np.uint32) if is_unsigned else whole).astype(np.float32)
+
+
+def _white_of(picture: Image.Image, *, is_unsigned: bool) -> float:
     """The value that becomes white: declared, or found in the picture."""
     declared = _tag(picture, _MAX_SAMPLE)
     if declared and picture.mode != "F":
         return float(declared)
     # Pillow's `getextrema` knows no big-endian greys.
-    top = max(float(np.asarray(strip).max()) for _, strip in _strips(picture))
+    tops = (_numbers(strip, is_unsigned=is_unsigned).max() for _, strip in _strips(picture))
+    top = max(float(value) for value in tops)
     if picture.mode == "F":
         # Floats say no range.
         return max(1.0, top)
@@ -172,19 +200,21 @@ def _has_transparency(picture: Image.Image) -> bool:
     return picture.mode in _ALPHA_MODES or "transparency" in picture.info
 
 
-def _alpha_of(picture: Image.Image) -> tuple[Alpha, tuple[int, int, int]]:
+def _alpha_of(
+    picture: Image.Image, stored: _Stored
+) -> tuple[Alpha, tuple[int, int, int]]:
     """What alpha is good for, and what goes behind the picture."""
-    if _is_deep(picture) or not _has_transparency(picture):
+    if not _has_transparency(picture):
         return "none", _WHITE
     _scale_deep_transparency(picture)
-    if _is_nowhere_opaque(picture):
+    if _is_nowhere_opaque(picture, stored):
         return "ignored", _WHITE
     step = max(1, *(side // _SAMPLE_SIDE for side in picture.size))
     small = picture.resize(
         (max(1, picture.width // step), max(1, picture.height // step)), Image.Resampling.NEAREST
     )
     small.info.update({k: v for k, v in picture.info.items() if k == "transparency"})
-    rgba = np.asarray(small.convert("RGBA"), np.float32)
+    rgba = np.asarray(_as_8_bits(small, stored).convert("RGBA"), np.float32)
     alpha = rgba[..., 3] / 255.0
     light = rgba[..., :3] @ np.array([0.299, 0.587, 0.114], np.float32)
     mean = float((light * alpha).sum() / max(1e-6, float(alpha.sum())))
@@ -199,8 +229,9 @@ def _scale_deep_transparency(picture: Image.Image) -> None:
         picture.info["transparency"] = tuple(value >> 8 for value in colour_key)
 
 
-def _is_nowhere_opaque(picture: Image.Image) -> bool:
-    alphas = (strip.convert("RGBA").getchannel("A") for _, strip in _strips(picture))
+def _is_nowhere_opaque(picture: Image.Image, stored: _Stored) -> bool:
+    strips = (_as_8_bits(strip, stored) for _, strip in _strips(picture))
+    alphas = (strip.convert("RGBA").getchannel("A") for strip in strips)
     return all(alpha.getextrema() == (0, 0) for alpha in alphas)
 
 
