@@ -62,6 +62,11 @@ def to_srgb(picture: Image.Image, profile: bytes) -> Image.Image | None:
     return transform.apply(picture if picture.mode == mode else picture.convert(mode))
 
 
+def is_of_grey(profile: bytes) -> bool:
+    """Whether a profile is of the colour model of greys."""
+    return profile[_SPACE] == b"GRAY"
+
+
 @functools.lru_cache(maxsize=_KEPT_TRANSFORMS)
 def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
     """From `profile` to sRGB; None if that changes no colour by more than a step.

@@ -21,6 +21,10 @@ _PNG_SIZES = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"cICP": 4, b"acTL": 8}
 _COLOUR_KEY_SIZES = {0: (2,), 2: (6,), 3: range(1, 257)}
 """Of tRNS, by the picture's colour type."""
 _LARGEST_PROFILE = 1_000_000
+_DEFLATED = b"\0"
+"""The only method by which a profile in a PNG may be compressed."""
+_BMP_HEADER, _BMP_V5_BYTES = 14, 124
+_BMP_EMBEDDED = b"DEBM"
 # APP0: JFIF; APP14: Adobe's colour transform. Those of EXIF and ICC are looked at one by one.
 _JPEG_KEPT = (0xE0, 0xEE)
 _JPEG_KEPT_HEADS = (b"Exif\0\0", b"ICC_PROFILE\0")
@@ -51,6 +55,21 @@ def png_code_points(data: Buffer) -> boxes.Nclx | None:
     return None
 
 
+def is_deep_png(head: bytes) -> bool:
+    """Whether a file that begins with `head` is a PNG of 16 bits a channel."""
+    return head.startswith(_PNG) and head[24:25] == b"\x10"
+
+
+def bmp_profile(data: Buffer) -> bytes | None:
+    """The ICC profile that lies in a BMP of version 5."""
+    header = data[_BMP_HEADER : _BMP_HEADER + _BMP_V5_BYTES]
+    if len(header) < _BMP_V5_BYTES or header[56:60] != _BMP_EMBEDDED:
+        return None
+    size, start, length = struct.unpack("<I108x2I4x", header)
+    at = _BMP_HEADER + start
+    return bytes(data[at : at + length]) if size >= _BMP_V5_BYTES else None
+
+
 def _png(data: bytes) -> bytes:
     kept, colour_type = [_PNG], data[25]
     for kind, body, checksum in _png_chunks(data):
@@ -66,12 +85,12 @@ def _is_harmless(kind: bytes, body: bytes, colour_type: int) -> bool:
         return len(body) in _COLOUR_KEY_SIZES.get(colour_type, ())
     if kind != b"iCCP":
         return len(body) == _PNG_SIZES.get(kind, len(body))
-    packed = body.partition(b"\0")[2][1:]
+    method, packed = body.partition(b"\0")[2][:1], body.partition(b"\0")[2][1:]
     try:
         profile = zlib.decompressobj().decompress(packed, _LARGEST_PROFILE)
     except zlib.error:
         return False
-    return 128 <= len(profile) < _LARGEST_PROFILE
+    return method == _DEFLATED and 128 <= len(profile) < _LARGEST_PROFILE
 
 
 def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes, int]]:

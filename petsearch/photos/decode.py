@@ -237,24 +237,18 @@ def _open_tiff(file: _File) -> _Opened:
     is_negative = main is not None and main.is_deep_negative
     if main is not None and is_negative:
         file = _File(pages.with_black_as_zero(file.buffer[:], main))
-    if main is not None and main.is_misread:
-        raise _unread(main)
+    reason = None if main is None else main.reason_of_refusal
+    if reason is not None and main is not None and main.is_misread:
+        raise NotAnImage(reason)
     try:
         opened = _open_with_pillow(file)
     except NotAnImage as error:
-        if main is None or main.unread_part is None:
+        if reason is None:
             raise
-        raise _unread(main) from error
+        raise NotAnImage(reason) from error
     pages.read_as_stored(opened.picture)
     opened = replace(opened, is_negative=is_negative, tiff=tiff)
     return _with_left_out(opened, found.left_out)
-
-
-def _unread(page: pages.Page) -> NotAnImage:
-    return NotAnImage(
-        f"This kind of TIFF, whose {page.unread_part}, is not read; "
-        "save the picture as RGB with 8 or 16 bits a channel."
-    )
 
 
 def _open_preview(file: _File) -> _Opened:
@@ -386,6 +380,8 @@ def _load(opened: _Opened) -> tuple[Image.Image, jpeg.Damage | None]:
         with suppress(ValueError):
             return jpeg.decode(picture, opened.file.buffer)
     pages.show_frame(picture)
+    if opened.file is not None and containers.is_deep_png(opened.file.head):
+        tones.halve_colour_key(picture)
     return picture, None
 
 
@@ -413,6 +409,8 @@ def _profile_of(opened: _Opened, exif: Image.Exif) -> bytes | None:
             return profile
     if profile := picture.info.get("icc_profile"):
         return bytes(profile)
+    if picture.format == "BMP" and opened.file is not None:
+        return containers.bmp_profile(opened.file.buffer)
     if nclx is not None:
         return colour.profile_of_nclx(nclx)
     gamma, primaries = picture.info.get("gamma"), picture.info.get("chromaticity")

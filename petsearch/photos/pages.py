@@ -24,7 +24,7 @@ _SAMPLES, _MAX_SAMPLE, _PLANES, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 277, 281, 284, 
 _SUBFILE, _SUB_IFDS = 254, 330
 _READ = (
     *(_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC),
-    *(_SAMPLES, _MAX_SAMPLE, _SAMPLE_FORMAT, _SUBFILE, _SUB_IFDS),
+    *(_SAMPLES, _MAX_SAMPLE, _EXTRA_SAMPLES, _SAMPLE_FORMAT, _SUBFILE, _SUB_IFDS),
 )
 _SENSOR = (32803, 34892)
 """Photometric interpretations of what a sensor saw, which is no picture yet."""
@@ -32,8 +32,15 @@ _REDUCED_OR_MASK = 0b101
 _FLOATING_POINT = 3
 _SEPARATE_PLANES, _ASSOCIATED_ALPHA = 2, 1
 _RGB, _CMYK = 2, 5
-_COLOURS_OF = {0: 1, 1: 1, 2: 3, 3: 1, 5: 4, 6: 3, 8: 3}
-"""How many samples a pixel has for its colours, by photometric interpretation."""
+_COLOURS_OF = {
+    **{0: (1, "greys"), 1: (1, "greys"), 2: (3, "RGB"), 3: (1, "palette")},
+    **{5: (4, "CMYK"), 6: (3, "YCbCr"), 8: (3, "CIELab")},
+}
+"""How many samples a pixel has for its colours, and their name, by photometric interpretation."""
+_LAYOUTS = {(key[1], key[4], key[5]) for key in TiffImagePlugin.OPEN_INFO}
+"""What Pillow reads: photometric interpretation, bits of each sample, kinds of extra samples."""
+_MODES_IN_PLANES = ("RGB", "RGBA", "CMYK", "I;16", "I;16B")
+_MOST_SAMPLES = TiffImagePlugin.MAX_SAMPLESPERPIXEL
 _COMPRESSIONS = {
     **{34712: "JPEG 2000", 50002: "JPEG XL", 52546: "JPEG XL", 34887: "LERC", 34892: "lossy JPEG"},
     **{33003: "JPEG 2000", 33005: "JPEG 2000", 34934: "JPEG XR", 22610: "JPEG XR", 9: "JBIG"},
@@ -61,6 +68,8 @@ class Page:
     """Of a pixel, those beside its colours included."""
     white: int
     """The largest value that a sample is said to have; 0 if none is declared."""
+    extra: tuple[int, ...]
+    """The kinds of those beside its colours."""
     compression: int
     sample_format: int
     """1 for whole numbers that are not negative."""
@@ -76,12 +85,21 @@ class Page:
 
     @property
     def is_misread(self) -> bool:
-        """Whether Pillow reads it wrongly, so that its `unread_part` is a reason to refuse it."""
+        """Whether Pillow reads it wrongly and without an error."""
         return self.photometric in (_RGB, _CMYK) and self._used_bits < self.bits == 16
 
     @property
-    def unread_part(self) -> str | None:
-        """What of it is not read, as "samples are numbers of 24 bits", if files refused have it."""
+    def reason_of_refusal(self) -> str | None:
+        """Why it cannot be read, if it is whole."""
+        if (part := self._unread_part) is None:
+            return None
+        return (
+            f"This kind of TIFF, whose {part}, is not read; "
+            "save the picture as RGB with 8 or 16 bits a channel."
+        )
+
+    @property
+    def _unread_part(self) -> str | None:
         if self.compression not in TiffImagePlugin.COMPRESSION_INFO:
             name = _COMPRESSIONS.get(self.compression, f"of number {self.compression}")
             return f"compression is {name}"
@@ -92,8 +110,10 @@ class Page:
         if self.photometric not in _COLOURS_OF:
             name = {9: "ICCLab", 10: "ITULab"}.get(self.photometric, str(self.photometric))
             return f"colours are of the kind {name}"
-        if self.samples > (colours := _COLOURS_OF[self.photometric]):
-            return f"pixels have alpha or other samples beside {colours} of {self.bits} bits"
+        colours, name = _COLOURS_OF[self.photometric]
+        bits = (self.bits,) * min(self.samples, _MOST_SAMPLES + 1)
+        if self.samples > colours and (self.photometric, bits, self.extra) not in _LAYOUTS:
+            return f"pixels have alpha or other samples beside {name} of {self.bits} bits"
         if self.is_misread:
             return f"samples are numbers of {self._used_bits} bits in {self.bits}"
         return None
@@ -102,7 +122,7 @@ class Page:
     def _used_bits(self) -> int:
         """By the declared maximum, unless that is a mere statistic."""
         bits = self.white.bit_length()
-        return bits if 0 < self.white == (1 << bits) - 1 else self.bits
+        return bits if bits >= 8 and self.white == (1 << bits) - 1 else self.bits
 
     @property
     def pixels(self) -> int:
@@ -167,16 +187,15 @@ def with_black_as_zero(data: bytes, page: Page) -> bytes:
 
 def read_as_stored(picture: Image.Image) -> None:
     """Make an opened TIFF load what is stored, where Pillow loads something else."""
-    if not isinstance(picture, TiffImagePlugin.TiffImageFile):
+    if not isinstance(picture, TiffImagePlugin.TiffImageFile) or not picture.tile:
         return
     tags, is_raw = picture.tag_v2, not picture.use_load_libtiff
-    is_deep = 16 in tags.get(_BITS, ()) and picture.mode in ("RGB", "RGBA", "CMYK")
-    if is_raw and is_deep and tags.get(_PLANES) == _SEPARATE_PLANES:
+    if is_raw and tags.get(_PLANES) == _SEPARATE_PLANES and picture.mode in _MODES_IN_PLANES:
         # Pillow's own reader takes their samples for 8 bits; libtiff's does not.
-        args = (f"{picture.mode};16N", False, tags.offset)
-        whole = picture.tile[0]._replace(
-            codec_name="libtiff", extents=(0, 0, *picture.size), offset=0, args=args
-        )
+        depth = ";16N" if 16 in tags.get(_BITS, ()) else ""
+        args = (picture.mode.partition(";")[0] + depth, False, tags.offset)
+        extents = (0, 0, tags[_WIDTH], tags[_HEIGHT])
+        whole = picture.tile[0]._replace(codec_name="libtiff", extents=extents, offset=0, args=args)
         picture.tile, picture.use_load_libtiff = [whole], True
     elif holds_associated_alpha(picture):
         # Undoing the multiplication would make alpha that is 0 everywhere a black picture.
@@ -274,6 +293,7 @@ def _walk(data: Buffer) -> Iterator[Page]:
                 tags.get(_BITS, (1,))[0],
                 tags.get(_SAMPLES, (1,))[0],
                 tags.get(_MAX_SAMPLE, (0,))[0],
+                tags.get(_EXTRA_SAMPLES, ()),
                 tags.get(_COMPRESSION, (1,))[0],
                 tags.get(_SAMPLE_FORMAT, (1,))[0],
                 *places.get(_PHOTOMETRIC, (0, 2)),

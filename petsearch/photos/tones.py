@@ -14,8 +14,11 @@ from petsearch.photos import colour, pages
 
 _STRIP_PIXELS = 250_000
 _BITS_PER_SAMPLE, _MAX_SAMPLE, _SAMPLE_FORMAT = 258, 281, 339
+_UNSIGNED = 1
 _12_BITS, _16_BITS = 4095, 65535
 _SAMPLE_SIDE = 128
+_ROUNDING = 1
+"""What the channels of a grey differ by in a lossy WebP."""
 _WHITE, _DARK = (255, 255, 255), (64, 64, 64)
 _LIGHT_ABOVE = 176
 """Mean luminance of what is opaque from which a white background would hide it."""
@@ -52,6 +55,12 @@ class _Tones:
     to_srgb: Callable[[Image.Image], Image.Image]
 
 
+def halve_colour_key(picture: Image.Image) -> None:
+    """Pillow halves the bits of 16-bit RGB, and not those of the colour that is transparent."""
+    if isinstance(colour_key := picture.info.get("transparency"), tuple):
+        picture.info["transparency"] = tuple(value >> 8 for value in colour_key)
+
+
 def to_rgb(
     picture: Image.Image,
     factor: int = 1,
@@ -70,9 +79,12 @@ def to_rgb(
         is_negative: whether 0 is white in a picture of more than 8 bits.
     """
     used = True
+    is_grey = profile is not None and colour.is_of_grey(profile) and _is_colourless(picture)
 
     def to_srgb(strip: Image.Image) -> Image.Image:
         nonlocal used
+        if is_grey and strip.mode == "RGB":
+            strip = strip.convert("L")
         converted = colour.to_srgb(strip, profile) if profile is not None else strip
         used = used and converted is not None
         result = converted or strip
@@ -86,6 +98,14 @@ def to_rgb(
     for top, strip in _strips(picture, factor):
         result.paste(_strip_to_rgb(strip, tones).reduce(factor), (0, top // factor))
     return result, used
+
+
+def _is_colourless(picture: Image.Image) -> bool:
+    """Whether it is of RGB, and the channels of each pixel are equal but for rounding."""
+    if _is_deep(picture) or picture.mode in ("L", "LA", "La", "CMYK", "LAB"):
+        return False
+    pixels = (np.asarray(strip.convert("RGB")) for _, strip in _strips(picture))
+    return all(int(np.ptp(strip, axis=-1).max()) <= _ROUNDING for strip in pixels)
 
 
 def _tones_of(
@@ -106,24 +126,19 @@ def _strip_to_rgb(strip: Image.Image, tones: _Tones) -> Image.Image:
         return tones.to_srgb(_without_alpha(strip))
     rgba = strip.convert("RGBA")
     result = Image.new("RGB", strip.size, tones.background)
-    is_grey = strip.mode in ("LA", "La")
-    opaque = strip.convert("LA").getchannel("L") if is_grey else rgba.convert("RGB")
+    opaque = strip.getchannel("L") if strip.mode == "LA" else rgba.convert("RGB")
     result.paste(tones.to_srgb(opaque), mask=rgba.getchannel("A"))
     return result
 
 
 def _without_alpha(strip: Image.Image) -> Image.Image:
-    if strip.mode in ("RGBa", "La"):
-        # Its colours are multiplied with an alpha of 0, or nobody multiplied them.
-        bands = strip.split()[:-1]
-        return Image.merge("RGB", bands) if len(bands) == 3 else bands[0]
     if strip.mode == "LA":
         return strip.getchannel("L")
     strip.info.pop("transparency", None)
     return strip.convert("RGB")
 
 
-# --- samples that Pillow's modes do not describe ---------------------------------------------------
+# --- samples that Pillow's modes do not describe -------------------------------------------------
 
 
 def _is_deep(picture: Image.Image) -> bool:
@@ -134,9 +149,8 @@ def _stored(picture: Image.Image, *, is_negative: bool) -> _Stored:
     if not _is_deep(picture):
         return _Stored(is_associated=pages.holds_associated_alpha(picture))
     transparent = picture.info.get("transparency")
-    is_unsigned = (
-        _tag(picture, _BITS_PER_SAMPLE) == 32 and _tag(picture, _SAMPLE_FORMAT) in (None, 1)
-    )
+    has_no_sign = _tag(picture, _SAMPLE_FORMAT) in (None, _UNSIGNED)
+    is_unsigned = has_no_sign and _tag(picture, _BITS_PER_SAMPLE) == 32
     return _Stored(
         is_unsigned=is_unsigned,
         white=_white_of(picture, is_unsigned=is_unsigned),
@@ -148,7 +162,10 @@ def _stored(picture: Image.Image, *, is_negative: bool) -> _Stored:
 def _as_8_bits(strip: Image.Image, stored: _Stored) -> Image.Image:
     """In a mode that says what its samples mean."""
     if stored.is_associated:
-        return Image.frombytes("RGBa", strip.size, strip.tobytes())
+        strip = Image.frombytes("RGBa", strip.size, strip.tobytes())
+    if strip.mode in ("RGBa", "La"):
+        # Where alpha is 0, the colours stay.
+        return strip.convert(strip.mode.upper())
     if not _is_deep(strip):
         return strip
     raw = _numbers(strip, is_unsigned=stored.is_unsigned)
@@ -200,13 +217,10 @@ def _has_transparency(picture: Image.Image) -> bool:
     return picture.mode in _ALPHA_MODES or "transparency" in picture.info
 
 
-def _alpha_of(
-    picture: Image.Image, stored: _Stored
-) -> tuple[Alpha, tuple[int, int, int]]:
+def _alpha_of(picture: Image.Image, stored: _Stored) -> tuple[Alpha, tuple[int, int, int]]:
     """What alpha is good for, and what goes behind the picture."""
     if not _has_transparency(picture):
         return "none", _WHITE
-    _scale_deep_transparency(picture)
     if _is_nowhere_opaque(picture, stored):
         return "ignored", _WHITE
     step = max(1, *(side // _SAMPLE_SIDE for side in picture.size))
@@ -220,13 +234,6 @@ def _alpha_of(
     mean = float((light * alpha).sum() / max(1e-6, float(alpha.sum())))
     is_cut_out = float((alpha < 0.5).mean()) > _LEAST_TRANSPARENT
     return "used", _DARK if is_cut_out and mean > _LIGHT_ABOVE else _WHITE
-
-
-def _scale_deep_transparency(picture: Image.Image) -> None:
-    """Pillow halves the bits of 16-bit RGB, and not those of the colour that is transparent."""
-    colour_key = picture.info.get("transparency")
-    if isinstance(colour_key, tuple) and any(value > 255 for value in colour_key):
-        picture.info["transparency"] = tuple(value >> 8 for value in colour_key)
 
 
 def _is_nowhere_opaque(picture: Image.Image, stored: _Stored) -> bool:

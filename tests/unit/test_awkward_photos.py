@@ -11,7 +11,7 @@ from PIL import Image, TiffImagePlugin
 from petsearch.domain.errors import NotAnImage
 from petsearch.photos import ImageLimits
 from petsearch.photos.decode import DecodedImage, decode, register_formats
-from tests import pictures
+from tests import icc, pictures
 
 LIMITS = ImageLimits()
 RED, GREEN = (220, 40, 40), (40, 170, 60)
@@ -46,6 +46,7 @@ def _chunk(kind: bytes, body: bytes, *, checksum: int | None = None) -> bytes:
 
 
 _XMP_KEY = b"XML:com.adobe.xmp\0\1\0\0\0"
+_PROFILE = icc.rgb_profile(icc.P3_PRIMARIES, icc.srgb_curve())
 PNG_CHUNKS = {
     "a wrong checksum in a text": _chunk(b"tEXt", b"Comment\0hello", checksum=1),
     "a wrong checksum in its EXIF": _chunk(b"eXIf", b"MM\0*\0\0\0\x08\0\0", checksum=1),
@@ -55,6 +56,7 @@ PNG_CHUNKS = {
     "XMP of 2 MB": _chunk(b"iTXt", _XMP_KEY + zlib.compress(b" " * 2_000_000)),
     "a profile of 2 MB": _chunk(b"iCCP", b"p\0\0" + zlib.compress(bytes(2_000_000))),
     "a profile that is noise": _chunk(b"iCCP", b"p\0\0noise"),
+    "a profile packed in another way": _chunk(b"iCCP", b"p\0\1" + zlib.compress(_PROFILE)),
     "a profile of no bytes": _chunk(b"iCCP", b"p\0\0" + zlib.compress(b"")),
     "a chunk of no meaning": _chunk(b"zzZz", b"1234"),
     "a gamma of no bytes": _chunk(b"gAMA", b""),
@@ -289,6 +291,47 @@ def test_the_transparent_value_of_a_deep_grey_png_is_white() -> None:
     pixels = _pixels(decode(keyed, LIMITS))
     assert pixels[:, :10].min() == 255
     assert np.abs(pixels[:, 10:] - 117).max() <= 1
+
+
+def test_a_light_animal_on_a_transparent_value_is_seen() -> None:
+    """As it is in 8 bits; `test_the_background_contrasts_with_what_is_opaque`."""
+    values = np.zeros((40, 80), np.uint16)
+    values[:, 20:60] = 60_000
+    data = _encoded(Image.fromarray(values), "PNG")
+    keyed = data[:33] + _chunk(b"tRNS", bytes(2)) + data[33:]
+    pixels = _pixels(decode(keyed, LIMITS))
+    assert np.abs(pixels[:, 20:60] - 233).max() <= 1
+    assert pixels[:, :20].max() < 100
+
+
+def test_a_transparent_value_that_all_pixels_have_is_ignored() -> None:
+    data = _encoded(Image.fromarray(np.full((40, 80), 30_000, np.uint16)), "PNG")
+    keyed = data[:33] + _chunk(b"tRNS", struct.pack(">H", 30_000)) + data[33:]
+    assert np.abs(_pixels(decode(keyed, LIMITS)) - 117).max() <= 1
+
+
+def _rgb16_png(values: np.ndarray, key: tuple[int, int, int]) -> bytes:
+    height, width, _ = values.shape
+    rows = zlib.compress(b"".join(b"\0" + row.astype(">u2").tobytes() for row in values))
+    header = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
+    chunks = _chunk(b"IHDR", header) + _chunk(b"tRNS", struct.pack(">3H", *key))
+    return b"\x89PNG\r\n\x1a\n" + chunks + _chunk(b"IDAT", rows) + _chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("key", [7, 9000])
+def test_the_transparent_colour_of_a_png_of_16_bits_a_channel_is_transparent(key: int) -> None:
+    values = np.full((40, 80, 3), 30_000, np.uint16)
+    values[:, :40] = key
+    pixels = _pixels(decode(_rgb16_png(values, (key, key, key)), LIMITS))
+    assert pixels[:, :40].min() == 255
+    assert np.abs(pixels[:, 40:] - 117).max() <= 1
+
+
+def test_a_transparent_colour_beyond_8_bits_never_refuses_a_png() -> None:
+    data = _encoded(pictures.noise(120, 90), "PNG")
+    _assert_same_pixels(
+        data[:33] + _chunk(b"tRNS", struct.pack(">3H", 7, 999, 7)) + data[33:], "PNG"
+    )
 
 
 # --- what is no photo ----------------------------------------------------------------------------

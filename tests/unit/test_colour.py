@@ -7,6 +7,7 @@ Pillow decodes them.
 import io
 import struct
 import zlib
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from petsearch.domain import PixelSpec
 from petsearch.photos import ImageLimits, to_pixels
 from petsearch.photos.copies import display_copy, thumbnail
 from petsearch.photos.decode import decode, register_formats
-from tests import icc
+from tests import icc, pictures
 
 LIMITS = ImageLimits()
 PROFILES = {
@@ -146,7 +147,16 @@ def test_a_profile_that_does_not_fit_is_ignored_with_a_warning(
     assert np.abs(_pixels_of(decoded.picture) - _pixels_of(plain.picture)).max() <= 3
 
 
-def test_grey_with_a_profile_of_rgb_stays_without_a_word() -> None:
+def test_a_profile_of_rgb_counts_for_grey() -> None:
+    grey = _patches().convert("L")
+    profile = PROFILES["ProPhoto"]
+    decoded = decode(_encoded(grey, "PNG", icc_profile=profile), LIMITS)
+    assert not decoded.warnings
+    expected = _reference(_encoded(grey.convert("RGB"), "PNG"), profile)
+    assert np.abs(_pixels_of(decoded.picture) - expected).max() <= 1
+
+
+def test_grey_with_a_profile_of_srgb_stays_without_a_word() -> None:
     data = _encoded(_patches().convert("L"), "JPEG", icc_profile=PROFILES["sRGB v4"])
     decoded = decode(data, LIMITS)
     assert not decoded.warnings
@@ -171,6 +181,38 @@ def test_gamma_and_primaries_of_a_png_count() -> None:
     linear = _png_with(Image.new("RGB", (9, 9), (55, 55, 55)), b"gAMA", struct.pack(">I", 100000))
     # 55/255 of the light is 0.2157, which sRGB writes as 0.5019.
     assert np.abs(_pixels_of(decode(linear, LIMITS).picture) - 128).max() <= 1
+
+
+_DEEP_GREY = Image.fromarray(np.full((9, 9), 32_896, np.uint16))
+_GREYS = {
+    "L": Image.new("L", (9, 9), 128),
+    "LA": Image.new("LA", (9, 9), (128, 255)),
+    "16 bits": _DEEP_GREY,
+    "palette": Image.new("L", (9, 9), 128).convert("P"),
+    "RGB": Image.new("RGB", (9, 9), (128, 128, 128)),
+}
+_LINEAR_CHUNKS = {
+    "gAMA": (b"gAMA", struct.pack(">I", 100_000)),
+    "cICP": (b"cICP", bytes([1, 8, 0, 1])),
+}
+
+
+@pytest.mark.parametrize("chunk", _LINEAR_CHUNKS.values(), ids=_LINEAR_CHUNKS)
+@pytest.mark.parametrize("grey", _GREYS.values(), ids=_GREYS)
+def test_what_a_png_declares_counts_for_grey_as_well(
+    grey: Image.Image, chunk: tuple[bytes, bytes]
+) -> None:
+    # 128/255 of the light is 0.502, which sRGB writes as 188.
+    pixels = _pixels_of(decode(_png_with(grey, *chunk), LIMITS).picture)
+    assert np.abs(pixels - 188).max() <= 1
+
+
+@pytest.mark.parametrize("format_", ["HEIF", "AVIF"])
+@pytest.mark.parametrize(("transfer", "expected"), [(8, 188), (16, 181)])
+def test_code_points_count_for_grey_as_well(format_: str, transfer: int, expected: int) -> None:
+    grey = Image.new("L", (64, 64), 128)
+    pixels = _pixels_of(decode(_with_nclx(grey, 1, transfer, format_), LIMITS).picture)
+    assert np.abs(pixels - expected).max() <= 2
 
 
 @pytest.mark.parametrize("body", [struct.pack(">I", 45455), struct.pack(">I", 0)])
@@ -212,6 +254,53 @@ def test_grey_beside_alpha_is_converted_by_its_profile(alpha: int) -> None:
     assert decoded.warnings == ()
 
 
+_LINEAR_GREY = icc.grey_profile(icc.gamma(1.0))
+_GREY_IN_OTHER_MODES = {
+    "palette": lambda: _encoded(_grey().convert("P"), "PNG", icc_profile=_LINEAR_GREY),
+    "RGB": lambda: _encoded(_grey().convert("RGB"), "JPEG", icc_profile=_LINEAR_GREY),
+    "palette with alpha": lambda: pictures.encoded(
+        _grey().convert("P"), "PNG", transparency=bytes([0] + [255] * 255), icc_profile=_LINEAR_GREY
+    ),
+    "WebP": lambda: pictures.encoded(_grey(), "WEBP", quality=95, icc_profile=_LINEAR_GREY),
+    "RGBA": lambda: _encoded(_grey().convert("RGBA"), "PNG", icc_profile=_LINEAR_GREY),
+}
+
+
+def _grey() -> Image.Image:
+    return Image.fromarray(np.tile(np.arange(256, dtype=np.uint8), (64, 1)))
+
+
+@pytest.mark.parametrize("make", _GREY_IN_OTHER_MODES.values(), ids=_GREY_IN_OTHER_MODES)
+def test_a_grey_profile_counts_where_all_channels_are_equal(make: Callable[[], bytes]) -> None:
+    decoded = decode(make(), LIMITS)
+    assert decoded.warnings == ()
+    expected = _pixels_of(
+        decode(_encoded(_grey(), "PNG", icc_profile=_LINEAR_GREY), LIMITS).picture
+    )
+    assert np.abs(_pixels_of(decoded.picture) - expected)[:, 100:].max() <= 6
+
+
+def _bmp_with_profile(picture: Image.Image, profile: bytes) -> bytes:
+    """A BMP of version 5, whose profile lies behind the pixels."""
+    pixels = np.asarray(picture)[::-1, :, ::-1].tobytes()
+    header = struct.pack("<IiiHHIIiiII", 124, *picture.size, 1, 24, 0, len(pixels), 0, 0, 0, 0)
+    header += bytes(16) + b"DEBM" + bytes(36 + 12)
+    header += struct.pack("<4I", 4, 124 + len(pixels), len(profile), 0)
+    start = struct.pack("<2sIHHI", b"BM", 14 + 124 + len(pixels) + len(profile), 0, 0, 138)
+    return start + header + pixels + profile
+
+
+def test_the_profile_in_a_bmp_counts() -> None:
+    data = _bmp_with_profile(_patches(), PROFILES["Display P3"])
+    expected = _reference(data, PROFILES["Display P3"])
+    decoded = decode(data, LIMITS)
+    assert decoded.warnings == ()
+    assert np.abs(_pixels_of(decoded.picture) - expected).max() <= 2
+    cut = decode(data[:-100], LIMITS)
+    assert [warning.code for warning in cut.warnings] == ["profile_ignored"]
+    assert np.array_equal(_pixels_of(cut.picture), _pixels_of(_patches()))
+
+
 def test_a_profile_counts_before_the_other_chunks() -> None:
     profiled = _encoded(_patches(), "PNG", icc_profile=PROFILES["Adobe RGB"])
     gamma = b"gAMA" + struct.pack(">I", 100000)
@@ -221,14 +310,14 @@ def test_a_profile_counts_before_the_other_chunks() -> None:
     assert np.abs(_pixels_of(decode(data, LIMITS).picture) - expected).max() <= 2
 
 
-def _heif_with_nclx(picture: Image.Image, primaries: int, transfer: int) -> bytes:
-    data = _encoded(picture, "HEIF")
+def _with_nclx(picture: Image.Image, primaries: int, transfer: int, format_: str = "HEIF") -> bytes:
+    data = _encoded(picture, format_)
     at = data.index(b"nclx") + 4
     return data[:at] + struct.pack(">HH", primaries, transfer) + data[at + 4 :]
 
 
 def test_primaries_of_a_heic_count() -> None:
-    data = _heif_with_nclx(_patches(), 12, 13)
+    data = _with_nclx(_patches(), 12, 13)
     expected = _reference(_encoded(_patches(), "HEIF"), PROFILES["Display P3"])
     assert np.abs(_pixels_of(decode(data, LIMITS).picture) - expected).max() <= 2
 
@@ -236,11 +325,11 @@ def test_primaries_of_a_heic_count() -> None:
 @pytest.mark.parametrize(("transfer", "code"), [(16, 148), (18, 191)])
 def test_reference_white_of_hdr_is_white(transfer: int, code: int) -> None:
     """203 cd/m² is 58 % in PQ and 75 % in HLG (ITU-R BT.2408)."""
-    data = _heif_with_nclx(Image.new("RGB", (64, 64), (code,) * 3), 9, transfer)
+    data = _with_nclx(Image.new("RGB", (64, 64), (code,) * 3), 9, transfer)
     assert _pixels_of(decode(data, LIMITS).picture).min() >= 250
 
 
 def test_unknown_code_points_change_nothing() -> None:
-    data = _heif_with_nclx(_patches(), 250, 250)
+    data = _with_nclx(_patches(), 250, 250)
     plain = decode(_encoded(_patches(), "HEIF"), LIMITS)
     assert np.array_equal(_pixels_of(decode(data, LIMITS).picture), _pixels_of(plain.picture))
