@@ -210,8 +210,9 @@ def test_what_a_png_declares_counts_for_grey_as_well(
 @pytest.mark.parametrize("format_", ["HEIF", "AVIF"])
 @pytest.mark.parametrize(("transfer", "expected"), [(8, 188), (16, 181)])
 def test_code_points_count_for_grey_as_well(format_: str, transfer: int, expected: int) -> None:
-    grey = Image.new("L", (64, 64), 128)
-    pixels = _pixels_of(decode(_with_nclx(grey, 1, transfer, format_), LIMITS).picture)
+    register_formats()
+    grey = pictures.encoded(Image.new("L", (64, 64), 128), format_, quality=95)
+    pixels = _pixels_of(decode(_with_nclx(grey, 1, transfer), LIMITS).picture)
     assert np.abs(pixels - expected).max() <= 2
 
 
@@ -310,14 +311,13 @@ def test_a_profile_counts_before_the_other_chunks() -> None:
     assert np.abs(_pixels_of(decode(data, LIMITS).picture) - expected).max() <= 2
 
 
-def _with_nclx(picture: Image.Image, primaries: int, transfer: int, format_: str = "HEIF") -> bytes:
-    data = _encoded(picture, format_)
+def _with_nclx(data: bytes, primaries: int, transfer: int) -> bytes:
     at = data.index(b"nclx") + 4
     return data[:at] + struct.pack(">HH", primaries, transfer) + data[at + 4 :]
 
 
 def test_primaries_of_a_heic_count() -> None:
-    data = _with_nclx(_patches(), 12, 13)
+    data = _with_nclx(_encoded(_patches(), "HEIF"), 12, 13)
     expected = _reference(_encoded(_patches(), "HEIF"), PROFILES["Display P3"])
     assert np.abs(_pixels_of(decode(data, LIMITS).picture) - expected).max() <= 2
 
@@ -325,11 +325,12 @@ def test_primaries_of_a_heic_count() -> None:
 @pytest.mark.parametrize(("transfer", "code"), [(16, 148), (18, 191)])
 def test_reference_white_of_hdr_is_white(transfer: int, code: int) -> None:
     """203 cd/m² is 58 % in PQ and 75 % in HLG (ITU-R BT.2408)."""
-    data = _with_nclx(Image.new("RGB", (64, 64), (code,) * 3), 9, transfer)
+    plain = _encoded(Image.new("RGB", (64, 64), (code,) * 3), "HEIF")
+    data = _with_nclx(plain, 9, transfer)
     assert _pixels_of(decode(data, LIMITS).picture).min() >= 250
 
 
 def test_unknown_code_points_change_nothing() -> None:
-    data = _with_nclx(_patches(), 250, 250)
+    data = _with_nclx(_encoded(_patches(), "HEIF"), 250, 250)
     plain = decode(_encoded(_patches(), "HEIF"), LIMITS)
     assert np.array_equal(_pixels_of(decode(data, LIMITS).picture), _pixels_of(plain.picture))
