@@ -32,12 +32,13 @@ from qdrant_client.http.models import (
     ScrollRequest,
     UpdateOperations,
 )
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from devstack.qdrant_snapshots import add_snapshots
-from services.http.middleware import HostGuard
 
 Call = TypeVar("Call", bound=Callable[..., Any])
 
+_LOOPBACK = ("127.0.0.1", "localhost")
 _DONE = models.UpdateResult(operation_id=0, status=models.UpdateStatus.COMPLETED)
 
 
@@ -112,7 +113,6 @@ def build_app(path: str | None = None) -> FastAPI:
     _add_writes(app, engine)
     _add_reads(app, engine)
     add_snapshots(app, engine)
-    app.add_middleware(HostGuard, allowed_hosts=("127.0.0.1", "localhost"))
     return app
 
 
@@ -243,7 +243,10 @@ def _status_of(message: str) -> int:
 
 def main(port: int = 6333, host: str = "127.0.0.1", path: str | None = None) -> None:
     """Serve until a signal."""
-    uvicorn.run(build_app(path), host=host, port=port, log_level="warning", access_log=False)
+    app = build_app(path)
+    if host in _LOOPBACK:  # no page that a browser here shows may reach it by DNS rebinding
+        app.add_middleware(TrustedHostMiddleware, allowed_hosts=_LOOPBACK)
+    uvicorn.run(app, host=host, port=port, log_level="warning", access_log=False)
 
 
 if __name__ == "__main__":
