@@ -27,6 +27,8 @@ _UNPACKED_BYTES = 4096
 _PACKED_BYTES = 16 * 1024
 _XZ_MEMORY_BYTES = 128 * 1024 * 1024
 """The largest xz dictionary; `xz -9` needs 65 MB."""
+_MOST_END_BLOCKS = 16 * 1024
+"""Of zeros that are read over at the end of an archive: another may follow, as after `cat`."""
 _HEADER_BYTES = 1024 * 1024
 """Of all headers of one entry: they hold names, which are short, and attributes."""
 _PAX = (b"x", b"g", b"X")
@@ -135,13 +137,27 @@ def _next_entry(archive: tarfile.TarFile) -> tarfile.TarInfo | None:
         stream.advance(start - 1)
         if not stream.read(1):
             raise tarfile.ReadError("cut off")
+    try:
+        for _ in range(_MOST_END_BLOCKS):
+            with suppress(tarfile.EOFHeaderError):  # type: ignore[attr-defined]  # unknown to typeshed
+                return _entry_at(archive, stream)
+            archive.offset += _BLOCK
+    except tarfile.EmptyHeaderError:  # type: ignore[attr-defined]
+        return None
+    except _NO_TAR:
+        # What is behind the end and no header was not written by tar.
+        if archive.offset == start or stream.tell() > archive.offset + _BLOCK:
+            raise
+    return None
+
+
+def _entry_at(archive: tarfile.TarFile, stream: "_TarStream") -> tarfile.TarInfo:
+    """The entry whose headers begin here."""
+    start = archive.offset
     # A resumed read has not seen the global records before its offset.
     archive.pax_headers = {}
-    try:
-        with stream.reading_headers():
-            entry = tarfile.TarInfo.fromtarfile(archive)
-    except (tarfile.EOFHeaderError, tarfile.EmptyHeaderError):  # type: ignore[attr-defined]
-        return None  # typeshed does not know these two
+    with stream.reading_headers():
+        entry = tarfile.TarInfo.fromtarfile(archive)
     if archive.offset <= start:
         raise tarfile.ReadError("an entry that ends before it begins")
     return entry

@@ -99,6 +99,26 @@ def test_reading_on_from_any_cursor_gives_the_rest(kind: str) -> None:
         assert items_of(source, item.cursor) == whole[position + 1 :]
 
 
+@pytest.mark.parametrize("packer", PACKERS)
+def test_tar_files_behind_each_other_are_read_as_one(packer: str) -> None:
+    source = source_of(made(packer, PHOTOS[:2]) + made(packer, PHOTOS[2:4]))
+    whole = items_of(source)
+    assert said(whole) == [(f"{n}.jpg", None) for n in range(4)]
+    assert items_of(source, whole[1].cursor) == whole[2:]
+
+
+@pytest.mark.parametrize("packer", PACKERS)
+@pytest.mark.parametrize("rest", [bytes(100_000), b"no header" * 200, b"-", PHOTOS[0][1]])
+def test_what_is_no_tar_behind_the_end_of_one_is_ignored(packer: str, rest: bytes) -> None:
+    assert said(read(made(packer, PHOTOS[:2]) + rest)) == [("0.jpg", None), ("1.jpg", None)]
+
+
+def test_a_second_tar_that_is_cut_off_is_told() -> None:
+    items = read(tarred(PHOTOS[:1]) + tarred(PHOTOS[1:2])[:700])
+    assert items[0].refusal is None
+    assert "broken or cut off" in str(items[-1].refusal)
+
+
 def test_a_cursor_of_something_else_is_refused(kind: str) -> None:
     for stranger in ("abc", "1:2:3:4:5", "-1:2", "photos/1.jpg"):
         with pytest.raises(InvalidInput, match="not a cursor"):
