@@ -13,14 +13,13 @@ from petsearch.domain import JsonDict, LeftOut, LeftOutReason
 from petsearch.domain.errors import InvalidInput
 from petsearch.domain.metadata import PhotoMetadata, safe_filename, safe_path
 from petsearch.tables import (
-    ColumnMap,
     Columns,
     DayOrders,
     Row,
+    RowColumns,
     Table,
     check_columns,
     has_places,
-    map_columns,
     open_table,
     places_of,
     read_metadata,
@@ -55,8 +54,8 @@ def join_table(source: PhotoSource, path: Path, columns: Columns) -> PhotoSource
     with open_again() as table:
         if table.has_header:
             check_columns(table.columns, columns)
-        header = map_columns(table.columns, columns)
-        reader = _Reader(header, DayOrders(open_again), source.warnings)
+        row_columns = RowColumns(table, columns)
+        reader = _Reader(row_columns, DayOrders(open_again), source.warnings)
         said_of: dict[str, JsonDict] = {}
         for name, said in (entry for row in table.read() for entry in reader.read(row)):
             if said_of.setdefault(name, said) is not said:
@@ -67,14 +66,14 @@ def join_table(source: PhotoSource, path: Path, columns: Columns) -> PhotoSource
         said = row_of.get(_key(photo.metadata.get("source_path", photo.filename)))
         return photo if said is None else replace(photo, metadata=_merged(photo.metadata, said))
 
-    left_out = [*source.left_out, *header.left_out(), *reader.left_out]
+    left_out = [*source.left_out, *row_columns.left_out(), *reader.left_out]
     return replace(source, photos=map(describe, source.photos), left_out=left_out)
 
 
 class _Reader:
     """Reads what rows say of the photos that they name."""
 
-    def __init__(self, columns: ColumnMap, orders: DayOrders, warnings: Warnings) -> None:
+    def __init__(self, columns: RowColumns, orders: DayOrders, warnings: Warnings) -> None:
         self._columns = columns
         self._orders = orders
         self._warnings = warnings
@@ -82,10 +81,11 @@ class _Reader:
 
     def read(self, row: Row) -> Iterator[tuple[str, JsonDict]]:
         """The names of a row's photos, each with the fields of its metadata."""
+        columns = self._columns.of(row)
         try:
             if row.problem is not None:
                 raise InvalidInput(row.problem)
-            places = places_of(row.cells, self._columns)
+            places = places_of(row.cells, columns)
         except InvalidInput as error:
             self._warnings.append((row.name, error.detail))
             return
@@ -94,9 +94,9 @@ class _Reader:
         for place in places:
             name = safe_filename(place.text)
             metadata, warnings = read_metadata(
-                row.cells, self._columns, name, day_first=self._orders.find
+                row.cells, columns, name, day_first=self._orders.find
             )
-            told = (f"Row {row.number}: {warning.detail}" for warning in warnings)
+            told = (f"{row.title}: {warning.detail}" for warning in warnings)
             self._warnings += ((name, detail) for detail in told)
             said = PhotoMetadata.of(metadata).model_dump(mode="json", exclude_none=True)
             yield _key(place.text), said

@@ -26,11 +26,11 @@ from petsearch.tables import (
     DayOrders,
     Place,
     Row,
+    RowColumns,
     Table,
     check_columns,
     check_fields,
     has_places,
-    map_columns,
     open_table,
     places_of,
     read_metadata,
@@ -62,7 +62,7 @@ class ManifestSource(Source):
                 check_columns(table.columns, self.columns)
             rows = _Rows(self, table)
             if cursor is None:
-                yield from rows.header.left_out()
+                yield from rows.columns.left_out()
             for row in table.read(number, end):
                 items = rows.items(row)
                 for count, item in enumerate(items[done:-1], done + 1):
@@ -99,17 +99,15 @@ class _Rows:
 
     def __init__(self, source: ManifestSource, table: Table) -> None:
         self._source = source
-        self._names = tuple(table.columns)
-        self._known = frozenset(table.columns)
         self._has_metadata = not isinstance(table, UrlLines)
-        self.header = map_columns(table.columns, source.columns)
+        self.columns = RowColumns(table, source.columns)
         self._day_orders = DayOrders(source.open)
 
     def items(self, row: Row) -> list[SourceItem]:
         """The photos that a row names, or its refusal; all have the cursor after the row."""
         if row.problem is not None:
             return [_refused(row, row.problem)]
-        columns = self._columns(row)
+        columns = self.columns.of(row)
         try:
             places = places_of(row.cells, columns, has_metadata=self._has_metadata)
         except InvalidInput as error:
@@ -123,13 +121,6 @@ class _Rows:
         named = ((place, replace(metadata, filename=_filename_of(place))) for place in places)
         return [self._item(row, place, said, warnings) for place, said in named]
 
-    def _columns(self, row: Row) -> ColumnMap:
-        """The meaning of a row's columns: lines of JSON can have others than the first."""
-        names = tuple(dict.fromkeys((*self._names, *row.cells)))
-        if names == self._names:
-            return self.header
-        return map_columns(names, self._source.columns)
-
     def _describe(
         self, row: Row, columns: ColumnMap, filename: str
     ) -> tuple[ImageMetadata, tuple[ItemWarning, ...]]:
@@ -137,9 +128,9 @@ class _Rows:
         metadata, warnings = read_metadata(
             row.cells, columns, filename, day_first=self._day_orders.find
         )
-        strange = (name for name in columns.unknown if name not in self._known)
-        warnings = fitting_warnings((*row.warnings, *warnings, *map(_unknown_column, strange)))
-        return metadata, tuple(replace(w, detail=f"Row {row.number}: {w.detail}") for w in warnings)
+        strange = map(_unknown_column, self.columns.strange(columns))
+        warnings = fitting_warnings((*row.warnings, *warnings, *strange))
+        return metadata, tuple(replace(w, detail=f"{row.title}: {w.detail}") for w in warnings)
 
     def _item(
         self, row: Row, place: Place, metadata: ImageMetadata, warnings: tuple[ItemWarning, ...]
@@ -178,5 +169,5 @@ def _refused(row: Row, reason: str) -> SourceItem:
     return SourceItem(
         ImageMetadata(filename=row.name),
         cursors.pack(row.number, row.end),
-        refusal=f"Row {row.number}: {reason.rstrip('.')}.",
+        refusal=f"{row.title}: {reason.rstrip('.')}.",
     )

@@ -1,6 +1,6 @@
 """Reads the tables that people keep beside their photos: CSV, JSONL and Excel workbooks.
 
-`open_table` opens one and iterates over its rows, `map_columns` tells which columns mean what, and
+`open_table` opens one and iterates over its rows, `RowColumns` tells which columns mean what, and
 `places_of` and `read_metadata` read a row by them. What a table cannot say costs a cell, or a row.
 """
 
@@ -16,6 +16,7 @@ from petsearch.tables.columns import (
 from petsearch.tables.day_orders import DayOrders
 from petsearch.tables.opening import open_table
 from petsearch.tables.places import Place, places_of
+from petsearch.tables.row_columns import RowColumns
 from petsearch.tables.table import Row, Table
 from petsearch.tables.url_lines import read_urls
 
@@ -25,6 +26,7 @@ __all__ = [
     "DayOrders",
     "Place",
     "Row",
+    "RowColumns",
     "Table",
     "check_columns",
     "check_fields",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from petsearch.domain import ItemWarning
+from petsearch.domain import ItemWarning, LeftOut
 
 HEADER_ROWS = 20
 """The header is looked for in this many rows: reports begin with a title."""
@@ -36,11 +36,20 @@ class Row:
     problem: str | None = None
     """Why the row cannot be read, for the end of a sentence."""
     warnings: tuple[ItemWarning, ...] = ()
+    columns: Sequence[str] | None = None
+    """The header above it, of a table with several."""
+    sheet: str = ""
+    """The worksheet that it is in, of a table with several."""
 
     @property
     def name(self) -> str:
         """What stands for the name of a photo where it has none."""
-        return f"row {self.number}"
+        return f"row {self.number}" + (f" of {self.sheet}" if self.sheet else "")
+
+    @property
+    def title(self) -> str:
+        """Its name at the beginning of a sentence."""
+        return f"R{self.name[1:]}"
 
 
 class Table(Protocol):
@@ -49,6 +58,8 @@ class Table(Protocol):
     columns: Sequence[str]
     """The names in its header, each of them once; of JSONL, the names in its first row."""
     has_header: bool
+    left_out: Sequence[LeftOut] = ()
+    """What of the file is not read."""
 
     def read(self, number: int = 0, end: int = 0) -> Iterator[Row]:
         """Iterate over the rows after row `number`, which ended at `end`; by default over all.

@@ -4,11 +4,14 @@ import io
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO
 from xml.etree.ElementTree import ParseError
 from zipfile import BadZipFile, ZipFile
 
+from petsearch.domain import LeftOut, LeftOutReason
 from petsearch.domain.errors import InvalidInput
+from petsearch.domain.metadata import safe_path
 from petsearch.tables.table import (
     HEADER_ROWS,
     MAX_COLUMNS,
@@ -30,6 +33,8 @@ _MAX_RATIO = 100
 _ANY_RATIO_BYTES = 8 * 1024 * 1024
 _MAX_ROWS = 1_048_576
 """Excel's own limit; a row may state any number."""
+_SHEET = 2 * _MAX_ROWS
+"""The factor of the sheet in the end of a row."""
 # What openpyxl raises for files that are no workbook, or a broken one.
 _ERRORS = (
     BadZipFile,
@@ -57,6 +62,7 @@ class SheetTable(Table):
         self._sheet = sheet
         self._header = header
         self.columns = columns
+        self.title = safe_path(str(sheet.title))[:100]
 
     def read(self, number: int = 0, end: int = 0) -> Iterator[Row]:
         first = max(number, end, self._header) + 1
@@ -73,9 +79,44 @@ class SheetTable(Table):
         return cells[0] == self.columns[0] and unique_names(_names(cells)) == self.columns
 
 
+class Sheets(Table):
+    """A `Table` of worksheets, one after the other. The end of a row has the sheet and its row.
+
+    Those without a header are left out, unless there are no others; so are those with which there
+    would be too many columns.
+    """
+
+    has_header = True
+
+    def __init__(self, tables: Sequence[SheetTable], is_header: IsHeader) -> None:
+        with_header = [table for table in tables if is_header(table.columns)]
+        self._tables: list[SheetTable] = []
+        columns: dict[str, None] = {}
+        for table in with_header or tables[:1]:
+            names = columns | dict.fromkeys(table.columns)
+            if len(names) <= MAX_COLUMNS:
+                self._tables.append(table)
+                columns = names
+        self.columns: Sequence[str] = list(columns)
+        self.left_out = [
+            LeftOut(f"rows of {table.title}", LeftOutReason.ROW)
+            for table in tables
+            if table not in self._tables
+        ]
+
+    def read(self, number: int = 0, end: int = 0) -> Iterator[Row]:
+        first, end = divmod(end, _SHEET)
+        for index, table in enumerate(self._tables[first:], first):
+            title = table.title if len(self._tables) > 1 else ""
+            for row in table.read(end=end):
+                place = index * _SHEET + row.end
+                yield replace(row, end=place, columns=table.columns, sheet=title)
+            end = 0
+
+
 @contextmanager
 def open_workbook(file: BinaryIO, is_header: IsHeader) -> Iterator[Table]:
-    """Open the first worksheet with a header; otherwise the first one with a row.
+    """Open the worksheets with a header; otherwise the first one with a row.
 
     Raises:
         InvalidInput: it is no workbook, too large, or all sheets are empty.
@@ -91,7 +132,7 @@ def open_workbook(file: BinaryIO, is_header: IsHeader) -> Iterator[Table]:
             tables = [table for sheet in book.worksheets for table in _tables(sheet, is_header)]
         if not tables:
             raise InvalidInput("The table has no header row with the names of its columns.")
-        yield next((table for table in tables if is_header(table.columns)), tables[0])
+        yield Sheets(tables, is_header)
     finally:
         book.close()
 

@@ -8,8 +8,11 @@ from datetime import datetime, time
 import pytest
 from openpyxl import Workbook
 
+from petsearch.domain import LeftOut, LeftOutReason
 from petsearch.domain.errors import InvalidInput
+from petsearch.sources.manifest import ManifestSource
 from petsearch.tables import has_places, open_table
+from tests.sources import items_of, left_out_of
 from tests.tables import cells_of, rows_of, workbook
 
 
@@ -30,6 +33,41 @@ def test_an_excel_workbook_is_read_with_its_types() -> None:
         (4, {"Photo": "1.jpg", "Animal ID": 4711, "Date": datetime(2026, 5, 17), "Neutered": True}),
         (7, {"Photo": "2.jpg", "Animal ID": None, "Date": time(0, 0), "Neutered": None}),
     ]
+
+
+def several_sheets(book: Workbook) -> None:
+    for title, rows in {
+        "Cats": [["Cats of May"], ["url", "Primary Breed"], ["https://example.org/b.jpg", "Manx"]],
+        "Legend": [["Pug", "a dog"]],
+        "Empty": [],
+    }.items():
+        sheet = book.create_sheet(title)
+        for row in rows:
+            sheet.append(row)
+
+
+def test_every_worksheet_with_a_header_is_read_by_its_own() -> None:
+    data = workbook(
+        ["Photo", "url", "Breed"],
+        ["a.jpg", "https://example.org/page", "Pug"],
+        ["c.jpg", None, "Boxer"],
+        change=several_sheets,
+    )
+    source = ManifestSource(lambda: io.BytesIO(data), folder="/f")
+    items = items_of(source)
+    assert [(item.origin, item.metadata.breed) for item in items] == [
+        ("file:/f/a.jpg", "Pug"),
+        ("file:/f/c.jpg", "Boxer"),
+        ("url:https://example.org/b.jpg", "Manx"),
+    ]
+    assert LeftOut("rows of Legend", LeftOutReason.ROW) in left_out_of(source)
+    for position, item in enumerate(items):
+        assert items_of(source, item.cursor) == items[position + 1 :]
+
+
+def test_messages_about_a_row_name_its_worksheet() -> None:
+    data = workbook(["path"], ["1.jpg"], change=several_sheets)
+    assert [row.title for row in rows_of(data)] == ["Row 2 of Sheet", "Row 3 of Cats"]
 
 
 def test_reading_a_workbook_resumes_at_any_row() -> None:
