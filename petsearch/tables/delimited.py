@@ -155,15 +155,33 @@ def _find_header(file: BinaryIO, is_header: IsHeader) -> _Header | None:
         if separator := _SEPARATOR_LINE.fullmatch(line):
             delimiters = separator[1]
         elif line.strip(f"{_DELIMITERS} \r\n"):
-            found = [_header_at(file, start, number, each) for each in delimiters]
-            found.sort(key=lambda header: (not is_header(header.names), -len(header.names)))
-            file.seek(found[0].end)
-            if is_header(found[0].names):
-                return found[0]
-            first = first or found[0]
+            found = _headers_at(file, start, number, delimiters)
+            best = max(found, key=lambda header: (is_header(header.names), len(header.names)))
+            file.seek(best.end)
+            if is_header(best.names):
+                return best
+            first = first or best
     if problem is not None:
         raise problem
     return first
+
+
+def _headers_at(file: BinaryIO, start: int, number: int, delimiters: str) -> list[_Header]:
+    """The headers that may begin at `start`, by the delimiters that its quotes allow.
+
+    Raises:
+        csv.Error, _Unbalanced, BadRow: there is none.
+    """
+    found: list[_Header] = []
+    problem: Exception | None = None
+    for delimiter in delimiters:
+        try:
+            found.append(_header_at(file, start, number, delimiter))
+        except (csv.Error, _Unbalanced, BadRow) as error:
+            problem = problem or error
+    if problem is not None and not found:
+        raise problem
+    return found
 
 
 def _header_at(file: BinaryIO, start: int, number: int, delimiter: str) -> _Header:

@@ -52,6 +52,12 @@ def test_one_encoding_is_chosen_for_the_whole_file() -> None:
     assert cells_of(late)[-1] == {"path": "2.jpg", "breed": "Café"}
 
 
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_names_in_the_header_may_have_line_breaks(delimiter: str) -> None:
+    table = '"Photo\nfile"{0}"Animal\nID"\r\n"c.jpg"{0}"X1"\r\n'.format(delimiter)
+    assert cells_of(table) == [{"Photo\nfile": "c.jpg", "Animal\nID": "X1"}]
+
+
 @pytest.mark.parametrize("line", ["sep=;", "SEP=;", '"sep=;"'])
 def test_excels_line_about_the_delimiter_is_followed(line: str) -> None:
     table = f"{line}\r\npath;breed, or mix\r\n1.jpg;Pug\r\n"
