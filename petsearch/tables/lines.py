@@ -1,5 +1,6 @@
 """Lines of a table in UTF-8, one at a time."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import BinaryIO
 
@@ -12,11 +13,14 @@ BLANK: Mapping[str, object] = {}
 
 ReadCells = Callable[[], tuple[Mapping[str, object], tuple[ItemWarning, ...]] | None]
 
+_CONTROLS = re.compile(r"[\0-\x08\x0e-\x1f\x7f]")
+
 
 def read_line(file: BinaryIO) -> str | None:
     """Read the next line; None at the end. It takes no more memory than the longest row.
 
-    Bytes that are not UTF-8 become "\\ufffd".
+    Bytes that are not UTF-8 become "\\ufffd". Control characters are dropped, as programs leave
+    them in texts: DOS ends files with one.
 
     Raises:
         BadRow: it is too long; the next call reads the line after it.
@@ -27,7 +31,7 @@ def read_line(file: BinaryIO) -> str | None:
         while line and not line.endswith(b"\n"):
             line = file.readline(MAX_ROW_BYTES)
         raise BadRow(TOO_LONG)
-    return line.decode(encoding, "replace") if line else None
+    return _CONTROLS.sub("", line.decode(encoding, "replace")) if line else None
 
 
 def number_rows(file: BinaryIO, number: int, read_cells: ReadCells) -> Iterator[Row]:

@@ -15,6 +15,7 @@ from petsearch.tables.url_lines import UrlLines, is_url_list
 from petsearch.tables.workbook import open_workbook
 
 _CONTROLS = re.compile(rb"[\0-\x08\x0e-\x1a]")
+_TEXTS = (None, "a text", "a JSON document")
 _ZIP = b"PK\x03\x04"
 _OLD_OFFICE = b"\xd0\xcf\x11\xe0"
 """Workbooks before 2007, and those with a password."""
@@ -46,7 +47,7 @@ def open_table(file: BinaryIO, is_header: IsHeader) -> Iterator[Table]:
         start = text.read(formats.HEAD_BYTES).removeprefix(b"\xef\xbb\xbf").lstrip()
         if start.startswith(b"["):
             raise InvalidInput("The table is a JSON list; write one object a line instead.")
-        if start.startswith(b"<") or _CONTROLS.search(start):
+        if start.startswith(b"<") or _is_binary(head, start):
             raise InvalidInput(f"The file is {formats.describe(head) or 'no text'}, not a table.")
         if start.startswith(b"{"):
             yield JsonLines(text)
@@ -54,3 +55,9 @@ def open_table(file: BinaryIO, is_header: IsHeader) -> Iterator[Table]:
             yield UrlLines(text)
         else:
             yield Delimited(text, is_header)
+
+
+def _is_binary(head: bytes, text: bytes) -> bool:
+    """Whether a file is no text: it has control characters, and is of a known kind or has many."""
+    count = len(_CONTROLS.findall(text))
+    return count > 0 and (formats.describe(head) not in _TEXTS or count > 4 + len(text) // 50)

@@ -1,6 +1,7 @@
 """Tables as Excel, shelters' programs and people save them."""
 
 import io
+import random
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from petsearch.tables import (
     read_metadata,
     read_urls,
 )
+from tests import pictures
 from tests.tables import cells_of, rows_of, said, warnings_of
 
 ROWS = [{"path": "1.jpg", "breed": "Épagneul"}, {"path": "2.jpg", "breed": "Mops † klein"}]
@@ -56,6 +58,38 @@ def test_one_encoding_is_chosen_for_the_whole_file() -> None:
 def test_names_in_the_header_may_have_line_breaks(delimiter: str) -> None:
     table = '"Photo\nfile"{0}"Animal\nID"\r\n"c.jpg"{0}"X1"\r\n'.format(delimiter)
     assert cells_of(table) == [{"Photo\nfile": "c.jpg", "Animal\nID": "X1"}]
+
+
+@pytest.mark.parametrize("control", ["\0", "\x02", "\x1a", "\x1f", "\x7f"])
+@pytest.mark.parametrize("padding", [0, 1000])
+def test_control_characters_are_dropped(control: str, padding: int) -> None:
+    rows = "2.jpg,z\n" * padding
+    table = f"path,note\n{rows}1.jpg,x{control}y\r\n{control}"
+    assert cells_of(table)[padding:] == [{"path": "1.jpg", "note": "xy"}]
+    assert cells_of(table.encode("utf-16"))[padding:] == [{"path": "1.jpg", "note": "xy"}]
+    lines = '{"path": "2.jpg"}\n' * padding + f'{{"path": "1{control}.jpg"}}\n{control}'
+    assert cells_of(lines)[padding:] == [{"path": "1.jpg"}]
+
+
+def test_what_ends_a_file_of_dos_is_no_url() -> None:
+    assert read_urls(io.BytesIO(b"https://example.org/1.jpg\r\n\x1a")) == [
+        "https://example.org/1.jpg"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (pictures.jpeg(1), "a JPEG picture"),
+        (b"PK\x05\x06" + bytes(18), "a zip archive"),
+        (b"%PDF-1.7\n\x02\x01", "a PDF document"),
+        (random.Random(1).randbytes(5000), "no text"),
+        (bytes(5000), "nothing but zero bytes"),
+    ],
+)
+def test_a_binary_file_is_no_table(data: bytes, what: str) -> None:
+    with pytest.raises(InvalidInput, match=f"The file is {what}, not a table"):
+        rows_of(data)
 
 
 @pytest.mark.parametrize("line", ["sep=;", "SEP=;", '"sep=;"'])
