@@ -193,8 +193,11 @@ def _entry_of(
 
 
 def _path_of(entry: tarfile.TarInfo) -> str:
-    """The end of an entry's name, which can be as long as its header."""
-    return entry.name[-LONGEST_PATH:]
+    """The end of an entry's name, which can be as long as its header.
+
+    A backslash behind bytes that are no UTF-8 can be half of a character: it separates nothing.
+    """
+    return entry.name[-LONGEST_PATH:].replace("\ufffd\\", "\ufffd_")
 
 
 def _refusal(entry: tarfile.TarInfo, limits: ArchiveLimits) -> str | None:

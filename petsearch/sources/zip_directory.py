@@ -9,6 +9,7 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -26,6 +27,8 @@ _LONGEST_COMMENT = 0xFFFF
 _IN_EXTRA_32 = 0xFFFFFFFF
 _ZIP64_EXTRA, _UNICODE_PATH_EXTRA = 1, 0x7075
 _UTF_8 = 0x800
+_HALF = re.compile(rb"(?<=[\x81-\xfe])\\")
+"""A backslash that can be half of a character in Shift-JIS, GBK or Big5: it separates nothing."""
 _UNIX_SYSTEMS = (3, 19)  # Unix, macOS
 
 
@@ -198,15 +201,20 @@ def _name_of(raw: bytes, extra: bytes, *, is_utf_8: bool) -> str:
     """The name of an entry, of which the end is kept.
 
     Info-ZIP's Unicode Path field counts if it was made for this name. Many programs write UTF-8
-    without its flag, and text in code page 437 is hardly ever valid UTF-8.
+    without its flag, and text in code page 437 is hardly ever valid UTF-8. Other encodings do not
+    say so; only what they take for a backslash matters, at which names are divided.
     """
     unicode_path = _extra_field(extra, _UNICODE_PATH_EXTRA)
     if unicode_path[:5] == b"\x01" + zlib.crc32(raw).to_bytes(4, "little"):
         return unicode_path[5:].decode("utf-8", "replace")[-LONGEST_PATH:]
-    try:
+    with suppress(UnicodeDecodeError):
         return raw.decode("utf-8")[-LONGEST_PATH:]
-    except UnicodeDecodeError:
-        return raw.decode("utf-8" if is_utf_8 else "cp437", "replace")[-LONGEST_PATH:]
+    if _HALF.search(raw):
+        with suppress(UnicodeDecodeError):
+            if "\\" not in (name := raw.decode("cp932")):
+                return name[-LONGEST_PATH:]
+        raw = _HALF.sub(b"_", raw)
+    return raw.decode("utf-8" if is_utf_8 else "cp437", "replace")[-LONGEST_PATH:]
 
 
 def _extra_field(extra: bytes, wanted: int) -> bytes:

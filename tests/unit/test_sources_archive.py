@@ -125,6 +125,33 @@ def test_a_cursor_of_something_else_is_refused(kind: str) -> None:
             list(source_of(made(kind, PHOTOS)).read(stranger))
 
 
+@pytest.mark.parametrize(
+    ("raw", "shown"),
+    [
+        ("旅行/表.jpg".encode("cp932"), "表.jpg"),
+        ("表.bak/ソ.jpg".encode("cp932"), "ソ.jpg"),
+        ("功.jpg".encode("big5"), None),
+        ("Grün\\Bär.jpg".encode("cp437"), "Bär.jpg"),
+    ],
+)
+def test_half_a_character_is_no_backslash(raw: bytes, shown: str | None) -> None:
+    (item,) = read(zipped([("?" * len(raw), PHOTOS[0][1])]).replace(b"?" * len(raw), raw))
+    assert item.data == PHOTOS[0][1]
+    assert shown in (item.metadata.filename, None)
+
+
+def test_half_a_character_in_a_tar_file_is_no_backslash() -> None:
+    buffer = io.BytesIO()
+    with tarfile.open(
+        fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT, encoding="cp932"
+    ) as archive:
+        member = tarfile.TarInfo("旅行/表.jpg")
+        member.size = len(PHOTOS[0][1])
+        archive.addfile(member, io.BytesIO(PHOTOS[0][1]))
+    (item,) = read(buffer.getvalue())
+    assert item.data == PHOTOS[0][1]
+
+
 def test_what_is_no_photo_is_left_out_by_name(kind: str) -> None:
     others = {
         ".hidden.jpg": "junk",
