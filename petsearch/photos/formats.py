@@ -9,6 +9,7 @@ ACCEPTED = "JPEG, PNG, WebP, GIF, HEIC, AVIF, BMP or TIFF"
 """The same for people."""
 RAW_CONTENT_TYPE = "image/x-raw"
 """Of cameras' raw files, whose kinds have no registered types in common."""
+ZIP = "a zip archive"
 HEAD_BYTES = 4096
 """How much of a file `describe` reads."""
 
@@ -68,7 +69,7 @@ _KNOWN: tuple[tuple[bytes, str], ...] = (
     (rb"%!PS|\xc5\xd0\xd3\xc6", "a PostScript document"),
     (rb"\{\\rtf", "a text document"),
     (re.escape(_OFFICE), "an Office document"),
-    (rb"PK\x03\x04|PK\x05\x06|PK\x07\x08", "a zip archive"),
+    (rb"PK\x03\x04|PK\x05\x06|PK\x07\x08", ZIP),
     (rb"Rar!", "a RAR archive"),
     (rb"7z\xbc\xaf", "a 7z archive"),
     (rb"\x1f[\x8b\x9d]|BZh|\xfd7zXZ|\x28\xb5\x2f\xfd|.{257}ustar", "an archive"),

@@ -59,5 +59,7 @@ class ArchiveSource(Source):
 def _no_archive(file: BinaryIO) -> str:
     file.seek(0)
     what = formats.describe(file.read(formats.HEAD_BYTES))
+    if what == formats.ZIP:
+        return "The zip file is cut off or damaged: its directory is not at its end; send it again."
     shown = f" but {what}" if what else ""
     return f"The file is not a zip or tar archive{shown}."

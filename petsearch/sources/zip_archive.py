@@ -160,11 +160,11 @@ def _reason_by_content(file: BinaryIO, entry: ZipEntry, kind: NameKind) -> LeftO
     if stat.S_IFMT(entry.unix_mode) not in (0, stat.S_IFREG):
         return LeftOutReason.SPECIAL
     if entry.flags & _ENCRYPTED or entry.method not in _METHODS:
-        return LeftOutReason.NOT_A_PHOTO
+        return None
     try:
         return reason_by_content(_unpacked(file, entry, HEAD_BYTES))
     except InvalidInput:
-        return LeftOutReason.NOT_A_PHOTO
+        return None
 
 
 def _read_entry(

@@ -152,6 +152,34 @@ def test_half_a_character_in_a_tar_file_is_no_backslash() -> None:
     assert item.data == PHOTOS[0][1]
 
 
+@pytest.mark.parametrize(
+    "data", [zipped(PHOTOS)[:-100], zipped(PHOTOS) + bytes(100_000)], ids=["cut", "zeros"]
+)
+def test_a_zip_file_without_a_directory_is_cut_off_or_damaged(data: bytes) -> None:
+    with pytest.raises(InvalidInput, match="^The zip file is cut off or damaged"):
+        read(data)
+
+
+@pytest.mark.parametrize(
+    ("method", "flags", "refusal"),
+    [
+        (zipfile.ZIP_LZMA, 0, "packed by method 14"),
+        (zipfile.ZIP_BZIP2, 0, "packed by method 12"),
+        (zipfile.ZIP_DEFLATED, 1, "encrypted"),
+    ],
+)
+def test_what_cannot_be_unpacked_is_refused_whatever_its_name(
+    method: int, flags: int, refusal: str
+) -> None:
+    data = bytearray(zipped([("a.jpg", PHOTOS[0][1]), ("b", PHOTOS[0][1])], method))
+    at = -1
+    while (at := data.find(b"PK\1\2", at + 1)) >= 0:
+        data[at + 8] |= flags
+    items = read(bytes(data))
+    assert [item.metadata.filename for item in items] == ["a.jpg", "b"]
+    assert all(refusal in str(item.refusal) for item in items)
+
+
 def test_what_is_no_photo_is_left_out_by_name(kind: str) -> None:
     others = {
         ".hidden.jpg": "junk",
