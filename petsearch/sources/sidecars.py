@@ -5,6 +5,7 @@ cuts long names off, moves the number of `IMG(1).jpg` behind them (`IMG.jpg(1).j
 none for edited copies. Other programs write XMP to `IMG.xmp` or `IMG.jpg.xmp`.
 """
 
+import codecs
 import html
 import json
 import re
@@ -43,11 +44,14 @@ _SUPPLEMENT = ".supplemental-metadata"
 _SHORTEST_CUT = 40
 """Takeout cuts names to 46 characters, with some variation."""
 _NUMBER = re.compile(r"\(\d+\)$")
-_EDITED = re.compile(
-    r"-(edited|effects|smile|mix|bearbeitet|modifié|(ha )?editado|editada|editat|bewerkt|modificato"
-    r"|edytowane|redigerad|redigeret|redigert|muokattu|upraveno|düzenlendi|編集済み|изменено)"
-    r"(?=\(\d+\)$|$)"
+_EDITS = (
+    "edited|effects|smile|mix|bearbeitet|modifié|ha editado|editado|editada|editat|bewerkt|"
+    "modificato|edytowane|redigerad|redigeret|redigert|muokattu|upraveno|düzenlendi|編集済み|изменено"
 )
+_BEGINNINGS = "|".join(edit[:n] for edit in _EDITS.split("|") for n in range(1, len(edit)))
+_EDITED = re.compile(rf"-({_EDITS})(?=\(\d+\)$|$)")
+_CUT_EDITED = re.compile(rf"(?<=[^/]{{30}})-({_BEGINNINGS})(?=\(\d+\)$|$)")
+"""The same at the end of a name that is long enough to be cut."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -146,7 +150,8 @@ def _key(path: str) -> str:
 def _json_names(photo: str) -> Iterator[str]:
     """What Takeout may call the sidecar of a photo, the likeliest first."""
     stem, dot, suffix = photo.rpartition(".")
-    for original in dict.fromkeys((stem, _EDITED.sub("", stem))):
+    originals = (stem, _EDITED.sub("", stem), _CUT_EDITED.sub("", stem))
+    for original in dict.fromkeys(originals):
         number = _NUMBER.search(original)
         if number is not None:
             yield from _takeout_names(original[: number.start()] + dot + suffix, number[0])
@@ -212,16 +217,22 @@ def _read_takeout(data: bytes) -> tuple[Capture, str]:
 
 
 def _read_xmp(data: bytes) -> tuple[Capture, str]:
-    text = data.decode("utf-8-sig")
+    is_wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    text = data.decode("utf-16" if is_wide else "utf-8-sig")
     if "rdf:Description" not in text:
         raise ValueError("it is not XMP")
-    return capture_of_xmp(data), _plain(html.unescape(_xmp_description(text)))
+    return capture_of_xmp(text.encode()), _plain(html.unescape(_xmp_description(text)))
 
 
 def _xmp_description(text: str) -> str:
-    """The first of its languages; empty if there is none."""
-    after = text.partition("<dc:description>")[2].partition("<rdf:li")[2].partition(">")[2]
-    return after.partition("</rdf:li>")[0] if "</rdf:li>" in after else ""
+    """The first of its languages that says something; empty if there is none."""
+    property_, closed, _ = text.partition("<dc:description>")[2].partition("</dc:description>")
+    for language in property_.split("<rdf:li")[1:] if closed else ():
+        tag, _, said = language.partition(">")
+        said = "" if tag.endswith("/") else said.partition("</rdf:li>")[0].strip()
+        if said and "<" not in said:
+            return said
+    return ""
 
 
 def _dict(value: object) -> dict[str, Any]:

@@ -20,6 +20,7 @@ _END = struct.Struct("<4s4H2LH")
 _END_64 = struct.Struct("<4sQ2H2L4Q")
 _LOCATOR_64 = struct.Struct("<4sLQL")
 _ENTRY = struct.Struct("<4s6H3L5H2L")
+_ENTRY_SIGNATURE = b"PK\x01\x02"
 _LOCAL = struct.Struct("<4s5H3L2H")
 _SEARCHED_BYTES = 256 * 1024
 _LONGEST_PATTERN = 16
@@ -67,6 +68,11 @@ class ZipDirectory:
     wraps: int = 0
     """How often 2³² may be missing in its offsets: Finder writes no ZIP64 records."""
 
+    def begins(self, file: BinaryIO) -> bool:
+        """Whether there is an entry at its start."""
+        file.seek(self.start)
+        return file.read(len(_ENTRY_SIGNATURE)) == _ENTRY_SIGNATURE
+
     def contains(self, file: BinaryIO, pattern: re.Pattern[bytes]) -> bool:
         """Whether a pattern of few bytes is in the directory, which is searched in blocks."""
         file.seek(self.start)
@@ -91,7 +97,7 @@ class ZipDirectory:
 
     def _entry(self, file: BinaryIO, offset: int) -> ZipEntry:
         fixed = file.read(_ENTRY.size)
-        if len(fixed) < _ENTRY.size or fixed[:4] != b"PK\x01\x02":
+        if len(fixed) < _ENTRY.size or fixed[:4] != _ENTRY_SIGNATURE:
             raise BrokenDirectory
         fields = _ENTRY.unpack(fixed)
         flags, method = fields[3], fields[4]
@@ -131,19 +137,33 @@ def find_directory(file: BinaryIO) -> ZipDirectory | None:
     tail_start = max(0, size - _LONGEST_COMMENT - _END.size)
     file.seek(tail_start)
     tail = file.read()
-    at = tail.rfind(b"PK\x05\x06")
-    if at < 0 or len(tail) - at < _END.size:
-        return None
-    _, disk, _, _, _, length, offset, _ = _END.unpack(tail[at : at + _END.size])
-    end = tail_start + at
+    found: list[ZipDirectory | None] = []
+    limit = max(0, len(tail) - _END.size + 4)
+    while (at := tail.rfind(b"PK\x05\x06", 0, limit)) >= 0:
+        limit = at + 3
+        directory = _directory_at(file, tail_start + at, tail[at : at + _END.size])
+        if directory is not None and directory.begins(file):
+            return directory
+        found.append(directory)
+    if found and found[0] is None:
+        raise InvalidInput(
+            "The zip file is cut off, or one part of several; send it whole, in one file."
+        )
+    return found[0] if found else None
+
+
+def _directory_at(file: BinaryIO, end: int, record: bytes) -> ZipDirectory | None:
+    """The directory that the record at `end` states; None if the file does not hold it.
+
+    The comment behind the record can hold what looks like one.
+    """
+    _, disk, _, _, _, length, offset, _ = _END.unpack(record)
     wide = _find_wide(file, end)
     if wide:
         end, disk, length, offset = wide
     start = end - length
     if disk or start < offset:
-        raise InvalidInput(
-            "The zip file is cut off, or one part of several; send it whole, in one file."
-        )
+        return None
     wraps, rest = divmod(start - offset, 1 << 32)
     if wraps and not rest and not wide:
         return ZipDirectory(start, end, shift=0, wraps=wraps)
@@ -151,16 +171,24 @@ def find_directory(file: BinaryIO) -> ZipDirectory | None:
 
 
 def _find_wide(file: BinaryIO, end: int) -> tuple[int, int, int, int] | None:
-    """(end, disk, length, offset) of the directory, from the ZIP64 records of a large file."""
-    wide_at = end - _LOCATOR_64.size - _END_64.size
-    if wide_at < 0:
+    """(end, disk, length, offset) of the directory, from the ZIP64 records of a large file.
+
+    The first record is right before the second one, or where that says: it can be longer.
+    """
+    locator_at = end - _LOCATOR_64.size
+    latest = locator_at - _END_64.size
+    if latest < 0:
         return None
-    file.seek(wide_at)
-    records = file.read(_END_64.size + 4)
-    if records[:4] != b"PK\x06\x06" or records[-4:] != b"PK\x06\x07":
+    file.seek(locator_at)
+    signature, _, stated, _ = _LOCATOR_64.unpack(file.read(_LOCATOR_64.size))
+    if signature != b"PK\x06\x07":
         return None
-    _, _, _, _, disk, _, _, _, length, offset = _END_64.unpack(records[:-4])
-    return wide_at, disk, length, offset
+    for at in (latest, min(stated, latest)):
+        file.seek(at)
+        signature, _, _, _, disk, _, _, _, length, offset = _END_64.unpack(file.read(_END_64.size))
+        if signature == b"PK\x06\x06":
+            return at, disk, length, offset
+    return None
 
 
 def data_offset(file: BinaryIO, entry: ZipEntry) -> int:

@@ -4,6 +4,7 @@ A cell that does not fit costs only itself: it is left out, with a warning.
 """
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -42,7 +43,9 @@ class BadCell(ValueError):
 
 
 def is_empty(value: object) -> bool:
-    """Whether a cell says nothing: it is blank, `-`, `n/a`, `NULL`, `#REF!` or the like."""
+    """Whether a cell says nothing: it is blank, `-`, `n/a`, `NULL`, `#REF!`, NaN or the like."""
+    if isinstance(value, float):
+        return not math.isfinite(value)
     return value is None or (isinstance(value, str) and _EMPTY.fullmatch(clean(value)) is not None)
 
 

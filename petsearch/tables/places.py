@@ -14,7 +14,7 @@ from petsearch.tables.url_lines import split_urls
 
 Kind = Literal["path", "key", "url"]
 
-_URL = re.compile(r"https?://", re.IGNORECASE)
+_URL = re.compile(r"<?https?://", re.IGNORECASE)
 _BETWEEN_NAMES = re.compile(r"[;|,\n]")
 _NAME = re.compile(r".*\.\w{2,5}", re.DOTALL)
 """A name with a suffix: only a cell with nothing but these is divided."""

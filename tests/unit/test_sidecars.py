@@ -70,6 +70,9 @@ def is_paired(photo: str, sidecar: str) -> bool:
         ("IMG-edited(2).jpg", "IMG.jpg(2).json"),
         ("IMG(1)-edited.jpg", "IMG.jpg.supplemental-metadata(1).json"),
         ("IMG-ha editado.jpg", "IMG.jpg.json"),
+        (f"{'x' * 40}-edi.jpg", f"{'x' * 40}.jpg.s.json"),
+        (f"{'x' * 44}-e(1).jpg", f"{'x' * 44}.j(1).json"),
+        (f"a/{'x' * 38}-bearb.jpg", f"a/{'x' * 38}.jpg.sup.json"),
         ("IMG-編集済み.jpg", "IMG.jpg.supplemental-metadata.json"),
         ("IMG.MP.jpg", "IMG.MP.jpg.supplemental-meta.json"),
         ("IMG_1.jpg", "IMG_1.jpg.s.json"),
@@ -98,6 +101,7 @@ def test_a_sidecar_belongs_to_a_photo_by_its_name(photo: str, sidecar: str) -> N
         ("IMG_10.jpg", "IMG_1.jpg.json"),
         ("IMG_1.jpg", "IMG_10.jpg.json"),
         ("IMG.jpg", "metadata.json"),
+        ("IMG-edi.jpg", "IMG.jpg.json"),
         ("a/IMG.jpg", "b/IMG.jpg.json"),
         ("a/IMG.jpg", "IMG.jpg.json"),
         ("IMG.mov", "IMG.mov.json"),
@@ -124,6 +128,32 @@ def test_date_description_and_place_are_taken(name: str, data: bytes) -> None:
     assert found.metadata.attributes == {"description": "Shy & old"}
     assert found.location == pytest.approx(MUNICH)
     assert (found.metadata.location, found.warnings) == (None, ())
+
+
+def test_xmp_may_be_in_utf_16() -> None:
+    found = described({"a.xmp": XMP.decode().encode("utf-16")}, "a.jpg")
+    assert found.metadata.attributes == {"description": "Shy & old"}
+    assert (found.metadata.taken_at, found.warnings) == (TAKEN, ())
+
+
+@pytest.mark.parametrize(
+    ("languages", "description"),
+    [
+        ('<rdf:li xml:lang="x-default"/>', None),
+        ('<rdf:li xml:lang="x-default"></rdf:li>', None),
+        ("<rdf:li/>\n<rdf:li xml:lang='de'>Hund</rdf:li>", "Hund"),
+        ("<rdf:li><b>Hund</b></rdf:li>", None),
+    ],
+)
+def test_a_description_in_xmp_ends_where_it_is_closed(
+    languages: str, description: str | None
+) -> None:
+    data = (
+        f"<rdf:Description><dc:description><rdf:Alt>{languages}</rdf:Alt></dc:description>"
+        "<dc:subject><rdf:Bag><rdf:li>dog</rdf:li></rdf:Bag></dc:subject></rdf:Description>"
+    )
+    found = described({"a.xmp": data.encode()}, "a.jpg").metadata.attributes
+    assert found.get("description") == description
 
 
 def test_what_a_photo_states_already_stays() -> None:

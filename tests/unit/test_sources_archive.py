@@ -161,6 +161,30 @@ def test_a_zip_file_without_a_directory_is_cut_off_or_damaged(data: bytes) -> No
 
 
 @pytest.mark.parametrize(
+    "comment", [b"see PK\5\6 in its documentation, for example", b"PK\5\6", b"PK\5\6" + bytes(18)]
+)
+def test_a_comment_may_look_like_the_end_of_a_zip_file(comment: bytes) -> None:
+    data = zipped(PHOTOS)
+    data = data[:-2] + struct.pack("<H", len(comment)) + comment
+    assert said(read(data)) == said(read(zipped(PHOTOS)))
+
+
+@pytest.mark.parametrize("extension", [b"", b"extensible data sector"])
+def test_the_end_of_a_large_zip_file_may_be_extended(extension: bytes) -> None:
+    data = zipped(PHOTOS)
+    end = data.rindex(b"PK\5\6")
+    length, offset = struct.unpack_from("<2L", data, end + 12)
+    count = len(PHOTOS)
+    record = struct.pack(
+        "<4sQ2H2L4Q", *(b"PK\6\6", 44 + len(extension), 45, 45, 0, 0, count, count, length, offset)
+    )
+    locator = struct.pack("<4sLQL", b"PK\6\7", 0, end, 1)
+    ending = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, *[0xFFFF] * 2, *[0xFFFFFFFF] * 2, 0)
+    whole = data[:end] + record + extension + locator + ending
+    assert said(read(whole)) == said(read(data))
+
+
+@pytest.mark.parametrize(
     ("method", "flags", "refusal"),
     [
         (zipfile.ZIP_LZMA, 0, "packed by method 14"),

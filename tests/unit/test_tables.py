@@ -60,6 +60,12 @@ def test_names_in_the_header_may_have_line_breaks(delimiter: str) -> None:
     assert cells_of(table) == [{"Photo\nfile": "c.jpg", "Animal\nID": "X1"}]
 
 
+def test_what_is_no_number_is_empty() -> None:
+    (cells,) = cells_of('{"path": "a.jpg", "animal_id": NaN, "lat": Infinity, "lon": -Infinity}\n')
+    assert said(**cells) == said(path="a.jpg")
+    assert warnings_of(**cells) == []
+
+
 @pytest.mark.parametrize("control", ["\0", "\x02", "\x1a", "\x1f", "\x7f"])
 @pytest.mark.parametrize("padding", [0, 1000])
 def test_control_characters_are_dropped(control: str, padding: int) -> None:
@@ -308,6 +314,9 @@ def test_values_are_composed_trimmed_and_freed_of_excels_formula() -> None:
         ({"path": "s3://b/a.jpg"}, ["key b/a.jpg"]),
         ({"path": "file:///srv/a%20b.jpg"}, ["path /srv/a b.jpg"]),
         ({"filename": "a.jpg"}, ["path a.jpg"]),
+        ({"url": "<https://a.org/1.jpg>"}, ["url https://a.org/1.jpg"]),
+        ({"photo": "<https://a.org/1.jpg>"}, ["url https://a.org/1.jpg"]),
+        ({"path": float("nan"), "url": "https://a.org/1.jpg"}, ["url https://a.org/1.jpg"]),
         ({"photo": "a.jpg", "url": "https://a.org/animals/7"}, ["path a.jpg"]),
     ],
 )
