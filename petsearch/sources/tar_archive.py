@@ -27,7 +27,7 @@ _UNPACKED_BYTES = 4096
 _PACKED_BYTES = 16 * 1024
 _XZ_MEMORY_BYTES = 128 * 1024 * 1024
 """The largest xz dictionary; `xz -9` needs 65 MB."""
-_MOST_END_BLOCKS = 16 * 1024
+_MOST_END_BLOCKS = 4096
 """Of zeros that are read over at the end of an archive: another may follow, as after `cat`."""
 _HEADER_BYTES = 1024 * 1024
 """Of all headers of one entry: they hold names, which are short, and attributes."""

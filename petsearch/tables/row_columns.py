@@ -1,4 +1,4 @@
-"""What the columns of each row mean: lines of JSON and worksheets can have others than the first."""
+"""What the columns of each row mean: each line of JSON and each worksheet can have its own."""
 
 from collections.abc import Iterator
 

@@ -108,10 +108,10 @@ class Sheets(Table):
         first, end = divmod(end, _SHEET)
         for index, table in enumerate(self._tables[first:], first):
             title = table.title if len(self._tables) > 1 else ""
-            for row in table.read(end=end):
+            for row in table.read(number, end):
                 place = index * _SHEET + row.end
                 yield replace(row, end=place, columns=table.columns, sheet=title)
-            end = 0
+            number = end = 0
 
 
 @contextmanager

@@ -56,13 +56,13 @@ def test_one_encoding_is_chosen_for_the_whole_file() -> None:
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 def test_names_in_the_header_may_have_line_breaks(delimiter: str) -> None:
-    table = '"Photo\nfile"{0}"Animal\nID"\r\n"c.jpg"{0}"X1"\r\n'.format(delimiter)
+    table = f'"Photo\nfile"{delimiter}"Animal\nID"\r\n"c.jpg"{delimiter}"X1"\r\n'
     assert cells_of(table) == [{"Photo\nfile": "c.jpg", "Animal\nID": "X1"}]
 
 
 def test_what_is_no_number_is_empty() -> None:
     (cells,) = cells_of('{"path": "a.jpg", "animal_id": NaN, "lat": Infinity, "lon": -Infinity}\n')
-    assert said(**cells) == said(path="a.jpg")
+    assert said({}, **cells) == said({}, path="a.jpg")
     assert warnings_of(**cells) == []
 
 
