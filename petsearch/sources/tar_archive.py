@@ -19,6 +19,7 @@ from petsearch.sources.names import HEAD_BYTES, NESTED_ARCHIVE, kind_of, reason_
 from petsearch.sources.sidecars import MOST_BYTES, MOST_ENTRIES, Sidecars
 from petsearch.sources.source import SourceItem
 
+_XZ = b"\xfd7zXZ\x00"
 _BLOCK = 512
 _STEP_BYTES = 1024 * 1024
 _SIDECAR_BYTES = 64 * 1024 * 1024
@@ -56,7 +57,7 @@ class _Bomb(Exception):
 
 def is_tar(head: bytes) -> bool:
     """Whether a file that begins with `head` (512 bytes) is a tar file, compressed or not."""
-    if head.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00")):
+    if head.startswith((b"\x1f\x8b", b"BZh", _XZ)):
         return True
     try:
         tarfile.TarInfo.frombuf(head[:_BLOCK], "utf-8", "replace")
@@ -144,7 +145,7 @@ def _next_entry(archive: tarfile.TarFile) -> tarfile.TarInfo | None:
             archive.offset += _BLOCK
     except tarfile.EmptyHeaderError:  # type: ignore[attr-defined]
         return None
-    except _NO_TAR:
+    except tarfile.TarError:
         # What is behind the end and no header was not written by tar.
         if archive.offset == start or stream.tell() > archive.offset + _BLOCK:
             raise
@@ -313,7 +314,7 @@ def _unpacker(file: BinaryIO, head: bytes) -> BinaryIO:
         return cast(BinaryIO, gzip.GzipFile(fileobj=file))
     if head.startswith(b"BZh"):
         return cast(BinaryIO, bz2.BZ2File(file))
-    if head.startswith(b"\xfd7zXZ"):
+    if head.startswith(_XZ):
         return cast(BinaryIO, _XzFile(file))
     return file
 
@@ -369,10 +370,17 @@ class _XzFile:
                 return data
 
     def _begin_next(self) -> bool:
-        """Begin the stream after this one, if there is one; zeros may be between them."""
+        """Begin the stream after this one, if there is one; zeros may be between them.
+
+        Anything else behind it is ignored, as by gzip and bzip2.
+        """
         rest = self._unpacker.unused_data
         while not (rest := rest.lstrip(b"\0")):
             if not (rest := self._file.read(_PACKED_BYTES)):
                 return False
+        if len(rest) < len(_XZ):
+            rest += self._file.read(_PACKED_BYTES)
+        if not rest.startswith(_XZ):
+            return False
         self._unpacker, self._packed = self._new(), rest
         return True
