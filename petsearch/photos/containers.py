@@ -5,6 +5,7 @@ function returns the bytes that hold the pixels alone, with orientation and colo
 parts are whole.
 """
 
+import re
 import struct
 import zlib
 from collections.abc import Callable, Iterator
@@ -28,6 +29,8 @@ _BMP_EMBEDDED = b"DEBM"
 # APP0: JFIF; APP14: Adobe's colour transform. Those of EXIF and ICC are looked at one by one.
 _JPEG_KEPT = (0xE0, 0xEE)
 _JPEG_KEPT_HEADS = (b"Exif\0\0", b"ICC_PROFILE\0")
+JPEG_APPS, JPEG_COMMENT, JPEG_SCAN = range(0xE0, 0xF0), 0xFE, 0xDA
+_JPEG_MARKER = re.compile(rb"\xff[^\x00\xff]")
 
 
 def pixels_alone(data: bytes) -> bytes | None:
@@ -68,6 +71,20 @@ def bmp_profile(data: Buffer) -> bytes | None:
     size, start, length = struct.unpack("<I108x2I4x", header)
     at = _BMP_HEADER + start
     return bytes(data[at : at + length]) if size >= _BMP_V5_BYTES else None
+
+
+def jpeg_segments(data: Buffer) -> Iterator[tuple[int, bytes]]:
+    """Marker and bytes of each segment of a JPEG; to the last, its first scan, belongs the rest.
+
+    Bytes that belong to no segment are passed over, as decoders do.
+    """
+    at = 2
+    while found := _JPEG_MARKER.search(data, at):
+        at, marker = found.start(), found[0][1]
+        size = int.from_bytes(data[at + 2 : at + 4], "big")
+        end = len(data) if marker == JPEG_SCAN else at + 2 + size
+        yield marker, data[at:end]
+        at = end
 
 
 def _png(data: bytes) -> bytes:
@@ -120,19 +137,12 @@ def _webp(data: bytes) -> bytes:
 
 
 def _jpeg(data: bytes) -> bytes:
-    kept, at = [data[:2]], 2
-    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != 0xDA:
-        marker = data[at + 1]
-        if marker == 0xFF:  # padding
-            at += 1
-            continue
-        size = struct.unpack_from(">H", data, at + 2)[0]
-        segment = data[at : at + 2 + size]
-        optional = 0xE0 <= marker <= 0xEF or marker == 0xFE
+    kept = [data[:2]]
+    for marker, segment in jpeg_segments(data):
+        optional = marker in JPEG_APPS or marker == JPEG_COMMENT
         if not optional or marker in _JPEG_KEPT or segment[4:].startswith(_JPEG_KEPT_HEADS):
             kept.append(segment)
-        at += 2 + size
-    return b"".join([*kept, data[at:]])
+    return b"".join(kept)
 
 
 _CUTS: tuple[tuple[bytes, Callable[[bytes], bytes]], ...] = (

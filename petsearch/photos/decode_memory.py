@@ -151,7 +151,8 @@ def _bytes_per_pixel(picture: Image.Image) -> float:
 def _overhead(picture: Image.Image, declared: tuple[int, int]) -> float:
     if isinstance(picture, JpegImagePlugin.JpegImageFile):
         # libjpeg-turbo's pixels, before they are copied into Pillow's.
-        return 3 * math.prod(picture.size) + _coefficient_bytes(picture, declared)
+        samples = max(3, len(picture.getbands()))
+        return samples * math.prod(picture.size) + _coefficient_bytes(picture, declared)
     if isinstance(picture, TiffImagePlugin.TiffImageFile):
         return _strip_bytes(picture)
     if picture.format in ("GIF", "PNG", "AVIF") and getattr(picture, "is_animated", False):

@@ -3,7 +3,7 @@
 Pillow uses the same library, with the same pixels, and hides its warnings. Damage is what the
 entropy decoder sees: it ran out of data, met a code that does not exist, or a marker where none may
 be. Not seen this way: a bit that became another valid code, and the missing last scans of a
-progressive file, which only make it less sharp.
+progressive file, which only make it less sharp; nor a JPEG inside a TIFF, which Pillow decodes.
 """
 
 import re
@@ -14,16 +14,22 @@ import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image
 
+from petsearch.photos import containers
 from petsearch.photos.buffers import Buffer
 
 END = b"\xff\xd9"
-_COLOURS = {"RGB": "RGB", "L": "GRAY"}
+_COLOURS = {"RGB": "RGB", "L": "GRAY", "CMYK": "CMYK"}
 # In the data of a scan, 0xFF is followed by 0, by a restart marker or by more 0xFF; between the
 # scans of a progressive file stand tables (DHT, DQT, DRI), comments and the next scan.
 _STRAY_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff\xc4\xda\xdb\xdd\xfe]")
 _ONE_BYTE_AGAIN = re.compile(rb"(.)\1{63}", re.DOTALL)
-_START_OF_SCAN = b"\xff\xda"
 _RAN_OUT = "premature end"
+_BEFORE_END = re.compile(r"(\d+) extraneous bytes before marker 0xd9")
+_READ_AHEAD = 8
+"""Bytes that libjpeg may hold when it needs no more."""
+_SEQUENTIAL = (0xC0, 0xC1)
+"""Markers of frames whose scans hold whole blocks."""
+_SHORTEST_SCAN, _WHOLE_BAND = 8, b"\0\x3f\0"
 _SCALE = 8
 
 
@@ -57,16 +63,12 @@ def decode(picture: Image.Image, data: Buffer) -> tuple[Image.Image, Damage | No
     """
     colours, size = _COLOURS[picture.mode], picture.size
     try:
-        pixels = _pixels(data, colours, size, strict=True)
+        return _as_picture(_pixels(data, colours, size, strict=True)), None
     except ValueError:
+        # All pixels may be there, and only the marker behind them missing.
         closed = data[:] + END
-        try:
-            # All pixels may be there, and only the marker behind them missing.
-            pixels = _pixels(closed, colours, size, strict=True)
-        except ValueError:
-            pixels = _pixels(closed, colours, size, strict=False)
-            return _as_picture(pixels), _damage_of(closed)
-    return _as_picture(pixels), None
+        pixels = _pixels(closed, colours, size, strict=False)
+        return _as_picture(pixels), _damage_of(closed)
 
 
 def _pixels(
@@ -82,22 +84,62 @@ def _pixels(
 
 
 def _as_picture(pixels: NDArray[np.uint8]) -> Image.Image:
-    return Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    height, width, bands = pixels.shape
+    if bands == 4:
+        # Inverted, as Adobe stores it and Pillow reads it.
+        return Image.frombytes("CMYK", (width, height), pixels, "raw", "CMYK;I")
+    return Image.fromarray(pixels[..., 0] if bands == 1 else pixels)
 
 
 # --- where it is damaged -------------------------------------------------------------------------
 
 
-def _damage_of(data: bytes) -> Damage:
-    height = simplejpeg.decode_jpeg_header(data, strict=False)[0]
-    begin = data.find(_START_OF_SCAN) + 2
+def _damage_of(data: bytes) -> Damage | None:
+    """What is damaged; None if all that libjpeg warned of leaves the pixels as they are."""
+    bare, begin = _bare(data)
+    warning = _first_warning(bare)
+    if not warning or _is_padding(bare[begin : bare.find(END, begin)], warning):
+        return None
+    height = simplejpeg.decode_jpeg_header(bare, strict=False)[0]
     places = [
         found.start()
         for pattern in (_STRAY_MARKER, _ONE_BYTE_AGAIN)
-        if (found := pattern.search(data, begin)) is not None
+        if (found := pattern.search(bare, begin)) is not None
     ]
-    places.append(_first_bad_code(data, begin))
-    return Damage(_first_row_behind(data, min(places), height), height)
+    places.append(_first_bad_code(bare, begin))
+    return Damage(_first_row_behind(bare, min(places), height), height)
+
+
+def _bare(data: bytes) -> tuple[bytes, int]:
+    """The tables and scans of a JPEG alone, and where the first scan begins.
+
+    Nothing else in it is damage: thumbnails hold scans of their own, and libjpeg warns of odd
+    versions and unknown colour transforms.
+
+    Raises:
+        ValueError: it has no scan.
+    """
+    header, is_sequential = data[:2], False
+    for marker, segment in containers.jpeg_segments(data):
+        if marker == containers.JPEG_SCAN and len(segment) > _SHORTEST_SCAN:
+            if is_sequential:
+                # The band of a scan, which is always the same; decoders do not read it.
+                end = 2 + segment[3]
+                segment = segment[: end - 3] + _WHOLE_BAND + segment[end:]
+            return header + segment, len(header) + 2
+        is_sequential = is_sequential or marker in _SEQUENTIAL
+        if marker not in containers.JPEG_APPS and marker != containers.JPEG_COMMENT:
+            header += segment
+    raise ValueError("It has no scan.")
+
+
+def _is_padding(scan: bytes, warning: str) -> bool:
+    """Whether all that is wrong is that zeros stand between the last row and the end."""
+    if (found := _BEFORE_END.search(warning)) is None:
+        return False
+    left_over, zeros = int(found[1]), len(scan) - len(scan.rstrip(b"\0"))
+    # Zeros in place of the last rows were read as rows in part: more of them are there then.
+    return left_over <= zeros <= left_over + _READ_AHEAD
 
 
 def _first_bad_code(data: bytes, begin: int) -> int:
@@ -141,7 +183,9 @@ def _first_row_behind(data: bytes, place: int, height: int) -> int | None:
 
 
 def _small(data: bytes, *, strict: bool) -> NDArray[np.uint8]:
+    is_cmyk = simplejpeg.decode_jpeg_header(data, strict=False)[2] == "CMYK"
+    colours = "CMYK" if is_cmyk else "RGB"
     found: NDArray[np.uint8] = simplejpeg.decode_jpeg(
-        data, "RGB", min_width=1, min_height=1, min_factor=_SCALE, strict=strict
+        data, colours, min_width=1, min_height=1, min_factor=_SCALE, strict=strict
     )
     return found

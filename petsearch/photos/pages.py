@@ -13,6 +13,7 @@ from itertools import islice
 
 from PIL import Image, TiffImagePlugin
 
+from petsearch.photos import containers
 from petsearch.photos.buffers import Buffer
 
 _MOST_PAGES = 512
@@ -51,6 +52,8 @@ _RAW_HEADS = (b"FUJIFILMCCD-RAW", b"IIU\0", b"IIRO", b"IIRS", b"MMOR", b"FOVb", 
 _ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")
 _TIFF_HEADS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _JPEG_START = b"\xff\xd8\xff"
+_LOSSLESS = 0xC3
+"""The marker of such a frame (SOF3)."""
 
 
 @dataclass(frozen=True)
@@ -263,13 +266,8 @@ def _is_blank(picture: Image.Image) -> bool:
 
 
 def _is_lossless(jpeg: bytes) -> bool:
-    """Whether the frame is of a kind that holds sensor data (SOF3)."""
-    at = 2
-    while at + 4 <= len(jpeg) and jpeg[at] == 0xFF and jpeg[at + 1] != 0xDA:
-        if jpeg[at + 1] == 0xC3:
-            return True
-        at += 2 + struct.unpack_from(">H", jpeg, at + 2)[0]
-    return False
+    """Whether the frame is of a kind that holds sensor data."""
+    return any(marker == _LOSSLESS for marker, _ in containers.jpeg_segments(jpeg))
 
 
 def _walk(data: Buffer) -> Iterator[Page]:

@@ -1,6 +1,8 @@
 """JPEGs with missing pixels: kept with a warning that names the row, refused if most is lost."""
 
 import io
+import struct
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -61,7 +63,7 @@ def _warning(decoded: DecodedImage) -> str:
     return decoded.warnings[0].detail
 
 
-@pytest.mark.parametrize("mode", ["RGB", "L"])
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_photo_is_kept_with_a_warning(damage: object, mode: str) -> None:
     assert callable(damage)
@@ -111,10 +113,76 @@ def test_a_photo_that_is_decoded_at_a_part_of_its_size_equals_pillows() -> None:
     assert np.array_equal(np.asarray(decode(large, LIMITS).picture), expected)
 
 
-def test_colours_that_libjpeg_turbo_does_not_convert_are_left_to_pillow() -> None:
+def test_cmyk_equals_pillows() -> None:
     data = _photo("CMYK")
     with Image.open(io.BytesIO(data)) as stored:
         expected = np.asarray(stored.convert("RGB"))
-    assert np.array_equal(np.asarray(decode(data, LIMITS).picture), expected)
-    with pytest.raises(NotAnImage):
-        decode(_cut(data, 0.8), LIMITS)
+    for given in (data, data[:-2]):
+        decoded = decode(given, LIMITS)
+        assert np.array_equal(np.asarray(decoded.picture), expected)
+        assert not decoded.warnings
+
+
+# --- what stands beside the scan -----------------------------------------------------------------
+
+
+def _segment(marker: int, body: bytes) -> bytes:
+    return struct.pack(">BBH", 0xFF, marker, 2 + len(body)) + body
+
+
+def _thumbnail() -> bytes:
+    """EXIF whose second directory holds a JPEG."""
+    small = pictures.jpeg()
+    directory = struct.pack("<HHHIIHHIII", 2, 0x201, 4, 1, 44, 0x202, 4, 1, len(small), 0)
+    return b"Exif\0\0II*\0" + struct.pack("<IHI", 8, 0, 14) + directory + small
+
+
+BESIDE = {
+    "a thumbnail": _segment(0xE1, _thumbnail()),
+    "a comment that looks like a scan": _segment(0xFE, b"\xff\xda\0\x0c"),
+}
+
+
+@pytest.mark.parametrize("segment", BESIDE.values(), ids=BESIDE)
+def test_what_stands_beside_the_scan_hides_no_damage_and_is_none(segment: bytes) -> None:
+    def beside(data: bytes) -> bytes:
+        return data[:2] + segment + data[2:]
+
+    assert not decode(beside(_photo()), LIMITS).warnings
+    for damage in (_closed_early, _with_a_hole):
+        alone = _warning(decode(damage(_photo(), 0.8), LIMITS))
+        assert _warning(decode(beside(damage(_photo(), 0.8)), LIMITS)) == alone
+    with pytest.raises(NotAnImage, match=r"only \d+ of its 480 rows are whole"):
+        decode(beside(_closed_early(_photo(), 0.3)), LIMITS)
+
+
+def _padded(data: bytes, count: int) -> bytes:
+    return data[:-2] + bytes(count) + END
+
+
+def _without_a_band(data: bytes) -> bytes:
+    at = _scan_start(data)
+    end = at + data[at + 1]
+    return data[: end - 3] + bytes(3) + data[end:]
+
+
+HARMLESS = {
+    "a zero before the end": lambda data: _padded(data, 1),
+    "zeros before the end": lambda data: _padded(data, 4096),
+    "zeros and no end": lambda data: _padded(data, 4096)[:-2],
+    "a scan of no band": _without_a_band,
+    "an odd version": lambda data: data.replace(b"JFIF\0\1", b"JFIF\0\3"),
+}
+
+
+@pytest.mark.parametrize("mode", ["RGB", "CMYK"])
+@pytest.mark.parametrize("change", HARMLESS.values(), ids=HARMLESS)
+def test_what_changes_no_pixel_raises_no_alarm(change: Callable[[bytes], bytes], mode: str) -> None:
+    whole, changed = decode(_photo(mode), LIMITS), decode(change(_photo(mode)), LIMITS)
+    assert not changed.warnings
+    assert np.array_equal(np.asarray(changed.picture), np.asarray(whole.picture))
+
+
+def test_a_scan_of_no_band_hides_no_hole() -> None:
+    holed = _without_a_band(_with_a_hole(_photo(), 0.8))
+    assert "from row" in _warning(decode(holed, LIMITS))
