@@ -1,5 +1,6 @@
 """Sources of photos that a client uploads: folders, Hugging Face data sets, the drawings."""
 
+import errno
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -133,8 +134,7 @@ class _Folder:
         names = [e.name if isinstance(e, LeftOut) else os.path.relpath(e, root) for e in found]
 
         def read(name: str) -> bytes:
-            with (root / name).open("rb") as file:
-                return file.read(MOST_BYTES + 1)
+            return _read(root / name, MOST_BYTES + 1)
 
         sidecars = Sidecars(lambda: names, read)
         files = sorted(entry for entry in found if isinstance(entry, Path))
@@ -165,15 +165,28 @@ def _reason_to_leave_out(file: Path) -> LeftOutReason | None:
     kind = kind_of(file.name)
     if kind.is_archive:
         return LeftOutReason.ARCHIVE
-    if kind.left_out is not None or kind.is_known:
+    if kind.left_out is not None:
         return kind.left_out
     try:
         if not stat.S_ISREG(file.stat().st_mode):
             return LeftOutReason.SPECIAL
-        with file.open("rb") as opened:
-            return reason_by_content(opened.read(HEAD_BYTES))
+        return None if kind.is_known else reason_by_content(_read(file, HEAD_BYTES))
     except OSError:
-        return LeftOutReason.NOT_A_PHOTO
+        # A photo's item says why it cannot be read.
+        return None if kind.is_known else LeftOutReason.NOT_A_PHOTO
+
+
+def _read(path: Path, most: int) -> bytes:
+    """The first bytes of a file.
+
+    Raises:
+        OSError: it cannot be read, or is no regular file: a pipe would be waited for, and a device
+            may have no end.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "Not a regular file")
+    with path.open("rb") as file:
+        return file.read(most)
 
 
 def _read_all(
@@ -187,8 +200,7 @@ def _read_all(
     most = max_bytes if isinstance(max_bytes, int) else max_bytes()
     for file in files:
         try:
-            with file.path.open("rb") as opened:
-                data = opened.read(most + 1)
+            data = _read(file.path, most + 1)
         except OSError as error:
             unreadable[safe_filename(file.name)] = f"It cannot be read: {error.strerror}."
         else:

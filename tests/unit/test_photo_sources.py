@@ -1,5 +1,6 @@
 """What is read from folders and data sets, and what is said when it cannot be."""
 
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ import datasets
 import pytest
 
 from petsearch.client import from_dataset, from_drawings, from_paths
+from petsearch.domain import LeftOutReason
 from petsearch.domain.errors import ConfigurationError, InvalidInput, NotFound
 from petsearch.sources import DatasetOptions
 from tests import pictures
@@ -72,6 +74,17 @@ def test_a_folder_is_walked_whole_and_in_order(folder: Path) -> None:
 def test_a_file_that_is_named_is_taken_whatever_it_is_called(folder: Path) -> None:
     source = from_paths([folder / "notes.txt"], max_bytes=LIMIT)
     assert [photo.data for photo in source.photos] == [b"no photo"]
+
+
+def test_no_pipe_is_waited_for(folder: Path) -> None:
+    for name in ("pipe.jpg", "pipe", "b.JPG.json"):
+        os.mkfifo(folder / name)
+    source = from_paths([folder, folder / "pipe.jpg"], max_bytes=LIMIT)
+    assert [photo.filename for photo in source.photos] == ["a.jpeg", "b.JPG", "c.png"]
+    special = [left.name for left in source.left_out if left.reason is LeftOutReason.SPECIAL]
+    assert sorted(special) == ["pipe", "pipe.jpg"]
+    assert source.unreadable == {"pipe.jpg": "It cannot be read: Not a regular file."}
+    assert [photo for photo, _ in source.warnings] == ["b.JPG"]
 
 
 def test_a_huge_file_is_not_read_whole(tmp_path: Path) -> None:
