@@ -114,6 +114,8 @@ class _Opened:
     """Whether its white is black, which the file says and Pillow does not undo."""
     tiff: _File | None = None
     """The TIFF or raw file in which the picture is not the first one: its EXIF counts."""
+    orientation: int | None = None
+    """What the file says of it from outside, which counts where it says nothing itself."""
     warnings: tuple[ItemWarning, ...] = ()
 
 
@@ -230,7 +232,7 @@ def _open_tiff(file: _File) -> _Opened:
     found = pages.tiff_pages(file.buffer)
     main, tiff = found.main, None
     if found.is_raw:
-        return _open_preview(file)
+        return replace(_open_preview(file), orientation=found.pages[0].orientation)
     if main is not None and main.offset != found.pages[0].offset:
         tiff = file
         file = _File(pages.beginning_at(file.buffer[:], main.offset))
@@ -247,7 +249,8 @@ def _open_tiff(file: _File) -> _Opened:
             raise
         raise NotAnImage(reason) from error
     pages.read_as_stored(opened.picture)
-    opened = replace(opened, is_negative=is_negative, tiff=tiff)
+    outer = None if main is None else main.inherited_orientation
+    opened = replace(opened, is_negative=is_negative, tiff=tiff, orientation=outer)
     return _with_left_out(opened, found.left_out)
 
 
@@ -325,7 +328,7 @@ def _decode(opened: _Opened, declared: tuple[int, int], at_least: int) -> Decode
         try:
             loaded, damage = _load(opened)
             # Some formats keep their metadata behind the pixels.
-            turn = orientation.orientation_of(picture, opened.main)
+            turn = orientation.orientation_of(picture, opened.main, opened.orientation)
             exif = _exif_of(opened)
             capture = embedded.capture_of(exif, picture.info.get("xmp"))
             upright, profile_used = tones.to_rgb(

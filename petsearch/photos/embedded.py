@@ -1,4 +1,7 @@
-"""When and where a photo was taken, from its EXIF and XMP. What is broken of them is ignored."""
+"""What EXIF and XMP say of a photo: when and where it was taken, its colours, which way up it is.
+
+What is broken of them is ignored.
+"""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -63,6 +66,12 @@ def capture_of_xmp(xmp: bytes) -> Capture:
     if latitude is None or longitude is None:
         return Capture(taken_at)
     return Capture(taken_at, valid_location(latitude, longitude))
+
+
+def orientations_of_xmp(xmp: object) -> Iterator[int]:
+    """What XMP states of which way up the picture is, as EXIF does."""
+    text = xmp.decode("utf-8", "replace") if isinstance(xmp, bytes) else ""
+    yield from (int(value) for value in _xmp_values(text, "tiff:Orientation") if value.isdecimal())
 
 
 def _times_of_exif(tags: dict[int, object]) -> Iterator[date]:

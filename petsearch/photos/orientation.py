@@ -2,14 +2,20 @@
 
 TIFF is turned by Pillow while it loads, and HEIC by libheif if the file has a rotation or mirroring
 box. For AVIF, Pillow reports that box as EXIF. Without such a box the EXIF of the file counts, as
-in every other format, and XMP where EXIF says nothing.
+in every other format, and XMP where EXIF says nothing. A part of a TIFF or raw file that says
+nothing is turned as the file.
 """
+
+from collections.abc import Iterator
+from contextlib import suppress
 
 from PIL import Image
 
+from petsearch.photos import embedded
 from petsearch.photos.boxes import MainPicture
 
 UPRIGHT = 1
+_VALUES = range(1, 9)
 _TAG = 0x0112
 _IMAGEMAGICK = "Raw profile type APP1"
 """The text of a PNG in which ImageMagick keeps the EXIF of a JPEG, under a name and its length."""
@@ -25,19 +31,23 @@ _TRANSPOSES = {
 }
 
 
-def orientation_of(picture: Image.Image, main: MainPicture | None) -> int:
+def orientation_of(picture: Image.Image, main: MainPicture | None, outer: int | None = None) -> int:
     """The EXIF orientation, 1 to 8, that is still to be undone in a loaded picture.
 
     Args:
         main: what the boxes of a HEIC or AVIF say; None for other formats.
+        outer: what the file says from outside the picture.
     """
-    if picture.format == "TIFF" or (picture.format == "HEIF" and main and main.is_turned):
+    if picture.format == "HEIF" and main and main.is_turned:
         return UPRIGHT
-    try:
-        found = exif_of(picture, main).get(_TAG, UPRIGHT)
-    except Exception:  # a parser's edge: what cannot be read turns nothing
-        return UPRIGHT
-    return found if found in _TRANSPOSES else UPRIGHT
+    stated = () if picture.format == "TIFF" else _stated(picture, main)
+    return next((found for found in (*stated, outer) if found in _VALUES), UPRIGHT)
+
+
+def _stated(picture: Image.Image, main: MainPicture | None) -> Iterator[int]:
+    with suppress(Exception):  # a parser's edge: what cannot be read turns nothing
+        yield exif_of(picture, main).get(_TAG, 0)
+    yield from embedded.orientations_of_xmp(picture.info.get("xmp"))
 
 
 def swaps_sides(orientation: int) -> bool:

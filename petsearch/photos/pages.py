@@ -22,10 +22,11 @@ _PREVIEW_SHARE = 0.25
 """A page of less than this share of the largest one's pixels is a preview of it."""
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
 _SAMPLES, _MAX_SAMPLE, _PLANES, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 277, 281, 284, 338, 339
-_SUBFILE, _SUB_IFDS = 254, 330
+_SUBFILE, _ORIENTATION, _SUB_IFDS = 254, 274, 330
 _READ = (
     *(_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC),
-    *(_SAMPLES, _MAX_SAMPLE, _EXTRA_SAMPLES, _SAMPLE_FORMAT, _SUBFILE, _SUB_IFDS),
+    *(_SAMPLES, _MAX_SAMPLE, _EXTRA_SAMPLES, _SAMPLE_FORMAT),
+    *(_SUBFILE, _ORIENTATION, _SUB_IFDS),
 )
 _SENSOR = (32803, 34892)
 """Photometric interpretations of what a sensor saw, which is no picture yet."""
@@ -80,6 +81,10 @@ class Page:
     """Where the value of `photometric` is written."""
     photometric_size: int
     """In bytes."""
+    orientation: int | None
+    """What it states of itself, as EXIF does."""
+    inherited_orientation: int | None
+    """What the page states of which it is a part; it counts where the page states nothing."""
 
     @property
     def is_deep_negative(self) -> bool:
@@ -273,14 +278,16 @@ def _is_lossless(jpeg: bytes) -> bool:
 def _walk(data: Buffer) -> Iterator[Page]:
     order = "<" if data[:2] == b"II" else ">"
     big = data[2:4] in (b"\x2b\0", b"\0\x2b")
-    waiting = [struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)[0]]
+    (first,) = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)
+    waiting: list[tuple[int, int | None]] = [(first, None)]
     seen: set[int] = set()
     while waiting and len(seen) < _MOST_PAGES:
-        offset = waiting.pop(0)
+        offset, inherited = waiting.pop(0)
         if offset in seen or not 0 < offset < len(data):
             continue
         seen.add(offset)
         tags, places, following = _directory(data, offset, order, big=big)
+        (orientation,) = tags.get(_ORIENTATION, (None,))[:1]
         if _WIDTH in tags and _HEIGHT in tags:
             yield Page(
                 offset,
@@ -295,9 +302,12 @@ def _walk(data: Buffer) -> Iterator[Page]:
                 tags.get(_COMPRESSION, (1,))[0],
                 tags.get(_SAMPLE_FORMAT, (1,))[0],
                 *places.get(_PHOTOMETRIC, (0, 2)),
+                orientation,
+                inherited if orientation is None else None,
             )
         # In the order of the file: a page's own sub-pages, then the next page.
-        waiting[:0] = [*tags.get(_SUB_IFDS, ()), following]
+        parts = ((part, orientation or inherited) for part in tags.get(_SUB_IFDS, ()))
+        waiting[:0] = [*parts, (following, inherited)]
 
 
 _SIZES = {1: 1, 3: 2, 4: 4, 13: 4, 16: 8, 18: 8}

@@ -141,8 +141,9 @@ def _with_sub_page(outer: bytes, inner: bytes, photometric: int | None = None) -
     return bytes(merged)
 
 
-def _preview_with_sub_page() -> bytes:
+def _preview_with_sub_page(orientation: int = 1) -> bytes:
     info = TiffImagePlugin.ImageFileDirectory_v2()
+    info[274] = orientation
     info[254] = 1
     info[330] = 1
     info.tagtype[330] = 4
@@ -161,6 +162,30 @@ def test_a_raw_file_is_shown_by_the_largest_jpeg_in_it() -> None:
     decoded = decode(sensor + small + large, LIMITS)
     assert (decoded.width, decoded.height) == (400, 300)
     assert _codes(decoded) == ["preview_used"]
+
+
+def test_a_picture_in_a_sub_page_is_turned_as_the_file_unless_it_says_otherwise() -> None:
+    outer = _preview_with_sub_page(orientation=6)
+    turned = decode(_with_sub_page(outer, _tiff((800, 600))), LIMITS)
+    own = decode(_with_sub_page(outer, _tiff((800, 600), tiffinfo={274: 3})), LIMITS)
+    assert (turned.width, turned.height) == turned.picture.size == (600, 800)
+    expected = pictures.noise(800, 600).transpose(Image.Transpose.ROTATE_270)
+    assert np.array_equal(_pixels(turned), np.asarray(expected, np.int16))
+    assert own.picture.size == (800, 600)
+
+
+@pytest.mark.parametrize(("own", "size"), [(None, (300, 400)), (1, (400, 300)), (8, (300, 400))])
+def test_a_raw_file_is_turned_as_it_says_unless_its_jpeg_does(
+    own: int | None, size: tuple[int, int]
+) -> None:
+    outer = _preview_with_sub_page(orientation=6)
+    sensor = _with_sub_page(outer, _tiff((800, 600)), photometric=32803)
+    exif = Image.Exif()
+    if own is not None:
+        exif[274] = own
+    preview = pictures.encoded(pictures.noise(400, 300), exif=exif)
+    decoded = decode(sensor + preview, LIMITS)
+    assert (decoded.width, decoded.height) == decoded.picture.size == size
 
 
 def test_a_raw_file_without_a_jpeg_is_refused_with_its_reason() -> None:

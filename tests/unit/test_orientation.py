@@ -8,6 +8,7 @@ from PIL import Image, PngImagePlugin
 
 from petsearch.photos import ImageLimits
 from petsearch.photos.decode import decode, register_formats
+from tests import pictures
 
 LIMITS = ImageLimits()
 STORED = (64, 48)
@@ -95,9 +96,21 @@ def test_exif_that_imagemagick_keeps_as_a_text_counts() -> None:
     assert _corners(decode(file.getvalue(), LIMITS).picture) == list(_UPRIGHT_CORNERS[6])
 
 
-def test_xmp_counts_where_exif_says_nothing() -> None:
-    file = io.BytesIO()
-    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
-    _stored().save(file, "JPEG", quality=95, subsampling=0, xmp=xmp)
-    decoded = decode(file.getvalue(), LIMITS)
-    assert _corners(decoded.picture) == list(_UPRIGHT_CORNERS[6])
+XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+
+
+@pytest.mark.parametrize("format_", ["JPEG", "WEBP", "HEIF", "AVIF"])
+def test_xmp_counts_where_exif_says_nothing(format_: str) -> None:
+    register_formats()
+    data = pictures.encoded(_stored(), format_, quality=95, xmp=XMP)
+    assert _corners(decode(data, LIMITS).picture) == list(_UPRIGHT_CORNERS[6])
+
+
+@pytest.mark.parametrize("exif", [None, b"no EXIF", _exif(0), _exif(8)])
+def test_xmp_of_a_png_counts_where_its_exif_says_nothing(exif: bytes | None) -> None:
+    info = PngImagePlugin.PngInfo()
+    info.add_itxt("XML:com.adobe.xmp", XMP.decode())
+    options = {} if exif is None else {"exif": exif}
+    data = pictures.encoded(_stored(), "PNG", pnginfo=info, **options)
+    expected = 8 if exif == _exif(8) else 6
+    assert _corners(decode(data, LIMITS).picture) == list(_UPRIGHT_CORNERS[expected])
