@@ -52,8 +52,15 @@ def main_picture(data: Buffer) -> MainPicture:
 
 
 def without_metadata(data: bytes) -> bytes:
-    """The same file, in which readers find neither EXIF nor XMP, and no code points of colours."""
+    """The same file, in which readers find neither EXIF nor XMP, and no code points of colours.
+
+    Of an animation that is cut off they read the still beside it.
+    """
     changed = bytearray(data)
+    _, _, end = list(_boxes(data, 0, len(data)))[-1]
+    if end < len(data):
+        # The main brand tells which of the two is read.
+        changed[8:12] = changed[8:12].replace(b"avis", b"avif")
     for _, kind, at in _items(data):
         if kind in (b"Exif", b"mime"):
             changed[at : at + 4] = b"skip"

@@ -1,8 +1,8 @@
-"""Files without the parts that a picture does not need: what broken metadata is cut out with.
+"""Files without the parts that a picture does not need: what is broken of these is cut out.
 
-A decoder may refuse a whole file for its comments, its profile or a checksum of either. Each
-function returns the bytes that hold the pixels alone, with orientation and colours where those
-parts are whole.
+A decoder may refuse a whole file for its comments, its profile, a checksum of either, or a later
+frame of an animation that is cut off. Each function returns the bytes that hold the pixels alone,
+with orientation and colours where those parts are whole.
 """
 
 import re
@@ -127,6 +127,8 @@ def _webp(data: bytes) -> bytes:
     while at + 8 <= len(data):
         kind, size = struct.unpack_from("<4sI", data, at)
         body = data[at + 8 : at + 8 + size]
+        if kind == b"ANMF" and len(body) < size:
+            break
         if kind == b"VP8X":
             # Flags: animation and alpha stay, the profile (0x20), EXIF (8) and XMP (4) go.
             body = bytes([body[0] & 0x12]) + body[1:]

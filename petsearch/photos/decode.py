@@ -212,7 +212,7 @@ def _open_repaired(file: _File, error: NotAnImage) -> _Opened:
         opened = _open_main(_File(repaired))
     except NotAnImage:
         raise error from None
-    return _with_warning(opened, "metadata_ignored", "Its metadata is broken and was ignored.")
+    return _with_warning(opened, "metadata_ignored", "Broken parts beside its pixels were ignored.")
 
 
 def _open_main(file: _File) -> _Opened:
@@ -273,9 +273,8 @@ def _open_preview(file: _File) -> _Opened:
 
 def _open_with_pillow(file: _File) -> _Opened:
     register_formats()
-    with warnings.catch_warnings():
-        # Pillow warns about large pictures and odd metadata; the limits apply instead.
-        warnings.simplefilter("ignore")
+    # Pillow warns about large pictures and odd metadata; the limits apply instead.
+    with warnings.catch_warnings(action="ignore"):
         try:
             picture = Image.open(file.stream(), formats=formats.PILLOW_FORMATS)
         except Image.DecompressionBombError as error:
@@ -323,8 +322,7 @@ def _bytes_needed(picture: Image.Image, limits: ImageLimits, at_least: int) -> i
 
 def _decode(opened: _Opened, declared: tuple[int, int], at_least: int) -> DecodedImage:
     picture, found = opened.picture, opened.warnings
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(action="ignore"):
         try:
             loaded, damage = _load(opened)
             # Some formats keep their metadata behind the pixels.

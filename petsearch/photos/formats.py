@@ -3,8 +3,9 @@
 import codecs
 import re
 
-PILLOW_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "HEIF", "AVIF", "BMP", "TIFF")
-"""Names that Pillow has for what is decoded."""
+PILLOW_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "AVIF", "HEIF", "BMP", "TIFF")
+"""Names that Pillow has for what is decoded, as they are tried: the reader of HEIC opens AVIF too, and
+cannot decode it."""
 ACCEPTED = "JPEG, PNG, WebP, GIF, HEIC, AVIF, BMP or TIFF"
 """The same for people."""
 RAW_CONTENT_TYPE = "image/x-raw"
@@ -38,8 +39,6 @@ _KNOWN: tuple[tuple[bytes, str], ...] = (
     (rb"RIFF....WEBP", "a WebP picture"),
     (rb"BM.{4}\0\0\0\0", "a BMP picture"),
     (rb"(II[\x2a\x2b]\0|MM\0[\x2a\x2b])", "a TIFF picture"),
-    (rb"....ftyp(hei[cfmsx]|hev[cmsx]|mif1|msf1)", "a HEIC picture"),
-    (rb"....ftypavi[fs]", "an AVIF picture"),
     (rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51", "a JPEG 2000 picture"),
     (rb"\0\0\0\x0cJXL |\xff\x0a", "a JPEG XL picture"),
     (rb"8BPS", "a Photoshop document"),
@@ -51,7 +50,6 @@ _KNOWN: tuple[tuple[bytes, str], ...] = (
     (rb"P[1-7][\s#]", "a PNM picture"),
     (rb"\x8aMNG|\x8bJNG", "an MNG picture"),
     (rb"\n[\0-\x05][\0\x01][\x01\x02\x04\x08]", "a PCX picture"),
-    (rb"....ftypcrx ", "a camera's raw file (CR3)"),
     (rb"FUJIFILMCCD-RAW", "a camera's raw file (RAF)"),
     (rb"IIU\0|IIR[OS]|MMOR|FOVb|\0MRM", "a camera's raw file"),
     (rb"II\xbc\x01", "a JPEG XR picture"),
@@ -60,11 +58,10 @@ _KNOWN: tuple[tuple[bytes, str], ...] = (
     (rb"icns", "an icon"),
     (rb"\xd7\xcd\xc6\x9a|\x01\0\0\0.{36} EMF", "a Windows metafile"),
     (rb".{128}DICM|SIMPLE  =", "a medical or astronomical picture"),
-    (rb"....ftyp(qt  |isom|iso\d|mp4\d|M4V |avc1|3g[p2]|dash|MSNV)", "a video"),
     (rb"....(moov|mdat|wide|free)", "a video"),
     (rb"\x1aE\xdf\xa3|RIFF....AVI |FLV\x01", "a video or sound"),
     (rb"\x30\x26\xb2\x75|\0\0\x01[\xb3\xba]|OggS", "a video or sound"),
-    (rb"ID3|RIFF....WAVE|fLaC|....ftypM4A |MThd|#!AMR|\xff[\xf1\xf9\xfb\xf3]", "a sound"),
+    (rb"ID3|RIFF....WAVE|fLaC|MThd|#!AMR|\xff[\xf1\xf9\xfb\xf3]", "a sound"),
     (rb"%PDF-", "a PDF document"),
     (rb"%!PS|\xc5\xd0\xd3\xc6", "a PostScript document"),
     (rb"\{\\rtf", "a text document"),
@@ -82,6 +79,13 @@ _KNOWN: tuple[tuple[bytes, str], ...] = (
     (rb"(\.\./)*\.?/?(\.git/)?annex/objects/", "a git-annex pointer, not the file itself"),
     (rb"MZ|\x7fELF", "a program"),
 )  # fmt: skip
+# Patterns of the brands of a file of boxes, where none is a video.
+_BRANDS: tuple[tuple[bytes, str], ...] = (
+    (rb"avi[fs]", "an AVIF picture"),
+    (rb"hei[cfmsx]|hev[cmsx]|mif\d|msf1|miaf", "a HEIC picture"),
+    (rb"crx ", "a camera's raw file (CR3)"),
+    (rb"M4[AB] ", "a sound"),
+)
 _TEXTS: tuple[tuple[bytes, str], ...] = (
     (rb"<svg[\s>]", "an SVG drawing"),
     (rb"<!doctype html|<html[\s>]|<head[\s>]|<body[\s>]", "a web page"),
@@ -115,6 +119,8 @@ def is_picture(head: bytes) -> bool:
 
 def describe(head: bytes) -> str | None:
     """What a file is that begins with `head`, as "a PDF document"; None if it is unknown."""
+    if head[4:8] == b"ftyp":
+        return _describe_boxes(head)
     for pattern, name in _KNOWN:
         if re.match(pattern, head, re.DOTALL):
             return name
@@ -127,6 +133,14 @@ def describe(head: bytes) -> str | None:
     if head and not head.strip(b"\0"):
         return "nothing but zero bytes"
     return "a text" if _is_text(text) else None
+
+
+def _describe_boxes(head: bytes) -> str:
+    end = min(len(head), int.from_bytes(head[:4], "big"))
+    # The main one, the version of this, and the others.
+    brands = (head[at : at + 4] for at in (8, *range(16, end, 4)))
+    found = [name for b in brands for pattern, name in _BRANDS if re.fullmatch(pattern, b)]
+    return next((name for _, name in _BRANDS if name in found), "a video")
 
 
 def _is_text(head: bytes) -> bool:

@@ -210,6 +210,33 @@ def test_the_still_of_an_animated_png_that_is_no_frame_is_not_the_picture() -> N
     assert np.array_equal(_pixels(decode(data, LIMITS)), np.asarray(frame, np.int16))
 
 
+@pytest.mark.parametrize("format_", ["GIF", "WEBP", "PNG", "AVIF"])
+def test_the_first_frame_of_an_animation_that_is_cut_off_is_kept(format_: str) -> None:
+    first, noise = pictures.noise(120, 90), np.random.default_rng(1).bytes(120 * 90 * 3)
+    second = Image.frombytes("RGB", first.size, noise)
+    options = {"save_all": True, "append_images": [second], "duration": 100, "lossless": True}
+    whole = _encoded(first, format_, **options)
+    cut = decode(whole[: -len(whole) // 4], LIMITS)
+    # AVIF codes the frame again, as a still.
+    assert np.abs(_pixels(cut) - _pixels(decode(whole, LIMITS))).max() <= 8
+
+
+@pytest.mark.parametrize("format_", ["WEBP", "AVIF"])
+def test_a_still_that_is_cut_off_is_refused(format_: str) -> None:
+    whole = _encoded(pictures.noise(120, 90), format_)
+    with pytest.raises(NotAnImage, match="broken"):
+        decode(whole[: -len(whole) // 4], LIMITS)
+
+
+def test_the_other_brands_tell_an_avif_from_a_heic() -> None:
+    data = _encoded(pictures.noise(120, 90), "AVIF")
+    decoded = decode(data.replace(b"ftypavif", b"ftypmif1", 1), LIMITS)
+    assert decoded.content_type == "image/avif"
+    assert np.array_equal(_pixels(decoded), _pixels(decode(data, LIMITS)))
+    heic = _encoded(pictures.noise(120, 90), "HEIF").replace(b"ftypheic", b"ftypmif1", 1)
+    assert decode(heic, LIMITS).content_type == "image/heif"
+
+
 def test_a_blank_photo_of_one_frame_is_taken_as_it_is() -> None:
     decoded = decode(_encoded(Image.new("RGB", (20, 20), "white"), "GIF"), LIMITS)
     assert _pixels(decoded).min() == 255
@@ -367,6 +394,10 @@ STRANGERS = {
     "SVG": b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"></svg>',
     "web page": b"\xef\xbb\xbf\n<!DOCTYPE html><html><body>404</body></html>",
     "video": b"\0\0\0\x18ftypmp42\0\0\0\0isommp42",
+    "but a video": b"\0\0\0\x1cftypXAVC\1\0\0\0XAVCmp42nras",
+    "but a sound": b"\0\0\0\x18ftypM4A \0\0\0\0mp42isom",
+    "an AVIF picture whose header is broken": b"\0\0\0\x18ftypmif1\0\0\0\0mif1avif",
+    "a HEIC picture whose header is broken": b"\0\0\0\x18ftypXXXX\0\0\0\0mif1XXXX",
     "PDF": b"%PDF-1.7\n%\xe2\xe3\xcf\xd3",
     "Git LFS pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:1234\nsize 5\n",
     "Photoshop": b"8BPS\0\1\0\0\0\0\0\0",
