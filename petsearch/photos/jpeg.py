@@ -67,8 +67,8 @@ def decode(picture: Image.Image, data: Buffer) -> tuple[Image.Image, Damage | No
     except ValueError:
         # All pixels may be there, and only the marker behind them missing.
         closed = data[:] + END
-        pixels = _pixels(closed, colours, size, strict=False)
-        return _as_picture(pixels), _damage_of(closed)
+        damage = _damage_of(closed)
+        return _as_picture(_pixels(closed, colours, size, strict=False)), damage
 
 
 def _pixels(
@@ -119,17 +119,18 @@ def _bare(data: bytes) -> tuple[bytes, int]:
     Raises:
         ValueError: it has no scan.
     """
-    header, is_sequential = data[:2], False
+    kept, is_sequential = [data[:2]], False
     for marker, segment in containers.jpeg_segments(data):
         if marker == containers.JPEG_SCAN and len(segment) > _SHORTEST_SCAN:
             if is_sequential:
                 # The band of a scan, which is always the same; decoders do not read it.
                 end = 2 + segment[3]
                 segment = segment[: end - 3] + _WHOLE_BAND + segment[end:]
+            header = b"".join(kept)
             return header + segment, len(header) + 2
         is_sequential = is_sequential or marker in _SEQUENTIAL
         if marker not in containers.JPEG_APPS and marker != containers.JPEG_COMMENT:
-            header += segment
+            kept.append(segment)
     raise ValueError("It has no scan.")
 
 
