@@ -4,8 +4,10 @@ import codecs
 import re
 
 PILLOW_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "AVIF", "HEIF", "BMP", "TIFF")
-"""Names that Pillow has for what is decoded, as they are tried: AVIF before HEIC, whose reader opens
-it too and cannot decode it."""
+"""Names that Pillow has for what is decoded, as they are tried.
+
+AVIF comes before HEIC, whose reader opens it too and cannot decode it.
+"""
 ACCEPTED = "JPEG, PNG, WebP, GIF, HEIC, AVIF, BMP or TIFF"
 """The same for people."""
 RAW_CONTENT_TYPE = "image/x-raw"
