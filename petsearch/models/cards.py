@@ -77,16 +77,21 @@ def _figures(path: Path | None) -> str:
         return "No figures were published with it."
     try:
         metrics = json.loads(path.read_text(encoding="utf-8"))
-        protocol, figures = str(metrics.get("protocol", "")), metrics.get("figures", metrics)
-        rows = [f"| {key} | {value:.4g} |" for key, value in _numbers(figures)]
+        protocol = str(metrics.get("protocol", ""))
+        rows = [f"| {key} | {value:.4g} |" for key, value in figures_of(metrics).items()]
     except (ValueError, AttributeError) as error:
         raise ConfigurationError(f"{path} is no JSON object of figures: {error}") from error
     return "\n".join(["| figure | value |", "|---|---|", *rows, "", protocol]).rstrip()
 
 
-def _numbers(figures: Mapping[str, Any]) -> list[tuple[str, float]]:
-    return [
-        (name, float(value))
-        for name, value in figures.items()
+def figures_of(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """The figures in a metrics.json, by name.
+
+    Raises:
+        AttributeError: it is no JSON object.
+    """
+    return {
+        name: float(value)
+        for name, value in metrics.get("figures", metrics).items()
         if isinstance(value, int | float) and not isinstance(value, bool)
-    ]
+    }

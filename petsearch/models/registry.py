@@ -5,6 +5,7 @@ import json
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from petsearch.domain import ModelInfo, object_keys
 from petsearch.domain.errors import ConfigurationError, InvalidInput, NotFound
+from petsearch.models.cards import figures_of
+from petsearch.models.folder import METRICS
 from petsearch.observability import get_logger
 from petsearch.ports import ObjectStore
 
@@ -101,6 +104,15 @@ class Registry:
             is_manifest = name and key == object_keys.model_manifest(model_id)
             if is_manifest and (manifest := self.find(model_id)):
                 yield manifest
+
+    def figures(self, manifest: Manifest) -> dict[str, float]:
+        """What was measured of a model before it was published, by name; {} if nothing was."""
+        if METRICS not in manifest.files:
+            return {}
+        key = object_keys.model_file(manifest.model_id, METRICS)
+        with suppress(NotFound, ValueError, AttributeError):  # no JSON object, which is its fault
+            return figures_of(json.loads(self.store.get(key)))
+        return {}
 
     def spec_of(self, model_id: str) -> str:
         """How to load a model: from here, or as it was loaded when photos were indexed with it.

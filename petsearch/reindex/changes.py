@@ -6,7 +6,7 @@ Nothing here touches what is searched but `promote` and `rollback`, and each doe
 import random
 import time
 import uuid
-from collections.abc import Callable, Set
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -53,6 +53,8 @@ class ModelState:
     images: int | None
     """In its collection; None where it has none."""
     published_at: datetime | None
+    figures: Mapping[str, float]
+    """What was measured before it was published, by name."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,7 @@ class ModelChanges:
                 is_previous=collection_of(model_id) == state.previous,
                 images=self._count(held.get(model_id)),
                 published_at=published[model_id].published_at if model_id in published else None,
+                figures=self.registry.figures(published[model_id]) if model_id in published else {},
             )
             for model_id in {*published, *loaded, *held}
         ]

@@ -134,6 +134,8 @@ def test_a_folder_is_published_with_a_card_and_loads_from_there(
     card = (there / "MODEL_CARD.md").read_text()
     assert model_id in card
     assert "kind_top1 | 0.9958" in card
+    registry = Registry(FilesystemStore(data_dir / "objects"))
+    assert registry.figures(published.manifest)["kind_top1"] == pytest.approx(0.9958, abs=1e-4)
     assert "are calibrated" in card
     assert resolve_model(f"dir:{there}").model_id().endswith(model_id.rpartition("-")[2])
 

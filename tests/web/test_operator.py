@@ -57,14 +57,16 @@ def test_duplicates_are_looked_for_when_asked(page: Page) -> None:
 
 
 def _model(model_id: str, **state: object) -> JsonDict:
-    plain = {"current": False, "previous": False, "published": True, "loaded": True}
-    return {"model_id": model_id, **plain, "images": None, "published_at": None, **state}
+    plain: JsonDict = {"current": False, "previous": False, "published": True, "loaded": True}
+    plain |= {"images": None, "published_at": None, "figures": {}}
+    return {"model_id": model_id, **plain, **state}
 
 
 def test_models_are_reindexed_promoted_and_rolled_back(page: Page, expected: set[int]) -> None:
     """As a server answers that has two models; this one has only the sample."""
     expected.add(409)
-    models = [_model("old-1", current=True, images=40), _model("new-2")]
+    figures = {"top1": 0.91612, "precision_at_5": 0.9}
+    models = [_model("old-1", current=True, images=40), _model("new-2", figures=figures)]
     asked: list[str] = []
 
     def answer(route: Route) -> None:
@@ -87,6 +89,7 @@ def test_models_are_reindexed_promoted_and_rolled_back(page: Page, expected: set
     page.route(re.compile("/v1/(models|reindex)"), answer)
     page.goto("/?page=operator")
     row = page.locator(".model-row", has_text="new-2")
+    expect(row).to_contain_text("top1 0.916 · precision at 5 0.9")
     row.get_by_role("button", name="Reindex").click()
     expect(row).to_contain_text("40 photos")
     for outcome in ("The gate does not pass", "Serves searches"):

@@ -67,6 +67,9 @@ def test_a_server_with_keys_asks_for_one_and_keeps_it_from_scripts(
     sign_in(page, key)
     expect(page.locator(CARDS)).to_have_count(3)
     expect(page.locator("#account")).to_contain_text("volunteer")
+    expect(page.get_by_role("link", name="Search", exact=True)).to_be_visible()
+    for name in ("Add photos", "Operator"):
+        expect(page.get_by_role("link", name=name)).to_be_hidden()
     assert "petsearch" not in page.evaluate("document.cookie")
     assert key not in page.content()
     page.reload()

@@ -1,4 +1,4 @@
-// The models section of the operator's page, hidden if the server lacks these routes.
+// The models section of the operator's page, hidden from those who may not change them.
 import { dropCollection, getModels, listJobs, promoteModel, rollBackModel, startReindex } from "./api.js";
 import { button, element } from "./dom.js";
 import { isEnded, progressBar, reindexedModel } from "./jobs_list.js";
@@ -17,7 +17,7 @@ export async function showModels(section) {
     place.replaceChildren(...models.items.map((model) => row(model, models.items, running, again)));
     section.hidden = models.items.length === 0;
   } catch (problem) {
-    section.hidden = problem.status === 404;
+    section.hidden = [403, 404].includes(problem.status);
     place.replaceChildren(problemMessage(problem, () => showModels(section)));
   }
 }
@@ -56,6 +56,7 @@ function factsInWords(model) {
   const parts = [model.images === null ? said.noCollection : strings.photos(model.images)];
   if (model.published_at) parts.push(said.published(strings.date(model.published_at)));
   if (!model.loaded) parts.push(said.notLoaded);
+  for (const [name, value] of Object.entries(model.figures)) parts.push(said.figure(name, value));
   return parts.join(" · ");
 }
 

@@ -20,6 +20,7 @@ export async function readSession() {
 export const hasEnded = () => sessionStorage.getItem(WAS) === "yes";
 
 function showAccount() {
+  for (const link of document.querySelectorAll("[data-scope]")) link.hidden = !may(link.dataset.scope);
   const place = byId("account");
   if (!known.keys_needed) return place.replaceChildren();
   if (!known.key_id) {

@@ -463,6 +463,7 @@ export const strings = {
     previous: "Kept for rollback",
     noCollection: "no photos indexed yet",
     notLoaded: "not loaded",
+    figure: (name, value) => `${name.replaceAll("_", " ")} ${value.toLocaleString(undefined, { maximumSignificantDigits: 3 })}`,
     published: (date) => `published ${date}`,
     reindexStarted: (id) => `The photos are being indexed for ${id}.`,
     moved: (id, ms) => `${id} now serves searches; the change took ${Math.round(ms)} ms.`,

@@ -22,6 +22,9 @@ class ModelStateBody(BaseModel):
     loaded: bool
     images: int | None = Field(description="in its collection; null where it has none")
     published_at: datetime | None
+    figures: dict[str, float] = Field(
+        description="what was measured before it was published, such as top1; by name"
+    )
 
     @classmethod
     def of(cls, state: ModelState) -> Self:
@@ -34,6 +37,7 @@ class ModelStateBody(BaseModel):
             loaded=state.is_loaded,
             images=state.images,
             published_at=state.published_at,
+            figures=dict(state.figures),
         )
 
 
