@@ -54,7 +54,7 @@ class CircuitBreaker:
         self._failures = 0
         self._state: CircuitState = "closed"
         self.reason: str | None = None
-        """The error it is open for; None while it is closed."""
+        """The error it is open for, as of the last probe; None while it is closed."""
 
     def wait(self, error: PetsearchError, give_up: Callable[[], bool]) -> None:
         """Open after `error`, and wait until all dependencies answer, `give_up()` or the end.
@@ -96,7 +96,7 @@ class CircuitBreaker:
             self._probe()
         except PetsearchError as error:
             log.debug("dependency still down", reason=error.detail)
-            self._failures += 1
+            self._failures, self.reason = self._failures + 1, error.detail
             return False
         self._state = "half open"
         return True

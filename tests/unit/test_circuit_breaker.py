@@ -53,6 +53,18 @@ def test_it_knows_why_it_is_open() -> None:
     assert one.reason is None
 
 
+def test_it_knows_the_reason_of_the_last_probe() -> None:
+    one = breaker(Probe(1))
+    reasons: list[str | None] = []
+
+    def look() -> bool:
+        reasons.append(one.reason)
+        return False
+
+    one.wait(Unavailable("being loaded"), give_up=look)
+    assert reasons == ["being loaded", "no answer"]
+
+
 def test_after_a_success_the_next_outage_is_probed_again() -> None:
     probe = Probe(0)
     one = breaker(probe)

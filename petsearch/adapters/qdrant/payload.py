@@ -60,8 +60,6 @@ INDEXED_FIELDS = {
     "attributes_list": "keyword",
     TAGS.folded: "keyword",
     ATTRIBUTES.folded: "keyword",
-    "sha256": "keyword",
-    "job_id": "keyword",
     "phash_bands": "keyword",
     "source_count": "integer",
     LOCATION_FIELD: "geo",
