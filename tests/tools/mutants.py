@@ -216,7 +216,7 @@ MUTANTS = (
     Mutant(
         "JPEGs are charged without the library's own pixels",
         "petsearch/photos/decode_memory.py",
-        "return 3 * math.prod(picture.size) + _coefficient_bytes(picture, declared)",
+        "return samples * math.prod(picture.size) + _coefficient_bytes(picture, declared)",
         "return 0.0",
         f"{_DECODE_MEMORY}::test_a_sequential_jpeg_of_several_scans_is_charged_for_its_coefficients",
     ),
