@@ -15,7 +15,7 @@ PORT ?= 8000
 SOURCE ?=
 MODEL ?=
 
-.PHONY: help setup check format test test-compose base-images test-fast test-real fuzz fuzz-parsers hostile soak steady demo up stack house lost-tests mutants coverage async-client lock audit sbom bench bench-embedder bench-ingest bench-memory bench-redis bench-api bench-readiness bench-overload bench-attacks bench-ann bench-quality bench-finetune bench-web screenshots clean
+.PHONY: help setup check format test test-compose test-machines base-images test-fast test-real fuzz fuzz-parsers hostile soak steady demo up stack house lost-tests mutants coverage async-client lock audit sbom bench bench-embedder bench-ingest bench-memory bench-redis bench-api bench-readiness bench-overload bench-attacks bench-ann bench-quality bench-finetune bench-web screenshots clean
 
 help: ## List these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -58,6 +58,9 @@ test-real: setup ## Run the contract suites, also against real servers (PETSEARC
 test-compose: setup ## Test the compose files on a Docker engine [minutes; builds the images; SMOKE=1: without training]
 	@docker compose version >/dev/null && docker info >/dev/null || { echo "No Docker engine with the compose plugin responds."; exit 1; }
 	PETSEARCH_TEST_COMPOSE=1 $(BIN)/pytest -n0 --durations=0 $(if $(SMOKE),-k 'not trained') tests/compose
+
+test-machines: ## Try `make demo` and `make test` on bare machines, in containers [RELEASES=…] [COMMANDS=…]
+	@tests/machines/run.sh
 
 base-images: ## Make stand-ins for the base images from Debian's packages, where no registry answers
 	@tests/compose/stand_ins/build.sh
