@@ -23,6 +23,7 @@ import * as search from "./views/search.js";
 
 const views = { search, photo, add, job, operator };
 const SEEDING_POLL_MS = 3000;
+const SESSION_RETRY_MS = 5000;
 let shownView = null;
 
 function show(state) {
@@ -120,6 +121,11 @@ async function showCatalogue() {
   }
 }
 
+// If the server is down, or was asked too often, the views say so.
+function showSession() {
+  readSession().catch(() => setTimeout(showSession, SESSION_RETRY_MS));
+}
+
 function connect() {
   fillTexts(document);
   fillIcons(document);
@@ -166,4 +172,4 @@ function connect() {
 connect();
 show(read());
 showCatalogue();
-readSession().catch(() => undefined); // If the server is down, the views show it.
+showSession();
