@@ -65,7 +65,7 @@ def main(
     searches: Annotated[int, typer.Option(min=0, help="By photo, at a time.")] = 100,
     pause_s: Annotated[
         float, typer.Option(min=0, help="After which a refused caller asks again.")
-    ] = 0.0,
+    ] = 1.0,
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Measure and print; exits with code 1 above a bar."""
