@@ -1,6 +1,7 @@
 # The demo on a bare machine: how long until the page is there, and until its photos are found.
 set -euo pipefail
-git -c safe.directory='*' clone --quiet /source petsearch
+git config --global --add safe.directory /source
+git clone --quiet /source petsearch
 cd petsearch
 python3 --version
 started=$SECONDS

@@ -1,6 +1,7 @@
 # The tests on a bare machine.
 set -euo pipefail
-git -c safe.directory='*' clone --quiet /source petsearch
+git config --global --add safe.directory /source
+git clone --quiet /source petsearch
 cd petsearch
 started=$SECONDS
 make test
