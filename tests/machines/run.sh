@@ -22,7 +22,7 @@ build() {
   rm -rf "$root"
 }
 
-for release in ${RELEASES:-bookworm trixie forky}; do
+for release in ${RELEASES:-bookworm trixie sid}; do
   docker image inspect "petsearch-bare-$release:local" >/dev/null 2>&1 || build "$release"
   for command in ${COMMANDS:-demo test}; do
     docker run --rm --init --user me --workdir /home/me --env HOME=/home/me --env SSL_CERT_FILE \
