@@ -73,8 +73,11 @@ _VITAL_THREADS = 8
 
 def _method_not_allowed(request: Request, error: Exception) -> Response:
     """Every method of the path is named, also where they are routes of their own."""
-    path = getattr(request.scope.get("route"), "path_format", "")
-    methods = request.app.openapi()["paths"].get(path, {})
+    paths = request.app.openapi()["paths"]
+    path = request.scope["path"]
+    if path not in paths:
+        path = getattr(request.scope.get("route"), "path_format", "")
+    methods = paths.get(path, {})
     headers = dict(getattr(error, "headers", None) or {})
     if methods:
         # HEAD is answered wherever GET is; the document has GET alone.

@@ -6,10 +6,11 @@ A filter that is ignored shows what it should hide, and deletes what it should k
 import types
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from http import HTTPStatus
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from anyio.to_thread import run_sync
-from fastapi import Request
+from fastapi import HTTPException, Request
 from fastapi.dependencies.models import Dependant
 from fastapi.params import Form
 from fastapi.routing import APIRoute
@@ -26,17 +27,26 @@ async def check_input(request: Request) -> None:
     """The dependency of every route of the API.
 
     Raises:
+        HTTPException: 405, if the path is one of another route that has not this method.
         InvalidInput: the query's encoding is broken, a name is unknown, one that takes a single
             value is given more than once, a call that changes something has a blank selector, or
             a call without a body has one.
     """
     route = request.scope["route"]
+    _check_method(request)
     query = query_as_sent(request.scope)
     if query:
         _check_names("query parameter", query, _query_fields(route.dependant))
     if request.method not in READS:
         _check_selectors([*request.path_params.items(), *query])
     await _check_body(request, route)
+
+
+def _check_method(request: Request) -> None:
+    """`/images/ids` is a path of its own, and reads as that of an image, too."""
+    methods = request.app.openapi()["paths"].get(request.scope["path"])
+    if methods is not None and request.method not in (*map(str.upper, methods), "HEAD"):
+        raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED)
 
 
 def _check_names(

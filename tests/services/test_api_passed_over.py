@@ -161,3 +161,10 @@ def test_what_would_have_no_effect_is_refused(http: httpx.Client) -> None:
         assert f"weights.{name}" in answer.json()["detail"]
     weighed = {"text": "cat", "negative": [{"text": "dog"}], "weights": {"text": 2, "negative": 1}}
     assert http.post("/v1/search", json=weighed).status_code == 200
+
+
+@pytest.mark.parametrize("method", ["PATCH", "DELETE"])
+def test_a_path_that_is_also_an_id_has_its_own_methods(http: httpx.Client, method: str) -> None:
+    answer = http.request(method, "/v1/images/ids", params={"prefix": "3f2a91bc"})
+    assert answer.status_code == 405
+    assert answer.headers["allow"] == "GET, HEAD"
