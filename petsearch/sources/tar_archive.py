@@ -143,7 +143,7 @@ def _next_entry(archive: tarfile.TarFile) -> tarfile.TarInfo | None:
             with suppress(tarfile.EOFHeaderError):  # type: ignore[attr-defined]  # unknown to typeshed
                 return _entry_at(archive, stream)
             archive.offset += _BLOCK
-    except tarfile.EmptyHeaderError:  # type: ignore[attr-defined]
+    except tarfile.EmptyHeaderError:  # type: ignore[attr-defined]  # unknown to typeshed
         return None
     except tarfile.TarError:
         # What is behind the end and no header was not written by tar.

@@ -85,8 +85,8 @@ class _BoundedRequest(Request):
         end = b"--" + options.get(b"boundary", b"") + b"--"
         tail, has_ended = b"", not is_multipart(self.scope)
         async for block in super().stream():
-            has_ended = has_ended or end in tail + block
-            tail = (tail + block)[1 - len(end) :]
+            seen = tail + block  # the boundary may lie across two blocks
+            has_ended, tail = has_ended or end in seen, seen[1 - len(end) :]
             yield block
         if not has_ended:
             detail = "The form is cut off: its closing boundary is missing."

@@ -48,7 +48,7 @@ def index(server_port: int, first: TcpProxy) -> Iterator[QdrantIndex]:
         QdrantClient(url=f"http://127.0.0.1:{port}", timeout=1, check_compatibility=False)
         for port in (first.port, server_port)
     ]
-    opened = QdrantIndex(Nodes(clients))  # type: ignore[arg-type]
+    opened = QdrantIndex(Nodes(clients))  # type: ignore[arg-type]  # of the calls used here
     for found in clients[1].get_collections().collections:
         clients[1].delete_collection(found.name)
     opened.create_collection(PETS, DIM)
@@ -106,7 +106,7 @@ def test_a_node_that_answers_again_is_asked_again(
     monkeypatch.setattr(nodes, "LOOK_AGAIN_S", 0.01)
     first.cut()
     assert index.current() == PETS
-    away = index._client._away  # type: ignore[attr-defined]
+    away = index._client._away  # type: ignore[attr-defined]  # of Nodes
     assert away
     first.restore()
 
@@ -127,7 +127,7 @@ class Counts(points_service.PointsServicer):
 
 def test_nodes_are_passed_over_by_grpc_too() -> None:
     server = grpc.server(futures.ThreadPoolExecutor(2))
-    points_service.add_PointsServicer_to_server(Counts(), server)  # type: ignore[no-untyped-call]
+    points_service.add_PointsServicer_to_server(Counts(), server)  # type: ignore[no-untyped-call]  # generated
     grpc_port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     try:
