@@ -199,7 +199,7 @@ def certificate(port: str) -> str:
 
 def test_production_keeps_its_certificate_through_stops_and_new_containers() -> None:
     ports = {"HTTP_PORT": str(free_port()), "HTTPS_PORT": str(free_port())}
-    env = {**SECRETS, **ports, "EDGE_SUBNET": "172.30.251.0/24"}
+    env = {**SECRETS, **ports, "EDGE_SUBNET": "10.187.251.0/24"}
     with project("prod", "docker-compose.prod.yml", **env) as prod:
 
         def start() -> str:

@@ -1,5 +1,6 @@
 """The overrides, merged with docker-compose.yml: GPU, production, cluster."""
 
+import ipaddress
 import json
 import re
 import subprocess
@@ -125,6 +126,13 @@ def test_production_settings_can_be_read(name: str, monkeypatch: pytest.MonkeyPa
         (network,) = settings.trusted_proxies
         edge = filled(merged(BASE, PROD), **GIVEN)["networks"]["edge"]
         assert edge["ipam"]["config"] == [{"subnet": str(network)}]
+
+
+def test_the_fixed_network_is_none_that_docker_may_have_given_away() -> None:
+    edge = filled(merged(BASE, PROD), **GIVEN)["networks"]["edge"]
+    subnet = ipaddress.ip_network(edge["ipam"]["config"][0]["subnet"])
+    pools = [ipaddress.ip_network(pool) for pool in ("172.16.0.0/12", "192.168.0.0/16")]
+    assert not [pool for pool in pools if subnet.overlaps(pool)]
 
 
 def test_production_publishes_tls_alone_and_seeds_nothing() -> None:
