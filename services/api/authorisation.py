@@ -6,6 +6,7 @@ forgotten is closed; tests/services/test_authorisation.py names it.
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache, partial
 from http import HTTPStatus
@@ -176,27 +177,16 @@ def _page_paths(web_dir: Path | None) -> re.Pattern[str]:
     return re.compile(f"/|/({'|'.join(names)})")
 
 
+@dataclass(eq=False)
 class Authorisation:
-    """Refuses who may not call a route, before a byte of the body is read, and who calls too often.
+    """Refuses, before a byte of the body is read, who may not call a route or calls too often."""
 
-    Args:
-        anonymous_search: routes of `Access.OPEN_SEARCH` take no key.
-    """
-
-    def __init__(
-        self,
-        app: ASGIApp,
-        *,
-        callers: Callers,
-        limits: RateLimits,
-        table: AccessTable,
-        anonymous_search: bool,
-    ) -> None:
-        self._app = app
-        self._callers = callers
-        self._limits = limits
-        self._table = table
-        self._anonymous_search = anonymous_search
+    app: ASGIApp
+    callers: Callers
+    limits: RateLimits
+    table: AccessTable
+    anonymous_search: bool
+    """Routes of `Access.OPEN_SEARCH` take no key."""
 
     async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
         """Handle one connection."""
@@ -204,40 +194,40 @@ class Authorisation:
             await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
             return
         is_request = scope["type"] == "http"
-        access = self._table.access(scope["method"], scope["path"]) if is_request else None
+        access = self.table.access(scope["method"], scope["path"]) if is_request else None
         # Health and the page answer whatever becomes of Redis; signing in is counted.
         if access is None or (access is Access.PUBLIC and scope["path"] != _SESSION_PATH):
             if access and scope["path"] == _READINESS_PATH:
-                scope["caller"] = await self._callers.identify_soon(scope)
-            await self._app(scope, receive, send)
+                scope["caller"] = await self.callers.identify_soon(scope)
+            await self.app(scope, receive, send)
             return
         request_id = scope.get("request_id", "")
         try:
-            caller = await self._callers.identify(scope)
+            caller = await self.callers.identify(scope)
         except PetsearchError as error:
             await problem_of(error, request_id)(scope, receive, send)
             return
         scope["caller"] = caller
-        scope["may_go_on"] = partial(self._callers.still_valid, caller, scope)
+        scope["may_go_on"] = partial(self.callers.still_valid, caller, scope)
         if caller.is_free:
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
             return
         if caller.key is not None:
             # For every line that is logged from here on; a request is a task of its own.
             add_log_fields(key_id=caller.key.key_id)
         is_counted = caller.showed_wrong_key or not _UNCOUNTED.fullmatch(scope["path"])
-        verdict = await self._limits.take(caller) if is_counted else None
+        verdict = await self.limits.take(caller) if is_counted else None
         refusal = _refused_by(verdict, request_id) or self._refusal(access, caller, request_id)
         headers = verdict.headers if verdict is not None else {}
         # With a key, JSON holds what others must not see from a shared cache; pictures do not.
         has_more = caller.key is not None and is_counted
         is_private = access is Access.PUBLIC or has_more or not self._is_open(access)
         send = _with_headers(send, headers, varies=is_private or is_counted, is_private=is_private)
-        await (refusal or self._app)(scope, receive, send)
+        await (refusal or self.app)(scope, receive, send)
 
     def _is_open(self, access: Access) -> bool:
         """Whether no key is needed."""
-        is_open_search = access is Access.OPEN_SEARCH and self._anonymous_search
+        is_open_search = access is Access.OPEN_SEARCH and self.anonymous_search
         return access is Access.PUBLIC or is_open_search
 
     def _refusal(self, access: Access, caller: Caller, request_id: str) -> JSONResponse | None:

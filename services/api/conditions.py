@@ -4,30 +4,26 @@ import hashlib
 import re
 
 from pydantic import BaseModel
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from petsearch.domain.errors import Outdated
+from services.http.http_middleware import HttpMiddleware
 
 _CONDITIONS = (b"if-match", b"if-none-match")
 _CODING = re.compile(rb'(?:-{1,2}|;)(?:gzip|br|zstd|deflate)(?=")|(?<=")-(?:gzip|br)\b', re.I)
 """What Apache (`"x-gzip"`), Jetty (`"x--gzip"`) and others add to the tag of what they compress."""
 
 
-class PlainEtags:
+class PlainEtags(HttpMiddleware):
     """Takes from the tags in conditions what a compressing proxy has added to ours."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one connection."""
-        if scope["type"] == "http":
-            others = [header for header in scope["headers"] if header[0] not in _CONDITIONS]
-            # A list may stand in several lines.
-            lines = [(name, [v for n, v in scope["headers"] if n == name]) for name in _CONDITIONS]
-            joined = [(name, _CODING.sub(b"", b", ".join(found))) for name, found in lines if found]
-            scope["headers"] = [*others, *joined]
-        await self._app(scope, receive, send)
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        others = [header for header in scope["headers"] if header[0] not in _CONDITIONS]
+        # A list may stand in several lines.
+        lines = [(name, [v for n, v in scope["headers"] if n == name]) for name in _CONDITIONS]
+        joined = [(name, _CODING.sub(b"", b", ".join(found))) for name, found in lines if found]
+        scope["headers"] = [*others, *joined]
+        await self.app(scope, receive, send)
 
 
 def etag_of(body: BaseModel) -> str:

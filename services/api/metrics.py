@@ -2,13 +2,15 @@
 
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from prometheus_client import Counter, Histogram
 from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from petsearch.embedding import CachingEmbedder
+from services.http.http_middleware import HttpMiddleware
 from services.http.metrics import ServedMetrics
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -46,28 +48,23 @@ class ApiMetrics(ServedMetrics):
         self.registry.register(_CacheUsage(cache))
 
 
-class Measure:
+@dataclass(eq=False)
+class Measure(HttpMiddleware):
     """Tells the metrics of every request, by the route that answered it."""
 
-    def __init__(self, app: ASGIApp, *, metrics: ApiMetrics) -> None:
-        self._app = app
-        self._metrics = metrics
+    metrics: ApiMetrics
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one connection."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
 
         async def send_measured(message: Message) -> None:
             if message["type"] == "http.response.start":
                 seconds = time.perf_counter() - started
                 route = getattr(scope.get("route"), "path_format", None) or _NO_ROUTE
-                self._metrics.answered(scope["method"], route, message["status"], seconds)
+                self.metrics.answered(scope["method"], route, message["status"], seconds)
             await send(message)
 
-        await self._app(scope, receive, send_measured)
+        await self.app(scope, receive, send_measured)
 
 
 class _CacheUsage(Collector):

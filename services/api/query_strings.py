@@ -3,25 +3,22 @@
 import re
 from urllib.parse import parse_qsl, urlencode
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from petsearch.domain.errors import InvalidInput
 from petsearch.domain.visible_text import is_left_out
+from services.http.http_middleware import HttpMiddleware
 
 READS = ("GET", "HEAD")
 _AS_SENT = "query_string_as_sent"
 _BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 
-class AbsentParameters:
+class AbsentParameters(HttpMiddleware):
     """Removes parameters without a value from reads: a form's empty field filters nothing."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one connection."""
-        if scope["type"] == "http" and scope["method"] in READS and scope["query_string"]:
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] in READS and scope["query_string"]:
             scope[_AS_SENT] = scope["query_string"]
             said = [
                 (name, value)
@@ -29,7 +26,7 @@ class AbsentParameters:
                 if not is_left_out(name, value)
             ]
             scope["query_string"] = urlencode(said).encode()
-        await self._app(scope, receive, send)
+        await self.app(scope, receive, send)
 
 
 def query_as_sent(scope: Scope) -> list[tuple[str, str]]:

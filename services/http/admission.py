@@ -7,11 +7,13 @@ Otherwise all wait until their deadlines have passed, and nothing is answered at
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from petsearch.domain.errors import Overloaded
+from services.http.http_middleware import HttpMiddleware
 from services.http.refusals import refuse, run_refusably
 
 _RETRY_AFTER_S = 1.0
@@ -35,7 +37,7 @@ class Room:
         self._most_waiting = most_waiting
         self._patience_s = patience_s
         self._waiting: deque[asyncio.Future[None]] = deque()
-        self._approaching = 0
+        self.approaching = 0
 
     def approach(self) -> "Approach":
         """Let a request come near, where its key is looked at: it counts as one that waits.
@@ -44,7 +46,7 @@ class Room:
             Overloaded: too many wait.
         """
         self._check()
-        self._approaching += 1
+        self.approaching += 1
         return Approach(self)
 
     async def enter(self) -> None:
@@ -76,10 +78,10 @@ class Room:
 
     def end_approach(self) -> None:
         """A request is here, or has turned back; see `Approach`."""
-        self._approaching -= 1
+        self.approaching -= 1
 
     def _check(self) -> None:
-        if len(self._waiting) + self._approaching >= self._most_waiting + self._free:
+        if len(self._waiting) + self.approaching >= self._most_waiting + self._free:
             raise _overloaded()
 
     def _give_up(self, turn: asyncio.Future[None]) -> None:
@@ -106,18 +108,15 @@ RoomOf = Callable[[Scope], Room | None]
 """The room of a request; None where it needs none."""
 
 
-class FullRooms:
+@dataclass(eq=False)
+class FullRooms(HttpMiddleware):
     """Refuses requests whose room is full, before anything is known of them but their address."""
 
-    def __init__(self, app: ASGIApp, *, room_of: RoomOf) -> None:
-        self._app = app
-        self._room_of = room_of
+    room_of: RoomOf
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one connection."""
-        room = self._room_of(scope) if scope["type"] == "http" else None
-        if room is None:
-            await self._app(scope, receive, send)
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if (room := self.room_of(scope)) is None:
+            await self.app(scope, receive, send)
             return
         try:
             approach = room.approach()
@@ -127,23 +126,20 @@ class FullRooms:
             return
         scope[_APPROACH] = approach
         try:
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
         finally:
             approach.end()
 
 
-class Admission:
+@dataclass(eq=False)
+class Admission(HttpMiddleware):
     """Lets requests into their rooms; with a body once it has come, however long that takes."""
 
-    def __init__(self, app: ASGIApp, *, room_of: RoomOf) -> None:
-        self._app = app
-        self._room_of = room_of
+    room_of: RoomOf
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one connection."""
-        room = self._room_of(scope) if scope["type"] == "http" else None
-        if room is None:
-            await self._app(scope, receive, send)
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if (room := self.room_of(scope)) is None:
+            await self.app(scope, receive, send)
             return
         if (approach := scope.get(_APPROACH)) is not None:
             approach.end()
@@ -155,7 +151,7 @@ class Admission:
             await refuse(error, scope, receive, send, closes=False)
             return
         try:
-            await run_refusably(self._app, scope, visit.receive, visit.send, closes=False)
+            await run_refusably(self.app, scope, visit.receive, visit.send, closes=False)
         finally:
             visit.leave()
 

@@ -3,11 +3,13 @@
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from petsearch.domain.errors import Overloaded, PetsearchError, TooLarge, TooSlow
+from services.http.http_middleware import HttpMiddleware
 from services.http.refusals import refuse, run_refusably
 
 _RETRY_AFTER_S = 1.0
@@ -16,50 +18,35 @@ LEAST_BYTES_PER_S = 8 * 1024
 WINDOW_S = 10.0
 
 
-class BodyLimit:
+@dataclass(eq=False)
+class BodyLimit(HttpMiddleware):
     """Refuses request bodies over a limit, by their declared and by their real size.
 
     A body also has to come at `LEAST_BYTES_PER_S` in every window: a connection that stalls
     is closed, however much it has sent.
-
-    Args:
-        max_bytes_of: of a request by its scope; more is 413.
-        max_held_bytes: of all requests whose answers are not sent yet, where their bodies are held
-            in memory; a request that brings more is 429. None: no limit.
-        is_held: whether the body of a request is held in memory.
-        window_s: of waiting for a body, in which it must come at the least rate.
     """
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        *,
-        max_bytes_of: Callable[[Scope], int],
-        max_held_bytes: int | None = None,
-        is_held: Callable[[Scope], bool] = lambda _: True,
-        window_s: float = WINDOW_S,
-    ) -> None:
-        self._app = app
-        self._max_bytes_of = max_bytes_of
-        self._max_held_bytes = max_held_bytes
-        self._is_held = is_held
-        self._window_s = window_s
-        self._held_bytes = 0
+    max_bytes_of: Callable[[Scope], int]
+    """Of a request by its scope; more is 413."""
+    max_held_bytes: int | None = None
+    """Of all requests whose answers are not sent yet, where their bodies are held in memory; a
+    request that brings more is 429. None: no limit."""
+    is_held: Callable[[Scope], bool] = lambda _: True
+    """Whether the body of a request is held in memory."""
+    window_s: float = WINDOW_S
+    """Of waiting for a body, in which it must come at the least rate."""
+    _held_bytes: int = field(default=0, init=False)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one connection."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        most, is_held = self._max_bytes_of(scope), self._is_held(scope)
-        held = self._max_held_bytes if is_held else None
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        most, is_held = self.max_bytes_of(scope), self.is_held(scope)
+        held = self.max_held_bytes if is_held else None
         declared = Headers(scope=scope).get("content-length", "0")
         refusal = self._refusal(most, held, 0, int(declared)) if declared.isdecimal() else None
         if refusal is not None:
             await refuse(refusal, scope, receive, send)
             return
         received = 0
-        timely = _Timely(receive, self._window_s)
+        timely = _Timely(receive, self.window_s)
 
         async def receive_counted() -> Message:
             nonlocal received
@@ -72,7 +59,7 @@ class BodyLimit:
             return message
 
         try:
-            await run_refusably(self._app, scope, receive_counted, send)
+            await run_refusably(self.app, scope, receive_counted, send)
         finally:
             self._held_bytes -= received if is_held else 0
 

@@ -4,12 +4,14 @@ import asyncio
 import contextvars
 import math
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from petsearch.domain import deadline
 from petsearch.domain.errors import Unavailable
 from petsearch.observability import get_logger
+from services.http.http_middleware import HttpMiddleware
 from services.http.problems import problem_of
 
 log = get_logger(__name__)
@@ -22,33 +24,28 @@ _BYTES_PER_S = 1024 * 1024
 """What a body may take to be stored, beyond the first bytes."""
 
 
-class Deadlines:
+@dataclass(eq=False)
+class Deadlines(HttpMiddleware):
     """Sets the deadline of each request, and answers 503 if nothing was answered by then.
 
     What the client takes to send a body does not count, and a large body may take longer to be
     stored. The deadline is lifted when the answer begins. Work that overruns it continues in its
     thread; its response is discarded.
-
-    Args:
-        seconds_of: how long a request may take; None for one that has no deadline.
     """
 
-    def __init__(self, app: ASGIApp, *, seconds_of: Callable[[Scope], float | None]) -> None:
-        self._app = app
-        self._seconds_of = seconds_of
-        self._late: set[asyncio.Task[None]] = set()
+    seconds_of: Callable[[Scope], float | None]
+    """How long a request may take; None for one that has no deadline."""
+    _late: set[asyncio.Task[None]] = field(default_factory=set, init=False)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one connection."""
-        seconds = self._seconds_of(scope) if scope["type"] == "http" else None
-        if seconds is None:
-            await self._app(scope, receive, send)
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if (seconds := self.seconds_of(scope)) is None:
+            await self.app(scope, receive, send)
             return
         answer = _Answer(seconds, receive, send)
         context = contextvars.copy_context()
         context.run(deadline.set_current, answer.deadline)
         # A task of its own, because what runs in a thread cannot be ended.
-        app = self._app(scope, answer.receive, answer.send)
+        app = self.app(scope, answer.receive, answer.send)
         task = asyncio.get_running_loop().create_task(_run(app), context=context)
         try:
             await answer.wait_for(task)

@@ -9,13 +9,15 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import FrameType
 
 from starlette.datastructures import MutableHeaders
 from starlette.responses import JSONResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from petsearch.observability import get_logger
+from services.http.http_middleware import HttpMiddleware
 
 log = get_logger(__name__)
 
@@ -62,26 +64,20 @@ class Draining:
                 signal.signal(number, handler)
 
 
-class DrainingGuard:
+@dataclass(eq=False)
+class DrainingGuard(HttpMiddleware):
     """Closes connections and fails `/readyz` while the process drains; the outermost middleware."""
 
-    def __init__(self, app: ASGIApp, *, draining: Draining) -> None:
-        self._app = app
-        self._draining = draining
+    draining: Draining
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one connection."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_and_close(message: Message) -> None:
-            if message["type"] == "http.response.start" and self._draining.has_begun:
+            if message["type"] == "http.response.start" and self.draining.has_begun:
                 MutableHeaders(scope=message)["Connection"] = "close"
             await send(message)
 
-        if self._draining.has_begun and scope["path"] == "/readyz":
+        if self.draining.has_begun and scope["path"] == "/readyz":
             answer = JSONResponse({"status": "draining", "checks": {}}, 503)
             await answer(scope, receive, send_and_close)
             return
-        await self._app(scope, receive, send_and_close)
+        await self.app(scope, receive, send_and_close)

@@ -8,10 +8,13 @@ know it passes on what a client made up.
 import re
 from collections.abc import Sequence
 from contextvars import ContextVar
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
+
+from services.http.http_middleware import HttpMiddleware
 
 Networks = Sequence[IPv4Network | IPv6Network]
 
@@ -30,7 +33,8 @@ def public_path(path: str) -> str:
     return _prefix.get() + path
 
 
-class ForwardedHeaders:
+@dataclass(eq=False)
+class ForwardedHeaders(HttpMiddleware):
     """Rewrites the scope of requests that come from trusted proxies.
 
     - `X-Forwarded-For` is read from its right end, and only as long as what stands there was
@@ -42,21 +46,15 @@ class ForwardedHeaders:
       is often plain HTTP. A client that lies here misleads only itself.
     - `X-Forwarded-Prefix` is taken off the path, where the proxy has not done so, and put before
       the paths of links, `Location` and cookies.
-
-    Args:
-        trusted: the networks of the proxies.
     """
 
-    def __init__(self, app: ASGIApp, *, trusted: Networks) -> None:
-        self._app = app
-        self._trusted = trusted
+    trusted: Networks
+    """The networks of the proxies."""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one connection."""
-        if scope["type"] == "http":
-            scope = self._as_sent(scope)
-            _prefix.set(scope.get("root_path", ""))
-        await self._app(scope, receive, send)
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope = self._as_sent(scope)
+        _prefix.set(scope.get("root_path", ""))
+        await self.app(scope, receive, send)
 
     def _as_sent(self, scope: Scope) -> Scope:
         peer = str(scope["client"][0]) if scope.get("client") else "unknown"
@@ -86,7 +84,7 @@ class ForwardedHeaders:
 
     def _is_trusted(self, address: str) -> bool:
         parsed = _parse(address)
-        return parsed is not None and any(parsed in network for network in self._trusted)
+        return parsed is not None and any(parsed in network for network in self.trusted)
 
 
 def client_of(scope: Scope) -> str:

@@ -1,22 +1,20 @@
 """Answers for HTTP/1.0 clients, which know no chunks: each is sent whole, with its length."""
 
 from starlette.datastructures import MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
+
+from services.http.http_middleware import HttpMiddleware
 
 
-class Http10Responses:
+class Http10Responses(HttpMiddleware):
     """Holds back an answer to an HTTP/1.0 request that does not say its length until its end.
 
     uvicorn would frame it in chunks. nginx asks in HTTP/1.0 where nothing else is configured.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one connection."""
-        if scope["type"] != "http" or scope["http_version"] != "1.0":
-            await self._app(scope, receive, send)
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["http_version"] != "1.0":
+            await self.app(scope, receive, send)
             return
         start: Message = {}
         parts: list[bytes] = []
@@ -38,7 +36,7 @@ class Http10Responses:
                     await send(start)
                     await send({"type": "http.response.body", "body": body})
 
-        await self._app(scope, receive, send_whole)
+        await self.app(scope, receive, send_whole)
 
 
 def _has_its_length(scope: Scope, start: Message) -> bool:

@@ -4,14 +4,16 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import SplitResult, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from petsearch.observability import get_logger, log_context
+from services.http.http_middleware import HttpMiddleware
 from services.http.problems import problem
 
 log = get_logger(__name__)
@@ -41,24 +43,14 @@ HSTS = "max-age=31536000"
 """A year, for this host alone: subdomains may not serve TLS."""
 
 
-class RequestContext:
-    """Gives each request an id (or takes the caller's), sets headers and logs one line.
+@dataclass(eq=False)
+class RequestContext(HttpMiddleware):
+    """Gives each request an id (or takes the caller's), sets headers and logs one line."""
 
-    Args:
-        embeddable: pages of other origins may embed pictures.
-    """
+    embeddable: bool = False
+    """Pages of other origins may embed pictures."""
 
-    def __init__(self, app: ASGIApp, *, embeddable: bool = False) -> None:
-        self._app = app
-        self._headers = dict(SECURITY_HEADERS)
-        if embeddable:
-            self._headers["Cross-Origin-Resource-Policy"] = "cross-origin"
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one connection."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         given = Headers(scope=scope).get("x-request-id", "")
         request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
         scope["request_id"] = request_id
@@ -70,7 +62,9 @@ class RequestContext:
                 status = int(message["status"])
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-Id"] = request_id
-                for name, value in self._headers.items():
+                if self.embeddable:
+                    headers.setdefault("Cross-Origin-Resource-Policy", "cross-origin")
+                for name, value in SECURITY_HEADERS.items():
                     headers.setdefault(name, value)
                 if scope["scheme"] == "https":
                     headers["Strict-Transport-Security"] = HSTS
@@ -79,7 +73,7 @@ class RequestContext:
         started = time.perf_counter()
         with log_context(request_id=request_id):
             try:
-                await self._app(scope, receive, send_with_headers)
+                await self.app(scope, receive, send_with_headers)
             except ClientDisconnect:
                 status = status or CLIENT_LEFT  # nobody is there to be answered
             except Exception as error:  # the request's edge: its caller is answered
@@ -100,25 +94,24 @@ class RequestContext:
                     )
 
 
-class HostGuard:
+@dataclass(eq=False)
+class HostGuard(HttpMiddleware):
     """Refuses requests for hosts we do not serve.
 
     A service on loopback without keys is otherwise open to every page the user visits, by DNS
     rebinding. Probes of orchestrators ask by address: they pass, marked in the scope by
     `is_foreign_host`. Starlette's own host check cuts `[::1]` at its first colon, so this one
     parses.
-
-    Args:
-        allowed_hosts: names without a port; `*` is any.
     """
 
-    def __init__(self, app: ASGIApp, *, allowed_hosts: Collection[str]) -> None:
-        self._app = app
-        self._allowed = frozenset(host.lower() for host in allowed_hosts)
+    allowed_hosts: Collection[str]
+    """Names without a port; `*` is any."""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one connection."""
-        if scope["type"] == "http" and not self._is_served(scope):
+    def __post_init__(self) -> None:
+        self.allowed_hosts = frozenset(host.lower() for host in self.allowed_hosts)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not self._is_served(scope):
             scope["is_foreign_host"] = True
             if scope["path"] not in PROBES:
                 host = Headers(scope=scope).get("host", "")
@@ -129,41 +122,30 @@ class HostGuard:
                 status = HTTPStatus.MISDIRECTED_REQUEST
                 await problem(status, detail, scope.get("request_id", ""))(scope, receive, send)
                 return
-        await self._app(scope, receive, send)
+        await self.app(scope, receive, send)
 
     def _is_served(self, scope: Scope) -> bool:
-        if "*" in self._allowed:
+        if "*" in self.allowed_hosts:
             return True
         hosts = Headers(scope=scope).getlist("host")
         if not hosts:
             return bool(scope["http_version"] == "1.0")  # which knows no Host; HTTP/1.1 demands it
         is_one = len(hosts) == 1 and _HOST.fullmatch(hosts[0]) is not None
-        return is_one and _hostname(f"//{hosts[0]}") in self._allowed
+        return is_one and _hostname(f"//{hosts[0]}") in self.allowed_hosts
 
 
-class OriginGuard:
-    """Refuses changes that another site's page asks for, such as by a form post across sites.
+@dataclass(eq=False)
+class OriginGuard(HttpMiddleware):
+    """Refuses changes that another site's page asks for, such as by a form post across sites."""
 
-    Args:
-        allowed_origins: origins whose pages may write, besides the server's own.
-        is_read: whether a request, by method and path, changes nothing.
-    """
+    allowed_origins: Collection[str]
+    """Those whose pages may write, besides the server's own."""
+    is_read: Callable[[str, str], bool]
+    """Whether a request, by method and path, changes nothing."""
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        *,
-        allowed_origins: Collection[str],
-        is_read: Callable[[str, str], bool],
-    ) -> None:
-        self._app = app
-        self._origins = frozenset(allowed_origins)
-        self._is_read = is_read
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one connection."""
-        if scope["type"] != "http" or self._may_pass(scope):
-            await self._app(scope, receive, send)
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._may_pass(scope):
+            await self.app(scope, receive, send)
             return
         detail = "Pages of other sites may not change anything here."
         refusal = problem(HTTPStatus.FORBIDDEN, detail, scope.get("request_id", ""))
@@ -172,9 +154,11 @@ class OriginGuard:
     def _may_pass(self, scope: Scope) -> bool:
         headers = Headers(scope=scope)
         origin = headers.get("origin")
-        if origin is None or origin in self._origins or _is_own(origin, headers.get("host", "")):
+        if origin is None or origin in self.allowed_origins:
             return True
-        return self._is_read(scope["method"], scope["path"])
+        if _is_own(origin, headers.get("host", "")):
+            return True
+        return self.is_read(scope["method"], scope["path"])
 
 
 def _is_own(origin: str, host: str) -> bool:
