@@ -81,9 +81,9 @@ def _open_clip(model: str) -> Encode:
 
 def _petsearch(model: str) -> Encode:
     from petsearch.adapters.clip.model import load_model
-    from petsearch.photos import decode, preprocessing
+    from petsearch.photos import ImageLimits, decode, preprocessing
 
-    clip, limits = load_model(model), decode.ImageLimits()
+    clip, limits = load_model(model), ImageLimits()
 
     def encode(batch: list[bytes]) -> object:
         pictures = [decode.decode(data, limits).picture for data in batch]

@@ -36,7 +36,7 @@ from bench.shared_data import PHOTOS
 from petsearch.adapters import embedder_http
 from petsearch.domain import Pixels, PixelSpec, Priority
 from petsearch.observability import configure_logging
-from petsearch.photos import Decoders, decode, preprocessing
+from petsearch.photos import Decoders, ImageLimits, decode, preprocessing
 from petsearch.process_tuning import tune_process
 from services.embedder.decoder import Decoder
 
@@ -179,7 +179,7 @@ def _bare_images(clip: "OpenClipModel", pixels: Pixels, size: int, seconds: floa
 def _decoded_per_s(files: Sequence[bytes], spec: PixelSpec, seconds: float) -> float:
     """Files per second that the service's decoder turns into pixels with all cores to itself."""
     cores = os.cpu_count() or 1
-    decoders = Decoders(decode.ImageLimits(), processes=cores)
+    decoders = Decoders(ImageLimits(), processes=cores)
     decoder = Decoder(decoders)
     turn = itertools.cycle(files)
 
@@ -324,7 +324,7 @@ def _noise(seed: int) -> bytes:
 
 
 def _pixels(files: list[bytes], spec: PixelSpec) -> Pixels:
-    limits = decode.ImageLimits()
+    limits = ImageLimits()
     decoded = [decode.decode(data, limits).picture for data in files[:_PER_REQUEST]]
     return np.stack([preprocessing.to_pixels(picture, spec) for picture in decoded])
 

@@ -51,9 +51,9 @@ def main(
 
 def _codec(paths: list[Path], folder: Path) -> float:
     from petsearch.domain import PixelSpec
-    from petsearch.photos import decode, preprocessing
+    from petsearch.photos import ImageLimits, decode, preprocessing
 
-    spec, limits = PixelSpec(224, 224), decode.ImageLimits()
+    spec, limits = PixelSpec(224, 224), ImageLimits()
 
     def work(path: Path) -> None:
         data = path.read_bytes()

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 from PIL import Image, TiffImagePlugin
 
-from petsearch.photos.decode import register_formats
+from petsearch.photos.opening import register_formats
 from tests import icc, pictures
 
 P3 = icc.rgb_profile(icc.P3_PRIMARIES, icc.srgb_curve())

@@ -2,9 +2,9 @@
 the pixels that a model reads, and perceptual hashes.
 """
 
-from petsearch.photos.decode import Encoded, ImageLimits
 from petsearch.photos.decode_memory import Budget
 from petsearch.photos.decoders import Decoders
+from petsearch.photos.opening import Encoded, ImageLimits
 from petsearch.photos.preprocessing import to_pixels
 from petsearch.photos.stored import StoredPixels
 

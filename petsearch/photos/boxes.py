@@ -4,7 +4,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from petsearch.photos.buffers import Buffer
+from petsearch.photos.formats import Buffer
 
 BROKEN = (struct.error, IndexError, KeyError)
 """What reading boxes raises where one is cut off or missing."""

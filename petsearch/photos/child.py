@@ -22,8 +22,9 @@ from PIL import AvifImagePlugin, Image
 from petsearch.domain.errors import InvalidInput, TooLarge
 from petsearch.photos import child_messages as messages
 from petsearch.photos.copies import copies_of
-from petsearch.photos.decode import DecodedImage, Encoded, decode, register_formats
+from petsearch.photos.decode import DecodedImage, decode
 from petsearch.photos.decode_memory import FREE_BYTES, SPARE_BYTES, file_bytes
+from petsearch.photos.opening import Encoded, register_formats
 from petsearch.photos.preprocessing import to_pixels
 from petsearch.process_tuning import return_freed_memory
 

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from petsearch.domain import ItemWarning, PixelSpec
 from petsearch.domain.capture import Capture
-from petsearch.photos.decode import ImageLimits
+from petsearch.photos.opening import ImageLimits
 
 READY = b"ready"
 GRANTED = b"granted"

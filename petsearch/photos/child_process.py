@@ -16,7 +16,7 @@ from pathlib import Path
 from petsearch.domain import deadline
 from petsearch.domain.errors import DecoderLost, NotAnImage, PetsearchError, TooLarge, Unavailable
 from petsearch.photos import child_messages as messages
-from petsearch.photos.decode import Encoded, ImageLimits
+from petsearch.photos.opening import Encoded, ImageLimits
 
 PART = "the decoder of photos"
 _START_S = 60.0

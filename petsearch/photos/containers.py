@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Callable, Iterator
 
 from petsearch.photos import boxes
-from petsearch.photos.buffers import Buffer
+from petsearch.photos.formats import Buffer
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_KEPT = frozenset(

@@ -1,35 +1,20 @@
 """Decodes photos: checked against limits, the right picture of the file, upright, sRGB, 8 bits.
 
-`preprocessing` makes the model's pixels of the result, and `copies` what people see.
+`opening` says which picture of a file is meant. `preprocessing` makes the model's pixels of the
+result, and `copies` what people see.
 """
 
-import functools
-import io
-import mmap
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from typing import BinaryIO
+from dataclasses import dataclass
 
-import pillow_heif
 from PIL import Image
 
 from petsearch.domain import ItemWarning
 from petsearch.domain.capture import NOT_STATED, Capture
 from petsearch.domain.errors import NotAnImage, TooLarge
-from petsearch.photos import (
-    boxes,
-    colour,
-    containers,
-    embedded,
-    formats,
-    jpeg,
-    orientation,
-    pages,
-    tones,
-)
-from petsearch.photos.buffers import Buffer
+from petsearch.photos import colour, containers, embedded, jpeg, orientation, pages, tones
 from petsearch.photos.copies import DISPLAY_SIDE
 from petsearch.photos.decode_memory import (
     bytes_to_decode,
@@ -37,24 +22,18 @@ from petsearch.photos.decode_memory import (
     shrink_factor,
     smallest_size,
 )
+from petsearch.photos.opening import (
+    Encoded,
+    File,
+    ImageLimits,
+    Opened,
+    check_size,
+    open_picture,
+    open_repaired,
+)
 
 PIXELS_VERSION = 4
 """Grows when the same bytes become other pixels; `reconcile --pixels` remakes old ones."""
-
-Encoded = bytes | BinaryIO
-"""An encoded picture: its bytes, or a seekable file, which is not read into memory."""
-
-
-@dataclass(frozen=True)
-class ImageLimits:
-    """Limits that are checked before a pixel is decoded."""
-
-    max_bytes: int = 50 * 1024 * 1024
-    max_megapixels: float = 120.0
-    max_decode_bytes: int = 420_000_000
-    """Memory that decoding may use: 0.3 to 17 bytes a pixel, depending on the format."""
-    max_decode_s: float = 3.0
-    """Processor time that decoding may use, where it runs in a process of its own."""
 
 
 @dataclass(frozen=True)
@@ -68,61 +47,6 @@ class DecodedImage:
     content_type: str
     warnings: tuple[ItemWarning, ...] = ()
     capture: Capture = NOT_STATED
-
-
-class _File:
-    """An encoded picture, of which any part can be read; a real file takes no memory."""
-
-    def __init__(self, data: Encoded) -> None:
-        self._data = data
-        self.size = len(data) if isinstance(data, bytes) else data.seek(0, io.SEEK_END)
-
-    def stream(self) -> BinaryIO:
-        """From its beginning. It must stay open until the picture is decoded."""
-        if isinstance(self._data, bytes):
-            return io.BytesIO(self._data)
-        self._data.seek(0)
-        return self._data
-
-    @functools.cached_property
-    def buffer(self) -> Buffer:
-        """Its bytes."""
-        if isinstance(self._data, bytes):
-            return self._data
-        try:
-            return mmap.mmap(self._data.fileno(), 0, access=mmap.ACCESS_READ)
-        except (OSError, io.UnsupportedOperation):
-            return self.stream().read()
-
-    @functools.cached_property
-    def head(self) -> bytes:
-        """Its first bytes."""
-        return self.stream().read(formats.HEAD_BYTES)
-
-
-@dataclass(frozen=True)
-class _Opened:
-    """A picture whose header was read: nothing is decoded."""
-
-    picture: Image.Image
-    content_type: str
-    main: boxes.MainPicture | None = None
-    """What the boxes of a HEIC or AVIF say."""
-    file: _File | None = None
-    """What is decoded: the file, or the part or copy of it that was opened."""
-    is_negative: bool = False
-    """Whether its white is black, which the file says and Pillow does not undo."""
-    tiff: _File | None = None
-    """The TIFF or raw file in which the picture is not the first one: its EXIF counts."""
-    orientation: int | None = None
-    """What the file says of it from outside, which counts where it says nothing itself."""
-    warnings: tuple[ItemWarning, ...] = ()
-
-
-@functools.cache
-def register_formats() -> None:
-    """Register the HEIC decoder with Pillow, once per process."""
-    pillow_heif.register_heif_opener()
 
 
 def decode(
@@ -147,7 +71,7 @@ def decode(
         TooLarge: it has more bytes, declares more pixels, or takes more memory than allowed.
         NotAnImage: it is empty, broken, not a picture, or in a format that is not accepted.
     """
-    file = _File(data)
+    file = File(data)
     check_size(file.size, limits)
     if (to_open := bytes_to_open(file.head)) > limits.max_decode_bytes:
         raise TooLarge(
@@ -155,153 +79,15 @@ def decode(
             f"at most {limits.max_decode_bytes / 1e6:.0f} MB are allowed."
         )
     reserve(to_open)
-    opened = _open(file, limits)
+    opened = open_picture(file, limits)
     declared = opened.picture.size
     reserve(_bytes_needed(opened.picture, limits, at_least))
     try:
         return _decode(opened, declared, at_least)
     except NotAnImage as error:
-        opened = _open_repaired(file, error)
+        opened = open_repaired(file, error)
         reserve(_bytes_needed(opened.picture, limits, at_least))
         return _decode(opened, declared, at_least)
-
-
-# --- opening -------------------------------------------------------------------------------------
-
-
-def check_size(size: int, limits: ImageLimits) -> None:
-    """Check the size in bytes of an encoded file.
-
-    Raises:
-        TooLarge, NotAnImage: it is larger than allowed, or empty.
-    """
-    if not size:
-        raise NotAnImage("The file is empty (0 bytes).")
-    if size > limits.max_bytes:
-        raise TooLarge(
-            f"The file has {size / 1e6:.1f} MB; "
-            f"at most {limits.max_bytes / 1e6:.0f} MB are accepted."
-        )
-
-
-def _open(file: _File, limits: ImageLimits) -> _Opened:
-    """Open the picture of a file that is to be shown, without its metadata if that is broken."""
-    try:
-        opened = _open_main(file)
-    except NotAnImage as error:
-        opened = _open_repaired(file, error)
-    width, height = opened.picture.size
-    if width * height > limits.max_megapixels * 1e6:
-        raise TooLarge(
-            f"The picture declares {width} x {height} pixels "
-            f"({width * height / 1e6:.0f} megapixels); "
-            f"at most {limits.max_megapixels:g} are accepted."
-        )
-    return opened
-
-
-def _open_repaired(file: _File, error: NotAnImage) -> _Opened:
-    """Without the parts that the pixels do not need.
-
-    Raises:
-        NotAnImage: `error`, if that is no help.
-    """
-    if (repaired := containers.pixels_alone(file.buffer[:])) is None:
-        raise error
-    try:
-        opened = _open_main(_File(repaired))
-    except NotAnImage:
-        raise error from None
-    return _with_warning(opened, "metadata_ignored", "Broken parts beside its pixels were ignored.")
-
-
-def _open_main(file: _File) -> _Opened:
-    if pages.is_camera_raw(file.head):
-        return _open_preview(file)
-    if pages.is_tiff(file.head):
-        return _open_tiff(file)
-    opened = _open_with_pillow(file)
-    if opened.picture.format in ("HEIF", "AVIF"):
-        opened = replace(opened, main=boxes.main_picture(file.buffer))
-    if opened.picture.format == "HEIF":
-        return _with_left_out(opened, getattr(opened.picture, "n_frames", 1) - 1)
-    return opened
-
-
-def _open_tiff(file: _File) -> _Opened:
-    found = pages.tiff_pages(file.buffer)
-    main, tiff = found.main, None
-    if found.is_raw:
-        return replace(_open_preview(file), orientation=found.pages[0].orientation)
-    if main is not None and main.offset != found.pages[0].offset:
-        tiff = file
-        file = _File(pages.beginning_at(file.buffer[:], main.offset))
-    is_negative = main is not None and main.is_deep_negative
-    if main is not None and is_negative:
-        file = _File(pages.with_black_as_zero(file.buffer[:], main))
-    reason = None if main is None else main.reason_of_refusal
-    if reason is not None and main is not None and main.is_misread:
-        raise NotAnImage(reason)
-    try:
-        opened = _open_with_pillow(file)
-    except NotAnImage as error:
-        if reason is None:
-            raise
-        raise NotAnImage(reason) from error
-    pages.read_as_stored(opened.picture)
-    outer = None if main is None else main.inherited_orientation
-    opened = replace(opened, is_negative=is_negative, tiff=tiff, orientation=outer)
-    return _with_left_out(opened, found.left_out)
-
-
-def _open_preview(file: _File) -> _Opened:
-    """The largest JPEG in a camera's raw file."""
-    if (preview := pages.largest_jpeg(file.buffer)) is None:
-        raise NotAnImage(
-            "The file is a camera's raw file without a JPEG in it; "
-            f"convert it to {formats.ACCEPTED}."
-        )
-    opened = _open_with_pillow(_File(preview))
-    width, height = opened.picture.size
-    tiff = file if pages.is_tiff(file.head) else None
-    return _with_warning(
-        replace(opened, content_type=formats.RAW_CONTENT_TYPE, tiff=tiff),
-        "preview_used",
-        f"A camera's raw file is shown by the JPEG in it, of {width} x {height} pixels.",
-    )
-
-
-def _open_with_pillow(file: _File) -> _Opened:
-    register_formats()
-    # Pillow warns about large pictures and odd metadata; the limits apply instead.
-    with warnings.catch_warnings(action="ignore"):
-        try:
-            picture = Image.open(file.stream(), formats=formats.PILLOW_FORMATS)
-        except Image.DecompressionBombError as error:
-            raise TooLarge("The picture declares too many pixels to be accepted.") from error
-        except Exception as error:  # a decoder's edge: broken files raise anything
-            if isinstance(error, MemoryError):
-                raise TooLarge("Reading its header takes more memory than allowed.") from error
-            raise NotAnImage(formats.reason_of_refusal(file.head)) from error
-    return _Opened(picture, formats.content_type_of(picture.format), file=file)
-
-
-def _with_warning(opened: _Opened, code: str, detail: str) -> _Opened:
-    return replace(opened, warnings=(*opened.warnings, ItemWarning(code, detail)))
-
-
-def _with_left_out(opened: _Opened, count: int) -> _Opened:
-    if count < 1:
-        return opened
-    return _with_warning(
-        opened,
-        "pictures_left_out",
-        f"The file holds {count + 1} pictures; {count} of them "
-        f"{'was' if count == 1 else 'were'} left out.",
-    )
-
-
-# --- decoding ------------------------------------------------------------------------------------
 
 
 def _bytes_needed(picture: Image.Image, limits: ImageLimits, at_least: int) -> int:
@@ -320,7 +106,7 @@ def _bytes_needed(picture: Image.Image, limits: ImageLimits, at_least: int) -> i
     return needed
 
 
-def _decode(opened: _Opened, declared: tuple[int, int], at_least: int) -> DecodedImage:
+def _decode(opened: Opened, declared: tuple[int, int], at_least: int) -> DecodedImage:
     picture, found = opened.picture, opened.warnings
     with warnings.catch_warnings(action="ignore"):
         try:
@@ -364,7 +150,7 @@ def _is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError) or "out of memory" in str(error)
 
 
-def _exif_of(opened: _Opened) -> Image.Exif:
+def _exif_of(opened: Opened) -> Image.Exif:
     exif = Image.Exif()
     with suppress(Exception):  # a parser's edge: broken EXIF raises anything
         if opened.tiff is None:
@@ -373,7 +159,7 @@ def _exif_of(opened: _Opened) -> Image.Exif:
     return exif
 
 
-def _load(opened: _Opened) -> tuple[Image.Image, jpeg.Damage | None]:
+def _load(opened: Opened) -> tuple[Image.Image, jpeg.Damage | None]:
     """The pixels as they are stored, and what is missing of them."""
     picture = opened.picture
     if opened.file is not None and jpeg.can_decode(picture):
@@ -401,7 +187,7 @@ def _warning_of(damage: jpeg.Damage) -> ItemWarning:
     return ItemWarning("pixels_damaged", f"Some of the photo's pixels are missing or wrong{where}.")
 
 
-def _profile_of(opened: _Opened, exif: Image.Exif) -> bytes | None:
+def _profile_of(opened: Opened, exif: Image.Exif) -> bytes | None:
     """The ICC profile of a picture, or one made of what else its file says of its colours."""
     picture, nclx = opened.picture, None if opened.main is None else opened.main.nclx
     if picture.format == "PNG" and opened.file is not None:

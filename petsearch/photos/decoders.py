@@ -18,8 +18,8 @@ from petsearch.domain.errors import NotAnImage, Overloaded, PetsearchError, TooL
 from petsearch.photos import child_messages as messages
 from petsearch.photos.child_process import PART, ChildProcess
 from petsearch.photos.copies import DISPLAY_SIDE, Copies
-from petsearch.photos.decode import Encoded, ImageLimits, check_size
 from petsearch.photos.decode_memory import Budget, file_bytes
+from petsearch.photos.opening import Encoded, ImageLimits, check_size
 
 _RETRY_AFTER_S = 2.0
 _LONG_S = 3600.0

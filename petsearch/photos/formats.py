@@ -1,7 +1,11 @@
 """What a file is by its content: the formats that are decoded, and a name for what is not one."""
 
 import codecs
+import mmap
 import re
+
+Buffer = bytes | mmap.mmap
+"""The bytes of a file, or the file mapped into memory, which reads what is looked at."""
 
 PILLOW_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "AVIF", "HEIF", "BMP", "TIFF")
 """Names that Pillow has for what is decoded, as they are tried.

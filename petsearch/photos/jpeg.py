@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from petsearch.photos import containers
-from petsearch.photos.buffers import Buffer
+from petsearch.photos.formats import Buffer
 
 END = b"\xff\xd9"
 _COLOURS = {"RGB": "RGB", "L": "GRAY", "CMYK": "CMYK"}

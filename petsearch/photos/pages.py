@@ -14,7 +14,7 @@ from itertools import islice
 from PIL import Image, TiffImagePlugin
 
 from petsearch.photos import containers
-from petsearch.photos.buffers import Buffer
+from petsearch.photos.formats import Buffer
 
 _MOST_PAGES = 512
 _MOST_FRAMES = 64

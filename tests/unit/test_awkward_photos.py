@@ -10,7 +10,8 @@ from PIL import Image, TiffImagePlugin
 
 from petsearch.domain.errors import NotAnImage
 from petsearch.photos import ImageLimits
-from petsearch.photos.decode import DecodedImage, decode, register_formats
+from petsearch.photos.decode import DecodedImage, decode
+from petsearch.photos.opening import register_formats
 from tests import icc, pictures
 
 LIMITS = ImageLimits()

@@ -12,7 +12,8 @@ from PIL.TiffImagePlugin import IFDRational
 
 from petsearch.domain.capture import Capture, is_in_future, parse_time
 from petsearch.photos import ImageLimits
-from petsearch.photos.decode import decode, register_formats
+from petsearch.photos.decode import decode
+from petsearch.photos.opening import register_formats
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "HEIF", "AVIF")
 TAKEN = datetime(2026, 5, 17, 10, 0, 5)

@@ -16,7 +16,8 @@ from PIL import Image, ImageCms
 from petsearch.domain import PixelSpec
 from petsearch.photos import ImageLimits, to_pixels
 from petsearch.photos.copies import display_copy, thumbnail
-from petsearch.photos.decode import decode, register_formats
+from petsearch.photos.decode import decode
+from petsearch.photos.opening import register_formats
 from tests import icc, pictures
 
 LIMITS = ImageLimits()

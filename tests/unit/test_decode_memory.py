@@ -16,8 +16,8 @@ from PIL import Image
 
 from petsearch.photos import Budget
 from petsearch.photos.copies import DISPLAY_SIDE
-from petsearch.photos.decode import register_formats
 from petsearch.photos.decode_memory import bytes_to_decode, smallest_size
+from petsearch.photos.opening import register_formats
 from tests import pictures
 from tests.decoding import decoders
 
@@ -29,15 +29,15 @@ _MEASURE = """
 import re, sys
 from pathlib import Path
 from PIL import AvifImagePlugin
-from petsearch.photos import copies, decode
+from petsearch.photos import copies, decode, opening
 def memory(name):
     status = Path("/proc/self/status").read_text()
     return 1024 * int(re.search(name + r":\\s+(\\d+)", status)[1])
-decode.register_formats()
+opening.register_formats()
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 data = Path(sys.argv[1]).read_bytes()
 before = memory("VmRSS")
-copies.copies_of(decode.decode(data, decode.ImageLimits()).picture)
+copies.copies_of(decode.decode(data, opening.ImageLimits()).picture)
 print(memory("VmHWM") - before)
 """
 

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from petsearch.photos import ImageLimits
-from petsearch.photos.decode import decode, register_formats
+from petsearch.photos.decode import decode
+from petsearch.photos.opening import register_formats
 from tests import pictures
 
 LIMITS = ImageLimits()
