@@ -260,7 +260,7 @@ MUTANTS = (
         "petsearch/sources/zip_archive.py",
         "len(data) != entry.unpacked_bytes or zlib.crc32(data) != entry.crc",
         "len(data) != entry.unpacked_bytes",
-        f"{_ARCHIVES}::test_bytes_of_the_right_number_that_are_not_the_photo_are_refused",
+        "tests/unit/test_sources_zip.py::test_bytes_of_the_right_number_that_are_not_the_photo_are_refused",
     ),
     Mutant(
         "a huge entry of a tar file is read",

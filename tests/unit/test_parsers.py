@@ -22,9 +22,9 @@ from petsearch.sources import Source, SourceItem, cursor
 from petsearch.sources.archive import ArchiveSource
 from petsearch.sources.manifest import ManifestSource
 from petsearch.tables.cells import is_empty
+from tests.archives import KINDS, made, source_of
 from tests.contract.records import record
 from tests.tables import workbook
-from tests.unit.test_sources_archive import KINDS, made, source_of
 
 MOST_ITEMS = 1000
 ZIP_AND_TAR = ("zip", "zip stored", "tar", "tar.gz")

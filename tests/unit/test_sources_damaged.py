@@ -12,8 +12,8 @@ from petsearch.sources import Source, SourceItem
 from petsearch.sources.archive import ArchiveSource
 from petsearch.sources.archive_limits import ArchiveLimits
 from petsearch.sources.manifest import ManifestSource
+from tests.archives import KINDS, PHOTOS, made
 from tests.sources import items_of
-from tests.unit.test_sources_archive import KINDS, PHOTOS, made
 from tests.unit.test_sources_manifest import BAD_CSV, BAD_JSONL
 
 ROUNDS = 300
