@@ -168,20 +168,14 @@ class OnDuplicate(StrEnum):
     """The metadata is replaced, the source is added."""
 
 
-@dataclass(frozen=True)
-class NewJob:
-    """A job to be created."""
+@dataclass(frozen=True, kw_only=True)
+class JobOptions:
+    """How a job is ingested."""
 
-    job_id: str
-    source: str
-    """Where the items come from, for people."""
-    created_at: datetime
     queue: QueueName = QueueName.BULK
     expected: int | None = None
-    spec: str | None = None
-    """JSON of a source that the server reads; None if a client adds the items."""
+    """The number of items that the client or the source announced."""
     on_duplicate: OnDuplicate = OnDuplicate.MERGE
-    kind: JobKind = JobKind.INGEST
     exif_dates: bool = True
     """Whether the date in a photo's file is its date if nobody states another one."""
     gps: bool = False
@@ -191,7 +185,20 @@ class NewJob:
 
 
 @dataclass(frozen=True)
-class Job:
+class NewJob(JobOptions):
+    """A job to be created."""
+
+    job_id: str
+    source: str
+    """Where the items come from, for people."""
+    created_at: datetime
+    spec: str | None = None
+    """JSON of a source that the server reads; None if a client adds the items."""
+    kind: JobKind = JobKind.INGEST
+
+
+@dataclass(frozen=True)
+class Job(JobOptions):
     """A job as stored in the ledger. `counts` has a value for every `ItemStatus`."""
 
     job_id: str
@@ -207,10 +214,6 @@ class Job:
     """Why the job makes no progress, or why it failed."""
     obstacle: str | None = None
     """What an unfinished job without a `reason` waits for; its state stays the same."""
-    expected: int | None = None
-    """The number of items that the client or the source announced."""
-    queue: QueueName = QueueName.BULK
-    on_duplicate: OnDuplicate = OnDuplicate.MERGE
     paused: bool = False
     cancelled: bool = False
     source_failed: bool = False
@@ -228,9 +231,6 @@ class Job:
     """Entries of its source that are no items, by reason."""
     left_out_names: tuple[LeftOut, ...] = ()
     """The first `MOST_LEFT_OUT_NAMES` of them."""
-    exif_dates: bool = True
-    gps: bool = False
-    sees_places: bool = True
 
     @property
     def done(self) -> int:

@@ -6,14 +6,13 @@ from petsearch.jobs.circuit_breaker import CircuitBreaker
 from petsearch.jobs.dispatch import Dispatcher, DispatchOptions
 from petsearch.jobs.enumeration import Enumerator
 from petsearch.jobs.leases import Lease, LeaseKeeper
-from petsearch.jobs.service import JobOptions, Jobs, KnownImage, Upload
+from petsearch.jobs.service import Jobs, KnownImage, Upload
 
 __all__ = [
     "CircuitBreaker",
     "DispatchOptions",
     "Dispatcher",
     "Enumerator",
-    "JobOptions",
     "Jobs",
     "KnownImage",
     "Lease",

@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import BinaryIO, Literal
 
@@ -12,9 +12,8 @@ from petsearch.domain import (
     Item,
     ItemStatus,
     Job,
+    JobOptions,
     NewJob,
-    OnDuplicate,
-    QueueName,
     image_id_of,
     object_keys,
     sha256_of,
@@ -51,22 +50,6 @@ class KnownImage:
     metadata: ImageMetadata
 
 
-@dataclass(frozen=True)
-class JobOptions:
-    """How a job is ingested."""
-
-    queue: QueueName = QueueName.BULK
-    expected: int | None = None
-    """How many items there will be, if that is known."""
-    spec: str | None = None
-    """JSON of a source that the workers read; None if the client adds the photos."""
-    on_duplicate: OnDuplicate = OnDuplicate.MERGE
-    exif_dates: bool = True
-    gps: bool = False
-    sees_places: bool = True
-    """Whether who opens it sees exact places."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Jobs:
     """Takes photos in and hands them to the workers, a chunk per call."""
@@ -81,26 +64,24 @@ class Jobs:
     clock: Callable[[], datetime]
 
     def open(
-        self, source: str, options: JobOptions | None = None, *, job_id: str | None = None
+        self,
+        source: str,
+        options: JobOptions | None = None,
+        *,
+        job_id: str | None = None,
+        spec: str | None = None,
     ) -> Job:
-        """Open a job. It takes photos until it is sealed, or its source is read by the workers."""
-        options = options or JobOptions()
-        job = NewJob(
-            job_id=job_id or uuid.uuid4().hex,
-            source=source,
-            created_at=self.clock(),
-            queue=options.queue,
-            expected=options.expected,
-            spec=options.spec,
-            on_duplicate=options.on_duplicate,
-            exif_dates=options.exif_dates,
-            gps=options.gps,
-            sees_places=options.sees_places,
-        )
-        self.ledger.create(job)
-        if job.spec is not None:
-            self.dispatcher.dispatch(job.job_id)
-        return self.ledger.get(job.job_id)
+        """Open a job. It takes photos until it is sealed, or its source is read by the workers.
+
+        Args:
+            spec: JSON of a source that the workers read; None if the client adds the photos.
+        """
+        job_id = job_id or uuid.uuid4().hex
+        asked = vars(options or JobOptions())
+        self.ledger.create(NewJob(job_id, source, self.clock(), spec=spec, **asked))
+        if spec is not None:
+            self.dispatcher.dispatch(job_id)
+        return self.ledger.get(job_id)
 
     def read(self, spec: SourceSpec, options: JobOptions) -> Job:
         """Open a job whose photos the workers read from a source.
@@ -297,7 +278,7 @@ class Jobs:
         try:
             open_source(spec, self.sources)
             recorded = record_spec(self.store, job_id, spec.model_dump_json())
-            return self.open(source, replace(options, spec=recorded), job_id=job_id)
+            return self.open(source, options, job_id=job_id, spec=recorded)
         except PetsearchError:
             with suppress(PetsearchError):  # most often there is no such job yet
                 self.cancel(job_id)

@@ -17,8 +17,8 @@ from devstack.addresses import answers_http, free_port
 from petsearch.adapters import embedder_http
 from petsearch.adapters.clip import resolve_model
 from petsearch.app.services import Services, build_services
-from petsearch.domain import ImageMetadata
-from petsearch.jobs import JobOptions, Upload
+from petsearch.domain import ImageMetadata, JobOptions
+from petsearch.jobs import Upload
 from petsearch.models import Registry
 from petsearch.sample.catalogue import catalogue
 from services.api.app import build_app

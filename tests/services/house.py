@@ -22,13 +22,14 @@ from petsearch.domain import (
     ImageRecord,
     ItemStatus,
     Job,
+    JobOptions,
     Outcome,
     QueueName,
     image_id_of,
     sha256_of,
 )
 from petsearch.embedding import BatchingEmbedder, BatchingOptions
-from petsearch.jobs import Dispatcher, Enumerator, JobOptions, Jobs, Upload
+from petsearch.jobs import Dispatcher, Enumerator, Jobs, Upload
 from petsearch.models import Catalogue, Registry, collection_of
 from petsearch.photos import ImageLimits, decode, preprocessing
 from petsearch.ports import Embedder, ObjectStore, TaskQueue

@@ -18,6 +18,7 @@ from petsearch.domain import (
     Filters,
     ImageMetadata,
     ImageRecord,
+    JobOptions,
     LeftOutReason,
     OnDuplicate,
     TakenAtSource,
@@ -25,7 +26,7 @@ from petsearch.domain import (
     image_id_of,
     sha256_of,
 )
-from petsearch.jobs import JobOptions, Upload
+from petsearch.jobs import Upload
 from petsearch.maintenance.reingest import ImageJob
 from tests.services.house import House
 

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from petsearch.domain import ImageMetadata, ItemStatus, JobState
+from petsearch.domain import ImageMetadata, ItemStatus, JobOptions, JobState
 from petsearch.domain.errors import InvalidInput, NotFound, Overloaded, SourceUnavailable
-from petsearch.jobs import JobOptions
 from petsearch.jobs.stored_specs import read_spec
 from petsearch.sources import Source, SourceItem, open_source, parse_spec
 from tests import pictures
@@ -256,7 +255,7 @@ def test_a_cancelled_job_is_not_read_on(house: House) -> None:
 def test_a_job_that_is_deleted_while_its_source_is_opened_is_gone(
     house: House, fails: InvalidInput | None
 ) -> None:
-    job_id = house.jobs.open("data set", JobOptions(spec="{}")).job_id
+    job_id = house.jobs.open("data set", spec="{}").job_id
 
     class SlowToOpen:
         def count(self) -> int:
@@ -276,7 +275,7 @@ def test_a_job_that_is_deleted_while_its_source_is_opened_is_gone(
 
 
 def test_a_site_that_is_away_stops_its_own_job_alone(house: House) -> None:
-    job_id = house.jobs.open("data set", JobOptions(spec="{}")).job_id
+    job_id = house.jobs.open("data set", spec="{}").job_id
     away = True
 
     class OnAnotherSite:

@@ -14,6 +14,7 @@ from petsearch.catalogue import delete_images
 from petsearch.domain import (
     ImageMetadata,
     ItemStatus,
+    JobOptions,
     JobState,
     OnDuplicate,
     Point,
@@ -24,7 +25,7 @@ from petsearch.domain import (
 from petsearch.domain.errors import Conflict, StorageFull, Unavailable
 from petsearch.ingest.outcomes import DELETED
 from petsearch.ingest.prepare import LARGE_BYTES
-from petsearch.jobs import CircuitBreaker, JobOptions, KnownImage, Upload, chunk_files
+from petsearch.jobs import CircuitBreaker, KnownImage, Upload, chunk_files
 from petsearch.maintenance.reingest import ImageJob
 from petsearch.photos import ImageLimits, decode, preprocessing
 from petsearch.ports import CallKey, IngestObserver

@@ -17,9 +17,8 @@ from PIL import Image
 from PIL.ExifTags import IFD, Base
 
 from petsearch.client import Photo, PhotoSource, join_table
-from petsearch.domain import JsonDict, TimeRange
+from petsearch.domain import JobOptions, JsonDict, TimeRange
 from petsearch.domain.errors import ConfigurationError
-from petsearch.jobs import JobOptions
 from petsearch.settings import Settings
 from petsearch.sources.spec import parse_spec
 from services.api.app import build_app

@@ -9,10 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from petsearch.domain import ImageMetadata, ImageRecord, ItemRef, ItemStatus, OnDuplicate
+from petsearch.domain import (
+    ImageMetadata,
+    ImageRecord,
+    ItemRef,
+    ItemStatus,
+    JobOptions,
+    OnDuplicate,
+)
 from petsearch.ingest.outcomes import DELETED
 from petsearch.ingest.repeats import merge_record
-from petsearch.jobs import JobOptions, Upload
+from petsearch.jobs import Upload
 from petsearch.sources import parse_spec
 from tests import pictures
 from tests.services.house import House

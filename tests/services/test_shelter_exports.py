@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from petsearch.domain import ImageMetadata, JobState, LeftOutReason
-from petsearch.jobs import JobOptions
+from petsearch.domain import ImageMetadata, JobOptions, JobState, LeftOutReason
 from petsearch.sources import parse_spec
 from tests import pictures
 from tests.services.house import House

@@ -3,24 +3,21 @@
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, cast
 
 import redis
 
 from petsearch.adapters.redis.client import redis_errors
+from petsearch.adapters.redis.job_records import Workers, job_of, obstacle_of
 from petsearch.adapters.redis.ledger_scripts import COMMON, SCRIPTS
 from petsearch.domain import (
     MOST_LEFT_OUT_NAMES,
     ItemStatus,
     Job,
-    JobKind,
     LeftOut,
-    LeftOutReason,
     NewJob,
-    OnDuplicate,
-    QueueName,
 )
 from petsearch.domain.errors import Conflict, InvalidInput, NotFound, Overloaded
 from petsearch.domain.metadata import safe_path
@@ -46,14 +43,11 @@ _PARTS = (
     *("samples", "problems", "reading", "left_out"),
 )
 _READY, _WAITING = f"{_PREFIX}workers:ready", f"{_PREFIX}workers:waiting"
-_RATE_WINDOW_S = 60.0
 MOST_OPEN_JOBS = 10_000
 MOST_KEPT_JOBS = 50_000
 _EXPIRED_AT_ONCE = 200
 _LONGEST_REASON = 2000
 """Characters; errors of libraries can quote whole files."""
-_CLIENT_AWAY_S = 60.0
-"""A client that adds nothing for so long is named as what its job waits for."""
 
 
 class RedisLedger(JobLedger, ChunkLedger, EnumerationLedger, IdempotencyStore):
@@ -367,11 +361,11 @@ class RedisLedger(JobLedger, ChunkLedger, EnumerationLedger, IdempotencyStore):
             pipe.mget(_READY, _WAITING)
             pipe.scard(_ACTIVE)
             *found, (is_ready, waits_for), active = pipe.execute()
-        workers = _Workers(bool(is_ready), waits_for, active)
+        workers = Workers(bool(is_ready), waits_for, active)
         return [
             replace(
-                _to_job(job_id, fields, samples, left_out),
-                obstacle=_obstacle(fields, pending + queued, held, workers),
+                job_of(job_id, fields, samples, left_out),
+                obstacle=obstacle_of(fields, pending + queued, held, workers),
             )
             for job_id, fields, samples, left_out, pending, queued, held in zip(
                 ids, *(found[part::6] for part in range(6)), strict=True
@@ -415,83 +409,3 @@ def _left_out_arguments(left_out: Sequence[LeftOut]) -> Iterator[str | int]:
     yield from (f"{entry.reason}\n{safe_path(entry.name)[-200:]}" for entry in names)
     for reason, count in Counter(entry.reason for entry in left_out).items():
         yield from (reason.value, count)
-
-
-def _left_out_of(line: str) -> LeftOut:
-    reason, _, name = line.partition("\n")
-    return LeftOut(name, LeftOutReason(reason))
-
-
-def _to_job(
-    job_id: str, fields: Mapping[str, str], samples: Sequence[str], left_out: Sequence[str]
-) -> Job:
-    finished_at, expected = fields.get("finished_at"), fields.get("expected")
-    return Job(
-        job_id=job_id,
-        source=fields["source"],
-        created_at=datetime.fromisoformat(fields["created_at"]),
-        sealed=fields["sealed"] == "1",
-        total=int(fields["total"]),
-        counts={status: int(fields.get(f"count:{status.value}", 0)) for status in ItemStatus},
-        finished_at=datetime.fromisoformat(finished_at) if finished_at else None,
-        reason=fields.get("failure") or fields.get("reason"),
-        expected=int(expected) if expected else None,
-        queue=QueueName(fields["queue"]),
-        on_duplicate=OnDuplicate(fields["on_duplicate"]),
-        paused=fields.get("paused") == "1",
-        cancelled=fields.get("cancelled") == "1",
-        source_failed="failure" in fields,
-        rate_per_s=None if finished_at else _rate(samples),
-        version=int(fields.get("version", 0)),
-        first_retry=int(fields["first_retry"]) if "first_retry" in fields else None,
-        # Jobs of earlier versions say no kind.
-        kind=JobKind(fields.get("kind", JobKind.INGEST)),
-        warned=int(fields.get("warned", 0)),
-        left_out={
-            reason: int(count)
-            for reason in LeftOutReason
-            if (count := fields.get(f"left_out:{reason.value}"))
-        },
-        left_out_names=tuple(map(_left_out_of, left_out)),
-        exif_dates=fields.get("exif_dates") != "0",
-        gps=fields.get("gps") == "1",
-        sees_places=fields.get("sees_places") != "0",
-    )
-
-
-@dataclass(frozen=True)
-class _Workers:
-    """What workers said lately, and how many jobs are theirs."""
-
-    is_ready: bool
-    waits_for: str | None
-    active_jobs: int
-
-
-def _obstacle(
-    fields: Mapping[str, str], open_chunks: int, held_chunks: int, workers: _Workers
-) -> str | None:
-    """What a job waits for that has no reason of its own; None if it goes on, or has ended."""
-    if {"finished_at", "failure", "reason"} & fields.keys() or fields.get("cancelled") == "1":
-        return None
-    if fields.get("paused") == "1":
-        return "Someone paused this job. Resume it to continue where it stopped."
-    if held_chunks:
-        return None
-    if not workers.is_ready:
-        return workers.waits_for or "No worker is running, or none has reported for a while."
-    if open_chunks or "spec" in fields:
-        return "It waits for its turn behind other jobs." if workers.active_jobs > 1 else None
-    idle_s = time.time() - int(fields.get("added_ms", 0)) / 1000
-    is_left = fields.get("sealed") != "1" and idle_s > _CLIENT_AWAY_S
-    return "It waits for its client, to add photos or to seal it." if is_left else None
-
-
-def _rate(samples: Sequence[str]) -> float | None:
-    """Items per second from `ms:done` samples, the newest first; None if nothing moves."""
-    points = [(int(ms) / 1000, int(done)) for ms, _, done in (s.partition(":") for s in samples)]
-    recent = [point for point in points if point[0] > time.time() - _RATE_WINDOW_S]
-    if len(recent) < 2 or recent[0][0] <= recent[-1][0]:
-        return None
-    (newest_s, newest), (oldest_s, oldest) = recent[0], recent[-1]
-    return round((newest - oldest) / (newest_s - oldest_s), 3)

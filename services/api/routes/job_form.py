@@ -4,8 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends, Form, Request
 
-from petsearch.domain import OnDuplicate
-from petsearch.jobs import JobOptions
+from petsearch.domain import JobOptions, OnDuplicate
 from services.api.schemas.jobs import EXIF_DATES, GPS
 
 

@@ -5,11 +5,11 @@ from typing import Annotated, Literal
 from fastapi import File, Form, Query, Request, Response, UploadFile
 from pydantic import TypeAdapter
 
-from petsearch.domain import ItemStatus
+from petsearch.domain import ItemStatus, JobOptions
 from petsearch.domain.api_keys import Scope
 from petsearch.domain.metadata import Count, naming_fields
 from petsearch.domain.strict_model import read_json
-from petsearch.jobs import JobOptions, KnownImage
+from petsearch.jobs import KnownImage
 from petsearch.sources.spec import ManifestColumns, reads_hub
 from services.api.authorisation import require_scope
 from services.api.bodies import FormRoute
