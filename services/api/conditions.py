@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from starlette.types import Receive, Scope, Send
 
 from petsearch.domain.errors import Outdated
-from services.http.http_middleware import HttpMiddleware
+from services.http.asgi import HttpMiddleware
 
 _CONDITIONS = (b"if-match", b"if-none-match")
 _CODING = re.compile(rb'(?:-{1,2}|;)(?:gzip|br|zstd|deflate)(?=")|(?<=")-(?:gzip|br)\b', re.I)

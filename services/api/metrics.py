@@ -10,7 +10,7 @@ from prometheus_client.registry import Collector
 from starlette.types import Message, Receive, Scope, Send
 
 from petsearch.embedding import CachingEmbedder
-from services.http.http_middleware import HttpMiddleware
+from services.http.asgi import HttpMiddleware
 from services.http.metrics import ServedMetrics
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)

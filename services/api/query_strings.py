@@ -7,7 +7,7 @@ from starlette.types import Receive, Scope, Send
 
 from petsearch.domain.errors import InvalidInput
 from petsearch.domain.visible_text import is_left_out
-from services.http.http_middleware import HttpMiddleware
+from services.http.asgi import HttpMiddleware
 
 READS = ("GET", "HEAD")
 _AS_SENT = "query_string_as_sent"

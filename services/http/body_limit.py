@@ -9,7 +9,7 @@ from starlette.datastructures import Headers
 from starlette.types import Message, Receive, Scope, Send
 
 from petsearch.domain.errors import Overloaded, PetsearchError, TooLarge, TooSlow
-from services.http.http_middleware import HttpMiddleware
+from services.http.asgi import HttpMiddleware
 from services.http.refusals import refuse, run_refusably
 
 _RETRY_AFTER_S = 1.0

@@ -5,7 +5,7 @@ from http import HTTPStatus
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
-from services.http.http_middleware import HttpMiddleware
+from services.http.asgi import HttpMiddleware
 from services.http.problems import problem
 
 _PLAIN = "identity"

@@ -11,7 +11,7 @@ from starlette.types import Message, Receive, Scope, Send
 from petsearch.domain import deadline
 from petsearch.domain.errors import Unavailable
 from petsearch.observability import get_logger
-from services.http.http_middleware import HttpMiddleware
+from services.http.asgi import HttpMiddleware
 from services.http.problems import problem_of
 
 log = get_logger(__name__)

@@ -7,7 +7,7 @@ from starlette.types import Receive, Scope, Send
 
 from petsearch.disk_room import DiskRoom
 from petsearch.domain.errors import StorageFull
-from services.http.http_middleware import HttpMiddleware
+from services.http.asgi import HttpMiddleware
 from services.http.problems import problem_of
 
 _ALWAYS = frozenset({"/v1/session"})

@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from petsearch.observability import get_logger
-from services.http.http_middleware import HttpMiddleware
+from services.http.asgi import HttpMiddleware
 
 log = get_logger(__name__)
 

@@ -14,7 +14,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import Receive, Scope, Send
 
-from services.http.http_middleware import HttpMiddleware
+from services.http.asgi import HttpMiddleware
 
 Networks = Sequence[IPv4Network | IPv6Network]
 

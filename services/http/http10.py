@@ -3,7 +3,7 @@
 from starlette.datastructures import MutableHeaders
 from starlette.types import Message, Receive, Scope, Send
 
-from services.http.http_middleware import HttpMiddleware
+from services.http.asgi import HttpMiddleware
 
 
 class Http10Responses(HttpMiddleware):

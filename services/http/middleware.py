@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
 from petsearch.observability import get_logger, log_context
-from services.http.http_middleware import HttpMiddleware
+from services.http.asgi import HttpMiddleware
 from services.http.problems import problem
 
 log = get_logger(__name__)
