@@ -2,11 +2,9 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import pytest
-import redis
 
 from petsearch.adapters.redis import RedisLedger
 from petsearch.app.services import utc_now
@@ -25,7 +23,7 @@ from petsearch.domain import (
 from petsearch.domain.errors import Conflict, StorageFull, Unavailable
 from petsearch.ingest.outcomes import DELETED
 from petsearch.ingest.prepare import LARGE_BYTES
-from petsearch.jobs import CircuitBreaker, KnownImage, Upload, chunk_files
+from petsearch.jobs import CircuitBreaker, KnownImage, Upload
 from petsearch.maintenance.reingest import ImageJob
 from petsearch.photos import ImageLimits, decode, preprocessing
 from petsearch.ports import CallKey, IngestObserver
@@ -41,19 +39,6 @@ class LedgerThatDoesNotCount(RedisLedger):
     def account_chunk(self, *_: Any, **__: Any) -> bool:
         """See `JobLedger.account_chunk`."""
         raise Unavailable("cut off")
-
-
-class LedgerWhereAnotherIsFirst(RedisLedger):
-    """The real ledger, where somebody else does something just before a retry is reserved."""
-
-    def __init__(self, client: redis.Redis, first: Callable[[], object]) -> None:
-        super().__init__(client)
-        self._first = first
-
-    def reserve_retry(self, job_id: str) -> int:
-        """See `JobLedger.reserve_retry`."""
-        self._first()
-        return super().reserve_retry(job_id)
 
 
 def test_every_photo_of_a_chunk_is_stored_and_indexed(house: House) -> None:
@@ -246,93 +231,6 @@ def test_an_item_that_ends_its_worker_three_times_is_put_into_quarantine(house: 
     assert house.jobs.get(job_id).state is JobState.SUCCEEDED
 
 
-def _job_with_a_failure(house: House) -> str:
-    job_id = house.open_job(photo(1), photo(2))
-    house.poison(2)
-    house.deliver()
-    assert house.counts(job_id) == {"ingested": 1, "failed": 1}
-    return job_id
-
-
-def test_of_two_retries_at_once_one_is_refused_and_hides_no_failure(house: House) -> None:
-    job_id = _job_with_a_failure(house)
-    before = set(house.store.list_keys(object_keys.chunks_prefix(job_id)))
-    ledger = LedgerWhereAnotherIsFirst(house.redis, lambda: house.jobs.retry(job_id))
-    with pytest.raises(Conflict, match="not final"):
-        replace(house.jobs, ledger=ledger).retry(job_id)
-    after = set(house.store.list_keys(object_keys.chunks_prefix(job_id)))
-    assert after - before == {object_keys.chunk(job_id, 1)}, "the chunk that lost is gone"
-    house.deliver()
-    assert [o.filename for o in house.outcomes(job_id, ItemStatus.FAILED)] == ["2.jpg"]
-    house.clip.poison = None
-    house.jobs.retry(job_id)
-    house.deliver()
-    assert house.counts(job_id) == {"ingested": 2}
-    assert house.outcomes(job_id, ItemStatus.FAILED) == []
-
-
-def test_a_retry_that_another_has_done_meanwhile_counts_nothing(house: House) -> None:
-    job_id = _job_with_a_failure(house)
-    house.clip.poison = None
-
-    def another() -> None:
-        house.jobs.retry(job_id)
-        house.deliver()
-
-    with pytest.raises(Conflict, match="retried meanwhile"):
-        replace(house.jobs, ledger=LedgerWhereAnotherIsFirst(house.redis, another)).retry(job_id)
-    assert house.counts(job_id) == {"ingested": 2}
-    assert house.jobs.get(job_id).state is JobState.SUCCEEDED
-
-
-def test_a_retry_that_was_cut_off_hides_no_failure(house: House) -> None:
-    job_id = _job_with_a_failure(house)
-    house.jobs.retry(job_id)
-    house.deliver()
-    # What a process leaves that is killed before the job is opened again.
-    chunk_no = house.ledger.reserve_retry(job_id)
-    items = chunk_files.read_chunk(house.store, job_id, 1)
-    chunk_files.write_chunk(house.store, job_id, chunk_no, items)
-    assert [o.filename for o in house.outcomes(job_id, ItemStatus.FAILED)] == ["2.jpg"]
-    house.clip.poison = None
-    house.jobs.retry(job_id)
-    house.deliver()
-    assert house.counts(job_id) == {"ingested": 2}
-
-
-def test_the_chunks_of_a_retry_are_read_once_for_all_problems(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    job_id, chunks = house.jobs.open("test").job_id, 8
-    for _ in range(chunks):
-        house.jobs.add_photos(job_id, [photo(2)], 1)
-    house.jobs.seal(job_id)
-    house.poison(2)
-    house.run()
-    house.jobs.retry(job_id)
-    house.run()
-    listed: list[str] = []
-    list_keys = house.store.list_keys
-
-    def count(prefix: str) -> Iterator[str]:
-        listed.append(prefix)
-        return list_keys(prefix)
-
-    monkeypatch.setattr(house.store, "list_keys", count)
-    page = house.jobs.outcomes(job_id, ItemStatus.FAILED, limit=100)
-    assert len(page.outcomes) == chunks
-    assert listed == [object_keys.chunks_prefix(job_id)]
-
-
-def test_what_was_tried_again_is_known_after_the_ledger_forgot_the_chunks(house: House) -> None:
-    job_id = _job_with_a_failure(house)
-    house.clip.poison = None
-    house.jobs.retry(job_id)
-    house.deliver()
-    house.redis.delete(f"petsearch:job:{job_id}:chunks")  # as a week later
-    assert house.outcomes(job_id, ItemStatus.FAILED) == []
-
-
 def test_an_upload_that_fails_leaves_no_open_job(house: House) -> None:
     def cut_off() -> Iterator[Upload]:
         yield photo(1)
@@ -343,89 +241,6 @@ def test_an_upload_that_fails_leaves_no_open_job(house: House) -> None:
     (job,) = house.jobs.newest(10)
     assert (job.state, job.total) == (JobState.CANCELLED, 0)
     assert house.queue.discards == [job.job_id], "the bytes that were staged are deleted"
-
-
-def test_a_job_that_its_client_left_is_sealed_by_the_sweep(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("petsearch.jobs.dispatch.IDLE_S", 0.0)
-    job_id = house.jobs.open("test").job_id
-    house.jobs.add_photos(job_id, [photo(1)], 1)
-    house.dispatcher.sweep()
-    house.deliver()
-    assert house.jobs.get(job_id).state is JobState.SUCCEEDED
-
-
-def test_old_jobs_expire_and_their_photos_stay(house: House) -> None:
-    ended = house.open_job(photo(1))
-    paused = house.jobs.open("left alone").job_id
-    house.run()
-    house.jobs.pause(paused)
-    house.jobs.add_photos(paused, [photo(2)], 1)
-    kept_s = house.dispatcher.options.keep_jobs_s
-
-    def sweep(after_s: float) -> None:
-        later = house.services.clock() + timedelta(seconds=after_s)
-        replace(house.dispatcher, clock=lambda: later).sweep()
-        house.redis.delete("petsearch:once:sweep")
-
-    sweep(kept_s - 60)
-    assert {job.job_id for job in house.jobs.newest(9)} == {ended, paused}
-    assert list(house.store.list_keys(f"jobs/{ended}/"))
-    sweep(kept_s + 60)
-    assert [job.state for job in house.jobs.newest(9)] == [JobState.CANCELLED]
-    assert house.queue.discards == [ended, paused]
-    house.jobs.discard(ended)
-    house.jobs.discard(paused)
-    assert not list(house.store.list_keys("staging/"))
-    assert not list(house.store.list_keys(f"jobs/{ended}/"))
-    sweep(2 * kept_s + 120)
-    assert house.jobs.newest(9) == []
-    assert house.redis.keys("petsearch:job:*") == []
-    assert house.count() == 1
-
-
-def test_photos_that_come_as_their_job_is_sealed_are_swept_up(house: House) -> None:
-    job_id = house.jobs.open("test").job_id
-
-    def uploads() -> Iterator[Upload]:
-        yield photo(1)
-        assert house.jobs.seal(job_id).finished_at is not None
-        yield photo(2)
-
-    job = house.jobs.add_photos(job_id, uploads(), 2)
-    assert (job.state, job.finished_at, job.total) == (JobState.QUEUED, None, 2)
-    house.ledger.claim_chunk(job_id, 0, "dead", 0.001)
-    house.queue.chunks.clear()
-    wait_until(lambda: house.dispatcher.sweep() == 1)
-    house.deliver()
-    assert house.jobs.get(job_id).state is JobState.SUCCEEDED
-
-
-def test_the_chunk_of_a_dead_worker_is_swept_up(house: House) -> None:
-    job_id = house.open_job(photo(1))
-    house.ledger.claim_chunk(job_id, 0, "dead", 0.001)
-    house.queue.chunks.clear()
-    wait_until(lambda: house.dispatcher.sweep() == 1)
-    assert house.queue.chunks == [(job_id, 0)]
-    house.deliver()
-    assert house.counts(job_id) == {"ingested": 1}
-
-
-def test_a_chunk_whose_message_was_lost_is_swept_up(house: House) -> None:
-    job_id = house.open_job(photo(1))
-    house.queue.chunks.clear()
-    wait_until(lambda: house.dispatcher.sweep() == 1)
-    assert house.queue.chunks == [(job_id, 0)]
-
-
-def test_a_new_process_takes_up_what_the_last_one_left(house: House) -> None:
-    first, second = house.open_job(photo(1)), house.open_job(photo(2))
-    house.worker.work(first, 0)
-    house.ledger.claim_chunk(second, 0, "dead", 3600)
-    house.queue.chunks.clear()
-    assert house.dispatcher.recover() == 1
-    assert house.queue.chunks == [(second, 0)]
 
 
 def test_only_a_few_chunks_of_a_job_are_in_the_queue(house: House) -> None:

@@ -120,7 +120,7 @@ MUTANTS = (
         "petsearch/jobs/dispatch.py",
         "                lost += overdue.unclaimed",
         "                pass",
-        f"{_INGEST}::test_a_chunk_whose_message_was_lost_is_swept_up",
+        "tests/services/test_sweep.py::test_a_chunk_whose_message_was_lost_is_swept_up",
     ),
     Mutant(
         "the current collection is written first",

@@ -1,0 +1,95 @@
+"""What the sweep finds again, ends or forgets: lost chunks, idle jobs and old ones."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from petsearch.domain import JobState
+from petsearch.jobs import Upload
+from tests.services.house import House, photo
+from tests.waiting import wait_until
+
+
+def test_a_job_that_its_client_left_is_sealed_by_the_sweep(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("petsearch.jobs.dispatch.IDLE_S", 0.0)
+    job_id = house.jobs.open("test").job_id
+    house.jobs.add_photos(job_id, [photo(1)], 1)
+    house.dispatcher.sweep()
+    house.deliver()
+    assert house.jobs.get(job_id).state is JobState.SUCCEEDED
+
+
+def test_old_jobs_expire_and_their_photos_stay(house: House) -> None:
+    ended = house.open_job(photo(1))
+    paused = house.jobs.open("left alone").job_id
+    house.run()
+    house.jobs.pause(paused)
+    house.jobs.add_photos(paused, [photo(2)], 1)
+    kept_s = house.dispatcher.options.keep_jobs_s
+
+    def sweep(after_s: float) -> None:
+        later = house.services.clock() + timedelta(seconds=after_s)
+        replace(house.dispatcher, clock=lambda: later).sweep()
+        house.redis.delete("petsearch:once:sweep")
+
+    sweep(kept_s - 60)
+    assert {job.job_id for job in house.jobs.newest(9)} == {ended, paused}
+    assert list(house.store.list_keys(f"jobs/{ended}/"))
+    sweep(kept_s + 60)
+    assert [job.state for job in house.jobs.newest(9)] == [JobState.CANCELLED]
+    assert house.queue.discards == [ended, paused]
+    house.jobs.discard(ended)
+    house.jobs.discard(paused)
+    assert not list(house.store.list_keys("staging/"))
+    assert not list(house.store.list_keys(f"jobs/{ended}/"))
+    sweep(2 * kept_s + 120)
+    assert house.jobs.newest(9) == []
+    assert house.redis.keys("petsearch:job:*") == []
+    assert house.count() == 1
+
+
+def test_photos_that_come_as_their_job_is_sealed_are_swept_up(house: House) -> None:
+    job_id = house.jobs.open("test").job_id
+
+    def uploads() -> Iterator[Upload]:
+        yield photo(1)
+        assert house.jobs.seal(job_id).finished_at is not None
+        yield photo(2)
+
+    job = house.jobs.add_photos(job_id, uploads(), 2)
+    assert (job.state, job.finished_at, job.total) == (JobState.QUEUED, None, 2)
+    house.ledger.claim_chunk(job_id, 0, "dead", 0.001)
+    house.queue.chunks.clear()
+    wait_until(lambda: house.dispatcher.sweep() == 1)
+    house.deliver()
+    assert house.jobs.get(job_id).state is JobState.SUCCEEDED
+
+
+def test_the_chunk_of_a_dead_worker_is_swept_up(house: House) -> None:
+    job_id = house.open_job(photo(1))
+    house.ledger.claim_chunk(job_id, 0, "dead", 0.001)
+    house.queue.chunks.clear()
+    wait_until(lambda: house.dispatcher.sweep() == 1)
+    assert house.queue.chunks == [(job_id, 0)]
+    house.deliver()
+    assert house.counts(job_id) == {"ingested": 1}
+
+
+def test_a_chunk_whose_message_was_lost_is_swept_up(house: House) -> None:
+    job_id = house.open_job(photo(1))
+    house.queue.chunks.clear()
+    wait_until(lambda: house.dispatcher.sweep() == 1)
+    assert house.queue.chunks == [(job_id, 0)]
+
+
+def test_a_new_process_takes_up_what_the_last_one_left(house: House) -> None:
+    first, second = house.open_job(photo(1)), house.open_job(photo(2))
+    house.worker.work(first, 0)
+    house.ledger.claim_chunk(second, 0, "dead", 3600)
+    house.queue.chunks.clear()
+    assert house.dispatcher.recover() == 1
+    assert house.queue.chunks == [(second, 0)]
