@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from concurrent import futures
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -44,11 +45,8 @@ def first(server_port: int) -> Iterator[TcpProxy]:
 @pytest.fixture
 def index(server_port: int, first: TcpProxy) -> Iterator[QdrantIndex]:
     """An index of two nodes that know the same; it waits for either for a second."""
-    clients = [
-        QdrantClient(url=f"http://127.0.0.1:{port}", timeout=1, check_compatibility=False)
-        for port in (first.port, server_port)
-    ]
-    opened = QdrantIndex(Nodes(clients))  # type: ignore[arg-type]  # of the calls used here
+    clients = [client_of(port) for port in (first.port, server_port)]
+    opened = index_of(clients)
     for found in clients[1].get_collections().collections:
         clients[1].delete_collection(found.name)
     opened.create_collection(PETS, DIM)
@@ -57,6 +55,16 @@ def index(server_port: int, first: TcpProxy) -> Iterator[QdrantIndex]:
     yield opened
     first.restore()
     opened.close()
+
+
+def client_of(port: int) -> QdrantClient:
+    """A client that waits for a second."""
+    return QdrantClient(url=f"http://127.0.0.1:{port}", timeout=1, check_compatibility=False)
+
+
+def index_of(clients: list[QdrantClient]) -> QdrantIndex:
+    """An index of several nodes."""
+    return QdrantIndex(Nodes(clients))  # type: ignore[arg-type]  # of the calls used here
 
 
 def calls_of(index: QdrantIndex) -> dict[str, Callable[[], Any]]:
@@ -115,6 +123,46 @@ def test_a_node_that_answers_again_is_asked_again(
         return not away
 
     wait_until(is_back)
+
+
+@pytest.fixture
+def empty_port(tmp_path: Path) -> Iterator[int]:
+    """A node that knows nothing."""
+    port = free_port()
+    with Processes(tmp_path / "empty") as processes:
+        processes.add_part(parts.qdrant_server(port)).wait_until_up()
+        yield port
+
+
+@pytest.mark.usefixtures("index")
+def test_a_node_that_lost_its_volume_is_avoided_until_it_knows_the_alias(
+    server_port: int, empty_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nodes, "LOOK_AGAIN_S", 0.01)
+    empty = client_of(empty_port)
+    opened = index_of([empty, client_of(server_port)])
+    assert opened.current() == PETS
+    # It answers whoever looks, and is not asked: it would say that there is no such collection.
+    assert [opened.count(PETS, ALL) for _ in range(20)] == [2] * 20
+    alone = QdrantIndex(empty)
+    alone.create_collection(PETS, DIM)
+    alone.point_alias_to(PETS)
+    wait_until(lambda: opened.count(PETS, ALL) == 0)
+    opened.close()
+
+
+def test_there_is_no_alias_where_two_nodes_know_none(empty_port: int) -> None:
+    opened = index_of([client_of(empty_port), client_of(empty_port)])
+    assert opened.current() is None
+    opened.close()
+
+
+def test_a_node_that_knows_no_alias_is_not_believed_alone(empty_port: int, first: TcpProxy) -> None:
+    first.cut()
+    opened = index_of([client_of(empty_port), client_of(first.port)])
+    with pytest.raises(Unavailable):
+        opened.current()
+    opened.close()
 
 
 class Counts(points_service.PointsServicer):

@@ -8,17 +8,18 @@ makes may be repeated.
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
 import httpx
-from qdrant_client import QdrantClient
+from qdrant_client import QdrantClient, models
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
 from petsearch.domain import deadline
 from petsearch.observability import get_logger
 
 log = get_logger(__name__)
+_Answer = TypeVar("_Answer")
 
 LOOK_AGAIN_S = 2.0
 """Between two looks at a node that is away."""
@@ -49,17 +50,42 @@ class Nodes:
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         def call(*arguments: Any, **options: Any) -> Any:
+            def ask(client: QdrantClient) -> Any:
+                return getattr(client, name)(*arguments, **options)
+
             order = self._choose(is_spread=name in _SPREAD)
-            for number in order:
-                had_s = deadline.left_s()
-                try:
-                    return getattr(self._clients[number], name)(*arguments, **options)
-                except Exception as error:  # all but a failure of this node is passed on
-                    if not self._goes_on_after(number, error, had_s) or number == order[-1]:
-                        raise
-            raise AssertionError("there are nodes")
+            return self._first_answer(order, ask)[1]
 
         return call
+
+    def get_aliases(self) -> models.CollectionsAliasesResponse:
+        """Those that a node knows; that there are none is believed where a second one says it.
+
+        A node that knows none while another does has lost its volume and is no part of the cluster.
+        It is avoided until it knows some.
+        """
+        order = self._choose(is_spread=False)
+        number, found = self._first_answer(order, _aliases_of)
+        if found.aliases or len(order) == 1:
+            return found
+        others = [other for other in order if other != number]
+        _, known = self._first_answer(others, _aliases_of)
+        if known.aliases:
+            self._note_away(number, "it knows no alias, and another one does")
+        return known
+
+    def _first_answer(
+        self, order: Sequence[int], ask: Callable[[QdrantClient], _Answer]
+    ) -> tuple[int, _Answer]:
+        """Who answers first in this order, and what."""
+        for number in order:
+            had_s = deadline.left_s()
+            try:
+                return number, ask(self._clients[number])
+            except Exception as error:  # all but a failure of this node is passed on
+                if not self._goes_on_after(number, error, had_s) or number == order[-1]:
+                    raise
+        raise AssertionError("there are nodes")
 
     def close(self) -> None:
         """Close the connections to all nodes."""
@@ -84,25 +110,31 @@ class Nodes:
         """Whether the next node is asked; notes one that is away, unless it had too little time."""
         is_away, is_sent = _is_away(error)
         if is_away and (had_s >= _FAIR_S or not (is_sent or _is_late(error))):
-            self._note_away(number, error)
+            self._note_away(number, str(error))
         return (is_away and not is_sent) or _has_failed(error)
 
-    def _note_away(self, number: int, error: Exception) -> None:
+    def _note_away(self, number: int, reason: str) -> None:
         with self._changing:
             if number not in self._away:
-                log.warning("a node of the index does not answer", node=number, reason=str(error))
+                log.warning("a node of the index is avoided", node=number, reason=reason)
                 self._away[number] = self._clock()
 
     def _look(self, number: int) -> None:
         try:
-            self._clients[number].get_collections()
+            is_back = bool(_aliases_of(self._clients[number]).aliases)
         except Exception:  # a thread's edge: it is looked at again
-            with self._changing:
-                self._away[number] = self._clock()
-            return
+            is_back = False
         with self._changing:
-            del self._away[number]
-        log.info("a node of the index answers again", node=number)
+            if is_back:
+                del self._away[number]
+            else:
+                self._away[number] = self._clock()
+        if is_back:
+            log.info("a node of the index answers again", node=number)
+
+
+def _aliases_of(client: QdrantClient) -> models.CollectionsAliasesResponse:
+    return client.get_aliases()
 
 
 def _is_away(error: Exception) -> tuple[bool, bool]:
