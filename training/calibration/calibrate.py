@@ -44,6 +44,7 @@ from training.calibration.off_topic import (
     best_scores,
     fit_off_topic,
     measure_off_topic,
+    rounded,
     standard_scores,
 )
 from training.drawings.config import SAMPLE_CONFIG, DataConfig, read_config
@@ -58,7 +59,6 @@ DRAWINGS = 1200
 _RANDOM_TEXTS = 300
 _RANK = 16
 """Rank of the covariance; a higher one changes no figure (ADR 14)."""
-_DIGITS = 5
 _KINDS: tuple[QueryKind, ...] = ("breed_text", "species_text", "photo")
 _PHRASES = ("{}", "a {}", "my {}", "lost {}", "fluffy {}", "{} on a sofa")
 
@@ -222,7 +222,7 @@ def _fit_guess(guessed: BestName, is_right: NDArray[np.bool_]) -> GuessCurve:
     weight, intercept = fit_weights(guessed.log_odds[:, None], is_right)
     if weight <= 0:
         raise ConfigurationError("Likelier guesses are not right more often: nothing to calibrate.")
-    return GuessCurve(_rounded(weight), _rounded(intercept))
+    return GuessCurve(rounded(weight), rounded(intercept))
 
 
 def check(
@@ -272,9 +272,9 @@ def _spread(embeddings: Embeddings) -> Spread:
     rest = max(float(values[:-rank].mean()), 1e-12)
     factors = (vectors[:, -rank:] * np.sqrt(np.maximum(values[-rank:] - rest, 0.0))).T
     return Spread(
-        mean=tuple(_rounded(float(value)) for value in embeddings.mean(axis=0)),
-        factors=tuple(tuple(_rounded(float(value)) for value in row) for row in factors),
-        rest=_rounded(rest),
+        mean=tuple(rounded(float(value)) for value in embeddings.mean(axis=0)),
+        factors=tuple(tuple(rounded(float(value)) for value in row) for row in factors),
+        rest=rounded(rest),
     )
 
 
@@ -291,8 +291,8 @@ def fit_logistic(results: QueryResults) -> Logistic:
             break
     else:
         raise ConfigurationError("Right results do not score higher: nothing to calibrate.")
-    score_weight, z_weight = (_rounded(float(weight)) for weight in raw)
-    return Logistic(score_weight, z_weight, _rounded(intercept - float(raw @ mean)))
+    score_weight, z_weight = (rounded(float(weight)) for weight in raw)
+    return Logistic(score_weight, z_weight, rounded(intercept - float(raw @ mean)))
 
 
 def shares_of(curve: Logistic, results: QueryResults) -> NDArray[np.float64]:
@@ -311,10 +311,6 @@ def _report(curve: Logistic, results: QueryResults) -> KindReliability:
         brier=brier_score(shares, right),
         brier_of_a_constant=brier_score(np.full_like(right, right.mean()), right),
     )
-
-
-def _rounded(value: float) -> float:
-    return float(f"{value:.{_DIGITS}g}")
 
 
 def main(

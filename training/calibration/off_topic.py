@@ -78,11 +78,11 @@ def fit_off_topic(about_pets: BestScores, about_else: BestScores) -> OffTopic:
     shares = np.where(is_pet, 0.5 / is_pet.mean(), 0.5 / (1 - is_pet.mean()))
     mean = features.mean(axis=0)
     *weights, intercept = fit_weights((features - mean) / scale, is_pet, shares=shares, ridge=1.0)
-    score_weight, z_weight = (_rounded(float(w / s)) for w, s in zip(weights, scale, strict=True))
+    score_weight, z_weight = (rounded(float(w / s)) for w, s in zip(weights, scale, strict=True))
     direction = np.array([score_weight, z_weight])
     halfway = float(mean @ direction) - intercept
     lowest = float(np.quantile(about_pets.features @ direction, FLAGGED_SHARE))
-    return OffTopic(score_weight, z_weight, _rounded(min(halfway, lowest)))
+    return OffTopic(score_weight, z_weight, rounded(min(halfway, lowest)))
 
 
 def measure_off_topic(
@@ -96,21 +96,18 @@ def measure_off_topic(
     other = {kind: scores.on_topic(line) for kind, scores in about_else.items()}
     on, off = (np.concatenate([*side.values()]) for side in (pets, other))
     draws = resampling or Resampling()
-    served = float((off < line.below).mean())
-    rows = [OffTopicRow(ALL, None, _figures(on, off, draws), served)]
-    for kind, values in pets.items():
+
+    def row(
+        kind: str, values: _Values, on: _Values, off: _Values, *, is_about_pets: bool | None = None
+    ) -> OffTopicRow:
         served = float((values < line.below).mean())
-        figures = _figures(values, off, draws)
-        rows.append(
-            OffTopicRow(kind, is_about_pets=True, figures=figures, flagged_as_served=served)
-        )
-    for kind, values in other.items():
-        served = float((values < line.below).mean())
-        figures = _figures(on, values, draws)
-        rows.append(
-            OffTopicRow(kind, is_about_pets=False, figures=figures, flagged_as_served=served)
-        )
-    return rows
+        return OffTopicRow(kind, is_about_pets, _figures(on, off, draws), served)
+
+    return [
+        row(ALL, off, on, off),
+        *(row(kind, values, values, off, is_about_pets=True) for kind, values in pets.items()),
+        *(row(kind, values, on, values, is_about_pets=False) for kind, values in other.items()),
+    ]
 
 
 def _figures(on: _Values, off: _Values, resampling: Resampling) -> OffTopicMeasurement:
@@ -126,9 +123,9 @@ def _figures(on: _Values, off: _Values, resampling: Resampling) -> OffTopicMeasu
     return OffTopicMeasurement(
         about_pets=len(on),
         about_else=len(off),
-        area=_rounded(auc(on, off)),
-        flagged=_rounded(_flagged(on, off)),
-        flagged_from=_rounded(float(np.quantile(drawn, _LOWER))),
+        area=rounded(auc(on, off)),
+        flagged=rounded(_flagged(on, off)),
+        flagged_from=rounded(float(np.quantile(drawn, _LOWER))),
     )
 
 
@@ -137,5 +134,6 @@ def _flagged(on: _Values, off: _Values) -> float:
     return float((off < np.quantile(on, FLAGGED_SHARE)).mean())
 
 
-def _rounded(value: float) -> float:
+def rounded(value: float) -> float:
+    """To the digits that are kept of every fitted figure."""
     return float(f"{value:.{_DIGITS}g}")
