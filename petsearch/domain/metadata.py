@@ -22,7 +22,7 @@ from petsearch.domain.dates import Precision, day_in, has_instant, time_of
 from petsearch.domain.errors import InvalidInput
 from petsearch.domain.strict_model import StrictModel
 from petsearch.domain.validation_messages import message, messages
-from petsearch.domain.visible_text import is_blank
+from petsearch.domain.visible_text import distinct, is_blank
 
 MAX_ENTRIES = 50
 """How many tags and how many attributes a photo has."""
@@ -208,7 +208,7 @@ class PhotoMetadata(StrictModel):
             species=self.species or None,
             animal_id=self.animal_id or None,
             status=self.status or None,
-            tags=tuple(tag for tag in self.tags if tag),
+            tags=distinct(tag for tag in self.tags if tag),
             taken_at=_midnight(self.taken_at, self.taken_at_precision),
             taken_at_precision=self.taken_at_precision,
             taken_at_source=self.taken_at_source,

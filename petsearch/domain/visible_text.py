@@ -1,6 +1,7 @@
 """Text as people see it, without the characters that nobody sees, and as it is compared."""
 
 import unicodedata
+from collections.abc import Iterable
 
 _UNSEEN_CATEGORIES = frozenset({"Cc", "Cf", "Zl", "Zp", "Zs"})
 _JOINERS = "\u200c\u200d\ufe0e\ufe0f"
@@ -38,6 +39,14 @@ def fold(text: str) -> str:
     """
     decomposed = unicodedata.normalize("NFD", visible_text(text))
     return unicodedata.normalize("NFC", decomposed.casefold())
+
+
+def distinct(words: Iterable[str]) -> tuple[str, ...]:
+    """Words in order, each in the spelling in which it comes first."""
+    spellings: dict[str, str] = {}
+    for word in words:
+        spellings.setdefault(fold(word), word)
+    return tuple(spellings.values())
 
 
 def _seen(text: str) -> str:

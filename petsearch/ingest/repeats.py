@@ -15,7 +15,6 @@ from petsearch.domain import (
     OnDuplicate,
     Outcome,
     TakenAtSource,
-    fold,
     image_id_of,
     normalise_name,
     object_keys,
@@ -23,6 +22,7 @@ from petsearch.domain import (
 from petsearch.domain.errors import Unavailable
 from petsearch.domain.places import fold_attribute, stated_attributes, stated_place
 from petsearch.domain.prompts import species_of
+from petsearch.domain.visible_text import distinct
 from petsearch.ingest.outcomes import DELETED, outcome_of
 from petsearch.jobs.chunk_runner import ChunkRun
 from petsearch.models import Target
@@ -115,7 +115,7 @@ def _merge(stored: ImageMetadata, given: ImageMetadata) -> ImageMetadata:
         species=stored.species or given.species,
         animal_id=stored.animal_id or given.animal_id,
         status=stored.status or given.status,
-        tags=_with_tags(stored.tags, given.tags),
+        tags=distinct((*stored.tags, *given.tags)),
         taken_at=dated.taken_at,
         taken_at_source=dated.taken_at_source,
         taken_at_precision=dated.taken_at_precision,
@@ -123,16 +123,6 @@ def _merge(stored: ImageMetadata, given: ImageMetadata) -> ImageMetadata:
         location=stored.location or given.location,
         source_path=stored.source_path or given.source_path,
     )
-
-
-def _with_tags(stored: Sequence[str], given: Sequence[str]) -> tuple[str, ...]:
-    """Those that are stored, and new ones: another spelling of one is none."""
-    new: dict[str, str] = {}
-    for tag in given:
-        new.setdefault(fold(tag), tag)
-    for tag in stored:
-        new.pop(fold(tag), None)
-    return tuple(dict.fromkeys((*stored, *new.values())))
 
 
 def _replaced(stored: ImageMetadata, given: ImageMetadata) -> ImageMetadata:

@@ -110,4 +110,7 @@ def test_a_spelling_that_is_changed_is_shown(api: TestClient) -> None:
     assert (changed.json()["tags"], changed.json()["attributes"]) == (["Bold"], {"Toy": "Ball"})
     assert changed.headers["ETag"] != before.headers["ETag"]
     assert names(api, "/v1/images", tag="bold", attr="TOY=ball") == {"4"}
+    both = api.patch(path, json={"tags": ["Bold", "old", "BOLD ", "bold"]})
+    assert both.json()["tags"] == ["Bold", "old"]
+    api.patch(path, json={"tags": ["Bold"]})
     assert counts(api, "tag", tag="BOLD") == {"Bold": 1}

@@ -1,6 +1,6 @@
 """The filters that `petsearch search`, `images list` and `facets` share."""
 
-import math
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -9,20 +9,47 @@ if TYPE_CHECKING:
     from petsearch.domain import JsonDict
 
 _NEAR_KM = 10.0
+_FARTHEST_KM = 20_038.0
+"""Half round the earth."""
+_NOWHERE = float("nan")
 _ANY = "Repeat it for any of several."
 _NONE = "Leave these out; may be repeated."
 _JSON_NAMES = {"tag": "tags", "not_tag": "not_tags"}
 
 
+def place(given: str) -> dict[str, float]:
+    """The parser of `LAT,LON`, in degrees."""
+    try:
+        lat, lon = map(float, given.split(","))
+    except ValueError:
+        lat = lon = _NOWHERE
+    if not (-90 <= lat <= 90 and -180 <= lon <= 180):
+        raise typer.BadParameter(f"{given!r} is not LAT,LON, such as 52.52,13.40")
+    return {"lat": lat, "lon": lon}
+
+
 def near(given: str) -> str:
     """The parser of `--near`: `LAT,LON,KM`, with 10 km where no distance is given."""
+    parts = given.split(",")
+    wrong = f"{given!r} is not LAT,LON or LAT,LON,KM, such as 52.52,13.40,5"
     try:
-        numbers = [float(part) for part in given.split(",")]
+        middle = place(",".join(parts[:2]))
+        km = float(",".join(parts[2:]) or _NEAR_KM)
+    except (ValueError, typer.BadParameter):
+        raise typer.BadParameter(wrong) from None
+    if not 0 < km <= _FARTHEST_KM:
+        raise typer.BadParameter(wrong)
+    return f"{middle['lat']},{middle['lon']},{km}"
+
+
+def day_or_time(given: str) -> str:
+    """The parser of dates, which stay as they are given: the server reads them in its zone."""
+    try:
+        datetime.fromisoformat(given.strip())
     except ValueError:
-        numbers = []
-    if len(numbers) not in (2, 3) or not all(map(math.isfinite, numbers)):
-        raise typer.BadParameter(f"{given!r} is not LAT,LON or LAT,LON,KM, such as 52.52,13.40,5")
-    return ",".join(map(str, [*numbers, _NEAR_KM][:3]))
+        example = "such as 2026-05-17 or 2026-05-17T12:30"
+        raise typer.BadParameter(f"{given!r} is no day or time, {example}") from None
+    return given
 
 
 Words = list[str] | None
@@ -49,7 +76,10 @@ NearPlace = Annotated[
     ),
 ]
 Since = Annotated[
-    str | None, typer.Option(metavar="DATE", help="Photos that were added on this day or later.")
+    str | None,
+    typer.Option(
+        parser=day_or_time, metavar="DATE", help="Photos that were added on this day or later."
+    ),
 ]
 
 

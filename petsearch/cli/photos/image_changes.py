@@ -1,6 +1,5 @@
 """What the options of `petsearch images set` change, as a JSON merge patch."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ _CLEARED = ("breed", "species", "status", "animal_id", "tags", "taken_at", "loca
 def changes_of(
     fields: Mapping[str, str | None],
     *,
-    place: str | None,
+    place: Mapping[str, float] | None,
     tags: Sequence[str] | None,
     attributes: Sequence[str] | None,
     clear: Sequence[str] | None,
@@ -28,7 +27,7 @@ def changes_of(
     """
     changes: JsonDict = {name: value for name, value in fields.items() if value is not None}
     if place is not None:
-        changes["location"] = _place(place)
+        changes["location"] = {**place}
     if tags:
         changes["tags"] = [*tags]
     if attributes:
@@ -42,16 +41,6 @@ def changes_of(
     if not changes:
         raise typer.BadParameter("give what to change, such as --status adopted")
     return changes
-
-
-def _place(given: str) -> dict[str, float]:
-    try:
-        lat, lon = (float(part) for part in given.split(","))
-    except ValueError:
-        lat = lon = math.nan
-    if not (math.isfinite(lat) and math.isfinite(lon)):
-        raise typer.BadParameter(f"--place {given}: it is not LAT,LON, such as 52.52,13.40")
-    return {"lat": lat, "lon": lon}
 
 
 def _attribute(given: str) -> tuple[str, str | None]:

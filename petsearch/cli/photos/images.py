@@ -86,8 +86,13 @@ def set_(
     status: Annotated[str | None, typer.Option(help="Such as lost, found or adopted.")] = None,
     animal_id: Text = None,
     filename: Text = None,
-    taken_at: Annotated[str | None, typer.Option(metavar="DATE", help="A day or a time.")] = None,
-    place: Annotated[str | None, typer.Option(metavar="LAT,LON")] = None,
+    taken_at: Annotated[
+        str | None,
+        typer.Option(parser=given.day_or_time, metavar="DATE", help="A day or a time."),
+    ] = None,
+    place: Annotated[
+        dict[str, float] | None, typer.Option(parser=given.place, metavar="LAT,LON")
+    ] = None,
     tag: Annotated[
         list[str] | None, typer.Option(help="Replaces all tags; may be repeated.")
     ] = None,
