@@ -54,12 +54,22 @@ def create(
     expires_in_days: Annotated[
         int | None, typer.Option(min=1, help="The key does not expire if this is not given.")
     ] = None,
+    origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--origin",  # typer would make --ORIGIN of this metavar
+            metavar="ORIGIN",
+            help="The key is for pages of this site, such as https://shelter.example, and may "
+            "only search; may be repeated.",
+        ),
+    ] = None,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
     """Create a key and print it. It is shown only once, since only its hash is stored."""
     now = datetime.now(UTC)
-    new = make_key(name, scope, now, expires_at=_expiry(now, expires_in_days))
+    expires_at = _expiry(now, expires_in_days)
+    new = make_key(name, scope, now, expires_at=expires_at, origins=origin or ())
     with _opened(data_dir) as keys:
         keys.add_first(new.kept)
     if as_json:
@@ -118,7 +128,8 @@ def _expiry(now: datetime, days: int | None) -> datetime | None:
 
 
 def _scopes(key: ApiKey) -> str:
-    return ", ".join(sorted(key.scopes))
+    scopes = ", ".join(sorted(key.scopes))
+    return f"{scopes} from {', '.join(key.origins)}" if key.origins else scopes
 
 
 def _state(key: ApiKey, now: datetime) -> str:

@@ -377,10 +377,20 @@ class AsyncClient:
         return items
 
     async def create_key(
-        self, name: str, scopes: Sequence[str], *, expires_at: str | None = None
+        self,
+        name: str,
+        scopes: Sequence[str],
+        *,
+        expires_at: str | None = None,
+        origins: Sequence[str] = (),
     ) -> JsonDict:
-        """Create an API key: `{"key": …, "secret": "ps_…"}`. The secret cannot be read again."""
+        """Create an API key: `{"key": …, "secret": "ps_…"}`. The secret cannot be read again.
+
+        Args:
+            origins: of the sites whose pages hold the key, which may only search then.
+        """
         body = {"name": name, "scopes": list(scopes), "expires_at": expires_at}
+        body["origins"] = list(origins)
         return await self._call("POST", "/v1/keys", json=body)
 
     async def revoke_key(self, key_id: str) -> None:

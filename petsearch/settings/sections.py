@@ -23,7 +23,7 @@ from pydantic import (
     field_validator,
 )
 
-_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d+)?|https?://\[[0-9a-f:]+\](:\d+)?")
+from petsearch.domain.api_keys import is_origin
 
 
 def _checked(addresses: str) -> str:
@@ -119,6 +119,11 @@ class Access(Section):
         description='origins whose pages may call the API: `["https://shelter.example"]`, without '
         "a trailing slash; `*` may only read",
     )
+    frame_ancestors: str = Field(
+        "",
+        description="origins whose pages may show the page in a frame, between spaces: "
+        "`https://shelter.example https://www.shelter.example`",
+    )
     allowed_hosts: tuple[str, ...] = Field(
         ("127.0.0.1", "localhost", "[::1]"),
         description="accepted Host names, without port; `*` accepts any; others are rejected with "
@@ -130,10 +135,18 @@ class Access(Section):
     def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
         """Browsers send origins only in this form; others would never match."""
         for origin in origins:
-            if origin != "*" and not _ORIGIN.fullmatch(origin):
+            if origin != "*" and not is_origin(origin):
                 raise ValueError(
                     f"{origin!r} is not an origin such as https://app.example, without a slash"
                 )
+        return origins
+
+    @field_validator("frame_ancestors")
+    @classmethod
+    def _are_origins_of_frames(cls, origins: str) -> str:
+        """Not `*`: a site that frames the page may have people click in it unawares."""
+        if not all(map(is_origin, origins.split())):
+            raise ValueError("it should be origins between spaces, such as https://app.example")
         return origins
 
 

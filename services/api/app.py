@@ -185,6 +185,8 @@ def _add_middleware(
             expose_headers=_CORS_EXPOSED,
         )
     app.add_middleware(HostGuard, allowed_hosts=settings.allowed_hosts)
-    app.add_middleware(RequestContext, embeddable=bool(origins))
+    app.add_middleware(
+        RequestContext, embeddable=bool(origins), frame_ancestors=settings.frame_ancestors
+    )
     app.add_middleware(Http10Responses)
     app.add_middleware(ForwardedHeaders, trusted=settings.trusted_proxies)

@@ -14,12 +14,12 @@ from pathlib import Path
 
 from fastapi import HTTPException, Request
 from fastapi.responses import JSONResponse
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as Connection
 
-from petsearch.domain.api_keys import Scope
+from petsearch.domain.api_keys import ApiKey, Scope
 from petsearch.domain.errors import PetsearchError
 from petsearch.observability import add_log_fields
 from services.api.callers import Caller, Callers
@@ -217,7 +217,7 @@ class Authorisation:
             add_log_fields(key_id=caller.key.key_id)
         is_counted = caller.showed_wrong_key or not _UNCOUNTED.fullmatch(scope["path"])
         verdict = await self.limits.take(caller) if is_counted else None
-        refusal = _refused_by(verdict, request_id) or self._refusal(access, caller, request_id)
+        refusal = _refused_by(verdict, request_id) or self._refusal(access, caller, scope)
         headers = verdict.headers if verdict is not None else {}
         # With a key, JSON holds what others must not see from a shared cache; pictures do not.
         has_more = caller.key is not None and is_counted
@@ -230,13 +230,18 @@ class Authorisation:
         is_open_search = access is Access.OPEN_SEARCH and self.anonymous_search
         return access is Access.PUBLIC or is_open_search
 
-    def _refusal(self, access: Access, caller: Caller, request_id: str) -> JSONResponse | None:
+    def _refusal(
+        self, access: Access, caller: Caller, connection: Connection
+    ) -> JSONResponse | None:
+        request_id = connection.get("request_id", "")
         if access is Access.PUBLIC:
             return None
         if caller.showed_wrong_key:
             challenge = {"WWW-Authenticate": f'{_CHALLENGE}, error="invalid_token"'}
             detail = "The key is not valid: it is unknown, revoked or expired."
             return problem(HTTPStatus.UNAUTHORIZED, detail, request_id, challenge)
+        if caller.key is not None and caller.key.is_published:
+            return self._refusal_of_published(access, caller.key, connection)
         if self._is_open(access):
             return None
         if caller.key is None:
@@ -251,6 +256,19 @@ class Authorisation:
             detail = f"This takes a key with the scope {access.scope}, which yours has not."
             return problem(HTTPStatus.FORBIDDEN, detail, request_id)
         return None
+
+    def _refusal_of_published(
+        self, access: Access, key: ApiKey, connection: Connection
+    ) -> JSONResponse | None:
+        """A key that stands in pages opens, to those pages alone, what reads of a search do."""
+        is_read = self.table.is_read(connection["method"], connection["path"])
+        if access is not Access.OPEN_SEARCH or not is_read:
+            detail = "A key of a site's pages may only search."
+        elif Headers(scope=connection).get("origin") not in key.origins:
+            detail = f"This key is for pages of {', '.join(key.origins)} alone."
+        else:
+            return None
+        return problem(HTTPStatus.FORBIDDEN, detail, connection.get("request_id", ""))
 
 
 def require_scope(request: Request, scope: Scope) -> None:

@@ -44,14 +44,21 @@ class Caller:
         return self.is_free or (self.key is not None and self.key.allows(scope))
 
     @property
+    def is_known(self) -> bool:
+        """Whether it is no visitor, who may show a key that stands in a page for all to read."""
+        return self.is_free or (self.key is not None and not self.key.is_published)
+
+    @property
     def sees_places(self) -> bool:
         """Whether it sees exact places; else the cells that they are in."""
         return self.allows(Scope.PLACES)
 
     @property
     def counted_as(self) -> str:
-        """Whose limits its requests count against: its key's, or without one its address's."""
-        return f"address:{self.address}" if self.key is None else f"key:{self.key.key_id}"
+        """Whose limits its requests count against: its key's, or a visitor's address's."""
+        if self.key is None or self.key.is_published:
+            return f"address:{self.address}"
+        return f"key:{self.key.key_id}"
 
 
 @dataclass(frozen=True, kw_only=True)

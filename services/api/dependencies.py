@@ -82,7 +82,7 @@ async def _view(request: Request, services: Annotated[Services, Depends(_service
     assert isinstance(caller, Caller)
     return View(
         sure_from=services.images.sure_from,
-        is_known=caller.is_free or caller.key is not None,
+        is_known=caller.is_known,
         sees_places=caller.sees_places,
     )
 

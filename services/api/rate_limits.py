@@ -57,7 +57,7 @@ class RateLimits:
 
     async def take(self, caller: Caller) -> Verdict | None:
         """Count a request; None where there is no limit, or it cannot be counted."""
-        per_minute = self._of_address if caller.key is None else self._of_key
+        per_minute = self._of_key if caller.is_known else self._of_address
         if per_minute == 0 or time.monotonic() < self._not_before:
             return None
         if self._not_before:

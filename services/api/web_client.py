@@ -9,6 +9,9 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.staticfiles import StaticFiles
 from starlette.types import Message, Receive, Scope, Send
 
+_WIDGET = "/embed.js"
+"""What pages of other sites load."""
+
 
 class WebClient:
     """Answers what no route matched: not a mount at `/`, which would hide 405 behind its 404."""
@@ -27,6 +30,8 @@ class WebClient:
                 # Files have no version in their names: ask each time, and be told "not modified".
                 headers = MutableHeaders(scope=message)
                 headers["Cache-Control"] = "no-cache"
+                if scope["path"] == _WIDGET:
+                    headers["Cross-Origin-Resource-Policy"] = "cross-origin"
                 if "shared" in QueryParams(scope["query_string"]):
                     headers["X-Robots-Tag"] = "noindex"
             await send(message)

@@ -5,6 +5,7 @@ import secrets
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import cached_property
 from http import HTTPStatus
 from urllib.parse import SplitResult, urlsplit
 
@@ -29,12 +30,14 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 PROBES = ("/livez", "/readyz")
 _QUIET_PATHS = (*PROBES, "/metrics")
+_POLICY = "Content-Security-Policy"
+_NO_FRAMES = "frame-ancestors 'none'"
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
-    "Content-Security-Policy": (
+    _POLICY: (
         "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; "
-        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+        f"base-uri 'none'; form-action 'self'; {_NO_FRAMES}"
     ),
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -49,6 +52,19 @@ class RequestContext(HttpMiddleware):
 
     embeddable: bool = False
     """Pages of other origins may embed pictures."""
+    frame_ancestors: str = ""
+    """Origins whose pages may show ours in a frame, between spaces."""
+
+    @cached_property
+    def headers(self) -> dict[str, str]:
+        """Those of every response that has none of its own."""
+        headers = dict(SECURITY_HEADERS)
+        if self.embeddable:
+            headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+        if self.frame_ancestors:
+            named = f"frame-ancestors {self.frame_ancestors}"
+            headers[_POLICY] = headers[_POLICY].replace(_NO_FRAMES, named)
+        return headers
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         given = Headers(scope=scope).get("x-request-id", "")
@@ -62,9 +78,7 @@ class RequestContext(HttpMiddleware):
                 status = int(message["status"])
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-Id"] = request_id
-                if self.embeddable:
-                    headers.setdefault("Cross-Origin-Resource-Policy", "cross-origin")
-                for name, value in SECURITY_HEADERS.items():
+                for name, value in self.headers.items():
                     headers.setdefault(name, value)
                 if scope["scheme"] == "https":
                     headers["Strict-Transport-Security"] = HSTS

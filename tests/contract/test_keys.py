@@ -56,8 +56,10 @@ def nowhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[redis.Redis]:
 
 def test_a_key_comes_back_as_it_was_kept(store: KeyStore) -> None:
     key = make_key("a phone", [Scope.SEARCH, Scope.INGEST], NOW, expires_at=LATER).kept
+    published = make_key("a site", [Scope.SEARCH], LATER, origins=["https://a.example"]).kept
     store.add(key)
-    assert store.all() == [key]
+    store.add(published)
+    assert store.all() == [key, published]
 
 
 def test_all_are_listed_the_oldest_first(store: KeyStore) -> None:

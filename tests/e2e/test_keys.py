@@ -99,6 +99,12 @@ def test_keys_are_revoked_offline_and_what_is_wrong_is_said(tmp_path: Path) -> N
     no_scope = petsearch("keys", "create", "--name", "x", "--scope", "everything", *where)
     assert no_scope.returncode == 2
     assert "admin" in no_scope.stderr
+    make_key(tmp_path, "admin")
+    page = ("keys", "create", "--name", "page", "--origin", "https://shelter.example", *where)
+    too_much = petsearch(*page, "--scope", "admin")
+    assert (too_much.returncode, "only scope is search" in too_much.stderr) == (1, True)
+    made = petsearch(*page, "--scope", "search")
+    assert (made.returncode, "search from https://shelter.example" in made.stderr) == (0, True)
     nowhere = petsearch("keys", "list", env={"PETSEARCH_REDIS_URL": ""})
     assert nowhere.returncode == 1
     assert "--data-dir" in nowhere.stderr

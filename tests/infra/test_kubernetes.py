@@ -265,9 +265,8 @@ def test_settings_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_proxy_and_api_believe_the_same_networks() -> None:
     data = BASE["ConfigMap", "petsearch-settings"]["data"]
-    (variable,) = PODS["Deployment web"]["containers"][0]["env"]
-    assert variable["name"] == "TRUSTED_PROXIES"
-    assert variable["value"].split() == json.loads(data["PETSEARCH_TRUSTED_PROXIES"])
+    env = {one["name"]: one for one in PODS["Deployment web"]["containers"][0]["env"]}
+    assert env["TRUSTED_PROXIES"]["value"].split() == json.loads(data["PETSEARCH_TRUSTED_PROXIES"])
 
 
 def test_only_those_who_need_secrets_have_them() -> None:

@@ -139,10 +139,25 @@ def test_page_is_served_with_headers_and_nothing_private_is(site: str, api_port:
         assert page.headers["cache-control"] == "no-cache"
         assert "server" not in page.headers
         assert "x-robots-tag" not in page.headers
+        assert page.headers["cross-origin-resource-policy"] == "same-origin"
+        widget = httpx.get(f"{site}/embed.js", trust_env=False)
+        assert widget.headers["cross-origin-resource-policy"] == "cross-origin"
         shared = httpx.get(f"{site}/?q=cat&shared=abc", trust_env=False)
         assert shared.headers["x-robots-tag"] == "noindex"
         for path in ("/metrics", "/.env", "/docker-compose.yml"):
             assert httpx.get(f"{site}{path}", trust_env=False).status_code == 404
+
+
+@pytest.mark.parametrize("origins", ["https://a.example https://b.example", ""])
+def test_sites_that_are_named_may_frame_the_page(
+    tmp_path: Path, api_port: int, origins: str
+) -> None:
+    env = {"WEB_ROOT": str(ROOT / "web"), "PETSEARCH_FRAME_ANCESTORS": origins}
+    caddy = Caddy(tmp_path, "Caddyfile", env | {"API_PORT": str(api_port)})
+    page = httpx.get(f"http://127.0.0.1:{caddy.ports['8080']}", trust_env=False)
+    policy = page.headers["content-security-policy"].split("; ")
+    assert policy[-1].split() == ["frame-ancestors", *origins.split()]
+    caddy.processes.end()
 
 
 def test_answers_of_the_api_are_compressed(site: str, api_port: int) -> None:

@@ -108,6 +108,7 @@ def test_what_must_not_be_empty() -> None:
         "PETSEARCH_ANONYMOUS_SEARCH",
         "PETSEARCH_API_KEY",
         "PETSEARCH_CORS_ORIGINS",
+        "PETSEARCH_FRAME_ANCESTORS",
         "PETSEARCH_KEY_REQUESTS_PER_MINUTE",
         "PETSEARCH_QDRANT_API_KEY",
         "PETSEARCH_S3_ACCESS_KEY",
@@ -120,6 +121,8 @@ def default_of(name: str) -> str:
     default: Any = TABLE[name].info.default
     if isinstance(default, bool | tuple):
         return json.dumps(default)
+    if name == "PETSEARCH_FRAME_ANCESTORS":
+        return "https://a.example https://b.example"
     return str(default) if name not in FREE_TEXT and str(default) else "a value"
 
 

@@ -93,6 +93,7 @@ def _to_fields(key: ApiKey) -> dict[str, str]:
         "scopes": " ".join(sorted(key.scopes)),
         _FORMAT: "2",
         "secret_hash": key.secret_hash,
+        "origins": " ".join(key.origins),
         **{name: at.isoformat() for name, at in times.items() if at is not None},
     }
 
@@ -107,6 +108,7 @@ def _to_key(fields: Mapping[str, str]) -> ApiKey:
         expires_at=_time(fields, "expires_at"),
         last_used_at=_time(fields, "last_used_at"),
         revoked_at=_time(fields, "revoked_at"),
+        origins=tuple(fields.get("origins", "").split()),
     )
 
 

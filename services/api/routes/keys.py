@@ -12,7 +12,13 @@ router = Router(prefix="/v1/keys", tags=["keys"])
 @router.post("", status_code=201, summary="Make a key", responses=errors(writes=True, body=True))
 def create_key(services: ServicesDep, body: KeyRequest) -> MadeKey:
     """The secret is in this answer alone: only a hash of it is kept."""
-    made = make_key(body.name, body.scopes, services.clock(), expires_at=body.expires_at)
+    made = make_key(
+        body.name,
+        body.scopes,
+        services.clock(),
+        expires_at=body.expires_at,
+        origins=body.origins,
+    )
     services.keys.add_first(made.kept)
     return MadeKey.of(made)
 

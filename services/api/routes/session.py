@@ -36,6 +36,8 @@ def open_session(
         raise HTTPException(
             HTTPStatus.UNAUTHORIZED, "The key is not valid: it is unknown, revoked or expired."
         )
+    if key.is_published:
+        raise HTTPException(HTTPStatus.FORBIDDEN, "Nobody signs in with a key of another site.")
     token = services.keys.open_session(key, SESSION_S)
     response.set_cookie(
         SESSION_COOKIE,

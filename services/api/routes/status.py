@@ -78,7 +78,7 @@ async def get_readyz(request: Request, response: Response) -> Health:
 
 def _may_see_checks(request: Request) -> bool:
     caller: Caller | None = request.scope.get("caller")
-    is_known = caller is not None and (caller.is_free or caller.key is not None)
+    is_known = caller is not None and caller.is_known
     return is_known and "is_foreign_host" not in request.scope
 
 

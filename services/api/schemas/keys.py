@@ -5,7 +5,7 @@ from typing import Self
 
 from pydantic import BaseModel, Field, SecretStr
 
-from petsearch.domain.api_keys import MAX_NAME, ApiKey, NewKey, Scope
+from petsearch.domain.api_keys import MAX_NAME, MAX_ORIGINS, ApiKey, NewKey, Scope
 from petsearch.domain.metadata import AwareTimestamp
 from petsearch.domain.strict_model import StrictModel
 
@@ -18,6 +18,13 @@ class KeyRequest(StrictModel):
         min_length=1, description="admin includes the others; one named twice counts once"
     )
     expires_at: AwareTimestamp | None = None
+    origins: list[str] = Field(
+        [],
+        max_length=MAX_ORIGINS,
+        description="of the sites whose pages hold the key, which everybody can read there: it may "
+        "only search, and only from them",
+        examples=[["https://shelter.example"]],
+    )
 
 
 class KeyBody(BaseModel):
@@ -30,6 +37,7 @@ class KeyBody(BaseModel):
     expires_at: datetime | None
     last_used_at: datetime | None = Field(description="to the hour")
     revoked_at: datetime | None
+    origins: list[str]
 
     @classmethod
     def of(cls, key: ApiKey) -> Self:
@@ -42,6 +50,7 @@ class KeyBody(BaseModel):
             expires_at=key.expires_at,
             last_used_at=key.last_used_at,
             revoked_at=key.revoked_at,
+            origins=list(key.origins),
         )
 
 
