@@ -124,6 +124,14 @@ def _framing(page: Page) -> None:
     page.get_by_role("dialog").get_by_role("textbox").fill("but black")
 
 
+def _comparison(page: Page) -> None:
+    _framing(page)
+    page.get_by_role("dialog").get_by_role("button", name="Search", exact=True).click()
+    expect(page.locator(".hit").first).to_be_visible()
+    page.locator(f"{CARDS} a.open").nth(1).click()
+    expect(page.locator(".compare img")).to_have_count(2)
+
+
 def _more_and_less(page: Page) -> None:
     _results("q=husky+in+the+snow")(page)
     page.locator(CARDS).nth(0).get_by_role("button", name="More like this").click()
@@ -168,6 +176,8 @@ _STATES = {
     "suggestions": (_DAY_PHONE, _suggestions),
     "frame": (_DAY_DESK, _framing),
     "phone": (_NIGHT_PHONE, _more_and_less),
+    "compare": (_DAY_DESK, _comparison),
+    "compare-phone": (_NIGHT_PHONE, _comparison),
     "photo": (_DAY_DESK, _photo("q=dalmatian")),
     "photo-phone": (_NIGHT_PHONE, _photo("q=calico")),
     "add": (_DAY_PHONE, _adding),

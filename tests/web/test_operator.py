@@ -22,6 +22,13 @@ def test_parts_jobs_and_counts_are_shown(page: Page) -> None:
     expect(page.locator("#results .card:not(.skeleton)").first).to_be_visible()
 
 
+def test_photos_of_unsure_species_are_counted_too(page: Page) -> None:
+    stats = {"images": 80, "by_species": {"dog": 25, "cat": 12}, "by_breed": {}, "model_id": "m"}
+    page.route("**/v1/stats", lambda route: route.fulfill(json={**stats, "seeding": None}))
+    page.goto("/?page=operator")
+    expect(page.locator("#operator-stats .tile").last).to_have_text("43species unsure")
+
+
 def test_it_has_two_columns_on_a_desk_and_one_on_a_phone(page: Page, look: Look) -> None:
     page.goto("/?page=operator")
     expect(page.locator("#operator-view .bone")).to_have_count(0)

@@ -76,6 +76,21 @@ def test_a_server_with_keys_asks_for_one_and_keeps_it_from_scripts(
     expect(page.locator(CARDS)).to_have_count(3)
 
 
+def test_the_operators_page_asks_for_a_key_once(
+    keyed_page: Page, keyed: tuple[ServerProcess, str]
+) -> None:
+    page = keyed_page
+    page.goto("/?page=operator")
+    expect(page.get_by_role("heading", name="Sign in")).to_have_count(1)
+    page.wait_for_load_state("networkidle")
+    expect(page.get_by_label("API key")).to_have_count(1)
+    expect(page.get_by_role("heading", name="Jobs")).to_be_hidden()
+    sign_in(page, keyed[1])
+    expect(page.locator("#operator-jobs .job")).to_have_count(1)
+    expect(page.get_by_role("heading", name="Models")).to_be_visible()
+    expect(page.get_by_label("API key")).to_have_count(0)
+
+
 def test_a_key_that_may_only_search_is_told_so(
     keyed_page: Page, keyed: tuple[ServerProcess, str]
 ) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from petsearch.client import Client
 from tests import pictures
@@ -121,6 +121,17 @@ def test_a_phone_offers_its_camera(browser: Browser, server_url: str) -> None:
     )
     start(page)
     page.context.close()
+
+
+def test_an_example_without_a_sure_name_is_called_a_photo(page: Page, client: Client) -> None:
+    image_id = client.list_images(limit=1)["items"][0]["image_id"]
+
+    def unsure(route: Route) -> None:
+        route.fulfill(json={**route.fetch().json(), "breed": "pug", "breed_source": "unsure"})
+
+    page.route(f"**/v1/images/{image_id}", unsure)
+    page.goto(f"/?like={image_id}")
+    expect(page.locator(".chip.like")).to_contain_text("like this photo")
 
 
 def test_more_and_less_like_this_are_chips_that_can_be_removed(page: Page) -> None:

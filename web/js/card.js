@@ -8,9 +8,10 @@ const THUMBNAIL_SIDE = 320;
 const ALIKE = 0.5;
 const said = strings.card;
 
+export const hasName = (item) => Boolean(item.breed) && item.breed_source !== "unsure";
 // A guess that is probably wrong names nothing: the species does, or nothing.
 export function nameOf(item) {
-  if (item.breed && item.breed_source !== "unsure") return item.breed;
+  if (hasName(item)) return item.breed;
   return item.species_source === "unsure" || !item.species ? said.unsure : said.unsureOf(item.species);
 }
 // How alike a result is, is known only of calibrated models and some queries.

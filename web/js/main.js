@@ -117,7 +117,8 @@ async function showCatalogue() {
     const [text, command] = strings.catalogue.drawings(stats.images);
     place.replaceChildren(text, element("code", {}, command));
   } else {
-    place.textContent = strings.catalogue.photos(stats.images);
+    const { photos, drop, touch } = strings.catalogue;
+    place.replaceChildren(photos(stats.images), element("span.not-touch", {}, drop), element("span.only-touch", {}, touch));
   }
 }
 

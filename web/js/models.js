@@ -17,7 +17,7 @@ export async function showModels(section) {
     place.replaceChildren(...models.items.map((model) => row(model, models.items, running, again)));
     section.hidden = models.items.length === 0;
   } catch (problem) {
-    section.hidden = [403, 404].includes(problem.status);
+    section.hidden = [401, 403, 404].includes(problem.status);
     place.replaceChildren(problemMessage(problem, () => showModels(section)));
   }
 }

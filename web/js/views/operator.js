@@ -24,6 +24,7 @@ export function hide() {
 export async function show() {
   document.title = strings.titles.operator;
   clearTimeout(timer);
+  showBoard(true);
   await Promise.all([fill("operator-health", health), fill("operator-stats", stats), showJobs(), showModels(byId("operator-models"))]);
 }
 
@@ -34,8 +35,15 @@ async function fill(id, make) {
   try {
     place.replaceChildren(...(await make()));
   } catch (problem) {
-    place.replaceChildren(problemMessage(problem, () => fill(id, make)));
+    if (problem.needsKey) showBoard(false, problemMessage(problem, show));
+    else place.replaceChildren(problemMessage(problem, () => fill(id, make)));
   }
+}
+
+// Without a key every section would ask for it: the page does, once.
+function showBoard(isShown, instead = "") {
+  byId("operator-board").hidden = !isShown;
+  byId("operator-instead").replaceChildren(instead);
 }
 
 async function showJobs() {
@@ -58,9 +66,12 @@ async function health() {
 
 async function stats() {
   const counts = await getStats();
+  const species = Object.entries(counts.by_species);
+  const unsure = counts.images - species.reduce((sum, [, n]) => sum + n, 0);
   const tiles = [
     [strings.number(counts.images), strings.photos(counts.images).split(" ").slice(1).join(" ")],
-    ...Object.entries(counts.by_species).map(([name, n]) => [strings.number(n), name]),
+    ...species.map(([name, n]) => [strings.number(n), name]),
+    ...(unsure > 0 ? [[strings.number(unsure), strings.card.speciesUnsure]] : []),
   ];
   return [
     element("div.tiles", {}, tiles.map(([value, name]) => element("div.tile", {}, element("strong", {}, value), element("span", {}, element("bdi", {}, name))))),

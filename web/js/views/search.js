@@ -1,6 +1,6 @@
 // The results of a search by words, photos and filters, loaded page by page while the user scrolls.
 import { getImage } from "../api.js";
-import { card, isJudged, nameOf } from "../card.js";
+import { card, hasName, isJudged, nameOf } from "../card.js";
 import { exampleChip, filterChips } from "../chips.js";
 import { byId, button } from "../dom.js";
 import * as filters from "../filters.js";
@@ -152,7 +152,8 @@ async function chipOfImage(kind, id) {
   const item = known ?? (await getImage(id).catch(() => ({ image: null }))).image;
   const part = kind === "like" ? "like" : "not";
   const without = () => go({ ...state, [part]: state[part].filter((other) => other !== id) });
-  return exampleChip(kind, item ? nameOf(item) : id.slice(0, 8), item?.urls.thumbnail, without);
+  const name = item && hasName(item) ? nameOf(item) : said.thisPhoto;
+  return exampleChip(kind, name, item?.urls.thumbnail, without);
 }
 
 // --- the response -------------------------------------------------------------
