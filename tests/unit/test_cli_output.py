@@ -1,6 +1,7 @@
 """What commands print, and how fast the command line is ready."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -64,6 +65,16 @@ each_hostile_name = pytest.mark.parametrize(("name", "shown"), HOSTILE.items(), 
 def test_the_version_is_printed() -> None:
     answer = CliRunner().invoke(app, ["--version"])
     assert (answer.exit_code, answer.output) == (0, f"{petsearch.__version__}\n")
+
+
+def test_the_version_takes_at_most_a_third_of_a_second() -> None:
+    def processor_s() -> float:
+        before = os.times()
+        subprocess.run([sys.executable, "-m", "petsearch", "--version"], check=True)
+        after = os.times()
+        return sum(after[2:4]) - sum(before[2:4])
+
+    assert min(processor_s() for _ in range(3)) <= 0.3
 
 
 def test_a_row_is_one_line_in_a_pipe_however_long(capsys: pytest.CaptureFixture[str]) -> None:

@@ -166,7 +166,7 @@ export const strings = {
     busy: "Too many requests",
     busyText: "The server limits how many requests it accepts. This page retries by itself.",
     notPicture: "This file is not a picture",
-    notPictureText: (detail) => `${detail} Choose a photo as JPEG, PNG, WebP, GIF, HEIC, BMP or TIFF.`,
+    notPictureText: (detail) => `${detail} Choose a photo as JPEG, PNG, WebP, GIF, HEIC, AVIF, BMP or TIFF.`,
     forbidden: "Your key does not allow this",
     forbiddenText: (detail) => `${detail} The operator of this server can create a key that does.`,
     notFound: "Not found",
@@ -346,7 +346,7 @@ export const strings = {
   add: {
     title: "Add photos",
     lead: "Drop photos, a whole folder, or an archive here",
-    formats: "JPEG, PNG, WebP, GIF, HEIC, BMP, TIFF · ZIP or TAR of photos · CSV, JSONL or Excel table that names them",
+    formats: "JPEG, PNG, WebP, GIF, HEIC, AVIF, BMP, TIFF · ZIP or TAR of photos · CSV, JSONL or Excel table that names them",
     choose: "Choose photos",
     folder: "Choose a folder",
     archive: "Choose an archive",
