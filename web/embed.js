@@ -7,7 +7,7 @@
     query: "What does the photo show?",
     search: "Search",
     searching: "Searching …",
-    found: "Photos found",
+    shown: "Photos shown",
     none: "No photo was found.",
     noMatch: "No photo matches well. These are the closest.",
     more: "Show more",
@@ -28,8 +28,10 @@
     ul { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(9rem, 44cqi), 1fr)); gap: 1rem; margin: 0; padding: 0; }
     li { flex-direction: column; gap: .25rem; min-width: 0; overflow-wrap: anywhere; }
     img { width: 100%; height: auto; aspect-ratio: 1; object-fit: cover; border-radius: .4em; background: #8883; }
-    a { color: inherit; }
-    small { display: block; }
+    a { color: inherit; text-decoration: none; }
+    a span { text-decoration: underline; text-underline-offset: 3px; }
+    span, small { display: block; }
+    span::first-letter { text-transform: uppercase; }
     .more { margin-top: 1rem; }
     [hidden] { display: none; }`;
 
@@ -94,7 +96,7 @@
     try {
       const { items, next_cursor: next, no_good_match: isBad } = await (await request(`v1/search?${parameters}`, signal)).json();
       list.append(...items.map((hit) => card(hit, signal)));
-      note.textContent = !list.childElementCount ? said.none : isBad ? said.noMatch : `${said.found}: ${list.childElementCount}`;
+      note.textContent = !list.childElementCount ? said.none : isBad ? said.noMatch : `${said.shown}: ${list.childElementCount}`;
       more.hidden = !next;
       more.onclick = () => search(next);
     } catch (error) {

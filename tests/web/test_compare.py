@@ -1,6 +1,7 @@
 """Results of a search by photo are opened beside that photo, and both are zoomed as one."""
 
 import re
+import uuid
 from collections.abc import Iterator
 
 import pytest
@@ -211,6 +212,30 @@ def test_one_of_several_examples_is_chosen(page: Page, client: Client) -> None:
 def test_without_the_photo_the_result_is_shown_alone(page: Page, client: Client) -> None:
     image_id = client.search("pug", limit=1)["items"][0]["image_id"]
     page.goto(f"/?by=123456&photo={image_id}")
+    expect(page.locator(".large img")).to_be_visible()
+    expect(page.locator(".compare")).to_have_count(0)
+
+
+def test_an_example_that_cannot_be_read_now_is_tried_again(
+    page: Page, client: Client, expected: set[int]
+) -> None:
+    one, other = (hit["image_id"] for hit in client.search("pug", limit=2)["items"])
+    expected.add(503)
+    address = f"**/v1/images/{one}"
+    page.route(address, lambda route: route.fulfill(status=503, json={"detail": "No index."}))
+    page.goto(f"/?like={one}&photo={other}")
+    expect(page.get_by_role("heading", name="A service is down")).to_be_visible()
+    page.unroute(address)
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator(".compare img")).to_have_count(2)
+
+
+def test_an_example_that_was_deleted_leaves_the_result_alone(
+    page: Page, client: Client, expected: set[int]
+) -> None:
+    (hit,) = client.search("pug", limit=1)["items"]
+    expected.add(404)
+    page.goto(f"/?like={uuid.uuid4()}&photo={hit['image_id']}")
     expect(page.locator(".large img")).to_be_visible()
     expect(page.locator(".compare")).to_have_count(0)
 

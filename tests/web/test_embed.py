@@ -88,7 +88,7 @@ def test_one_tag_searches_without_a_key(page: Page, site: Site) -> None:
     site.show(page, site.widget(limit="4"))
     search(page, "cat")
     expect(page.get_by_role("listitem")).to_have_count(4)
-    expect(page.get_by_role("status")).to_have_text("Photos found: 4")
+    expect(page.get_by_role("status")).to_have_text("Photos shown: 4")
     page.wait_for_function(
         "() => [...document.querySelector('script').nextElementSibling.shadowRoot"
         ".querySelectorAll('img')].every((image) => image.naturalWidth > 0)"

@@ -18,7 +18,7 @@ export async function showModels(section) {
     section.hidden = models.items.length === 0;
   } catch (problem) {
     section.hidden = [401, 403, 404].includes(problem.status);
-    place.replaceChildren(problemMessage(problem, () => showModels(section)));
+    place.replaceChildren(section.hidden ? "" : problemMessage(problem, () => showModels(section)));
   }
 }
 
