@@ -31,6 +31,7 @@ def test_photos_of_unsure_species_are_counted_too(page: Page) -> None:
 
 def test_it_has_two_columns_on_a_desk_and_one_on_a_phone(page: Page, look: Look) -> None:
     page.goto("/?page=operator")
+    expect(page.locator("#operator-stats .tile").first).to_be_visible()
     expect(page.locator("#operator-view .bone")).to_have_count(0)
     tops = page.locator(".board > *").evaluate_all(
         "all => all.map((one) => one.getBoundingClientRect().top)"
