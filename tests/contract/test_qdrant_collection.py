@@ -132,7 +132,7 @@ def test_a_cluster_keeps_copies_and_writes_to_most_of_them(
         for method, path, _ in server.calls
         if (method, path[: len(points) + 1]) == ("POST", points + "?")
     ]
-    assert "consistency=majority" in read
+    assert "consistency=quorum" in read
 
 
 def test_quantized_vectors_are_ranked_again_by_the_full_ones(

@@ -43,8 +43,11 @@ class CollectionOptions:
 
     @property
     def consistency(self) -> models.ReadConsistencyType | None:
-        """Reads that decide something see what most replicas have."""
-        return models.ReadConsistencyType.MAJORITY if self.is_replicated else None
+        """Reads that decide something ask most replicas, and see what all of those have.
+
+        Qdrant's `majority` asks every replica, and fails while a single one is away.
+        """
+        return models.ReadConsistencyType.QUORUM if self.is_replicated else None
 
     @property
     def search_params(self) -> models.SearchParams:

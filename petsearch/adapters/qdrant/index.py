@@ -19,7 +19,7 @@ from petsearch.adapters.qdrant.nodes import Nodes
 from petsearch.adapters.qdrant.payload import PAYLOAD_VERSION_FIELD, WORDS, to_payload
 from petsearch.adapters.qdrant.time_pages import latest_of
 from petsearch.domain import Embedding, Filters, Hit, ImageRecord, JsonDict, Point, SortBy
-from petsearch.domain.errors import NotFound
+from petsearch.domain.errors import NotFound, Unavailable
 from petsearch.failover import split_addresses
 
 _ALIAS = "pets"
@@ -27,6 +27,8 @@ _GRPC_PORT = 6334
 _TIMEOUT_S = 30
 _CONNECT_S = 1.0
 """Where there is another node to go to."""
+_AGREE_S = (0.05, 0.2, 0.5, 1.0)
+"""Pauses in which replicas come to agree on a record that is being written."""
 _RECENT_S = 1.0
 """Less than the time for which a collection is kept after another became current."""
 
@@ -229,13 +231,29 @@ class QdrantIndex(BaseIndex):
     def _retrieve(
         self, collection: str, image_ids: list[str], *, payload: bool, vectors: bool
     ) -> Sequence[Row]:
-        return self._client.retrieve(
-            collection,
-            image_ids,
-            with_payload=payload,
-            with_vectors=vectors,
-            # Records decide what is written; an embedding never changes.
-            consistency=self._options.consistency if payload else None,
+        def read() -> list[models.Record]:
+            return self._client.retrieve(
+                collection,
+                image_ids,
+                with_payload=payload,
+                with_vectors=vectors,
+                # Records decide what is written; an embedding never changes.
+                consistency=self._options.consistency if payload else None,
+            )
+
+        if not payload or self._options.consistency is None:
+            return read()
+        for pause_s in _AGREE_S:
+            rows = read()
+            if not self._is_any_there(collection, set(image_ids) - {str(row.id) for row in rows}):
+                return rows
+            time.sleep(pause_s)
+        raise Unavailable("The replicas of the index (Qdrant) do not agree yet.")
+
+    def _is_any_there(self, collection: str, image_ids: set[str]) -> bool:
+        """Whether a replica has a point of them: one on which the others differ is left out."""
+        return bool(image_ids) and bool(
+            self._client.retrieve(collection, list(image_ids), with_payload=False)
         )
 
     @qdrant_errors()
