@@ -17,10 +17,13 @@ from fastapi import FastAPI
 
 import petsearch
 from petsearch.app.services import Services, build_services, has_admin_key
+from petsearch.app.watchdog import watched
 from petsearch.disk_room import NEW_INDEX_BYTES, ROOM_BYTES, DiskRoom
 from petsearch.domain.errors import ConfigurationError, StorageFull
+from petsearch.embedding import BatchingEmbedder
 from petsearch.file_access import check_data_folder
 from petsearch.observability import get_logger
+from petsearch.ports.work_in_hand import Moves
 from petsearch.process_tuning import startup_without_gc, trimmed_memory
 from petsearch.settings import Settings
 from services.api.app import build_app
@@ -30,7 +33,7 @@ from services.http.protocol import BoundedProtocol
 from services.http.startup import exit_process
 from services.worker.main import WorkerThread, create_app
 from services.worker.metrics import WorkerMetrics
-from services.worker.runtime import build_runtime
+from services.worker.runtime import WorkerRuntime, build_runtime
 
 log = get_logger(__name__)
 
@@ -101,6 +104,7 @@ def serve(
         api_metrics.watch(services.query_cache)
         worker_metrics.watch(services.storage.queue)
         work = build_runtime(services, worker_metrics)
+        opened.enter_context(watched(settings.stalled_s, lambda: _moves(services, work)))
 
         def start_work() -> None:
             worker = WorkerThread(create_app(services, work), work, threads=settings.worker_threads)
@@ -121,6 +125,13 @@ def serve(
         add_metrics_route(app, api_metrics, worker_metrics)
         server = _Server(_uvicorn_config(app), lambda: _tell(on_ready, services, address))
         server.run(sockets=[listener])
+
+
+def _moves(services: Services, work: WorkerRuntime) -> Moves:
+    embedder = services.parts.embedder
+    if not isinstance(embedder, BatchingEmbedder):
+        raise TypeError("the model of a single process is in that process")
+    return {**embedder.batcher.in_hand.moves(), **work.chunks.in_hand.moves()}
 
 
 class _Server(uvicorn.Server):

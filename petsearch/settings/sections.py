@@ -230,9 +230,9 @@ class Work(Section):
     stalled_s: float = Field(
         300.0,
         ge=0,
-        description="seconds after which an embedder or a worker ends itself, to be restarted, if "
-        "a call of the device or a chunk does not move; more than the 120 s that a worker waits "
-        "for an embedder; 0: never",
+        description="seconds after which an embedder, a worker or `petsearch serve` ends itself, to "
+        "be restarted, if a call of the device or a chunk does not move; more than the 120 s that a "
+        "worker waits for an embedder; 0: never",
     )
     request_deadline_s: float = Field(
         5.0,

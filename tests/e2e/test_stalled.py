@@ -1,8 +1,9 @@
-"""A device that hangs ends the embedder; a pause of the process ends nothing."""
+"""A device that hangs ends the process that has it; a pause of the process ends nothing."""
 
 import json
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,16 +14,18 @@ import httpx
 import pytest
 
 from devstack import parts
-from devstack.addresses import free_port
+from devstack.addresses import answers_http, free_port
 from petsearch.app.watchdog import EXIT_STALLED
 from tests.processes import Process, Processes
 from tests.waiting import wait_until
 
 STALLED_S = 4.0
+SETTINGS = {"PETSEARCH_STALLED_S": str(STALLED_S), "PETSEARCH_LOG_JSON": "1"}
 PROGRAM = """
 import time
 from pathlib import Path
 from petsearch.adapters.clip.model import OpenClipModel
+from petsearch.cli.main import main
 from services.embedder.main import create_app
 
 hangs, began = (Path(__file__).parent / name for name in ("hangs", "began"))
@@ -35,6 +38,8 @@ def hang_first(model, tokens):
     return encode(model, tokens)
 
 OpenClipModel.encode_tokens = hang_first
+if __name__ == "__main__":
+    main()
 """
 
 
@@ -47,12 +52,8 @@ def processes(tmp_path: Path) -> Iterator[Processes]:
 def start(processes: Processes, folder: Path) -> tuple[Process, str]:
     """An embedder whose device hangs while there is a file `hangs`."""
     port = free_port()
-    settings = {
-        "PETSEARCH_MODEL": "sample",
-        "PETSEARCH_STALLED_S": str(STALLED_S),
-        "PETSEARCH_LOG_JSON": "1",
-    }
     (folder / "hanging.py").write_text(PROGRAM)
+    settings = {**SETTINGS, "PETSEARCH_MODEL": "sample"}
     part = parts.http_service("embedder", "embedder", port, settings)
     app = {"services.embedder.main:create_app": "hanging:create_app"}
     command = (*(app.get(word, word) for word in part.command), "--app-dir", str(folder))
@@ -93,3 +94,31 @@ def test_a_call_of_the_device_that_hangs_ends_the_embedder_and_a_pause_does_not(
     # Those of uvicorn, too.
     lines = [json.loads(line) for line in embedder.log.splitlines()]
     assert any(line["event"] == "Application startup complete." for line in lines)
+
+
+def test_a_call_of_the_device_that_hangs_ends_a_single_process(
+    processes: Processes, tmp_path: Path
+) -> None:
+    port = free_port()
+    (program := tmp_path / "hanging.py").write_text(PROGRAM)
+    words = ["serve", "--data-dir", str(tmp_path / "data"), "--model", "sample", "--port", str(port)]
+    url = f"http://127.0.0.1:{port}"
+    serve = processes.add(
+        "serve",
+        [sys.executable, str(program), *words],
+        answers=answers_http(f"{url}/readyz"),
+        env=SETTINGS,
+    )
+    serve.wait_until_up()
+    (tmp_path / "hangs").touch()
+    with pytest.raises(httpx.TransportError):
+        while serve.is_alive:  # until it ends, a search gets 503 at its deadline
+            assert httpx.get(f"{url}/v1/search?q=cat", timeout=60).status_code == 503
+    wait_until(lambda: not serve.is_alive)
+    assert serve.exit_code == EXIT_STALLED
+    assert '"work": ["device call"]' in serve.log
+    (tmp_path / "hangs").unlink()
+    serve.start()  # it takes the first one's Redis over, and ends it
+    serve.wait_until_up()
+    assert httpx.get(f"{url}/v1/search?q=cat", timeout=60).status_code == 200
+    serve.stop()
