@@ -2,6 +2,8 @@
 
 import logging
 import sys
+import threading
+from typing import Any
 
 import structlog
 
@@ -14,7 +16,11 @@ add_log_fields = structlog.contextvars.bind_contextvars
 
 
 def configure_logging(*, level: str = "INFO", json: bool = False) -> None:
-    """Log records of structlog and the standard library to stderr, in one format."""
+    """Log records of structlog and the standard library to stderr, in one format.
+
+    Args:
+        json: one object per line, of warnings and uncaught exceptions, too.
+    """
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -51,3 +57,11 @@ def configure_logging(*, level: str = "INFO", json: bool = False) -> None:
         logging.getLogger(name).propagate = True
     for name in ("httpx", "httpcore", "PIL", "urllib3", "celery.bootsteps"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    if json:
+        logging.captureWarnings(capture=True)
+        sys.excepthook = lambda *uncaught: _log_uncaught(uncaught)
+        threading.excepthook = lambda uncaught: _log_uncaught(uncaught[:3])
+
+
+def _log_uncaught(uncaught: tuple[Any, ...]) -> None:
+    get_logger(__name__).critical("uncaught exception", exc_info=uncaught)

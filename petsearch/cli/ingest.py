@@ -9,7 +9,7 @@ import typer
 
 from petsearch.cli import ingest_options as given
 from petsearch.cli.connection import Api, connect
-from petsearch.cli.jobs import finish, follow, reason_printer
+from petsearch.cli.jobs import finish, follow, reason_printer, size_of
 from petsearch.cli.output import Json, progress_bar
 from petsearch.client import (
     Client,
@@ -190,8 +190,8 @@ def _upload(client: Client, source: PhotoSource, name: str, **options: Any) -> J
 
         def show(progress: Progress) -> None:
             note = progress.job["reason"] or f"{progress.sent} sent"
-            total = source.count or progress.sent
             say_reason(progress.job)
+            total = size_of(progress.job)
             bar.update(task, completed=progress.job["done"], total=total, note=note)
 
         return upload(client, source, name=name[:200], on_progress=show, **options)

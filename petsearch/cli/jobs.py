@@ -129,10 +129,15 @@ def follow(client: Client, job_id: str) -> JsonDict:
         task = bar.add_task("ingest", total=None)
         for job in client.watch_job(job_id):
             say_reason(job)
-            size = job["total"] if job["sealed"] else job["expected"]
             rate = f"{job['rate_per_s']:.0f}/s" if job["rate_per_s"] else job["state"]
-            bar.update(task, completed=job["done"], total=size, note=job["reason"] or rate)
+            bar.update(task, completed=job["done"], total=size_of(job), note=job["reason"] or rate)
     return job
+
+
+def size_of(job: JsonDict) -> int | None:
+    """How many photos a job has in the end; None while that is not known."""
+    size: int | None = job["total"] if job["sealed"] else job["expected"]
+    return size
 
 
 def reason_printer() -> Callable[[JsonDict], None]:
@@ -213,7 +218,7 @@ def print_job(
         more = ", …" if sum(left_out["counts"].values()) > _SHOWN_NAMES else ""
         print_line(f"Left out: {counts} ({names}{more}).")
     rows = [(item["filename"], item["status"], item["reason"] or "") for item in problems]
-    print_table(("file", "", "reason"), rows)
+    print_table(("file", "status", "reason"), rows)
     warned = client.job_items(job["job_id"], warned=True) if job["warned"] else []
     details = [
         (item["filename"], warning["detail"]) for item in warned for warning in item["warnings"]

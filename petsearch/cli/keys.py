@@ -19,9 +19,9 @@ from petsearch.cli.output import (
     Json,
     data_folder,
     print_json,
-    print_line,
     print_message,
     print_table,
+    print_value,
 )
 from petsearch.cli.storage import offline_settings
 from petsearch.domain import JsonDict
@@ -75,7 +75,7 @@ def create(
     if as_json:
         print_json({"key": _as_json(new.kept), "secret": new.secret})
     else:
-        print_line(new.secret)
+        print_value(new.secret)
         print_message(f"Key {new.kept.key_id} has: {_scopes(new.kept)}. It is not shown again.")
     if Settings.from_environment().allow_no_keys:
         print_message("PETSEARCH_ALLOW_NO_KEYS is set: a server that has it requires no keys.")

@@ -1,14 +1,15 @@
 """What commands print, and the options they share.
 
 All text goes through here: names of files come from outside, so it is printed as it is, never as
-Rich markup, and control characters are escaped.
+Rich markup, and control characters are escaped. With PETSEARCH_LOG_JSON=1, every line that no
+terminal shows is a JSON object.
 """
 
 import json
 import re
 import sys
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -56,6 +57,21 @@ def _stderr() -> "Console":
     return Console(stderr=True, markup=False, emoji=False, highlight=False)
 
 
+def _says_json(*, err: bool) -> bool:
+    """Whether what is printed to stdout, or to stderr, is read by a program as JSON lines."""
+    from petsearch.settings import says_json
+
+    return says_json() and not (_stderr() if err else _stdout()).is_terminal
+
+
+def _print_text(text: str, *, event: str, err: bool) -> None:
+    if _says_json(err=err):
+        now = datetime.now(UTC).isoformat()
+        typer.echo(json.dumps({"event": event, "text": text, "timestamp": now}), err=err)
+    else:
+        (_stderr() if err else _stdout()).print(printable(text), soft_wrap=True)
+
+
 def printable(text: str) -> str:
     """The text with escapes such as `\\x1b` in place of what a terminal would act on."""
     return _ESCAPED.sub(lambda found: ascii(found[0])[1:-1], text)
@@ -68,7 +84,12 @@ def is_terminal() -> bool:
 
 def print_line(line: str) -> None:
     """Print a line of the command's output to stdout."""
-    _stdout().print(printable(line), soft_wrap=True)
+    _print_text(line, event="result", err=False)
+
+
+def print_value(word: str) -> None:
+    """Print a word to stdout as it is, for scripts that take it."""
+    typer.echo(printable(word))
 
 
 def print_picture(sequence: str) -> None:
@@ -81,8 +102,8 @@ def print_picture(sequence: str) -> None:
 
 
 def print_message(line: str) -> None:
-    """Print a message for people to stderr."""
-    _stderr().print(printable(line), soft_wrap=True)
+    """Print a message to stderr."""
+    _print_text(line, event="message", err=True)
 
 
 def confirm(question: str, *, yes: bool) -> None:
@@ -98,11 +119,14 @@ def confirm(question: str, *, yes: bool) -> None:
 def print_progress(line: str) -> None:
     """Print progress to stderr where no progress bar shows it, as in a log file."""
     if not _stderr().is_terminal:
-        print_message(line)
+        _print_text(line, event="progress", err=True)
 
 
 def print_error(detail: str) -> None:
     """Print an error to stderr."""
+    if _says_json(err=True):
+        _print_text(detail, event="error", err=True)
+        return
     from rich.text import Text
 
     _stderr().print(Text.assemble(("Error:", "red"), f" {printable(detail)}"), soft_wrap=True)
@@ -110,7 +134,8 @@ def print_error(detail: str) -> None:
 
 def print_json(value: Any) -> None:
     """Print JSON to stdout; times are written as ISO 8601."""
-    typer.echo(json.dumps(value, indent=2, default=datetime.isoformat))
+    indent = None if _says_json(err=False) else 2
+    typer.echo(json.dumps(value, indent=indent, default=datetime.isoformat))
 
 
 def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, empty: str = "") -> None:
@@ -118,6 +143,10 @@ def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, empty:
     if not rows:
         if empty:
             print_line(empty)
+        return
+    if _says_json(err=False):
+        for row in rows:
+            typer.echo(json.dumps(dict(zip(headers, row, strict=True))))
         return
     from rich.table import Table
 
@@ -158,4 +187,5 @@ def progress_bar() -> "Progress":
         PlainColumn(lambda task: task.fields.get("note", "")),
         TimeRemainingColumn(),
         console=_stderr(),
+        disable=_says_json(err=True),
     )

@@ -4,6 +4,7 @@ from petsearch.settings.environment import (
     Settings,
     exit_if_misconfigured,
     read_command_line,
+    says_json,
     set_values,
     start_logging,
 )
@@ -17,6 +18,7 @@ __all__ = [
     "Variable",
     "exit_if_misconfigured",
     "read_command_line",
+    "says_json",
     "set_values",
     "start_logging",
 ]

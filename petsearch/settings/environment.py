@@ -104,12 +104,16 @@ def exit_if_misconfigured() -> Iterator[None]:
     try:
         yield
     except ConfigurationError as error:
-        # The settings may be what cannot be read.
-        if os.environ.get("PETSEARCH_LOG_JSON", "").strip().lower() in ("1", "true"):
+        if says_json():
             configure_logging(json=True)
             log.critical("not started", reason=error.detail)
             raise SystemExit(1) from None
         raise SystemExit(f"Error: {error.detail}") from None
+
+
+def says_json() -> bool:
+    """Whether what this process says is to be JSON, also where its settings cannot be read."""
+    return os.environ.get("PETSEARCH_LOG_JSON", "").strip().lower() in ("1", "true")
 
 
 def read_command_line() -> CommandLine:

@@ -54,6 +54,13 @@ def test_nothing_refused_is_exit_code_0(server_url: str, tmp_path: Path) -> None
     assert "1 photos: 1 ingested" in done.stdout
 
 
+def test_the_progress_of_what_was_sent_ends_whole(server_url: str, tmp_path: Path) -> None:
+    (tmp_path / "one.jpg").write_bytes(pictures.jpeg(4713))
+    (tmp_path / "gone.jpg").symlink_to("nowhere.jpg")
+    done = petsearch("ingest", str(tmp_path), "--api", server_url)
+    assert " 1/1 " in done.stderr
+
+
 def test_drawings_go_to_any_server(server_url: str) -> None:
     done = petsearch("ingest", "--drawings", "3", "--api", server_url, "--json")
     assert done.returncode == 0, done.stderr

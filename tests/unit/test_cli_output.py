@@ -21,6 +21,7 @@ from petsearch.cli.output import (
     print_message,
     print_progress,
     print_table,
+    print_value,
     progress_bar,
 )
 
@@ -121,6 +122,33 @@ def test_json_keeps_names(name: str, capsys: pytest.CaptureFixture[str]) -> None
     printed = capsys.readouterr().out
     assert json.loads(printed) == {"file": name}
     assert printed.isascii()
+
+
+def test_every_line_is_json_where_logs_are(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PETSEARCH_LOG_JSON", "1")
+    for print_text in (print_line, print_message, print_progress, print_error):
+        print_text("a line\nand \x1b[31mits end")
+    print_table(("file", "photos"), [("[/old]", "1"), ("b", "2")])
+    print_json({"nested": {"a": [1, 2]}})
+    with progress_bar() as bar:
+        bar.update(bar.add_task("ingest", total=2), advance=2)
+    print_value("for-scripts")
+    printed = capsys.readouterr()
+    *said, word = printed.out.splitlines()
+    assert word == "for-scripts"
+    objects = [json.loads(line) for line in (*said, *printed.err.splitlines())]
+    assert [one.get("event") for one in objects] == [
+        *("result", None, None, None),
+        *("message", "progress", "error"),
+    ]
+    assert objects[0]["text"] == "a line\nand \x1b[31mits end"
+    assert objects[1:4] == [
+        {"file": "[/old]", "photos": "1"},
+        {"file": "b", "photos": "2"},
+        {"nested": {"a": [1, 2]}},
+    ]
 
 
 @pytest.mark.parametrize(
