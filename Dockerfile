@@ -46,7 +46,6 @@ RUN --mount=type=cache,target=/root/.cache/pip \
       pip install --require-hashes --requirement torch.txt; \
     fi \
     && pip install --require-hashes --requirement embedder.txt
-RUN --mount=type=bind,from=wheel,source=/wheels,target=/wheels pip install --no-cache-dir /wheels/*
 
 # --- what runs -----------------------------------------------------------------------------------------
 
@@ -73,7 +72,7 @@ COPY --from=api-packages /opt/petsearch /opt/petsearch
 ENV TMPDIR=/var/spool/petsearch
 EXPOSE 8000
 # docker-compose.yml runs the same check more often.
-HEALTHCHECK --interval=15s --timeout=5s --retries=2 --start-period=1m \
+HEALTHCHECK --interval=15s --timeout=5s --retries=2 --start-period=3m \
     CMD ["python", "-c", "import http.client, sys; server = http.client.HTTPConnection('127.0.0.1', 8000, timeout=3); server.request('GET', '/readyz'); sys.exit(server.getresponse().status != 200)"]
 # Connections are kept open longer than the proxy keeps them; draining ends before the container's
 # grace period does.
@@ -87,12 +86,15 @@ COPY --from=worker-packages /opt/petsearch /opt/petsearch
 # Large photos are spooled to TMPDIR, one per decoding thread: on disk, while /tmp is memory.
 ENV TMPDIR=/var/spool/petsearch
 # The consumer itself responds, over the broker. docker-compose.yml runs the same check.
-HEALTHCHECK --interval=15s --timeout=10s --retries=2 --start-period=1m \
+HEALTHCHECK --interval=15s --timeout=10s --retries=2 --start-period=3m \
     CMD ["python", "-m", "services.worker.ping"]
 CMD ["python", "-m", "services.worker.main"]
 
 FROM user AS torch
 COPY --from=embedder-packages /opt/petsearch /opt/petsearch
+# A layer of its own: a change of our code does not copy torch again.
+RUN --mount=type=bind,from=wheel,source=/wheels,target=/wheels \
+    pip --python /opt/petsearch/bin/python install --no-cache-dir --no-deps /wheels/*
 # Weights are downloaded once, into the volume mounted here.
 ENV HF_HOME=/models \
     HF_HUB_DISABLE_TELEMETRY=1

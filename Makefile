@@ -55,9 +55,9 @@ test-fast: setup ## Run the tests that need neither servers nor files of models
 test-real: setup ## Run the contract suites, also against real servers (PETSEARCH_TEST_…_URL)
 	PETSEARCH_TEST_REAL=1 $(BIN)/pytest tests/contract
 
-test-compose: setup ## Test the compose files on a Docker engine [minutes; builds the images; SMOKE=1: without training]
+test-compose: setup ## Test the compose files on a Docker engine [minutes; builds the images; SMOKE=1: in 10]
 	@docker compose version >/dev/null && docker info >/dev/null || { echo "No Docker engine with the compose plugin responds."; exit 1; }
-	PETSEARCH_TEST_COMPOSE=1 $(BIN)/pytest -n0 --durations=0 $(if $(SMOKE),-k 'not trained') tests/compose
+	PETSEARCH_TEST_COMPOSE=1 $(BIN)/pytest -n0 --durations=0 $(if $(SMOKE),-m smoke) tests/compose
 
 test-machines: ## Try `make demo` and `make test` on bare machines, in containers [RELEASES=…] [COMMANDS=…]
 	@tests/machines/run.sh

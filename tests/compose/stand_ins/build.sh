@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # `make base-images`: stand-ins for the images of the compose files, from Debian's packages, where no
-# registry can be reached. For tests only. Needs root and debootstrap.
+# registry can be reached. For tests only. Needs root and debootstrap. QDRANT_BINARY names a program
+# `qdrant` that is to be taken instead of its stand-in.
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
 command -v debootstrap >/dev/null || { echo "debootstrap was not found: apt install debootstrap"; exit 1; }
@@ -23,7 +24,11 @@ cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/"
 if [ -f /etc/pip.conf ]; then cp /etc/pip.conf "$root/etc/"; fi
 tar -C "$root" -c . | docker import --change 'CMD ["python3"]' - petsearch-stand-in-base:local
 for target in caddy valkey qdrant s3; do
-  tar -c constraints.txt devstack -C tests/compose/stand_ins Dockerfile wget \
+  tar -c constraints.txt devstack -C tests/compose/stand_ins Dockerfile s3_server.py wget \
     | docker build --quiet --target "$target" --tag "petsearch-stand-in-$target:local" -
 done
+if [ -n "${QDRANT_BINARY:-}" ]; then
+  tar -c -C tests/compose/stand_ins Dockerfile wget -C "$(dirname "$(realpath "$QDRANT_BINARY")")" qdrant \
+    | docker build --quiet --target qdrant-binary --tag petsearch-stand-in-qdrant:local -
+fi
 echo "Stand-ins, not the real servers: petsearch-stand-in-{base,caddy,valkey,qdrant,s3}:local"
