@@ -55,7 +55,7 @@ test-fast: setup ## Run the tests that need neither servers nor files of models
 test-real: setup ## Run the contract suites, also against real servers (PETSEARCH_TEST_…_URL)
 	PETSEARCH_TEST_REAL=1 $(BIN)/pytest tests/contract
 
-test-compose: setup ## Test the compose files on a Docker engine [minutes; builds the images; SMOKE=1: in 10]
+test-compose: setup ## Test the compose files on a Docker engine [builds the images; SMOKE=1: the shorter ones]
 	@docker compose version >/dev/null && docker info >/dev/null || { echo "No Docker engine with the compose plugin responds."; exit 1; }
 	PETSEARCH_TEST_COMPOSE=1 $(BIN)/pytest -n0 --durations=0 $(if $(SMOKE),-m smoke) tests/compose
 

@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 from pathlib import Path
+from typing import Any
 
 KEPT = Path("/data/requests.jsonl")
 os.environ["MOTO_RECORDER_FILEPATH"] = str(KEPT)
@@ -14,7 +15,7 @@ from moto.server import ThreadedMotoServer  # noqa: E402
 record, lock = recorder._record_request, threading.Lock()
 
 
-def record_change(request, body=None):
+def record_change(request: Any, body: Any = None) -> None:
     """Keep a request that changes something, one at a time."""
     if request.method not in ("GET", "HEAD"):
         with lock:
@@ -29,7 +30,7 @@ if KEPT.exists():
     replay.start()
     recorder.replay_recording("http://127.0.0.1:9001")
     replay.stop()
-recorder._record_request = record_change
+recorder._record_request = record_change  # type: ignore[method-assign]
 recorder.start_recording()
 ThreadedMotoServer(ip_address="0.0.0.0", port=9000, verbose=False).start()
 signal.pause()
