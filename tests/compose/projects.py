@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import cached_property
 from ipaddress import ip_network
 from itertools import count, takewhile
 from pathlib import Path
+from typing import Self
 
 import httpx
 import pytest
@@ -104,9 +104,11 @@ def _documented(first_line: str) -> str:
 
 @dataclass(frozen=True)
 class Project:
-    """A project of Docker Compose: what its variables are, `COMPOSE_FILE` among them."""
+    """A project of Docker Compose, and what is reached at its published port."""
 
     env: Mapping[str, str]
+    """`COMPOSE_FILE` and all other variables."""
+    catalogue: "Catalogue"
 
     def compose(self, *arguments: str, **env: str) -> str:
         """Run `docker compose`, with more variables; what it prints to stdout."""
@@ -170,11 +172,6 @@ class Project:
         with suppress(AssertionError):  # the command ends with the container
             self.compose("exec", "--no-TTY", service, "sh", "-c", "kill -9 -1")
 
-    @cached_property
-    def catalogue(self) -> "Catalogue":
-        """What is reached at the published port."""
-        return Catalogue(f"http://127.0.0.1:{self.env['PUBLISH_PORT']}")
-
 
 def images() -> dict[str, str]:
     """The variables that name images, where stand-ins take the place of the usual ones."""
@@ -204,25 +201,25 @@ def project(name: str, *files: str, **env: str) -> Iterator[Project]:
     Args:
         files: besides docker-compose.yml.
     """
-    opened = Project(
-        {
-            "COMPOSE_FILE": files_of(ROOT, *files),
-            "COMPOSE_PROJECT_NAME": f"petsearch-test-{name}",
-            "PETSEARCH_MODEL": "sample",
-            "PETSEARCH_ANONYMOUS_REQUESTS_PER_MINUTE": "0",
-            "PUBLISH_PORT": str(free_port()),
-            **images(),
-            **env,
-        }
-    )
-    remove(opened)
-    try:
-        yield opened
-    except BaseException:
-        _tell(opened)
-        raise
-    finally:
+    variables = {
+        "COMPOSE_FILE": files_of(ROOT, *files),
+        "COMPOSE_PROJECT_NAME": f"petsearch-test-{name}",
+        "PETSEARCH_MODEL": "sample",
+        "PETSEARCH_ANONYMOUS_REQUESTS_PER_MINUTE": "0",
+        "PUBLISH_PORT": str(free_port()),
+        **images(),
+        **env,
+    }
+    with Catalogue(f"http://127.0.0.1:{variables['PUBLISH_PORT']}") as catalogue:
+        opened = Project(variables, catalogue)
         remove(opened)
+        try:
+            yield opened
+        except BaseException:
+            _tell(opened)
+            raise
+        finally:
+            remove(opened)
 
 
 def remove(opened: Project) -> None:
@@ -243,6 +240,12 @@ class Catalogue:
 
     url: str
     http: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=60))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.http.close()
 
     def get(self, path: str, **parameters: str | int) -> httpx.Response:
         """Ask for something."""
@@ -285,11 +288,12 @@ class Catalogue:
 def searching(url: str) -> Iterator[list[int]]:
     """Search all the time; the statuses."""
     statuses: list[int] = []
-    stopping, catalogue = threading.Event(), Catalogue(url)
+    stopping = threading.Event()
 
     def search() -> None:
-        while not stopping.wait(0.1):
-            statuses.append(catalogue.search().status_code)
+        with Catalogue(url) as catalogue:
+            while not stopping.wait(0.1):
+                statuses.append(catalogue.search().status_code)
 
     thread = threading.Thread(target=search)
     thread.start()

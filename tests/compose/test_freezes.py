@@ -45,11 +45,12 @@ CALLS: dict[str, Callable[[Catalogue], httpx.Response]] = {
 
 def call_until(stopping: threading.Event, url: str, kind: str) -> tuple[str, float, set[int]]:
     """Call again and again; the longest wait in seconds, and the statuses."""
-    catalogue, longest_s, statuses = Catalogue(url), 0.0, set()
-    while not stopping.wait(PAUSES_S.get(kind, 0.0)):
-        began = time.monotonic()
-        statuses.add(CALLS[kind](catalogue).status_code)
-        longest_s = max(longest_s, time.monotonic() - began)
+    longest_s, statuses = 0.0, set()
+    with Catalogue(url) as catalogue:
+        while not stopping.wait(PAUSES_S.get(kind, 0.0)):
+            began = time.monotonic()
+            statuses.add(CALLS[kind](catalogue).status_code)
+            longest_s = max(longest_s, time.monotonic() - began)
     return kind, longest_s, statuses
 
 

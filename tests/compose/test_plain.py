@@ -153,7 +153,7 @@ class Uploads:
 
 def test_nothing_is_lost_whatever_dies_or_hangs_during_ingest(plain: Project) -> None:
     before = plain.catalogue.count()
-    with Uploads(Catalogue(plain.catalogue.url)) as uploads:
+    with Catalogue(plain.catalogue.url) as catalogue, Uploads(catalogue) as uploads:
         for service in SERVICES:
             restarts = plain.restarts(service)
             plain.kill(service)

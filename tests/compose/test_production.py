@@ -2,6 +2,7 @@
 
 import ssl
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -86,7 +87,7 @@ def empty(tmp_path: Path) -> Iterator[tuple[Project, Path]]:
     """A project of a checkout that is yet to be made, and the folder for it."""
     folder = tmp_path / "petsearch"
     with project("keys", PROD, **ports(), TLS_ADDRESS="127.0.0.1") as opened:
-        prod = Project({**opened.env, "COMPOSE_FILE": files_of(folder, PROD)})
+        prod = replace(opened, env={**opened.env, "COMPOSE_FILE": files_of(folder, PROD)})
         try:
             yield prod, tmp_path
         finally:

@@ -1,12 +1,14 @@
 """From an older version to this one and back, by the commands of docs/operations.md."""
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests import pictures
 from tests.compose.projects import (
+    APPS,
     Project,
     docker,
     files_of,
@@ -61,10 +63,10 @@ def replace_services(now: Project) -> None:
 def test_an_upgrade_and_the_way_back_lose_no_photo_and_no_search(old_checkout: Path) -> None:
     with project("upgrade") as new:
         files = f"{files_of(old_checkout)}:{old_checkout / 'engine.yml'}"
-        old = Project({**new.env, "COMPOSE_FILE": files, "PETSEARCH_TAG": BEFORE})
-        new = Project({**new.env, "PETSEARCH_TAG": "local"})
+        old = replace(new, env={**new.env, "COMPOSE_FILE": files, "PETSEARCH_TAG": BEFORE})
+        new = replace(new, env={**new.env, "PETSEARCH_TAG": "local"})
         old.compose("build", *OURS)
-        old.compose("up", "--detach", "--wait", "--scale", "api=2", "--scale", "embedder=2", "web")
+        old.compose("up", "--detach", "--wait", "--scale", "api=2", "--scale", "embedder=2", *APPS)
         photos = [pictures.jpeg(seed) for seed in range(12)]
         assert new.catalogue.upload(*photos[:4]).status_code == 202
         new.catalogue.wait_for(4)
