@@ -114,10 +114,6 @@ class Project:
         """Run `docker compose`, with more variables; what it prints to stdout."""
         return docker("compose", *arguments, env={**self.env, **env})
 
-    def run(self, service: str, *command: str, options: tuple[str, ...] = ()) -> str:
-        """Run a command in a container of its own."""
-        return self.compose("run", "--rm", "--no-TTY", *options, service, *command)
-
     def job(self, service: str, *command: str) -> list[JsonDict]:
         """Run a command to its end in a container of its own; what it says, line by line."""
         container = self.compose("run", "--detach", "--no-TTY", service, *command).split()[-1]
