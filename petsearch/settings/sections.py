@@ -230,9 +230,9 @@ class Work(Section):
     stalled_s: float = Field(
         300.0,
         ge=0,
-        description="seconds after which an embedder, a worker or `petsearch serve` ends itself, to "
-        "be restarted, if a call of the device or a chunk does not move; more than the 120 s that a "
-        "worker waits for an embedder; 0: never",
+        description="seconds after which an embedder, a worker or `petsearch serve` ends itself, "
+        "to be restarted, if a call of the device or a chunk does not move; more than the 120 s "
+        "that a worker waits for an embedder; 0: never",
     )
     request_deadline_s: float = Field(
         5.0,
@@ -367,6 +367,7 @@ class Tests(Section):
         "", description="`redis://<host>:6379/0` of a Redis server, which is emptied"
     )
     test_real: str = Field("", description="1: a missing one of these servers is a failure")
+    test_compose: str = Field("", description="1: run the compose files on a Docker engine")
     test_images: str = Field("", description="1: measure what each image installs")
     test_photos: str = Field("120", description="photos ingested while services restart")
     test_hostile_requests: str = Field("1000", description="random requests to the embedder")

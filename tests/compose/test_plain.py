@@ -102,20 +102,22 @@ def test_the_command_line_and_zips_bring_photos_too(plain: Project, tmp_path: Pa
         done = petsearch(*source, "--api", plain.catalogue.url)
         assert done.returncode == 0, done.stderr
         assert "5 ingested" in done.stdout
-    assert plain.catalogue.count() == before + 10
+    plain.catalogue.wait_for(before + 10)
 
 
 def test_three_workers_share_the_work(plain: Project) -> None:
     plain.compose("up", "--detach", "--wait", "--scale", "worker=3", *APPS)
-    workers = plain.containers("worker")
-    assert len(workers) == 3
+    try:
+        workers = plain.containers("worker")
+        assert len(workers) == 3
 
-    def has_each_worked() -> bool:
-        add(plain, 3)
-        return all("chunk accounted" in logs(worker) for worker in workers)
+        def has_each_worked() -> bool:
+            add(plain, 3)
+            return all("chunk accounted" in logs(worker) for worker in workers)
 
-    wait_until(has_each_worked)
-    plain.compose("up", "--detach", "--wait", *APPS)
+        wait_until(has_each_worked)
+    finally:
+        plain.compose("up", "--detach", "--wait", *APPS)
     assert len(plain.containers("worker")) == 1
 
 

@@ -40,6 +40,14 @@ def store(server: redis.Redis) -> KeyStore:
     return RedisKeys(server)
 
 
+def test_a_rejected_password_is_no_redis_that_does_not_answer(redis_url: str) -> None:
+    address = redis_url.replace("redis://", "redis://somebody:wrong@")
+    with redis.Redis.from_url(address) as client, pytest.raises(Unavailable) as raised:
+        RedisKeys(client).all()
+    assert "rejects the password" in raised.value.detail
+    assert "wrong" not in raised.value.detail
+
+
 @pytest.fixture
 def limiter(server: redis.Redis) -> RedisLimiter:
     return RedisLimiter(server)

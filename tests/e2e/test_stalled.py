@@ -101,11 +101,11 @@ def test_a_call_of_the_device_that_hangs_ends_a_single_process(
 ) -> None:
     port = free_port()
     (program := tmp_path / "hanging.py").write_text(PROGRAM)
-    words = ["serve", "--data-dir", str(tmp_path / "data"), "--model", "sample", "--port", str(port)]
+    words = ["serve", "--data-dir", str(tmp_path / "data"), "--model", "sample"]
     url = f"http://127.0.0.1:{port}"
     serve = processes.add(
         "serve",
-        [sys.executable, str(program), *words],
+        [sys.executable, str(program), *words, "--port", str(port)],
         answers=answers_http(f"{url}/readyz"),
         env=SETTINGS,
     )

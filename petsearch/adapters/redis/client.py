@@ -134,5 +134,9 @@ def unavailable(what: str, error: Exception) -> Unavailable:
     # By their words, because a script's errors have no class of their own.
     if any(words in message for words in _NOT_WRITABLE):
         return StorageFull(f"The {what} cannot be written: {message}")
+    if isinstance(error, redis.AuthenticationError):
+        return Unavailable(
+            f"The {what} cannot be reached: Redis rejects the password; check PETSEARCH_REDIS_URL."
+        )
     # Its words name the address, and callers from outside see the message.
     return Unavailable(f"The {what} cannot be reached: Redis does not answer.")
