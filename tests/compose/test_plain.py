@@ -32,6 +32,8 @@ SEEDS = count(1)
 DEADLINE_S = 5.0
 LATEST_S = DEADLINE_S + 6.0
 """Far below what a part that hangs would hold a caller for without a deadline."""
+_PAUSE_S = 1.0
+"""Between uploads, which are all ingested in the end."""
 SERVICES = ("web", *OURS, "qdrant", "redis", "minio")
 
 
@@ -144,7 +146,7 @@ class Uploads:
         self._thread.join()
 
     def _run(self) -> None:
-        while not self._stopping.is_set():
+        while not self._stopping.wait(_PAUSE_S):
             photos = new_photos(4)
             wait_until(partial(self._is_accepted, photos))
             self.sent += len(photos)
