@@ -24,7 +24,7 @@ from petsearch.ports import ClipModel, Collections, Embedder, ObjectStore, Snaps
 from petsearch.ports.raw_index import RawIndex
 from petsearch.process_tuning import tune_process
 from petsearch.settings import Settings
-from petsearch.sources import SourceContext
+from petsearch.sources import Readers, SourceContext
 
 if TYPE_CHECKING:  # the embedder has none
     import redis
@@ -95,6 +95,7 @@ def source_context(settings: Settings, store: ObjectStore) -> SourceContext:
         s3=s3,
         urls=UrlFetcher() if settings.url_ingest else None,
         max_bytes=settings.limits.image_bytes,
+        readers=Readers(most=settings.worker_threads + 1),
     )
 
 

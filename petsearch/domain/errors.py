@@ -12,6 +12,7 @@ PetsearchError
 ├── Unavailable             a dependency does not answer; a retry may succeed
 │   ├── Overloaded          the queue is full; retry after `retry_after_s`
 │   ├── SourceUnavailable   a site that a job reads from does not answer
+│   │   └── ReaderLost      a process was ended while it read a source, which may be good
 │   ├── StorageFull         no space left to write
 │   ├── DecoderLost         a process was ended while it decoded a photo, which may be good
 │   ├── DeviceMemoryFull    a batch does not fit into the device's memory; a smaller one may
@@ -83,6 +84,10 @@ class Overloaded(Unavailable):
 
 class SourceUnavailable(Unavailable):
     """A site that a job reads from does not answer, such as a data-set hub; other jobs go on."""
+
+
+class ReaderLost(SourceUnavailable):
+    """A process made no progress or was ended while it read a source, which may be good."""
 
 
 class StorageFull(Unavailable):

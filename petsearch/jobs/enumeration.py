@@ -25,6 +25,7 @@ from petsearch.domain.errors import (
     Conflict,
     InvalidInput,
     NotFound,
+    ReaderLost,
     Unavailable,
 )
 from petsearch.jobs import chunk_files
@@ -91,6 +92,7 @@ class Enumerator:
         if begun is None:
             return
         extend = partial(self.ledger.extend_enumeration, job_id, holder, lease_s)
+        is_dead = False
         with self.leases.keep(extend) as lease:
             try:
                 _check_deaths(begun)
@@ -99,6 +101,10 @@ class Enumerator:
             except (InvalidInput, NotFound, ConfigurationError) as error:
                 log.error("source failed", reason=error.detail)
                 self.ledger.fail(job_id, error.detail, self.clock())
+            except ReaderLost as error:
+                # Like the death of this process: the reading ends with its lease, and is counted.
+                is_dead = True
+                self.ledger.set_reason(job_id, error.detail)
             except (Unavailable, Conflict) as error:
                 self.ledger.set_reason(job_id, error.detail)
                 self.ledger.clear_deaths(job_id)
@@ -109,7 +115,8 @@ class Enumerator:
             finally:
                 if lease.is_lost or self.stopping.is_set():
                     self.ledger.clear_deaths(job_id)
-                self.ledger.end_enumeration(job_id, holder)
+                if not is_dead:
+                    self.ledger.end_enumeration(job_id, holder)
         self.dispatcher.dispatch(job_id)
         self.dispatcher.discard_if_cancelled(job_id)
 

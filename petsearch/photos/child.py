@@ -9,16 +9,14 @@ parent is gone.
 import contextlib
 import gc
 import os
-import resource
-import signal
 import sys
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import recv_handle
-from pathlib import Path
 
 import pillow_heif
 from PIL import AvifImagePlugin, Image
 
+from petsearch.confined import data_bytes, limit_memory, limit_time, settle
 from petsearch.domain.errors import InvalidInput, TooLarge
 from petsearch.photos import child_messages as messages
 from petsearch.photos.copies import copies_of
@@ -52,20 +50,12 @@ def _settle(niceness: int) -> None:
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1
     Image.init()
     gc.freeze()
-    signal.signal(signal.SIGPROF, signal.SIG_DFL)
-    # A stop that signals the whole service leaves the end of this process to its parent.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if sys.platform == "linux":
-        os.nice(niceness)
-        # If memory runs out all the same, this process ends and not the one that serves.
-        with contextlib.suppress(OSError):
-            Path("/proc/self/oom_score_adj").write_text("1000")
+    settle(niceness)
 
 
 def _reply(parent: Connection, order: messages.Order, given: int, made: int) -> messages.Reply:
     """What becomes of one file: this process's edge."""
-    signal.setitimer(signal.ITIMER_PROF, order.limits.max_decode_s)
+    limit_time(order.limits.max_decode_s)
     try:
         with contextlib.ExitStack() as opened:
             data = _encoded(parent, order, given, opened)
@@ -81,8 +71,8 @@ def _reply(parent: Connection, order: messages.Order, given: int, made: int) -> 
     except Exception as error:
         return messages.Refusal("failed", f"{type(error).__name__}: {error}")
     finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        _limit_memory(None)
+        limit_time(0)
+        limit_memory(None)
 
 
 def _encoded(
@@ -102,8 +92,8 @@ class _MemoryLimit:
         self._parent = parent
         self._granted = FREE_BYTES
         self._file_bytes = file_bytes(size)
-        self._before = _data_bytes() + self._file_bytes
-        _limit_memory(self._before + SPARE_BYTES)
+        self._before = data_bytes() + self._file_bytes
+        limit_memory(self._before + SPARE_BYTES)
 
     def reserve(self, needed: int) -> None:
         """Wait until the parent has room for `needed` bytes; the kernel grants no more."""
@@ -111,30 +101,7 @@ class _MemoryLimit:
             self._parent.send_bytes(messages.REPLY.dump_json(messages.Needs(needed)))
             self._parent.recv_bytes(len(messages.GRANTED))
             self._granted = needed + self._file_bytes
-        _limit_memory(self._before + needed + SPARE_BYTES)
-
-
-def _data_bytes() -> int:
-    """What RLIMIT_DATA counts: private memory that may be written, touched or not."""
-    if sys.platform != "linux":
-        return 0
-    with open("/proc/self/statm", "rb", buffering=0) as sizes:  # noqa: PTH123  # of every photo
-        return int(sizes.read(200).split()[5]) * resource.getpagesize()
-
-
-def _limit_memory(limit: int | None) -> None:
-    """Linux alone enforces it; elsewhere the estimate alone guards memory.
-
-    Not RLIMIT_AS, which also counts mapped files, libraries and what is set aside for threads.
-    """
-    if sys.platform == "linux":
-        soft = resource.RLIM_INFINITY if limit is None else limit
-        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-        resource.setrlimit(resource.RLIMIT_DATA, (_lower(soft, hard), hard))
-
-
-def _lower(soft: int, hard: int) -> int:
-    return soft if hard == resource.RLIM_INFINITY else min(soft, hard)
+        limit_memory(self._before + needed + SPARE_BYTES)
 
 
 def _written(image: DecodedImage, made: int, order: messages.Order) -> messages.Answer:

@@ -11,8 +11,8 @@ from contextlib import contextmanager, suppress
 from itertools import accumulate, pairwise
 from multiprocessing import Pipe
 from multiprocessing.reduction import send_handle
-from pathlib import Path
 
+from petsearch.confined import start_child
 from petsearch.domain import deadline
 from petsearch.domain.errors import DecoderLost, NotAnImage, PetsearchError, TooLarge, Unavailable
 from petsearch.photos import child_messages as messages
@@ -28,17 +28,12 @@ _END_S = 5.0
 """For a process that has closed its socket to end."""
 _KEPT_BYTES = 2_000_000
 """Of a shared file between photos: what most need, so that its pages are not made anew."""
-_SOURCE = str(Path(__file__).parents[2])
-"""Where this package was imported from, installed or not."""
-_ALONE = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 
 class ChildProcess:
     """A process that decodes one photo at a time; see `child`. For one thread at a time.
 
-    A new program, not a fork: in a fork of a process with threads, a lock that one of them held
-    stays locked. It has a session of its own, so that Ctrl-C leaves its end to its parent. It ends
-    when its parent does, however that ends: the socket is closed then.
+    It ends when its parent does, however that ends: the socket is closed then.
 
     Raises:
         OSError: no process can be started.
@@ -56,15 +51,8 @@ class ChildProcess:
         self._arrivals = select.poll()
         self._arrivals.register(self._socket, select.POLLIN)
         theirs = (socket.fileno(), self._given, self._made)
-        arguments = ["-P", "-m", "petsearch.photos.child", *map(str, (niceness, *theirs))]
         try:
-            self._process = subprocess.Popen(
-                [sys.executable, *arguments],
-                stdin=subprocess.DEVNULL,
-                pass_fds=theirs,
-                env=_environment(),
-                start_new_session=True,
-            )
+            self._process = start_child("petsearch.photos.child", (niceness, *theirs), files=theirs)
         except OSError:
             self._close_files()
             raise
@@ -202,13 +190,6 @@ def _answers(lengths: Sequence[int], order: messages.Order, size: int) -> bool:
 
 def _broken_answer() -> NotAnImage:
     return NotAnImage("The file cannot be decoded: its decoder gave a broken answer.")
-
-
-def _environment() -> dict[str, str]:
-    """Without our settings: what reads the files of strangers needs no passwords."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PETSEARCH_")}
-    path = os.pathsep.join(filter(None, (_SOURCE, kept.get("PYTHONPATH"))))
-    return {**kept, **_ALONE, "PYTHONPATH": path}
 
 
 def _shared_file() -> int:

@@ -4,12 +4,14 @@ prefixes, data sets and allowed folders.
 
 from petsearch.sources.dataset import DatasetOptions
 from petsearch.sources.opening import SourceContext, open_source
+from petsearch.sources.reader import Readers
 from petsearch.sources.source import Fetcher, Source, SourceItem
 from petsearch.sources.spec import SourceSpec, parse_spec
 
 __all__ = [
     "DatasetOptions",
     "Fetcher",
+    "Readers",
     "Source",
     "SourceContext",
     "SourceItem",

@@ -1,7 +1,7 @@
 """Opens the source of a specification, and fetches the origins of its items."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
@@ -11,10 +11,9 @@ from petsearch.ports import ObjectStore
 from petsearch.sources import import_folders, s3_prefix, url_list
 from petsearch.sources.archive import ArchiveSource
 from petsearch.sources.archive_limits import ArchiveLimits
-from petsearch.sources.dataset import DatasetOptions, DatasetSource
 from petsearch.sources.import_folders import ImportFolders
-from petsearch.sources.manifest import ManifestSource
 from petsearch.sources.object_file import open_object
+from petsearch.sources.reader import ConfinedSource, Readers
 from petsearch.sources.s3_prefix import AllowedBuckets, BucketReader, S3PrefixSource
 from petsearch.sources.source import Fetcher, Source
 from petsearch.sources.spec import (
@@ -42,6 +41,7 @@ class SourceContext(Fetcher):
     """None if photos are not fetched from URLs."""
     max_bytes: int = 50 * 1024 * 1024
     """The size limit of a photo."""
+    readers: Readers = field(default_factory=Readers)
 
     @cached_property
     def folders(self) -> ImportFolders:
@@ -108,11 +108,23 @@ def open_source(spec: SourceSpec, context: SourceContext) -> Source:
             return ArchiveSource(_opener(spec, context), limits)
         case ManifestSpec():
             folder = str(context.folders.resolve(spec.path).parent) if spec.path else None
-            return ManifestSource(_opener(spec, context), spec.columns, folder)
+            return _confined(spec, context, _opener(spec, context), folder=folder)
         case DatasetSpec():
-            options = DatasetOptions(spec.split, spec.label_column, spec.limit)
-            name = spec.name if spec.is_on_hub else str(context.folders.resolve(spec.name))
-            return DatasetSource(name, options, context.folders.resolve)
+            if not spec.is_on_hub:
+                spec = spec.model_copy(update={"name": str(context.folders.resolve(spec.name))})
+            return _confined(spec, context)
+
+
+def _confined(
+    spec: DatasetSpec | ManifestSpec,
+    context: SourceContext,
+    open_file: Callable[[], BinaryIO] | None = None,
+    *,
+    folder: str | None = None,
+) -> ConfinedSource:
+    """The source, read by a process of its own: what reads it is a library with surprises."""
+    dirs = tuple(map(str, context.import_dirs))
+    return ConfinedSource(context.readers, spec, open_file, context.max_bytes, dirs, folder)
 
 
 def _opener(spec: FileSpec, context: SourceContext) -> Callable[[], BinaryIO]:

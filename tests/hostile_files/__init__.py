@@ -65,8 +65,8 @@ _KINDS = {
     ),
     "CSV": _Kind(_TABLE, 16, (tables.csvs,)),
     "JSONL": _Kind(_TABLE, 14, (tables.jsonls,)),
-    "XLSX": _Kind(_TABLE, 11, (workbooks.xlsxs,)),
-    "parquet": _Kind(_TABLE, 12, (tables.hard_parquets,), tables.parquet),
+    "XLSX": _Kind(_TABLE, 13, (workbooks.xlsxs,)),
+    "parquet": _Kind(_TABLE, 13, (tables.hard_parquets,), tables.parquet),
 }
 
 

@@ -4,6 +4,7 @@ import io
 import json
 import struct
 from collections.abc import Iterator
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,7 +13,7 @@ from tests import pictures
 from tests.hostile_files.grammar import Number, Part, Sample, Variant
 
 _ROWS = 2000
-_IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
 
 def _csv(*rows: str) -> bytes:
@@ -69,7 +70,7 @@ def jsonls() -> Iterator[Variant]:
 def parquet() -> Sample:
     """Two groups of rows; the numbers of its footer are of varying length, so bytes lie."""
     photos = [{"bytes": pictures.jpeg(n), "path": None} for n in range(6)]
-    data = written(pa.table({"image": photos, "label": ["pug"] * 6}), row_group_size=3)
+    data = written(pa.table({"image": pa.array(photos, IMAGE)}), row_group_size=3)
     (size,) = struct.unpack("<I", data[-8:-4])
     start = len(data) - 8 - size
     numbers = [Number(len(data) - 8, 4, "little", "the footer's size")]
@@ -85,12 +86,14 @@ def hard_parquets() -> Iterator[Variant]:
     """Bombs of dictionaries and of pages."""
     yield "20 times 40 MB", written(_images(bytes(40_000_000), 20), compression="zstd")
     few = _images(bytes(40_000_000), 5).combine_chunks()
-    plain = pa.table({"image": few.column("image").cast(_IMAGE)})
+    plain = pa.table({"image": few.column("image").cast(IMAGE)})
     yield "pages of 200 MB", written(plain, use_dictionary=False, compression="zstd")
     yield "2,000 times 40 MB", written(_images(bytes(40_000_000), 2000), compression="zstd")
     yield "a million rows of nothing", written(_images(b"", 1_000_000), compression="zstd")
     many = {f"c{n}": [n] for n in range(3000)} | {"image": _images(b"x", 1).column("image")}
     yield "3,000 columns", written(pa.table(many), compression="zstd")
+    rows = pa.nulls(2_000_000, IMAGE)
+    yield "2 million rows of nulls", written(pa.table({"image": rows}), compression="zstd")
 
 
 def _images(data: bytes, rows: int) -> pa.Table:
@@ -106,10 +109,13 @@ def _images(data: bytes, rows: int) -> pa.Table:
     )
 
 
-def written(rows: pa.Table, **options: object) -> bytes:
+def written(rows: pa.Table, **options: Any) -> bytes:
     """A parquet file whose column `image` has photos, as the library `datasets` writes them."""
-    features = {"image": {"_type": "Image"}}
-    told = json.dumps({"info": {"features": features}}).encode()
-    file = io.BytesIO()
-    pq.write_table(rows.replace_schema_metadata({b"huggingface": told}), file, **options)
+    features = {name: {"dtype": "int64", "_type": "Value"} for name in rows.column_names}
+    told = json.dumps({"info": {"features": features | {"image": {"_type": "Image"}}}})
+    file, group_rows = io.BytesIO(), options.pop("row_group_size", None)
+    # Without the types of these arrays: a photo that is kept once reads as one in every row.
+    with pq.ParquetWriter(file, rows.schema, store_schema=False, **options) as writer:
+        writer.write_table(rows, group_rows)
+        writer.add_key_value_metadata({"huggingface": told})
     return file.getvalue()

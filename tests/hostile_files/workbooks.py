@@ -14,7 +14,7 @@ _PHOTO = '<c t="inlineStr"><is><t>1.jpg</t></is></c>'
 
 
 def xlsxs() -> Iterator[Variant]:
-    """Rows that are far away, parts that unpack to much, entities, and sheets without number."""
+    """Far rows, parts that unpack to much, styles, entities, and sheets without number."""
     yield "a row at the end of the sheet", _book(f'{_HEADER}<row r="1048576">{_PHOTO}</row>')
     yield "a row beyond the end", _book(f'{_HEADER}<row r="{2**31 - 1}">{_PHOTO}</row>')
     yield "rows that go back", _book(_HEADER + f'<row r="2">{_PHOTO}</row>' * 20_000)
@@ -27,19 +27,31 @@ def xlsxs() -> Iterator[Variant]:
     yield "100,000 elements in each other", _book("<row>" * 100_000)
     laughs = "".join(f'<!ENTITY a{n + 1} "{f"&a{n};" * 10}">' for n in range(9))
     entities = f'<!DOCTYPE x [<!ENTITY a0 "ha">{laughs}]>'
+    fonts = "<cellXfs><xf/></cellXfs>" + f"<fonts>{'<font/>' * 1_000_000}</fonts>"
+    yield "a million fonts", _book(_HEADER, styles=fonts)
+    brackets = f'<numFmt numFmtId="200" formatCode="{"[" * 1_000_000}"/>'
+    shown = f'<numFmts>{brackets}</numFmts><cellXfs><xf numFmtId="200"/></cellXfs>'
+    yield "a format of a million brackets", _book(_HEADER, styles=shown)
     yield "a billion laughs", _book(f'{_HEADER}<row r="2"><c><v>&a9;</v></c></row>', entities)
 
 
-def _book(rows: str, doctype: str = "", *, texts: str = "", sheets: int = 1) -> bytes:
+def _book(
+    rows: str, doctype: str = "", *, texts: str = "", styles: str = "", sheets: int = 1
+) -> bytes:
     numbers = range(1, sheets + 1)
     sheet = f"{doctype}<worksheet {_MAIN}><sheetData>{rows}</sheetData></worksheet>"
     of_each = "".join(f'<sheet name="s{n}" sheetId="{n}" r:id="r{n}"/>' for n in numbers)
     listed = f"<sheets>{of_each}</sheets>"
     links = [("worksheet", f"r{n}", f"worksheets/sheet{n}.xml") for n in numbers]
     links.append(("sharedStrings", "texts", "sharedStrings.xml"))
+    links.append(("styles", "styles", "styles.xml"))
     types = "".join(
         f'<Override PartName="/xl/{part}.xml" ContentType="{_TYPES}.{kind}+xml"/>'
-        for part, kind in (("workbook", "sheet.main"), ("sharedStrings", "sharedStrings"))
+        for part, kind in (
+            ("workbook", "sheet.main"),
+            ("sharedStrings", "sharedStrings"),
+            ("styles", "styles"),
+        )
     )
     parts = {
         "[Content_Types].xml": f'<Types xmlns="{_PACKAGE}/content-types">{types}</Types>',
@@ -47,6 +59,7 @@ def _book(rows: str, doctype: str = "", *, texts: str = "", sheets: int = 1) -> 
         "xl/workbook.xml": f'<workbook {_MAIN} xmlns:r="{_OFFICE}">{listed}</workbook>',
         "xl/_rels/workbook.xml.rels": _links(links),
         "xl/sharedStrings.xml": f"<sst {_MAIN}>{texts}</sst>",
+        "xl/styles.xml": f"<styleSheet {_MAIN}>{styles}</styleSheet>",
         **{f"xl/worksheets/sheet{n}.xml": sheet for n in numbers},
     }
     return zipped([(name, text.encode()) for name, text in parts.items()])

@@ -12,7 +12,13 @@ from pathlib import Path
 import pytest
 
 from petsearch.domain import ImageMetadata, ItemStatus, JobOptions, JobState
-from petsearch.domain.errors import InvalidInput, NotFound, Overloaded, SourceUnavailable
+from petsearch.domain.errors import (
+    InvalidInput,
+    NotFound,
+    Overloaded,
+    ReaderLost,
+    SourceUnavailable,
+)
 from petsearch.jobs.stored_specs import read_spec
 from petsearch.sources import Source, SourceItem, open_source, parse_spec
 from tests import pictures
@@ -95,6 +101,22 @@ def test_a_source_that_ends_its_readers_fails_the_job_at_the_third(house: House)
     house.run()
     job = house.jobs.get(job_id)
     assert (job.state, job.total) == (JobState.FAILED, 0)
+    assert "3 workers stopped" in str(job.reason)
+
+
+def test_a_source_whose_processes_are_killed_fails_the_job_at_the_third(house: House) -> None:
+    class Killed(Source):
+        def read(self, cursor: str | None) -> Iterator[SourceItem]:
+            raise ReaderLost(f"It was killed at {cursor}.", retry_after_s=0.0)
+            yield
+
+    job_id = upload(house, "archive", zipped({"1.jpg": pictures.jpeg(1)}))
+    for _ in range(4):
+        assert not house.jobs.get(job_id).sealed
+        replace(house.enumerator, open_source=lambda _: Killed()).work(job_id)
+        house.ledger.end_leases(job_id)
+    job = house.jobs.get(job_id)
+    assert job.state is JobState.FAILED
     assert "3 workers stopped" in str(job.reason)
 
 

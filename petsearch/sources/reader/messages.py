@@ -1,0 +1,76 @@
+"""What a process that reads a source and its parent tell each other: JSON, checked by both.
+
+The bytes of photos and of files follow the message that announces them. No pickles: see
+`petsearch.photos.child_messages`.
+"""
+
+from dataclasses import dataclass
+
+from pydantic import TypeAdapter
+
+from petsearch.domain import LeftOut
+from petsearch.sources.source import SourceItem
+
+MOST_BYTES = 16 << 20
+"""Of a message."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """Read a source."""
+
+    spec: str
+    """JSON of a `SourceSpec`."""
+    cursor: str | None
+    counts_only: bool
+    """Only tell how many items it has."""
+    file_bytes: int | None
+    """Size of the file that the parent has open; None for a data set."""
+    folder: str | None
+    """See `ManifestSource.folder`."""
+    import_dirs: tuple[str, ...]
+    max_bytes: int
+    """The size limit of a photo."""
+    most_bytes: int
+    """Of memory, over what the process takes before it reads."""
+    most_s: float
+    """Of processor time, from one entry to the next."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Bytes of the file are needed; the parent sends them."""
+
+    wanted_at: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Entry:
+    """The next entry; if `has_data`, the photo's bytes follow."""
+
+    entry: SourceItem | LeftOut
+    has_data: bool
+
+
+@dataclass(frozen=True)
+class End:
+    """The source ends here."""
+
+    count: int | None
+    """The number of items, if it was asked for and is known."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The source is not read any further."""
+
+    error: str
+    """The class of the error that the parent raises."""
+    detail: str
+
+
+Reply = Wanted | Entry | End | Failure
+
+ORDER: TypeAdapter[Order] = TypeAdapter(Order)
+REPLY: TypeAdapter[Reply] = TypeAdapter(Reply)
