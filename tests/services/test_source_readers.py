@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,7 +49,9 @@ def read(data: bytes, readers: Readers | None = None, **limits: float) -> list[o
     return list((readers or Readers()).read(order, io.BytesIO(data)))
 
 
-def confined(spec: dict[str, object], data: bytes = b"", *, folder: Path | None = None) -> Source:
+def confined(
+    spec: Mapping[str, object], data: bytes = b"", *, folder: Path | None = None
+) -> Source:
     parsed = parse_spec(spec)
     is_manifest = parsed.type == "manifest"
     opened = (lambda: io.BytesIO(data)) if is_manifest else None
@@ -86,7 +88,7 @@ def test_a_data_set_is_read_as_in_this_process(photos: Path) -> None:
     here = list(DatasetSource(str(photos), DatasetOptions(label_column=None)).read(None))
     found = list(source.read(None))
     assert (found[0], found[2]) == (here[0], here[2])
-    assert found[1] == replace(here[1], data=None, refusal="It is larger than 1 MB.")  # type: ignore[type-var]
+    assert found[1] == replace(here[1], data=None, refusal="It is larger than 1 MB.")
     assert list(source.read("1")) == found[1:]
     assert source.count() == DatasetSource(str(photos), DatasetOptions(label_column=None)).count()
 
@@ -128,7 +130,7 @@ def test_a_process_that_dies_costs_its_job(
     os.kill(pid, by)
     with pytest.raises(error, match=said):
         list(entries)
-    assert len(read(CSV, readers)) == 5
+    assert read(CSV, readers) == read(CSV)
 
 
 LONG = b"path\n" + b"/a/photo.jpg\n" * 20_000

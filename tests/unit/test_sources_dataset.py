@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import datasets
+import pyarrow as pa
 import pytest
 
 from petsearch.domain.errors import InvalidInput
@@ -14,6 +15,7 @@ from petsearch.sources.dataset import DatasetSource
 from petsearch.sources.dataset_folder import check_hub_files
 from petsearch.sources.import_folders import ImportFolders
 from tests import pictures
+from tests.hostile_files import tables
 
 COUNT = 7
 
@@ -58,6 +60,13 @@ def test_reading_on_from_any_cursor_gives_the_rest(folder: Path, limit: int | No
     assert len(whole) == (limit or COUNT)
     for position, item in enumerate(whole):
         assert list(source.read(item.cursor)) == whole[position + 1 :]
+
+
+def test_rows_that_cost_no_bytes_are_not_read_for_ever(tmp_path: Path) -> None:
+    rows = pa.table({"image": pa.nulls(100_000, tables.IMAGE)})
+    (tmp_path / "train.parquet").write_bytes(tables.written(rows, compression="zstd"))
+    with pytest.raises(InvalidInput, match="unpack to far more"):
+        list(DatasetSource(str(tmp_path), DatasetOptions(label_column=None)).read(None))
 
 
 def test_an_absent_column_is_said(folder: Path) -> None:
