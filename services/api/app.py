@@ -87,10 +87,17 @@ def _method_not_allowed(request: Request, error: Exception) -> Response:
     return problem(HTTPStatus.METHOD_NOT_ALLOWED, detail, request_id_of(request), headers)
 
 
-def _deadlines(table: AccessTable, seconds: float) -> Callable[[Scope], float | None]:
+def deadlines_of(table: AccessTable, seconds: float) -> Callable[[Scope], float | None]:
+    """How long each request may take; None for one that has no deadline.
+
+    Files of the page have none: they wait for the disk alone, and a page that lacks one of its
+    modules stays empty.
+    """
+
     def seconds_of(scope: Scope) -> float | None:
-        route = table.route_of(scope["method"], scope["path"])
-        return None if route in _WITHOUT_DEADLINE else seconds
+        method, path = scope["method"], scope["path"]
+        is_without = table.route_of(method, path) in _WITHOUT_DEADLINE
+        return None if is_without or table.is_of_page(method, path) else seconds
 
     return seconds_of
 
@@ -172,7 +179,7 @@ def _add_middleware(
         table=table,
         anonymous_search=settings.anonymous_search,
     )
-    app.add_middleware(Deadlines, seconds_of=_deadlines(table, settings.request_deadline_s))
+    app.add_middleware(Deadlines, seconds_of=deadlines_of(table, settings.request_deadline_s))
     app.add_middleware(FullRooms, room_of=room_of)
     app.add_middleware(OriginGuard, allowed_origins=origins, is_read=table.is_read)
     if origins:

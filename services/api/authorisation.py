@@ -150,8 +150,11 @@ class AccessTable:
         listed = self._routes.get(self.route_of(method, path))
         if listed is not None:
             return listed
-        is_page = method in ("GET", "HEAD") and self._page.fullmatch(path)
-        return Access.PUBLIC if is_page else Access.ADMIN
+        return Access.PUBLIC if self.is_of_page(method, path) else Access.ADMIN
+
+    def is_of_page(self, method: str, path: str) -> bool:
+        """Whether a request is for a file of the page."""
+        return method in ("GET", "HEAD") and self._page.fullmatch(path) is not None
 
     def route_of(self, method: str, path: str) -> str:
         """The name in the table of the route that a request is for, or what it would be."""

@@ -12,6 +12,7 @@ from fastapi.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
 from petsearch.domain.api_keys import Scope, make_key
+from services.api.app import deadlines_of
 from services.api.authorisation import ROUTES, Access, AccessTable
 from services.api.metrics import ApiMetrics
 from services.http.metrics_route import add_metrics_route
@@ -220,6 +221,16 @@ def test_head_is_judged_as_get() -> None:
     assert table.access("HEAD", "/v1/stats") is Access.OPEN_SEARCH
     assert table.access("GET", "/v1/images/a/b/original") is Access.ADMIN
     assert table.access("PUT", "/v1/stats") is Access.ADMIN
+
+
+@pytest.mark.parametrize(
+    ("path", "seconds"),
+    [("/", None), ("/js/main.js", None), ("/livez", None), ("/v1/stats", 5.0), ("/v1/other", 5.0)],
+)
+def test_files_of_the_page_and_probes_have_no_deadline(path: str, seconds: float | None) -> None:
+    """A page that lacks one of its modules stays empty."""
+    seconds_of = deadlines_of(AccessTable(web_dir=WEB_DIR), 5.0)
+    assert seconds_of({"method": "GET", "path": path}) == seconds
 
 
 def test_answers_that_took_a_key_are_not_for_shared_caches(keyed: KeyedApp) -> None:
