@@ -15,7 +15,7 @@ PORT ?= 8000
 SOURCE ?=
 MODEL ?=
 
-.PHONY: help setup check format test test-compose test-machines base-images test-fast test-real fuzz fuzz-parsers hostile soak steady demo up stack house lost-tests mutants coverage async-client lock audit sbom bench bench-embedder bench-ingest bench-memory bench-redis bench-api bench-readiness bench-overload bench-attacks bench-ann bench-quality bench-finetune bench-web screenshots clean
+.PHONY: help setup check format test test-compose test-machines base-images test-fast test-real fuzz fuzz-parsers hostile soak cluster steady demo up stack house lost-tests mutants coverage async-client lock audit sbom bench bench-embedder bench-ingest bench-memory bench-redis bench-api bench-readiness bench-overload bench-attacks bench-ann bench-quality bench-finetune bench-web screenshots clean
 
 help: ## List these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -80,6 +80,10 @@ steady: setup ## Run tests beside other load [TIMES=…] [FILES=…]
 
 soak: setup ## Ingest 2,000 photos while services fail [PHOTOS=…] [KILLS=…] [SEED=…]
 	$(BIN)/python -m tests.fault.soak $(if $(PHOTOS),--photos $(PHOTOS)) $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED))
+
+cluster: setup ## Lose each part of a cluster once; root, a Qdrant server [QDRANT=…] [WHAT=losses|outage|embedders] [OPTIONS=…]
+	@unshare --net --mount --pid --fork --mount-proc --kill-child \
+	  $(BIN)/python -m tests.cluster.$(or $(WHAT),losses) --qdrant '$(QDRANT)' $(OPTIONS)
 
 demo: setup ## Serve a demo catalogue [SOURCE=oxford-pets | SOURCE=<folder>] [MODEL=…] [PORT=…]
 	@exec $(BIN)/petsearch demo --data-dir '$(DATA_DIR)/$(or $(subst /,_,$(SOURCE)),sample)' \

@@ -39,7 +39,7 @@ def redis_server(folder: Path, port: int) -> Part:
     """
     folder.mkdir(parents=True, exist_ok=True)
     command = redis_command(folder, {"port": str(port), "bind": "127.0.0.1"})
-    return Part("redis", command, lambda: _pings(port), is_server=True)
+    return Part("redis", command, pings(port), is_server=True)
 
 
 def s3_server(port: int) -> Part:
@@ -55,16 +55,18 @@ def qdrant_server(port: int) -> Part:
     return Part("qdrant", command, answers, is_server=True, forgets=True)
 
 
-def http_service(kind: str, name: str, port: int, env: Mapping[str, str]) -> Part:
-    """The `api` or an `embedder`, under uvicorn as in its image."""
+def http_service(
+    kind: str, name: str, port: int, env: Mapping[str, str], *, host: str = "127.0.0.1"
+) -> Part:
+    """The `api` or an `embedder`, under uvicorn as in its image; it listens at `host`."""
     command = (
         *(sys.executable, "-m", "uvicorn", "--factory", f"services.{kind}.main:create_app"),
-        *("--host", "127.0.0.1", "--port", str(port), "--no-access-log"),
+        *("--host", host, "--port", str(port), "--no-access-log"),
         *("--http", "services.http.protocol:BoundedProtocol"),
         *("--timeout-keep-alive", "75", "--timeout-graceful-shutdown", str(GRACE_S)),
     )
-    own = {"PETSEARCH_ALLOWED_HOSTS": '["127.0.0.1"]'} if kind == "embedder" else {}
-    return Part(name, command, answers_http(f"http://127.0.0.1:{port}/readyz"), {**env, **own})
+    own = {"PETSEARCH_ALLOWED_HOSTS": f'["{host}"]'} if kind == "embedder" else {}
+    return Part(name, command, answers_http(f"http://{host}:{port}/readyz"), {**env, **own})
 
 
 def worker(name: str, env: Mapping[str, str]) -> Part:
@@ -72,8 +74,13 @@ def worker(name: str, env: Mapping[str, str]) -> Part:
     return Part(name, (sys.executable, "-m", "services.worker.main"), lambda: True, env)
 
 
-def _pings(port: int) -> bool:
-    # It also raises while it reads its append-only file.
-    with contextlib.suppress(redis.RedisError), redis.Redis(port=port) as client:
-        return bool(client.ping())
-    return False
+def pings(port: int, *, host: str = "127.0.0.1") -> Answers:
+    """A check: whether a Redis server answers."""
+
+    def check() -> bool:
+        # It also raises while it reads its append-only file.
+        with contextlib.suppress(redis.RedisError), redis.Redis(host, port) as client:
+            return bool(client.ping())
+        return False
+
+    return check

@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import signal
 import socket
 import struct
+import sys
 import threading
 from collections.abc import Coroutine
 from types import TracebackType
@@ -15,16 +17,16 @@ _RESET = struct.pack("ii", 1, 0)
 
 
 class TcpProxy:
-    """Passes connections on to `target_port` of loopback; `port` is where it listens."""
+    """Passes connections on to `target_port` of loopback; `port` is where it listens at `host`."""
 
-    def __init__(self, target_port: int) -> None:
+    def __init__(self, target_port: int, *, host: str = "127.0.0.1", port: int = 0) -> None:
         self._target_port = target_port
         self._open: set[asyncio.StreamWriter] = set()
         self._loop = asyncio.new_event_loop()
         self._passing = True
         self._flowing = asyncio.Event()
         self._flowing.set()
-        listener = socket.create_server(("127.0.0.1", 0))
+        listener = socket.create_server((host, port))
         self.port: int = listener.getsockname()[1]
         # In its own thread: a browser test may have left a loop running in this one.
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
@@ -128,3 +130,8 @@ def _reset(writer: asyncio.StreamWriter) -> None:
     with contextlib.suppress(OSError):
         writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
     writer.transport.abort()
+
+
+if __name__ == "__main__":
+    with TcpProxy(int(sys.argv[3]), host=sys.argv[1], port=int(sys.argv[2])):
+        signal.pause()

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from devstack import parts
-from devstack.addresses import answers_http, free_port
+from devstack.addresses import free_port
 from petsearch.adapters import embedder_http
 from petsearch.adapters.clip import resolve_model
 from petsearch.app.services import Services, build_services
@@ -46,11 +46,7 @@ class Embedders:
     def add(self) -> str:
         """One more, which starts; the name is to be told of it when it is up."""
         host = f"127.0.0.{len(self.running) + 2}"
-        part = parts.http_service("embedder", f"embedder-{host}", self.port, self.env)
-        command = tuple(host if word == "127.0.0.1" else word for word in part.command)
-        answers = answers_http(f"{self.url_of(host)}/readyz")
-        env = {**part.env, "PETSEARCH_ALLOWED_HOSTS": f'["{host}"]'}
-        part = parts.Part(part.name, command, answers, env)
+        part = parts.http_service("embedder", f"embedder-{host}", self.port, self.env, host=host)
         self.running[host] = self.processes.add_part(part)
         return host
 
