@@ -11,6 +11,7 @@ from petsearch.adapters.qdrant import index as qdrant_index
 from petsearch.adapters.qdrant.collection import CollectionOptions
 from petsearch.adapters.qdrant.index import QdrantIndex, connect
 from petsearch.adapters.qdrant.payload import to_payload
+from petsearch.domain import Filters
 from petsearch.domain.errors import Unavailable
 from tests.contract.records import record
 
@@ -32,6 +33,16 @@ class Replicas:
         is_found = self._is_there and (consistency is None or next(self._agree))
         found = record(1)
         return [models.Record(id=found.image_id, payload=to_payload(found))] * is_found
+
+
+class Facets:
+    """A client whose server returns one value that a point has, and one that none has any more."""
+
+    def facet(self, *_: Any, **__: Any) -> models.FacetResponse:
+        """Both, with their counts."""
+        counts = {"found": 1, "lost": 0}
+        hits = [models.FacetValueHit(value=value, count=count) for value, count in counts.items()]
+        return models.FacetResponse(hits=hits)
 
 
 def index_of(replicas: Replicas) -> QdrantIndex:
@@ -60,3 +71,8 @@ def test_a_key_within_a_network_of_containers_is_no_reason_for_a_warning() -> No
         warnings.simplefilter("always")
         connect("http://qdrant:6333", api_key="for-qdrant").close()
     assert [str(warning.message) for warning in said] == []
+
+
+def test_values_that_no_point_has_any_more_are_no_facets() -> None:
+    index = QdrantIndex(Facets())  # type: ignore[arg-type]  # as used here
+    assert index.facet("pets", "status", Filters()) == {"found": 1}

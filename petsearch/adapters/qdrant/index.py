@@ -160,7 +160,8 @@ class QdrantIndex(BaseIndex):
         found = self._client.facet(
             collection, field, facet_filter=to_filter(wanted), limit=FACET_VALUES, exact=True
         )
-        return {str(hit.value): hit.count for hit in found.hits}
+        # A server also returns values that no point has any more.
+        return {str(hit.value): hit.count for hit in found.hits if hit.count}
 
     @qdrant_errors()
     def replace_embeddings(self, collection: str, embeddings: Mapping[str, Embedding]) -> None:
