@@ -26,6 +26,7 @@ from petsearch.sources.spec import (
     UrlsSpec,
 )
 from petsearch.sources.url_list import UrlListSource
+from petsearch.tables import check_fields
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,7 @@ def open_source(spec: SourceSpec, context: SourceContext) -> Source:
             limits = ArchiveLimits(entry_bytes=context.max_bytes)
             return ArchiveSource(_opener(spec, context), limits)
         case ManifestSpec():
+            check_fields(spec.columns.values())
             folder = str(context.folders.resolve(spec.path).parent) if spec.path else None
             return _confined(spec, context, _opener(spec, context), folder=folder)
         case DatasetSpec():
