@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import BinaryIO, cast
 
 from petsearch.ports import ObjectStore
+from petsearch.sources.seekable_file import SeekableFile
 
 _READ_AHEAD_BYTES = 1024 * 1024
 """Up to this distance, reading ahead is cheaper than another request."""
@@ -25,37 +26,19 @@ def open_object(store: ObjectStore, key: str) -> BinaryIO:
     return cast(BinaryIO, io.BufferedReader(file, _BUFFER_BYTES))
 
 
-class _ObjectFile(io.RawIOBase):
+class _ObjectFile(SeekableFile):
     """Reads forward from one request, and opens another one after other seeks."""
 
     def __init__(self, open_at: Callable[[int], BinaryIO], size: int) -> None:
+        super().__init__(size)
         self._open_at = open_at
-        self._size = size
-        self._position = 0
         self._stream: BinaryIO | None = None
         self._stream_position = 0
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
-        self._position = max(0, base + offset)
-        return self._position
-
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        if self._position >= self._size:
-            return 0
-        part = self._stream_here().read(len(buffer))
+    def read_at(self, position: int, buffer: memoryview) -> int:
+        part = self._stream_from(position).read(len(buffer))
         buffer[: len(part)] = part
-        self._position += len(part)
-        self._stream_position = self._position
+        self._stream_position = position + len(part)
         return len(part)
 
     def close(self) -> None:
@@ -64,13 +47,13 @@ class _ObjectFile(io.RawIOBase):
             self._stream = None
         super().close()
 
-    def _stream_here(self) -> BinaryIO:
-        ahead = self._position - self._stream_position
+    def _stream_from(self, position: int) -> BinaryIO:
+        ahead = position - self._stream_position
         if self._stream is not None and 0 <= ahead <= _READ_AHEAD_BYTES:
             self._stream.read(ahead)
         else:
             if self._stream is not None:
                 self._stream.close()
-            self._stream = self._open_at(self._position)
-        self._stream_position = self._position
+            self._stream = self._open_at(position)
+        self._stream_position = position
         return self._stream

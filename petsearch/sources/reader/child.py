@@ -23,6 +23,7 @@ from petsearch.sources.dataset import DatasetOptions, DatasetSource
 from petsearch.sources.import_folders import ImportFolders
 from petsearch.sources.manifest import ManifestSource
 from petsearch.sources.reader import messages
+from petsearch.sources.seekable_file import SeekableFile
 from petsearch.sources.source import Source, SourceItem
 from petsearch.sources.spec import DatasetSpec, ManifestSpec, parse_spec
 
@@ -102,36 +103,16 @@ def _file(parent: Connection, order: messages.Order) -> BinaryIO:
     return cast(BinaryIO, io.BufferedReader(_AskedFile(parent, order.file_bytes), _BUFFER_BYTES))
 
 
-class _AskedFile(io.RawIOBase):
+class _AskedFile(SeekableFile):
     """The file that the parent has open. Each has a position of its own."""
 
     def __init__(self, parent: Connection, size: int) -> None:
+        super().__init__(size)
         self._parent = parent
-        self._size = size
-        self._position = 0
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
-        self._position = max(0, base + offset)
-        return self._position
-
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        size = min(len(buffer), self._size - self._position)
-        if size <= 0:
-            return 0
-        _send(self._parent, messages.Wanted(self._position, size))
-        read = self._parent.recv_bytes_into(buffer)
-        self._position += read
-        return read
+    def read_at(self, position: int, buffer: memoryview) -> int:
+        _send(self._parent, messages.Wanted(position, len(buffer)))
+        return self._parent.recv_bytes_into(buffer)
 
 
 if __name__ == "__main__":
