@@ -59,8 +59,8 @@ def create(
         typer.Option(
             "--origin",  # typer would make --ORIGIN of this metavar
             metavar="ORIGIN",
-            help="The key is for pages of this site, such as https://shelter.example, and may "
-            "only search; may be repeated.",
+            help="Bind the key to pages of this site, such as https://shelter.example: it may only "
+            "search, from there; may be repeated.",
         ),
     ] = None,
     data_dir: DataDir = None,

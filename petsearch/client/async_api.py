@@ -387,7 +387,8 @@ class AsyncClient:
         """Create an API key: `{"key": …, "secret": "ps_…"}`. The secret cannot be read again.
 
         Args:
-            origins: of the sites whose pages hold the key, which may only search then.
+            origins: bind the key to pages of these sites, where everybody can read it; it may
+                only search.
         """
         body = {"name": name, "scopes": list(scopes), "expires_at": expires_at}
         body["origins"] = list(origins)

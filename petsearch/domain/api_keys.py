@@ -89,11 +89,11 @@ def make_key(
     """Create a key with a secret of 32 random bytes.
 
     Args:
-        origins: of the sites whose pages hold the key; others are refused with it.
+        origins: of the sites whose pages hold the key; it is refused from others.
 
     Raises:
         InvalidInput: the name is empty or too long, there is no scope, the expiry is past, an
-            origin is none, or a key of origins has other scopes than search.
+            origin is malformed, or a key bound to origins has other scopes than search.
     """
     name, scopes = name.strip(), frozenset(scopes)
     if not name or len(name) > MAX_NAME or not name.isprintable():
@@ -119,7 +119,7 @@ def _check_origins(origins: tuple[str, ...], scopes: frozenset[Scope]) -> None:
     if len(origins) > MAX_ORIGINS:
         raise InvalidInput(f"A key has at most {MAX_ORIGINS} origins.")
     if origins and scopes != {Scope.SEARCH}:
-        raise InvalidInput("A key of origins can be read by everybody: its only scope is search.")
+        raise InvalidInput("A key bound to origins is public, so its only scope is search.")
 
 
 def trim_key(text: str) -> str:

@@ -263,12 +263,12 @@ class Authorisation:
     def _refusal_of_published(
         self, access: Access, key: ApiKey, connection: Connection
     ) -> JSONResponse | None:
-        """A key that stands in pages opens, to those pages alone, what reads of a search do."""
+        """A key bound to origins opens the reads of a search, to pages of these origins alone."""
         is_read = self.table.is_read(connection["method"], connection["path"])
         if access is not Access.OPEN_SEARCH or not is_read:
-            detail = "A key of a site's pages may only search."
+            detail = "A key bound to origins may only search."
         elif Headers(scope=connection).get("origin") not in key.origins:
-            detail = f"This key is for pages of {', '.join(key.origins)} alone."
+            detail = f"This key is accepted only from pages of {', '.join(key.origins)}."
         else:
             return None
         return problem(HTTPStatus.FORBIDDEN, detail, connection.get("request_id", ""))

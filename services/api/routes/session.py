@@ -37,7 +37,9 @@ def open_session(
             HTTPStatus.UNAUTHORIZED, "The key is not valid: it is unknown, revoked or expired."
         )
     if key.is_published:
-        raise HTTPException(HTTPStatus.FORBIDDEN, "Nobody signs in with a key of another site.")
+        raise HTTPException(
+            HTTPStatus.FORBIDDEN, "A key bound to origins cannot be used to sign in."
+        )
     token = services.keys.open_session(key, SESSION_S)
     response.set_cookie(
         SESSION_COOKIE,

@@ -21,7 +21,7 @@ class KeyRequest(StrictModel):
     origins: list[str] = Field(
         [],
         max_length=MAX_ORIGINS,
-        description="of the sites whose pages hold the key, which everybody can read there: it may "
+        description="binds the key to pages of these sites, where everybody can read it: it may "
         "only search, and only from them",
         examples=[["https://shelter.example"]],
     )
