@@ -8,7 +8,6 @@ import struct
 import sys
 import threading
 from collections.abc import Coroutine
-from types import TracebackType
 from typing import Self
 
 _CHUNK = 65536
@@ -37,12 +36,7 @@ class TcpProxy:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def cut(self) -> None:
