@@ -1,4 +1,4 @@
-"""Each part lost once, killed and cut off, under searches, an ingest and a reindex: `make losses`.
+"""Each part lost once, killed and cut off, under searches, an ingest and a reindex: `make cluster`.
 
 Prints one table. Needs root, Linux and the program of a Qdrant server.
 """

@@ -1,7 +1,7 @@
-"""A Qdrant node away during an ingest, with changes, deletes and repeats: `make outage`.
+"""A Qdrant node away during an ingest, with changes, deletes and repeats.
 
-Then every replica is read by itself; once more with the node's volume deleted. Needs root, Linux
-and the program of a Qdrant server.
+`make cluster WHAT=outage`. Then every replica is read by itself; once more with the node's volume
+deleted. Needs root, Linux and the program of a Qdrant server.
 """
 
 import functools
