@@ -19,7 +19,7 @@ from petsearch.sample.catalogue import catalogue
 from tests import pictures
 from tests.server import ServerProcess
 from tests.tcp_proxy import TcpProxy
-from tests.web.pages import CARDS, new_page, picked
+from tests.web.pages import CARDS, new_page, open_start, picked
 
 
 @pytest.fixture(scope="module")
@@ -177,6 +177,25 @@ def test_a_stopped_server_is_said_and_comes_back(browser: Browser, tmp_path: Pat
     expect(page.locator("#message")).to_contain_text("No photos yet")
     page.context.close()
     again.stop()
+
+
+@pytest.mark.parametrize("name", ["js/walk.js", "css/base.css"])
+def test_a_file_of_the_page_that_did_not_arrive_is_fetched_again(page: Page, name: str) -> None:
+    """A network that changes ends what is under way."""
+    page.route(f"**/{name}", lambda route: route.abort("failed"), times=1)
+    open_start(page)
+
+
+def test_a_page_that_stays_incomplete_says_so(page: Page) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.route("**/js/walk.js", lambda route: route.abort("failed"))
+    page.goto("/")
+    expect(page.get_by_role("alert")).to_contain_text("did not load completely")
+    assert sum(url.endswith("/js/main.js") for url in asked) == 4
+    page.unroute("**/js/walk.js")
+    page.reload()
+    expect(page.locator(CARDS).first).to_be_visible()
 
 
 def test_a_line_that_is_cut_while_a_job_runs_is_said_and_taken_up_again(

@@ -41,7 +41,7 @@ def test_every_module_is_fetched_at_once() -> None:
     """An import is only known when its importer was read: named ahead, they come together."""
     named = set(re.findall(r'modulepreload" href="([^"]+)"', (WEB / "index.html").read_text()))
     there = {str(path.relative_to(WEB)) for path in WEB.rglob("*.js")}
-    assert named == there - {"js/first.js", "js/main.js", "embed.js"}
+    assert named == there - {"js/first.js", "js/main.js", "js/reload.js", "embed.js"}
 
 
 def test_no_file_asks_another_server_or_makes_html_of_text() -> None:

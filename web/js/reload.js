@@ -1,0 +1,53 @@
+// Loads the page again when one of its files did not arrive: a change of network ends what is under way,
+// and a module that failed is not asked for again. No module itself, for those are what may be missing;
+// strings.js may be, too, so the one sentence stands here.
+(() => {
+  const KEY = "reloads";
+  const MOST = 3;
+  const WAIT_MS = 500;
+  let isMissing = false;
+
+  addEventListener("error", ({ target }) => {
+    if (isMissing || !target.matches?.("script, link[rel=stylesheet]")) return;
+    isMissing = true;
+    const earlier = reloads();
+    if (earlier >= MOST) giveUp();
+    else setTimeout(reload, WAIT_MS * 2 ** earlier, earlier + 1);
+  }, true); // Errors of elements do not bubble.
+
+  addEventListener("load", () => {
+    if (!isMissing) forget();
+  });
+
+  // Storage may be forbidden: then nothing would count the reloads, so there are none.
+  function reloads() {
+    try {
+      return Number(sessionStorage.getItem(KEY));
+    } catch {
+      return MOST;
+    }
+  }
+
+  function reload(count) {
+    sessionStorage.setItem(KEY, count);
+    if (navigator.onLine) location.reload();
+    else addEventListener("online", () => location.reload());
+  }
+
+  function forget() {
+    try {
+      sessionStorage.removeItem(KEY);
+    } catch {
+      // Nothing was kept.
+    }
+  }
+
+  function giveUp() {
+    forget();
+    const said = document.createElement("p");
+    said.className = "note warn";
+    said.setAttribute("role", "alert");
+    said.textContent = "This page did not load completely. Check the connection, then load it again.";
+    document.querySelector("main").prepend(said);
+  }
+})();
