@@ -24,7 +24,7 @@ from petsearch.models.folder import (
     check_weights,
     published_files,
 )
-from petsearch.reindex.checks import check_measured
+from petsearch.reindex.promotion_checks import check_measured
 from petsearch.settings import Settings
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from petsearch.models.folder import METRICS
 from petsearch.observability import get_logger
 from petsearch.ports import Embedder, JobLedger
 from petsearch.ports.raw_index import RawIndex
-from petsearch.reindex.checks import (
+from petsearch.reindex.promotion_checks import (
     BREEDS,
     Check,
     check_breeds,

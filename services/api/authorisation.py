@@ -22,7 +22,7 @@ from starlette.types import Scope as Connection
 from petsearch.domain.api_keys import ApiKey, Scope
 from petsearch.domain.errors import PetsearchError
 from petsearch.observability import add_log_fields
-from services.api.callers import Caller, Callers
+from services.api.callers import Caller, Callers, caller_of
 from services.api.rate_limits import RateLimits, Verdict
 from services.http.problems import problem, problem_of
 
@@ -280,8 +280,7 @@ def require_scope(request: Request, scope: Scope) -> None:
     Raises:
         HTTPException: 403, the caller's key has not that scope.
     """
-    caller = request.scope["caller"]
-    assert isinstance(caller, Caller)
+    caller = caller_of(request)
     if not caller.allows(scope):
         detail = f"This takes a key with the scope {scope}, which yours has not."
         raise HTTPException(HTTPStatus.FORBIDDEN, detail)

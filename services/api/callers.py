@@ -14,6 +14,7 @@ from typing import TypeVar, TypeVarTuple
 from anyio import CapacityLimiter, move_on_after
 from anyio.to_thread import run_sync
 from starlette.datastructures import Headers, QueryParams
+from starlette.requests import Request
 from starlette.types import Scope as Connection
 
 from petsearch.access import KeyRing, KnownKeys
@@ -59,6 +60,13 @@ class Caller:
         if self.key is None or self.key.is_published:
             return f"address:{self.address}"
         return f"key:{self.key.key_id}"
+
+
+def caller_of(request: Request) -> Caller:
+    """Who sent a request, as the middleware found out."""
+    caller = request.scope["caller"]
+    assert isinstance(caller, Caller)
+    return caller
 
 
 @dataclass(frozen=True, kw_only=True)

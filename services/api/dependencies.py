@@ -14,7 +14,7 @@ from petsearch.app.services import Services
 from petsearch.domain.errors import NotFound
 from petsearch.domain.metadata import Count, Number, reject_lone_surrogates
 from petsearch.search import GroupBy, SearchOptions, SortHits
-from services.api.callers import Caller
+from services.api.callers import caller_of
 from services.api.filter_parameters import FiltersDep
 from services.api.schemas.common import View
 
@@ -72,14 +72,12 @@ async def _search_options(
 
 async def _caller_id(request: Request) -> str:
     """Whoever needs no key may see every job, so what they ask is not kept apart."""
-    caller = request.scope["caller"]
-    assert isinstance(caller, Caller)
+    caller = caller_of(request)
     return caller.key.key_id if caller.key is not None else "anonymous"
 
 
 async def _view(request: Request, services: Annotated[Services, Depends(_services)]) -> View:
-    caller = request.scope["caller"]
-    assert isinstance(caller, Caller)
+    caller = caller_of(request)
     return View(
         sure_from=services.images.sure_from,
         is_known=caller.is_known,

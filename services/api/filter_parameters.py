@@ -13,6 +13,7 @@ from petsearch.domain.errors import InvalidInput
 from petsearch.domain.metadata import AttributeName, Number, ShortText, Timestamp
 from petsearch.domain.strict_model import QueryModel, without_nothing
 from petsearch.domain.visible_text import fold
+from services.api.callers import caller_of
 
 MOST_VALUES = 20
 _DropNothing = BeforeValidator(without_nothing)
@@ -155,7 +156,7 @@ async def _filters(
 async def _visible_filters(
     request: Request, filters: Annotated[Filters, Depends(_filters)]
 ) -> Filters:
-    return filters if request.scope["caller"].sees_places else filters.in_cells()
+    return filters if caller_of(request).sees_places else filters.in_cells()
 
 
 FiltersDep = Annotated[Filters, Depends(_visible_filters)]

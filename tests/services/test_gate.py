@@ -9,7 +9,7 @@ import pytest
 
 from petsearch.adapters.qdrant.edge_index import QdrantEdgeIndex
 from petsearch.domain import Embeddings, Point
-from petsearch.reindex.checks import check_breeds
+from petsearch.reindex.promotion_checks import check_breeds
 from tests.contract.records import record
 
 BREEDS = ("siamese", "pug", "beagle", "sphynx", "boxer")

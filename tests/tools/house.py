@@ -5,6 +5,7 @@ statements and the share of public names with docstrings, with the limits that h
 """
 
 import ast
+import functools
 import statistics
 import sys
 from collections.abc import Iterator
@@ -81,13 +82,19 @@ def product_files() -> list[Path]:
     return [file for tree in (*_TREES, "devstack") for file in sorted((ROOT / tree).rglob("*.py"))]
 
 
+@functools.cache
+def _parsed(file: Path) -> ast.Module:
+    return ast.parse(file.read_text())
+
+
+@functools.cache
 def functions() -> list[Function]:
     """Every function of the product."""
     return [found for file in product_files() for found in _functions_of(file)]
 
 
 def _functions_of(file: Path) -> Iterator[Function]:
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in ast.walk(_parsed(file)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             assert node.end_lineno is not None
             lines = node.end_lineno - node.lineno + 1
@@ -99,7 +106,7 @@ def _functions_of(file: Path) -> Iterator[Function]:
 
 def statements() -> int:
     """The number of statements of the product, without docstrings."""
-    trees = (ast.parse(file.read_text()) for file in product_files())
+    trees = map(_parsed, product_files())
     return sum(
         isinstance(node, ast.stmt) and not _is_docstring(node)
         for tree in trees
@@ -109,7 +116,7 @@ def statements() -> int:
 
 def documented() -> float:
     """The share of modules, public classes, functions and methods that have a docstring."""
-    trees = [ast.parse(file.read_text()) for file in product_files()]
+    trees = [_parsed(file) for file in product_files()]
     nodes = [node for tree in trees for node in (tree, *_public_names(tree))]
     return sum(ast.get_docstring(node) is not None for node in nodes) / len(nodes)
 

@@ -56,7 +56,7 @@ _WRITE_SET = "tests/contract/test_write_set.py"
 _AUTHORISATION = "tests/services/test_authorisation.py"
 _COMBINING = "tests/unit/test_combining.py"
 _INDEX = "tests/contract/test_index.py"
-_DECODE_MEMORY = "tests/unit/test_decode_memory.py"
+_DECODE_MEMORY = "tests/e2e/test_decode_memory.py"
 _ARCHIVES = "tests/unit/test_sources_archive.py"
 MUTANTS = (
     Mutant(

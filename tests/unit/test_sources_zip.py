@@ -254,7 +254,8 @@ def test_bytes_in_front_of_a_zip_file_do_not_matter() -> None:
     assert said(read(b"#!/bin/sh\n" * 99 + zipped(PHOTOS))) == said(read(zipped(PHOTOS)))
 
 
-MILLION = 1_000_000
+MANY = 200_000
+"""More than small zip files can count, and with names that take more than a window may."""
 
 
 _HEADER = struct.pack("<4s5H3L2H", b"PK\x03\x04", 20, 0, 0, 0, 0, 0, 0, 0, 11, 0)
@@ -270,9 +271,9 @@ _BODY_BYTES = len(_HEADER) + 11
 
 
 @pytest.fixture(scope="module")
-def million() -> bytes:
-    """A zip file of a million empty photos, with the records that large files have."""
-    names = [b"%07d.jpg" % number for number in range(MILLION)]
+def large() -> bytes:
+    """A zip file of many empty photos, with the records that large files have."""
+    names = [b"%07d.jpg" % number for number in range(MANY)]
     body = b"".join(_HEADER + name for name in names)
     directory = b"".join(
         _ENTRY + struct.pack("<2L", 0, number * _BODY_BYTES) + name
@@ -280,7 +281,7 @@ def million() -> bytes:
     )
     ends = struct.pack(
         "<4sQ2H2L4Q4sLQL4s4H2LH",
-        *(b"PK\x06\x06", 44, 45, 45, 0, 0, MILLION, MILLION, len(directory), len(body)),
+        *(b"PK\x06\x06", 44, 45, 45, 0, 0, MANY, MANY, len(directory), len(body)),
         *(b"PK\x06\x07", 0, len(body) + len(directory), 1),
         *(b"PK\x05\x06", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0),
     )
@@ -294,15 +295,15 @@ def traced() -> Iterator[None]:
     tracemalloc.stop()
 
 
-def test_a_million_entries_are_counted(million: bytes) -> None:
-    assert source_of(million).count() == MILLION
+def test_entries_by_the_hundred_thousand_are_counted(large: bytes) -> None:
+    assert source_of(large).count() == MANY
 
 
 @pytest.mark.usefixtures("traced")
-@pytest.mark.parametrize("first", [0, 500_000, 999_000])
-def test_a_window_of_a_million_entries_takes_little_memory(million: bytes, first: int) -> None:
-    source = source_of(million)
-    after = cursor.pack(first, MILLION * _BODY_BYTES + first * _ENTRY_BYTES, 0)
+@pytest.mark.parametrize("first", [0, 100_000, 199_000])
+def test_a_window_of_many_entries_takes_little_memory(large: bytes, first: int) -> None:
+    source = source_of(large)
+    after = cursor.pack(first, MANY * _BODY_BYTES + first * _ENTRY_BYTES, 0)
     tracemalloc.reset_peak()
     items = (entry for entry in source.read(after) if isinstance(entry, SourceItem))
     window = [item.metadata.filename for item in itertools.islice(items, 1000)]

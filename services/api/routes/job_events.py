@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from petsearch.access import TICKET_S
 from petsearch.domain import Job
 from petsearch.domain.errors import NotFound, Unavailable
-from services.api.callers import Caller
+from services.api.callers import caller_of
 from services.api.dependencies import JobIdDep, ServicesDep
 from services.api.responses import errors
 from services.api.router import Router
@@ -104,8 +104,7 @@ def make_ticket(request: Request, services: ServicesDep, job_id: JobIdDep) -> Ev
     """
     services.jobs.get(job_id)
     path = f"/v1/jobs/{job_id}/events"
-    caller = request.scope["caller"]
-    assert isinstance(caller, Caller)
+    caller = caller_of(request)
     ticket = services.keys.open_ticket(caller.key, path) if caller.key else "none-needed"
     url = public_path(f"{path}?ticket={ticket}")
     return EventsTicket(ticket=ticket, url=url, expires_in_s=TICKET_S)

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import Depends, Form, Request
 
 from petsearch.domain import JobOptions, OnDuplicate
+from services.api.callers import caller_of
 from services.api.schemas.jobs import EXIF_DATES, GPS
 
 
@@ -19,7 +20,7 @@ async def _job_form(
         on_duplicate=on_duplicate,
         exif_dates=exif_dates,
         gps=gps,
-        sees_places=request.scope["caller"].sees_places,
+        sees_places=caller_of(request).sees_places,
     )
 
 

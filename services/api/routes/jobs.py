@@ -13,6 +13,7 @@ from petsearch.jobs import KnownImage
 from petsearch.sources.spec import ManifestColumns, reads_hub
 from services.api.authorisation import require_scope
 from services.api.bodies import FormRoute
+from services.api.callers import caller_of
 from services.api.cursors import seal, unseal
 from services.api.dependencies import (
     MAX_RESULTS,
@@ -69,7 +70,7 @@ def open_job(
         on_duplicate=body.on_duplicate,
         exif_dates=body.exif_dates,
         gps=body.gps,
-        sees_places=request.scope["caller"].sees_places,
+        sees_places=caller_of(request).sees_places,
     )
     if not isinstance(body.source, str) and reads_hub(body.source):
         require_scope(request, Scope.ADMIN)

@@ -5,7 +5,7 @@ from http import HTTPStatus
 from fastapi import HTTPException, Request, Response
 
 from petsearch.domain.api_keys import ApiKey
-from services.api.callers import SESSION_COOKIE, Caller, cookie_of
+from services.api.callers import SESSION_COOKIE, caller_of, cookie_of
 from services.api.dependencies import ServicesDep
 from services.api.responses import errors
 from services.api.router import Router
@@ -21,8 +21,7 @@ SESSION_S = 12 * 3600
 @router.get("", summary="Who am I?", responses=errors())
 def get_session(services: ServicesDep, request: Request) -> SessionBody:
     """The key this request came with, by cookie or by header, and whether one is needed."""
-    caller = request.scope["caller"]
-    assert isinstance(caller, Caller)
+    caller = caller_of(request)
     return _body(services, caller.key, keys_needed=not caller.is_free)
 
 

@@ -8,7 +8,7 @@ from fastapi import Depends, File, HTTPException, Query, Request, Response, Uplo
 
 from petsearch.domain.api_keys import Scope
 from services.api.bodies import FormRoute
-from services.api.callers import Caller
+from services.api.callers import caller_of
 from services.api.dependencies import ServicesDep
 from services.api.responses import errors
 from services.api.router import Router
@@ -47,8 +47,7 @@ def share_search(
     The copy has no metadata, and nothing else is kept. `shared` of `POST /v1/search` searches with
     it, beside words and filters of the caller's own.
     """
-    caller = request.scope["caller"]
-    assert isinstance(caller, Caller)
+    caller = caller_of(request)
     data = photo.file.read(services.settings.limits.image_bytes + 1)
     made = services.shared.share(data, caller.counted_as)
     return MadeShare(
@@ -94,8 +93,7 @@ def delete_shared_search(
     ] = None,
 ) -> None:
     """Embedding and copy are gone before the response."""
-    caller = request.scope["caller"]
-    assert isinstance(caller, Caller)
+    caller = caller_of(request)
     if not caller.allows(Scope.ADMIN) and not services.shared.is_token(share_id, token or ""):
         detail = "This takes the token that came with the shared search, or the scope admin."
         raise HTTPException(HTTPStatus.FORBIDDEN, detail)

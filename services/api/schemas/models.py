@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from petsearch.domain.strict_model import StrictModel
 from petsearch.reindex.changes import ModelState, Moved
-from petsearch.reindex.checks import Check
+from petsearch.reindex.promotion_checks import Check
 
 ModelId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$")]
 
