@@ -22,13 +22,14 @@ from devstack.parts import Part
 from petsearch.client import Client, Photo, PhotoSource, upload
 from petsearch.domain.errors import PetsearchError
 from petsearch.sample.catalogue import catalogue
-from tests.processes import Process, Processes
+from tests.processes import UNHURRIED, Process, Processes
 
 PHOTOS = int(os.environ.get("PETSEARCH_TEST_PHOTOS", "120"))
 PATIENCE_S = 240.0
 PAUSE_S = 0.15
 """Between two searches of a person: whoever searches leaves something to those who start."""
 ENV = {
+    **UNHURRIED,
     "PETSEARCH_ANONYMOUS_REQUESTS_PER_MINUTE": "0",
     "PETSEARCH_LEASE_S": "5",
     **{f"PETSEARCH_{name}_URL": "" for name in ("EMBEDDER", "INDEX", "STORE", "REDIS")},
@@ -104,7 +105,7 @@ class Searches:
         return self.done > number
 
     def _search(self) -> None:
-        with Client(self._api, timeout_s=30) as client:
+        with Client(self._api, timeout_s=60) as client:
             while not self._ending.wait(PAUSE_S):
                 try:
                     client.search(f"cat number {next(self._numbers)}", limit=5)
