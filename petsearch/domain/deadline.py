@@ -6,6 +6,8 @@ is left of it. Where none is set, as in workers, those time-outs hold as they ar
 
 import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 
 from petsearch.domain.errors import Unavailable
@@ -43,6 +45,20 @@ _current: ContextVar[Deadline | None] = ContextVar("deadline", default=None)
 def set_current(deadline: Deadline) -> None:
     """Let the deadline hold for all calls in this context, and in threads that copy it."""
     _current.set(deadline)
+
+
+@contextmanager
+def half_of_what_is_left() -> Iterator[None]:
+    """Holds the calls inside to half of the time that is left: the rest is for another try."""
+    outer = _current.get()
+    if outer is None:
+        yield
+        return
+    restored = _current.set(Deadline(outer.left_s / 2))
+    try:
+        yield
+    finally:
+        _current.reset(restored)
 
 
 def left_s(most_s: float = math.inf) -> float:

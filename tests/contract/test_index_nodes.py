@@ -1,5 +1,6 @@
 """Several nodes of an index behind one address list, while one of them is away."""
 
+import contextvars
 from collections.abc import Callable, Iterator
 from concurrent import futures
 from pathlib import Path
@@ -16,7 +17,7 @@ from devstack.addresses import free_port
 from petsearch.adapters.qdrant import nodes
 from petsearch.adapters.qdrant.index import QdrantIndex, connect
 from petsearch.adapters.qdrant.nodes import Nodes
-from petsearch.domain import Filters
+from petsearch.domain import Filters, deadline
 from petsearch.domain.errors import ConfigurationError, Unavailable
 from tests.contract.records import DIM, embedding, point, record
 from tests.processes import Processes
@@ -57,9 +58,10 @@ def index(server_port: int, first: TcpProxy) -> Iterator[QdrantIndex]:
     opened.close()
 
 
-def client_of(port: int) -> QdrantClient:
-    """A client that waits for a second."""
-    return QdrantClient(url=f"http://127.0.0.1:{port}", timeout=1, check_compatibility=False)
+def client_of(port: int, timeout_s: int = 1) -> QdrantClient:
+    """A client of one node."""
+    address = f"http://127.0.0.1:{port}"
+    return QdrantClient(url=address, timeout=timeout_s, check_compatibility=False)
 
 
 def index_of(clients: list[QdrantClient]) -> QdrantIndex:
@@ -97,15 +99,27 @@ def test_no_call_fails_while_a_node_refuses_connections(
     ask_everything(index)
 
 
-def test_one_call_waits_for_a_node_that_is_silent_and_no_other(
+def test_one_write_waits_for_a_node_that_is_silent_and_no_other_call(
     index: QdrantIndex, first: TcpProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # It is looked at all the time, and nobody waits for these looks.
     monkeypatch.setattr(nodes, "LOOK_AGAIN_S", 0.01)
     first.freeze()
     with pytest.raises(Unavailable):
-        index.current()  # the calls that are not spread begin with the first
+        index.insert(PETS, [point(3)])  # writes begin with the first
     ask_everything(index)
+
+
+@pytest.mark.usefixtures("index")
+def test_a_read_is_made_elsewhere_before_the_callers_time_is_over(
+    server_port: int, first: TcpProxy
+) -> None:
+    first.freeze()
+    patient = index_of([client_of(port, timeout_s=60) for port in (first.port, server_port)])
+    context = contextvars.copy_context()
+    context.run(deadline.set_current, deadline.Deadline(6.0))
+    assert context.run(patient.current) == PETS
+    patient.close()
 
 
 def test_a_node_that_answers_again_is_asked_again(

@@ -2,12 +2,14 @@
 
 A call goes to a node that answers. One that cannot be reached is avoided from then on, and asked
 in the background until it answers again, so that no caller waits for it. Every call that our index
-makes may be repeated.
+makes may be repeated. A read is made elsewhere when half of the caller's time has passed: a host
+that is cut off refuses nothing, it falls silent.
 """
 
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any, TypeVar
 
 import grpc
@@ -28,6 +30,7 @@ _FAIR_S = 1.0
 _SPREAD = frozenset({"count", "facet", "query_points", "retrieve", "scroll"})
 """Reads of points are spread over the nodes. All else goes to one while it answers: what it wrote
 of collections and aliases another node may learn a moment later."""
+_READS = _SPREAD | {"collection_exists", "get_collection", "get_collections"}
 
 
 class Nodes:
@@ -54,7 +57,7 @@ class Nodes:
                 return getattr(client, name)(*arguments, **options)
 
             order = self._choose(is_spread=name in _SPREAD)
-            return self._first_answer(order, ask)[1]
+            return self._first_answer(order, ask, is_read=name in _READS)[1]
 
         return call
 
@@ -75,16 +78,20 @@ class Nodes:
         return known
 
     def _first_answer(
-        self, order: Sequence[int], ask: Callable[[QdrantClient], _Answer]
+        self, order: Sequence[int], ask: Callable[[QdrantClient], _Answer], *, is_read: bool = True
     ) -> tuple[int, _Answer]:
         """Who answers first in this order, and what."""
-        for number in order:
-            had_s = deadline.left_s()
-            try:
-                return number, ask(self._clients[number])
-            except Exception as error:  # all but a failure of this node is passed on
-                if not self._goes_on_after(number, error, had_s) or number == order[-1]:
-                    raise
+        for place, number in enumerate(order):
+            others = order[place + 1 :]
+            leaves_time = is_read and any(other not in self._away for other in others)
+            with deadline.half_of_what_is_left() if leaves_time else nullcontext():
+                had_s = deadline.left_s()
+                try:
+                    return number, ask(self._clients[number])
+                except Exception as error:  # all but a failure of this node is passed on
+                    goes_on = self._goes_on_after(number, error, had_s, leaves_time=leaves_time)
+                    if not (goes_on and others):
+                        raise
         raise AssertionError("there are nodes")
 
     def close(self) -> None:
@@ -106,12 +113,14 @@ class Nodes:
                     threading.Thread(target=self._look, args=(number,), daemon=True).start()
             return sorted(turn, key=lambda number: number in self._away)
 
-    def _goes_on_after(self, number: int, error: Exception, had_s: float) -> bool:
+    def _goes_on_after(
+        self, number: int, error: Exception, had_s: float, *, leaves_time: bool
+    ) -> bool:
         """Whether the next node is asked; notes one that is away, unless it had too little time."""
         is_away, is_sent = _is_away(error)
         if is_away and (had_s >= _FAIR_S or not (is_sent or _is_late(error))):
             self._note_away(number, str(error))
-        return (is_away and not is_sent) or _has_failed(error)
+        return (is_away and (leaves_time or not is_sent)) or _has_failed(error)
 
     def _note_away(self, number: int, reason: str) -> None:
         with self._changing:
@@ -138,10 +147,7 @@ def _aliases_of(client: QdrantClient) -> models.CollectionsAliasesResponse:
 
 
 def _is_away(error: Exception) -> tuple[bool, bool]:
-    """Whether a node does not answer, and whether the caller has waited for it in vain.
-
-    Another node is not asked then: the caller's time is over.
-    """
+    """Whether a node does not answer, and whether it was waited for in vain."""
     if isinstance(error, ResponseHandlingException):
         timeouts = (httpx.ReadTimeout, httpx.WriteTimeout)
         is_away = isinstance(error.source, httpx.TransportError)
