@@ -8,7 +8,12 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 BASE = "docker-compose.yml"
-OVERRIDES = ("docker-compose.gpu.yml", "docker-compose.prod.yml", "docker-compose.cluster.yml")
+OVERRIDES = (
+    "docker-compose.gpu.yml",
+    "docker-compose.prod.yml",
+    "docker-compose.cluster.yml",
+    "docker-compose.accounts.yml",
+)
 OURS = ("api", "worker", "embedder")
 
 VARIABLE = re.compile(

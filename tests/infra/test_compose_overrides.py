@@ -1,4 +1,4 @@
-"""The overrides, merged with docker-compose.yml: GPU, production, cluster."""
+"""The overrides, merged with docker-compose.yml: GPU, production, cluster, accounts."""
 
 import ipaddress
 import json
@@ -26,7 +26,7 @@ from tests.infra.compose_files import (
 from tests.infra.test_compose import CAPABILITIES, compose_errors
 from tests.processes import Processes
 
-GPU, PROD, CLUSTER = OVERRIDES
+GPU, PROD, CLUSTER, ACCOUNTS = OVERRIDES
 NODES = ("qdrant", "qdrant-1", "qdrant-2")
 GIVEN = {
     "GRAFANA_ADMIN_PASSWORD": "for-grafana",
@@ -37,17 +37,22 @@ GIVEN = {
     "REDIS_PASSWORD": "forredis",
     "TLS_ISSUER": "someone@pets.example",
 }
+SECRETS = {
+    f"S3_{name.upper()}_SECRET": f"for-{name}-in-the-store"
+    for name in ("api", "worker", "embedder", "trainer", "maintenance")
+}
 
 
 def services(*overrides: str) -> dict[str, dict[str, Any]]:
     """The services of docker-compose.yml under these overrides, with everything given."""
-    result: dict[str, dict[str, Any]] = filled(merged(BASE, *overrides), **GIVEN)["services"]
+    given = GIVEN | SECRETS
+    result: dict[str, dict[str, Any]] = filled(merged(BASE, *overrides), **given)["services"]
     return result
 
 
 @pytest.mark.parametrize("override", OVERRIDES)
 def test_overrides_merge_into_what_the_specification_allows(override: str) -> None:
-    assert compose_errors(filled(merged(BASE, override), **GIVEN)) == []
+    assert compose_errors(filled(merged(BASE, override), **GIVEN, **SECRETS)) == []
 
 
 @pytest.mark.parametrize("override", OVERRIDES)
@@ -265,3 +270,36 @@ def test_shell_commands_of_probes_parse() -> None:
                 lines.append(service["command"][-1])
             for line in lines:
                 subprocess.run(["bash", "-n", "-c", line], check=True)
+
+
+# --- accounts --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", sorted(SECRETS))
+def test_no_account_is_without_its_secret(name: str) -> None:
+    given = {key: value for key, value in SECRETS.items() if key != name}
+    with pytest.raises(AssertionError, match=f"{name} is wanted"):
+        filled(merged(BASE, ACCOUNTS), **given)
+
+
+def test_the_administrator_of_the_store_is_known_to_the_store_alone() -> None:
+    started = services(PROD, ACCOUNTS)
+    administrator = GIVEN["PETSEARCH_S3_SECRET_KEY"]
+    assert {n for n, s in started.items() if administrator in json.dumps(s)} == {
+        "minio",
+        "accounts",
+    }
+    for name in ("api", "worker", "embedder", "trainer"):
+        environment = started[name]["environment"]
+        assert environment["PETSEARCH_S3_ACCESS_KEY"] == f"petsearch-{name}"
+        assert environment["PETSEARCH_S3_SECRET_KEY"] == f"for-{name}-in-the-store"
+
+
+def test_every_account_that_is_made_has_a_policy_and_a_secret() -> None:
+    folder = ROOT / "infra/object-store"
+    script = (folder / "accounts.sh").read_text()
+    made = dict(re.findall(r'^make (\w+) "\$(\w+)"$', script, re.MULTILINE))
+    assert set(made) == {path.stem for path in folder.glob("*.json")}
+    assert set(made.values()) == set(SECRETS)
+    assert set(made.values()) <= set(services(ACCOUNTS)["accounts"]["environment"])
+    subprocess.run(["sh", "-n", folder / "accounts.sh"], check=True)

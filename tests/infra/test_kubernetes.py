@@ -270,9 +270,16 @@ def test_proxy_and_api_believe_the_same_networks() -> None:
 
 
 def test_only_those_who_need_secrets_have_them() -> None:
+    needed = {
+        "api": ["petsearch-secrets", "petsearch-store-api"],
+        "worker": ["petsearch-secrets", "petsearch-store-worker"],
+        "init": ["petsearch-secrets", "petsearch-store-worker"],
+        "embedder": ["petsearch-store-embedder"],
+    }
     for name, pod in PODS.items():
-        sources = [next(iter(source)) for source in pod["containers"][0].get("envFrom", [])]
-        assert ("secretRef" in sources) == (name.split()[1] in ("api", "worker", "init")), name
+        sources = pod["containers"][0].get("envFrom", [])
+        given = [source["secretRef"]["name"] for source in sources if "secretRef" in source]
+        assert given == needed.get(name.split()[1], []), name
 
 
 def test_nobody_is_reached_but_by_a_policy() -> None:

@@ -22,7 +22,7 @@ _READ_S = 30.0
 _PART_BYTES = 16 * 1024 * 1024
 _ABSENT = frozenset({"NoSuchKey", "NoSuchBucket", "NoSuchObject", "ResourceNotFound"})
 _FULL = frozenset({"XMinioStorageFull", "QuotaExceeded", "XMinioAdminBucketQuotaExceeded"})
-_DENIED = frozenset({"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"})
+_UNKNOWN = frozenset({"InvalidAccessKeyId", "SignatureDoesNotMatch"})
 
 
 def open_bucket(url: str, *, access_key: str, secret_key: str) -> "MinioStore":
@@ -224,7 +224,12 @@ def s3_errors(key: str) -> Iterator[None]:
             raise NotFound(f"There is no object {key!r}.") from error
         if error.code in _FULL:
             raise StorageFull("The object store is full; free some space.") from error
-        if error.code in _DENIED:
+        if error.code == "AccessDenied":
+            raise Unavailable(
+                "The object store does not let the account of PETSEARCH_S3_ACCESS_KEY do this; "
+                "check its policy."
+            ) from error
+        if error.code in _UNKNOWN:
             raise Unavailable(
                 "The object store rejects the access key; check PETSEARCH_S3_ACCESS_KEY and "
                 "PETSEARCH_S3_SECRET_KEY."
