@@ -22,6 +22,7 @@ from bench.rankings import ServerClient, truth_of
 from bench.real_photos import load_photos
 from bench.shared_data import DATASET, MODEL, check_is_there
 from bench.standalone_server import standalone_server
+from petsearch.calibration.resampling import Estimate, Resampling, Statistic, estimate, mean_of
 from petsearch.client import Client, Photo, PhotoSource, from_dataset, upload
 from petsearch.domain import JsonDict
 from petsearch.domain.prompts import species_of
@@ -29,7 +30,6 @@ from petsearch.observability import configure_logging
 from petsearch.process_tuning import tune_process
 from petsearch.sources import DatasetOptions
 from training.evaluation.metrics import brier_score, expected_calibration_error
-from training.evaluation.resampling import Estimate, Resampling, Statistic, estimate, mean_of
 
 _Values = NDArray[np.float64]
 
@@ -58,9 +58,9 @@ def main(
 def _calibrate(model: Path, dataset: str, cache: Path | None) -> None:
     # Imported here: OpenMP must be told how to wait before torch is there.
     from petsearch.adapters.clip.model import load_model
+    from petsearch.calibration import Gallery, fit
     from petsearch.models.folder import CALIBRATION
-    from training.calibration.calibrate import fit, prepare_texts
-    from training.calibration.gallery import Gallery
+    from training.calibration.calibrate import prepare_texts
     from training.drawings.config import SAMPLE_CONFIG, read_config
     from training.runs.model_folder import write_json
 

@@ -20,8 +20,8 @@ from petsearch.domain.calibration import Calibration
 
 if TYPE_CHECKING:
     from petsearch.adapters.clip.model import OpenClipModel
-    from training.calibration.gallery import Gallery
-    from training.calibration.off_topic import OffTopicRow
+    from petsearch.calibration import Gallery
+    from petsearch.calibration.off_topic import OffTopicRow
 
 _DRAWINGS = 800
 """The first of those that the bundled calibration was fitted on every second of."""
@@ -49,7 +49,8 @@ def main(
 
 
 def _photos(clip: "OpenClipModel", dataset: str, cache: Path | None) -> "Gallery":
-    from training.calibration.gallery import SEED, Gallery, labelled_gallery
+    from petsearch.calibration import Gallery
+    from training.calibration.gallery import SEED, labelled_gallery
     from training.drawings.drawn_photos import drawn_photos
 
     if clip.info.is_sample:
@@ -59,7 +60,8 @@ def _photos(clip: "OpenClipModel", dataset: str, cache: Path | None) -> "Gallery
 
 
 def _fitted(clip: "OpenClipModel", photos: "Gallery") -> Calibration:
-    from training.calibration.calibrate import fit, prepare_texts
+    from petsearch.calibration import fit
+    from training.calibration.calibrate import prepare_texts
     from training.drawings.config import SAMPLE_CONFIG, read_config
 
     texts = prepare_texts(clip, read_config(SAMPLE_CONFIG).data)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from petsearch.domain import Embeddings, Label, ModelInfo, Pixels, PixelSpec, Priority
+from petsearch.domain.calibration import Calibration
 from petsearch.domain.errors import Conflict
 
 _DIM = 512
@@ -84,6 +85,10 @@ class PacedEmbedder:
     def unload(self, model_id: str) -> None:
         """See `Embedder.unload`."""
         raise Conflict(f"{model_id} is the only one.")
+
+    def calibrate(self, model_id: str, calibration: Calibration) -> None:
+        """See `Embedder.calibrate`."""
+        raise Conflict(f"The embeddings of {model_id} mean nothing: {calibration.weights}.")
 
     def close(self) -> None:
         """See `Embedder.close`."""

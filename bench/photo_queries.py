@@ -18,9 +18,9 @@ from rich.table import Table
 from bench.altered_photos import ALTERATIONS, altered, embed, load_pictures, mean_of, regions_of
 from bench.real_photos import RealPhotos, load_photos
 from bench.shared_data import DATASET, MODEL, load_clip
+from petsearch.calibration.resampling import Resampling, estimate, estimate_difference
+from petsearch.calibration.resampling import mean_of as mean
 from petsearch.domain import Embeddings
-from training.evaluation.resampling import Resampling, estimate, estimate_difference
-from training.evaluation.resampling import mean_of as mean
 
 if TYPE_CHECKING:
     from bench.altered_photos import Picture

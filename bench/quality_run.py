@@ -87,9 +87,9 @@ def _calibrate(model: Path, dataset: str, cache: Path) -> "DataConfig":
     """Write calibration.json into a model folder, like training.calibration.calibrate."""
     # Imported here: OpenMP must be told how to wait before torch is there.
     from petsearch.adapters.clip.model import load_model
+    from petsearch.calibration import Gallery, fit
     from petsearch.models.folder import CALIBRATION
-    from training.calibration.calibrate import fit, prepare_texts, with_off_topic_measured
-    from training.calibration.gallery import Gallery
+    from training.calibration.calibrate import prepare_texts, with_off_topic_measured
     from training.drawings.config import SAMPLE_CONFIG, read_config
     from training.runs.model_folder import write_json
 

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.rankings import ServerClient, truth_of
+from petsearch.calibration.off_topic import auc
 from petsearch.domain import JsonDict
 from petsearch.domain.prompts import OXFORD_LABELS, species_of
-from training.evaluation.metrics import auc, brier_score, expected_calibration_error
+from training.evaluation.metrics import brier_score, expected_calibration_error
 
 
 @dataclass(frozen=True)

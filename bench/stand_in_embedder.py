@@ -82,6 +82,10 @@ class StandInEmbedder:
         """See `Embedder.unload`."""
         raise Conflict(f"{model_id} is the only one.")
 
+    def calibrate(self, model_id: str, calibration: Calibration) -> None:
+        """See `Embedder.calibrate`."""
+        raise Conflict(f"The embeddings of {model_id} mean nothing: {calibration.weights}.")
+
     def close(self) -> None:
         """See `Embedder.close`."""
 

@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 
 from petsearch.adapters.service_names import Lookup, ServiceNames, lookup_host
 from petsearch.domain import Embeddings, ModelInfo, Pixels, Priority, deadline
+from petsearch.domain.calibration import Calibration
 from petsearch.domain.errors import Conflict, InvalidInput, Overloaded, TooLarge, Unavailable
 from petsearch.failover import ONLY, FailoverTransport, retry_after_s, split_addresses
 from petsearch.ports import Embedder
@@ -143,6 +144,9 @@ class HttpEmbedder(Embedder):
         raise Unavailable(f"No embedder has loaded {spec} yet.")
 
     def unload(self, model_id: str) -> None:  # noqa: ARG002  # each does by itself
+        self._forget_models()
+
+    def calibrate(self, model_id: str, calibration: Calibration) -> None:  # noqa: ARG002  # each does by itself
         self._forget_models()
 
     def close(self) -> None:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -16,7 +17,13 @@ from petsearch.domain.addresses import without_password
 from petsearch.domain.errors import ConfigurationError, NotFound, PetsearchError
 from petsearch.embedding import BatchingEmbedder, BatchingOptions, BatchObserver
 from petsearch.maintenance import Place
-from petsearch.models import Registry, ServedModel, model_id_of, read_serving
+from petsearch.models import (
+    CatalogueCalibrations,
+    Registry,
+    ServedModel,
+    model_id_of,
+    read_serving,
+)
 from petsearch.models.registry import SPEC_KIND
 from petsearch.observability import get_logger
 from petsearch.photos import Decoders, ImageLimits
@@ -140,7 +147,22 @@ def load_served(settings: Settings, wanted: ServedModel) -> ClipModel:
     # In a thread that ends: each thread that runs torch keeps OpenMP threads of its own, and with
     # more of them than cores all wait by sleeping: a query took 20 ms instead of 13.
     with ThreadPoolExecutor(1, thread_name_prefix="load") as passing:
-        return passing.submit(load_model, source, precision=precision).result()
+        model = passing.submit(load_model, source, precision=precision).result()
+    _calibrate_as_kept(settings, model)
+    return model
+
+
+def _calibrate_as_kept(settings: Settings, model: ClipModel) -> None:
+    """Use what was fitted on the catalogue's photos, before the model makes a prediction."""
+    if not settings.store_url:
+        return
+    try:
+        found = CatalogueCalibrations(open_store(settings)).newer(model.info)
+    except PetsearchError as error:  # it serves without
+        log.warning("a calibration cannot be read", reason=error.detail)
+        return
+    if found is not None:
+        model.info = replace(model.info, calibration=found)
 
 
 def open_store(settings: Settings) -> ObjectStore:

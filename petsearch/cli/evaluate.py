@@ -48,9 +48,9 @@ def evaluate(
     """Measure a model on labelled photos: breeds, text queries, photo queries, confidences."""
     if template is not None and "{}" not in template:
         raise typer.BadParameter("a template has {} where the name goes")
+    from petsearch.calibration.resampling import Resampling
     from training.evaluation.evaluate import EvaluationOptions
     from training.evaluation.files import as_json as plain
-    from training.evaluation.resampling import Resampling
 
     if data == _DRAWINGS:
         _evaluate_on_drawings(_model_address(model), as_json=as_json)

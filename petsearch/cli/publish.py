@@ -145,8 +145,9 @@ def _settings(data_dir: Path | None) -> Settings:
 
 def _calibrate(model: "OpenClipModel", data: CalibrationData, folder: Path) -> Path:
     """Write calibration.json, fitted on one half of the photos and measured on the other."""
+    from petsearch.calibration import fit
     from training.calibration import labelled_gallery
-    from training.calibration.calibrate import fit, prepare_texts, with_off_topic_measured
+    from training.calibration.calibrate import prepare_texts, with_off_topic_measured
     from training.drawings import SAMPLE_CONFIG, read_config
     from training.evaluation import load_split
     from training.runs import write_json

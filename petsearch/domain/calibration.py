@@ -3,7 +3,7 @@
 Both depend on a score and on its standard score z = (score - mean) / deviation, where mean and
 deviation are those of the query's scores with all photos. They are derived from the query's
 embedding and from the mean and covariance of held-out photos' embeddings (ADR 0014).
-`training/calibration/calibrate.py` fits a calibration and writes it as calibration.json.
+`petsearch.calibration` fits a calibration.
 """
 
 import math
@@ -131,15 +131,18 @@ class Calibration:
     weights: str
     """`weights_hash_of` the model that it was fitted for."""
     spread: Spread
-    breed_text: Logistic
-    species_text: Logistic
-    photo: Logistic
+    breed_text: Logistic | None
+    """None if results are not calibrated, for want of labelled photos; so are the next two."""
+    species_text: Logistic | None
+    photo: Logistic | None
     off_topic: OffTopic
     guesses: Guesses | None = None
     """None if species and breeds are not calibrated, as in files of earlier versions."""
+    of_catalogue: bool = False
+    """It was fitted on photos of the catalogue that the model serves, not before (ADR 54)."""
 
     def __post_init__(self) -> None:
-        for curve in (self.breed_text, self.species_text, self.photo):
+        for curve in filter(None, (self.breed_text, self.species_text, self.photo)):
             weights = (curve.score_weight, curve.z_weight)
             if min(weights) < 0 or max(weights) <= 0:
                 raise ValueError("a curve must rise: no weight below 0, one above")
@@ -163,8 +166,12 @@ class QueryCalibration:
         """The standard score: how many deviations a score is above the mean."""
         return (score - self.mean) / self.deviation
 
+    def knows(self, kind: QueryKind) -> bool:
+        """Whether results of such queries are calibrated."""
+        return getattr(self.calibration, kind) is not None
+
     def confidence(self, kind: QueryKind, score: float) -> float:
-        """The probability that a result with this score is right, 0..1."""
+        """The probability that a result with this score is right, 0..1; for kinds it `knows`."""
         slope, intercept = self._line(kind)
         return 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, slope * score + intercept))))
 

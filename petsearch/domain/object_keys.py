@@ -126,3 +126,8 @@ def model_file(model_id: str, name: str) -> str:
 def model_manifest(model_id: str) -> str:
     """The manifest of a published model, which is written after all its files."""
     return f"{MODELS}{model_id}/manifest.json"
+
+
+def catalogue_calibration(model_id: str) -> str:
+    """The calibration of a model that was fitted on the catalogue's own photos."""
+    return f"{MODELS}{model_id}/calibration_of_catalogue.json"

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from petsearch.domain import Embedding, Embeddings, ModelInfo, Pixels, Priority
+from petsearch.domain.calibration import Calibration
 from petsearch.domain.errors import Unavailable
 from petsearch.observability import get_logger
 from petsearch.ports import Embedder
@@ -112,6 +113,9 @@ class CachingEmbedder(Embedder):
 
     def unload(self, model_id: str) -> None:
         self._embedder.unload(model_id)
+
+    def calibrate(self, model_id: str, calibration: Calibration) -> None:
+        self._embedder.calibrate(model_id, calibration)
 
     def close(self) -> None:
         """Forget everything."""

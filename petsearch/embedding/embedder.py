@@ -5,11 +5,12 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as WaitedTooLong
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from petsearch.domain import Embeddings, ModelInfo, ModelUsage, Pixels, Priority, deadline
+from petsearch.domain.calibration import Calibration
 from petsearch.domain.errors import Conflict, InvalidInput, ModelNotLoaded, Unavailable
 from petsearch.embedding.batching import Batcher, BatchingOptions, BatchObserver
 from petsearch.observability import get_logger
@@ -136,6 +137,10 @@ class BatchingEmbedder(Embedder):
             for rows in ("pixels", "texts"):
                 self._batcher.remove(_Kind(model_id, rows))
             log.info("model unloaded", model_id=model_id)
+
+    def calibrate(self, model_id: str, calibration: Calibration) -> None:
+        model = self._model(model_id)
+        model.info = replace(model.info, calibration=calibration)
 
     def submit_texts(
         self, texts: Sequence[str], model_id: str | None, priority: Priority

@@ -1,7 +1,8 @@
 """Predicts species and breeds again from stored embeddings, without decoding a photo.
 
 For photos of earlier versions, whose species is unsure until then, and after a new calibration.
-Every step may be repeated.
+Every step may be repeated. An item is an image's id, and where the prediction has to be of one
+calibration, a space and the `predictions_id` of the model with it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,8 +11,8 @@ from itertools import takewhile
 
 import numpy as np
 
-from petsearch.domain import Item, ItemStatus, Outcome, Point
-from petsearch.domain.errors import Conflict
+from petsearch.domain import Item, ItemStatus, ModelInfo, Outcome, Point
+from petsearch.domain.errors import Conflict, SourceUnavailable
 from petsearch.embedding import BreedTagger
 from petsearch.ingest.outcomes import DELETED
 from petsearch.jobs.chunk_runner import ChunkRun
@@ -22,6 +23,7 @@ from petsearch.ports.raw_index import RawIndex
 from petsearch.reindex.write_set import WriteSet
 
 _AT_A_TIME = 16
+NOT_SERVED = "The embedder has not read the calibration yet."
 _CURRENT = "Its prediction is of this model and calibration already."
 
 
@@ -41,7 +43,8 @@ class PredictionUpdater:
 
     def _update(self, items: Sequence[Item]) -> Iterator[Outcome]:
         collection = self.catalogue.collection()
-        ids = [item.origin or "" for item in items]
+        ids = [_image_id(item) for item in items]
+        self._check_served(collection, items)
         changed: set[str] = set()
         # In every collection of the write set, each by its own model.
         for context in self.write_set.each(collection, current_last=True):
@@ -55,6 +58,17 @@ class PredictionUpdater:
                 yield _outcome(item, ItemStatus.DUPLICATE, _CURRENT)
             else:
                 yield _outcome(item, ItemStatus.INGESTED)
+
+    def _check_served(self, collection: str, items: Sequence[Item]) -> None:
+        """Embedders are asked for their models now and then only: this process may know less.
+
+        Raises:
+            SourceUnavailable: the model is not known as it is calibrated by now.
+        """
+        model = self.catalogue.model(model_id_of(collection))
+        made_by = {item.origin.partition(" ")[2] for item in items if item.origin}
+        if model.guesses is None and any(one.startswith(f"{model.model_id}+") for one in made_by):
+            raise SourceUnavailable(NOT_SERVED)
 
     def _predict(self, collection: str, image_ids: Sequence[str]) -> set[str]:
         """The ids of those whose prediction was outdated in a collection.
@@ -88,9 +102,18 @@ class PredictionUpdater:
         return set(outdated)
 
 
+def item_origin(image_id: str, model: ModelInfo) -> str:
+    """The item that has an image predicted again by a model, as it is calibrated now."""
+    return f"{image_id} {model.predictions_id}"
+
+
+def _image_id(item: Item) -> str:
+    return (item.origin or "").partition(" ")[0]
+
+
 def _batches(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
     return (items[at : at + _AT_A_TIME] for at in range(0, len(items), _AT_A_TIME))
 
 
 def _outcome(item: Item, status: ItemStatus, reason: str | None = None) -> Outcome:
-    return Outcome(item.item_no, "", status, image_id=item.origin or None, reason=reason)
+    return Outcome(item.item_no, "", status, image_id=_image_id(item) or None, reason=reason)

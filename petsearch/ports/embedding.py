@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from petsearch.domain import Embeddings, ModelInfo, ModelUsage, Pixels, Priority
+from petsearch.domain.calibration import Calibration
 
 Tokens = NDArray[np.int64]
 """Token ids `(n, context_length)`."""
@@ -99,6 +100,13 @@ class Embedder(Protocol):
 
         Raises:
             Conflict: it is not loaded, or it is the only one.
+        """
+
+    def calibrate(self, model_id: str, calibration: Calibration) -> None:
+        """Serve a model with this calibration; services read by themselves what is kept of it.
+
+        Raises:
+            Conflict: it is not loaded.
         """
 
     def close(self) -> None:

@@ -31,7 +31,7 @@ class Check:
 
 def check_measured(model: ModelInfo, *, has_metrics: bool) -> Check:
     """Somebody measured this model: a calibration of its weights, or metrics, were published."""
-    if model.calibration is not None:
+    if model.calibration is not None and not model.calibration.of_catalogue:
         return Check("measured", passed=True, detail="It is calibrated on held-out photos.")
     detail = (
         "Its metrics on a reference set were published."

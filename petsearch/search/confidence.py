@@ -15,6 +15,7 @@ class ScoreWorth:
     """What the scores of one query are worth, as far as its model is calibrated."""
 
     kind: QueryKind | None
+    """None if its results are not calibrated."""
     calibration: QueryCalibration | None
     is_text: bool
 
@@ -26,7 +27,8 @@ class ScoreWorth:
         calibration = model.calibration
         if calibration is None or part is None or (is_text and query.prompt == "raw"):
             return cls(None, None, is_text=False)
-        return cls(_kind_of(part, model), calibration.query(embedding), is_text=is_text)
+        kind, of_query = _kind_of(part, model), calibration.query(embedding)
+        return cls(kind if kind and of_query.knows(kind) else None, of_query, is_text=is_text)
 
     def lowest_score(self, options: SearchOptions) -> float | None:
         """Where to cut; a least confidence is a least score for each query."""

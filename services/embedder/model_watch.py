@@ -7,7 +7,7 @@ from collections.abc import Callable
 from petsearch.domain.errors import ConfigurationError, PetsearchError
 from petsearch.embedding import BatchingEmbedder
 from petsearch.embedding.embedder import MAX_MODELS
-from petsearch.models import ServedModel, Serving, read_serving
+from petsearch.models import CatalogueCalibrations, ServedModel, Serving, read_serving
 from petsearch.observability import get_logger
 from petsearch.ports import ClipModel, ObjectStore
 
@@ -43,6 +43,7 @@ class ModelWatch:
         self._embedder = embedder
         self._store = store
         self._load = load
+        self._calibrations = CatalogueCalibrations(store)
         self._clock = clock
         self._serving = Serving(models=())
         self._failed: dict[ServedModel, tuple[str, float]] = {}
@@ -76,6 +77,22 @@ class ModelWatch:
             self._thread.join(timeout=_CLOSE_S)
 
     def look(self) -> None:
+        """Serve what is needed, as it is calibrated by now."""
+        self._look_for_models()
+        self._look_for_calibrations()
+
+    def _look_for_calibrations(self) -> None:
+        for model in self._embedder.models():
+            try:
+                found = self._calibrations.newer(model)
+            except PetsearchError as error:
+                log.warning("a calibration cannot be read", reason=error.detail)
+                return
+            if found is not None:
+                self._embedder.calibrate(model.model_id, found)
+                log.info("calibrated with photos of the catalogue", model_id=model.model_id)
+
+    def _look_for_models(self) -> None:
         """Read which models are needed, load those that are missing and unload the others."""
         try:
             serving = read_serving(self._store)

@@ -15,9 +15,16 @@ from petsearch.jobs import CircuitBreaker, Enumerator, LeaseKeeper
 from petsearch.jobs.chunk_runner import ChunkRunner
 from petsearch.jobs.circuit_breaker import random_jitter
 from petsearch.jobs.stored_specs import read_spec
+from petsearch.maintenance.calibration_job import (
+    CalibrationSource,
+    CalibrationStarter,
+    is_calibration,
+)
+from petsearch.maintenance.first_calibration import FirstCalibration
 from petsearch.maintenance.payloads import PayloadUpdater
 from petsearch.maintenance.pixels import PixelUpdater
 from petsearch.maintenance.predictions import PredictionUpdater
+from petsearch.models import CatalogueCalibrations
 from petsearch.observability import get_logger
 from petsearch.ports import IngestObserver
 from petsearch.reindex import Copier, Reindexer
@@ -120,6 +127,12 @@ def build_runtime(
             services.storage.dispatcher.sweep,
             services.models.load_all,
             PayloadUpdater(index=services.storage.index, write_set=services.storage.write_set),
+            CalibrationStarter(
+                first=_first_calibration(services),
+                ledger=services.storage.ledger,
+                dispatcher=services.storage.dispatcher,
+                now=services.clock,
+            ),
         ),
     )
     services.close_with(runtime.close)
@@ -212,9 +225,20 @@ def _build_reindexer(services: Services) -> Reindexer:
     )
 
 
+def _first_calibration(services: Services) -> FirstCalibration:
+    return FirstCalibration(
+        index=services.storage.index,
+        embedder=services.parts.embedder,
+        catalogue=services.parts.catalogue,
+        kept=CatalogueCalibrations(services.storage.store),
+    )
+
+
 def _open_source(services: Services, spec: str) -> Source:
-    """Open the source of a job: photos to ingest, or the images to reindex."""
+    """Open the source of a job: photos to ingest, or images to embed or to predict again."""
     spec = read_spec(services.storage.store, spec)
+    if is_calibration(spec):
+        return CalibrationSource(_first_calibration(services), services.clock)
     reindex = open_reindex(
         spec,
         index=services.storage.index,

@@ -252,6 +252,7 @@ class House:
 def open_house(
     folder: Path,
     *,
+    clip: TinyClip | None = None,
     queue: RecordingQueue | None = None,
     sources: Callable[[SourceContext], SourceContext] = lambda context: context,
     **more: Any,
@@ -259,10 +260,11 @@ def open_house(
     """A house over parts that are empty, where another model is published; closed at the end.
 
     Args:
+        clip: the model that is served; the tiny one if not given.
         sources: changes what jobs may read, and with what.
         more: settings.
     """
-    clip, other = TinyClip(), OtherClip()
+    clip, other = clip or TinyClip(), OtherClip()
     queue, index = queue or RecordingQueue(), WatchedIndex(QdrantEdgeIndex(folder / "index"))
     embedder = BatchingEmbedder(
         clip, BatchingOptions(), load=lambda spec: other if spec == other.info.spec else clip

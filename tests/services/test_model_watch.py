@@ -8,15 +8,17 @@ from pathlib import Path
 import httpx
 import pytest
 
+from petsearch.adapters import embedder_http
 from petsearch.adapters.objects import FilesystemStore
 from petsearch.domain import object_keys
+from petsearch.domain.calibration import Calibration, OffTopic, Spread
 from petsearch.domain.errors import NotFound, Unavailable
 from petsearch.embedding import BatchingEmbedder, BatchingOptions
-from petsearch.models import ServedModel, Serving, write_serving
+from petsearch.models import CatalogueCalibrations, ServedModel, Serving, write_serving
 from petsearch.ports import ClipModel
 from services.embedder import model_watch
 from services.embedder.model_watch import ModelWatch
-from tests.contract.tiny_clip import OtherClip, TinyClip
+from tests.contract.tiny_clip import DIM, OtherClip, TinyClip
 from tests.embedder_server import served
 
 OLD, NEW = TinyClip().info.model_id, OtherClip().info.model_id
@@ -79,6 +81,19 @@ def need(store: Store, *model_ids: str, **more: str) -> None:
     write_serving(store, Serving(models=tuple(named)))
 
 
+def calibration(below: float) -> Calibration:
+    """As a catalogue without labels makes it."""
+    return Calibration(
+        weights=OLD.rpartition("-")[2],
+        spread=Spread(mean=(0.0,) * DIM, factors=((0.1,) * DIM,), rest=0.01),
+        breed_text=None,
+        species_text=None,
+        photo=None,
+        off_topic=OffTopic(1.0, 1.0, below),
+        of_catalogue=True,
+    )
+
+
 def ids(embedder: BatchingEmbedder) -> set[str]:
     return {model.model_id for model in embedder.models()}
 
@@ -110,6 +125,36 @@ def test_while_the_document_cannot_be_read_what_it_said_last_is_served(
     need(store, NEW)
     watch.look()
     assert ids(embedder) == {NEW}
+
+
+def test_a_calibration_that_was_fitted_meanwhile_is_served(
+    embedder: BatchingEmbedder, store: Store, watch: ModelWatch
+) -> None:
+    kept = CatalogueCalibrations(store)
+    with served(embedder, watch=watch) as url:
+        remote = embedder_http.connect(url)
+        watch.look()
+        assert remote.models()[0].calibration is None
+        for below in (1.0, 2.0):
+            fitted = calibration(below)
+            kept.keep(OLD, fitted)
+            watch.look()
+            assert embedder.models()[0].calibration == fitted
+        remote.calibrate(OLD, fitted)
+        assert remote.models()[0].calibration == fitted
+        remote.close()
+
+
+def test_one_that_cannot_be_read_changes_nothing(
+    embedder: BatchingEmbedder, store: Store, watch: ModelWatch
+) -> None:
+    CatalogueCalibrations(store).keep(OLD, calibration(1.0))
+    watch.look()
+    store.put(object_keys.catalogue_calibration(OLD), b"{}")
+    need(store, OLD, NEW)
+    watch.look()
+    assert embedder.models()[0].calibration == calibration(1.0)
+    assert ids(embedder) == {OLD, NEW}
 
 
 def test_an_embedder_is_ready_while_it_serves_what_is_searched_with(

@@ -7,26 +7,24 @@ import numpy as np
 import pytest
 
 from petsearch.adapters.clip.model import OpenClipModel, load_model
+from petsearch.calibration import CalibrationTexts, Gallery, fit
+from petsearch.calibration.fitting import QueryResults, fit_logistic
+from petsearch.calibration.off_topic import auc, best_scores
 from petsearch.domain.calibration import Calibration
 from petsearch.models.folder import CALIBRATION
 from petsearch.sample.catalogue import DEMO_SEED, HELD_OUT_SEED, MODEL_DIR, TRAINING_SEED
 from petsearch.sample.queries import ATTRIBUTE_QUERIES
 from training.calibration.calibrate import (
-    CalibrationTexts,
     KindReliability,
-    QueryResults,
     check,
-    fit,
-    fit_logistic,
     prepare_texts,
     with_off_topic_measured,
 )
-from training.calibration.gallery import SEED, Gallery, labelled_gallery
-from training.calibration.off_topic import best_scores
+from training.calibration.gallery import SEED, labelled_gallery
 from training.drawings.config import SAMPLE_CONFIG, read_config
 from training.drawings.drawn_photos import drawn_photos
 from training.evaluation.embedding import embed_texts
-from training.evaluation.metrics import auc, brier_score, expected_calibration_error
+from training.evaluation.metrics import brier_score, expected_calibration_error
 from training.evaluation.photos import load_split
 from training.runs.model_folder import write_json
 

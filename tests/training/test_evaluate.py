@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 from petsearch.adapters.clip.model import OpenClipModel, load_model
+from petsearch.calibration.resampling import Resampling
 from petsearch.domain.errors import InvalidInput
 from petsearch.domain.prompts import DEFAULT_TEMPLATES
 from petsearch.sample.catalogue import HELD_OUT_SEED, catalogue
@@ -33,7 +34,6 @@ from training.evaluation.files import figure_rows, json_text, markdown, read_jso
 from training.evaluation.measurement import EvaluatedModel, PromptSet, measure
 from training.evaluation.photos import load_split
 from training.evaluation.report_html import report
-from training.evaluation.resampling import Resampling
 
 SILENT = Progress(lambda _: None, lambda _: None)
 DRAWINGS = 4 * len(KINDS)

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from petsearch.calibration.off_topic import auc
 from training.evaluation.metrics import (
-    auc,
     confusion_matrix,
     mean_average_precision,
     mean_per_class_recall,

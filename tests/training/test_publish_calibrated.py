@@ -1,16 +1,21 @@
 """`publish --dataset` fits confidences on labelled photos and publishes them with the weights."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from petsearch.adapters.clip.model import load_model
+from petsearch.app.connections import load_served, open_store
 from petsearch.cli.publish import CalibrationData, publish_folder
+from petsearch.domain import ModelInfo
 from petsearch.domain.calibration import weights_hash_of
 from petsearch.domain.errors import InvalidInput
+from petsearch.models import CatalogueCalibrations, ServedModel
 from petsearch.models.folder import CALIBRATION
 from petsearch.sample.catalogue import MODEL_DIR, catalogue
+from petsearch.settings import Settings
 from tests.training.photo_sets import write_photo_set
 from training.calibration.gallery import SEED
 
@@ -51,6 +56,24 @@ def test_confidences_are_fitted_and_published_with_the_weights(
     assert "Confidences are calibrated" in card
     assert "of 135 are flagged where 5 % of 138 texts about pets are" in card
     assert not (folder / CALIBRATION).exists()
+
+
+def test_what_was_fitted_on_a_catalogue_is_served_from_the_start_unless_more_was_published(
+    folder: Path, tmp_path: Path
+) -> None:
+    settings = Settings(store_url=f"file:{tmp_path / 'objects'}")
+
+    def served(spec: str) -> ModelInfo:
+        return load_served(settings, ServedModel(model_id="", spec=spec, precision="fp32")).info
+
+    plain, bundled = served(f"dir:{folder}"), served("sample")
+    assert plain.calibration is None
+    assert bundled.calibration is not None
+    fitted = replace(bundled.calibration, of_catalogue=True, photo=None)
+    for model in (plain, bundled):
+        CatalogueCalibrations(open_store(settings)).keep(model.model_id, fitted)
+    assert served(f"dir:{folder}").calibration == fitted
+    assert served("sample").calibration == bundled.calibration
 
 
 def test_photos_the_model_cannot_name_calibrate_nothing_and_nothing_is_published(

@@ -5,7 +5,7 @@ import random
 import numpy as np
 import pytest
 
-from training.evaluation.resampling import Resampling, estimate, estimate_difference, mean_of
+from petsearch.calibration.resampling import Resampling, estimate, estimate_difference, mean_of
 
 RESAMPLING = Resampling(times=400, seed=3)
 

@@ -8,6 +8,7 @@ import pytest
 
 from petsearch.adapters.clip.model import load_model
 from petsearch.domain import Embeddings, ModelInfo, Pixels, Priority
+from petsearch.domain.calibration import Calibration
 from petsearch.domain.errors import Unavailable
 from petsearch.embedding import BatchingEmbedder, BatchingOptions, CachingEmbedder
 from tests.contract.tiny_clip import OtherClip, TinyClip
@@ -60,6 +61,9 @@ class Interruptible:
 
     def unload(self, model_id: str) -> None:
         self.inner.unload(model_id)
+
+    def calibrate(self, model_id: str, calibration: Calibration) -> None:
+        self.inner.calibrate(model_id, calibration)
 
     def close(self) -> None:
         self.inner.close()

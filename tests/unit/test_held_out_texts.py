@@ -2,11 +2,12 @@
 
 import pytest
 
+from petsearch.calibration.fitting import phrases_about, texts_about_else
+from petsearch.calibration.held_out_texts import read_held_out_texts
 from petsearch.domain.prompts import OXFORD_LABELS
 from petsearch.sample.kinds import KINDS
 from petsearch.sample.queries import ATTRIBUTE_QUERIES
-from training.calibration.calibrate import fitted_texts
-from training.calibration.held_out_texts import read_held_out_texts
+from training.calibration.calibrate import random_texts
 from training.drawings.config import SAMPLE_CONFIG, read_config
 
 DATA = read_config(SAMPLE_CONFIG).data
@@ -29,7 +30,7 @@ def test_each_text_is_there_once() -> None:
 
 @pytest.mark.parametrize("breeds", BREEDS.values(), ids=BREEDS)
 def test_nothing_is_fitted_on_them(breeds: list[str]) -> None:
-    about_pets, about_else = fitted_texts(DATA, breeds)
-    fitted = {*about_pets, *about_else, *(query.words for query in ATTRIBUTE_QUERIES)}
+    about_else = {*texts_about_else(), *random_texts(DATA), *DATA.off_topic}
+    fitted = {*phrases_about(breeds), *about_else, *(query.words for query in ATTRIBUTE_QUERIES)}
     held_out = {text.casefold() for text in read_held_out_texts().all}
     assert held_out.isdisjoint(text.casefold() for text in fitted)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from petsearch.calibration.off_topic import BestScores, measure_off_topic
 from petsearch.domain.calibration import OffTopic
-from training.calibration.off_topic import BestScores, measure_off_topic
 
 LINE = OffTopic(score_weight=0.0, z_weight=1.0, below=2.0)
 

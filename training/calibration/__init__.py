@@ -1,7 +1,7 @@
-"""Calibration of a model's scores: galleries of labelled photos, and the curves that turn a score
-into a confidence. `training.calibration.calibrate` fits them; it is also a command.
+"""Calibration of a model before it is published, on labelled photos that no training used, by
+`petsearch.calibration`. `training.calibration.calibrate` is also a command.
 """
 
-from training.calibration.gallery import Gallery, gallery_of, labelled_gallery
+from training.calibration.gallery import gallery_of, labelled_gallery
 
-__all__ = ["Gallery", "gallery_of", "labelled_gallery"]
+__all__ = ["gallery_of", "labelled_gallery"]

@@ -1,35 +1,17 @@
-"""Labelled photos that no training used, as embeddings with their breeds and species."""
+"""Galleries of labelled photos that no training used, embedded here."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from petsearch.adapters.clip.model import OpenClipModel
-from petsearch.domain import Embeddings
+from petsearch.calibration import Gallery
 from petsearch.domain.errors import InvalidInput
 from training.evaluation.embedding import EmbeddedPhotos, embed_photos
 from training.evaluation.photos import LabelledPhotos
 
 SEED = 3
 """Seed of drawings to calibrate on: not the demo's, nor one of training or evaluation."""
-
-
-@dataclass(frozen=True)
-class Gallery:
-    """Embeddings `(n, dim)`, and the breed and species of each, `(n,)`."""
-
-    embeddings: Embeddings
-    breeds: NDArray[np.str_]
-    species: NDArray[np.str_]
-
-    def half(self, number: int) -> "Gallery":
-        """Every second photo of each breed, starting with its first (0) or second (1)."""
-        chosen = np.zeros(len(self.breeds), bool)
-        for breed in np.unique(self.breeds):
-            chosen[np.flatnonzero(self.breeds == breed)[number::2]] = True
-        return Gallery(self.embeddings[chosen], self.breeds[chosen], self.species[chosen])
 
 
 def gallery_of(embedded: EmbeddedPhotos, species_of: Mapping[str, str]) -> Gallery:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from petsearch.adapters.clip.model import OpenClipModel
+from petsearch.calibration.off_topic import auc
 from petsearch.domain import Embeddings
 from petsearch.domain.errors import ConfigurationError
 from petsearch.sample.captions import describes, facts_of
@@ -20,7 +21,6 @@ from training.drawings.config import EvaluationConfig
 from training.drawings.drawn_photos import drawn_photos
 from training.evaluation.embedding import embed_photos, embed_texts
 from training.evaluation.metrics import (
-    auc,
     mean_average_precision,
     precision_at_k,
     recall_at_k,

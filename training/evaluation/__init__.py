@@ -4,10 +4,10 @@ table of results in the README.
 The face does not import torch; `training.evaluation.evaluate` does.
 """
 
+from petsearch.calibration.resampling import Resampling
 from training.evaluation.embedding import embed_photos, embed_texts
 from training.evaluation.figures import Evaluation
 from training.evaluation.photos import LabelledPhotos, load_split
-from training.evaluation.resampling import Resampling
 
 __all__ = [
     "Evaluation",

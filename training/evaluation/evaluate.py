@@ -10,6 +10,7 @@ from pathlib import Path
 
 from petsearch.adapters.clip import resolve_model
 from petsearch.adapters.clip.model import OpenClipModel, load_model
+from petsearch.calibration.resampling import Resampling
 from petsearch.domain.errors import InvalidInput
 from training.drawings.config import SAMPLE_CONFIG, read_config
 from training.evaluation.breed_tables import breed_rows, examples_of, recalls, worst_confusions
@@ -26,7 +27,6 @@ from training.evaluation.measurement import EvaluatedModel, measure, prompt_sets
 from training.evaluation.metrics import confusion_matrix
 from training.evaluation.photos import LabelledPhotos, class_counts, load_split
 from training.evaluation.reliability import reliability
-from training.evaluation.resampling import Resampling
 from training.evaluation.throughput import throughput
 
 

@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from training.evaluation.photos import BrokenPhoto
-from training.evaluation.resampling import (
+from petsearch.calibration.resampling import (
     Estimate,
     Resampling,
     Statistic,
     estimate,
     estimate_difference,
 )
+from training.evaluation.photos import BrokenPhoto
 
 Task = Literal["classification", "text_to_image", "image_to_image"]
 

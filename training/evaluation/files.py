@@ -6,10 +6,10 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from petsearch.calibration.resampling import Estimate
 from petsearch.domain import JsonDict
 from petsearch.domain.errors import InvalidInput
 from training.evaluation.figures import Evaluation, Figure
-from training.evaluation.resampling import Estimate
 
 _EVALUATION = TypeAdapter(Evaluation)
 _DIGITS = 5

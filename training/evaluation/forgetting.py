@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from petsearch.adapters.clip.model import OpenClipModel
+from petsearch.calibration.resampling import Resampling, mean_of
 from training.evaluation.embedding import embed_photos, embed_texts
 from training.evaluation.figures import Forgetting, Measured, Protocol, figure_of
 from training.evaluation.measurement import EvaluatedModel, right_at_top1
 from training.evaluation.photos import LabelledPhotos
-from training.evaluation.resampling import Resampling, mean_of
 
 TEMPLATE = "a photo of a {}."
 """These labels need not be pets."""

@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from petsearch.adapters.clip.model import OpenClipModel
+from petsearch.calibration.resampling import Statistic, mean_of
 from petsearch.domain import Embeddings
 from petsearch.domain.prompts import species_of
 from training.evaluation.embedding import EmbeddedPhotos, embed_texts
 from training.evaluation.figures import Measured, Protocol
 from training.evaluation.metrics import RetrievalValues, mean_per_class_recall, retrieval_values
-from training.evaluation.resampling import Statistic, mean_of
 
 DEPTHS = (1, 5, 10)
 _QUERIES_AT_A_TIME = 256

@@ -75,14 +75,6 @@ def mean_average_precision(scores: Scores, relevant: Relevance) -> float:
     return float(_average_precisions(_ranked(scores, relevant, 1)).mean())
 
 
-def auc(positive: Scores, negative: Scores) -> float:
-    """Probability that a positive `(n,)` scores above a negative `(m,)`; ties count half."""
-    if not positive.size or not negative.size:
-        raise ValueError("AUC needs at least one positive and one negative score")
-    difference = positive[:, None] - negative[None, :]
-    return float(np.mean((difference > 0) + 0.5 * (difference == 0)))
-
-
 def bins_of_equal_mass(shares: NDArray[np.floating], bins: int = BINS) -> list[NDArray[np.intp]]:
     """Indices of the results in each bin, lowest confidences first; no bin is empty."""
     return [part for part in np.array_split(np.argsort(shares, kind="stable"), bins) if len(part)]

@@ -7,10 +7,11 @@ on the others. The softmax of the predicted breed is not fitted and is measured 
 import numpy as np
 from numpy.typing import NDArray
 
+from petsearch.calibration import fit, results_of
 from petsearch.domain import Label
 from petsearch.domain.calibration import QueryKind
 from petsearch.domain.errors import ConfigurationError
-from training.calibration.calibrate import fit, prepare_texts, results_of, shares_of
+from training.calibration.calibrate import prepare_texts, shares_of
 from training.calibration.gallery import gallery_of
 from training.drawings.config import DataConfig
 from training.evaluation.figures import Bin, Curve, Reliability

@@ -1,11 +1,11 @@
 """The texts of held_out_texts.toml, which only measure: nothing is trained or fitted on them."""
 
+import tomllib
 from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic.dataclasses import dataclass
-
-from training.runs.config_file import STRICT, read_toml, validated
+from pydantic import TypeAdapter
 
 HELD_OUT_TEXTS = Path(__file__).with_suffix(".toml")
 BREED_NAMES = "breed names"
@@ -13,7 +13,7 @@ BREED_NAMES = "breed names"
 Texts = tuple[str, ...]
 
 
-@dataclass(frozen=True, config=STRICT)
+@dataclass(frozen=True)
 class HeldOutTexts:
     """Texts by kind."""
 
@@ -40,4 +40,5 @@ class HeldOutTexts:
 
 def read_held_out_texts() -> HeldOutTexts:
     """Read the file beside this module."""
-    return validated(HeldOutTexts, read_toml(HELD_OUT_TEXTS), HELD_OUT_TEXTS)
+    tables = tomllib.loads(HELD_OUT_TEXTS.read_text(encoding="utf-8"))
+    return TypeAdapter(HeldOutTexts).validate_python(tables)

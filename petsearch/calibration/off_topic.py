@@ -9,11 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from petsearch.calibration.logistic_regression import fit_weights
+from petsearch.calibration.resampling import Resampling
 from petsearch.domain import Embeddings
 from petsearch.domain.calibration import OffTopic, OffTopicMeasurement, Spread
-from training.calibration.logistic_regression import fit_weights
-from training.evaluation.metrics import auc
-from training.evaluation.resampling import Resampling
 
 FLAGGED_SHARE = 0.05
 """At most this share of texts about pets may be flagged as off topic."""
@@ -132,6 +131,14 @@ def _figures(on: _Values, off: _Values, resampling: Resampling) -> OffTopicMeasu
 def _flagged(on: _Values, off: _Values) -> float:
     """Share of off-topic texts below the threshold that flags `FLAGGED_SHARE` of the others."""
     return float((off < np.quantile(on, FLAGGED_SHARE)).mean())
+
+
+def auc(positive: NDArray[np.floating], negative: NDArray[np.floating]) -> float:
+    """Probability that a positive `(n,)` scores above a negative `(m,)`; ties count half."""
+    if not positive.size or not negative.size:
+        raise ValueError("AUC needs at least one positive and one negative score")
+    difference = positive[:, None] - negative[None, :]
+    return float(np.mean((difference > 0) + 0.5 * (difference == 0)))
 
 
 def rounded(value: float) -> float:
