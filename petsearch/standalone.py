@@ -15,7 +15,6 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI
 
-import petsearch
 from petsearch.app.services import Services, build_services, has_admin_key
 from petsearch.app.watchdog import watched
 from petsearch.disk_room import NEW_INDEX_BYTES, ROOM_BYTES, DiskRoom
@@ -28,6 +27,7 @@ from petsearch.process_tuning import startup_without_gc, trimmed_memory
 from petsearch.settings import Settings
 from services.api.app import build_app
 from services.api.metrics import ApiMetrics
+from services.api.web_client import web_dir
 from services.http.metrics_route import add_metrics_route
 from services.http.protocol import BoundedProtocol
 from services.http.startup import exit_process
@@ -121,6 +121,7 @@ def serve(
             web_dir=web_dir(),
             metrics=api_metrics,
             is_on_loopback=options.host in _LOOPBACK,
+            compress=True,
         )
         add_metrics_route(app, api_metrics, worker_metrics)
         server = _Server(_uvicorn_config(app), lambda: _tell(on_ready, services, address))
@@ -166,12 +167,6 @@ def _uvicorn_config(app: FastAPI) -> uvicorn.Config:
         timeout_keep_alive=75,
         timeout_graceful_shutdown=5,
     )
-
-
-def web_dir() -> Path | None:
-    """The web client: beside the package, in a checkout as in an installation."""
-    folder = Path(petsearch.__file__).parent.parent / "web"
-    return folder if (folder / "index.html").is_file() else None
 
 
 def _check_bind(host: str, settings: Settings) -> None:

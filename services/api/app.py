@@ -18,6 +18,7 @@ from services.api.conditions import PlainEtags
 from services.api.input_names import check_input
 from services.api.metrics import ApiMetrics, Measure
 from services.api.openapi import Api
+from services.api.previews import Previews
 from services.api.query_strings import AbsentParameters
 from services.api.rate_limits import RateLimits
 from services.api.readiness import Readiness, probes_of
@@ -116,13 +117,15 @@ def build_app(
     web_dir: Path | None = None,
     metrics: ApiMetrics | None = None,
     is_on_loopback: bool = False,
+    compress: bool = False,
 ) -> FastAPI:
     """The application.
 
     Args:
         is_on_loopback: only this machine reaches it, so no key is asked for before one was made.
-        web_dir: folder of the web client to serve at `/`; None where a proxy does that.
+        web_dir: folder of the web client to serve at `/`; None to serve none.
         metrics: what counts the requests, where somebody asks for them.
+        compress: long answers, where no proxy does that.
     """
     app = build_routes()
     app.state.services = services
@@ -130,11 +133,14 @@ def build_app(
     app.state.threads = CapacityLimiter(_VITAL_THREADS)
     add_problem_handlers(app)
     app.add_exception_handler(HTTPStatus.METHOD_NOT_ALLOWED, _method_not_allowed)
+    if compress:
+        # The innermost. A short answer is sent sooner than it is compressed.
+        app.add_middleware(GZipMiddleware, minimum_size=_LONG_ANSWER_BYTES, compresslevel=4)
     _add_middleware(app, services, web_dir, is_on_loopback=is_on_loopback)
     if metrics is not None:
         app.add_middleware(Measure, metrics=metrics)
     if web_dir is not None:
-        app.router.default = WebClient(web_dir)
+        app.router.default = WebClient(web_dir, Previews(services, web_dir / "index.html"))
     return app
 
 
@@ -145,9 +151,6 @@ def _add_middleware(
     settings = services.settings
     origins, table = settings.cors_origins, AccessTable(web_dir=web_dir)
     room_of = rooms_of(table)
-    if web_dir is not None:
-        # Where no proxy compresses. A short answer is sent sooner than it is compressed.
-        app.add_middleware(GZipMiddleware, minimum_size=_LONG_ANSWER_BYTES, compresslevel=4)
     app.add_middleware(AbsentParameters)
     app.add_middleware(Admission, room_of=room_of)
     spool_uploads_to_disk()

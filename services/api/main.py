@@ -11,6 +11,7 @@ from petsearch.process_tuning import startup_without_gc
 from petsearch.settings import Settings, exit_if_misconfigured, start_logging
 from services.api.app import build_app
 from services.api.metrics import ApiMetrics
+from services.api.web_client import web_dir
 from services.http.draining import Draining, DrainingGuard
 from services.http.startup import wait_until_available
 
@@ -44,7 +45,8 @@ def create_app() -> FastAPI:
         services.close()
         metrics.close()
 
-    app = build_app(services, metrics=metrics)
+    # The proxy has the page's files, and asks here for the page of a photo.
+    app = build_app(services, web_dir=web_dir(), metrics=metrics)
     app.add_middleware(DrainingGuard, draining=draining)
     app.router.lifespan_context = close_at_end
     return app

@@ -160,6 +160,22 @@ def test_sites_that_are_named_may_frame_the_page(
     caddy.processes.end()
 
 
+def test_the_page_of_a_photo_comes_from_the_api(site: str, api_port: int) -> None:
+    with serving(api_port):
+        assert "<html" not in httpx.get(f"{site}/?q=cat&photo=5f3a", trust_env=False).text
+        assert "<html" in httpx.get(f"{site}/?q=photo", trust_env=False).text
+
+
+def test_the_page_of_a_photo_is_there_without_the_api(site: str) -> None:
+    page = httpx.get(f"{site}/?q=cat&photo=5f3a", trust_env=False, timeout=30)
+    assert page.status_code == 200
+    assert "<html" in page.text
+    policy = httpx.get(site, trust_env=False).headers["content-security-policy"]
+    assert page.headers["content-security-policy"] == policy
+    answer = httpx.get(f"{site}/v1/stats", trust_env=False, timeout=30)
+    assert (answer.status_code, answer.content) == (502, b"")
+
+
 def test_answers_of_the_api_are_compressed(site: str, api_port: int) -> None:
     with serving(api_port):
         answer = httpx.get(f"{site}/v1/images", trust_env=False)
