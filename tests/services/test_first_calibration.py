@@ -36,7 +36,7 @@ from petsearch.maintenance.first_calibration import LEAST_LABELLED, LEAST_PHOTOS
 from petsearch.maintenance.predictions import item_origin
 from petsearch.models import CatalogueCalibrations
 from petsearch.ports import Tokens
-from petsearch.reindex.checks import check_measured
+from petsearch.reindex.promotion_checks import check_measured
 from petsearch.search.query import SearchOptions
 from tests.contract.tiny_clip import DIM, TinyClip
 from tests.services.house import Cut, House, open_house
