@@ -23,9 +23,10 @@ class StrictModel(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _understood(cls, given: Any) -> Any:
+        fields = cls.model_fields
         for name in given if isinstance(given, Mapping) else ():
-            if name not in cls.model_fields:
-                sentence = unknown_name("field", str(name), cls.model_fields).detail
+            if name not in fields:
+                sentence = unknown_name("field", str(name), fields).detail
                 raise PydanticCustomError("unknown_field", "{sentence}", {"sentence": sentence})
         return cls._said(given)
 

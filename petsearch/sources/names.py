@@ -120,10 +120,10 @@ def reason_by_content(head: bytes) -> LeftOutReason | None:
     Args:
         head: the first `HEAD_BYTES` of it.
     """
-    if formats.is_picture(head):
+    what = formats.describe(head) or ""
+    if formats.is_picture(what):
         return None
-    is_video = "video" in (formats.describe(head) or "")
-    return LeftOutReason.VIDEO if is_video else LeftOutReason.NOT_A_PHOTO
+    return LeftOutReason.VIDEO if "video" in what else LeftOutReason.NOT_A_PHOTO
 
 
 def other_forms(name: str) -> list[str]:

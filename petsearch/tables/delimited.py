@@ -27,6 +27,7 @@ from petsearch.tables.table import (
 
 _DELIMITERS = ",;\t|"
 _NO_DELIMITER = "\x1f"
+_PLAIN_DELIMITERS = frozenset((*_DELIMITERS, _NO_DELIMITER))
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 """The line before the header by which Excel knows the delimiter."""
 
@@ -78,7 +79,7 @@ class Delimited(Table):
         start = self._file.tell()
         warnings: tuple[ItemWarning, ...] = ()
         try:
-            cells = self._record()
+            cells = self._record(start)
         except (csv.Error, _Unbalanced):
             self._file.seek(start)
             cells = self._unquoted_line()
@@ -92,16 +93,15 @@ class Delimited(Table):
         named = zip(self.columns, cells, strict=False)
         return {name: cell for name, cell in named if name}, warnings
 
-    def _record(self) -> list[str] | None:
-        """The cells of the next row, which may span lines; None at the end of the file.
+    def _record(self, start: int) -> list[str] | None:
+        """The cells of the row at `start`, which may span lines; None at the end of the file.
 
         Raises:
             BadRow: it is too long.
             csv.Error, _Unbalanced: its quotes are unbalanced.
         """
-        start = self._file.tell()
         try:
-            cells = _record(self._file, self._header.delimiter, self._lookahead)
+            cells = _record(self._file, start, self._header.delimiter, self._lookahead)
         except (BadRow, _Unbalanced) as error:
             if _spans_lines(self._file, start):
                 # Once is enough: further rows that nothing closes would make the time quadratic.
@@ -188,7 +188,7 @@ def _header_at(file: BinaryIO, start: int, number: int, delimiter: str) -> _Head
     """The header that begins at `start`, divided by `delimiter`."""
     file.seek(start)
     try:
-        cells = _record(file, delimiter) or []
+        cells = _record(file, start, delimiter) or []
     except csv.Error:
         file.seek(start)
         line = read_line(file) or ""
@@ -207,18 +207,32 @@ def _cells_of(line: str, delimiter: str) -> list[str]:
     return next(row)
 
 
-def _record(file: BinaryIO, delimiter: str, longest: int = MAX_ROW_BYTES) -> list[str] | None:
-    start = file.tell()
+def _record(
+    file: BinaryIO, start: int, delimiter: str, longest: int = MAX_ROW_BYTES
+) -> list[str] | None:
+    """See `Delimited._record`; the file is at `start`."""
+    if (first := read_line(file)) is None:
+        return None
+    if (cells := cells_without_quotes(first, delimiter)) is not None:
+        return cells
     csv.field_size_limit(_LOOKAHEAD_BYTES)  # of the process; by default 128 kB: too little for it
 
     def feed() -> Iterator[str]:
+        yield first
         while (line := read_line(file)) is not None:
             if file.tell() - start > longest:
                 raise _Unbalanced("it is too long, or a quote in it is not closed")
             yield line
 
-    rows = csv.reader(feed(), delimiter=delimiter, strict=True, skipinitialspace=True)
-    return next(rows, None)
+    return next(csv.reader(feed(), delimiter=delimiter, strict=True, skipinitialspace=True))
+
+
+def cells_without_quotes(line: str, delimiter: str) -> list[str] | None:
+    """The cells as a csv.reader divides such a line, whose making takes longer; None for others."""
+    text = line.rstrip("\r\n")
+    if '"' in text or "\r" in text or delimiter not in _PLAIN_DELIMITERS:
+        return None
+    return [cell.lstrip(" ") for cell in text.split(delimiter)] if text else []
 
 
 def _spans_lines(file: BinaryIO, start: int) -> bool:

@@ -1,5 +1,6 @@
 """Lines of a table in UTF-8, one at a time."""
 
+import codecs
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import BinaryIO
@@ -25,13 +26,16 @@ def read_line(file: BinaryIO) -> str | None:
     Raises:
         BadRow: it is too long; the next call reads the line after it.
     """
-    encoding = "utf-8" if file.tell() else "utf-8-sig"
     line = file.readline(MAX_ROW_BYTES)
     if len(line) == MAX_ROW_BYTES and not line.endswith(b"\n"):
         while line and not line.endswith(b"\n"):
             line = file.readline(MAX_ROW_BYTES)
         raise BadRow(TOO_LONG)
-    return _CONTROLS.sub("", line.decode(encoding, "replace")) if line else None
+    if not line:
+        return None
+    if line.startswith(codecs.BOM_UTF8) and file.tell() == len(line):
+        line = line.removeprefix(codecs.BOM_UTF8)
+    return _CONTROLS.sub("", line.decode(errors="replace"))
 
 
 def number_rows(file: BinaryIO, number: int, read_cells: ReadCells) -> Iterator[Row]:

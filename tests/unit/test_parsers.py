@@ -22,6 +22,7 @@ from petsearch.sources import Source, SourceItem, cursor
 from petsearch.sources.archive import ArchiveSource
 from petsearch.sources.manifest import ManifestSource
 from petsearch.tables.cells import is_empty
+from petsearch.tables.delimited import cells_without_quotes
 from tests.archives import KINDS, made, source_of
 from tests.contract.records import record
 from tests.tables import workbook
@@ -132,6 +133,22 @@ def test_a_manifest_gives_what_a_csv_writer_wrote(
         (f"s3:{key.removeprefix('s3://')}", note) for key, note in rows
     ]
     check_any(source)
+
+
+@given(
+    line=st.text(st.sampled_from('ab ,;\t|"\r\x0b\xa0\u2028')),
+    end=st.sampled_from(["", "\n", "\r\n"]),
+    delimiter=st.sampled_from(",;\t|"),
+)
+def test_a_line_without_quotes_is_divided_as_csv_divides_it(
+    line: str, end: str, delimiter: str
+) -> None:
+    cells = cells_without_quotes(line + end, delimiter)
+    if cells is None:
+        assert '"' in line or "\r" in line
+    else:
+        reader = csv.reader([line + end], delimiter=delimiter, strict=True, skipinitialspace=True)
+        assert [cells] == [*reader]
 
 
 @given(numbers=st.lists(st.integers(0), min_size=1, max_size=4))

@@ -176,7 +176,7 @@ def _is_whole(data: bytes, headers: httpx.Headers) -> bool:
 
 
 def _check_content(head: bytes) -> None:
-    if not formats.is_picture(head):
+    if not formats.is_picture(formats.describe(head) or ""):
         raise NotAnImage(formats.reason_of_refusal(head))
 
 

@@ -82,15 +82,18 @@ def _source(parent: Connection, order: messages.Order) -> Source:
 
 
 def _send_entry(parent: Connection, entry: SourceItem | LeftOut, order: messages.Order) -> None:
-    if isinstance(entry, LeftOut) or entry.data is None:
-        _send(parent, messages.Entry(entry, has_data=False))
+    if isinstance(entry, LeftOut):
+        _send(parent, messages.NoItem(entry))
+        return
+    if entry.data is None:
+        _send(parent, messages.Item(entry, has_data=False))
         return
     data, without = entry.data, replace(entry, data=None)
     if len(data) > order.max_bytes:
         refusal = f"It is larger than {order.max_bytes / 1e6:.0f} MB."
-        _send(parent, messages.Entry(replace(without, refusal=refusal), has_data=False))
+        _send(parent, messages.Item(replace(without, refusal=refusal), has_data=False))
         return
-    _send(parent, messages.Entry(without, has_data=True))
+    _send(parent, messages.Item(without, has_data=True))
     parent.send_bytes(data)
 
 

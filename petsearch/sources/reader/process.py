@@ -140,6 +140,8 @@ class _Reader:
                     self._socket.send_bytes(_bytes_of(file, reply))
                 elif isinstance(reply, messages.Failure):
                     raise _error_of(reply)
+                elif isinstance(reply, messages.NoItem):
+                    yield reply.left_out
                 else:
                     yield self._with_data(reply, order)
             yield reply
@@ -152,10 +154,10 @@ class _Reader:
             raise ReaderLost(f"Reading the source did not go on within {most_s:g} s.")
         return messages.REPLY.validate_json(self._socket.recv_bytes(messages.MOST_BYTES))
 
-    def _with_data(self, reply: messages.Entry, order: messages.Order) -> SourceItem | LeftOut:
-        if not reply.has_data or isinstance(reply.entry, LeftOut):
-            return reply.entry
-        return replace(reply.entry, data=self._socket.recv_bytes(order.max_bytes))
+    def _with_data(self, reply: messages.Item, order: messages.Order) -> SourceItem:
+        if not reply.has_data:
+            return reply.item
+        return replace(reply.item, data=self._socket.recv_bytes(order.max_bytes))
 
     def _death(self, order: messages.Order) -> Exception:
         """Why it ended before the source did."""
