@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol with limits on the head of a request: its size and its time."""
+"""uvicorn's HTTP protocol with limits on what of a request is no body: its size and its time."""
 
 import asyncio
 from http import HTTPStatus
@@ -6,7 +6,7 @@ from http import HTTPStatus
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_BYTES = 64 * 1024
-"""Of a request line and its headers together."""
+"""Of a request line and its headers together, and of what comes between two parts of a body."""
 HEADER_BYTES = 8 * 1024
 HEADERS = 100
 _LINGER_S = 2.0
@@ -17,10 +17,15 @@ HEAD_S = 10.0
 class BoundedProtocol(HttpToolsProtocol):
     """Closes connections whose request line and headers are too large or too slow.
 
+    Trailers, the headers after a chunked body, are dropped: nothing reads them, and uvicorn would
+    add them to the headers that were checked.
+
     Used by `petsearch serve` and by `uvicorn --http services.http.protocol:BoundedProtocol`.
     """
 
     _head_bytes = 0
+    _bytes_between = 0
+    """What came since the last part of a body: sizes of chunks, their extensions, trailers."""
     _head_timer: asyncio.TimerHandle | None = None
     _is_refused = False
 
@@ -37,15 +42,23 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         if self._head_timer is not None:
             self._head_bytes += len(data)
+        self._bytes_between += len(data)
         super().data_received(data)
         # httptools keeps an unfinished header in memory, however long it is.
         if self._head_timer is not None and self._head_bytes > HEAD_BYTES:
             self._refuse_head()
+        # An endless trailer is kept in memory too. The response may have begun: no other is sent.
+        if self._head_timer is None and self._bytes_between > HEAD_BYTES:
+            self.transport.close()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         if self._head_timer is None:
             self._expect_head()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._head_timer is not None:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         sizes = [len(name) + len(value) for name, value in self.headers]
@@ -54,13 +67,16 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refuse_head()
             return
         self._end_head()
+        self._bytes_between = 0
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
+        self._bytes_between = 0
         if not self._is_refused:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
+        self._bytes_between = 0
         if not self._is_refused:
             super().on_message_complete()
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from starlette.datastructures import Headers
 
 from services.api.callers import cookie_of
@@ -18,6 +18,13 @@ from tests.app_server import served_app
 def address() -> Iterator[tuple[str, int]]:
     app = FastAPI()
     app.get("/")(lambda: "fine")
+
+    @app.post("/headers")
+    async def headers(request: Request) -> list[str]:
+        """The names of the headers after the body was read."""
+        await request.body()
+        return request.headers.keys()
+
     with served_app(app, http=protocol.BoundedProtocol) as url:
         parts = urlsplit(url)
         assert parts.hostname and parts.port
@@ -71,6 +78,42 @@ def test_each_request_of_a_connection_has_its_own_bounds(address: tuple[str, int
         for _ in range(12):
             connection.sendall(asked)
             assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+
+CHUNKED = b"POST /headers HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n"
+
+
+def test_trailers_are_none_of_the_headers(address: tuple[str, int]) -> None:
+    with socket.create_connection(address, 20) as connection:
+        connection.sendall(CHUNKED + b"0\r\nX-Late: y\r\n\r\n")
+        answer = connection.recv(65536)
+    assert b"transfer-encoding" in answer
+    assert b"x-late" not in answer
+
+
+@pytest.mark.parametrize(
+    ("begun", "more"),
+    [
+        (b"0\r\n", b"X-One: y\r\n" * 1000),
+        (b"0\r\nX-One: ", b"x" * 10_000),
+        (b"2;", b"x" * 10_000),
+    ],
+    ids=["trailers", "one trailer", "an extension of a chunk"],
+)
+def test_what_follows_a_body_without_an_end_is_not_kept(
+    address: tuple[str, int], begun: bytes, more: bytes
+) -> None:
+    with socket.create_connection(address, 20) as connection:
+        connection.sendall(CHUNKED + begun)
+        with pytest.raises(ConnectionError):
+            for _ in range(10_000):
+                connection.sendall(more)
+
+
+def test_a_body_of_many_chunks_is_read(address: tuple[str, int]) -> None:
+    with socket.create_connection(address, 20) as connection:
+        connection.sendall(CHUNKED + b"1;x\r\ny\r\n" * 100_000 + b"0\r\n\r\n")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
 
 
 def test_a_large_cookie_takes_no_time_to_read() -> None:

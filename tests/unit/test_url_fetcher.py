@@ -10,6 +10,8 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from petsearch.adapters.web import UrlFetcher
 from petsearch.adapters.web.public_addresses import IpAddress, is_public
@@ -18,6 +20,7 @@ from petsearch.domain.errors import (
     NotAnImage,
     NotFound,
     Overloaded,
+    PetsearchError,
     TooLarge,
     Unavailable,
 )
@@ -133,12 +136,39 @@ def test_an_address_that_does_not_answer_leaves_the_next_one(web: WebServer) -> 
         *("file:///etc/passwd", "ftp://a.org/a.jpg", "gopher://a.org/", "a.jpg", "", "//a.org/x"),
         *("http://", "http:///a.jpg", "http://a.org:x/", "data:image/png;base64,AA", "http://[::1"),
         *("http://me:secret@photos.org/a.jpg", "http://me@photos.org/a.jpg"),
-        "http://a.org/\n",
+        *("http://a.org/\n", "http://xn--/a.jpg", "http://xn--%/a.jpg"),
     ],
 )
 def test_what_is_no_plain_web_address_is_refused(url: str) -> None:
     with pytest.raises(InvalidInput):
         local_fetcher().fetch(f"url:{url}", max_bytes=MAX)
+
+
+NOWHERE = local_fetcher(Resolver())
+PIECES = st.sampled_from(
+    [
+        "http://",
+        "gopher:",
+        "//",
+        "[",
+        "]",
+        "::1",
+        "xn--",
+        "%",
+        ":0",
+        "@",
+        "\\",
+        "\u2100",
+        "\ud800",
+        "a",
+    ]
+)
+
+
+@given(url=st.lists(PIECES, max_size=6).map("".join))
+def test_any_text_is_a_web_address_or_refused(url: str) -> None:
+    with pytest.raises(PetsearchError):
+        NOWHERE.fetch(f"url:{url}", max_bytes=MAX)
 
 
 def test_redirects_are_followed_at_most_three_times(web: WebServer) -> None:
@@ -159,6 +189,12 @@ def test_redirects_are_followed_at_most_three_times(web: WebServer) -> None:
     [
         *("http://inside.org/", "http://127.0.0.2/", "http://169.254.169.254/latest/"),
         *("file:///etc/passwd", "http://me:secret@photos.org/", "http://[bad", ""),
+        *(
+            "http://xn--/",
+            "gopher://[",
+            "gopher://[]:1",
+            "gopher://a\u2100b".encode().decode("latin-1"),
+        ),
     ],
 )
 def test_a_redirect_is_checked_like_the_first_address(web: WebServer, location: str) -> None:

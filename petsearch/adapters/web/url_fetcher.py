@@ -135,12 +135,14 @@ def _get(
         return data if not is_part or _is_whole(data, answered) else None
 
 
-def _checked(text: str) -> httpx.URL:
+def _checked(text: str, base: httpx.URL | None = None) -> httpx.URL:
     try:
-        url = httpx.URL(text)
-    except (httpx.InvalidURL, UnicodeError) as error:
+        url = httpx.URL(text if base is None else str(base.join(text)))
+        # The host, too: only here is it decoded, if it is international.
+        is_complete = url.scheme in ("http", "https") and bool(url.host)
+    except (httpx.InvalidURL, ValueError) as error:
         raise InvalidInput(f"{text[:200]!r} is no web address.") from error
-    if url.scheme not in ("http", "https") or not url.host:
+    if not is_complete:
         raise InvalidInput("Only addresses that begin with http:// or https:// are fetched.")
     if url.userinfo:
         raise InvalidInput("An address with a name or password in it is not fetched.")
@@ -150,10 +152,7 @@ def _checked(text: str) -> httpx.URL:
 def _target(url: httpx.URL, location: str | None) -> httpx.URL:
     if not location:
         raise InvalidInput(f"{url.host} redirects to nowhere.")
-    try:
-        return _checked(str(url.join(location)))
-    except httpx.InvalidURL as error:
-        raise InvalidInput(f"{url.host} redirects to what is no web address.") from error
+    return _checked(location, url)
 
 
 def _check_status(status: int, host: str, headers: httpx.Headers) -> None:
