@@ -4,7 +4,8 @@ What is off topic is told by texts, and any photos will do. All else needs photo
 stated, and a model that was not trained on them: one that comes from a hub.
 """
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -87,9 +88,11 @@ class FirstCalibration:
 
     def _with_labels(self, target: Target) -> Calibration | None:
         """None if the photos of some species are too few, or the model cannot tell them apart."""
-        gallery = _gallery(islice(self._points(target, labelled=True), _MOST_PHOTOS))
-        if any((gallery.species == one).sum() < LEAST_OF_A_SPECIES for one in target.model.species):
+        points = list(islice(self._points(target, labelled=True), _MOST_PHOTOS))
+        counts = Counter(point.record.metadata.species for point in points)
+        if any(counts[one] < LEAST_OF_A_SPECIES for one in target.model.species):
             return None
+        gallery = _gallery(points)
         texts = self._texts(target.model)
         try:
             fitted = fit(gallery.half(0), texts, target.model)
@@ -127,11 +130,10 @@ class FirstCalibration:
         return partial(embed_prompted, self.embedder, model, priority=Priority.INGEST)
 
 
-def _gallery(points: Iterator[Point]) -> Gallery:
-    found = list(points)
-    said = [point.record.metadata for point in found]
+def _gallery(points: Sequence[Point]) -> Gallery:
+    said = [point.record.metadata for point in points]
     return Gallery(
-        np.stack([point.embedding for point in found]),
+        np.stack([point.embedding for point in points]),
         np.array([one.breed for one in said]),
         np.array([one.species for one in said]),
     )
