@@ -21,7 +21,7 @@ from devstack.addresses import free_port
 from petsearch.adapters.clip import resolve_model
 from petsearch.adapters.objects import minio
 from petsearch.client import Client, Photo, PhotoSource, upload
-from petsearch.domain import JsonDict
+from petsearch.domain import JsonDict, object_keys
 from petsearch.domain.errors import Unavailable
 from petsearch.models import Registry
 from petsearch.ports import ObjectStore
@@ -137,6 +137,17 @@ def test_what_no_service_does_its_account_may_not_do(server: Server) -> None:
 
 
 # --- what they may do ----------------------------------------------------------------------
+
+
+def test_a_calibration_that_a_worker_keeps_is_read_by_the_embedder(server: Server) -> None:
+    key = object_keys.catalogue_calibration("m")
+    server.store("worker").put(key, b"x")
+    embedder = server.store("embedder")
+    assert embedder.find(key) is not None
+    assert embedder.get(key) == b"x"
+    for account in ("api", "embedder"):
+        with pytest.raises(Unavailable, match=DENIED):
+            server.store(account).put(key, b"y")
 
 
 def test_every_service_works_with_its_account(
