@@ -188,6 +188,24 @@ def test_a_guess_that_is_probably_wrong_names_no_photo(page: Page, client: Clien
     expect(page.locator("dl")).to_contain_text("unsure; perhaps cat")
 
 
+@pytest.mark.parametrize(
+    ("confidence", "shown"), [(0.9987, "over 99 %"), (0.994, "99 %"), (0.506, "51 %")]
+)
+def test_no_guess_is_called_certain(
+    page: Page, client: Client, confidence: float, shown: str
+) -> None:
+    image_id = client.search("dalmatian", limit=1)["items"][0]["image_id"]
+
+    def guessed(route: Route) -> None:
+        image = {**route.fetch().json(), "breed": "pug", "breed_source": "predicted"}
+        guess = {"breed": "pug", "species": "dog", "confidence": confidence}
+        route.fulfill(json={**image, "species_source": "predicted", "predicted": guess})
+
+    page.route(f"**/v1/images/{image_id}", guessed)
+    page.goto(f"/?photo={image_id}")
+    expect(page.locator("dl")).to_contain_text(f"pug (predicted, {shown})")
+
+
 def test_a_corrected_breed_is_said(page: Page) -> None:
     page.goto("/?q=dalmation")
     expect(page.locator("#note")).to_contain_text("Searched for “dalmatian”.")

@@ -15,6 +15,8 @@ const number = (n, digits = 0) =>
   n.toLocaleString(LOCALE, { minimumFractionDigits: digits, maximumFractionDigits: digits });
 const plural = (n, one, many) => `${number(n)} ${n === 1 ? one : many}`;
 const percent = (share) => `${Math.round(share * 100)} %`;
+// A guess is never a fact: no rounding makes it certain, or rules it out.
+const chance = (share) => (share >= 0.995 ? "over 99 %" : share < 0.005 ? "under 1 %" : percent(share));
 
 const ALIKE = [
   [0.8, "looks very alike"],
@@ -54,8 +56,9 @@ export const strings = {
     nav: "Pages",
     search: "Search",
     query: "What does the photo show?",
-    example: "grey long-haired cat",
-    exampleBeside: "and words, for example: but black",
+    // As long as the box of a phone shows.
+    example: "grey kitten",
+    exampleBeside: "but black",
   },
   inputs: {
     photo: "Photo to search by", camera: "Camera photo to search by", add: "Photos to add",
@@ -140,9 +143,9 @@ export const strings = {
     unsureOf: (species) => `${species}, breed unsure`,
     speciesUnsure: "species unsure",
     labelled: "as labelled",
-    predicted: (confidence) => `predicted (${percent(confidence)})`,
+    predicted: (confidence) => `predicted (${chance(confidence)})`,
     alike: (share) => ALIKE.find(([least]) => share >= least)[1],
-    confidenceTitle: (share) => `${percent(share)} of results with this score are right`,
+    confidenceTitle: (share) => `${chance(share)} of results with this score are right`,
   },
   empty: {
     noMatch: "No good match",
@@ -236,9 +239,9 @@ export const strings = {
     sameAnimal: "More of this animal",
     duplicates: "Copies of this photo",
     unsure: (name) => `unsure; perhaps ${name}`,
-    guessed: (confidence) => `(predicted, ${percent(confidence)})`,
-    predictedInFull: (breed, confidence) => `${breed} (predicted, ${percent(confidence)})`,
-    alsoSeen: (breed, confidence) => `${breed} (${percent(confidence)})`,
+    guessed: (confidence) => `(predicted, ${chance(confidence)})`,
+    predictedInFull: (breed, confidence) => `${breed} (predicted, ${chance(confidence)})`,
+    alsoSeen: (breed, confidence) => `${breed} (${chance(confidence)})`,
     removeTitle: "Delete this photo?",
     removeText: (name) => `“${name}”, its original and all copies will be deleted. This cannot be undone.`,
     removed: "The photo was deleted.",
