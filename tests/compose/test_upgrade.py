@@ -57,7 +57,9 @@ def replace_services(now: Project) -> None:
         assert len(found) == number
         images = docker("inspect", "--format", "{{.Config.Image}}", *found).split()
         assert set(images) == {f"petsearch-{service}:{now.env['PETSEARCH_TAG']}"}
+    new = {service: set(now.containers(service)) for service in REPLICAS}
     now.follow("docker compose up -d --remove-orphans --scale api=2 --scale embedder=2")
+    assert {service: set(now.containers(service)) for service in REPLICAS} == new
     now.catalogue.wait_until_searched()
 
 
