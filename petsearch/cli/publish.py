@@ -20,6 +20,7 @@ from petsearch.models.folder import (
     CARD,
     METRICS,
     WEIGHTS,
+    check_documents,
     check_embeddings,
     check_weights,
     published_files,
@@ -111,6 +112,7 @@ def publish_folder(
         return Published(before, is_new=False)
     from petsearch.adapters.clip.model import load_model
 
+    check_documents(files)
     check_weights(folder / WEIGHTS)
     model = load_model(source)
     check_embeddings(model)

@@ -1,5 +1,7 @@
 """Model folders: the names of their files, labels.json, and checks before they are published."""
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,8 @@ LABELS = "labels.json"
 CALIBRATION = "calibration.json"
 METRICS = "metrics.json"
 CARD = "MODEL_CARD.md"
+MOST_JSON_BYTES = 4 * 1024 * 1024
+"""Of each file beside the weights: servers read them whole."""
 
 
 class LabelsFile(BaseModel):
@@ -43,6 +47,25 @@ def published_files(folder: Path) -> dict[str, Path]:
     """The files of a model folder that are published, by name."""
     names = (WEIGHTS, CONFIG, LABELS, CALIBRATION, METRICS)
     return {name: folder / name for name in names if (folder / name).is_file()}
+
+
+def check_documents(files: Mapping[str, Path]) -> None:
+    """Check the files beside the weights: a folder may come from anyone, and link to other files.
+
+    Raises:
+        ConfigurationError: one is too large, or no JSON object.
+    """
+    for path in (path for name, path in files.items() if name.endswith(".json")):
+        with path.open("rb") as file:
+            content = file.read(MOST_JSON_BYTES + 1)
+        if len(content) > MOST_JSON_BYTES:
+            raise ConfigurationError(f"{path} is larger than {MOST_JSON_BYTES // 1024**2} MB.")
+        try:
+            is_object = isinstance(json.loads(content), dict)
+        except (ValueError, RecursionError):
+            is_object = False
+        if not is_object:
+            raise ConfigurationError(f"{path} is not a JSON object.")
 
 
 def check_embeddings(model: ClipModel) -> None:

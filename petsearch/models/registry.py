@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from petsearch.domain import ModelInfo, object_keys
 from petsearch.domain.errors import ConfigurationError, InvalidInput, NotFound
 from petsearch.models.cards import figures_of
-from petsearch.models.folder import METRICS
+from petsearch.models.folder import METRICS, MOST_JSON_BYTES
 from petsearch.observability import get_logger
 from petsearch.ports import ObjectStore
 
@@ -107,7 +107,7 @@ class Registry:
 
     def figures(self, manifest: Manifest) -> dict[str, float]:
         """What was measured of a model before it was published, by name; {} if nothing was."""
-        if METRICS not in manifest.files:
+        if METRICS not in manifest.files or manifest.files[METRICS].size_bytes > MOST_JSON_BYTES:
             return {}
         key = object_keys.model_file(manifest.model_id, METRICS)
         with suppress(NotFound, ValueError, AttributeError):  # no JSON object, which is its fault

@@ -16,6 +16,7 @@ from petsearch.cli.publish import publish_folder
 from petsearch.domain import object_keys
 from petsearch.domain.errors import ConfigurationError, InvalidInput, NotFound, Unavailable
 from petsearch.models import Registry
+from petsearch.models.folder import MOST_JSON_BYTES
 from petsearch.sample.catalogue import MODEL_DIR
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -162,6 +163,15 @@ def test_an_unmeasured_model_is_refused_until_it_is_asked_for(folder: Path, tmp_
     assert CliRunner().invoke(app, words).exit_code == 1
 
 
+def test_large_figures_of_an_earlier_version_are_not_read(
+    store: Elsewhere, files: dict[str, Path]
+) -> None:
+    for note, read in (("", {"map": 0.5}), ("x" * MOST_JSON_BYTES, {})):
+        files["metrics.json"].write_text(json.dumps({"map": 0.5, "note": note}))
+        manifest = Registry(store).publish(ID, files, NOW).manifest
+        assert Registry(store).figures(manifest) == read
+
+
 def truncate(folder: Path) -> None:
     weights = folder / "open_clip_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:100_000])
@@ -179,6 +189,16 @@ def break_metrics(folder: Path) -> None:
     (folder / "metrics.json").write_text("[1]")
 
 
+def enlarge_metrics(folder: Path) -> None:
+    (folder / "metrics.json").write_text(json.dumps({"map": 0.5, "note": "x" * MOST_JSON_BYTES}))
+
+
+def link_to_a_secret(folder: Path) -> None:
+    (folder / "secret").write_text("password")
+    (folder / "metrics.json").unlink()
+    (folder / "metrics.json").symlink_to("secret")
+
+
 def take_weights(folder: Path) -> None:
     (folder / "open_clip_model.safetensors").unlink()
 
@@ -190,7 +210,11 @@ def other_size(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "damage", [truncate, break_config, break_labels, break_metrics, take_weights, other_size]
+    "damage",
+    [
+        *(truncate, break_config, break_labels, break_metrics, take_weights, other_size),
+        *(enlarge_metrics, link_to_a_secret),
+    ],
 )
 def test_a_broken_folder_is_refused_and_nothing_is_published(
     folder: Path, tmp_path: Path, damage: Any

@@ -171,6 +171,11 @@ def test_any_text_is_a_web_address_or_refused(url: str) -> None:
         NOWHERE.fetch(f"url:{url}", max_bytes=MAX)
 
 
+def test_a_name_that_no_name_server_can_have_is_not_tried_again() -> None:
+    with pytest.raises(NotFound):
+        UrlFetcher().fetch("url:http://a..b/a.jpg", max_bytes=MAX)
+
+
 def test_redirects_are_followed_at_most_three_times(web: WebServer) -> None:
     for number in range(4):
         web.answers[f"/{number}"] = gives(302, Location=f"/{number + 1}")

@@ -80,7 +80,9 @@ class GuardedNetwork(httpcore.NetworkBackend):
             if error.errno == socket.EAI_AGAIN:
                 raise Unavailable(f"The name server does not answer for {host}.") from error
             raise NotFound(f"There is no host {host}.") from error
-        except (OSError, UnicodeError, ValueError) as error:
+        except UnicodeError as error:  # such as a part of no letters: no name server has it
+            raise NotFound(f"There is no host {host}.") from error
+        except (OSError, ValueError) as error:
             raise Unavailable(f"The address of {host} cannot be found out.") from error
         if not all(self._is_allowed(address) for address in addresses):
             raise InvalidInput(
