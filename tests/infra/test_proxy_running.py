@@ -167,7 +167,7 @@ def test_the_page_of_a_photo_comes_from_the_api(site: str, api_port: int) -> Non
 
 
 def test_the_page_of_a_photo_is_there_without_the_api(site: str) -> None:
-    page = httpx.get(f"{site}/?q=cat&photo=5f3a", trust_env=False, timeout=30)
+    page = httpx.get(f"{site}/?q=cat&photo=5f3a", trust_env=False)
     assert page.status_code == 200
     assert "<html" in page.text
     policy = httpx.get(site, trust_env=False).headers["content-security-policy"]
