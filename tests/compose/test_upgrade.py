@@ -31,6 +31,7 @@ services:
     # More files than some engines allow.
     ulimits: !reset null
 """
+FORWARD, BACK = "worker api embedder", "embedder api worker"
 REPLICAS = {"api": 2, "embedder": 2, "worker": 1}
 UNHURRIED = {"PETSEARCH_REQUEST_DEADLINE_S": "30"}
 """What a busy machine answers late has not failed: a new API's first search has much to load."""
@@ -47,11 +48,11 @@ def old_checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def replace_services(now: Project) -> None:
+def replace_services(now: Project, order: str) -> None:
     """Go to another version one service at a time; no search fails meanwhile."""
     now.compose("build")
     with searching(now.catalogue.url) as statuses:
-        now.follow("for service in embedder worker api; do")
+        now.follow(f"for service in {FORWARD}; do", replaced={FORWARD: order})
     assert set(statuses) == {200}
     assert len(statuses) > 10
     for service, number in REPLICAS.items():
@@ -76,8 +77,8 @@ def test_an_upgrade_and_the_way_back_lose_no_photo_and_no_search(old_checkout: P
         assert new.catalogue.upload(*photos[:4]).status_code == 202
         new.catalogue.wait_for(4)
         kept = new.catalogue.photos()
-        for then, now in ((4, new), (8, old)):
-            replace_services(now)
+        for then, now, order in ((4, new, FORWARD), (8, old, BACK)):
+            replace_services(now, order)
             assert new.catalogue.upload(*photos[then : then + 4]).status_code == 202
             new.catalogue.wait_for(then + 4)
             assert new.catalogue.photos().items() >= kept.items()
