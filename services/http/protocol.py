@@ -5,6 +5,8 @@ from http import HTTPStatus
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from services.http.body_limit import LEAST_BYTES_PER_S, WINDOW_S
+
 HEAD_BYTES = 64 * 1024
 """Of a request line and its headers together, and of what comes between two parts of a body."""
 HEADER_BYTES = 8 * 1024
@@ -15,7 +17,8 @@ HEAD_S = 10.0
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """Closes connections whose request line and headers are too large or too slow.
+    """Closes connections whose request line and headers are too large or too slow, and those whose
+    body still comes when it has its response, and comes slower than `BodyLimit` allows.
 
     Trailers, the headers after a chunked body, are dropped: nothing reads them, and uvicorn would
     add them to the headers that were checked.
@@ -27,6 +30,11 @@ class BoundedProtocol(HttpToolsProtocol):
     _bytes_between = 0
     """What came since the last part of a body: sizes of chunks, their extensions, trailers."""
     _head_timer: asyncio.TimerHandle | None = None
+    _rest_bytes = 0
+    """What came of a body since `_rest_timer` was set."""
+    _rest_timer: asyncio.TimerHandle | None = None
+    """While the rest of a body comes whose request has its response."""
+    _has_whole_request = True
     _is_refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -35,6 +43,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end_head()
+        self._end_rest()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -53,6 +62,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self._has_whole_request = False
         if self._head_timer is None:
             self._expect_head()
 
@@ -72,13 +82,37 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._bytes_between = 0
+        self._rest_bytes += len(body)
         if not self._is_refused:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         self._bytes_between = 0
+        self._has_whole_request = True
+        self._end_rest()
         if not self._is_refused:
             super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        # Nobody reads the rest, as after a 401, so nobody else sees that it does not end.
+        if not self._has_whole_request and self.cycle.response_complete:
+            self._expect_rest()
+
+    def _expect_rest(self) -> None:
+        self._rest_bytes = 0
+        self._rest_timer = self.loop.call_later(WINDOW_S, self._check_rest)
+
+    def _check_rest(self) -> None:
+        if self._rest_bytes < LEAST_BYTES_PER_S * WINDOW_S:
+            self.transport.close()
+        else:
+            self._expect_rest()
+
+    def _end_rest(self) -> None:
+        if self._rest_timer is not None:
+            self._rest_timer.cancel()
+            self._rest_timer = None
 
     def _expect_head(self) -> None:
         self._head_bytes = 0

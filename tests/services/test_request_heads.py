@@ -3,6 +3,7 @@
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import pytest
@@ -24,6 +25,8 @@ def address() -> Iterator[tuple[str, int]]:
         """The names of the headers after the body was read."""
         await request.body()
         return request.headers.keys()
+
+    app.post("/unread")(lambda: "fine")
 
     with served_app(app, http=protocol.BoundedProtocol) as url:
         parts = urlsplit(url)
@@ -114,6 +117,35 @@ def test_a_body_of_many_chunks_is_read(address: tuple[str, int]) -> None:
     with socket.create_connection(address, 20) as connection:
         connection.sendall(CHUNKED + b"1;x\r\ny\r\n" * 100_000 + b"0\r\n\r\n")
         assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+
+UNREAD = b"POST /unread HTTP/1.1\r\nHost: x\r\nContent-Length: 9000\r\n\r\n"
+
+
+def test_a_body_that_nobody_reads_is_not_waited_for(
+    address: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "WINDOW_S", 0.3)
+    with socket.create_connection(address, 20) as connection:
+        connection.sendall(UNREAD + b"x")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+        connection.sendall(b"x")  # after which uvicorn's own timer is off
+        with suppress(ConnectionError):
+            assert connection.recv(65536) == b""
+
+
+def test_a_connection_is_used_again_after_a_body_that_nobody_read(
+    address: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "WINDOW_S", 1.0)
+    with socket.create_connection(address, 20) as connection:
+        for _ in range(2):
+            connection.sendall(UNREAD + b"x")
+            assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+            connection.sendall(b"x" * 8999)
+        connection.settimeout(1.5)
+        with pytest.raises(TimeoutError):  # it is open, and longer than the window
+            connection.recv(65536)
 
 
 def test_a_large_cookie_takes_no_time_to_read() -> None:
