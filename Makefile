@@ -70,7 +70,7 @@ fuzz: setup ## Test the API against its OpenAPI document [CASES=…]
 
 fuzz-parsers: setup ## Try the parsers on generated input, kept in .hypothesis [MINUTES=…, in whole rounds]
 	@end=$$((SECONDS + 60 * $(or $(MINUTES),10))); while [ $$SECONDS -lt $$end ]; do \
-	  $(BIN)/pytest --quiet --hypothesis-profile=explore tests/unit/test_parsers*.py || exit 1; done
+	  $(BIN)/pytest --quiet --timeout=0 --hypothesis-profile=explore tests/unit/test_parsers*.py || exit 1; done
 
 hostile: setup ## Send more than 200 hostile files to a server by every way [SHAPE=standalone|distributed] [SEED=…] [KIND=…]
 	$(BIN)/python -m tests.hostile_files $(if $(SHAPE),--shape $(SHAPE)) $(if $(SEED),--seed $(SEED)) $(if $(KIND),--kind $(KIND))

@@ -88,7 +88,6 @@ def serve(
     # uvicorn raises the signal again when it has shut down; both must unwind what is open here.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, exit_process)
-    os.umask(0o077)
     settings = standalone_settings(options)
     with ExitStack() as opened:
         listener = opened.enter_context(_bound_socket(options.host, options.port))
@@ -226,10 +225,14 @@ def _bound_socket(host: str, port: int) -> Iterator[socket.socket]:
 
 @contextmanager
 def locked(data_dir: Path) -> Iterator[None]:
-    """Hold the data folder for this process; the lock ends with the process, however it ends."""
+    """Hold the data folder for this process; the lock ends with the process, however it ends.
+
+    Photos, keys' hashes and jobs are nobody else's, so what the process writes is its user's alone.
+    """
     try:
+        os.umask(0o077)
         data_dir.mkdir(parents=True, exist_ok=True)
-        # Photos, keys' hashes and jobs are nobody else's; also where an earlier version made it.
+        # Also where an earlier version made it.
         with suppress(PermissionError):  # of another owner, who decides
             data_dir.chmod(stat.S_IRWXU)
         lock = (data_dir / "lock").open("a+")

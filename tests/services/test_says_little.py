@@ -93,6 +93,7 @@ def test_the_data_folder_is_its_owners_alone(tmp_path: Path) -> None:
             folder.chmod(mode)
         with locked(folder):
             assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+            assert stat.S_IMODE((folder / "lock").stat().st_mode) == 0o600
 
 
 def test_a_link_that_replaces_a_folder_later_is_not_followed(tmp_path: Path) -> None:
