@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -131,18 +132,17 @@ def test_a_calibration_that_was_fitted_meanwhile_is_served(
     embedder: BatchingEmbedder, store: Store, watch: ModelWatch
 ) -> None:
     kept = CatalogueCalibrations(store)
-    with served(embedder, watch=watch) as url:
-        remote = embedder_http.connect(url)
+    with served(embedder, watch=watch) as url, closing(embedder_http.connect(url)) as remote:
         watch.look()
         assert remote.models()[0].calibration is None
-        for below in (1.0, 2.0):
+        # Of two sizes: both may be written within one tick of the file system's clock.
+        for below in (1.0, 20.0):
             fitted = calibration(below)
             kept.keep(OLD, fitted)
             watch.look()
             assert embedder.models()[0].calibration == fitted
         remote.calibrate(OLD, fitted)
         assert remote.models()[0].calibration == fitted
-        remote.close()
 
 
 def test_one_that_cannot_be_read_changes_nothing(
