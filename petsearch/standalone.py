@@ -27,7 +27,7 @@ from petsearch.process_tuning import startup_without_gc, trimmed_memory
 from petsearch.settings import Settings
 from services.api.app import build_app
 from services.api.metrics import ApiMetrics
-from services.api.web_client import web_dir
+from services.api.page import web_dir
 from services.http.metrics_route import add_metrics_route
 from services.http.protocol import BoundedProtocol
 from services.http.startup import exit_process

@@ -18,7 +18,7 @@ from services.api.conditions import PlainEtags
 from services.api.input_names import check_input
 from services.api.metrics import ApiMetrics, Measure
 from services.api.openapi import Api
-from services.api.previews import Previews
+from services.api.page import Previews, WebClient
 from services.api.query_strings import AbsentParameters
 from services.api.rate_limits import RateLimits
 from services.api.readiness import Readiness, probes_of
@@ -38,7 +38,6 @@ from services.api.routes import (
     uploads,
 )
 from services.api.routes.rooms import LONG, rooms_of
-from services.api.web_client import WebClient
 from services.http.admission import Admission, FullRooms
 from services.http.body_limit import BodyLimit
 from services.http.content_coding import PlainBodies

@@ -11,7 +11,7 @@ from petsearch.process_tuning import startup_without_gc
 from petsearch.settings import Settings, exit_if_misconfigured, start_logging
 from services.api.app import build_app
 from services.api.metrics import ApiMetrics
-from services.api.web_client import web_dir
+from services.api.page import web_dir
 from services.http.draining import Draining, DrainingGuard
 from services.http.startup import wait_until_available
 

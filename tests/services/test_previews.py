@@ -16,7 +16,7 @@ from petsearch.domain import ImageMetadata, Prediction
 from petsearch.domain.errors import Unavailable
 from petsearch.jobs import Upload
 from services.api.app import build_app
-from services.api.web_client import web_dir
+from services.api.page import web_dir
 from tests import pictures
 from tests.services.house import A, House
 

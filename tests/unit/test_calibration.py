@@ -122,8 +122,12 @@ def test_it_comes_back_from_its_file(calibration: Calibration) -> None:
 
 @pytest.mark.parametrize(
     ("change", "words"),
-    [({"photo": None}, "photo"), ({"off_topic": {"below": "low"}}, "off_topic"), (None, "JSON")],
-    ids=["a curve is missing", "no number", "no JSON"],
+    [
+        ({"photo": {"z_weight": 1.0}}, "photo"),
+        ({"off_topic": {"below": "low"}}, "off_topic"),
+        (None, "JSON"),
+    ],
+    ids=["half a curve", "no number", "no JSON"],
 )
 def test_a_broken_file_is_named(
     calibration: Calibration, change: dict[str, object] | None, words: str

@@ -19,7 +19,7 @@ import petsearch
 from petsearch.domain import deadline
 from petsearch.domain.errors import PetsearchError
 from petsearch.observability import get_logger
-from services.api.previews import Previews, previewed_photo
+from services.api.page.previews import Previews, previewed_photo
 
 log = get_logger(__name__)
 
