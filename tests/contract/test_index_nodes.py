@@ -58,10 +58,9 @@ def index(server_port: int, first: TcpProxy) -> Iterator[QdrantIndex]:
     opened.close()
 
 
-def client_of(port: int, timeout_s: int = 1) -> QdrantClient:
-    """A client of one node."""
-    address = f"http://127.0.0.1:{port}"
-    return QdrantClient(url=address, timeout=timeout_s, check_compatibility=False)
+def client_of(port: int) -> QdrantClient:
+    """A client that waits for a second."""
+    return QdrantClient(url=f"http://127.0.0.1:{port}", timeout=1, check_compatibility=False)
 
 
 def index_of(clients: list[QdrantClient]) -> QdrantIndex:
@@ -115,7 +114,8 @@ def test_a_read_is_made_elsewhere_before_the_callers_time_is_over(
     server_port: int, first: TcpProxy
 ) -> None:
     first.freeze()
-    patient = index_of([client_of(port, timeout_s=60) for port in (first.port, server_port)])
+    addresses = (f"http://127.0.0.1:{port}" for port in (first.port, server_port))
+    patient = QdrantIndex(connect(",".join(addresses), use_grpc=False))
     context = contextvars.copy_context()
     context.run(deadline.set_current, deadline.Deadline(6.0))
     assert context.run(patient.current) == PETS
