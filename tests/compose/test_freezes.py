@@ -18,10 +18,9 @@ from tests.compose.projects import Catalogue, Project, on_engine, paused
 
 pytestmark = on_engine
 FREEZE_S = 30.0
-LATEST_S = 8.0
-"""6 s on a machine that does nothing else: without deadlines it would be the whole freeze."""
-LATEST_READINESS_S = 3.0
-"""1.5 s on such a machine."""
+LATEST_S = 6.0
+"""On a machine that does nothing else; without deadlines it would be the whole freeze."""
+LATEST_READINESS_S = 1.5
 CALLERS_EACH = 4
 PAUSES_S = {"upload": 3.0, "readiness": 0.25}
 """Between calls: what is uploaded is ingested afterwards."""
