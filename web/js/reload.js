@@ -7,17 +7,23 @@
   const WAIT_MS = 500;
   let isMissing = false;
 
+  // This runs before the modules. Style sheets have come by now, or not.
   addEventListener("error", ({ target }) => {
-    if (isMissing || !target.matches?.("script, link[rel=stylesheet]")) return;
-    isMissing = true;
-    const earlier = reloads();
-    if (earlier >= MOST) giveUp();
-    else setTimeout(reload, WAIT_MS * 2 ** earlier, earlier + 1);
+    if (target instanceof HTMLScriptElement) loadAgain();
   }, true); // Errors of elements do not bubble.
+  if ([...document.querySelectorAll("link[rel=stylesheet]")].some((link) => !link.sheet)) loadAgain();
 
   addEventListener("load", () => {
     if (!isMissing) forget();
   });
+
+  function loadAgain() {
+    if (isMissing) return;
+    isMissing = true;
+    const earlier = reloads();
+    if (earlier >= MOST) giveUp();
+    else setTimeout(reload, WAIT_MS * 2 ** earlier, earlier + 1);
+  }
 
   // Storage may be forbidden: then nothing would count the reloads, so there are none.
   function reloads() {
