@@ -16,7 +16,7 @@ from petsearch.sample.catalogue import DEMO_SEED, catalogue, drawing_at
 from tests import pictures
 from tests.browser import find_chromium, launch
 from tests.server import ServerProcess
-from tests.web.pages import CARDS, Look, new_page, picked
+from tests.web.pages import CARDS, Look, new_page, open_add, picked
 
 _FOLDER = Path(__file__).parent.parent / "docs/screenshots"
 _DRAWINGS = 480
@@ -151,12 +151,12 @@ def _photo(query: str) -> Callable[[Page], None]:
 
 
 def _adding(page: Page) -> None:
-    page.goto("/?page=add")
+    open_add(page)
     expect(page.locator("#recent-jobs .job").first).to_be_visible()
 
 
 def _job(page: Page) -> None:
-    page.goto("/?page=add")
+    open_add(page)
     photos = [(f"IMG_{4310 + n}.jpg", drawing_at(9100 + n, 7).to_jpeg()) for n in range(6)]
     photos += [("holiday.jpg", pictures.HTML), ("broken.jpg", photos[0][1][:2000])]
     page.locator("#add-files").set_input_files([picked(name, data) for name, data in photos])

@@ -99,6 +99,12 @@ def open_start(page: Page) -> None:
     expect(page.locator(CARDS).first).to_be_visible()
 
 
+def open_add(page: Page) -> None:
+    """The page for adding photos."""
+    page.goto("/?page=add")
+    expect(page.locator("#add-view")).to_be_visible()
+
+
 def search(page: Page, words: str) -> None:
     """Search by words, and wait for the results."""
     page.get_by_label("What does the photo show?").fill(words)

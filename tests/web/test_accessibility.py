@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from petsearch.client import Client, Photo
 from tests import pictures
-from tests.web.pages import CARDS, LOOKS, Look, new_page, open_filters, picked
+from tests.web.pages import CARDS, LOOKS, Look, new_page, open_add, open_filters, picked
 
 Step = Callable[[Page, Client], None]
 
@@ -103,7 +103,7 @@ def deleting(page: Page, client: Client) -> None:
 
 
 def adding(page: Page, _client: Client) -> None:
-    page.goto("/?page=add")
+    open_add(page)
     page.get_by_text("Details for all of them").click()
     expect(page.locator("#recent-jobs .job").first).to_be_visible()
 

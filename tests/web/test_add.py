@@ -10,18 +10,13 @@ from playwright.sync_api import Page, expect
 from petsearch.client import Client, Photo
 from petsearch.domain import JsonDict, image_id_of, sha256_of
 from tests import pictures
-from tests.web.pages import Look, picked
+from tests.web.pages import Look, open_add, picked
 
 
 @pytest.fixture
 def seed(look: Look) -> int:
     """Other photos for every look: what is here already is no longer added."""
     return 5000 if look.device == "phone" else 6000
-
-
-def open_add(page: Page) -> None:
-    page.goto("/?page=add")
-    expect(page.get_by_role("heading", name="Add photos")).to_be_visible()
 
 
 def counts(page: Page) -> dict[str, int]:
@@ -84,7 +79,7 @@ def test_an_archive_is_added(page: Page, seed: int) -> None:
     )
     expect(page.locator(".job-head .state")).to_have_text("Done")
     assert counts(page)["added"] == 3
-    page.goto("/?page=add")
+    open_add(page)
     expect(page.locator("#recent-jobs .job").first).to_contain_text("pets.zip")
 
 
@@ -109,7 +104,7 @@ def test_dates_are_read_from_photos_and_places_where_they_are_asked_for(
     places.check()
     other = add(71)
     assert (other["taken_at"], other["location"]) == (None, {"lat": 48.1375, "lon": 11.575})
-    page.goto("/?page=add")
+    open_add(page)
     expect(dates).to_be_checked()
     expect(places).not_to_be_checked()
 
@@ -208,7 +203,7 @@ def test_several_dropped_photos_are_added_after_a_question(
 
 
 def test_a_finished_job_shows_its_own_photos(page: Page, seed: int) -> None:
-    page.goto("/?page=add")
+    open_add(page)
     photos = [pictures.jpeg(seed + 60 + n) for n in range(2)]
     page.locator("#add-files").set_input_files(
         [picked(f"{n}.jpg", photo) for n, photo in enumerate(photos)]

@@ -19,7 +19,7 @@ from petsearch.sample.catalogue import catalogue
 from tests import pictures
 from tests.server import ServerProcess
 from tests.tcp_proxy import TcpProxy
-from tests.web.pages import CARDS, new_page, open_start, picked
+from tests.web.pages import CARDS, new_page, open_add, open_start, picked
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +96,7 @@ def test_a_key_that_may_only_search_is_told_so(
 ) -> None:
     page = keyed_page
     _, key = make_key(*keyed)
-    page.goto("/?page=add")
+    open_add(page)
     sign_in(page, key)
     expect(page.locator("#recent-jobs")).to_contain_text("Your key does not allow this")
     page.get_by_role("button", name="Sign out").click()
@@ -186,6 +186,14 @@ def test_a_file_of_the_page_that_did_not_arrive_is_fetched_again(page: Page, nam
     open_start(page)
 
 
+def test_a_later_file_that_did_not_arrive_is_fetched_again_when_it_is_needed(page: Page) -> None:
+    with page.expect_event("requestfailed"):
+        page.route("**/js/views/photo.js", lambda route: route.abort("failed"), times=1)
+        open_start(page)
+    page.locator(CARDS).first.locator(".open").click()
+    expect(page.locator("#photo-view h1")).to_be_visible()
+
+
 def test_a_page_that_stays_incomplete_says_so(page: Page) -> None:
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
@@ -236,7 +244,7 @@ def test_a_request_that_is_cut_off_during_an_upload_is_repeated_and_counted_once
             route.continue_()
 
     page.route("**/v1/jobs/*/photos", cut)
-    page.goto("/?page=add")
+    open_add(page)
     page.locator("#add-files").set_input_files(
         [picked(f"{n}.jpg", pictures.jpeg(8100 + n)) for n in range(3)]
     )

@@ -1,7 +1,8 @@
-// Asks for the first photos while the rest of the page is still being fetched.
+// Asks for what is shown first while the rest of the page is still being fetched.
 import { askAhead } from "./api.js";
 import { read, viewOf } from "./url_state.js";
 
 const state = read();
+if (viewOf(state) !== "search") import("./other_views.js").catch(() => undefined); // main.js sees the error.
 // A photo that is searched with lies in this browser's storage, which `walk` reads.
-if (viewOf(state) === "search" && !state.by) askAhead(state);
+else if (!state.by) askAhead(state);

@@ -6,32 +6,32 @@ import { isPhoto, kindOfSource, onPicked, watchDrops } from "./files.js";
 import { actByKey, walkWithArrows } from "./grid.js";
 import { fillIcons } from "./icons.js";
 import { confirmed, showKeys } from "./messages.js";
-import { openPhotoDialog } from "./photo_dialog.js";
-import { hasDrafts } from "./photo_edit.js";
 import { remember } from "./recent.js";
 import { readSession } from "./session.js";
 import * as share from "./share.js";
 import { strings } from "./strings.js";
 import { fillTexts } from "./texts.js";
-import { uploads } from "./upload.js";
 import { go, onChange, parse, read, viewOf } from "./url_state.js";
-import * as add from "./views/add.js";
-import * as job from "./views/job.js";
-import * as operator from "./views/operator.js";
-import * as photo from "./views/photo.js";
 import * as search from "./views/search.js";
 
-const views = { search, photo, add, job, operator };
+const views = { search };
 const SEEDING_POLL_MS = 3000;
 const SESSION_RETRY_MS = 5000;
 let shownView = null;
+let others = null; // other_views.js, once it is there
+let fetchingOthers = null;
 
-function show(state) {
+// Shows the view of a state. Resolves once a search has its first photos.
+async function show(state) {
   const name = viewOf(state);
   share.markUnlisted(state);
+  if (!views[name]) {
+    await needOthers();
+    if (viewOf(read()) !== name) return undefined;
+  }
   if (shownView) views[shownView].hide?.(name);
   combobox.close();
-  for (const key of Object.keys(views)) byId(`${key}-view`).hidden = key !== name;
+  for (const view of document.querySelectorAll(".view")) view.hidden = view.id !== `${name}-view`;
   for (const link of document.querySelectorAll("nav [data-view]")) {
     const isHere = link.dataset.view === (name === "job" ? "add" : name);
     if (isHere) link.setAttribute("aria-current", "page");
@@ -39,15 +39,35 @@ function show(state) {
   }
   const isFirst = shownView === null;
   const moved = shownView !== name;
-  const lastPhoto = shownView === "photo" ? photo.lastShown() : null;
+  const lastPhoto = shownView === "photo" ? views.photo.lastShown() : null;
   shownView = name;
-  views[name].show(state);
+  const showing = views[name].show(state);
   // A new view moves the focus to its top, for screen readers and keyboards; so does one whose focused
   // element was replaced.
   const isLost = document.activeElement === document.body;
-  if (!(moved || isLost) || isFirst) return;
+  if (!(moved || isLost) || isFirst) return showing;
   const back = name === "search" && lastPhoto && byId("results").querySelector(`[data-id="${CSS.escape(lastPhoto)}"] .open`);
   (back || byId("main")).focus({ preventScroll: true });
+  return showing;
+}
+
+function fetchOthers() {
+  fetchingOthers ??= import("./other_views.js").then((module) => {
+    others = module;
+    Object.assign(views, module.views);
+    dispatchEvent(new Event("page-complete"));
+  });
+  return fetchingOthers;
+}
+
+// Some browsers never ask again for a module that failed: reload.js loads the page again.
+async function needOthers() {
+  try {
+    await fetchOthers();
+  } catch {
+    dispatchEvent(new Event("file-missing"));
+    await new Promise(() => {});
+  }
 }
 
 // --- searching ------------------------------------------------------------------
@@ -59,7 +79,10 @@ function submit() {
   go({ ...search.current(), q, page: "", photo: "" });
 }
 
-const searchByPhoto = (file) => openPhotoDialog(file, search.current());
+async function searchByPhoto(file) {
+  await needOthers();
+  others.openPhotoDialog(file, search.current());
+}
 
 async function takeFiles(files) {
   const [first] = files;
@@ -69,7 +92,9 @@ async function takeFiles(files) {
   const { askTitle, askText, askYes, askNo } = strings.drop;
   const isAsked = viewOf(read()) !== "add";
   const ask = () => confirmed({ title: askTitle(files.length), text: askText, yes: askYes, no: askNo, look: "primary" });
-  if (!isAsked || (await ask())) add.takeFiles(files);
+  if (isAsked && !(await ask())) return undefined;
+  await needOthers();
+  others.addFiles(files);
   return undefined;
 }
 
@@ -96,7 +121,7 @@ function onKey(event) {
   } else if (event.key === "?" && !typing) {
     showKeys();
   } else if (!typing && !event.altKey && !event.metaKey && !event.ctrlKey && !walkWithArrows(event) && !actByKey(event)) {
-    views[shownView].onKey?.(event);
+    views[shownView]?.onKey?.(event);
   }
 }
 
@@ -135,8 +160,6 @@ function connect() {
   const pick = () => byId("photo-file").click();
   search.connect({ onPickPhoto: pick });
   share.connect();
-  add.connect();
-  operator.connect();
   byId("search").addEventListener("submit", (event) => {
     event.preventDefault();
     submit();
@@ -165,12 +188,20 @@ function connect() {
   });
   // Files that were not uploaded yet would be lost: the browser asks before it closes the page.
   addEventListener("beforeunload", (event) => {
-    if (hasDrafts() || add.isSending() || [...uploads.values()].some((upload) => upload.isSending)) event.preventDefault();
+    if (others?.isUnsaved()) event.preventDefault();
   });
   onChange(show);
 }
 
+async function fetchOthersAfterPhotos(showing) {
+  await showing;
+  const photos = [...byId("results").querySelectorAll("img")];
+  const inView = photos.filter((photo) => photo.getBoundingClientRect().top < innerHeight);
+  await Promise.allSettled(inView.map((photo) => photo.decode()));
+  await fetchOthers().catch(() => undefined); // Whoever needs them sees to it.
+}
+
 connect();
-show(read());
+fetchOthersAfterPhotos(show(read()));
 showCatalogue();
 showSession();

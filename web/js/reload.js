@@ -13,9 +13,8 @@
   }, true); // Errors of elements do not bubble.
   if ([...document.querySelectorAll("link[rel=stylesheet]")].some((link) => !link.sheet)) loadAgain();
 
-  addEventListener("load", () => {
-    if (!isMissing) forget();
-  });
+  addEventListener("file-missing", loadAgain);
+  addEventListener("page-complete", forget);
 
   function loadAgain() {
     if (isMissing) return;

@@ -72,13 +72,13 @@ export function forgetShown() {
   isStale = true;
 }
 
-export function show(wanted) {
+// Resolves once the first photos, or what is shown instead, are there.
+export async function show(wanted) {
   const part = searchPart(wanted);
   const key = keyOf(part);
   document.title = titleOf(part);
   if (walk?.answer && !isStale && key === keyOf(state)) {
-    scrollBack(walk.place);
-    return;
+    return scrollBack(walk.place);
   }
   state = { ...EMPTY, ...part };
   // Without a query there is nothing to be unlike, and there are no scores.
@@ -89,8 +89,8 @@ export function show(wanted) {
   showQuestion();
   walk = walks.get(key) ?? keepWalk(key, new Walk(state));
   loading?.abort();
-  if (walk.items.length) showFound(0, walk.place);
-  else search();
+  if (walk.items.length) return showFound(0, walk.place);
+  return search();
 }
 
 export function hide(nextView) {
