@@ -72,7 +72,7 @@ export const strings = {
     photos: (n) => `${plural(n, "photo", "photos")} to search. `,
     drop: "Drop or paste a photo anywhere to find similar ones.",
     touch: "Take or choose a photo to find similar ones.",
-    drawings: (n) => [`${plural(n, "drawing", "drawings")} with a small demo model. To try real photos: `,
+    drawings: (n) => [`${plural(n, "photo", "photos")}, and a small demo model that knows only drawings. For real photos: `,
       "make demo SOURCE=oxford-pets"],
     seeding: (done, total) => `Filling the catalogue: ${number(done)} of ${number(total)} photos added.`,
   },
