@@ -1,6 +1,7 @@
 """Several nodes of an index behind one address list, while one of them is away."""
 
 import contextvars
+import socket
 from collections.abc import Callable, Iterator
 from concurrent import futures
 from pathlib import Path
@@ -201,6 +202,19 @@ def test_nodes_are_passed_over_by_grpc_too() -> None:
         index.close()
     finally:
         server.stop(None)
+
+
+def test_a_host_that_takes_no_connection_is_given_up_before_the_callers_time_is_over() -> None:
+    """As one is whose address no longer exists: nothing is refused."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as silent:
+        port = silent.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)):  # and no more have room
+            index = QdrantIndex(connect(f"http://127.0.0.1:{port - 1}"))
+            context = contextvars.copy_context()
+            context.run(deadline.set_current, deadline.Deadline(15.0))
+            with pytest.raises(Unavailable, match="failed to connect"):
+                context.run(index.count, PETS, ALL)
+            index.close()
 
 
 def test_an_address_that_is_none_is_rejected() -> None:

@@ -42,7 +42,9 @@ def test_words_bring_pictures_with_breeds_and_how_alike_they_are(page: Page) -> 
 
 def test_the_page_is_honest_about_drawings(page: Page) -> None:
     open_start(page)
-    expect(page.locator("#catalogue")).to_contain_text("a small demo model that knows only drawings")
+    expect(page.locator("#catalogue")).to_contain_text(
+        "a small demo model that knows only drawings"
+    )
     expect(page.locator("#catalogue")).to_contain_text("make demo SOURCE=")
 
 

@@ -38,8 +38,11 @@ class CollectionOptions:
 
     @property
     def ordering(self) -> models.WriteOrdering | None:
-        """Writes to one point take turns: of two inserts the same one is first everywhere."""
-        return models.WriteOrdering.STRONG if self.is_replicated else None
+        """Writes to one point take turns: of two inserts the same one is first everywhere.
+
+        Qdrant's `strong` has one node order them, always the same: without it nothing is written.
+        """
+        return models.WriteOrdering.MEDIUM if self.is_replicated else None
 
     @property
     def consistency(self) -> models.ReadConsistencyType | None:

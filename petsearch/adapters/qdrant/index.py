@@ -26,6 +26,10 @@ _ALIAS = "pets"
 _GRPC_PORT = 6334
 _TIMEOUT_S = 30
 _CONNECT_S = 1.0
+_GRPC_OPTIONS = {
+    "grpc.min_reconnect_backoff_ms": int(1000 * _CONNECT_S),  # which is also how long it connects
+    "grpc.max_reconnect_backoff_ms": 5000,  # of the two minutes that it waits otherwise
+}
 """Where there is another node to go to."""
 _AGREE_S = (0.05, 0.2, 0.5, 1.0)
 """Pauses in which replicas come to agree on a record that is being written."""
@@ -68,6 +72,7 @@ def _connect(
         grpc_port=port + (_GRPC_PORT - 6333),
         prefer_grpc=use_grpc,
         api_key=api_key,
+        grpc_options=dict(_GRPC_OPTIONS),  # it adds to them
         timeout=_TIMEOUT_S,
         check_compatibility=False,
         event_hooks={"request": [*hooks, time_limits.limit_request]},
