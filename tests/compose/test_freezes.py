@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from math import prod
@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from tests import pictures
-from tests.compose.projects import Catalogue, Project, on_engine, paused
+from tests.compose.projects import Catalogue, Project, on_engine, paused, project
 
 pytestmark = on_engine
 FREEZE_S = 30.0
@@ -55,17 +55,27 @@ def call_until(stopping: threading.Event, url: str, kind: str) -> tuple[str, flo
     return kind, longest_s, statuses
 
 
+@pytest.fixture(scope="module")
+def crowded() -> Iterator[Project]:
+    """A project of its own: what was uploaded is still being ingested when the last test ends."""
+    with project("crowded") as started:
+        started.start()
+        yield started
+
+
 @pytest.mark.parametrize("part", ["qdrant", "embedder", "redis", "minio"])
 def test_callers_of_a_frozen_part_wait_for_seconds_only(
-    plain: Project, part: str, record_property: Callable[[str, object], None]
+    crowded: Project, part: str, record_property: Callable[[str, object], None]
 ) -> None:
-    plain.catalogue.wait_until_searched()
+    crowded.catalogue.wait_until_searched()
     stopping = threading.Event()
     kinds = [*(kind for kind in CALLS if kind != "readiness")] * CALLERS_EACH + ["readiness"]
     longest: defaultdict[str, float] = defaultdict(float)
     statuses: defaultdict[str, set[int]] = defaultdict(set)
-    with ThreadPoolExecutor(len(kinds)) as threads, paused(plain.container(part)):
-        calls = [threads.submit(call_until, stopping, plain.catalogue.url, kind) for kind in kinds]
+    with ThreadPoolExecutor(len(kinds)) as threads, paused(crowded.container(part)):
+        calls = [
+            threads.submit(call_until, stopping, crowded.catalogue.url, kind) for kind in kinds
+        ]
         stopping.wait(FREEZE_S)
         stopping.set()
         for call in calls:
@@ -75,7 +85,7 @@ def test_callers_of_a_frozen_part_wait_for_seconds_only(
     for kind, longest_s in longest.items():
         record_property(f"{part}, {kind}", round(longest_s, 2))
         print(f"{part} frozen: {kind} at most {longest_s:.2f} s, {sorted(statuses[kind])}")  # noqa: T201
-    plain.catalogue.wait_until_searched()
+    crowded.catalogue.wait_until_searched()
     assert set().union(*statuses.values()) <= ANSWERS
     assert longest.pop("readiness") <= LATEST_READINESS_S
     assert max(longest.values()) <= LATEST_S
