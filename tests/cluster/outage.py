@@ -30,7 +30,13 @@ from petsearch.domain import JsonDict, image_id_of, sha256_of
 from petsearch.domain.errors import NotFound
 from petsearch.sample.catalogue import drawing_at
 from tests.cluster.cluster import Cluster
-from tests.cluster.replicas import NODES, read_replica, replace_peer, wait_until_whole
+from tests.cluster.replicas import (
+    NODES,
+    node_that_orders,
+    read_replica,
+    replace_peer,
+    wait_until_whole,
+)
 from tests.cluster.traffic import Answers, repeated, searches
 from tests.processes import UNHURRIED
 
@@ -285,7 +291,7 @@ def main(
     photos: Annotated[int, typer.Option(help="Of the ingest.")] = 1800,
     again: Annotated[int, typer.Option(help="Of the one whose node loses its volume.")] = 600,
     away: Annotated[float, typer.Option(help="Seconds for which the node is away.")] = 60.0,
-    node: Annotated[str, typer.Option(help="Which one.")] = NODES[0],
+    node: Annotated[str, typer.Option(help="Which one; by default the one that orders.")] = "",
     logs: Annotated[Path | None, typer.Option(help="Keep logs and data in this folder.")] = None,
 ) -> None:
     """Have a node away, twice, and say what is there then."""
@@ -295,9 +301,10 @@ def main(
     env = {**UNHURRIED, "PETSEARCH_STORE_URL": f"file:{folder / 'objects'}"}
     with Cluster(folder, qdrant.resolve(), env=env) as cluster:
         for count, loses_volume in ((photos, False), (again, True)):
-            _say(f"{node} away for {away:.0f} s{', its volume deleted' if loses_volume else ''}")
+            lost = node or node_that_orders(cluster)
+            _say(f"{lost} away for {away:.0f} s{', its volume deleted' if loses_volume else ''}")
             outage = Outage(cluster, photos=count, first=100_000 * loses_volume)
-            outage.run(node, away_s=away, loses_volume=loses_volume)
+            outage.run(lost, away_s=away, loses_volume=loses_volume)
             wrong += outage.wrong
     if wrong:
         _say("WRONG: " + "; ".join(wrong) + f". The logs are in {folder / 'logs'}.")

@@ -59,6 +59,11 @@ def replace_peer(cluster: Cluster, node: str, other: str) -> None:
         wait_until_whole(cluster, name)
 
 
+def node_that_orders(cluster: Cluster) -> str:
+    """The node by which writes are ordered while it is alive: that of the highest id."""
+    return max(NODES, key=lambda node: _peer_id(cluster.url(node, 6333)))
+
+
 def _peer_id(url: str) -> int:
     return int(httpx.get(f"{url}/cluster", timeout=30).json()["result"]["peer_id"])
 
