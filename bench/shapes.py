@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from devstack.parts import Part
 _START_S = 180.0
 _STOP_S = 20.0
 _POLL_S = 0.2
+_READY = re.compile(r"petsearch is ready: http://[^:]+:(\d+)\b")
 _SETTINGS = {
     "PETSEARCH_LOG_LEVEL": "INFO",
     "PETSEARCH_LOG_JSON": "1",
@@ -118,9 +120,10 @@ def _standalone(folder: Path, model: str, _workers: int, opened: ExitStack) -> S
     part = Part("serve", (*command, "--model", model, "--port", "0"), lambda: True, _SETTINGS)
     process = _started(part, folder, opened)
     log = folder / "serve.log"
-    _wait_until(lambda: "petsearch is ready: " in log.read_text(), process, log)
-    line = next(one for one in log.read_text().splitlines() if "petsearch is ready: " in one)
-    return Served(int(line.rpartition(":")[2]), key, (process.pid,), folder)
+    _wait_until(lambda: _READY.search(log.read_text()) is not None, process, log)
+    ready = _READY.search(log.read_text())
+    assert ready is not None
+    return Served(int(ready[1]), key, (process.pid,), folder)
 
 
 def _new_key(env: Mapping[str, str], *arguments: str) -> str:
