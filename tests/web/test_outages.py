@@ -194,16 +194,20 @@ def test_a_later_file_that_did_not_arrive_is_fetched_again_when_it_is_needed(pag
     expect(page.locator("#photo-view h1")).to_be_visible()
 
 
-def test_a_page_that_stays_incomplete_says_so(page: Page) -> None:
+@pytest.mark.parametrize(
+    ("url", "name", "shown"),
+    [("/", "js/walk.js", CARDS), ("/?page=add", "js/views/job.js", "#add-view")],
+)
+def test_a_page_that_stays_incomplete_says_so(page: Page, url: str, name: str, shown: str) -> None:
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
-    page.route("**/js/walk.js", lambda route: route.abort("failed"))
-    page.goto("/")
+    page.route(f"**/{name}", lambda route: route.abort("failed"))
+    page.goto(url)
     expect(page.get_by_role("alert")).to_contain_text("did not load completely")
     assert sum(url.endswith("/js/main.js") for url in asked) == 4
-    page.unroute("**/js/walk.js")
+    page.unroute(f"**/{name}")
     page.reload()
-    expect(page.locator(CARDS).first).to_be_visible()
+    expect(page.locator(shown).first).to_be_visible()
 
 
 def test_a_line_that_is_cut_while_a_job_runs_is_said_and_taken_up_again(
