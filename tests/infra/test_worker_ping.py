@@ -2,13 +2,12 @@
 
 import os
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
-from celery.worker import WorkController
 
 from devstack.addresses import free_port, listens
 from petsearch.adapters.redis import make_celery
@@ -29,50 +28,52 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     processes.end()
 
 
+_CONSUME = """
+import sys
+from petsearch.adapters.redis import make_celery
+broker_url, name = sys.argv[1:]
+make_celery(broker_url).worker_main(
+    ["worker", "--hostname", name, "--pool", "threads", "--concurrency", "1", "--without-gossip"]
+)
+"""
+
+
 @contextmanager
-def consuming(broker_url: str, name: str) -> Iterator[None]:
-    """A worker of that name, consuming."""
-    app = make_celery(broker_url)
-    app.set_default()
-    is_ready = threading.Event()
-    worker = WorkController(
-        app=app,
-        hostname=name,
-        pool="threads",
-        concurrency=1,
-        without_gossip=True,
-        ready_callback=lambda _: is_ready.set(),
-    )
-    thread = threading.Thread(target=worker.start)
-    thread.start()
-    try:
-        assert is_ready.wait(60)
+def consuming(broker_url: str, name: str, logs: Path) -> Iterator[None]:
+    """A worker of that name, about to consume.
+
+    A process of its own: the workers of one process share Celery's event loop, and read from each
+    other's connections.
+    """
+    with Processes(logs) as processes:
+        command = [sys.executable, "-c", _CONSUME, broker_url, name]
+        worker = processes.add(name, command, answers=lambda: True)
         yield
-    finally:
         worker.stop()
-        thread.join()
-        app.close()
+        assert worker.exit_code == 0, worker.log
 
 
-def test_worker_of_this_host_is_heard_and_one_of_another_is_not(broker: str) -> None:
-    with consuming(broker, node_name("here")):
+def test_worker_of_this_host_is_heard_and_one_of_another_is_not(
+    broker: str, tmp_path: Path
+) -> None:
+    with consuming(broker, node_name("here"), tmp_path):
         given_up = time.monotonic() + 120
-        # A worker that just began to consume may not listen to calls yet.
+        # A worker that just started may not listen to calls yet.
         while not answers(broker, host="here", timeout_s=5):
             assert time.monotonic() < given_up
         assert not answers(broker, host="there", timeout_s=1)
     assert not answers(broker, host="here", timeout_s=1)
 
 
-def test_two_workers_of_one_host_do_not_share_a_name(broker: str) -> None:
+def test_two_workers_of_one_host_do_not_share_a_name(broker: str, tmp_path: Path) -> None:
     first, second = node_name("here"), node_name("here")
     assert first != second
     app = make_celery(broker)
     inspect = app.control.inspect(pattern=nodes_of_host("here"), matcher="glob", timeout=5)
-    with consuming(broker, first), consuming(broker, second):
+    with consuming(broker, first, tmp_path), consuming(broker, second, tmp_path):
         heard: set[str] = set()
-        given_up = time.monotonic() + 60
-        # A worker that just began to consume may not listen to calls yet.
+        given_up = time.monotonic() + 120
+        # A worker that just started may not listen to calls yet.
         while heard != {first, second} and time.monotonic() < given_up:
             heard = set(inspect.ping() or ())
         assert heard == {first, second}
