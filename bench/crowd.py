@@ -21,6 +21,8 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+import uvloop
+
 from bench.http_line import Line, Reply, connect, request
 from petsearch.domain.prompts import OXFORD_LABELS
 
@@ -295,7 +297,8 @@ class Crowd:
     ) -> Reply | None:
         reply = None
         with suppress(OSError, TimeoutError):
-            reply = await asyncio.wait_for(expected, _PATIENCE_S)
+            async with asyncio.timeout(_PATIENCE_S):
+                reply = await expected
         if self._left_s <= 0:
             return reply
         if reply is None:
@@ -319,7 +322,7 @@ def main() -> None:
     """Do as the first argument says, and print the tally."""
     os.nice(_NICENESS)
     gc.freeze()
-    tally = asyncio.run(Crowd(Order(**json.loads(sys.argv[1]))).run())
+    tally = uvloop.run(Crowd(Order(**json.loads(sys.argv[1]))).run())
     sys.stdout.write(json.dumps(asdict(tally)))
 
 

@@ -1,10 +1,12 @@
 """A lean asynchronous HTTP client for crowds: one request at a time on each connection."""
 
 import asyncio
+import re
 from dataclasses import dataclass
 from typing import cast
 
 _END_OF_HEAD = b"\r\n\r\n"
+_LENGTH = re.compile(rb"\r\ncontent-length: (\d+)")
 _HOST = "127.0.0.1"
 
 
@@ -85,12 +87,11 @@ def request(method: str, path: str, key: str, body: bytes = b"", content_type: s
 
 def _complete_reply(received: bytes) -> Reply | None:
     """The reply, once its last byte is there; streams, which have no length, are not expected."""
-    head, end, body = received.partition(_END_OF_HEAD)
-    if not end:
+    end = received.find(_END_OF_HEAD)
+    if end < 0:
         return None
-    lines = head.decode("latin-1").lower().split("\r\n")
-    fields = dict(line.split(": ", 1) for line in lines[1:])
-    if len(body) < int(fields.get("content-length", "0")):
+    head = received[:end].lower()
+    length = _LENGTH.search(head)
+    if len(received) < end + len(_END_OF_HEAD) + (int(length[1]) if length else 0):
         return None
-    closes = fields.get("connection") == "close"
-    return Reply(int(lines[0].split()[1]), "retry-after" in fields, closes)
+    return Reply(int(head[9:12]), b"\r\nretry-after:" in head, b"\r\nconnection: close" in head)

@@ -45,7 +45,7 @@ from services.http.deadlines import Deadlines
 from services.http.disk_guard import DiskGuard
 from services.http.forwarded import ForwardedHeaders
 from services.http.http10 import Http10Responses
-from services.http.middleware import HostGuard, OriginGuard, RequestContext
+from services.http.middleware import HostGuard, OriginGuard, RequestContext, security_headers
 from services.http.problems import add_problem_handlers, problem, request_id_of
 
 _ROUTES = (
@@ -182,8 +182,12 @@ def _add_middleware(
         anonymous_search=settings.anonymous_search,
     )
     app.add_middleware(Deadlines, seconds_of=deadlines_of(table, settings.request_deadline_s))
-    app.add_middleware(FullRooms, room_of=room_of)
     app.add_middleware(OriginGuard, allowed_origins=origins, is_read=table.is_read)
+    app.add_middleware(HostGuard, allowed_hosts=settings.allowed_hosts)
+    headers = security_headers(embeddable=bool(origins), frame_ancestors=settings.frame_ancestors)
+    app.add_middleware(RequestContext, headers=headers)
+    app.add_middleware(Http10Responses)
+    app.add_middleware(FullRooms, room_of=room_of, headers=headers)
     if origins:
         # Without credentials: a page of another origin sends a key, never our cookie.
         app.add_middleware(
@@ -193,9 +197,4 @@ def _add_middleware(
             allow_headers=_CORS_HEADERS,
             expose_headers=_CORS_EXPOSED,
         )
-    app.add_middleware(HostGuard, allowed_hosts=settings.allowed_hosts)
-    app.add_middleware(
-        RequestContext, embeddable=bool(origins), frame_ancestors=settings.frame_ancestors
-    )
-    app.add_middleware(Http10Responses)
     app.add_middleware(ForwardedHeaders, trusted=settings.trusted_proxies)

@@ -36,12 +36,24 @@ class ApiMetrics(ServedMetrics):
             buckets=_SECONDS,
             registry=self.registry,
         )
+        self._by_kind: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request. `route` is a path with its parameters' names in it."""
         method = method if method in _METHODS else "other"
-        self._requests.labels(method, route, str(status)).inc()
-        self._seconds.labels(method, route).observe(seconds)
+        requests, times = self._of(method, route, status)
+        requests.inc()
+        times.observe(seconds)
+
+    def _of(self, method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+        """What counts requests of a kind; finding that by its labels takes longer."""
+        kind = method, route, status
+        if kind not in self._by_kind:
+            self._by_kind[kind] = (
+                self._requests.labels(method, route, str(status)),
+                self._seconds.labels(method, route),
+            )
+        return self._by_kind[kind]
 
     def watch(self, cache: CachingEmbedder) -> None:
         """Read how often query embeddings were kept whenever the metrics are asked for."""

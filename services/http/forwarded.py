@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -118,6 +119,7 @@ def _without_port(hop: str) -> str:
     return hop.strip('"') if found is None else found["v6"] or found["v4"] or ""
 
 
+@lru_cache(maxsize=1024)
 def _parse(address: str) -> IPv4Address | IPv6Address | None:
     """IPv4-mapped IPv6 addresses, as dual-stack sockets report them, are IPv4 here."""
     try:

@@ -3,9 +3,8 @@
 import re
 import secrets
 import time
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from urllib.parse import SplitResult, urlsplit
 
@@ -32,7 +31,7 @@ PROBES = ("/livez", "/readyz")
 _QUIET_PATHS = (*PROBES, "/metrics")
 _POLICY = "Content-Security-Policy"
 _NO_FRAMES = "frame-ancestors 'none'"
-SECURITY_HEADERS = {
+_SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
     _POLICY: (
@@ -46,30 +45,36 @@ HSTS = "max-age=31536000"
 """A year, for this host alone: subdomains may not serve TLS."""
 
 
+def security_headers(*, embeddable: bool = False, frame_ancestors: str = "") -> dict[str, str]:
+    """The headers of every response that has none of its own.
+
+    Args:
+        embeddable: pages of other origins may embed pictures.
+        frame_ancestors: origins whose pages may show ours in a frame, between spaces.
+    """
+    headers = dict(_SECURITY_HEADERS)
+    if embeddable:
+        headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+    if frame_ancestors:
+        named = f"frame-ancestors {frame_ancestors}"
+        headers[_POLICY] = headers[_POLICY].replace(_NO_FRAMES, named)
+    return headers
+
+
+def request_id(scope: Scope) -> str:
+    """The id that the caller gave a request, or a new one."""
+    given = Headers(scope=scope).get("x-request-id", "")
+    return given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+
+
 @dataclass(eq=False)
 class RequestContext(HttpMiddleware):
     """Gives each request an id (or takes the caller's), sets headers and logs one line."""
 
-    embeddable: bool = False
-    """Pages of other origins may embed pictures."""
-    frame_ancestors: str = ""
-    """Origins whose pages may show ours in a frame, between spaces."""
-
-    @cached_property
-    def headers(self) -> dict[str, str]:
-        """Those of every response that has none of its own."""
-        headers = dict(SECURITY_HEADERS)
-        if self.embeddable:
-            headers["Cross-Origin-Resource-Policy"] = "cross-origin"
-        if self.frame_ancestors:
-            named = f"frame-ancestors {self.frame_ancestors}"
-            headers[_POLICY] = headers[_POLICY].replace(_NO_FRAMES, named)
-        return headers
+    headers: Mapping[str, str] = field(default_factory=security_headers)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        given = Headers(scope=scope).get("x-request-id", "")
-        request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
-        scope["request_id"] = request_id
+        scope["request_id"] = given = request_id(scope)
         status = 0
 
         async def send_with_headers(message: Message) -> None:
@@ -77,7 +82,7 @@ class RequestContext(HttpMiddleware):
             if message["type"] == "http.response.start":
                 status = int(message["status"])
                 headers = MutableHeaders(scope=message)
-                headers["X-Request-Id"] = request_id
+                headers["X-Request-Id"] = given
                 for name, value in self.headers.items():
                     headers.setdefault(name, value)
                 if scope["scheme"] == "https":
@@ -85,7 +90,7 @@ class RequestContext(HttpMiddleware):
             await send(message)
 
         started = time.perf_counter()
-        with log_context(request_id=request_id):
+        with log_context(request_id=given):
             try:
                 await self.app(scope, receive, send_with_headers)
             except ClientDisconnect:
@@ -95,7 +100,7 @@ class RequestContext(HttpMiddleware):
                 if status:
                     raise  # too late for an answer; the server cuts the connection
                 detail = "Something went wrong here; the log has the details under this request_id."
-                response = problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail, request_id)
+                response = problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail, given)
                 await response(scope, receive, send_with_headers)
             finally:
                 if scope["path"] not in _QUIET_PATHS:

@@ -14,12 +14,13 @@ from fastapi import FastAPI, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
+from structlog.testing import capture_logs
 
 from petsearch.domain.errors import Overloaded
 from services.api.authorisation import ROUTES, AccessTable
 from services.api.routes.rooms import rooms_of
 from services.http.admission import Admission, FullRooms, Room
-from services.http.middleware import RequestContext
+from services.http.middleware import RequestContext, security_headers
 from services.http.problems import add_problem_handlers
 from tests import coroutines
 from tests.app_server import served_app
@@ -42,7 +43,7 @@ class WatchedRoom(Room):
 class House:
     """A service with a room of one place and one to wait, whose answers wait until it opens."""
 
-    room: WatchedRoom = field(default_factory=lambda: WatchedRoom(1, 1, patience_s=_S))
+    room: WatchedRoom = field(default_factory=lambda: WatchedRoom("some", 1, 1, patience_s=_S))
     opened: threading.Event = field(default_factory=threading.Event)
     inside: threading.Event = field(default_factory=threading.Event)
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(4))
@@ -70,7 +71,7 @@ class House:
 def house() -> Iterator[House]:
     app, house = FastAPI(), House()
 
-    @app.api_route("/", methods=["GET", "POST"])
+    @app.api_route("/", methods=["GET", "HEAD", "POST"])
     async def answer(request: Request) -> int:
         body = await request.body()
         await run_in_threadpool(house.answer)
@@ -106,6 +107,37 @@ def test_one_is_answered_one_waits_and_the_next_is_refused(house: House) -> None
     assert house.call("POST", b"some").json() == 4
 
 
+def test_a_refusal_is_a_problem_with_its_id_and_the_headers_of_every_response(
+    house: House,
+) -> None:
+    house.fill()
+    named = httpx.get(house.url, headers={"X-Request-Id": "my-batch-7"})
+    problem = named.json()
+    assert (problem["status"], problem["request_id"]) == (429, "my-batch-7")
+    assert named.headers["content-type"] == "application/problem+json"
+    for name, value in security_headers().items():
+        assert named.headers[name] == value
+    others = [house.call() for _ in range(2)]
+    ids = {answer.headers["x-request-id"] for answer in (named, *others)}
+    assert ids == {answer.json()["request_id"] for answer in (named, *others)}
+    assert len(ids) == 3
+    head = httpx.head(house.url)
+    assert (head.status_code, head.content) == (429, b"")
+
+
+def test_refusals_are_logged_by_their_number(house: House) -> None:
+    house.fill()
+
+    def logged() -> int:
+        return sum(line["some"] for line in lines if line["event"] == "requests refused")
+
+    with capture_logs() as lines:
+        for _ in range(3):
+            house.call()
+        wait_until(lambda: logged() == 3)
+    assert len(lines) < 3, "not each by itself"
+
+
 def test_a_refused_connection_goes_on_after_a_small_body_alone(house: House) -> None:
     house.fill()
     with httpx.Client(base_url=house.url) as client:
@@ -126,7 +158,7 @@ def test_a_body_takes_no_place_while_it_comes(house: House) -> None:
 
 
 def test_those_whose_key_is_looked_at_count_as_waiting() -> None:
-    room = Room(1, 1)
+    room = Room("some", 1, 1)
     first, _second = room.approach(), room.approach()
     with pytest.raises(Overloaded):
         room.approach()
@@ -139,11 +171,11 @@ def test_those_whose_key_is_looked_at_count_as_waiting() -> None:
 
 def test_who_waits_longer_than_patience_is_refused_and_who_leaves_frees_the_queue() -> None:
     async def run() -> None:
-        room = WatchedRoom(1, 2, patience_s=0.05)
+        room = WatchedRoom("some", 1, 2, patience_s=0.05)
         await room.enter()
         with pytest.raises(Overloaded):
             await room.enter()
-        room = WatchedRoom(1, 2, patience_s=_S)
+        room = WatchedRoom("some", 1, 2, patience_s=_S)
         await room.enter()
         leaving, staying = (asyncio.create_task(room.enter()) for _ in range(2))
         await asyncio.sleep(0)
@@ -173,7 +205,7 @@ def test_who_never_reads_the_answer_holds_no_place() -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
 
     async def run() -> None:
-        room, stuck = Room(1, 0), asyncio.Event()
+        room, stuck = Room("some", 1, 0), asyncio.Event()
 
         async def never_read(_message: Message) -> None:
             stuck.set()

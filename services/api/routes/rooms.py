@@ -31,12 +31,12 @@ _SEARCHES = frozenset(
 
 def rooms_of(table: AccessTable) -> RoomOf:
     """The room of a request, by its route; health and the page need none."""
-    by_photo = Room(places=MOST_QUERY_PHOTOS, most_waiting=24)
-    searches = Room(places=12, most_waiting=64)
+    by_photo = Room("photo_searches", places=MOST_QUERY_PHOTOS, most_waiting=24)
+    searches = Room("searches", places=12, most_waiting=64)
     # Sending a body again costs more than waiting, which the deadline bounds.
-    uploads = Room(places=6, most_waiting=24, patience_s=4.0)
+    uploads = Room("uploads", places=6, most_waiting=24, patience_s=4.0)
     # Dozens of small pictures belong to one page of results.
-    others = Room(places=12, most_waiting=256)
+    others = Room("others", places=12, most_waiting=256)
     room_of_route: dict[str, Room | None] = {
         **dict.fromkeys((name for name in ROUTES if ROUTES[name] is not Access.PUBLIC), others),
         **dict.fromkeys(_SEARCHES, searches),
