@@ -1,12 +1,18 @@
 """Memory and time of processes and of those that they start, seen from outside (Linux)."""
 
+import ctypes
 import os
+import platform
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _PERIOD_S = 0.02
+_LIBC = ctypes.CDLL(None)
+_KCMP = {"x86_64": 312, "aarch64": 272}
+"""The number of the system call by machine; it has no function in libc."""
+_KCMP_VM = 1
 
 
 def tree(pid: int) -> Iterator[int]:
@@ -21,9 +27,13 @@ def tree(pid: int) -> Iterator[int]:
 def resident_bytes(pids: Sequence[int]) -> int:
     """Memory that these processes and those they started hold, shared pages counted once (PSS).
 
-    A process that was just forked shares all of its parent's, which is no memory of its own.
+    A child between vfork and exec is its parent's memory, not shared pages of it, and is left out.
     """
-    return sum(pss_bytes(each) for pid in pids for each in tree(pid))
+    found = list[int]()
+    for each in (each for pid in pids for each in tree(pid)):
+        if not any(_is_same_memory(each, other) for other in found):
+            found.append(each)
+    return sum(map(pss_bytes, found))
 
 
 def pss_bytes(pid: int) -> int:
@@ -33,6 +43,12 @@ def pss_bytes(pid: int) -> int:
             if line.startswith("Pss:"):
                 return int(line.split()[1]) * 1024
     return 0
+
+
+def _is_same_memory(pid: int, other: int) -> bool:
+    """Whether two processes have one address space (kcmp, Linux)."""
+    number = _KCMP.get(platform.machine())
+    return number is not None and _LIBC.syscall(number, pid, other, _KCMP_VM, 0, 0) == 0
 
 
 def cpu_s(pids: Sequence[int]) -> float:
