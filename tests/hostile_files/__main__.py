@@ -5,6 +5,7 @@ file has to get its reason within 5 s and its memory, and nothing that serves ma
 """
 
 import argparse
+import itertools
 import sys
 import tempfile
 import time
@@ -106,6 +107,14 @@ def attack(
     return rows
 
 
+def _told(files: Iterator[HostileFile]) -> Iterator[HostileFile]:
+    """The files; says on stderr where it is, since all of them take minutes."""
+    began = time.monotonic()
+    for kind, of_kind in itertools.groupby(files, key=lambda file: file.kind):
+        sys.stderr.write(f"{time.monotonic() - began:5.0f} s: {kind}\n")
+        yield from of_kind
+
+
 def table(rows: dict[tuple[str, str], Row]) -> Iterator[str]:
     """The lines of a table."""
     names = f"{'files':>6}{'taken':>7}{'refused':>9}{'worst s':>9}{'CPU s':>7}{'MB':>7}"
@@ -133,7 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder, SHAPES[given.shape](Path(folder)) as target:
         files = (f for f in hostile_files(given.seed) if not given.kind or f.kind in given.kind)
-        rows = attack(target, files, verbose=given.verbose)
+        rows = attack(target, _told(files), verbose=given.verbose)
     for line in table(rows):
         sys.stdout.write(f"{line}\n")
     count = sum(row.files for row in rows.values())
