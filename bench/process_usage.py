@@ -24,16 +24,22 @@ def tree(pid: int) -> Iterator[int]:
                 yield from tree(int(child))
 
 
-def resident_bytes(pids: Sequence[int]) -> int:
-    """Memory that these processes and those they started hold, shared pages counted once (PSS).
+def address_spaces(pids: Sequence[int]) -> list[int]:
+    """One process for each address space of these processes and those they started.
 
-    A child between vfork and exec is its parent's memory, not shared pages of it, and is left out.
+    A child between vfork and exec is its parent's memory, not shared pages of it: PSS would count
+    it twice.
     """
     found = list[int]()
     for each in (each for pid in pids for each in tree(pid)):
         if not any(_is_same_memory(each, other) for other in found):
             found.append(each)
-    return sum(map(pss_bytes, found))
+    return found
+
+
+def resident_bytes(pids: Sequence[int]) -> int:
+    """Memory that these processes and those they started hold, shared pages counted once (PSS)."""
+    return sum(map(pss_bytes, address_spaces(pids)))
 
 
 def pss_bytes(pid: int) -> int:

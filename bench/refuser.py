@@ -5,7 +5,6 @@ A control: what a crowd takes of the machine that the server under test shares w
 
 import asyncio
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,9 +14,8 @@ from typing import cast
 import uvloop
 
 from bench.crowd import NICENESS
+from bench.http_line import END_OF_HEAD, body_bytes
 
-_LENGTH = re.compile(rb"\r\ncontent-length: (\d+)", re.IGNORECASE)
-_END_OF_HEAD = b"\r\n\r\n"
 _REFUSAL = b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n"
 
 
@@ -46,12 +44,10 @@ class _Refusing(asyncio.Protocol):
             self._left -= len(data)
         else:
             self._head += data
-            end = self._head.find(_END_OF_HEAD)
-            if end < 0:
+            head, end, body = self._head.partition(END_OF_HEAD)
+            if not end:
                 return
-            length = _LENGTH.search(self._head, 0, end + 2)
-            body = len(self._head) - end - len(_END_OF_HEAD)
-            self._left = (int(length[1]) if length else 0) - body
+            self._left = body_bytes(head) - len(body)
             self._head = b""
         if not self._left:
             self._transport.write(_REFUSAL)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import httpx
 
-from bench.process_usage import pss_bytes, tree
+from bench.process_usage import address_spaces, pss_bytes
 from devstack.launcher import Shape, make_plan
 from devstack.parts import Part
 
@@ -58,7 +58,7 @@ class Served:
 
         Neither Redis nor other servers: they keep what was uploaded.
         """
-        pids = [pid for root in self.services for pid in tree(root)]
+        pids = address_spaces(self.services)
         return sum(pss_bytes(pid) for pid in pids if not _is_redis(pid)) / 1e6
 
     def unfinished_jobs(self) -> int:

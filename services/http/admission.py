@@ -15,7 +15,7 @@ from starlette.types import Message, Receive, Scope, Send
 from petsearch.domain.errors import Overloaded
 from petsearch.observability import get_logger
 from services.http.asgi import HttpMiddleware
-from services.http.middleware import request_id, security_headers
+from services.http.middleware import HSTS, request_id, security_headers
 from services.http.problems import problem_of
 from services.http.refusals import refuse, run_refusably
 
@@ -165,6 +165,8 @@ class FullRooms(HttpMiddleware):
             (b"content-length", str(len(body)).encode()),
             (b"x-request-id", given),
         ]
+        if scope["scheme"] == "https":
+            headers.append((b"strict-transport-security", HSTS.encode()))
         if _body_bytes(scope) > _READ_BYTES:
             headers.append((b"connection", b"close"))
         await send({"type": "http.response.start", "status": self._status, "headers": headers})

@@ -21,6 +21,8 @@ Networks = Sequence[IPv4Network | IPv6Network]
 
 _IPV6_SITE_BITS = 64
 """One household or machine has a whole network of so many bits, so it is one client."""
+_LONGEST_ADDRESS = 100
+"""IPv6 with a zone. What is longer is no address, and is not kept."""
 _WITH_PORT = re.compile(r"\[(?P<v6>[^\]]*)\](:\d+)?|(?P<v4>[^:]*):\d+")
 _HOST = re.compile(r"([\w.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?", re.ASCII)
 _PREFIX = re.compile(r"(/[\w.~-]+)+", re.ASCII)
@@ -119,9 +121,13 @@ def _without_port(hop: str) -> str:
     return hop.strip('"') if found is None else found["v6"] or found["v4"] or ""
 
 
-@lru_cache(maxsize=1024)
 def _parse(address: str) -> IPv4Address | IPv6Address | None:
     """IPv4-mapped IPv6 addresses, as dual-stack sockets report them, are IPv4 here."""
+    return _parsed(address) if len(address) <= _LONGEST_ADDRESS else None
+
+
+@lru_cache(maxsize=1024)
+def _parsed(address: str) -> IPv4Address | IPv6Address | None:
     try:
         parsed = ip_address(address)
     except ValueError:

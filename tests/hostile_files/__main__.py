@@ -107,8 +107,8 @@ def attack(
     return rows
 
 
-def _told(files: Iterator[HostileFile]) -> Iterator[HostileFile]:
-    """The files; says on stderr where it is, since all of them take minutes."""
+def _with_progress(files: Iterator[HostileFile]) -> Iterator[HostileFile]:
+    """The files; each new kind is named on stderr, since all of them take minutes."""
     began = time.monotonic()
     for kind, of_kind in itertools.groupby(files, key=lambda file: file.kind):
         sys.stderr.write(f"{time.monotonic() - began:5.0f} s: {kind}\n")
@@ -142,7 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder, SHAPES[given.shape](Path(folder)) as target:
         files = (f for f in hostile_files(given.seed) if not given.kind or f.kind in given.kind)
-        rows = attack(target, _told(files), verbose=given.verbose)
+        rows = attack(target, _with_progress(files), verbose=given.verbose)
     for line in table(rows):
         sys.stdout.write(f"{line}\n")
     count = sum(row.files for row in rows.values())

@@ -125,17 +125,31 @@ def test_a_refusal_is_a_problem_with_its_id_and_the_headers_of_every_response(
     assert (head.status_code, head.content) == (429, b"")
 
 
-def test_refusals_are_logged_by_their_number(house: House) -> None:
-    house.fill()
-
-    def logged() -> int:
-        return sum(line["some"] for line in lines if line["event"] == "requests refused")
+def test_refusals_are_logged_by_their_number() -> None:
+    async def run() -> None:
+        refusing = FullRooms(_nobody, room_of=lambda _: Room("some", 0, 0))
+        for _ in range(3):
+            await refusing(
+                {**_scope("GET /v1/images"), "scheme": "http", "headers": []}, _nothing, _unread
+            )
+        while not lines:
+            await asyncio.sleep(0.01)
 
     with capture_logs() as lines:
-        for _ in range(3):
-            house.call()
-        wait_until(lambda: logged() == 3)
-    assert len(lines) < 3, "not each by itself"
+        coroutines.run(run())
+    assert [(line["event"], line["some"]) for line in lines] == [("requests refused", 3)]
+
+
+async def _nobody(_scope: Scope, _receive: Receive, _send: Send) -> None:
+    raise AssertionError("the room is full")
+
+
+async def _nothing() -> Message:
+    return {"type": "http.disconnect"}
+
+
+async def _unread(_message: Message) -> None:
+    """Sent to nobody."""
 
 
 def test_a_refused_connection_goes_on_after_a_small_body_alone(house: House) -> None:

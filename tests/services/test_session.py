@@ -3,14 +3,19 @@
 import json
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from fastapi import FastAPI
 
 from petsearch.access.key_ring import FRESH_S
 from petsearch.domain.api_keys import Scope
-from petsearch.domain.errors import ConfigurationError
+from petsearch.domain.errors import ConfigurationError, Overloaded
 from petsearch.settings import Settings
+from services.http.admission import FullRooms
+from services.http.middleware import HSTS
 from tests import pictures
 from tests.services.keyed_app import START, KeyedApp, keyed_app
 
@@ -138,6 +143,33 @@ def test_a_named_origin_may_call_with_a_key_and_without_our_cookie(keyed: KeyedA
     assert (refused.status_code, refused.headers["access-control-allow-origin"]) == (401, PAGE)
     other = client.post("/v1/jobs", json={}, headers={"Origin": f"{PAGE}.evil"})
     assert other.status_code == 403
+
+
+def test_a_named_origin_reads_every_refusal(keyed: KeyedApp) -> None:
+    app = keyed.app(cors_origins=[PAGE])
+    client = keyed.client(app, scheme="https")
+    foreign = client.get(STATS, headers={"Origin": PAGE, "Host": "elsewhere.example"})
+    _fill_room(app, STATS)
+    full = client.get(STATS, headers={"Origin": PAGE})
+    assert (foreign.status_code, full.status_code) == (421, 429)
+    for refused in (foreign, full):
+        assert refused.headers["access-control-allow-origin"] == PAGE
+        assert refused.headers["cross-origin-resource-policy"] == "cross-origin"
+        assert refused.headers["strict-transport-security"] == HSTS
+        assert refused.json()["request_id"] == refused.headers["x-request-id"]
+    assert full.headers["retry-after"] == "1"
+
+
+def _fill_room(app: FastAPI, path: str) -> None:
+    """As if as many requests as the room of `path` holds were on their way to it."""
+    layer: Any = app.middleware_stack
+    while not isinstance(layer, FullRooms):
+        layer = layer.app
+    room = layer.room_of({"method": "GET", "path": path})
+    assert room is not None
+    with suppress(Overloaded):
+        while True:
+            room.approach()
 
 
 @pytest.mark.parametrize("header", ["If-Match", "If-None-Match", "Last-Event-ID", "Range"])
