@@ -26,7 +26,7 @@ import uvloop
 from bench.http_line import Line, Reply, connect, request
 from petsearch.domain.prompts import OXFORD_LABELS
 
-NICENESS = 10
+_NICENESS = 10
 _PATIENCE_S = 30.0
 """After which a caller gives up; it counts as broken."""
 _MOST_OPEN = 1500
@@ -320,7 +320,7 @@ class Crowd:
 
 def main() -> None:
     """Do as the first argument says, and print the tally."""
-    os.nice(NICENESS)
+    os.nice(_NICENESS)
     gc.freeze()
     tally = uvloop.run(Crowd(Order(**json.loads(sys.argv[1]))).run())
     sys.stdout.write(json.dumps(asdict(tally)))

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from typing import cast
 
-END_OF_HEAD = b"\r\n\r\n"
+_END_OF_HEAD = b"\r\n\r\n"
 _LENGTH = re.compile(rb"\r\ncontent-length: (\d+)", re.IGNORECASE)
 _HOST = "127.0.0.1"
 
@@ -82,10 +82,10 @@ def request(method: str, path: str, key: str, body: bytes = b"", content_type: s
     lines = [f"{method} {path} HTTP/1.1", f"Host: {_HOST}"]
     lines += [f"Authorization: Bearer {key}"] if key else []
     lines += [f"Content-Type: {content_type}", f"Content-Length: {len(body)}"] if body else []
-    return "\r\n".join(lines).encode() + END_OF_HEAD + body
+    return "\r\n".join(lines).encode() + _END_OF_HEAD + body
 
 
-def body_bytes(head: bytes) -> int:
+def _body_bytes(head: bytes) -> int:
     """How many bytes follow a head, by its Content-Length."""
     length = _LENGTH.search(head)
     return int(length[1]) if length else 0
@@ -93,10 +93,10 @@ def body_bytes(head: bytes) -> int:
 
 def _complete_reply(received: bytes) -> Reply | None:
     """The reply, once its last byte is there; streams, which have no length, are not expected."""
-    end = received.find(END_OF_HEAD)
+    end = received.find(_END_OF_HEAD)
     if end < 0:
         return None
     head = received[:end].lower()
-    if len(received) < end + len(END_OF_HEAD) + body_bytes(head):
+    if len(received) < end + len(_END_OF_HEAD) + _body_bytes(head):
         return None
     return Reply(int(head[9:12]), b"\r\nretry-after:" in head, b"\r\nconnection: close" in head)

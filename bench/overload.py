@@ -3,12 +3,13 @@
 `make bench-overload` measures for each kind what callers get who wait for one answer after another
 (the best of several numbers of callers), and then sends ten times as many requests per second for
 a minute, whatever becomes of them. It counts what is done meanwhile, how the rest is refused, how
-soon a lone request is answered as before, and the memory before and after. A control says how much
-of the machine the crowd itself takes: what is done while as large a crowd is refused elsewhere.
+soon a lone request is answered as before, and the memory before and after. The servers have half of
+the cores and the callers have the others, as they would on another machine.
 """
 
 import asyncio
 import json
+import os
 import signal
 import statistics
 import sys
@@ -22,9 +23,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bench.crowd import Kind, Order, Requests, Tally, crowd_of, send_crowd
+from bench.crowd import Kind, Order, Requests, Tally, send_crowd
 from bench.http_line import Line, connect
-from bench.refuser import refuser
 from bench.shapes import Served, ShapeName, served
 from bench.shared_data import MODEL, PHOTOS, check_is_there
 
@@ -50,8 +50,6 @@ class Report:
     callers: int
     """Of those tried, the number that got most done."""
     capacity_per_s: float
-    control_per_s: float
-    """Done for the most callers tried, while another server refuses the crowd."""
     lone_ms: float
     offered_per_s: float
     """As was really sent."""
@@ -70,11 +68,6 @@ class Report:
     def goodput(self) -> float:
         """Of the capacity."""
         return self.good_per_s / self.capacity_per_s
-
-    @property
-    def goodput_of_control(self) -> float:
-        """Of what is done beside a crowd of the same size."""
-        return self.good_per_s / self.control_per_s
 
     @property
     def bars(self) -> dict[str, bool]:
@@ -118,13 +111,22 @@ def main(
 def _measure_shape(
     shape: ShapeName, model: str, order: Order, kinds: list[Kind], times: float
 ) -> list[Report]:
+    ours, theirs = _divided_cores()
+    os.sched_setaffinity(0, ours)  # what is started has the cores of who starts it
     with (
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
         served(shape, Path(folder) / "server", model) as server,
     ):
+        os.sched_setaffinity(0, theirs)
         order = replace(order, port=server.port, key=server.key)
         send_crowd(replace(order, seconds=5.0, loops={Kind.UPLOAD: 1}))
         return [_told(_measure(shape, server, order, kind, times)) for kind in kinds]
+
+
+def _divided_cores() -> tuple[list[int], list[int]]:
+    """Of the servers and of the callers."""
+    cores = list(range(os.cpu_count() or 1))
+    return cores[::2], cores[1::2] or cores
 
 
 def _told(report: Report) -> Report:
@@ -137,8 +139,6 @@ def _measure(shape: ShapeName, server: Served, order: Order, kind: Kind, times: 
     _wait_for_jobs(server)
     callers, capacity = _capacity(order, kind)
     _wait_for_jobs(server)
-    control = _beside_a_crowd(order, kind, times * capacity)
-    _wait_for_jobs(server)
     lone_ms = statistics.median(asyncio.run(_ask_alone(server, order, kind, _LONE)))
     before = server.memory_mb()
     tally = send_crowd(replace(order, rates={kind: times * capacity}, seed=100))
@@ -149,7 +149,6 @@ def _measure(shape: ShapeName, server: Served, order: Order, kind: Kind, times: 
         kind,
         callers,
         capacity,
-        control,
         lone_ms,
         tally.sent / tally.seconds,
         tally.good_per_s,
@@ -164,25 +163,17 @@ def _measure(shape: ShapeName, server: Served, order: Order, kind: Kind, times: 
 
 
 def _capacity(order: Order, kind: Kind) -> tuple[int, float]:
-    """The number of callers that get most done, and how much per second."""
-    measured = {
-        callers: send_crowd(
-            replace(order, seconds=order.seconds / 8, loops={kind: callers}, seed=callers)
-        ).good_per_s
-        for callers in _CALLERS
-    }
-    return max(measured.items(), key=lambda one: one[1])
+    """The number of callers that get most done, and how much per second.
 
+    Of as long a time as the overload: what is uploaded is worked off meanwhile, on the same cores.
+    """
 
-def _beside_a_crowd(order: Order, kind: Kind, rate: float) -> float:
-    """What is done per second while a crowd is refused by another server."""
-    seconds = order.seconds / 4
-    with (
-        refuser() as port,
-        crowd_of(replace(order, port=port, seconds=2 * seconds, rates={kind: rate}, seed=200)),
-    ):
-        loops = {kind: max(_CALLERS)}
-        return send_crowd(replace(order, seconds=seconds, loops=loops, seed=300)).good_per_s
+    def done_per_s(callers: int, seconds: float) -> float:
+        asked = replace(order, seconds=seconds, loops={kind: callers}, seed=callers)
+        return send_crowd(asked).good_per_s
+
+    best = max(_CALLERS, key=lambda callers: done_per_s(callers, order.seconds / 8))
+    return best, done_per_s(best, order.seconds)
 
 
 def _settled(server: Served, before: float) -> tuple[float, float]:
@@ -247,7 +238,6 @@ def _percentiles(milliseconds: list[float]) -> tuple[float, float]:
 def _print(reports: list[Report], times: float) -> None:
     table = Table(
         "shape", "kind", "capacity/s (callers)", "lone ms", "sent/s", "done/s", "goodput",
-        "of control",
         "done p50/p99 ms", "refused p50/p99 ms", "recovery s", "MB before/after (s)", "missed",
         title=f"{times:g} x capacity",
     )  # fmt: skip
@@ -260,7 +250,6 @@ def _print(reports: list[Report], times: float) -> None:
             f"{one.offered_per_s:.0f}",
             f"{one.good_per_s:.1f}",
             f"{one.goodput:.2f}",
-            f"{one.goodput_of_control:.2f}",
             "/".join(f"{value:.0f}" for value in one.good_ms),
             "/".join(f"{value:.0f}" for value in one.refused_ms),
             f"{one.recovery_s:.1f}",

@@ -4,11 +4,12 @@ Because only a few chunks of a job are queued at once, jobs do not block each ot
 cancelling takes effect immediately. Work of a dead worker or a lost message is queued again.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
+from petsearch.domain import QueueName
 from petsearch.domain.errors import Conflict, NotFound
 from petsearch.observability import get_logger
 from petsearch.ports import ChunkLedger, TaskQueue
@@ -81,7 +82,7 @@ class Dispatcher:
         if not self.ledger.claim_chore("sweep", self.options.lease_s / 3):
             return 0
         self._expire_jobs()
-        return sum(self._sweep_job(job_id) for job_id in self.ledger.active())
+        return self._sweep_jobs(self.ledger.active())
 
     def _expire_jobs(self) -> None:
         # One after the other: a process that ends here leaves the objects of one job at most.
@@ -108,9 +109,14 @@ class Dispatcher:
         active = self.ledger.active()
         for job_id in active:
             self.ledger.end_leases(job_id)
-        return sum(self._sweep_job(job_id) for job_id in active)
+        return self._sweep_jobs(active)
 
-    def _sweep_job(self, job_id: str) -> int:
+    def _sweep_jobs(self, job_ids: Collection[str]) -> int:
+        filled = set[QueueName]()
+        return sum(self._sweep_job(job_id, filled) for job_id in job_ids)
+
+    def _sweep_job(self, job_id: str, filled: set[QueueName]) -> int:
+        """`filled` are queues that this sweep has seen filled: asking takes a connection each."""
         try:
             overdue = self.ledger.overdue_chunks(job_id, _MAX_WAIT_S)
             lost = list(overdue.lost)
@@ -119,7 +125,9 @@ class Dispatcher:
                 log.warning("job sealed: no photo was added to it for a day", job_id=job_id)
             name = job.queue
             # If the queue is empty, their messages are lost: a worker died while taking them.
-            is_empty = self.queue.depth(name) == 0
+            if name not in filled and self.queue.depth(name):
+                filled.add(name)
+            is_empty = name not in filled
             if is_empty:
                 lost += overdue.unclaimed
             requeued = [

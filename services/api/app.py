@@ -1,6 +1,7 @@
 """The API as a FastAPI application over services that are given to it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 
@@ -38,12 +39,14 @@ from services.api.routes import (
     uploads,
 )
 from services.api.routes.rooms import LONG, rooms_of
-from services.http.admission import Admission, FullRooms
+from services.http.admission import Admission
 from services.http.body_limit import BodyLimit
 from services.http.content_coding import PlainBodies
 from services.http.deadlines import Deadlines
 from services.http.disk_guard import DiskGuard
+from services.http.draining import Draining, DrainingGuard
 from services.http.forwarded import ForwardedHeaders
+from services.http.full_rooms import FullRooms
 from services.http.http10 import Http10Responses
 from services.http.middleware import HostGuard, OriginGuard, RequestContext, security_headers
 from services.http.problems import add_problem_handlers, problem, request_id_of
@@ -115,6 +118,7 @@ def build_app(
     *,
     web_dir: Path | None = None,
     metrics: ApiMetrics | None = None,
+    draining: Draining | None = None,
     is_on_loopback: bool = False,
     compress: bool = False,
 ) -> FastAPI:
@@ -124,6 +128,7 @@ def build_app(
         is_on_loopback: only this machine reaches it, so no key is asked for before one was made.
         web_dir: folder of the web client to serve at `/`; None to serve none.
         metrics: what counts the requests, where somebody asks for them.
+        draining: what says that the process is about to exit, where it drains.
         compress: long answers, where no proxy does that.
     """
     app = build_routes()
@@ -138,9 +143,25 @@ def build_app(
     _add_middleware(app, services, web_dir, is_on_loopback=is_on_loopback)
     if metrics is not None:
         app.add_middleware(Measure, metrics=metrics)
+        app.state.full_rooms.count = metrics.refused
+    if draining is not None:
+        app.add_middleware(DrainingGuard, draining=draining)
+        app.state.full_rooms.draining = draining
     if web_dir is not None:
         app.router.default = WebClient(web_dir, Previews(services, web_dir / "index.html"))
     return app
+
+
+def _cors_headers(origins: Collection[str], origin: str) -> Mapping[str, str]:
+    """As `CORSMiddleware` gives them to a response for a page of `origin`."""
+    allowed = "*" if "*" in origins else origin
+    if allowed not in origins:
+        return {}
+    return {
+        "Access-Control-Allow-Origin": allowed,
+        "Access-Control-Expose-Headers": ", ".join(_CORS_EXPOSED),
+        "Vary": "Origin",
+    }
 
 
 def _add_middleware(
@@ -187,7 +208,6 @@ def _add_middleware(
     headers = security_headers(embeddable=bool(origins), frame_ancestors=settings.frame_ancestors)
     app.add_middleware(RequestContext, headers=headers)
     app.add_middleware(Http10Responses)
-    app.add_middleware(FullRooms, room_of=room_of, headers=headers)
     if origins:
         # Without credentials: a page of another origin sends a key, never our cookie.
         app.add_middleware(
@@ -198,3 +218,9 @@ def _add_middleware(
             expose_headers=_CORS_EXPOSED,
         )
     app.add_middleware(ForwardedHeaders, trusted=settings.trusted_proxies)
+    app.state.full_rooms = FullRooms(
+        room_of,
+        as_sent=ForwardedHeaders(app, trusted=settings.trusted_proxies).as_sent,
+        headers=headers,
+        cors_headers_of=partial(_cors_headers, origins),
+    )

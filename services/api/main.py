@@ -12,7 +12,7 @@ from petsearch.settings import Settings, exit_if_misconfigured, start_logging
 from services.api.app import build_app
 from services.api.metrics import ApiMetrics
 from services.api.page import web_dir
-from services.http.draining import Draining, DrainingGuard
+from services.http.draining import Draining
 from services.http.startup import wait_until_available
 
 
@@ -46,8 +46,7 @@ def create_app() -> FastAPI:
         metrics.close()
 
     # The proxy has the page's files, and asks here for the page of a photo.
-    app = build_app(services, web_dir=web_dir(), metrics=metrics)
-    app.add_middleware(DrainingGuard, draining=draining)
+    app = build_app(services, web_dir=web_dir(), metrics=metrics, draining=draining)
     app.router.lifespan_context = close_at_end
     return app
 

@@ -45,6 +45,10 @@ class ApiMetrics(ServedMetrics):
         requests.inc()
         times.observe(seconds)
 
+    def refused(self, method: str, status: int) -> None:
+        """Count a request that never came to a route."""
+        self.answered(method, _NO_ROUTE, status, 0.0)
+
     def _of(self, method: str, route: str, status: int) -> tuple[Counter, Histogram]:
         """What counts requests of a kind; finding that by its labels takes longer."""
         kind = method, route, status

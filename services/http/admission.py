@@ -5,29 +5,20 @@ Otherwise all wait until their deadlines have passed, and nothing is answered at
 """
 
 import asyncio
-from collections import Counter, deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from starlette.datastructures import Headers
 from starlette.types import Message, Receive, Scope, Send
 
 from petsearch.domain.errors import Overloaded
-from petsearch.observability import get_logger
 from services.http.asgi import HttpMiddleware
-from services.http.middleware import HSTS, request_id, security_headers
-from services.http.problems import problem_of
 from services.http.refusals import refuse, run_refusably
-
-log = get_logger(__name__)
 
 _RETRY_AFTER_S = 1.0
 _PATIENCE_S = 1.5
 _APPROACH = "petsearch.approach"
-_ANY_ID = "<id>"
-_LOGGED_EVERY_S = 1.0
-_READ_BYTES = 256 * 1024
-"""A refused body of at most so many bytes is read and dropped, which costs less than to connect."""
 
 
 class Room:
@@ -77,7 +68,7 @@ class Room:
         except BaseException as error:
             self._give_up(turn)
             if isinstance(error, TimeoutError):
-                raise _overloaded() from None
+                raise overloaded() from None
             raise
 
     def leave(self) -> None:
@@ -91,9 +82,14 @@ class Room:
         """A request is here, or has turned back; see `Approach`."""
         self.approaching -= 1
 
+    @property
+    def is_full(self) -> bool:
+        """Whether as many wait, or come near, as may."""
+        return len(self._waiting) + self.approaching >= self._most_waiting + self._free
+
     def _check(self) -> None:
-        if len(self._waiting) + self.approaching >= self._most_waiting + self._free:
-            raise _overloaded()
+        if self.is_full:
+            raise overloaded()
 
     def _give_up(self, turn: asyncio.Future[None]) -> None:
         if turn.done():  # it was given a place as it left
@@ -119,67 +115,18 @@ RoomOf = Callable[[Scope], Room | None]
 """The room of a request; None where it needs none."""
 
 
-@dataclass(eq=False)
-class FullRooms(HttpMiddleware):
-    """Refuses requests whose room is full, before anything is known of them but their address.
+def approach(room: Room, scope: Scope) -> None:
+    """Let the request of a scope come near a room that is not full.
 
-    Under ten times the load it can bear, nine tenths of a server's requests end here. So these pass
-    as few layers as possible, their response is prepared, and they are logged by their number.
+    `end_approach` is to be called for it, at the latest when it has its response.
     """
+    scope[_APPROACH] = room.approach()
 
-    room_of: RoomOf
-    headers: Mapping[str, str] = field(default_factory=security_headers)
-    """Those of every response."""
 
-    def __post_init__(self) -> None:
-        response = problem_of(_overloaded(), _ANY_ID)
-        self._status = response.status_code
-        self._body = bytes(response.body).split(_ANY_ID.encode())
-        self._headers = [
-            *((name.lower().encode(), value.encode()) for name, value in self.headers.items()),
-            *(header for header in response.raw_headers if header[0] != b"content-length"),
-        ]
-        self._refused = Counter[str]()
-
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if (room := self.room_of(scope)) is None:
-            await self.app(scope, receive, send)
-            return
-        try:
-            approach = room.approach()
-        except Overloaded:
-            self._count(room)
-            await self._refuse(scope, send)
-            return
-        scope[_APPROACH] = approach
-        try:
-            await self.app(scope, receive, send)
-        finally:
-            approach.end()
-
-    async def _refuse(self, scope: Scope, send: Send) -> None:
-        given = request_id(scope).encode()
-        body = given.join(self._body)
-        headers = [
-            *self._headers,
-            (b"content-length", str(len(body)).encode()),
-            (b"x-request-id", given),
-        ]
-        if scope["scheme"] == "https":
-            headers.append((b"strict-transport-security", HSTS.encode()))
-        if _body_bytes(scope) > _READ_BYTES:
-            headers.append((b"connection", b"close"))
-        await send({"type": "http.response.start", "status": self._status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
-
-    def _count(self, room: Room) -> None:
-        if not self._refused:
-            asyncio.get_running_loop().call_later(_LOGGED_EVERY_S, self._log)
-        self._refused[room.name] += 1
-
-    def _log(self) -> None:
-        log.warning("requests refused", seconds=_LOGGED_EVERY_S, **self._refused)
-        self._refused.clear()
+def end_approach(scope: Scope) -> None:
+    """The request of a scope is in its room, or has its response; a second call does nothing."""
+    if (made := scope.get(_APPROACH)) is not None:
+        made.end()
 
 
 @dataclass(eq=False)
@@ -192,11 +139,10 @@ class Admission(HttpMiddleware):
         if (room := self.room_of(scope)) is None:
             await self.app(scope, receive, send)
             return
-        if (approach := scope.get(_APPROACH)) is not None:
-            approach.end()
+        end_approach(scope)
         visit = _Visit(room, receive, send)
         try:
-            if not _body_bytes(scope):
+            if not body_bytes(scope):
                 await visit.enter()
         except Overloaded as error:
             await refuse(error, scope, receive, send, closes=False)
@@ -242,8 +188,8 @@ class _Visit:
             self._room.leave()
 
 
-def _body_bytes(scope: Scope) -> float:
-    """As declared; infinite where a body comes in chunks."""
+def body_bytes(scope: Scope) -> float:
+    """The size of a request's body, as declared; infinite where a body comes in chunks."""
     headers = Headers(scope=scope)
     if "transfer-encoding" in headers:
         return float("inf")
@@ -251,7 +197,8 @@ def _body_bytes(scope: Scope) -> float:
     return int(declared) if declared.isdecimal() else 0
 
 
-def _overloaded() -> Overloaded:
+def overloaded() -> Overloaded:
+    """Why a request has no place in its room."""
     return Overloaded(
         "Too many requests of this kind are being answered at the moment; try again soon.",
         retry_after_s=_RETRY_AFTER_S,

@@ -55,11 +55,12 @@ class ForwardedHeaders(HttpMiddleware):
     """The networks of the proxies."""
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope = self._as_sent(scope)
+        scope = self.as_sent(scope)
         _prefix.set(scope.get("root_path", ""))
         await self.app(scope, receive, send)
 
-    def _as_sent(self, scope: Scope) -> Scope:
+    def as_sent(self, scope: Scope) -> Scope:
+        """The scope of a request as its client sent it."""
         peer = str(scope["client"][0]) if scope.get("client") else "unknown"
         if not self._is_trusted(peer):
             return scope

@@ -1,7 +1,7 @@
 """What every request passes: id, Host and Origin guards, safe headers, a log line."""
 
+import random
 import re
-import secrets
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -62,9 +62,13 @@ def security_headers(*, embeddable: bool = False, frame_ancestors: str = "") -> 
 
 
 def request_id(scope: Scope) -> str:
-    """The id that the caller gave a request, or a new one."""
+    """The id that the caller gave a request, or a new one.
+
+    A new one is no secret. Asking the kernel for one would give the interpreter's lock away, and
+    the event loop then waits for threads that compute.
+    """
     given = Headers(scope=scope).get("x-request-id", "")
-    return given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+    return given if _REQUEST_ID.fullmatch(given) else f"{random.getrandbits(64):016x}"
 
 
 @dataclass(eq=False)

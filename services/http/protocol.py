@@ -2,10 +2,15 @@
 
 import asyncio
 from http import HTTPStatus
+from typing import Any, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from starlette.types import Scope
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from services.http.admission import end_approach
 from services.http.body_limit import LEAST_BYTES_PER_S, WINDOW_S
+from services.http.full_rooms import FullRooms
 
 HEAD_BYTES = 64 * 1024
 """Of a request line and its headers together, and of what comes between two parts of a body."""
@@ -23,6 +28,8 @@ class BoundedProtocol(HttpToolsProtocol):
     Trailers, the headers after a chunked body, are dropped: nothing reads them, and uvicorn would
     add them to the headers that were checked.
 
+    Requests whose room is full, by the application's `state.full_rooms`, get their response here.
+
     Used by `petsearch serve` and by `uvicorn --http services.http.protocol:BoundedProtocol`.
     """
 
@@ -36,6 +43,12 @@ class BoundedProtocol(HttpToolsProtocol):
     """While the rest of a body comes whose request has its response."""
     _has_whole_request = True
     _is_refused = False
+    """It ends with a response that is sent, and what still comes is dropped."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        state = getattr(self.app, "state", None)
+        self._full_rooms: FullRooms | None = getattr(state, "full_rooms", None)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -71,6 +84,8 @@ class BoundedProtocol(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
+        if self._is_refused:
+            return
         sizes = [len(name) + len(value) for name, value in self.headers]
         is_large = sum(sizes) + len(self.url) > HEAD_BYTES
         if is_large or len(sizes) > HEADERS or max(sizes, default=0) > HEADER_BYTES:
@@ -98,6 +113,32 @@ class BoundedProtocol(HttpToolsProtocol):
         # Nobody reads the rest, as after a 401, so nobody else sees that it does not end.
         if not self._has_whole_request and self.cycle.response_complete:
             self._expect_rest()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        if app is not self.app or self._full_rooms is None:
+            super()._start_asgi_task(cycle, app)
+            return
+        scope = cast(Scope, cycle.scope)
+        keeps = cycle.keep_alive
+        refusal = self._full_rooms.approach(scope, cycle.default_headers, keeps=keeps)
+        if refusal is None:
+            super()._start_asgi_task(cycle, self._call_app)
+            return
+        cycle.response_started = cycle.response_complete = True
+        self.transport.write(refusal.data)
+        if refusal.closes:
+            self._end_writing()
+        elif self.pipeline:
+            # Not at once, or as many calls would be nested as there are requests that wait.
+            self.loop.call_soon(cycle.on_response)
+        else:
+            cycle.on_response()
+
+    async def _call_app(self, scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            end_approach(scope)
 
     def _expect_rest(self) -> None:
         self._rest_bytes = 0
@@ -134,7 +175,14 @@ class BoundedProtocol(HttpToolsProtocol):
             f"HTTP/1.1 {status} {status.phrase}\r\nContent-Type: text/plain\r\n"
             f"Content-Length: {len(detail)}\r\nConnection: close\r\n\r\n{detail}".encode()
         )
-        # Closing while the client still sends would reset the connection before it reads this.
+        self._end_writing()
+
+    def _end_writing(self) -> None:
+        """Close the connection once the client has read what was sent.
+
+        Closing at once, while the client still sends, would reset the connection before that.
+        """
         self._is_refused = True
-        self.transport.write_eof()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
         self.loop.call_later(_LINGER_S, self.transport.close)

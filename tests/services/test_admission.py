@@ -19,9 +19,12 @@ from structlog.testing import capture_logs
 from petsearch.domain.errors import Overloaded
 from services.api.authorisation import ROUTES, AccessTable
 from services.api.routes.rooms import rooms_of
-from services.http.admission import Admission, FullRooms, Room
+from services.http.admission import Admission, Room
+from services.http.draining import Draining
+from services.http.full_rooms import FullRooms
 from services.http.middleware import RequestContext, security_headers
 from services.http.problems import add_problem_handlers
+from services.http.protocol import BoundedProtocol
 from tests import coroutines
 from tests.app_server import served_app
 from tests.waiting import wait_until
@@ -47,6 +50,8 @@ class House:
     opened: threading.Event = field(default_factory=threading.Event)
     inside: threading.Event = field(default_factory=threading.Event)
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(4))
+    draining: Draining = field(default_factory=Draining)
+    refused: list[tuple[str, int]] = field(default_factory=list)
     url: str = ""
 
     def answer(self) -> None:
@@ -57,6 +62,13 @@ class House:
     def call(self, method: str = "GET", content: bytes = b"") -> httpx.Response:
         """One request."""
         return httpx.request(method, self.url, content=content, timeout=_S)
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where it listens."""
+        parts = urlsplit(self.url)
+        assert parts.hostname and parts.port
+        return parts.hostname, parts.port
 
     def fill(self) -> tuple[Future[httpx.Response], Future[httpx.Response]]:
         """One request inside, and one that waits."""
@@ -84,10 +96,18 @@ def house() -> Iterator[House]:
     def room_of(scope: Scope) -> Room | None:
         return house.room if scope["path"] == "/" else None
 
+    def as_sent(scope: Scope) -> Scope:
+        return {**scope, "path": scope["path"].removeprefix("/prefix")}
+
     add_problem_handlers(app)
     app.add_middleware(Admission, room_of=room_of)
-    app.add_middleware(FullRooms, room_of=room_of)
-    with served_app(app) as url, house.pool:
+    app.state.full_rooms = FullRooms(
+        room_of,
+        as_sent=as_sent,
+        count=lambda *refused: house.refused.append(refused),
+        draining=house.draining,
+    )
+    with served_app(app, http=BoundedProtocol) as url, house.pool:
         house.url = url
         try:
             yield house
@@ -125,31 +145,65 @@ def test_a_refusal_is_a_problem_with_its_id_and_the_headers_of_every_response(
     assert (head.status_code, head.content) == (429, b"")
 
 
-def test_refusals_are_logged_by_their_number() -> None:
+def test_refusals_are_counted_and_logged_by_their_number(house: House) -> None:
     async def run() -> None:
-        refusing = FullRooms(_nobody, room_of=lambda _: Room("some", 0, 0))
+        full_rooms = FullRooms(lambda _: Room("some", 0, 0))
         for _ in range(3):
-            await refusing(
-                {**_scope("GET /v1/images"), "scheme": "http", "headers": []}, _nothing, _unread
-            )
+            scope = {**_scope("GET /v1/images"), "scheme": "http", "headers": []}
+            assert full_rooms.approach(scope, [], keeps=True)
         while not lines:
             await asyncio.sleep(0.01)
 
     with capture_logs() as lines:
         coroutines.run(run())
     assert [(line["event"], line["some"]) for line in lines] == [("requests refused", 3)]
+    house.fill()
+    house.call()
+    assert house.refused == [("GET", 429)]
 
 
-async def _nobody(_scope: Scope, _receive: Receive, _send: Send) -> None:
-    raise AssertionError("the room is full")
+def test_a_refusal_behind_a_prefix_is_one(house: House) -> None:
+    house.fill()
+    assert httpx.get(f"{house.url}/prefix/").status_code == 429
 
 
-async def _nothing() -> Message:
-    return {"type": "http.disconnect"}
+def test_a_refusal_closes_the_connection_where_the_client_or_the_server_ends(house: House) -> None:
+    house.fill()
+    assert "connection" not in house.call().headers
+    asked = httpx.get(house.url, headers={"Connection": "close"})
+    assert (asked.status_code, asked.headers["connection"]) == (429, "close")
+    house.draining.has_begun = True
+    assert house.call().headers["connection"] == "close"
 
 
-async def _unread(_message: Message) -> None:
-    """Sent to nobody."""
+def test_requests_behind_one_that_is_answered_are_refused_in_their_order(house: House) -> None:
+    many = 3000  # more than calls can be nested
+    ids = [f"id-{number}" for number in range(many)]
+    with socket.create_connection(house.address, _S) as connection:
+        connection.sendall(_get("inside"))
+        assert house.inside.wait(_S)
+        waiting = house.pool.submit(house.call)
+        wait_until(lambda: house.room.waiting == 1)
+        connection.sendall(b"".join(map(_get, ids)))
+        house.room.approaching += 9  # full until the end
+        house.opened.set()
+        got = bytearray()
+        while got.count(b"HTTP/1.1 429 ") < many:
+            got += connection.recv(1 << 20)
+    assert waiting.result().status_code == 200
+    assert got.startswith(b"HTTP/1.1 200 ")
+    places = [got.index(f"x-request-id: {one}\r\n".encode()) for one in ids]
+    assert places == sorted(places)
+
+
+def test_a_client_that_sends_a_large_body_reads_its_refusal(house: House) -> None:
+    house.fill()
+    for _ in range(3):
+        assert house.call("POST", b"x" * 20 * _LARGE).status_code == 429
+
+
+def _get(request_id: str) -> bytes:
+    return f"GET / HTTP/1.1\r\nHost: x\r\nX-Request-Id: {request_id}\r\n\r\n".encode()
 
 
 def test_a_refused_connection_goes_on_after_a_small_body_alone(house: House) -> None:
@@ -161,8 +215,7 @@ def test_a_refused_connection_goes_on_after_a_small_body_alone(house: House) -> 
 
 
 def test_a_body_takes_no_place_while_it_comes(house: House) -> None:
-    parts = urlsplit(house.url)
-    with socket.create_connection((parts.hostname, parts.port), _S) as slow:
+    with socket.create_connection(house.address, _S) as slow:
         slow.sendall(b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 4\r\n\r\nso")
         first, second = house.fill()
         slow.sendall(b"me")

@@ -55,8 +55,10 @@ TEXT = (
         )
     )
 )
-KEYS = TEXT.filter(lambda text: not {*text} & {*",;|"}).map("p{}".format)
-"""One name a cell, with a letter: lines without one are no rows."""
+KEYS = TEXT.filter(lambda text: not {*text} & {*",;|"}).map(
+    lambda text: unicodedata.normalize("NFC", f"p{text}")
+)
+"""One name a cell, with a letter: lines without one are no rows. An accent joins the letter."""
 LIKE_CURSORS = st.from_regex(r"[A-Za-z0-9_\-:.+T]{1,60}", fullmatch=True)
 
 
