@@ -62,6 +62,7 @@ def http_service(
     command = (
         *(sys.executable, "-m", "uvicorn", "--factory", f"services.{kind}.main:create_app"),
         *("--host", host, "--port", str(port), "--no-access-log"),
+        "--no-proxy-headers",
         *("--http", "services.http.protocol:BoundedProtocol"),
         *("--timeout-keep-alive", "75", "--timeout-graceful-shutdown", str(GRACE_S)),
     )

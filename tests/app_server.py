@@ -28,9 +28,8 @@ class _Server(uvicorn.Server):
 def served_app(app: ASGIApp, **options: Any) -> Iterator[str]:
     """The address where `app` answers until the block ends; `options` are uvicorn's."""
     listener = socket.create_server(("127.0.0.1", 0))
-    server = _Server(
-        uvicorn.Config(app, log_config=None, proxy_headers=False, timeout_keep_alive=75, **options)
-    )
+    options = {"proxy_headers": False, "timeout_keep_alive": 75, **options}
+    server = _Server(uvicorn.Config(app, log_config=None, **options))
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
     try:

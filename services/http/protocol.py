@@ -47,8 +47,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        state = getattr(self.app, "state", None)
-        self._full_rooms: FullRooms | None = getattr(state, "full_rooms", None)
+        self._full_rooms = _full_rooms_of(self.app)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -186,3 +185,10 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self.loop.call_later(_LINGER_S, self.transport.close)
+
+
+def _full_rooms_of(app: object) -> FullRooms | None:
+    """Those of an application, also behind what uvicorn wraps it in."""
+    while app is not None and not hasattr(app, "state"):
+        app = getattr(app, "app", None)
+    return getattr(getattr(app, "state", None), "full_rooms", None)

@@ -167,6 +167,13 @@ def test_a_refusal_behind_a_prefix_is_one(house: House) -> None:
     assert httpx.get(f"{house.url}/prefix/").status_code == 429
 
 
+def test_rooms_are_found_behind_what_uvicorn_wraps_an_app_in() -> None:
+    app = FastAPI()
+    app.state.full_rooms = FullRooms(lambda _: Room("some", 0, 0))
+    with served_app(app, http=BoundedProtocol, proxy_headers=True) as url:
+        assert httpx.get(url).status_code == 429
+
+
 def test_a_refusal_closes_the_connection_where_the_client_or_the_server_ends(house: House) -> None:
     house.fill()
     assert "connection" not in house.call().headers

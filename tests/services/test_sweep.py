@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from petsearch.domain import JobState
+from petsearch.domain import JobState, QueueName
 from petsearch.jobs import Upload
 from tests.services.house import House, photo
 from tests.waiting import wait_until
@@ -93,3 +93,20 @@ def test_a_new_process_takes_up_what_the_last_one_left(house: House) -> None:
     house.queue.chunks.clear()
     assert house.dispatcher.recover() == 1
     assert house.queue.chunks == [(second, 0)]
+
+
+def test_a_sweep_asks_once_how_full_a_queue_is_that_is_filled(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        house.open_job(photo(number))
+    asked = list[QueueName]()
+    depth = house.queue.depth
+
+    def asked_depth(queue: QueueName) -> int:
+        asked.append(queue)
+        return depth(queue)
+
+    monkeypatch.setattr(house.queue, "depth", asked_depth)
+    assert house.dispatcher.sweep() == 0
+    assert len(asked) == 1
