@@ -101,12 +101,11 @@ def test_a_sweep_asks_once_how_full_a_queue_is_that_is_filled(
     for number in range(3):
         house.open_job(photo(number))
     asked = list[QueueName]()
-    depth = house.queue.depth
 
-    def asked_depth(queue: QueueName) -> int:
+    def depth(queue: QueueName) -> int:
         asked.append(queue)
-        return depth(queue)
+        return 3
 
-    monkeypatch.setattr(house.queue, "depth", asked_depth)
+    monkeypatch.setattr(house.queue, "depth", depth)
     assert house.dispatcher.sweep() == 0
     assert len(asked) == 1
