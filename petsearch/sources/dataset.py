@@ -234,6 +234,8 @@ def load(name: str, split: str, *, streaming: bool, check_file: CheckFile = str)
         log.exception("data set cannot be read", name=name)
         raise _broken(name) from error
     except OSError as error:
+        if _is_damage(name, error):
+            raise InvalidInput(f"The data set {name} is broken: {error}") from error
         raise SourceUnavailable(
             f"The data set {name} cannot be fetched from the hub ({error})."
         ) from error
@@ -280,12 +282,22 @@ def _read_errors(name: str) -> Iterator[None]:
     try:
         yield
     except (OSError, httpx.HTTPError) as error:
+        if _is_damage(name, error):
+            raise InvalidInput(f"The data set {name} is broken: {error}") from error
         raise SourceUnavailable(f"The data set {name} cannot be read further: {error}") from error
     except ValueError as error:  # includes the errors of pyarrow for broken files
         raise InvalidInput(f"The data set {name} is broken: {error}") from error
     except _OF_SENSELESS_FILES as error:
         log.exception("data set cannot be read", name=name)
         raise _broken(name) from error
+
+
+def _is_damage(name: str, error: Exception) -> bool:
+    """Whether an error is that of a damaged file, which stays as it is however often it is read.
+
+    pyarrow raises them as OSErrors without a number; those of the network have none either.
+    """
+    return isinstance(error, OSError) and error.errno is None and Path(name).exists()
 
 
 def image_column_of(name: str, features: Any) -> str:

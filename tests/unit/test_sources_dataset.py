@@ -185,3 +185,14 @@ def test_a_broken_file_is_said(tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes()[:-100])
     with pytest.raises(InvalidInput):
         list(DatasetSource(str(folder), DatasetOptions()).read(None))
+
+
+def test_pages_that_make_no_sense_are_said_and_not_read_again(tmp_path: Path) -> None:
+    images = [{"bytes": pictures.jpeg(n), "path": None} for n in range(20)]
+    folder = written(tmp_path / "set", images, [0] * 20)
+    file = folder / "data/train-00000-of-00001.parquet"
+    data = bytearray(file.read_bytes())
+    data[4:2000] = bytes(1996)
+    file.write_bytes(data)
+    with pytest.raises(InvalidInput, match="is broken"):
+        list(DatasetSource(str(folder), DatasetOptions()).read(None))
