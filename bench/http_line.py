@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import cast
 
 _END_OF_HEAD = b"\r\n\r\n"
-_LENGTH = re.compile(rb"\r\ncontent-length: (\d+)", re.IGNORECASE)
+_LENGTH = re.compile(rb"\r\ncontent-length: (\d+)")
 _HOST = "127.0.0.1"
 
 
@@ -85,18 +85,13 @@ def request(method: str, path: str, key: str, body: bytes = b"", content_type: s
     return "\r\n".join(lines).encode() + _END_OF_HEAD + body
 
 
-def _body_bytes(head: bytes) -> int:
-    """How many bytes follow a head, by its Content-Length."""
-    length = _LENGTH.search(head)
-    return int(length[1]) if length else 0
-
-
 def _complete_reply(received: bytes) -> Reply | None:
     """The reply, once its last byte is there; streams, which have no length, are not expected."""
     end = received.find(_END_OF_HEAD)
     if end < 0:
         return None
     head = received[:end].lower()
-    if len(received) < end + len(_END_OF_HEAD) + _body_bytes(head):
+    length = _LENGTH.search(head)
+    if len(received) < end + len(_END_OF_HEAD) + (int(length[1]) if length else 0):
         return None
     return Reply(int(head[9:12]), b"\r\nretry-after:" in head, b"\r\nconnection: close" in head)

@@ -28,6 +28,7 @@ from bench.http_line import Line, connect
 from bench.shapes import Served, ShapeName, served
 from bench.shared_data import MODEL, PHOTOS, check_is_there
 
+_CORES = sorted(os.sched_getaffinity(0))
 _LEAST_GOODPUT = 0.8
 _MOST_RECOVERY_S = 5.0
 _MOST_MEMORY = 1.1
@@ -111,22 +112,16 @@ def main(
 def _measure_shape(
     shape: ShapeName, model: str, order: Order, kinds: list[Kind], times: float
 ) -> list[Report]:
-    ours, theirs = _divided_cores()
-    os.sched_setaffinity(0, ours)  # what is started has the cores of who starts it
+    # What is started has the cores of who starts it.
+    os.sched_setaffinity(0, _CORES[::2])
     with (
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
         served(shape, Path(folder) / "server", model) as server,
     ):
-        os.sched_setaffinity(0, theirs)
+        os.sched_setaffinity(0, _CORES[1::2] or _CORES)
         order = replace(order, port=server.port, key=server.key)
         send_crowd(replace(order, seconds=5.0, loops={Kind.UPLOAD: 1}))
         return [_told(_measure(shape, server, order, kind, times)) for kind in kinds]
-
-
-def _divided_cores() -> tuple[list[int], list[int]]:
-    """Of the servers and of the callers."""
-    cores = list(range(os.cpu_count() or 1))
-    return cores[::2], cores[1::2] or cores
 
 
 def _told(report: Report) -> Report:

@@ -113,6 +113,14 @@ class ConfigurationError(PetsearchError):
     """A setting is missing or invalid."""
 
 
+def is_damage(error: OSError) -> bool:
+    """Whether an error is about the content of a file, which fails again however often it is read.
+
+    pyarrow, bz2 and gzip raise OSErrors without a number for damaged content; the disk has numbers.
+    """
+    return error.errno is None and not isinstance(error, (TimeoutError, ConnectionError))
+
+
 def unknown_choice(what: str, given: str, accepted: Iterable[str]) -> InvalidInput:
     """An `InvalidInput` that lists the accepted choices."""
     choices = ", ".join(sorted(accepted)) or "nothing yet"

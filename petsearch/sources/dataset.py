@@ -9,7 +9,13 @@ from typing import Any
 import httpx
 
 from petsearch.domain import ImageMetadata
-from petsearch.domain.errors import ConfigurationError, InvalidInput, NotFound, SourceUnavailable
+from petsearch.domain.errors import (
+    ConfigurationError,
+    InvalidInput,
+    NotFound,
+    SourceUnavailable,
+    is_damage,
+)
 from petsearch.domain.metadata import parse_metadata, safe_filename
 from petsearch.models.hub import is_hub_reachable
 from petsearch.observability import get_logger
@@ -234,7 +240,7 @@ def load(name: str, split: str, *, streaming: bool, check_file: CheckFile = str)
         log.exception("data set cannot be read", name=name)
         raise _broken(name) from error
     except OSError as error:
-        if _is_damage(name, error):
+        if _is_damaged(name, error):
             raise InvalidInput(f"The data set {name} is broken: {error}") from error
         raise SourceUnavailable(
             f"The data set {name} cannot be fetched from the hub ({error})."
@@ -282,7 +288,7 @@ def _read_errors(name: str) -> Iterator[None]:
     try:
         yield
     except (OSError, httpx.HTTPError) as error:
-        if _is_damage(name, error):
+        if _is_damaged(name, error):
             raise InvalidInput(f"The data set {name} is broken: {error}") from error
         raise SourceUnavailable(f"The data set {name} cannot be read further: {error}") from error
     except ValueError as error:  # includes the errors of pyarrow for broken files
@@ -292,12 +298,9 @@ def _read_errors(name: str) -> Iterator[None]:
         raise _broken(name) from error
 
 
-def _is_damage(name: str, error: Exception) -> bool:
-    """Whether an error is that of a damaged file, which stays as it is however often it is read.
-
-    pyarrow raises them as OSErrors without a number; those of the network have none either.
-    """
-    return isinstance(error, OSError) and error.errno is None and Path(name).exists()
+def _is_damaged(name: str, error: Exception) -> bool:
+    """Whether an error is about the content of a folder: the network's have no number either."""
+    return isinstance(error, OSError) and is_damage(error) and Path(name).exists()
 
 
 def image_column_of(name: str, features: Any) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from petsearch.domain import ImageMetadata, ItemWarning, LeftOut
-from petsearch.domain.errors import Unavailable
+from petsearch.domain.errors import InvalidInput, Unavailable, is_damage
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,14 @@ class Fetcher(Protocol):
 
 @contextmanager
 def disk_errors(what: str) -> Iterator[None]:
-    """Raise `Unavailable` for errors of the disk while the block reads `what`."""
+    """Raise `Unavailable` for errors of the disk while the block reads `what`.
+
+    Raises:
+        InvalidInput: its content is damaged.
+    """
     try:
         yield
     except OSError as error:
-        raise Unavailable(f"{what} cannot be read: {error.strerror}.") from error
+        if is_damage(error):
+            raise InvalidInput(f"{what} is damaged: {error}.") from error
+        raise Unavailable(f"{what} cannot be read: {error.strerror or error}.") from error

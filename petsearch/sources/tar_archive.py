@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import IO, BinaryIO, cast
 
 from petsearch.domain import LeftOut, LeftOutReason
-from petsearch.domain.errors import InvalidInput
+from petsearch.domain.errors import InvalidInput, is_damage
 from petsearch.domain.metadata import LONGEST_PATH, named_metadata
 from petsearch.sources import cursor
 from petsearch.sources.archive_limits import SUSPICIOUS, ArchiveLimits, refused_rest
@@ -282,9 +282,9 @@ class _TarStream:
         try:
             return self._unpacked.read(_UNPACKED_BYTES)
         except OSError as error:
-            if error.errno is not None:
-                raise  # from the disk
-            raise tarfile.ReadError(str(error)) from error  # from bzip2 or gzip
+            if is_damage(error):
+                raise tarfile.ReadError(str(error)) from error
+            raise
 
     def advance(self, position: int) -> None:
         """Advance to `position`, or to the end of the file if it comes first.

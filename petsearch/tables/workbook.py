@@ -10,7 +10,7 @@ from xml.etree.ElementTree import ParseError
 from zipfile import BadZipFile, ZipFile
 
 from petsearch.domain import LeftOut, LeftOutReason
-from petsearch.domain.errors import InvalidInput
+from petsearch.domain.errors import InvalidInput, is_damage
 from petsearch.domain.metadata import safe_path
 from petsearch.tables.table import (
     HEADER_ROWS,
@@ -189,7 +189,7 @@ def _reading() -> Iterator[None]:
     try:
         yield
     except _ERRORS as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise  # of the disk
+        if isinstance(error, OSError) and not is_damage(error):
+            raise
         reason = "The file is not an Excel workbook (.xlsx), or it is damaged."
         raise InvalidInput(reason) from error

@@ -12,6 +12,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import Scope
 
 from petsearch.app.services import Services
+from petsearch.settings import Settings
 from services.api.authorisation import AccessTable, Authorisation
 from services.api.bodies import HELD_BYTES, body_sizes, is_multipart, spool_uploads_to_disk
 from services.api.callers import Callers
@@ -39,7 +40,7 @@ from services.api.routes import (
     uploads,
 )
 from services.api.routes.rooms import LONG, rooms_of
-from services.http.admission import Admission
+from services.http.admission import Admission, RoomOf
 from services.http.body_limit import BodyLimit
 from services.http.content_coding import PlainBodies
 from services.http.deadlines import Deadlines
@@ -140,13 +141,16 @@ def build_app(
     if compress:
         # The innermost. A short answer is sent sooner than it is compressed.
         app.add_middleware(GZipMiddleware, minimum_size=_LONG_ANSWER_BYTES, compresslevel=4)
-    _add_middleware(app, services, web_dir, is_on_loopback=is_on_loopback)
+    table = AccessTable(web_dir=web_dir)
+    room_of = rooms_of(table)
+    _add_middleware(app, services, table, room_of, is_on_loopback=is_on_loopback)
+    app.state.full_rooms = full_rooms = _full_rooms(app, services.settings, room_of)
     if metrics is not None:
         app.add_middleware(Measure, metrics=metrics)
-        app.state.full_rooms.count = metrics.refused
+        full_rooms.count = metrics.refused
     if draining is not None:
         app.add_middleware(DrainingGuard, draining=draining)
-        app.state.full_rooms.draining = draining
+        full_rooms.draining = draining
     if web_dir is not None:
         app.router.default = WebClient(web_dir, Previews(services, web_dir / "index.html"))
     return app
@@ -164,13 +168,34 @@ def _cors_headers(origins: Collection[str], origin: str) -> Mapping[str, str]:
     }
 
 
+def _headers(settings: Settings) -> dict[str, str]:
+    """Those of every response."""
+    return security_headers(
+        embeddable=bool(settings.cors_origins), frame_ancestors=settings.frame_ancestors
+    )
+
+
+def _full_rooms(app: FastAPI, settings: Settings, room_of: RoomOf) -> FullRooms:
+    """What refuses before the middlewares, and so does what they do to a response."""
+    return FullRooms(
+        room_of,
+        as_sent=ForwardedHeaders(app, trusted=settings.trusted_proxies).as_sent,
+        headers=_headers(settings),
+        cors_headers_of=partial(_cors_headers, settings.cors_origins),
+    )
+
+
 def _add_middleware(
-    app: FastAPI, services: Services, web_dir: Path | None, *, is_on_loopback: bool
+    app: FastAPI,
+    services: Services,
+    table: AccessTable,
+    room_of: RoomOf,
+    *,
+    is_on_loopback: bool,
 ) -> None:
     """The last one added is the outermost."""
     settings = services.settings
-    origins, table = settings.cors_origins, AccessTable(web_dir=web_dir)
-    room_of = rooms_of(table)
+    origins = settings.cors_origins
     app.add_middleware(AbsentParameters)
     app.add_middleware(Admission, room_of=room_of)
     spool_uploads_to_disk()
@@ -205,8 +230,7 @@ def _add_middleware(
     app.add_middleware(Deadlines, seconds_of=deadlines_of(table, settings.request_deadline_s))
     app.add_middleware(OriginGuard, allowed_origins=origins, is_read=table.is_read)
     app.add_middleware(HostGuard, allowed_hosts=settings.allowed_hosts)
-    headers = security_headers(embeddable=bool(origins), frame_ancestors=settings.frame_ancestors)
-    app.add_middleware(RequestContext, headers=headers)
+    app.add_middleware(RequestContext, headers=_headers(settings))
     app.add_middleware(Http10Responses)
     if origins:
         # Without credentials: a page of another origin sends a key, never our cookie.
@@ -218,9 +242,3 @@ def _add_middleware(
             expose_headers=_CORS_EXPOSED,
         )
     app.add_middleware(ForwardedHeaders, trusted=settings.trusted_proxies)
-    app.state.full_rooms = FullRooms(
-        room_of,
-        as_sent=ForwardedHeaders(app, trusted=settings.trusted_proxies).as_sent,
-        headers=headers,
-        cors_headers_of=partial(_cors_headers, origins),
-    )

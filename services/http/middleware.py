@@ -64,8 +64,8 @@ def security_headers(*, embeddable: bool = False, frame_ancestors: str = "") -> 
 def request_id(scope: Scope) -> str:
     """The id that the caller gave a request, or a new one.
 
-    A new one is no secret. Asking the kernel for one would give the interpreter's lock away, and
-    the event loop then waits for threads that compute.
+    A new one is no secret. Random bytes of the kernel would release the GIL, for which the event
+    loop then waits while other threads compute.
     """
     given = Headers(scope=scope).get("x-request-id", "")
     return given if _REQUEST_ID.fullmatch(given) else f"{random.getrandbits(64):016x}"

@@ -21,6 +21,11 @@ HEAD_S = 10.0
 """From the connection, or from a request's first byte, to the end of its headers."""
 
 
+if not hasattr(HttpToolsProtocol, "_start_asgi_task"):
+    # It would never be called, and no full room would refuse anything here.
+    raise ImportError("This version of uvicorn is not supported: see the bounds in pyproject.toml.")
+
+
 class BoundedProtocol(HttpToolsProtocol):
     """Closes connections whose request line and headers are too large or too slow, and those whose
     body still comes when it has its response, and comes slower than `BodyLimit` allows.

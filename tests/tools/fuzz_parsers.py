@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-FILES = sorted(Path("tests/unit").glob("test_parsers*.py"))
+_FILES = sorted(Path("tests/unit").glob("test_parsers*.py"))
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,6 @@ class Tried:
     """What came of one test."""
 
     test: str
-    rounds: int
     examples: int
     seconds: float
     finding: str
@@ -33,22 +32,21 @@ def parser_tests() -> list[str]:
     """Each as `file::function`: all cases of a function try one parser."""
     return [
         f"{file}::{name}"
-        for file in FILES
+        for file in _FILES
         for name in re.findall(r"^def (test_\w+)", file.read_text(), re.MULTILINE)
     ]
 
 
 def try_test(test: str, seconds: float) -> Tried:
     """Run a test with other input again and again, until the time is over or it fails."""
-    began, rounds, examples, finding = time.monotonic(), 0, 0, ""
+    began, examples, finding = time.monotonic(), 0, ""
     options = ["--quiet", "--timeout=0", "--numprocesses=0", "--hypothesis-show-statistics"]
     command = [sys.executable, "-m", "pytest", *options, "--hypothesis-profile=explore", test]
     while not finding and time.monotonic() - began < seconds:
         ran = subprocess.run(command, check=False, capture_output=True, text=True)
-        rounds += 1
         examples += sum(map(int, re.findall(r"(\d+) passing,", ran.stdout)))
         finding = "" if ran.returncode == 0 else ran.stdout + ran.stderr
-    return Tried(test, rounds, examples, time.monotonic() - began, finding)
+    return Tried(test, examples, time.monotonic() - began, finding)
 
 
 def main(minutes: float, at_a_time: int | None) -> int:

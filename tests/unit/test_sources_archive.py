@@ -1,15 +1,19 @@
 """What is read from archives of any kind, and what hostile ones are told."""
 
+import bz2
+import errno
 import gzip
 import io
 import tarfile
 import tracemalloc
 import zipfile
+from collections.abc import Callable
 
 import pytest
 
-from petsearch.domain.errors import InvalidInput
+from petsearch.domain.errors import InvalidInput, Unavailable
 from petsearch.sources.archive_limits import ArchiveLimits
+from petsearch.sources.source import disk_errors
 from tests import pictures
 from tests.archives import KINDS, PHOTOS, made, read, said, source_of, zipped
 from tests.sources import items_of, left_out_of
@@ -168,3 +172,24 @@ def test_empty_archives_have_no_photos(kind: str) -> None:
 def test_names_of_any_language_are_read(kind: str) -> None:
     (item,) = read(made(kind, [("Fotos/Mäuschen 猫.jpg", b"-")]))
     assert item.metadata.filename == "Mäuschen 猫.jpg"
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda: bz2.BZ2File(io.BytesIO(b"BZh9" + bytes(100))).read(),
+        lambda: gzip.GzipFile(fileobj=io.BytesIO(b"no gzip")).read(),
+    ],
+)
+def test_damage_is_no_error_of_the_disk(read: Callable[[], bytes]) -> None:
+    with pytest.raises(InvalidInput, match="The archive is damaged"), disk_errors("The archive"):
+        read()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError(errno.EIO, "Input/output error"), TimeoutError("Timed out"), ConnectionError("Reset")],
+)
+def test_the_disk_and_the_network_may_answer_later(error: OSError) -> None:
+    with pytest.raises(Unavailable, match=r"cannot be read: [A-Z]"), disk_errors("The archive"):
+        raise error
