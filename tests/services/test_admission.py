@@ -174,6 +174,14 @@ def test_rooms_are_found_behind_what_uvicorn_wraps_an_app_in() -> None:
         assert httpx.get(url).status_code == 429
 
 
+def test_a_request_that_never_reaches_its_room_leaves_its_approach() -> None:
+    app, room = FastAPI(), Room("some", 1, 9)
+    app.state.full_rooms = FullRooms(lambda _: room)
+    with served_app(app, http=BoundedProtocol) as url:
+        assert httpx.get(url).status_code == 404
+        wait_until(lambda: room.approaching == 0)
+
+
 def test_a_refusal_closes_the_connection_where_the_client_or_the_server_ends(house: House) -> None:
     house.fill()
     assert "connection" not in house.call().headers
@@ -203,10 +211,16 @@ def test_requests_behind_one_that_is_answered_are_refused_in_their_order(house: 
     assert places == sorted(places)
 
 
-def test_a_client_that_sends_a_large_body_reads_its_refusal(house: House) -> None:
+def test_a_client_that_still_sends_its_large_body_is_not_cut_off(house: House) -> None:
     house.fill()
-    for _ in range(3):
-        assert house.call("POST", b"x" * 8 * _LARGE).status_code == 429
+    with socket.create_connection(house.address, _S) as connection:
+        head = f"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {_LARGE}\r\n\r\n"
+        connection.sendall(head.encode())
+        got = connection.recv(65536)
+        for _ in range(16):
+            connection.sendall(bytes(_LARGE // 16))  # fails if the connection was reset
+        assert got.startswith(b"HTTP/1.1 429 ")
+        assert b"".join(iter(lambda: connection.recv(65536), b"")) == b""
 
 
 def _get(request_id: str) -> bytes:

@@ -65,13 +65,24 @@ def test_larger_heads_are_refused(address: tuple[str, int], headers: list[str]) 
     assert b"at most 100, of 8 KB each and 64 KB together" in answer
 
 
-def test_nothing_behind_a_refused_head_is_answered(address: tuple[str, int]) -> None:
-    large = f"GET / HTTP/1.1\r\nHost: x\r\nX-One: {'x' * 9000}\r\n\r\n"
-    with socket.create_connection(address, 20) as connection:
-        connection.sendall(f"{large}GET / HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-        got = b"".join(iter(lambda: connection.recv(65536), b""))
-    assert got.startswith(b"HTTP/1.1 431 ")
-    assert got.count(b"HTTP/1.1 ") == 1
+def test_what_follows_a_refused_head_never_reaches_the_application() -> None:
+    called = list[str]()
+    app = FastAPI()
+
+    @app.get("/{name}")
+    def call(name: str) -> None:
+        called.append(name)
+
+    with served_app(app, http=protocol.BoundedProtocol) as url:
+        parts = urlsplit(url)
+        assert parts.hostname and parts.port
+        large = f"GET /large HTTP/1.1\r\nHost: x\r\nX-One: {'x' * 9000}\r\n\r\n"
+        with socket.create_connection((parts.hostname, parts.port), 20) as connection:
+            connection.sendall(f"{large}GET /behind HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            got = b"".join(iter(lambda: connection.recv(65536), b""))
+        assert got.startswith(b"HTTP/1.1 431 ")
+        ask((parts.hostname, parts.port), path="/later")
+    assert called == ["later"]
 
 
 def test_a_head_that_does_not_end_is_not_waited_for(
