@@ -51,7 +51,7 @@ def _uncounted(_method: str, _status: int) -> None:
 
 @dataclass(eq=False)
 class FullRooms:
-    """What `BoundedProtocol` asks, as `app.state.full_rooms`, before it calls the application."""
+    """Asked by `BoundedProtocol`, as `app.state.full_rooms`, before it calls the application."""
 
     room_of: RoomOf
     as_sent: Callable[[Scope], Scope] = _as_it_is
