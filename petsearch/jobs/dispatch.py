@@ -12,7 +12,7 @@ from datetime import datetime
 from petsearch.domain import QueueName
 from petsearch.domain.errors import Conflict, NotFound
 from petsearch.observability import get_logger
-from petsearch.ports import ChunkLedger, TaskQueue
+from petsearch.ports import ChunkLedger, TakenChunks, TaskQueue
 
 log = get_logger(__name__)
 
@@ -50,8 +50,8 @@ class Dispatcher:
 
     def dispatch(self, job_id: str) -> None:
         """Queue the next chunks of a job, and the enumeration of its source."""
-        self._queue_chunks(job_id)
-        self._queue_enumeration(job_id)
+        if self._queue_chunks(job_id).wants_enumeration:
+            self.queue.enqueue_enumeration(job_id)
 
     def discard_if_cancelled(self, job_id: str) -> None:
         """Queue the cleanup of a cancelled job, once no worker holds any of its chunks."""
@@ -62,16 +62,14 @@ class Dispatcher:
         if job.cancelled and job.finished_at is not None:
             self.queue.enqueue_discard(job_id)
 
-    def _queue_chunks(self, job_id: str) -> None:
+    def _queue_chunks(self, job_id: str) -> TakenChunks:
         options = self.options
-        if taken := self.ledger.take_chunks(job_id, options.most_queued, options.lease_s):
-            name = self.ledger.get(job_id).queue
-            for chunk_no in taken:
-                self.queue.enqueue_chunk(job_id, chunk_no, name)
-
-    def _queue_enumeration(self, job_id: str) -> None:
-        if self.ledger.wants_enumeration(job_id, self.options.most_open):
-            self.queue.enqueue_enumeration(job_id)
+        taken = self.ledger.take_chunks(
+            job_id, options.most_queued, options.lease_s, most_open=options.most_open
+        )
+        for chunk_no in taken.chunk_nos:
+            self.queue.enqueue_chunk(job_id, chunk_no, taken.queue)
+        return taken
 
     def sweep(self) -> int:
         """Requeue the lost work of all jobs, once per lease across processes.
@@ -140,9 +138,9 @@ class Dispatcher:
             if len(requeued) < len(lost):
                 # This may have ended a cancelled job, whose end no worker sees.
                 self.discard_if_cancelled(job_id)
-            self._queue_chunks(job_id)
-            if is_empty:
-                self._queue_enumeration(job_id)
+            taken = self._queue_chunks(job_id)
+            if is_empty and taken.wants_enumeration:
+                self.queue.enqueue_enumeration(job_id)
         except NotFound:  # deleted meanwhile
             return 0
         if requeued:

@@ -31,6 +31,7 @@ from petsearch.sources.spec import describe
 from petsearch.tables import Columns
 
 _RETRY_ITEMS = 64
+_NO_PHOTO = "There is no photo in the request; send at least one."
 
 
 @dataclass(frozen=True)
@@ -76,9 +77,7 @@ class Jobs:
         Args:
             spec: JSON of a source that the workers read; None if the client adds the photos.
         """
-        job_id = job_id or uuid.uuid4().hex
-        asked = vars(options or JobOptions())
-        self.ledger.create(NewJob(job_id, source, self.clock(), spec=spec, **asked))
+        job_id = self._create(source, options or JobOptions(), job_id=job_id, spec=spec)
         if spec is not None:
             self.dispatcher.dispatch(job_id)
         return self.ledger.get(job_id)
@@ -137,14 +136,11 @@ class Jobs:
             NotFound, Conflict: the job does not exist, or is sealed or cancelled.
         """
         if not count:
-            raise InvalidInput("There is no photo in the request; send at least one.")
+            raise InvalidInput(_NO_PHOTO)
         slot = self.ledger.reserve_chunk(job_id, count, call=call)
         if slot.is_added:
             return self.ledger.get(job_id)
-        items = [
-            self._stage(job_id, item_no, upload)
-            for item_no, upload in enumerate(uploads, slot.first_item_no)
-        ]
+        items = self._stage(job_id, slot.first_item_no, uploads)
         return self._queue_chunk(job_id, slot.chunk_no, items)
 
     def take_in(
@@ -155,10 +151,12 @@ class Jobs:
         Raises:
             InvalidInput: there is no photo.
         """
-        job_id = self.open(source, options).job_id
+        if not count:
+            raise InvalidInput(_NO_PHOTO)
+        job_id = self._create(source, options, first_chunk_items=count)
         try:
-            self.add_photos(job_id, uploads, count)
-            return self.seal(job_id)
+            items = self._stage(job_id, 0, uploads)
+            return self._queue_chunk(job_id, 0, items, is_last=True)
         except PetsearchError:
             with suppress(PetsearchError):  # the sweep seals it later
                 self.cancel(job_id)
@@ -286,6 +284,19 @@ class Jobs:
                 self._delete_objects(object_keys.imports_prefix(job_id))
             raise
 
+    def _create(
+        self,
+        source: str,
+        options: JobOptions,
+        *,
+        job_id: str | None = None,
+        spec: str | None = None,
+        first_chunk_items: int = 0,
+    ) -> str:
+        job = NewJob(job_id or uuid.uuid4().hex, source, self.clock(), spec=spec, **vars(options))
+        self.ledger.create(job, first_chunk_items=first_chunk_items)
+        return job.job_id
+
     def _delete_objects(self, prefix: str) -> None:
         for key in self.store.list_keys(prefix):
             self.store.delete(key)
@@ -298,7 +309,11 @@ class Jobs:
                 self.store.delete(object_keys.chunk(job_id, chunk_no))
             raise
 
-    def _stage(self, job_id: str, item_no: int, upload: Upload) -> Item:
+    def _stage(self, job_id: str, first_item_no: int, uploads: Iterable[Upload]) -> list[Item]:
+        numbered = enumerate(uploads, first_item_no)
+        return [self._stage_one(job_id, item_no, upload) for item_no, upload in numbered]
+
+    def _stage_one(self, job_id: str, item_no: int, upload: Upload) -> Item:
         if upload.refusal:
             return Item(item_no, "", upload.metadata, staging_key=None, refusal=upload.refusal)
         key = object_keys.staging(job_id, item_no)
@@ -306,9 +321,11 @@ class Jobs:
         digest, size = sha256_of(upload.data), len(upload.data)
         return Item(item_no, digest, upload.metadata, staging_key=key, size_bytes=size)
 
-    def _queue_chunk(self, job_id: str, chunk_no: int, items: Sequence[Item]) -> Job:
+    def _queue_chunk(
+        self, job_id: str, chunk_no: int, items: Sequence[Item], *, is_last: bool = False
+    ) -> Job:
         chunk_files.write_chunk(self.store, job_id, chunk_no, items)
-        self.ledger.add_chunk(job_id, chunk_no, len(items))
+        self.ledger.add_chunk(job_id, chunk_no, len(items), is_last=is_last)
         job = self.ledger.get(job_id)
         if job.cancelled:
             raise Conflict(f"The job {job_id!r} was cancelled.")

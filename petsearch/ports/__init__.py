@@ -28,6 +28,7 @@ from petsearch.ports.ledger import (
     JobWriter,
     LedgerCopy,
     OverdueChunks,
+    TakenChunks,
 )
 from petsearch.ports.observer import IngestObserver, Stage, timed
 from petsearch.ports.queue import TaskQueue
@@ -63,6 +64,7 @@ __all__ = [
     "Snapshots",
     "Stage",
     "StoredObject",
+    "TakenChunks",
     "TaskQueue",
     "Tokens",
     "WriteSetState",

@@ -1,12 +1,12 @@
 """The ledger of jobs: what is counted, handed out and found again; and its copy."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from petsearch.domain import ItemStatus, Job, JsonDict, LeftOut, NewJob
+from petsearch.domain import ItemStatus, Job, JsonDict, LeftOut, NewJob, QueueName
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,17 @@ class ClaimedChunk:
     claim: Claim
     deaths: int = 0
     """How many workers had this chunk before and neither accounted it nor gave it back."""
+
+
+@dataclass(frozen=True)
+class TakenChunks:
+    """What is to be handed to the task queue; nothing of a job that is stopped or deleted."""
+
+    chunk_nos: list[int] = field(default_factory=list)
+    queue: QueueName = QueueName.BULK
+    """That of the job."""
+    wants_enumeration: bool = False
+    """Whether the job's source is to be read on, and nobody reads it."""
 
 
 @dataclass(frozen=True)
@@ -118,8 +129,11 @@ class JobRecords(Protocol):
 class JobWriter(JobRecords, Protocol):
     """Opens jobs and adds chunks to them, for clients and for the enumeration of a source."""
 
-    def create(self, job: NewJob) -> None:
+    def create(self, job: NewJob, *, first_chunk_items: int = 0) -> None:
         """Open a job without items.
+
+        Args:
+            first_chunk_items: reserves chunk 0 for so many items; 0 reserves none.
 
         Raises:
             Overloaded: too many jobs have not ended.
@@ -148,6 +162,7 @@ class JobWriter(JobRecords, Protocol):
         *,
         cursor: str | None = None,
         left_out: Sequence[LeftOut] = (),
+        is_last: bool = False,
     ) -> bool:
         """Count a reserved chunk as pending work; False if it was added before.
 
@@ -156,6 +171,7 @@ class JobWriter(JobRecords, Protocol):
         Args:
             cursor: where the enumeration of the job's source goes on after this chunk.
             left_out: entries of the source that are no items, up to this cursor.
+            is_last: seals the job, too.
         """
 
     def seal(self, job_id: str, now: datetime, left_out: Sequence[LeftOut] = ()) -> None:
@@ -210,11 +226,14 @@ class ChunkLedger(JobRecords, Protocol):
     queue, and held by a worker that extends its lease. Accounting ends it, exactly once.
     """
 
-    def take_chunks(self, job_id: str, most_queued: int, patience_s: float) -> list[int]:
+    def take_chunks(
+        self, job_id: str, most_queued: int, patience_s: float, *, most_open: int = 0
+    ) -> TakenChunks:
         """Make pending chunks queued, until `most_queued` are; the caller hands them to the queue.
 
         Args:
             patience_s: one that no worker has claimed by then counts as overdue.
+            most_open: with so many open chunks, a job's source is not read on.
         """
 
     def claim_chunk(self, job_id: str, chunk_no: int, holder: str, lease_s: float) -> ClaimedChunk:
@@ -268,9 +287,6 @@ class ChunkLedger(JobRecords, Protocol):
 
     def end_leases(self, job_id: str) -> None:
         """Let all that is held of a job be overdue now: its holders are known to be gone."""
-
-    def wants_enumeration(self, job_id: str, most_open: int) -> bool:
-        """Whether the source has more to read, and no worker holds its enumeration."""
 
     def report_worker(self, reason: str | None, for_s: float) -> None:
         """Note for `for_s` seconds that a worker is here, and why it waits if it does."""

@@ -19,9 +19,10 @@ from petsearch.domain import (
     LeftOut,
     LeftOutReason,
     NewJob,
+    QueueName,
 )
 from petsearch.domain.errors import Conflict, InvalidInput, NotFound, Overloaded, Unavailable
-from petsearch.ports import CallKey, ChunkSlot, Claim, ClaimedChunk, Enumeration
+from petsearch.ports import CallKey, ChunkSlot, Claim, ClaimedChunk, Enumeration, TakenChunks
 from tests.contract.real_servers import where_set
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -54,7 +55,7 @@ def _add(ledger: RedisLedger, count: int, job_id: str = JOB) -> int:
 
 def _queue(ledger: RedisLedger, count: int, patience_s: float = 60.0) -> int:
     chunk = _add(ledger, count)
-    assert ledger.take_chunks(JOB, 100, patience_s) == [chunk]
+    assert ledger.take_chunks(JOB, 100, patience_s).chunk_nos == [chunk]
     return chunk
 
 
@@ -149,16 +150,16 @@ def test_adding_a_chunk_twice_counts_it_once(ledger: RedisLedger) -> None:
     slot = ledger.reserve_chunk(JOB, 4)
     assert [ledger.add_chunk(JOB, slot.chunk_no, 4) for _ in range(2)] == [True, False]
     assert ledger.get(JOB).total == 4
-    assert ledger.take_chunks(JOB, 10, 60) == [slot.chunk_no]
+    assert ledger.take_chunks(JOB, 10, 60).chunk_nos == [slot.chunk_no]
 
 
 def test_only_so_many_chunks_of_a_job_are_queued(ledger: RedisLedger) -> None:
     _open(ledger)
     chunks = [_add(ledger, 1) for _ in range(5)]
-    assert ledger.take_chunks(JOB, 2, 60) == chunks[:2]
-    assert ledger.take_chunks(JOB, 2, 60) == []
+    assert ledger.take_chunks(JOB, 2, 60).chunk_nos == chunks[:2]
+    assert ledger.take_chunks(JOB, 2, 60).chunk_nos == []
     ledger.account_chunk(JOB, chunks[0], {ItemStatus.INGESTED: 1}, NOW)
-    assert ledger.take_chunks(JOB, 2, 60) == [chunks[2]]
+    assert ledger.take_chunks(JOB, 2, 60).chunk_nos == [chunks[2]]
 
 
 def test_a_chunk_is_held_by_one_worker(ledger: RedisLedger) -> None:
@@ -206,12 +207,12 @@ def test_all_leases_can_be_ended(ledger: RedisLedger) -> None:
 def test_a_chunk_that_is_handed_back_is_the_next_one(ledger: RedisLedger) -> None:
     _open(ledger)
     first, second = _add(ledger, 1), _add(ledger, 1)
-    assert ledger.take_chunks(JOB, 1, 60) == [first]
+    assert ledger.take_chunks(JOB, 1, 60).chunk_nos == [first]
     ledger.claim_chunk(JOB, first, "me", 60)
     ledger.hand_back_chunk(JOB, first, "you", NOW)
-    assert ledger.take_chunks(JOB, 1, 60) == [], "only its holder can hand it back"
+    assert ledger.take_chunks(JOB, 1, 60).chunk_nos == [], "only its holder can hand it back"
     ledger.hand_back_chunk(JOB, first, "me", NOW)
-    assert ledger.take_chunks(JOB, 2, 60) == [first, second]
+    assert ledger.take_chunks(JOB, 2, 60).chunk_nos == [first, second]
     assert ledger.claim_chunk(JOB, first, "me", 60).deaths == 0
 
 
@@ -277,7 +278,7 @@ def test_an_ended_job_goes_on_with_a_chunk_that_was_reserved_before(
     assert ledger.active() == [JOB], "its work is swept up again"
     keys = private_redis.keys(f"petsearch:job:{JOB}*")
     assert {private_redis.ttl(key) for key in keys} <= {-1}, "nothing of it expires"
-    assert ledger.take_chunks(JOB, 10, 60) == [late]
+    assert ledger.take_chunks(JOB, 10, 60).chunk_nos == [late]
     ledger.account_chunk(JOB, late, {ItemStatus.INGESTED: 2}, LATER)
     job = ledger.get(JOB)
     assert (job.state, job.finished_at) == (JobState.SUCCEEDED, LATER)
@@ -301,12 +302,12 @@ def test_a_paused_job_stands_still_until_it_is_resumed(ledger: RedisLedger) -> N
     ledger.pause(JOB)
     assert ledger.get(JOB).state is JobState.PAUSED
     assert ledger.is_stopped(JOB)
-    assert ledger.take_chunks(JOB, 10, 60) == []
+    assert ledger.take_chunks(JOB, 10, 60).chunk_nos == []
     assert ledger.claim_chunk(JOB, queued, "you", 60).claim is Claim.GONE
     ledger.hand_back_chunk(JOB, held, "me", NOW)
     ledger.resume(JOB)
     assert not ledger.is_stopped(JOB)
-    assert sorted(ledger.take_chunks(JOB, 10, 60)) == [held, queued, pending]
+    assert sorted(ledger.take_chunks(JOB, 10, 60).chunk_nos) == [held, queued, pending]
 
 
 def test_a_cancelled_job_ends_with_the_last_chunk_that_is_handed_back(ledger: RedisLedger) -> None:
@@ -350,7 +351,7 @@ def test_failed_items_are_tried_again_in_a_chunk_of_their_own(ledger: RedisLedge
     job = ledger.get(JOB)
     assert (job.state, job.total, job.done) == (JobState.RUNNING, 3, 2)
     assert ledger.active() == [JOB]
-    assert ledger.take_chunks(JOB, 10, 60) == [retry]
+    assert ledger.take_chunks(JOB, 10, 60).chunk_nos == [retry]
     ledger.account_chunk(JOB, retry, {ItemStatus.INGESTED: 1}, LATER)
     job = ledger.get(JOB)
     assert (job.state, job.counts[ItemStatus.INGESTED]) == (JobState.SUCCEEDED, 3)
@@ -368,6 +369,29 @@ def test_no_more_items_are_tried_again_than_failed(ledger: RedisLedger) -> None:
     assert (job.finished_at, job.done, job.counts[ItemStatus.FAILED]) == (NOW, 2, 1)
 
 
+def test_what_is_taken_says_into_which_queue_it_goes(ledger: RedisLedger) -> None:
+    ledger.create(NewJob(JOB, "upload", NOW, queue=QueueName.INTERACTIVE))
+    assert ledger.take_chunks(JOB, 1, 60).queue is QueueName.INTERACTIVE
+    assert ledger.take_chunks("none", 1, 60) == TakenChunks()
+
+
+def test_a_job_of_one_chunk_is_reserved_when_it_is_opened_and_sealed_when_it_is_added(
+    ledger: RedisLedger,
+) -> None:
+    ledger.create(NewJob(JOB, "upload", NOW, expected=2), first_chunk_items=2)
+    assert ledger.get(JOB).total == 0
+    assert ledger.add_chunk(JOB, 0, 2, is_last=True)
+    job = ledger.get(JOB)
+    assert (job.total, job.sealed, job.finished_at) == (2, True, None)
+    with pytest.raises(Conflict):
+        ledger.reserve_chunk(JOB, 1)
+    assert ledger.take_chunks(JOB, 1, 60).chunk_nos == [0]
+    ledger.claim_chunk(JOB, 0, "me", 60)
+    assert ledger.account_chunk(JOB, 0, {ItemStatus.FAILED: 2}, LATER)
+    assert ledger.get(JOB).finished_at == LATER
+    assert ledger.reserve_retry(JOB) == 1, "the number of the first chunk is taken"
+
+
 def test_marks_count_tries_until_they_are_cleared(ledger: RedisLedger) -> None:
     _open(ledger)
     assert [ledger.mark_item(JOB, 7) for _ in range(3)] == [1, 2, 3]
@@ -376,13 +400,17 @@ def test_marks_count_tries_until_they_are_cleared(ledger: RedisLedger) -> None:
     assert ledger.mark_item(JOB, 7) == 1
 
 
+def _wants_enumeration(ledger: RedisLedger, *, most_open: int) -> bool:
+    return ledger.take_chunks(JOB, 0, 60, most_open=most_open).wants_enumeration
+
+
 def test_an_enumeration_is_held_by_one_and_goes_on_at_its_cursor(ledger: RedisLedger) -> None:
     ledger.create(NewJob(JOB, "archive", NOW, spec="{}"))
-    assert ledger.wants_enumeration(JOB, 2)
+    assert _wants_enumeration(ledger, most_open=2)
     begun = ledger.begin_enumeration(JOB, "me", 60, most_open=2)
     assert begun == Enumeration("{}", None, ChunkSlot(0, 0))
     assert ledger.begin_enumeration(JOB, "you", 60, most_open=2) is None
-    assert not ledger.wants_enumeration(JOB, 2)
+    assert not _wants_enumeration(ledger, most_open=2)
     assert ledger.add_chunk(JOB, 0, 64, cursor="64") is True
     assert ledger.add_chunk(JOB, 0, 64, cursor="64") is False, "whoever was cut off repeats itself"
     assert ledger.extend_enumeration(JOB, "me", 60)
@@ -447,11 +475,11 @@ def test_readers_that_died_are_counted_from_chunk_to_chunk(ledger: RedisLedger) 
 def test_an_enumeration_stops_when_it_is_ahead_or_done(ledger: RedisLedger) -> None:
     ledger.create(NewJob(JOB, "archive", NOW, spec="{}"))
     ledger.add_chunk(JOB, 0, 1, cursor="1")
-    assert not ledger.wants_enumeration(JOB, 1)
+    assert not _wants_enumeration(ledger, most_open=1)
     assert (ledger.has_room(JOB, 1), ledger.has_room(JOB, 2)) == (False, True)
     assert ledger.begin_enumeration(JOB, "me", 60, most_open=1) is None
     ledger.seal(JOB, NOW)
-    assert not ledger.wants_enumeration(JOB, 5)
+    assert not _wants_enumeration(ledger, most_open=5)
     assert ledger.begin_enumeration(JOB, "me", 60, most_open=5) is None
 
 
@@ -566,7 +594,7 @@ def test_a_job_that_waits_says_what_for(ledger: RedisLedger) -> None:
     assert not _obstacle(ledger)
     _open(ledger, "other")
     assert "other jobs" in _obstacle(ledger)
-    (chunk,) = ledger.take_chunks(JOB, 1, 60)
+    (chunk,) = ledger.take_chunks(JOB, 1, 60).chunk_nos
     ledger.claim_chunk(JOB, chunk, "a", 60)
     assert not _obstacle(ledger), "a worker has it"
     ledger.pause(JOB)

@@ -126,7 +126,7 @@ def answers(settings: Settings) -> JsonDict:
             "records": [[hit.record for hit in hits] for hits in rankings],
             "scores": [[pytest.approx(hit.score, abs=1e-6) for hit in hits] for hits in rankings],
             "jobs": storage.ledger.newest(10),
-            "waiting": storage.ledger.take_chunks("waits", 0, 1.0),
+            "waiting": storage.ledger.take_chunks("waits", 0, 1.0).chunk_nos,
             "photos": [storage.store.get(original(record(n).image_id)) for n in range(PHOTOS)],
             "filtered": storage.index.count(PETS, Filters(species=("cat",))),
         }

@@ -173,7 +173,7 @@ def test_an_unexpected_error_of_a_source_fails_the_job(house: House) -> None:
     job = house.jobs.get(job_id)
     assert (job.state, job.total) == (JobState.FAILED, 0)
     assert "ZeroDivisionError" in str(job.reason)
-    assert not house.ledger.wants_enumeration(job_id, 9)
+    assert not house.ledger.take_chunks(job_id, 0, 60, most_open=9).wants_enumeration
 
 
 def test_a_manifest_names_files_and_says_things_about_them(house: House, tmp_path: Path) -> None:

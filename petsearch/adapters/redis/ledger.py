@@ -18,6 +18,7 @@ from petsearch.domain import (
     Job,
     LeftOut,
     NewJob,
+    QueueName,
 )
 from petsearch.domain.errors import Conflict, InvalidInput, NotFound, Overloaded
 from petsearch.domain.metadata import safe_path
@@ -32,6 +33,7 @@ from petsearch.ports import (
     IdempotencyStore,
     JobLedger,
     OverdueChunks,
+    TakenChunks,
 )
 
 _WHAT = "job ledger"
@@ -60,7 +62,7 @@ class RedisLedger(JobLedger, ChunkLedger, EnumerationLedger, IdempotencyStore):
         }
 
     @redis_errors(_WHAT)
-    def create(self, job: NewJob) -> None:
+    def create(self, job: NewJob, *, first_chunk_items: int = 0) -> None:
         fields: dict[str, str | int] = {
             "id": job.job_id,
             "source": job.source,
@@ -78,15 +80,15 @@ class RedisLedger(JobLedger, ChunkLedger, EnumerationLedger, IdempotencyStore):
         }
         optional = {"expected": job.expected, "spec": job.spec}
         fields |= {name: value for name, value in optional.items() if value is not None}
-        if self._redis.scard(_ACTIVE) >= MOST_OPEN_JOBS:
+        if first_chunk_items:
+            fields |= {"next_chunk": 1, "next_item": first_chunk_items}
+        told = (word for pair in fields.items() for word in pair)
+        arguments = [MOST_OPEN_JOBS, job.job_id, job.created_at.timestamp(), *told]
+        keys = [_job(job.job_id), _ACTIVE, _JOBS]
+        if not self._scripts["CREATE"](keys=keys, args=arguments):
             raise Overloaded(
                 f"{MOST_OPEN_JOBS} jobs have not ended; seal, cancel or wait for some."
             )
-        with self._redis.pipeline() as pipe:
-            pipe.hset(_job(job.job_id), mapping=cast(Mapping[Any, Any], fields))
-            pipe.zadd(_JOBS, {job.job_id: job.created_at.timestamp()})
-            pipe.sadd(_ACTIVE, job.job_id)
-            pipe.execute()
 
     def get(self, job_id: str) -> Job:
         if not (found := self._read([job_id])):
@@ -123,8 +125,10 @@ class RedisLedger(JobLedger, ChunkLedger, EnumerationLedger, IdempotencyStore):
         *,
         cursor: str | None = None,
         left_out: Sequence[LeftOut] = (),
+        is_last: bool = False,
     ) -> bool:
-        arguments = (chunk_no, item_count, cursor or "", *_left_out_arguments(left_out))
+        left = _left_out_arguments(left_out)
+        arguments = (chunk_no, item_count, cursor or "", int(is_last), *left)
         return bool(self._run("ADD", job_id, *arguments))
 
     def seal(self, job_id: str, now: datetime, left_out: Sequence[LeftOut] = ()) -> None:
@@ -137,8 +141,14 @@ class RedisLedger(JobLedger, ChunkLedger, EnumerationLedger, IdempotencyStore):
     def set_expected(self, job_id: str, expected: int) -> None:
         self._run("EXPECT", job_id, expected)
 
-    def take_chunks(self, job_id: str, most_queued: int, patience_s: float) -> list[int]:
-        return [int(chunk) for chunk in self._run("TAKE", job_id, most_queued, _ms(patience_s))]
+    def take_chunks(
+        self, job_id: str, most_queued: int, patience_s: float, *, most_open: int = 0
+    ) -> TakenChunks:
+        answer = self._run("TAKE", job_id, most_queued, _ms(patience_s), most_open)
+        if answer is None:
+            return TakenChunks()
+        taken, queue, is_read_on = answer
+        return TakenChunks([*map(int, taken)], QueueName(queue), bool(is_read_on))
 
     def claim_chunk(self, job_id: str, chunk_no: int, holder: str, lease_s: float) -> ClaimedChunk:
         claim, deaths = self._run("CLAIM", job_id, chunk_no, holder, _ms(lease_s))
@@ -240,16 +250,6 @@ class RedisLedger(JobLedger, ChunkLedger, EnumerationLedger, IdempotencyStore):
     @redis_errors(_WHAT)
     def clear_deaths(self, job_id: str) -> None:
         self._redis.hdel(_job(job_id), "readings")
-
-    @redis_errors(_WHAT)
-    def wants_enumeration(self, job_id: str, most_open: int) -> bool:
-        with self._redis.pipeline() as pipe:
-            pipe.hmget(_job(job_id), ["spec", "sealed", "paused", "cancelled"])
-            pipe.llen(_part(job_id, "pending"))
-            pipe.zcard(_part(job_id, "queued"))
-            pipe.exists(_part(job_id, "reading"))
-            (spec, *flags), pending, queued, is_read = pipe.execute()
-        return bool(spec) and "1" not in flags and pending + queued < most_open and not is_read
 
     @redis_errors(_WHAT)
     def has_room(self, job_id: str, most_open: int) -> bool:

@@ -78,6 +78,14 @@ end
 """Comes before each of the scripts."""
 
 SCRIPTS = {
+    "CREATE": """
+-- KEYS[3] is the sorted set of all jobs. ARGV: most_open_jobs, id, created_at, then the fields
+if redis.call('SCARD', active) >= tonumber(ARGV[1]) then return 0 end
+redis.call('HSET', job, unpack(ARGV, 4))
+redis.call('ZADD', KEYS[3], ARGV[3], ARGV[2])
+redis.call('SADD', active, ARGV[2])
+return 1
+""",
     "RESERVE": """
 -- ARGV: item_count, name of the call or '', its digest
 if not exists() then return {-1, 0, 0} end
@@ -103,7 +111,7 @@ end
 return {chunk, item, 0}
 """,
     "ADD": """
--- ARGV: chunk, item_count, cursor or '', then what was left out
+-- ARGV: chunk, item_count, cursor or '', whether it is the last, then what was left out
 if not exists() or redis.call('HGET', job, 'cancelled') == '1' then return 0 end
 if redis.call('HSETNX', chunks, ARGV[1], ARGV[2]) == 0 then return 0 end
 -- It was reserved before the job was sealed, and the others were done first.
@@ -119,7 +127,8 @@ if ARGV[3] ~= '' then
   -- Only readings without a new chunk add up.
   redis.call('HSET', job, 'readings', redis.call('EXISTS', reading))
 end
-leave_out(4)
+if ARGV[4] == '1' then redis.call('HSET', job, 'sealed', '1') end
+leave_out(5)
 changed()
 return 1
 """,
@@ -165,10 +174,9 @@ if not exists() then return 1 end
 return redis.call('HINCRBY', marks, ARGV[1], 1)
 """,
     "TAKE": """
--- ARGV: most_queued, patience_ms
-local taken = {}
-if is_stopped() then return taken end
-local now = now_ms()
+-- ARGV: most_queued, patience_ms, most_open
+if is_stopped() then return nil end
+local taken, now = {}, now_ms()
 for _ = 1, ARGV[1] - redis.call('ZCARD', queued) do
   local chunk = redis.call('LPOP', pending)
   if not chunk then break end
@@ -176,7 +184,10 @@ for _ = 1, ARGV[1] - redis.call('ZCARD', queued) do
   redis.call('HSET', since, chunk, now)
   taken[#taken + 1] = tonumber(chunk)
 end
-return taken
+local f = redis.call('HMGET', job, 'queue', 'spec', 'sealed')
+local is_read_on = f[2] and f[3] ~= '1' and open_chunks() < tonumber(ARGV[3])
+  and redis.call('EXISTS', reading) == 0
+return {taken, f[1], is_read_on and 1 or 0}
 """,
     "CLAIM": """
 -- ARGV: chunk, holder, lease_ms
