@@ -18,7 +18,8 @@ def settle(niceness: int) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":
-        os.nice(niceness)
+        inherited = os.getpriority(os.PRIO_PROCESS, 0)
+        os.setpriority(os.PRIO_PROCESS, 0, max(niceness, inherited))
         # If memory runs out all the same, this process ends and not the one that serves.
         with contextlib.suppress(OSError):
             Path("/proc/self/oom_score_adj").write_text("1000")

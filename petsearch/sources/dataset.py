@@ -149,6 +149,8 @@ class DatasetSource(Source):
         try:
             metadata = parse_metadata({"breed": row.breed}, filename)
             origin = None
+            if row.data == b"":
+                raise InvalidInput("The row has no photo.")
             if row.data is None:
                 origin = f"{import_folders.SCHEME}:{file_of(self.name, row)}"
         except InvalidInput as error:

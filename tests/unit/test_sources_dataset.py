@@ -69,6 +69,14 @@ def test_rows_that_cost_no_bytes_are_not_read_for_ever(tmp_path: Path) -> None:
         list(DatasetSource(str(tmp_path), DatasetOptions(label_column=None)).read(None))
 
 
+def test_rows_without_a_photo_are_refused(tmp_path: Path) -> None:
+    images = [{"bytes": b"", "path": None}, {"bytes": pictures.jpeg(1), "path": None}]
+    folder = written(tmp_path / "data", images, [0, 1])
+    first, second = DatasetSource(str(folder), DatasetOptions()).read(None)
+    assert (first.refusal, first.data) == ("The row has no photo.", None)
+    assert (second.refusal, second.data) == (None, pictures.jpeg(1))
+
+
 def test_an_absent_column_is_said(folder: Path) -> None:
     with pytest.raises(InvalidInput, match="no column 'breed'"):
         list(DatasetSource(str(folder), DatasetOptions(label_column="breed")).read(None))
