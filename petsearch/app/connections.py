@@ -1,6 +1,5 @@
 """Opens what the addresses of the settings name: each kind of address has its adapter."""
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -29,7 +28,7 @@ from petsearch.observability import get_logger
 from petsearch.photos import Decoders, ImageLimits
 from petsearch.ports import ClipModel, Collections, Embedder, ObjectStore, Snapshots
 from petsearch.ports.raw_index import RawIndex
-from petsearch.process_tuning import tune_process
+from petsearch.process_tuning import tune_process, usable_cores
 from petsearch.settings import Settings
 from petsearch.sources import Readers, SourceContext
 
@@ -61,7 +60,7 @@ def decode_threads(settings: Settings) -> int:
 
     One more than cores: while one process waits for its next photo, another uses the core.
     """
-    return settings.decode_threads or min(MOST_PROCESSES, 1 + (os.cpu_count() or 1))
+    return settings.decode_threads or min(MOST_PROCESSES, 1 + usable_cores())
 
 
 def open_decoders(settings: Settings) -> Decoders:

@@ -4,7 +4,7 @@ Because only a few chunks of a job are queued at once, jobs do not block each ot
 cancelling takes effect immediately. Work of a dead worker or a lost message is queued again.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +12,7 @@ from datetime import datetime
 from petsearch.domain import QueueName
 from petsearch.domain.errors import Conflict, NotFound
 from petsearch.observability import get_logger
-from petsearch.ports import ChunkLedger, TakenChunks, TaskQueue
+from petsearch.ports import ChunkLedger, OverdueWork, TakenChunks, TaskQueue
 
 log = get_logger(__name__)
 
@@ -109,40 +109,38 @@ class Dispatcher:
             self.ledger.end_leases(job_id)
         return self._sweep_jobs(active)
 
-    def _sweep_jobs(self, job_ids: Collection[str]) -> int:
+    def _sweep_jobs(self, job_ids: Sequence[str]) -> int:
         filled = set[QueueName]()
-        return sum(self._sweep_job(job_id, filled) for job_id in job_ids)
+        overdue = self.ledger.overdue_work(job_ids, _MAX_WAIT_S)
+        return sum(self._sweep_job(work, filled) for work in overdue)
 
-    def _sweep_job(self, job_id: str, filled: set[QueueName]) -> int:
+    def _sweep_job(self, work: OverdueWork, filled: set[QueueName]) -> int:
         """`filled` are queues that this sweep has seen filled: asking takes a connection each."""
-        try:
-            overdue = self.ledger.overdue_chunks(job_id, _MAX_WAIT_S)
-            lost = list(overdue.lost)
-            job = self.ledger.get(job_id)
-            if not job.sealed and self.ledger.seal_if_idle(job_id, IDLE_S, self.clock()):
-                log.warning("job sealed: no photo was added to it for a day", job_id=job_id)
-            name = job.queue
-            # If the queue is empty, their messages are lost: a worker died while taking them.
-            if name not in filled and self.queue.depth(name):
-                filled.add(name)
-            is_empty = name not in filled
-            if is_empty:
-                lost += overdue.unclaimed
-            requeued = [
-                chunk_no
-                for chunk_no in lost
-                if self.ledger.requeue_chunk(job_id, chunk_no, self.options.lease_s, self.clock())
-            ]
-            for chunk_no in requeued:
-                self.queue.enqueue_chunk(job_id, chunk_no, name)
-            if len(requeued) < len(lost):
-                # This may have ended a cancelled job, whose end no worker sees.
-                self.discard_if_cancelled(job_id)
-            taken = self._queue_chunks(job_id)
-            if is_empty and taken.wants_enumeration:
-                self.queue.enqueue_enumeration(job_id)
-        except NotFound:  # deleted meanwhile
-            return 0
+        job_id = work.job_id
+        if work.is_open and self.ledger.seal_if_idle(job_id, IDLE_S, self.clock()):
+            log.warning("job sealed: no photo was added to it for a day", job_id=job_id)
+        lost = [*work.lost]
+        # If the queue is empty, their messages are lost: a worker died while taking them.
+        is_empty = bool(work.unclaimed or work.waits) and not self._is_filled(work.queue, filled)
+        if is_empty:
+            lost += work.unclaimed
+        requeued = [
+            chunk_no
+            for chunk_no in lost
+            if self.ledger.requeue_chunk(job_id, chunk_no, self.options.lease_s, self.clock())
+        ]
+        for chunk_no in requeued:
+            self.queue.enqueue_chunk(job_id, chunk_no, work.queue)
+        if len(requeued) < len(lost):
+            # This may have ended a cancelled job, whose end no worker sees.
+            self.discard_if_cancelled(job_id)
+        if work.waits and self._queue_chunks(job_id).wants_enumeration and is_empty:
+            self.queue.enqueue_enumeration(job_id)
         if requeued:
             log.warning("lost chunks requeued", job_id=job_id, chunk_nos=requeued)
         return len(requeued)
+
+    def _is_filled(self, name: QueueName, filled: set[QueueName]) -> bool:
+        if name not in filled and self.queue.depth(name):
+            filled.add(name)
+        return name in filled

@@ -27,7 +27,7 @@ from petsearch.ports.ledger import (
     JobRecords,
     JobWriter,
     LedgerCopy,
-    OverdueChunks,
+    OverdueWork,
     TakenChunks,
 )
 from petsearch.ports.observer import IngestObserver, Stage, timed
@@ -57,7 +57,7 @@ __all__ = [
     "KeyStore",
     "LedgerCopy",
     "ObjectStore",
-    "OverdueChunks",
+    "OverdueWork",
     "RecordChange",
     "ShareStore",
     "SharedSearch",

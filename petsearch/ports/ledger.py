@@ -50,14 +50,20 @@ class TakenChunks:
     """Whether the job's source is to be read on, and nobody reads it."""
 
 
-@dataclass(frozen=True)
-class OverdueChunks:
-    """Chunks that were handed to the queue and did not come to an end in time."""
+@dataclass(frozen=True, kw_only=True)
+class OverdueWork:
+    """What a sweep has to look after in a job: nothing, for most."""
 
-    lost: tuple[int, ...]
-    """Their worker died, or they were not claimed for very long."""
-    unclaimed: tuple[int, ...]
+    job_id: str
+    queue: QueueName
+    lost: list[int]
+    """Chunks whose worker died, or that were not claimed for very long."""
+    unclaimed: list[int]
     """They wait in the queue, or their messages are lost: the depth of the queue tells which."""
+    is_open: bool
+    """Whether the job is not sealed."""
+    waits: bool
+    """Whether it has pending chunks, or a source to be read on."""
 
 
 @dataclass(frozen=True)
@@ -266,8 +272,13 @@ class ChunkLedger(JobRecords, Protocol):
             warned: how many of the items have warnings.
         """
 
-    def overdue_chunks(self, job_id: str, long_wait_s: float) -> OverdueChunks:
-        """Queued chunks whose lease or patience has ended."""
+    def overdue_work(self, job_ids: Sequence[str], long_wait_s: float) -> Iterator[OverdueWork]:
+        """Look for work that was handed to the queue and did not come to an end in time.
+
+        Args:
+            job_ids: deleted ones are passed over.
+            long_wait_s: a chunk that was not claimed for longer counts as lost.
+        """
 
     def requeue_chunk(self, job_id: str, chunk_no: int, patience_s: float, now: datetime) -> bool:
         """Take an overdue chunk from its dead worker; False if it is not to be queued again."""

@@ -22,7 +22,15 @@ from petsearch.domain import (
     QueueName,
 )
 from petsearch.domain.errors import Conflict, InvalidInput, NotFound, Overloaded, Unavailable
-from petsearch.ports import CallKey, ChunkSlot, Claim, ClaimedChunk, Enumeration, TakenChunks
+from petsearch.ports import (
+    CallKey,
+    ChunkSlot,
+    Claim,
+    ClaimedChunk,
+    Enumeration,
+    OverdueWork,
+    TakenChunks,
+)
 from tests.contract.real_servers import where_set
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -61,12 +69,17 @@ def _queue(ledger: RedisLedger, count: int, patience_s: float = 60.0) -> int:
 
 def _wait_until_overdue(ledger: RedisLedger, chunk: int) -> None:
     deadline = time.monotonic() + 10
-    while chunk not in (*ledger.overdue_chunks(JOB, 60).lost, *_unclaimed(ledger)):
+    while chunk not in (*_overdue(ledger, 60).lost, *_unclaimed(ledger)):
         assert time.monotonic() < deadline
 
 
-def _unclaimed(ledger: RedisLedger) -> tuple[int, ...]:
-    return ledger.overdue_chunks(JOB, 60).unclaimed
+def _unclaimed(ledger: RedisLedger) -> list[int]:
+    return _overdue(ledger, 60).unclaimed
+
+
+def _overdue(ledger: RedisLedger, long_wait_s: float) -> OverdueWork:
+    (found,) = ledger.overdue_work([JOB], long_wait_s)
+    return found
 
 
 def test_a_new_job_is_queued_and_empty(ledger: RedisLedger) -> None:
@@ -180,7 +193,7 @@ def test_the_chunk_of_a_dead_worker_is_lost_and_queued_again(ledger: RedisLedger
     assert ledger.requeue_chunk(JOB, chunk, 60, NOW) is False, "it is not overdue yet"
     ledger.claim_chunk(JOB, chunk, "dead", 0.01)
     _wait_until_overdue(ledger, chunk)
-    assert ledger.overdue_chunks(JOB, 60).lost == (chunk,)
+    assert _overdue(ledger, 60).lost == [chunk]
     assert ledger.requeue_chunk(JOB, chunk, 60, NOW) is True
     assert ledger.extend_chunk(JOB, chunk, "dead", 60) is False
     assert ledger.claim_chunk(JOB, chunk, "next", 60) == ClaimedChunk(Claim.RUN, deaths=1)
@@ -190,8 +203,32 @@ def test_a_chunk_that_nobody_claims_is_told_apart(ledger: RedisLedger) -> None:
     _open(ledger)
     chunk = _queue(ledger, 1, patience_s=0.01)
     _wait_until_overdue(ledger, chunk)
-    assert ledger.overdue_chunks(JOB, 60).unclaimed == (chunk,)
-    assert ledger.overdue_chunks(JOB, 0.0).lost == (chunk,), "it waits for too long"
+    assert _overdue(ledger, 60).unclaimed == [chunk]
+    assert _overdue(ledger, 0.0).lost == [chunk], "it waits for too long"
+
+
+def test_a_sweep_sees_what_a_job_still_wants(ledger: RedisLedger) -> None:
+    def wants(job_id: str) -> tuple[QueueName, bool, bool]:
+        (found,) = ledger.overdue_work([job_id], 60)
+        return found.queue, found.is_open, found.waits
+
+    ledger.create(NewJob(JOB, "upload", NOW, queue=QueueName.INTERACTIVE), first_chunk_items=1)
+    assert wants(JOB) == (QueueName.INTERACTIVE, True, False)
+    ledger.add_chunk(JOB, 0, 1, is_last=True)
+    assert wants(JOB) == (QueueName.INTERACTIVE, False, True)
+    ledger.take_chunks(JOB, 1, 60)
+    assert wants(JOB) == (QueueName.INTERACTIVE, False, False)
+    ledger.create(NewJob("read", "archive", NOW, spec="{}"))
+    assert wants("read") == (QueueName.BULK, True, True)
+    ledger.seal("read", NOW)
+    assert wants("read") == (QueueName.BULK, False, False)
+
+
+def test_a_sweep_looks_at_any_number_of_jobs(ledger: RedisLedger) -> None:
+    ids = [f"job {number}" for number in range(450)]
+    for job_id in ids[::2]:
+        _open(ledger, job_id)
+    assert [work.job_id for work in ledger.overdue_work(ids, 60)] == ids[::2]
 
 
 def test_all_leases_can_be_ended(ledger: RedisLedger) -> None:
@@ -199,8 +236,8 @@ def test_all_leases_can_be_ended(ledger: RedisLedger) -> None:
     held, waiting = _queue(ledger, 1), _queue(ledger, 2)
     ledger.claim_chunk(JOB, held, "gone", 60)
     ledger.end_leases(JOB)
-    overdue = ledger.overdue_chunks(JOB, 60)
-    assert (overdue.lost, overdue.unclaimed) == ((held,), (waiting,))
+    overdue = _overdue(ledger, 60)
+    assert (overdue.lost, overdue.unclaimed) == ([held], [waiting])
     assert (ledger.chunk_size(JOB, waiting), ledger.chunk_size(JOB, 99)) == (2, 0)
 
 

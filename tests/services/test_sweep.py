@@ -95,7 +95,7 @@ def test_a_new_process_takes_up_what_the_last_one_left(house: House) -> None:
     assert house.queue.chunks == [(second, 0)]
 
 
-def test_a_sweep_asks_once_how_full_a_queue_is_that_is_filled(
+def test_a_sweep_asks_at_most_once_how_full_a_queue_is_that_is_filled(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(3):
@@ -107,5 +107,13 @@ def test_a_sweep_asks_once_how_full_a_queue_is_that_is_filled(
         return 3
 
     monkeypatch.setattr(house.queue, "depth", depth)
-    assert house.dispatcher.sweep() == 0
+    assert house.dispatcher.recover() == 0
     assert len(asked) == 1
+
+
+def test_a_sweep_asks_no_queue_while_nothing_is_overdue(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.open_job(photo(1))
+    monkeypatch.setattr(house.queue, "depth", None)
+    assert house.dispatcher.sweep() == 0

@@ -1,12 +1,14 @@
 """What the process keeps of freed memory, and gives back."""
 
 import gc
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from petsearch.process_tuning import startup_without_gc
+from petsearch.process_tuning import startup_without_gc, usable_cores
 
 _FREE_AND_TRIM = """
 import time
@@ -54,3 +56,29 @@ def test_a_start_that_fails_leaves_the_collector_at_work() -> None:
     with pytest.raises(ZeroDivisionError), startup_without_gc():
         raise ZeroDivisionError
     assert gc.isenabled()
+
+
+@pytest.mark.parametrize(
+    ("own", "files", "cores"),
+    [
+        ("", {}, 64),
+        ("", {"cpu.max": "max 100000"}, 64),
+        ("", {"cpu.max": "200000 100000"}, 2),
+        ("", {"cpu.max": "150000 100000"}, 2),
+        ("", {"cpu.max": "1000 100000"}, 1),
+        ("pod/box", {"pod/box/cpu.max": "max 100000", "pod/cpu.max": "400000 100000"}, 4),
+        ("pod/box", {"pod/box/cpu.max": "300000 100000", "pod/cpu.max": "400000 100000"}, 3),
+        ("../other", {"cpu.max": "200000 100000"}, 2),
+        ("", {"cpu.max": "what newer kernels say"}, 64),
+        ("", {"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, 64),
+        ("", {"cpu/cpu.cfs_quota_us": "250000", "cpu/cpu.cfs_period_us": "100000"}, 3),
+    ],
+)
+def test_the_cores_that_containers_may_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: str, files: dict[str, str], cores: int
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)))
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(f"{text}\n")
+    assert usable_cores(tmp_path, own) == cores

@@ -32,7 +32,7 @@ from petsearch.ports import (
     EnumerationLedger,
     IdempotencyStore,
     JobLedger,
-    OverdueChunks,
+    OverdueWork,
     TakenChunks,
 )
 
@@ -48,6 +48,7 @@ _READY, _WAITING = f"{_PREFIX}workers:ready", f"{_PREFIX}workers:waiting"
 MOST_OPEN_JOBS = 10_000
 MOST_KEPT_JOBS = 50_000
 _EXPIRED_AT_ONCE = 200
+_LOOKED_AT_ONCE = 200
 _LONGEST_REASON = 2000
 """Characters; errors of libraries can quote whole files."""
 
@@ -189,9 +190,30 @@ class RedisLedger(JobLedger, ChunkLedger, EnumerationLedger, IdempotencyStore):
         arguments = (now.isoformat(), chunk_no, problems, warned, *pairs)
         return bool(self._run("ACCOUNT", job_id, *arguments))
 
-    def overdue_chunks(self, job_id: str, long_wait_s: float) -> OverdueChunks:
-        lost, unclaimed = self._run("OVERDUE", job_id, _ms(long_wait_s))
-        return OverdueChunks(tuple(map(int, lost)), tuple(map(int, unclaimed)))
+    def overdue_work(self, job_ids: Sequence[str], long_wait_s: float) -> Iterator[OverdueWork]:
+        for start in range(0, len(job_ids), _LOOKED_AT_ONCE):
+            yield from self._overdue(job_ids[start : start + _LOOKED_AT_ONCE], long_wait_s)
+
+    @redis_errors(_WHAT)
+    def _overdue(self, job_ids: Sequence[str], long_wait_s: float) -> list[OverdueWork]:
+        with self._redis.pipeline(transaction=False) as pipe:
+            for job_id in job_ids:
+                keys = [_job(job_id), _ACTIVE]
+                self._scripts["OVERDUE"](keys=keys, args=[_ms(long_wait_s)], client=pipe)
+            answers = pipe.execute()
+        return [
+            OverdueWork(
+                job_id=job_id,
+                queue=QueueName(queue),
+                lost=[*map(int, lost)],
+                unclaimed=[*map(int, unclaimed)],
+                is_open=bool(is_open),
+                waits=bool(waits),
+            )
+            for job_id, answer in zip(job_ids, answers, strict=True)
+            if answer is not None
+            for lost, unclaimed, queue, is_open, waits in [answer]
+        ]
 
     def requeue_chunk(self, job_id: str, chunk_no: int, patience_s: float, now: datetime) -> bool:
         return bool(self._run("REQUEUE", job_id, chunk_no, _ms(patience_s), now.isoformat()))

@@ -325,6 +325,10 @@ return 1
 """,
     "OVERDUE": """
 -- ARGV: long_wait_ms
+local f = redis.call('HMGET', job, 'source', 'queue', 'sealed', 'spec')
+if not f[1] then return nil end
+local is_open = f[3] ~= '1'
+local waits = redis.call('LLEN', pending) > 0 or (f[4] and is_open)
 local now = now_ms()
 local lost, unclaimed = {}, {}
 for _, chunk in ipairs(redis.call('ZRANGEBYSCORE', queued, '-inf', now)) do
@@ -335,7 +339,7 @@ for _, chunk in ipairs(redis.call('ZRANGEBYSCORE', queued, '-inf', now)) do
     unclaimed[#unclaimed + 1] = tonumber(chunk)
   end
 end
-return {lost, unclaimed}
+return {lost, unclaimed, f[2], is_open and 1 or 0, waits and 1 or 0}
 """,
     "END_LEASES": """
 for _, chunk in ipairs(redis.call('ZRANGE', queued, 0, -1)) do
