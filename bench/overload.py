@@ -38,8 +38,8 @@ _LONE = 15
 _SETTLED_S = 60.0
 """Within which memory must be back."""
 _LOOK_S = 2.0
-_UPLOADED_S = 60.0
-"""Within which what was uploaded before a measurement should be worked off."""
+_UPLOADED_S = 600.0
+"""Within which what was uploaded before a measurement must be worked off."""
 
 
 @dataclass(frozen=True)
@@ -131,8 +131,7 @@ def _told(report: Report) -> Report:
 
 
 def _measure(shape: ShapeName, server: Served, order: Order, kind: Kind, times: float) -> Report:
-    _wait_for_jobs(server)
-    callers, capacity = _capacity(order, kind)
+    callers, capacity = _capacity(server, order, kind)
     _wait_for_jobs(server)
     lone_ms = statistics.median(asyncio.run(_ask_alone(server, order, kind, _LONE)))
     before = server.memory_mb()
@@ -157,13 +156,14 @@ def _measure(shape: ShapeName, server: Served, order: Order, kind: Kind, times: 
     )
 
 
-def _capacity(order: Order, kind: Kind) -> tuple[int, float]:
+def _capacity(server: Served, order: Order, kind: Kind) -> tuple[int, float]:
     """The number of callers that get most done, and how much per second.
 
     Of as long a time as the overload: what is uploaded is worked off meanwhile, on the same cores.
     """
 
     def done_per_s(callers: int, seconds: float) -> float:
+        _wait_for_jobs(server)
         asked = replace(order, seconds=seconds, loops={kind: callers}, seed=callers)
         return send_crowd(asked).good_per_s
 
@@ -219,9 +219,14 @@ def _requests(order: Order) -> Requests:
 
 
 def _wait_for_jobs(server: Served) -> None:
-    """Until what was uploaded is worked off, or a while has passed: it takes the same cores."""
+    """Until what was uploaded is worked off.
+
+    It takes the same cores, and where too many jobs wait no other is opened.
+    """
     ends_at = time.perf_counter() + _UPLOADED_S
-    while server.unfinished_jobs() and time.perf_counter() < ends_at:
+    while left := server.unfinished_jobs():
+        if time.perf_counter() > ends_at:
+            raise RuntimeError(f"{left} jobs were not worked off within {_UPLOADED_S:g} s")
         time.sleep(_LOOK_S)
 
 
