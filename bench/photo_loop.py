@@ -18,7 +18,7 @@ from typing import Annotated
 import typer
 
 from petsearch.photos.copies import DISPLAY_SIDE, THUMBNAIL_SIDE, shrunk
-from petsearch.process_tuning import Niceness, lower_thread_priority
+from petsearch.process_tuning import lower_thread_priority
 
 
 class Way(StrEnum):
@@ -65,11 +65,8 @@ def _codec(paths: list[Path], folder: Path) -> float:
             # Into a file: Pillow holds the interpreter's lock while it encodes into memory.
             shrunk(picture, side).save(folder / f"{name}.{copy}", "JPEG", quality=quality)
 
-    # At the priority of ingest's decoders: beside other programs both must give way alike.
-    priority = (Niceness.DECODER,)
-    with ThreadPoolExecutor(
-        os.cpu_count() or 1, initializer=lower_thread_priority, initargs=priority
-    ) as threads:
+    # At ingest's priority: on a machine that does other things, too, both must give way alike.
+    with ThreadPoolExecutor(os.cpu_count() or 1, initializer=lower_thread_priority) as threads:
         list(threads.map(work, paths[:WARM_UP]))
         started = time.perf_counter()
         list(threads.map(work, paths[WARM_UP:]))

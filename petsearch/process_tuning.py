@@ -13,7 +13,6 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from enum import IntEnum
 from pathlib import Path
 
 # glibc's mallopt parameters, from malloc.h.
@@ -144,27 +143,12 @@ def _set_malloc_options(parameters: dict[int, int]) -> None:
         mallopt(parameter, value)
 
 
-class Niceness(IntEnum):
-    """What gives way to what on the same cores; requests have 0.
+def lower_thread_priority() -> None:
+    """Lower the priority of this thread, and of those it starts, where threads have one (Linux).
 
-    What computes without the interpreter's lock gives way to what holds it: otherwise whoever
-    waits for the lock waits for the computation, too.
-    """
-
-    INGEST = 5
-    """Threads that fetch, store and count, and those that wait for decoders."""
-    MODEL = 10
-    """Embedding photos that nobody waits for. Decoders come behind it: all OpenMP threads wait at
-    the end of every layer for the one whose core a decoder takes."""
-    DECODER = 15
-
-
-def lower_thread_priority(niceness: Niceness = Niceness.INGEST) -> None:
-    """Lower the priority of this thread, and of what it starts, where threads have one (Linux).
-
-    It is below that of the process' first thread, which an operator may have lowered, too.
+    Below that of the model: all OpenMP threads wait at the end of every layer for the one whose
+    core a decoder takes, and decoding in the gaps costs the model nothing. And below that of
+    requests (ADR 4).
     """
     if sys.platform.startswith("linux"):
-        own = threading.get_native_id()
-        wanted = os.getpriority(os.PRIO_PROCESS, os.getpid()) + niceness
-        os.setpriority(os.PRIO_PROCESS, own, max(wanted, os.getpriority(os.PRIO_PROCESS, own)))
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)

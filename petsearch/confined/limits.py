@@ -12,19 +12,14 @@ from pathlib import Path
 
 
 def settle(niceness: int) -> None:
-    """Give way to the process that started this one, and end before it if memory runs out.
-
-    Args:
-        niceness: by how much to give way.
-    """
+    """Give way to other processes, and end before them if the machine's memory runs out."""
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     # A stop that signals the whole service leaves the end of this process to its parent.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":
-        # What was inherited is that of the thread which started this process.
-        wanted = os.getpriority(os.PRIO_PROCESS, os.getppid()) + niceness
-        os.setpriority(os.PRIO_PROCESS, 0, max(wanted, os.getpriority(os.PRIO_PROCESS, 0)))
+        inherited = os.getpriority(os.PRIO_PROCESS, 0)
+        os.setpriority(os.PRIO_PROCESS, 0, max(niceness, inherited))
         # If memory runs out all the same, this process ends and not the one that serves.
         with contextlib.suppress(OSError):
             Path("/proc/self/oom_score_adj").write_text("1000")

@@ -1,14 +1,13 @@
-"""Batches across callers: people before bulk work, a bounded queue.
+"""Batches across callers: one device thread, people before bulk work, a bounded queue.
 
 A lone request never waits: batches form while the device is busy. Requests are slices of rows, so
 a large one is cut to what the device does in a given time and a query never waits long behind it.
-On a processor it does not wait at all: bulk work has a thread of its own there, of lower priority.
 """
 
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -27,7 +26,6 @@ from petsearch.domain.errors import (
 )
 from petsearch.observability import get_logger
 from petsearch.ports.work_in_hand import WorkInHand
-from petsearch.process_tuning import Niceness, lower_thread_priority
 
 log = get_logger(__name__)
 
@@ -49,16 +47,11 @@ class BatchingOptions:
     """Device time an ingest batch may take: what a query may have to wait for."""
     query_batches_per_ingest: int = 8
     """After so many query batches in a row, one ingest batch runs."""
-    ingest_apart: bool = False
-    """Run ingest in a thread of its own: the kernel gives the cores to queries, also amid a batch.
-    Without it both take turns, as on a GPU, which does one thing at a time."""
 
     @classmethod
     def of_device(cls, device: str) -> Self:
         """Bounds that fit `cpu`, or a GPU (`cuda…`): there batches are larger and much shorter."""
-        if device == "cpu":
-            return cls(ingest_apart=True)
-        return cls(max_batch_size=256, ingest_batch_s=0.05)
+        return cls() if device == "cpu" else cls(max_batch_size=256, ingest_batch_s=0.05)
 
 
 class BatchObserver:
@@ -94,7 +87,7 @@ class _Slice:
 
 
 class Batcher:
-    """Runs functions over stacked rows in threads of its own: one, or two with `ingest_apart`.
+    """Runs functions over stacked rows in one thread of its own, the device's.
 
     Args:
         options: bounds of the queue and of a batch.
@@ -114,14 +107,9 @@ class Batcher:
         self._lost: DeviceLost | None = None
         self._closing = False
         self.in_hand = WorkInHand()
-        """The calls of the device that run now."""
-        shares: list[list[Priority]] = [[priority] for priority in Priority]
-        self._threads = [
-            threading.Thread(target=self._work, args=(served,), name="batcher", daemon=True)
-            for served in (shares if options.ingest_apart else [[*Priority]])
-        ]
-        for thread in self._threads:
-            thread.start()
+        """The call of the device that runs now."""
+        self._thread = threading.Thread(target=self._work, name="batcher", daemon=True)
+        self._thread.start()
 
     @property
     def queued_rows(self) -> int:
@@ -185,17 +173,16 @@ class Batcher:
             self._queued_rows += len(rows)
             request = _Request(kind, rows, future, time.perf_counter(), deadline.ends_at())
             self._queues[priority].append(request)
-            self._changed.notify_all()
+            self._changed.notify()
         future.add_done_callback(lambda done: self._drop(request) if done.cancelled() else None)
         return future
 
     def close(self) -> None:
-        """Finish what is queued, then stop the threads."""
+        """Finish what is queued, then stop the thread."""
         with self._changed:
             self._closing = True
-            self._changed.notify_all()
-        for thread in self._threads:
-            thread.join()
+            self._changed.notify()
+        self._thread.join()
 
     def _drop(self, request: _Request) -> None:
         """Remove a cancelled request from its queue."""
@@ -214,26 +201,18 @@ class Batcher:
         rate = self._rows_per_s.get(kind, 0.0)
         return min(60.0, max(1.0, self._queued_rows / rate)) if rate else 1.0
 
-    def _work(self, served: Collection[Priority]) -> None:
-        """Serve requests of some priorities until the batcher is closed."""
-        if Priority.QUERY not in served:
-            lower_thread_priority(Niceness.MODEL)
-
-        def is_waited_for() -> bool:
-            return any(self._queues[priority] for priority in served)
-
+    def _work(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._closing or is_waited_for())
-                batch = self._next_batch(served)
-                if not batch and self._closing and not is_waited_for():
+                self._changed.wait_for(lambda: self._closing or any(self._queues.values()))
+                batch = self._next_batch()
+                if not batch and self._closing and not any(self._queues.values()):
                     return
             if batch:
                 self._run(batch)
 
-    def _next_batch(self, served: Collection[Priority]) -> list[_Slice]:
-        queues = {priority: self._queues[priority] for priority in served}
-        queries, ingest = queues.get(Priority.QUERY), queues.get(Priority.INGEST)
+    def _next_batch(self) -> list[_Slice]:
+        queries, ingest = self._queues[Priority.QUERY], self._queues[Priority.INGEST]
         turn_of_ingest = self._queries_in_a_row >= self._options.query_batches_per_ingest
         if queries and not (ingest and turn_of_ingest):
             self._queries_in_a_row += 1
@@ -310,7 +289,7 @@ class Batcher:
         if (encode := self._encoders.get(kind)) is None:
             raise Conflict("The model was unloaded.")
         try:
-            with self.in_hand.doing(f"device call {threading.get_native_id()}"):
+            with self.in_hand.doing("device call"):
                 return encode(rows)
         except DeviceMemoryFull:
             half = len(rows) // 2

@@ -20,7 +20,6 @@ from petsearch.photos.child_process import PART, ChildProcess
 from petsearch.photos.copies import DISPLAY_SIDE, Copies
 from petsearch.photos.decode_memory import Budget, file_bytes
 from petsearch.photos.opening import Encoded, ImageLimits, check_size
-from petsearch.process_tuning import Niceness
 
 _RETRY_AFTER_S = 2.0
 _LONG_S = 3600.0
@@ -46,7 +45,8 @@ class Decoders:
         limits: of each photo, and of the memory of all together.
         processes: photos decoded at a time.
         most_waiting: callers that may wait for a process; more are refused. None: any number.
-        niceness: of the processes; bulk work gives way to what else wants the same cores.
+        niceness: of the processes. Bulk work gives way to a model on the same cores, like threads
+            of `process_tuning.lower_thread_priority`.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Decoders:
         *,
         processes: int,
         most_waiting: int | None = None,
-        niceness: int = Niceness.DECODER,
+        niceness: int = 10,
     ) -> None:
         self.limits = limits
         self.processes = processes

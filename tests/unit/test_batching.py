@@ -1,9 +1,6 @@
 """The batcher: who goes first, what is cut, who is dropped, how it ends."""
 
-import os
-import threading
 from concurrent.futures import Future
-from threading import Event
 
 import numpy as np
 import pytest
@@ -50,37 +47,6 @@ def test_what_waits_while_the_device_is_busy_is_one_batch(clip: TinyClip) -> Non
     assert np.allclose(found, [clip.answer(n) for n in range(5)])
     assert clip.calls == [("texts", 1), ("texts", 5)]
     batcher.close()
-
-
-def test_a_query_does_not_wait_for_bulk_work_that_has_a_thread_of_its_own(clip: TinyClip) -> None:
-    batcher = _start(clip, BatchingOptions(ingest_apart=True))
-    priorities = dict[str, int]()
-    entered, gate = Event(), Event()
-
-    def note(name: str) -> None:
-        priorities[name] = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
-
-    def encode_slowly(rows: Rows) -> Embeddings:
-        note("bulk")
-        entered.set()
-        assert gate.wait(30)
-        return clip.encode_pixels(rows)
-
-    def encode_at_once(rows: Rows) -> Embeddings:
-        note("query")
-        return clip.encode_tokens(rows)
-
-    batcher.add("pixels", encode_slowly)
-    batcher.add("texts", encode_at_once)
-    bulk = batcher.submit("pixels", pixels(1, 2, 3), Priority.INGEST)
-    assert entered.wait(30)
-    batcher.submit("texts", clip.tokenise(["cat"]), Priority.QUERY).result(30)
-    assert not bulk.done()
-    assert len(batcher.in_hand.moves()) == 1
-    gate.set()
-    batcher.close()
-    assert bulk.result(0).shape == (3, clip.info.dim)
-    assert priorities["bulk"] > priorities["query"]
 
 
 def test_queries_go_before_bulk_work(clip: TinyClip) -> None:

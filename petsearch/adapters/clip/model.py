@@ -132,7 +132,7 @@ def _device_errors() -> Iterator[None]:
 
 
 class OpenClipModel(ClipModel):
-    """A CLIP on one device, in any thread on a processor; elsewhere in one thread at a time."""
+    """A CLIP on one device. Not thread-safe: the batcher's one thread calls it."""
 
     def __init__(
         self,
