@@ -144,11 +144,10 @@ def _set_malloc_options(parameters: dict[int, int]) -> None:
 
 
 def lower_thread_priority() -> None:
-    """Lower the priority of this thread, and of those it starts, where threads have one (Linux).
+    """Lower the priority of this thread below the model's, where threads have one (Linux).
 
-    Below that of the model: all OpenMP threads wait at the end of every layer for the one whose
-    core a decoder takes, and decoding in the gaps costs the model nothing. And below that of
-    requests (ADR 4).
+    All OpenMP threads wait at the end of every layer for the one whose core a decoder takes.
+    Decoding in the gaps costs the model nothing.
     """
     if sys.platform.startswith("linux"):
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)

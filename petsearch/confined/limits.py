@@ -12,14 +12,19 @@ from pathlib import Path
 
 
 def settle(niceness: int) -> None:
-    """Give way to other processes, and end before them if the machine's memory runs out."""
+    """Give way to other processes, and end before them if the machine's memory runs out.
+
+    Args:
+        niceness: by how much to give way to the process that started this one.
+    """
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     # A stop that signals the whole service leaves the end of this process to its parent.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":
-        inherited = os.getpriority(os.PRIO_PROCESS, 0)
-        os.setpriority(os.PRIO_PROCESS, 0, max(niceness, inherited))
+        # A thread of lower priority may have started it, which then counts once, not twice.
+        wanted = os.getpriority(os.PRIO_PROCESS, os.getppid()) + niceness
+        os.setpriority(os.PRIO_PROCESS, 0, max(wanted, os.getpriority(os.PRIO_PROCESS, 0)))
         # If memory runs out all the same, this process ends and not the one that serves.
         with contextlib.suppress(OSError):
             Path("/proc/self/oom_score_adj").write_text("1000")

@@ -63,7 +63,7 @@ class OverdueWork:
     is_open: bool
     """Whether the job is not sealed."""
     waits: bool
-    """Whether it has pending chunks, or a source to be read on."""
+    """Whether it has pending chunks, or a source to be read on, and is not paused."""
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,7 @@ from petsearch.app.services import Services, build_services
 from petsearch.app.watchdog import watched
 from petsearch.domain.errors import Conflict, Unavailable
 from petsearch.observability import get_logger
-from petsearch.process_tuning import (
-    lower_thread_priority,
-    return_freed_memory,
-    startup_without_gc,
-)
+from petsearch.process_tuning import return_freed_memory, startup_without_gc
 from petsearch.settings import exit_if_misconfigured, start_logging
 from services.worker.metrics import WorkerMetrics
 from services.worker.node import node_name
@@ -39,7 +35,7 @@ def create_app(services: Services, runtime: WorkerRuntime) -> celery.Celery:
 
 
 class WorkerThread:
-    """A Celery worker in a thread of this process, which leaves the processor to requests.
+    """A Celery worker in a thread of this process.
 
     It is restarted when it ends by itself: Celery 5.7 treats a lost connection to Redis as
     unrecoverable at some moments.
@@ -82,7 +78,6 @@ class WorkerThread:
 
     def _run(self) -> None:
         stopping = self._runtime.stopping
-        lower_thread_priority()
         while not stopping.is_set():
             try:
                 self._controller.start()

@@ -27,7 +27,6 @@ from petsearch.maintenance.predictions import PredictionUpdater
 from petsearch.models import CatalogueCalibrations
 from petsearch.observability import get_logger
 from petsearch.ports import IngestObserver
-from petsearch.process_tuning import lower_thread_priority
 from petsearch.reindex import Copier, Reindexer
 from petsearch.reindex.source import open_reindex
 from petsearch.sources import Source, open_source, parse_spec
@@ -70,7 +69,6 @@ class WorkerRuntime:
         self.leases.close()
 
     def _run_chores(self) -> None:
-        lower_thread_priority()
         while not self.stopping.wait(self.leases.lease_s / _CHORES_PER_LEASE):
             for chore in self.chores:
                 try:

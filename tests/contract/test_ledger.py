@@ -220,6 +220,9 @@ def test_a_sweep_sees_what_a_job_still_wants(ledger: RedisLedger) -> None:
     assert wants(JOB) == (QueueName.INTERACTIVE, False, False)
     ledger.create(NewJob("read", "archive", NOW, spec="{}"))
     assert wants("read") == (QueueName.BULK, True, True)
+    ledger.pause("read")
+    assert wants("read") == (QueueName.BULK, True, False)
+    ledger.resume("read")
     ledger.seal("read", NOW)
     assert wants("read") == (QueueName.BULK, False, False)
 

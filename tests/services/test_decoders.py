@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from petsearch.domain.errors import (
 )
 from petsearch.photos import Budget, Decoders, ImageLimits, decode, to_pixels
 from petsearch.photos.copies import copies_of
+from petsearch.process_tuning import lower_thread_priority
 from tests import hostile, pictures
 from tests.decoding import decoders
 from tests.waiting import wait_until
@@ -119,6 +121,22 @@ def test_pixels_and_copies_are_those_of_this_process() -> None:
     assert (there.width, there.height) == (here.width, here.height)
     assert there.capture == here.capture
     assert there.content_type == here.content_type
+
+
+def test_a_process_has_the_same_priority_whoever_starts_it() -> None:
+    def niceness_of_child() -> int:
+        found = Decoders(QUICK, processes=1)
+        try:
+            decode_good(found)
+            (pid,) = found.process_ids
+            return os.getpriority(os.PRIO_PROCESS, pid)
+        finally:
+            found.close()
+
+    with ThreadPoolExecutor(1, initializer=lower_thread_priority) as lowered:
+        in_lowered = lowered.submit(niceness_of_child).result()
+    here = os.getpriority(os.PRIO_PROCESS, os.getpid())
+    assert niceness_of_child() == in_lowered == min(19, here + 10)
 
 
 def test_a_large_file_is_decoded_from_disk(tmp_path: Path) -> None:

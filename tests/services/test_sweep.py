@@ -86,6 +86,14 @@ def test_a_chunk_whose_message_was_lost_is_swept_up(house: House) -> None:
     assert house.queue.chunks == [(job_id, 0)]
 
 
+def test_a_chunk_that_was_added_and_not_queued_is_swept_up(house: House) -> None:
+    job_id = house.jobs.open("upload").job_id
+    chunk_no = house.ledger.reserve_chunk(job_id, 1).chunk_no
+    house.ledger.add_chunk(job_id, chunk_no, 1)
+    house.dispatcher.sweep()
+    assert house.queue.chunks == [(job_id, chunk_no)]
+
+
 def test_a_new_process_takes_up_what_the_last_one_left(house: House) -> None:
     first, second = house.open_job(photo(1)), house.open_job(photo(2))
     house.worker.work(first, 0)

@@ -328,7 +328,7 @@ return 1
 local f = redis.call('HMGET', job, 'source', 'queue', 'sealed', 'spec')
 if not f[1] then return nil end
 local is_open = f[3] ~= '1'
-local waits = redis.call('LLEN', pending) > 0 or (f[4] and is_open)
+local waits = not is_stopped() and (redis.call('LLEN', pending) > 0 or (f[4] and is_open))
 local now = now_ms()
 local lost, unclaimed = {}, {}
 for _, chunk in ipairs(redis.call('ZRANGEBYSCORE', queued, '-inf', now)) do
