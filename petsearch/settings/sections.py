@@ -197,7 +197,7 @@ class Work(Section):
         0,
         ge=0,
         description="photos decoded at a time, each in a process of its own; 0: one more than "
-        "cores, at most 8",
+        "the cores it may use, at most 8",
     )
     ingest_batch_size: int = Field(16, gt=0, description="photos per embedding batch")
     job_chunks: int = Field(16, gt=0, description="chunks of one job in the queue at once")
