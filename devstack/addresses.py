@@ -1,6 +1,7 @@
 """Ports of loopback: free ones, and checks whether a server answers."""
 
 import contextlib
+import random
 import socket
 from collections.abc import Callable
 
@@ -9,12 +10,20 @@ import httpx
 Answers = Callable[[], bool]
 
 
+_PORTS = range(20_000, 32_768)
+"""Below those of outgoing connections, one of which could take a port before its server does."""
+_random = random.SystemRandom()
+"""Tests seed the other one: processes would choose the same ports."""
+
+
 def free_port() -> int:
-    """A free TCP port of loopback."""
-    with socket.socket() as taken:
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
+    """A free TCP port of loopback, for a server that is started next."""
+    while True:
+        port = _random.choice(_PORTS)
+        with contextlib.suppress(OSError), socket.socket() as taken:
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            taken.bind(("127.0.0.1", port))
+            return port
 
 
 def answers_http(url: str) -> Answers:
