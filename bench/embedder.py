@@ -11,7 +11,6 @@ import json
 import os
 import random
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -33,6 +32,7 @@ from bench import device_limits
 from bench.clocks import WARM_UP_S, rate, rate_of_many, times_in_turns_ms, times_ms
 from bench.random_model import random_vit
 from bench.shared_data import PHOTOS
+from devstack.addresses import free_port
 from petsearch.adapters import embedder_http
 from petsearch.domain import Pixels, PixelSpec, Priority
 from petsearch.observability import configure_logging
@@ -228,9 +228,7 @@ class EmbedderProcess:
 @contextmanager
 def service(spec: str) -> Iterator[EmbedderProcess]:
     """Run the embedder with a model; it is ready when this yields."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen(
         [
             *(sys.executable, "-m", "uvicorn", "--factory", "services.embedder.main:create_app"),

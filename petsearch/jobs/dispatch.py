@@ -111,13 +111,13 @@ class Dispatcher:
 
     def _sweep_jobs(self, job_ids: Sequence[str]) -> int:
         filled = set[QueueName]()
-        overdue = self.ledger.overdue_work(job_ids, _MAX_WAIT_S)
+        overdue = self.ledger.overdue_work(job_ids, _MAX_WAIT_S, IDLE_S)
         return sum(self._sweep_job(work, filled) for work in overdue)
 
     def _sweep_job(self, work: OverdueWork, filled: set[QueueName]) -> int:
         """`filled` are queues that this sweep has seen filled: asking takes a connection each."""
         job_id = work.job_id
-        if work.is_open and self.ledger.seal_if_idle(job_id, IDLE_S, self.clock()):
+        if work.is_idle and self.ledger.seal_if_idle(job_id, IDLE_S, self.clock()):
             log.warning("job sealed: no photo was added to it for a day", job_id=job_id)
         lost = [*work.lost]
         # If the queue is empty, their messages are lost: a worker died while taking them.

@@ -60,8 +60,8 @@ class OverdueWork:
     """Chunks whose worker died, or that were not claimed for very long."""
     unclaimed: list[int]
     """They wait in the queue, or their messages are lost: the depth of the queue tells which."""
-    is_open: bool
-    """Whether the job is not sealed."""
+    is_idle: bool
+    """Whether the client that adds to the job has added nothing for long: see `seal_if_idle`."""
     waits: bool
     """Whether it has pending chunks, or a source to be read on, and is not paused."""
 
@@ -272,12 +272,15 @@ class ChunkLedger(JobRecords, Protocol):
             warned: how many of the items have warnings.
         """
 
-    def overdue_work(self, job_ids: Sequence[str], long_wait_s: float) -> Iterator[OverdueWork]:
+    def overdue_work(
+        self, job_ids: Sequence[str], long_wait_s: float, idle_s: float
+    ) -> Iterator[OverdueWork]:
         """Look for work that was handed to the queue and did not come to an end in time.
 
         Args:
             job_ids: deleted ones are passed over.
             long_wait_s: a chunk that was not claimed for longer counts as lost.
+            idle_s: a job to which nothing was added for so long counts as idle.
         """
 
     def requeue_chunk(self, job_id: str, chunk_no: int, patience_s: float, now: datetime) -> bool:

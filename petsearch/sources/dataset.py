@@ -28,7 +28,7 @@ from petsearch.sources.source import Source, SourceItem
 log = get_logger(__name__)
 
 _ID_COLUMN = "image_id"
-_ROW_BYTES = 2000
+_ROW_BYTES = 4000
 """What a row counts for beside its photo: a file of 1 kB can have a billion empty ones."""
 _BATCH_ROWS = 16
 _BUFFER_BYTES = 4 << 20

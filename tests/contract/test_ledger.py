@@ -78,7 +78,7 @@ def _unclaimed(ledger: RedisLedger) -> list[int]:
 
 
 def _overdue(ledger: RedisLedger, long_wait_s: float) -> OverdueWork:
-    (found,) = ledger.overdue_work([JOB], long_wait_s)
+    (found,) = ledger.overdue_work([JOB], long_wait_s, 60)
     return found
 
 
@@ -207,31 +207,47 @@ def test_a_chunk_that_nobody_claims_is_told_apart(ledger: RedisLedger) -> None:
     assert _overdue(ledger, 0.0).lost == [chunk], "it waits for too long"
 
 
-def test_a_sweep_sees_what_a_job_still_wants(ledger: RedisLedger) -> None:
-    def wants(job_id: str) -> tuple[QueueName, bool, bool]:
-        (found,) = ledger.overdue_work([job_id], 60)
-        return found.queue, found.is_open, found.waits
+def test_a_sweep_sees_what_is_not_handed_out_yet(ledger: RedisLedger) -> None:
+    def waits(job_id: str) -> tuple[QueueName, bool]:
+        (found,) = ledger.overdue_work([job_id], 60, 60)
+        return found.queue, found.waits
 
     ledger.create(NewJob(JOB, "upload", NOW, queue=QueueName.INTERACTIVE), first_chunk_items=1)
-    assert wants(JOB) == (QueueName.INTERACTIVE, True, False)
+    assert waits(JOB) == (QueueName.INTERACTIVE, False)
     ledger.add_chunk(JOB, 0, 1, is_last=True)
-    assert wants(JOB) == (QueueName.INTERACTIVE, False, True)
+    assert waits(JOB) == (QueueName.INTERACTIVE, True)
     ledger.take_chunks(JOB, 1, 60)
-    assert wants(JOB) == (QueueName.INTERACTIVE, False, False)
+    assert waits(JOB) == (QueueName.INTERACTIVE, False)
     ledger.create(NewJob("read", "archive", NOW, spec="{}"))
-    assert wants("read") == (QueueName.BULK, True, True)
+    assert waits("read") == (QueueName.BULK, True)
     ledger.pause("read")
-    assert wants("read") == (QueueName.BULK, True, False)
+    assert waits("read") == (QueueName.BULK, False)
     ledger.resume("read")
     ledger.seal("read", NOW)
-    assert wants("read") == (QueueName.BULK, False, False)
+    assert waits("read") == (QueueName.BULK, False)
+
+
+def test_a_sweep_sees_which_jobs_their_clients_have_left(ledger: RedisLedger) -> None:
+    def is_idle(job_id: str, idle_s: float = 0.0) -> bool:
+        (found,) = ledger.overdue_work([job_id], 60, idle_s)
+        return found.is_idle
+
+    _open(ledger)
+    assert (is_idle(JOB), is_idle(JOB, 60)) == (True, False)
+    ledger.pause(JOB)
+    assert not is_idle(JOB)
+    ledger.resume(JOB)
+    ledger.seal(JOB, NOW)
+    assert not is_idle(JOB)
+    ledger.create(NewJob("read", "archive", NOW, spec="{}"))
+    assert not is_idle("read"), "workers read its source"
 
 
 def test_a_sweep_looks_at_any_number_of_jobs(ledger: RedisLedger) -> None:
     ids = [f"job {number}" for number in range(450)]
     for job_id in ids[::2]:
         _open(ledger, job_id)
-    assert [work.job_id for work in ledger.overdue_work(ids, 60)] == ids[::2]
+    assert [work.job_id for work in ledger.overdue_work(ids, 60, 60)] == ids[::2]
 
 
 def test_all_leases_can_be_ended(ledger: RedisLedger) -> None:

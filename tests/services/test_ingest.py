@@ -205,7 +205,7 @@ def _kill_workers(house: House, job_id: str, item_no: int, times: int) -> None:
     for _ in range(times):
         house.ledger.claim_chunk(job_id, 0, "dead", 0.001)
         house.ledger.mark_item(job_id, item_no)
-        wait_until(lambda: any(work.lost for work in house.ledger.overdue_work([job_id], 60)))
+        wait_until(lambda: any(work.lost for work in house.ledger.overdue_work([job_id], 60, 60)))
         house.ledger.requeue_chunk(job_id, 0, LEASE_S, utc_now())
 
 

@@ -1,6 +1,5 @@
 """Input of the trained stages: views of photos, run through the frozen stages."""
 
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from petsearch.domain import Pixels
+from petsearch.process_tuning import usable_cores
 from training.clip.base_model import BaseModel
 from training.finetuning.augmentation import ViewSampler
 from training.finetuning.decoded_photos import DecodedPhotos
@@ -66,7 +66,7 @@ class ComputedViews:
         self._views = views
         self._frozen = frozen
         # torchvision releases the GIL.
-        self._threads = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="views")
+        self._threads = ThreadPoolExecutor(usable_cores(), thread_name_prefix="views")
 
     def __len__(self) -> int:
         return len(self._numbers)

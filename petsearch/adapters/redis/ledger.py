@@ -190,16 +190,21 @@ class RedisLedger(JobLedger, ChunkLedger, EnumerationLedger, IdempotencyStore):
         arguments = (now.isoformat(), chunk_no, problems, warned, *pairs)
         return bool(self._run("ACCOUNT", job_id, *arguments))
 
-    def overdue_work(self, job_ids: Sequence[str], long_wait_s: float) -> Iterator[OverdueWork]:
+    def overdue_work(
+        self, job_ids: Sequence[str], long_wait_s: float, idle_s: float
+    ) -> Iterator[OverdueWork]:
         for start in range(0, len(job_ids), _LOOKED_AT_ONCE):
-            yield from self._overdue(job_ids[start : start + _LOOKED_AT_ONCE], long_wait_s)
+            yield from self._overdue(job_ids[start : start + _LOOKED_AT_ONCE], long_wait_s, idle_s)
 
     @redis_errors(_WHAT)
-    def _overdue(self, job_ids: Sequence[str], long_wait_s: float) -> list[OverdueWork]:
+    def _overdue(
+        self, job_ids: Sequence[str], long_wait_s: float, idle_s: float
+    ) -> list[OverdueWork]:
+        arguments = [_ms(long_wait_s), _ms(idle_s)]
         with self._redis.pipeline(transaction=False) as pipe:
             for job_id in job_ids:
                 keys = [_job(job_id), _ACTIVE]
-                self._scripts["OVERDUE"](keys=keys, args=[_ms(long_wait_s)], client=pipe)
+                self._scripts["OVERDUE"](keys=keys, args=arguments, client=pipe)
             answers = pipe.execute()
         return [
             OverdueWork(
@@ -207,12 +212,12 @@ class RedisLedger(JobLedger, ChunkLedger, EnumerationLedger, IdempotencyStore):
                 queue=QueueName(queue),
                 lost=[*map(int, lost)],
                 unclaimed=[*map(int, unclaimed)],
-                is_open=bool(is_open),
+                is_idle=bool(is_idle),
                 waits=bool(waits),
             )
             for job_id, answer in zip(job_ids, answers, strict=True)
             if answer is not None
-            for lost, unclaimed, queue, is_open, waits in [answer]
+            for lost, unclaimed, queue, is_idle, waits in [answer]
         ]
 
     def requeue_chunk(self, job_id: str, chunk_no: int, patience_s: float, now: datetime) -> bool:

@@ -324,12 +324,12 @@ changed()
 return 1
 """,
     "OVERDUE": """
--- ARGV: long_wait_ms
-local f = redis.call('HMGET', job, 'source', 'queue', 'sealed', 'spec')
+-- ARGV: long_wait_ms, idle_ms
+local f = redis.call('HMGET', job, 'source', 'queue', 'sealed', 'spec', 'paused', 'added_ms')
 if not f[1] then return nil end
-local is_open = f[3] ~= '1'
+local now, is_open = now_ms(), f[3] ~= '1'
+local is_idle = is_open and not f[4] and f[5] ~= '1' and now - (f[6] or 0) >= tonumber(ARGV[2])
 local waits = not is_stopped() and (redis.call('LLEN', pending) > 0 or (f[4] and is_open))
-local now = now_ms()
 local lost, unclaimed = {}, {}
 for _, chunk in ipairs(redis.call('ZRANGEBYSCORE', queued, '-inf', now)) do
   local waited = now - (redis.call('HGET', since, chunk) or 0)
@@ -339,7 +339,7 @@ for _, chunk in ipairs(redis.call('ZRANGEBYSCORE', queued, '-inf', now)) do
     unclaimed[#unclaimed + 1] = tonumber(chunk)
   end
 end
-return {lost, unclaimed, f[2], is_open and 1 or 0, waits and 1 or 0}
+return {lost, unclaimed, f[2], is_idle and 1 or 0, waits and 1 or 0}
 """,
     "END_LEASES": """
 for _, chunk in ipairs(redis.call('ZRANGE', queued, 0, -1)) do
