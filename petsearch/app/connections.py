@@ -1,6 +1,6 @@
 """Opens what the addresses of the settings name: each kind of address has its adapter."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -63,9 +63,14 @@ def decode_threads(settings: Settings) -> int:
     return settings.decode_threads or min(MOST_PROCESSES, 1 + usable_cores())
 
 
-def open_decoders(settings: Settings) -> Decoders:
-    """What decodes photos; its processes start when they are needed."""
-    return Decoders(image_limits(settings), processes=decode_threads(settings))
+def open_decoders(settings: Settings, before_each: Callable[[], None] = lambda: None) -> Decoders:
+    """What decodes photos; its processes start when they are needed.
+
+    Args:
+        before_each: see `Decoders`.
+    """
+    processes = decode_threads(settings)
+    return Decoders(image_limits(settings), processes=processes, before_each=before_each)
 
 
 def open_query_decoders(settings: Settings) -> Decoders:

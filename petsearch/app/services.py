@@ -1,7 +1,7 @@
 """Builds what a process needs from its settings. The addresses choose the adapters."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -33,6 +33,7 @@ from petsearch.app.connections import (
     open_store,
     source_context,
 )
+from petsearch.app.giving_way import GivingWay
 from petsearch.catalogue import Images
 from petsearch.disk_room import DiskRoom
 from petsearch.domain import SureFrom
@@ -134,6 +135,7 @@ class Services:
     limiter: RedisLimiter
     query_cache: CachingEmbedder
     query_decoders: Decoders
+    giving_way: GivingWay
     storage: Storage
     parts: WorkerParts
     _opened: ExitStack
@@ -217,11 +219,23 @@ def build_services(
         opened = until_built.enter_context(ExitStack())
         storage = _open_storage(settings, opened, index=index, queue=queue, clock=clock)
         registry = Registry(storage.store)
-        parts = _open_worker_parts(storage, registry, opened, embedder, decoders)
-        query_decoders = decoders or opened.enter_context(closing(open_query_decoders(settings)))
-        services = _build_facades(storage, registry, parts, query_decoders, opened)
+        giving_way = GivingWay()
+        parts = _open_worker_parts(
+            storage,
+            registry,
+            opened,
+            embedder,
+            decoders or _closed_with(opened, open_decoders(settings, giving_way.before_photo)),
+        )
+        query_decoders = decoders or _closed_with(opened, open_query_decoders(settings))
+        services = _build_facades(storage, registry, parts, query_decoders, giving_way, opened)
         until_built.pop_all()
         return services
+
+
+def _closed_with(opened: ExitStack, decoders: Decoders) -> Decoders:
+    opened.callback(decoders.close)
+    return decoders
 
 
 def _open_storage(
@@ -250,12 +264,11 @@ def _open_worker_parts(
     registry: Registry,
     opened: ExitStack,
     embedder: Embedder | None,
-    decoders: Decoders | None,
+    decoders: Decoders,
 ) -> WorkerParts:
     settings, index, store = storage.settings, storage.index, storage.store
     embedder = embedder or open_embedder(settings, index, store)
     opened.callback(embedder.close)
-    decoders = decoders or opened.enter_context(closing(open_decoders(settings)))
     pixels = StoredPixels(store, decoders, threads=decode_threads(settings))
     opened.callback(pixels.close)
     catalogue = Catalogue(
@@ -277,6 +290,7 @@ def _build_facades(
     registry: Registry,
     parts: WorkerParts,
     query_decoders: Decoders,
+    giving_way: GivingWay,
     opened: ExitStack,
 ) -> Services:
     settings, clock, index, store = storage.settings, storage.clock, storage.index, storage.store
@@ -323,6 +337,7 @@ def _build_facades(
         limiter=RedisLimiter(_own_client(storage.redis, _LIMITS_TIMEOUT_S, opened)),
         query_cache=cache,
         query_decoders=query_decoders,
+        giving_way=giving_way,
         storage=storage,
         parts=parts,
         _opened=opened,

@@ -6,7 +6,7 @@ ends the child, which is the outcome of its photo; the next photo gets a new one
 
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
@@ -47,6 +47,7 @@ class Decoders:
         most_waiting: callers that may wait for a process; more are refused. None: any number.
         niceness: of the processes. Bulk work gives way to a model on the same cores, like threads
             of `process_tuning.lower_thread_priority`.
+        before_each: called before each photo, and may wait.
     """
 
     def __init__(
@@ -56,8 +57,10 @@ class Decoders:
         processes: int,
         most_waiting: int | None = None,
         niceness: int = 10,
+        before_each: Callable[[], None] = lambda: None,
     ) -> None:
         self.limits = limits
+        self._before_each = before_each
         self.processes = processes
         self._most_waiting = most_waiting
         self._niceness = niceness
@@ -131,6 +134,7 @@ class Decoders:
 
     def _run(self, data: Encoded, order: messages.Order) -> tuple[messages.Answer, Sequence[bytes]]:
         check_size(order.size, self.limits)
+        self._before_each()
         with self._child() as child, ExitStack() as held:
             child.give(data, order)
             reply = self._replied(child, file_bytes(order.size), held)

@@ -29,7 +29,9 @@ log = get_logger(__name__)
 
 _ID_COLUMN = "image_id"
 _ROW_BYTES = 4000
-"""What a row counts for beside its photo: a file of 1 kB can have a billion empty ones."""
+"""What a row counts for beside its photo: a file of 1 kB can have a billion of them."""
+_NO_PHOTO_BYTES = 16_000
+"""What a row without a photo counts for besides."""
 _BATCH_ROWS = 16
 _BUFFER_BYTES = 4 << 20
 """Of each column of a parquet file."""
@@ -58,6 +60,11 @@ class DatasetRow:
     """The path of its file, or empty if there is `data`. It is chosen by the author of the data
     set, so it may lead anywhere."""
     breed: str | None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it has no photo."""
+        return self.data == b""
 
 
 class DatasetRows:
@@ -132,7 +139,7 @@ class DatasetSource(Source):
         rows = open_rows(self.name, self.options, self.check_file)
         packed, unpacked = _folder_bytes(self.name), 0
         for number, row in enumerate(rows.read(start), start + 1):
-            unpacked += _ROW_BYTES + len(row.data or b"")
+            unpacked += _ROW_BYTES + (_NO_PHOTO_BYTES if row.is_empty else len(row.data or b""))
             if packed is not None and ArchiveLimits().is_suspicious(unpacked, packed):
                 raise InvalidInput(
                     f"The data set is not read beyond row {number - 1}: its rows unpack to far "
@@ -149,7 +156,7 @@ class DatasetSource(Source):
         try:
             metadata = parse_metadata({"breed": row.breed}, filename)
             origin = None
-            if row.data == b"":
+            if row.is_empty:
                 raise InvalidInput("The row has no photo.")
             if row.data is None:
                 origin = f"{import_folders.SCHEME}:{file_of(self.name, row)}"

@@ -144,7 +144,7 @@ def build_app(
     table = AccessTable(web_dir=web_dir)
     room_of = rooms_of(table)
     _add_middleware(app, services, table, room_of, is_on_loopback=is_on_loopback)
-    app.state.full_rooms = full_rooms = _full_rooms(app, services.settings, room_of)
+    app.state.full_rooms = full_rooms = _full_rooms(app, services, room_of)
     if metrics is not None:
         app.add_middleware(Measure, metrics=metrics)
         full_rooms.count = metrics.refused
@@ -175,13 +175,15 @@ def _headers(settings: Settings) -> dict[str, str]:
     )
 
 
-def _full_rooms(app: FastAPI, settings: Settings, room_of: RoomOf) -> FullRooms:
+def _full_rooms(app: FastAPI, services: Services, room_of: RoomOf) -> FullRooms:
     """What refuses before the middlewares, and so does what they do to a response."""
+    settings = services.settings
     return FullRooms(
         room_of,
         as_sent=ForwardedHeaders(app, trusted=settings.trusted_proxies).as_sent,
         headers=_headers(settings),
         cors_headers_of=partial(_cors_headers, settings.cors_origins),
+        tell=services.giving_way.request_refused,
     )
 
 

@@ -49,6 +49,10 @@ def _uncounted(_method: str, _status: int) -> None:
     """Where no metrics are asked for."""
 
 
+def _untold() -> None:
+    """Where nothing else is done in the process."""
+
+
 @dataclass(eq=False)
 class FullRooms:
     """Asked by `BoundedProtocol`, as `app.state.full_rooms`, before it calls the application."""
@@ -62,6 +66,8 @@ class FullRooms:
     """Those of a response to a page of an origin."""
     count: Callable[[str, int], None] = _uncounted
     """Called with the method and the status of each refusal."""
+    tell: Callable[[], None] = _untold
+    """Called for each refusal."""
     draining: Draining = field(default_factory=Draining)
 
     def __post_init__(self) -> None:
@@ -92,6 +98,7 @@ class FullRooms:
             return None
         self._log_soon(room)
         self.count(scope["method"], self._status)
+        self.tell()
         closes = not keeps or self.draining.has_begun or body_bytes(scope) > _READ_BYTES
         own = [(b"connection", b"close"), *default_headers] if closes else default_headers
         return Refusal(self._response(sent, own), closes)

@@ -14,7 +14,7 @@ import pytest
 
 from bench.process_usage import cpu_s
 from petsearch.domain.errors import InvalidInput, NotFound, ReaderLost, SourceUnavailable
-from petsearch.sources import Readers, Source, parse_spec
+from petsearch.sources import Readers, parse_spec
 from petsearch.sources.dataset import DatasetOptions, DatasetSource
 from petsearch.sources.manifest import ManifestSource
 from petsearch.sources.reader import READER_BYTES, ConfinedSource, messages
@@ -33,7 +33,7 @@ SPEC = '{"type": "manifest", "key": "imports/1/x"}'
 ORDER = messages.Order(
     SPEC,
     None,
-    counts_only=False,
+    counts=False,
     file_bytes=0,
     folder=None,
     import_dirs=(),
@@ -51,7 +51,7 @@ def read(data: bytes, readers: Readers | None = None, **limits: float) -> list[o
 
 def confined(
     spec: Mapping[str, object], data: bytes = b"", *, folder: Path | None = None
-) -> Source:
+) -> ConfinedSource:
     parsed = parse_spec(spec)
     is_manifest = parsed.type == "manifest"
     opened = (lambda: io.BytesIO(data)) if is_manifest else None
@@ -90,7 +90,18 @@ def test_a_data_set_is_read_as_in_this_process(photos: Path) -> None:
     assert (found[0], found[2]) == (here[0], here[2])
     assert found[1] == replace(here[1], data=None, refusal="It is larger than 1 MB.")
     assert list(source.read("1")) == found[1:]
-    assert source.count() == DatasetSource(str(photos), DatasetOptions(label_column=None)).count()
+
+
+def test_the_process_that_counts_reads_on(photos: Path) -> None:
+    spec = {"type": "dataset", "name": str(photos), "label_column": None, "limit": 2}
+    source = confined(spec, folder=photos)
+    assert source.count() == 2
+    (pid,) = source.readers.process_ids
+    entries = source.read(None)
+    first = next(entries)
+    assert source.readers.process_ids == {pid}
+    assert [first, *entries] == list(confined(spec, folder=photos).read(None))
+    assert source.readers.process_ids == set()
 
 
 def test_what_a_source_raises_is_raised_here(photos: Path) -> None:

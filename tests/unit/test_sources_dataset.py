@@ -65,8 +65,10 @@ def test_reading_on_from_any_cursor_gives_the_rest(folder: Path, limit: int | No
 def test_rows_that_cost_no_bytes_are_not_read_for_ever(tmp_path: Path) -> None:
     rows = pa.table({"image": pa.nulls(100_000, tables.IMAGE)})
     (tmp_path / "train.parquet").write_bytes(tables.written(rows, compression="zstd"))
+    source, found = DatasetSource(str(tmp_path), DatasetOptions(label_column=None)), []
     with pytest.raises(InvalidInput, match="unpack to far more"):
-        list(DatasetSource(str(tmp_path), DatasetOptions(label_column=None)).read(None))
+        found.extend(source.read(None))
+    assert 0 < len(found) < 500
 
 
 def test_rows_without_a_photo_are_refused(tmp_path: Path) -> None:

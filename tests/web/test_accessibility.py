@@ -1,6 +1,7 @@
 """axe-core finds nothing in any state, on any device, by day and by night."""
 
 from collections.abc import Callable, Iterator
+from typing import Any, Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -11,9 +12,15 @@ from tests import pictures
 from tests.web.pages import CARDS, LOOKS, Look, new_page, open_add, open_filters, picked
 
 Step = Callable[[Page, Client], None]
+_VIOLATIONS = {"resultTypes": ["violations"]}
+_OPTIONS: dict[Literal["dark", "light"], dict[str, Any]] = {
+    "dark": _VIOLATIONS | {"runOnly": ["color-contrast"]},
+    "light": _VIOLATIONS,
+}
+"""By night the page has other colours, and nothing else changes."""
 
 
-@pytest.fixture(params=LOOKS, ids=str)
+@pytest.fixture(params=[LOOKS[0], LOOKS[2]], ids=lambda look: look.device)
 def look(request: pytest.FixtureRequest) -> Look:
     assert isinstance(request.param, Look)
     return request.param
@@ -143,9 +150,11 @@ def test_axe_finds_nothing(page: Page, client: Client) -> None:
     page.emulate_media(reduced_motion="reduce")
     for state in STATES:
         state(page, client)
-        answer = axe.run(page)
-        if answer.violations_count:
-            found[state.__name__] = answer.generate_report()
+        for scheme, options in _OPTIONS.items():
+            page.emulate_media(color_scheme=scheme)
+            answer = axe.run(page, options=options)
+            if answer.violations_count:
+                found[f"{state.__name__}, {scheme}"] = answer.generate_report()
     assert not found, "\n".join(f"{name}:\n{report}" for name, report in found.items())
 
 

@@ -47,12 +47,12 @@ def _read(parent: Connection, order: messages.Order) -> messages.End | messages.
         source = _source(parent, order)
         limit_memory(data_bytes() + order.most_bytes)
         limit_time(order.most_s)
-        if order.counts_only:
-            return messages.End(source.count())
+        if order.counts:
+            _send(parent, messages.Count(source.count()))
         for entry in source.read(order.cursor):
             _send_entry(parent, entry, order)
             limit_time(order.most_s)
-        return messages.End(None)
+        return messages.End()
     except PetsearchError as error:
         return messages.Failure(type(error).__name__, error.detail)
     except MemoryError:

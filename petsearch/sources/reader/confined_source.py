@@ -3,7 +3,7 @@
 import io
 from collections.abc import Callable, Iterator
 from contextlib import closing, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from petsearch.domain import LeftOut
@@ -31,22 +31,30 @@ class ConfinedSource(Source):
     import_dirs: tuple[str, ...] = ()
     folder: str | None = None
     """See `ManifestSource.folder`."""
+    _counted: list[Iterator[SourceItem | LeftOut | messages.Count]] = field(
+        default_factory=list, init=False, compare=False
+    )
+    """What is read by the process that counted: starting another one takes a second."""
 
     def read(self, cursor: str | None) -> Iterator[SourceItem | LeftOut]:
         """See `Source.read`; also raises `ReaderLost` if its process was ended from outside."""
-        for reply in self._replies(cursor, counts_only=False):
-            if not isinstance(reply, messages.End):
-                yield reply
+        begun = self._counted.pop() if self._counted and cursor is None else None
+        for entry in begun or self._replies(cursor, counts=False):
+            assert not isinstance(entry, messages.Count), "it comes first"
+            yield entry
 
     def count(self) -> int | None:
         if isinstance(self.spec, ManifestSpec):
             return None
-        *_, end = self._replies(None, counts_only=True)
-        return end.count if isinstance(end, messages.End) else None
+        replies = self._replies(None, counts=True)
+        count = next(replies)
+        assert isinstance(count, messages.Count), "it comes first"
+        self._counted.append(replies)
+        return count.count
 
     def _replies(
-        self, cursor: str | None, *, counts_only: bool
-    ) -> Iterator[SourceItem | LeftOut | messages.End]:
+        self, cursor: str | None, *, counts: bool
+    ) -> Iterator[SourceItem | LeftOut | messages.Count]:
         with (
             disk_errors("The manifest"),
             self.open_file() if self.open_file else nullcontext() as file,
@@ -55,7 +63,7 @@ class ConfinedSource(Source):
             order = messages.Order(
                 self.spec.model_dump_json(),
                 cursor,
-                counts_only,
+                counts,
                 size,
                 self.folder,
                 self.import_dirs,

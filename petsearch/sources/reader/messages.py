@@ -23,8 +23,8 @@ class Order:
     spec: str
     """JSON of a `SourceSpec`."""
     cursor: str | None
-    counts_only: bool
-    """Only tell how many items it has."""
+    counts: bool
+    """Tell how many items it has before they are read."""
     file_bytes: int | None
     """Size of the file that the parent has open; None for a data set."""
     folder: str | None
@@ -65,11 +65,17 @@ class NoItem:
 
 
 @dataclass(frozen=True)
+class Count:
+    """How many items the source has, if that is known."""
+
+    count: int | None
+    kind: Literal["count"] = "count"
+
+
+@dataclass(frozen=True)
 class End:
     """The source ends here."""
 
-    count: int | None
-    """The number of items, if it was asked for and is known."""
     kind: Literal["end"] = "end"
 
 
@@ -83,7 +89,7 @@ class Failure:
     kind: Literal["failure"] = "failure"
 
 
-Reply = Wanted | Item | NoItem | End | Failure
+Reply = Count | Wanted | Item | NoItem | End | Failure
 
 ORDER: TypeAdapter[Order] = TypeAdapter(Order)
 # By its kind: validating a reply as each of them in turn takes twice as long.

@@ -59,8 +59,8 @@ class Readers:
 
     def read(
         self, order: messages.Order, file: BinaryIO | None
-    ) -> Generator[SourceItem | LeftOut | messages.End]:
-        """The entries of a source, then how it ended.
+    ) -> Generator[SourceItem | LeftOut | messages.Count]:
+        """The entries of a source, after their number if that is ordered.
 
         Raises:
             InvalidInput: it cannot be read, or takes more memory or time than allowed.
@@ -130,7 +130,7 @@ class _Reader:
 
     def replies(
         self, order: messages.Order, file: BinaryIO | None
-    ) -> Iterator[SourceItem | LeftOut | messages.End]:
+    ) -> Iterator[SourceItem | LeftOut | messages.Count]:
         """See `Readers.read`."""
         try:
             self._socket.send_bytes(messages.ORDER.dump_json(order))
@@ -142,9 +142,10 @@ class _Reader:
                     raise _error_of(reply)
                 elif isinstance(reply, messages.NoItem):
                     yield reply.left_out
+                elif isinstance(reply, messages.Count):
+                    yield reply
                 else:
                     yield self._with_data(reply, order)
-            yield reply
         except (EOFError, ConnectionError):
             raise self._death(order) from None
 
