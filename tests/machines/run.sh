@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # `make test-machines`: the README's commands on bare machines, as an ordinary user: containers of
 # Debian with nothing but git, make, python3, python3-venv and curl. Needs root, debootstrap and a
-# Docker engine. RELEASES and COMMANDS choose; `test` takes long.
+# Docker engine. RELEASES and COMMANDS choose, and PYTEST_ADDOPTS is passed on; `test` takes long.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 command -v debootstrap >/dev/null || { echo "debootstrap was not found: apt install debootstrap"; exit 1; }
@@ -25,7 +25,8 @@ build() {
 for release in ${RELEASES:-bookworm trixie sid}; do
   docker image inspect "petsearch-bare-$release:local" >/dev/null 2>&1 || build "$release"
   for command in ${COMMANDS:-demo test}; do
-    docker run --rm --init --user me --workdir /home/me --env HOME=/home/me --env SSL_CERT_FILE \
+    docker run --rm --init --user me --workdir /home/me --env HOME=/home/me \
+      --env SSL_CERT_FILE --env PYTEST_ADDOPTS \
       --volume "$PWD/.git:/source:ro" --volume "$PWD/tests/machines:/steps:ro" \
       "petsearch-bare-$release:local" bash "/steps/$command.sh" 2>&1 | sed "s/^/$release $command: /"
   done

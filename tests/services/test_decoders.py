@@ -52,9 +52,9 @@ def quick() -> Iterator[Decoders]:
 
 
 @contextmanager
-def opened(limits: ImageLimits, **options: int) -> Iterator[Decoders]:
+def opened(limits: ImageLimits, *, most_waiting: int | None = None) -> Iterator[Decoders]:
     """Decoders of one process."""
-    found = Decoders(limits, processes=1, niceness=0, **options)
+    found = Decoders(limits, processes=1, most_waiting=most_waiting, niceness=0)
     try:
         yield found
     finally:

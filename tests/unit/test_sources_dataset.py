@@ -14,6 +14,7 @@ from petsearch.sources import DatasetOptions
 from petsearch.sources.dataset import DatasetSource
 from petsearch.sources.dataset_folder import check_hub_files
 from petsearch.sources.import_folders import ImportFolders
+from petsearch.sources.source import SourceItem
 from tests import pictures
 from tests.hostile_files import tables
 
@@ -65,7 +66,8 @@ def test_reading_on_from_any_cursor_gives_the_rest(folder: Path, limit: int | No
 def test_rows_that_cost_no_bytes_are_not_read_for_ever(tmp_path: Path) -> None:
     rows = pa.table({"image": pa.nulls(100_000, tables.IMAGE)})
     (tmp_path / "train.parquet").write_bytes(tables.written(rows, compression="zstd"))
-    source, found = DatasetSource(str(tmp_path), DatasetOptions(label_column=None)), []
+    source = DatasetSource(str(tmp_path), DatasetOptions(label_column=None))
+    found: list[SourceItem] = []
     with pytest.raises(InvalidInput, match="unpack to far more"):
         found.extend(source.read(None))
     assert 0 < len(found) < 500
