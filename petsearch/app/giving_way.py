@@ -11,8 +11,8 @@ from petsearch.observability import get_logger
 
 log = get_logger(__name__)
 
-_COUNTS_S = 1.0
-"""How long a refusal counts."""
+_COUNTS_S = 2.0
+"""How long it counts that requests were refused, which is told once a second."""
 _WAIT_S = 1.0
 
 
@@ -31,8 +31,8 @@ class GivingWay:
         self._wait = wait
         self._until = float("-inf")
 
-    def request_refused(self) -> None:
-        """A request found no room."""
+    def requests_refused(self) -> None:
+        """Requests found no room."""
         self._until = self._clock() + _COUNTS_S
 
     def before_photo(self) -> None:

@@ -183,7 +183,7 @@ def _full_rooms(app: FastAPI, services: Services, room_of: RoomOf) -> FullRooms:
         as_sent=ForwardedHeaders(app, trusted=settings.trusted_proxies).as_sent,
         headers=_headers(settings),
         cors_headers_of=partial(_cors_headers, settings.cors_origins),
-        tell=services.giving_way.request_refused,
+        tell=services.giving_way.requests_refused,
     )
 
 

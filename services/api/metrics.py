@@ -40,14 +40,14 @@ class ApiMetrics(ServedMetrics):
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request. `route` is a path with its parameters' names in it."""
-        method = method if method in _METHODS else "other"
-        requests, times = self._of(method, route, status)
+        requests, times = self._of(_known(method), route, status)
         requests.inc()
         times.observe(seconds)
 
-    def refused(self, method: str, status: int) -> None:
-        """Count a request that never came to a route."""
-        self.answered(method, _NO_ROUTE, status, 0.0)
+    def refused(self, method: str, status: int, number: int) -> None:
+        """Count requests that never came to a route. They are not timed."""
+        requests, _ = self._of(_known(method), _NO_ROUTE, status)
+        requests.inc(number)
 
     def _of(self, method: str, route: str, status: int) -> tuple[Counter, Histogram]:
         """What counts requests of a kind; finding that by its labels takes longer."""
@@ -62,6 +62,10 @@ class ApiMetrics(ServedMetrics):
     def watch(self, cache: CachingEmbedder) -> None:
         """Read how often query embeddings were kept whenever the metrics are asked for."""
         self.registry.register(_CacheUsage(cache))
+
+
+def _known(method: str) -> str:
+    return method if method in _METHODS else "other"
 
 
 @dataclass(eq=False)

@@ -9,7 +9,6 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from starlette.datastructures import Headers
 from starlette.types import Message, Receive, Scope, Send
 
 from petsearch.domain.errors import Overloaded
@@ -190,11 +189,13 @@ class _Visit:
 
 def body_bytes(scope: Scope) -> float:
     """The size of a request's body, as declared; infinite where a body comes in chunks."""
-    headers = Headers(scope=scope)
-    if "transfer-encoding" in headers:
-        return float("inf")
-    declared = headers.get("content-length", "0")
-    return int(declared) if declared.isdecimal() else 0
+    declared = b"0"
+    for name, value in scope["headers"]:
+        if name == b"transfer-encoding":
+            return float("inf")
+        if name == b"content-length":
+            declared = value
+    return int(declared) if declared.isdigit() else 0
 
 
 def overloaded() -> Overloaded:

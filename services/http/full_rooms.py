@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
-from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from petsearch.observability import get_logger
@@ -21,7 +20,7 @@ from services.http.problems import problem_of
 
 log = get_logger(__name__)
 
-_LOGGED_EVERY_S = 1.0
+_COUNTED_EVERY_S = 1.0
 _READ_BYTES = 256 * 1024
 """A refused body of at most so many bytes is read and dropped, which costs less than to connect."""
 _ID = "<id>"
@@ -45,7 +44,7 @@ def _no_headers(_origin: str) -> Mapping[str, str]:
     return {}
 
 
-def _uncounted(_method: str, _status: int) -> None:
+def _uncounted(_method: str, _status: int, _number: int) -> None:
     """Where no metrics are asked for."""
 
 
@@ -64,10 +63,10 @@ class FullRooms:
     """Those of every response."""
     cors_headers_of: Callable[[str], Mapping[str, str]] = _no_headers
     """Those of a response to a page of an origin."""
-    count: Callable[[str, int], None] = _uncounted
-    """Called with the method and the status of each refusal."""
+    count: Callable[[str, int, int], None] = _uncounted
+    """Called with a method, a status and how many were refused, once a second."""
     tell: Callable[[], None] = _untold
-    """Called for each refusal."""
+    """Called once a second while requests are refused."""
     draining: Draining = field(default_factory=Draining)
 
     def __post_init__(self) -> None:
@@ -77,7 +76,10 @@ class FullRooms:
         status_line = f"HTTP/1.1 {self._status} {HTTPStatus(self._status).phrase}\r\n".encode()
         of_problem = [one for one in response.raw_headers if one[0] != b"content-length"]
         self._head = status_line + _lines(_encoded(self.headers)) + _lines(of_problem)
-        self._refused = Counter[str]()
+        self._refused = Counter[tuple[str, str]]()
+        """By room and method, since the last line of the log."""
+        self._own: Iterable[Header] = ()
+        self._own_lines = b""
 
     def approach(
         self, scope: Scope, default_headers: Iterable[Header], *, keeps: bool
@@ -87,7 +89,7 @@ class FullRooms:
         `end_approach` is called for one that was let through, at the latest when it is answered.
 
         Args:
-            default_headers: the server's own.
+            default_headers: the server's own, of which it makes another object when they change.
             keeps: the connection may take another request.
         """
         sent = self.as_sent(scope)
@@ -96,33 +98,38 @@ class FullRooms:
         if not room.is_full:
             approach(room, scope)
             return None
-        self._log_soon(room)
-        self.count(scope["method"], self._status)
-        self.tell()
+        self._count_soon(room, scope["method"])
         closes = not keeps or self.draining.has_begun or body_bytes(scope) > _READ_BYTES
-        own = [(b"connection", b"close"), *default_headers] if closes else default_headers
-        return Refusal(self._response(sent, own), closes)
+        if default_headers is not self._own:
+            self._own, self._own_lines = default_headers, _lines(default_headers)
+        return Refusal(self._response(sent, closes=closes), closes)
 
-    def _response(self, scope: Scope, own: Iterable[Header]) -> bytes:
-        """As it is sent, with the server's own headers."""
+    def _response(self, scope: Scope, *, closes: bool) -> bytes:
         given = request_id(scope).encode()
         body = given.join(self._body)
-        more = {"content-length": str(len(body))}
-        if (origin := Headers(scope=scope).get("origin")) is not None:
-            more |= self.cors_headers_of(origin)
+        lines = b"x-request-id: %b\r\ncontent-length: %d\r\n" % (given, len(body))
+        if closes:
+            lines += b"connection: close\r\n"
+        if (origin := dict(scope["headers"]).get(b"origin")) is not None:
+            lines += _lines(_encoded(self.cors_headers_of(str(origin, "latin-1"))))
         if scope["scheme"] == "https":
-            more["strict-transport-security"] = HSTS
-        lines = _lines([*own, (b"x-request-id", given), *_encoded(more)])
-        head = self._head + lines + b"\r\n"
+            lines += b"strict-transport-security: %b\r\n" % HSTS.encode()
+        head = self._head + self._own_lines + lines + b"\r\n"
         return head if scope["method"] == "HEAD" else head + body
 
-    def _log_soon(self, room: Room) -> None:
+    def _count_soon(self, room: Room, method: str) -> None:
+        """Count one more; each costs little, as there may be thousands a second."""
         if not self._refused:
-            asyncio.get_running_loop().call_later(_LOGGED_EVERY_S, self._log)
-        self._refused[room.name] += 1
+            self.tell()
+            asyncio.get_running_loop().call_later(_COUNTED_EVERY_S, self._count)
+        self._refused[room.name, method] += 1
 
-    def _log(self) -> None:
-        log.warning("requests refused", seconds=_LOGGED_EVERY_S, **self._refused)
+    def _count(self) -> None:
+        rooms = Counter[str]()
+        for (room, method), number in self._refused.items():
+            rooms[room] += number
+            self.count(method, self._status, number)
+        log.warning("requests refused", seconds=_COUNTED_EVERY_S, **rooms)
         self._refused.clear()
 
 

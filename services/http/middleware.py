@@ -25,7 +25,7 @@ _LONGEST_HOST = 300
 CLIENT_LEFT = 499
 """In the log, as nginx has it."""
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^][@:/?#\\\s]+)(:[0-9]*)?")
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 PROBES = ("/livez", "/readyz")
 _QUIET_PATHS = (*PROBES, "/metrics")
@@ -67,8 +67,10 @@ def request_id(scope: Scope) -> str:
     A new one is no secret. Random bytes of the kernel would release the GIL, for which the event
     loop then waits while other threads compute.
     """
-    given = Headers(scope=scope).get("x-request-id", "")
-    return given if _REQUEST_ID.fullmatch(given) else f"{random.getrandbits(64):016x}"
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
+            return str(value, "ascii")
+    return f"{random.getrandbits(64):016x}"
 
 
 @dataclass(eq=False)

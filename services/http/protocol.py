@@ -38,6 +38,8 @@ class BoundedProtocol(HttpToolsProtocol):
     Used by `petsearch serve` and by `uvicorn --http services.http.protocol:BoundedProtocol`.
     """
 
+    _is_parsing = False
+    _is_in_head = False
     _head_bytes = 0
     _bytes_between = 0
     """What came since the last part of a body: sizes of chunks, their extensions, trailers."""
@@ -56,7 +58,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._expect_head()
+        self._begin_head()
+        self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end_head()
@@ -66,25 +69,28 @@ class BoundedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._is_refused:
             return
-        if self._head_timer is not None:
+        if self._is_in_head:
             self._head_bytes += len(data)
         self._bytes_between += len(data)
+        self._is_parsing = True
         super().data_received(data)
+        self._is_parsing = False
         # httptools keeps an unfinished header in memory, however long it is.
-        if self._head_timer is not None and self._head_bytes > HEAD_BYTES:
+        if self._is_in_head and self._head_bytes > HEAD_BYTES:
             self._refuse_head()
         # An endless trailer is kept in memory too. The response may have begun: no other is sent.
-        if self._head_timer is None and self._bytes_between > HEAD_BYTES:
+        elif not self._is_in_head and self._bytes_between > HEAD_BYTES:
             self.transport.close()
+        self._watch()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._has_whole_request = False
-        if self._head_timer is None:
-            self._expect_head()
+        if not self._is_in_head:
+            self._begin_head()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._head_timer is not None:
+        if self._is_in_head:
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
@@ -114,9 +120,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        # Nobody reads the rest, as after a 401, so nobody else sees that it does not end.
-        if not self._has_whole_request and self.cycle.response_complete:
-            self._expect_rest()
+        if not self._is_parsing:
+            self._watch()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         if app is not self.app or self._full_rooms is None:
@@ -144,6 +149,16 @@ class BoundedProtocol(HttpToolsProtocol):
         finally:
             end_approach(scope)
 
+    def _watch(self) -> None:
+        """Time what has not come whole; most requests come at once, and need no timer."""
+        if self._is_in_head and self._head_timer is None:
+            self._head_timer = self.loop.call_later(HEAD_S, self.transport.close)
+        if self._is_in_head or self._has_whole_request or self._rest_timer is not None:
+            return
+        # Nobody reads the rest, as after a 401, so nobody else sees that it does not end.
+        if self.cycle is not None and self.cycle.response_complete:
+            self._expect_rest()
+
     def _expect_rest(self) -> None:
         self._rest_bytes = 0
         self._rest_timer = self.loop.call_later(WINDOW_S, self._check_rest)
@@ -159,11 +174,12 @@ class BoundedProtocol(HttpToolsProtocol):
             self._rest_timer.cancel()
             self._rest_timer = None
 
-    def _expect_head(self) -> None:
+    def _begin_head(self) -> None:
+        self._is_in_head = True
         self._head_bytes = 0
-        self._head_timer = self.loop.call_later(HEAD_S, self.transport.close)
 
     def _end_head(self) -> None:
+        self._is_in_head = False
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None

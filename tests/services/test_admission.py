@@ -51,7 +51,7 @@ class House:
     inside: threading.Event = field(default_factory=threading.Event)
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(4))
     draining: Draining = field(default_factory=Draining)
-    refused: list[tuple[str, int]] = field(default_factory=list)
+    refused: list[tuple[str, int, int]] = field(default_factory=list)
     url: str = ""
 
     def answer(self) -> None:
@@ -159,7 +159,9 @@ def test_refusals_are_counted_and_logged_by_their_number(house: House) -> None:
     assert [(line["event"], line["some"]) for line in lines] == [("requests refused", 3)]
     house.fill()
     house.call()
-    assert house.refused == [("GET", 429)]
+    house.call()
+    house.call("POST", b"some")
+    wait_until(lambda: sorted(house.refused) == [("GET", 429, 2), ("POST", 429, 1)])
 
 
 def test_a_refusal_behind_a_prefix_is_one(house: House) -> None:

@@ -41,11 +41,12 @@ def waited_s(giving_way: GivingWay, clock: Clock) -> float:
     return clock.now_s - began_s
 
 
-def test_a_photo_waits_for_a_second_after_a_refusal() -> None:
+def test_photos_wait_for_a_second_each_after_a_refusal() -> None:
     clock = Clock()
     giving_way = GivingWay(clock, clock.wait)
     assert waited_s(giving_way, clock) == 0
-    giving_way.request_refused()
+    giving_way.requests_refused()
+    assert waited_s(giving_way, clock) == 1
     assert waited_s(giving_way, clock) == 1
     assert waited_s(giving_way, clock) == 0
 
@@ -54,7 +55,7 @@ def test_photos_have_their_turn_however_many_requests_are_refused() -> None:
     clock = Clock()
     giving_way = GivingWay(clock, clock.wait)
     for _ in range(5):
-        giving_way.request_refused()
+        giving_way.requests_refused()
         assert waited_s(giving_way, clock) == 1
 
 

@@ -65,6 +65,16 @@ def test_larger_heads_are_refused(address: tuple[str, int], headers: list[str]) 
     assert b"at most 100, of 8 KB each and 64 KB together" in answer
 
 
+def test_a_large_head_is_refused_before_its_end(
+    address: tuple[str, int], caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket.create_connection(address, 20) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nX: " + b"x" * protocol.HEAD_BYTES)
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 431 ")
+    assert [record.message for record in caplog.records if record.name == "asyncio"] == []
+
+
 def test_what_follows_a_refused_head_never_reaches_the_application() -> None:
     called = list[str]()
     app = FastAPI()

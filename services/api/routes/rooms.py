@@ -9,6 +9,7 @@ that are refused.
 from starlette.types import Scope
 
 from petsearch.app.connections import MOST_QUERY_PHOTOS
+from petsearch.process_tuning import usable_cores
 from services.api.authorisation import ROUTES, Access, AccessTable
 from services.api.bodies import MULTIPART, QUERY_PHOTOS
 from services.http.admission import Room, RoomOf
@@ -32,7 +33,7 @@ _SEARCHES = frozenset(
 def rooms_of(table: AccessTable) -> RoomOf:
     """The room of a request, by its route; health and the page need none."""
     by_photo = Room("photo_searches", places=MOST_QUERY_PHOTOS, most_waiting=24)
-    searches = Room("searches", places=12, most_waiting=64)
+    searches = Room("searches", places=min(12, 4 + 2 * usable_cores()), most_waiting=64)
     # Sending a body again costs more than waiting, which the deadline bounds.
     uploads = Room("uploads", places=6, most_waiting=24, patience_s=4.0)
     # Dozens of small pictures belong to one page of results.
