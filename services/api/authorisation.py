@@ -114,6 +114,12 @@ ROUTES: Mapping[str, Access] = {
 }
 """By method and path template, as the routers have them."""
 
+METHODS = {
+    path: frozenset(name.split()[0] for name in ROUTES if name.split()[1] == path)
+    for path in {name.split()[1] for name in ROUTES}
+}
+"""By path template, without HEAD, which is answered wherever GET is."""
+
 _UNCOUNTED = re.compile(r"/v1/images/[^/]+/(display|thumbnail)")
 """Pictures are not counted: a page of results has dozens, and browsers keep them."""
 _SEARCHES_BY_POST = frozenset({"POST /v1/search", "POST /v1/search/image"})

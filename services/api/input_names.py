@@ -5,9 +5,10 @@ A filter that is ignored shows what it should hide, and deletes what it should k
 
 import types
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Annotated, Any, Union, get_args, get_origin
+from weakref import WeakKeyDictionary
 
 from anyio.to_thread import run_sync
 from fastapi import HTTPException, Request
@@ -18,9 +19,12 @@ from fastapi.routing import APIRoute
 from petsearch.domain.errors import InvalidInput, unknown_name
 from petsearch.domain.strict_model import read_json
 from petsearch.domain.visible_text import is_blank
+from services.api.authorisation import METHODS
 from services.api.query_strings import READS, query_as_sent
 
 _EMPTY_BODIES = (b"", b"{}", b"null")
+_QUERY_FIELDS = WeakKeyDictionary[Callable[..., Any], dict[str, bool]]()
+"""By endpoint: those of a search take 0.04 ms to collect."""
 
 
 async def check_input(request: Request) -> None:
@@ -36,7 +40,7 @@ async def check_input(request: Request) -> None:
     _check_method(request)
     query = query_as_sent(request.scope)
     if query:
-        _check_names("query parameter", query, _query_fields(route.dependant))
+        _check_names("query parameter", query, _query_fields(route))
     if request.method not in READS:
         _check_selectors([*request.path_params.items(), *query])
     await _check_body(request, route)
@@ -44,8 +48,8 @@ async def check_input(request: Request) -> None:
 
 def _check_method(request: Request) -> None:
     """`/images/ids` is a path of its own, and reads as that of an image, too."""
-    methods = request.app.openapi()["paths"].get(request.scope["path"])
-    if methods is not None and request.method not in (*map(str.upper, methods), "HEAD"):
+    methods = METHODS.get(request.scope["path"])
+    if methods is not None and request.method not in (*methods, "HEAD"):
         raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED)
 
 
@@ -88,13 +92,15 @@ async def _brings_body(request: Request) -> bool:
     return begun not in _EMPTY_BODIES
 
 
-def _query_fields(dependant: Dependant) -> dict[str, bool]:
+def _query_fields(route: APIRoute) -> dict[str, bool]:
     """The query parameters of a route, and whether each may be repeated."""
-    return {
-        field.alias: _is_list(field.field_info.annotation)
-        for part in _parts(dependant)
-        for field in part.query_params
-    }
+    if route.endpoint not in _QUERY_FIELDS:
+        _QUERY_FIELDS[route.endpoint] = {
+            field.alias: _is_list(field.field_info.annotation)
+            for part in _parts(route.dependant)
+            for field in part.query_params
+        }
+    return _QUERY_FIELDS[route.endpoint]
 
 
 def _form_fields(dependant: Dependant) -> dict[str, bool]:

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
 
 import petsearch
 from petsearch.domain import JsonDict
@@ -75,7 +74,6 @@ class Api(FastAPI):
             contact={"name": "Whoever runs this server"},
             license_info={"name": "Apache License 2.0", "identifier": "Apache-2.0"},
             openapi_tags=[{"name": tag, "description": said} for tag, said in _TAGS.items()],
-            generate_unique_id_function=_operation_id,
             docs_url=None,
             redoc_url=None,
             root_path_in_servers=False,
@@ -88,11 +86,6 @@ class Api(FastAPI):
         if self.openapi_schema is None:
             self.openapi_schema = _reworded(super().openapi())
         return {**self.openapi_schema, "servers": [{"url": public_path("") or "/"}]}
-
-
-def _operation_id(route: APIRoute) -> str:
-    """Clients get functions of this name."""
-    return route.name
 
 
 def _reworded(document: JsonDict) -> JsonDict:
