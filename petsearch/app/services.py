@@ -1,7 +1,7 @@
 """Builds what a process needs from its settings. The addresses choose the adapters."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -220,22 +220,14 @@ def build_services(
         storage = _open_storage(settings, opened, index=index, queue=queue, clock=clock)
         registry = Registry(storage.store)
         giving_way = GivingWay()
-        parts = _open_worker_parts(
-            storage,
-            registry,
-            opened,
-            embedder,
-            decoders or _closed_with(opened, open_decoders(settings, giving_way.before_photo)),
+        bulk_decoders = decoders or opened.enter_context(
+            closing(open_decoders(settings, giving_way.before_photo))
         )
-        query_decoders = decoders or _closed_with(opened, open_query_decoders(settings))
+        parts = _open_worker_parts(storage, registry, opened, embedder, bulk_decoders)
+        query_decoders = decoders or opened.enter_context(closing(open_query_decoders(settings)))
         services = _build_facades(storage, registry, parts, query_decoders, giving_way, opened)
         until_built.pop_all()
         return services
-
-
-def _closed_with(opened: ExitStack, decoders: Decoders) -> Decoders:
-    opened.callback(decoders.close)
-    return decoders
 
 
 def _open_storage(

@@ -60,10 +60,10 @@ class Decoders:
         before_each: Callable[[], None] = lambda: None,
     ) -> None:
         self.limits = limits
-        self._before_each = before_each
         self.processes = processes
         self._most_waiting = most_waiting
         self._niceness = niceness
+        self._before_each = before_each
         self._memory = Budget(limits.max_decode_bytes)
         self._changed = threading.Condition()
         self._idle: list[ChildProcess] = []

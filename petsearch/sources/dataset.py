@@ -141,9 +141,9 @@ class DatasetSource(Source):
         for number, row in enumerate(rows.read(start), start + 1):
             unpacked += _ROW_BYTES + (_NO_PHOTO_BYTES if row.is_empty else len(row.data or b""))
             if packed is not None and ArchiveLimits().is_suspicious(unpacked, packed):
+                what = "have no photos" if row.is_empty else "unpack to far more than photos do"
                 raise InvalidInput(
-                    f"The data set is not read beyond row {number - 1}: its rows unpack to far "
-                    "more than photos do."
+                    f"The data set is not read beyond row {number - 1}: its rows {what}."
                 )
             yield self._item(row, cursors.pack(number))
 

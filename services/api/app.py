@@ -13,7 +13,7 @@ from starlette.types import Scope
 
 from petsearch.app.services import Services
 from petsearch.settings import Settings
-from services.api.authorisation import AccessTable, Authorisation
+from services.api.authorisation import METHODS, AccessTable, Authorisation
 from services.api.bodies import HELD_BYTES, body_sizes, is_multipart, spool_uploads_to_disk
 from services.api.callers import Callers
 from services.api.conditions import PlainEtags
@@ -76,16 +76,12 @@ _VITAL_THREADS = 8
 
 def _method_not_allowed(request: Request, error: Exception) -> Response:
     """Every method of the path is named, also where they are routes of their own."""
-    paths = request.app.openapi()["paths"]
     path = request.scope["path"]
-    if path not in paths:
-        path = getattr(request.scope.get("route"), "path_format", "")
-    methods = paths.get(path, {})
+    if path not in METHODS:
+        path = getattr(request.scope.get("route"), "path", "")
     headers = dict(getattr(error, "headers", None) or {})
-    if methods:
-        # HEAD is answered wherever GET is; the document has GET alone.
-        heads = ["HEAD"] if "get" in methods else []
-        headers["Allow"] = ", ".join(sorted([*map(str.upper, methods), *heads]))
+    if path in METHODS:
+        headers["Allow"] = ", ".join(sorted(METHODS[path]))
     detail = f"{path or 'This address'} knows no {request.method}."
     return problem(HTTPStatus.METHOD_NOT_ALLOWED, detail, request_id_of(request), headers)
 
@@ -183,7 +179,7 @@ def _full_rooms(app: FastAPI, services: Services, room_of: RoomOf) -> FullRooms:
         as_sent=ForwardedHeaders(app, trusted=settings.trusted_proxies).as_sent,
         headers=_headers(settings),
         cors_headers_of=partial(_cors_headers, settings.cors_origins),
-        tell=services.giving_way.requests_refused,
+        on_refused=services.giving_way.requests_refused,
     )
 
 

@@ -114,11 +114,10 @@ ROUTES: Mapping[str, Access] = {
 }
 """By method and path template, as the routers have them."""
 
-METHODS = {
-    path: frozenset(name.split()[0] for name in ROUTES if name.split()[1] == path)
-    for path in {name.split()[1] for name in ROUTES}
-}
-"""By path template, without HEAD, which is answered wherever GET is."""
+METHODS: dict[str, set[str]] = {}
+"""By path template. HEAD is answered wherever GET is."""
+for _method, _path in map(str.split, ROUTES):
+    METHODS.setdefault(_path, set()).update(["GET", "HEAD"] if _method == "GET" else [_method])
 
 _UNCOUNTED = re.compile(r"/v1/images/[^/]+/(display|thumbnail)")
 """Pictures are not counted: a page of results has dozens, and browsers keep them."""

@@ -49,7 +49,7 @@ async def check_input(request: Request) -> None:
 def _check_method(request: Request) -> None:
     """`/images/ids` is a path of its own, and reads as that of an image, too."""
     methods = METHODS.get(request.scope["path"])
-    if methods is not None and request.method not in (*methods, "HEAD"):
+    if methods is not None and request.method not in methods:
         raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED)
 
 

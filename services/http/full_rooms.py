@@ -48,8 +48,8 @@ def _uncounted(_method: str, _status: int, _number: int) -> None:
     """Where no metrics are asked for."""
 
 
-def _untold() -> None:
-    """Where nothing else is done in the process."""
+def _nothing_gives_way() -> None:
+    """Where the process does nothing but answer."""
 
 
 @dataclass(eq=False)
@@ -65,7 +65,7 @@ class FullRooms:
     """Those of a response to a page of an origin."""
     count: Callable[[str, int, int], None] = _uncounted
     """Called with a method, a status and how many were refused, once a second."""
-    tell: Callable[[], None] = _untold
+    on_refused: Callable[[], None] = _nothing_gives_way
     """Called once a second while requests are refused."""
     draining: Draining = field(default_factory=Draining)
 
@@ -78,8 +78,8 @@ class FullRooms:
         self._head = status_line + _lines(_encoded(self.headers)) + _lines(of_problem)
         self._refused = Counter[tuple[str, str]]()
         """By room and method, since the last line of the log."""
-        self._own: Iterable[Header] = ()
-        self._own_lines = b""
+        self._default_headers: Iterable[Header] = ()
+        self._default_lines = b""
 
     def approach(
         self, scope: Scope, default_headers: Iterable[Header], *, keeps: bool
@@ -100,8 +100,8 @@ class FullRooms:
             return None
         self._count_soon(room, scope["method"])
         closes = not keeps or self.draining.has_begun or body_bytes(scope) > _READ_BYTES
-        if default_headers is not self._own:
-            self._own, self._own_lines = default_headers, _lines(default_headers)
+        if default_headers is not self._default_headers:
+            self._default_headers, self._default_lines = default_headers, _lines(default_headers)
         return Refusal(self._response(sent, closes=closes), closes)
 
     def _response(self, scope: Scope, *, closes: bool) -> bytes:
@@ -114,13 +114,13 @@ class FullRooms:
             lines += _lines(_encoded(self.cors_headers_of(str(origin, "latin-1"))))
         if scope["scheme"] == "https":
             lines += b"strict-transport-security: %b\r\n" % HSTS.encode()
-        head = self._head + self._own_lines + lines + b"\r\n"
+        head = self._head + self._default_lines + lines + b"\r\n"
         return head if scope["method"] == "HEAD" else head + body
 
     def _count_soon(self, room: Room, method: str) -> None:
         """Count one more; each costs little, as there may be thousands a second."""
         if not self._refused:
-            self.tell()
+            self.on_refused()
             asyncio.get_running_loop().call_later(_COUNTED_EVERY_S, self._count)
         self._refused[room.name, method] += 1
 

@@ -39,7 +39,9 @@ class BoundedProtocol(HttpToolsProtocol):
     """
 
     _is_parsing = False
+    """While what came is read; `_watch` follows."""
     _is_in_head = False
+    """From the connection, or from a request's first byte, to the end of its headers."""
     _head_bytes = 0
     _bytes_between = 0
     """What came since the last part of a body: sizes of chunks, their extensions, trailers."""
