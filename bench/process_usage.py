@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-_PERIOD_S = 0.02
 _LIBC = ctypes.CDLL(None)
 _KCMP = {"x86_64": 312, "aarch64": 272}
 """The number of the system call by machine; it has no function in libc."""
@@ -70,12 +69,15 @@ def cpu_s(pids: Sequence[int]) -> float:
 
 
 @contextmanager
-def watched(pids: Sequence[int]) -> Iterator[list[int]]:
-    """A list that holds the most memory of processes, in bytes, once the block has ended."""
+def watched(pids: Sequence[int], period_s: float = 0.02) -> Iterator[list[int]]:
+    """A list that holds the most memory of processes, in bytes, once the block has ended.
+
+    Looking at it takes milliseconds.
+    """
     found, ended = [resident_bytes(pids)], threading.Event()
 
     def look() -> None:
-        while not ended.wait(_PERIOD_S):
+        while not ended.wait(period_s):
             found[0] = max(found[0], resident_bytes(pids))
 
     thread = threading.Thread(target=look, daemon=True)

@@ -9,7 +9,7 @@ embedding and from the mean and covariance of held-out photos' embeddings (ADR 0
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Literal
 
 import numpy as np
@@ -199,7 +199,9 @@ def weights_hash_of(model_id: str) -> str:
     return model_id.rpartition("-")[2]
 
 
-_CALIBRATION = TypeAdapter(Calibration)
+@cache
+def _calibrations() -> TypeAdapter[Calibration]:
+    return TypeAdapter(Calibration)  # takes 40 ms, which few processes need
 
 
 def read_calibration(data: bytes) -> Calibration:
@@ -209,7 +211,7 @@ def read_calibration(data: bytes) -> Calibration:
         ConfigurationError: it is not valid.
     """
     try:
-        return _CALIBRATION.validate_json(data)
+        return _calibrations().validate_json(data)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"

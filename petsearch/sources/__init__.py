@@ -2,11 +2,10 @@
 prefixes, data sets and allowed folders.
 """
 
-from petsearch.sources.dataset import DatasetOptions
 from petsearch.sources.opening import SourceContext, open_source
 from petsearch.sources.reader import Readers
 from petsearch.sources.source import Fetcher, Source, SourceItem
-from petsearch.sources.spec import SourceSpec, parse_spec
+from petsearch.sources.spec import DatasetOptions, SourceSpec, parse_spec
 
 __all__ = [
     "DatasetOptions",

@@ -24,6 +24,7 @@ from petsearch.sources import import_folders
 from petsearch.sources.archive_limits import ArchiveLimits
 from petsearch.sources.dataset_folder import CheckFile, check_hub_files, folder_files
 from petsearch.sources.source import Source, SourceItem
+from petsearch.sources.spec import DatasetOptions
 
 log = get_logger(__name__)
 
@@ -38,16 +39,6 @@ _BUFFER_BYTES = 4 << 20
 
 _OF_SENSELESS_FILES = (AttributeError, TypeError, LookupError)
 """What the library raises for files whose metadata makes no sense, beside its own errors."""
-
-
-@dataclass(frozen=True)
-class DatasetOptions:
-    """Which rows and columns of a data set to read."""
-
-    split: str = "train"
-    label_column: str | None = "label"
-    """The column that becomes the breed; None for photos without labels."""
-    limit: int | None = None
 
 
 @dataclass(frozen=True)

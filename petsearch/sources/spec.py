@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -37,6 +38,16 @@ ManifestColumns = Annotated[
 ]
 
 
+@dataclass(frozen=True)
+class DatasetOptions:
+    """Which rows and columns of a data set to read."""
+
+    split: str = "train"
+    label_column: str | None = "label"
+    """The column that becomes the breed; None for photos without labels."""
+    limit: int | None = None
+
+
 class _Spec(StrictModel):
     model_config = ConfigDict(frozen=True)
 
@@ -54,6 +65,11 @@ class DatasetSpec(_Spec):
     def is_on_hub(self) -> bool:
         """Whether the name is one of the hub; a name that exists here as a folder is not."""
         return _HUB_NAME.fullmatch(self.name) is not None and not Path(self.name).exists()
+
+    @property
+    def options(self) -> DatasetOptions:
+        """Which rows and columns to read."""
+        return DatasetOptions(self.split, self.label_column, self.limit)
 
 
 class S3Spec(_Spec):

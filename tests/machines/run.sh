@@ -25,9 +25,10 @@ build() {
 for release in ${RELEASES:-bookworm trixie sid}; do
   docker image inspect "petsearch-bare-$release:local" >/dev/null 2>&1 || build "$release"
   for command in ${COMMANDS:-demo test}; do
+    # Volumes, because what a container writes elsewhere goes through the engine's layers.
     docker run --rm --init --user me --workdir /home/me --env HOME=/home/me \
-      --env SSL_CERT_FILE --env PYTEST_ADDOPTS \
+      --env SSL_CERT_FILE --env PYTEST_ADDOPTS --volume /home/me --volume /tmp \
       --volume "$PWD/.git:/source:ro" --volume "$PWD/tests/machines:/steps:ro" \
-      "petsearch-bare-$release:local" bash "/steps/$command.sh" 2>&1 | sed "s/^/$release $command: /"
+      "petsearch-bare-$release:local" bash "/steps/$command.sh" 2>&1 | sed --unbuffered "s/^/$release $command: /"
   done
 done

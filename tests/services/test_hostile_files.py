@@ -28,7 +28,7 @@ def test_each_has_its_reason_and_the_server_goes_on(target: Target, way: str) ->
 
     sent = [file for file in FILES if way in target.ways.of(file)]
     idle = resident_bytes(target.pids)
-    with watched(target.pids) as peak, ThreadPoolExecutor(3) as pool:
+    with watched(target.pids, period_s=0.2) as peak, ThreadPoolExecutor(3) as pool:
         verdicts = dict(zip(sent, pool.map(send, sent), strict=True))
     for file, verdict in verdicts.items():
         assert not verdict.problems, (file.kind, file.name, verdict.problems)

@@ -14,8 +14,8 @@ import pytest
 
 from bench.process_usage import cpu_s
 from petsearch.domain.errors import InvalidInput, NotFound, ReaderLost, SourceUnavailable
-from petsearch.sources import Readers, parse_spec
-from petsearch.sources.dataset import DatasetOptions, DatasetSource
+from petsearch.sources import DatasetOptions, Readers, parse_spec
+from petsearch.sources.dataset import DatasetSource
 from petsearch.sources.manifest import ManifestSource
 from petsearch.sources.reader import READER_BYTES, ConfinedSource, messages
 from tests import pictures

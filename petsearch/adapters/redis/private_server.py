@@ -29,6 +29,8 @@ _START_S = 30.0
 _STOP_S = 15.0
 _POLL_S = 0.02
 _RESTART_PAUSE_S = 1.0
+_NAMES = ("redis-server", "valkey-server")
+"""Of the binary, as it is looked for."""
 
 
 class PrivateRedis:
@@ -150,7 +152,7 @@ def find_redis_server() -> str:
         if os.access(bundled, os.X_OK):
             return str(bundled)
     beside = str(Path(sys.executable).parent)
-    for name, path in ((n, p) for p in (beside, None) for n in ("redis-server", "valkey-server")):
+    for name, path in ((n, p) for p in (beside, None) for n in _NAMES):
         found = shutil.which(name, path=path)
         if found:
             return found
@@ -176,15 +178,23 @@ def _stop_survivor(folder: Path) -> None:
 
 
 def _is_our_server(pid: int, folder: Path) -> bool:
-    """Whether `pid` is a redis-server that works in `folder` (pids are used again)."""
-    completed = subprocess.run(
-        ["ps", "-ww", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False
-    )
-    return "redis-server" in completed.stdout and _works_in(pid, folder)
+    """Whether `pid` is a server that works in `folder` (pids are used again)."""
+    command = _command_of(pid)
+    return any(name in command for name in _NAMES) and _works_in(pid, folder)
+
+
+def _command_of(pid: int) -> str:
+    """What a process shows as its command; empty if there is no such process."""
+    if sys.platform == "linux":  # where a machine may lack `ps`
+        with contextlib.suppress(OSError):
+            return Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
+        return ""
+    command = ["ps", "-ww", "-o", "args=", "-p", str(pid)]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
 
 def _works_in(pid: int, folder: Path) -> bool:
-    # redis-server rewrites its own title, so its folder is read from the system instead.
+    # The server rewrites its own title, so its folder is read from the system instead.
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/cwd").resolve() == folder.resolve()
     return True

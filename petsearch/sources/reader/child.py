@@ -19,7 +19,6 @@ from petsearch.confined import data_bytes, limit_memory, limit_time, settle
 from petsearch.domain import LeftOut
 from petsearch.domain.errors import PetsearchError
 from petsearch.process_tuning import return_freed_memory
-from petsearch.sources.dataset import DatasetOptions, DatasetSource
 from petsearch.sources.import_folders import ImportFolders
 from petsearch.sources.manifest import ManifestSource
 from petsearch.sources.reader import messages
@@ -72,9 +71,10 @@ def _source(parent: Connection, order: messages.Order) -> Source:
         case DatasetSpec():
             with contextlib.suppress(ImportError):  # which the source reports
                 import datasets  # noqa: F401  # its own memory is not that of its files
-            options = DatasetOptions(spec.split, spec.label_column, spec.limit)
+            from petsearch.sources.dataset import DatasetSource  # which other sources do not need
+
             folders = ImportFolders([Path(folder) for folder in order.import_dirs])
-            return DatasetSource(spec.name, options, folders.resolve)
+            return DatasetSource(spec.name, spec.options, folders.resolve)
         case ManifestSpec():
             return ManifestSource(lambda: _file(parent, order), spec.columns, order.folder)
         case _:
