@@ -6,6 +6,7 @@ change. What it changes would end half done, so it does not start.
 
 import os
 import shlex
+import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import chain
@@ -37,6 +38,21 @@ def check_store(folder: Path) -> None:
         ConfigurationError: see `check_data_folder`.
     """
     _raise_if_any(folder, _denied_folders(folder))
+
+
+def check_temporary_folder() -> None:
+    """Check that there is one, for uploads, sockets and what is unpacked.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError as error:
+        raise ConfigurationError(
+            "There is no folder for temporary files: TMPDIR, /tmp, /var/tmp, /usr/tmp and the "
+            "current folder cannot be written. Name one in TMPDIR (docker run: --tmpfs /tmp)."
+        ) from error
 
 
 def may_use(path: Path | str, mode: int) -> bool:

@@ -142,3 +142,16 @@ class Processes:
             if process.is_alive:
                 process.kill()
         self._all.clear()
+
+
+def stat_of(pid: int) -> list[str]:
+    """The fields of a process from its state on, as the kernel has them; none if it is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def has_ended(pid: int) -> bool:
+    """Whether a process is gone, or waits for its parent to look."""
+    return stat_of(pid)[:1] in ([], ["Z"])

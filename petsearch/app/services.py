@@ -39,6 +39,7 @@ from petsearch.disk_room import DiskRoom
 from petsearch.domain import SureFrom
 from petsearch.domain.errors import PetsearchError
 from petsearch.embedding import CachingEmbedder
+from petsearch.file_access import check_temporary_folder
 from petsearch.jobs import Dispatcher, DispatchOptions, Jobs
 from petsearch.maintenance import Kept
 from petsearch.models import Catalogue, Registry, Target, model_id_of
@@ -215,6 +216,7 @@ def build_services(
         Unavailable: a server does not answer.
     """
     settings.require("embedder_url")
+    check_temporary_folder()
     with ExitStack() as until_built:
         opened = until_built.enter_context(ExitStack())
         storage = _open_storage(settings, opened, index=index, queue=queue, clock=clock)

@@ -23,10 +23,13 @@ services/http/problems.py maps them to HTTP statuses; the worker retries `Unavai
 `Conflict`.
 """
 
+import errno
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 
 _SHOWN = 100
+_AT_A_LIMIT = frozenset({errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM})
+_NO_THREAD = "can't start new thread"
 
 
 class PetsearchError(Exception):
@@ -111,6 +114,20 @@ class DeviceLost(Unavailable):
 
 class ConfigurationError(PetsearchError):
     """A setting is missing or invalid."""
+
+
+def shortage_of(error: BaseException) -> Unavailable | None:
+    """The `Unavailable` that an error means if it comes from a limit on open files or processes.
+
+    What met it is not at fault, and may succeed when others have ended.
+    """
+    no_thread = isinstance(error, RuntimeError) and str(error) == _NO_THREAD
+    if not no_thread and not (isinstance(error, OSError) and error.errno in _AT_A_LIMIT):
+        return None
+    return Unavailable(
+        f"A limit of this machine or container is reached ({error}). If it stays so, raise the "
+        "limit on open files (ulimit -n) or on processes and threads (ulimit -u, pids)."
+    )
 
 
 def is_damage(error: OSError) -> bool:

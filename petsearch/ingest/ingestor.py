@@ -22,7 +22,13 @@ from petsearch.domain import (
     image_id_of,
 )
 from petsearch.domain.capture import NOT_STATED, is_in_future, recorded_date
-from petsearch.domain.errors import Overloaded, PetsearchError, StorageFull, Unavailable
+from petsearch.domain.errors import (
+    Overloaded,
+    PetsearchError,
+    StorageFull,
+    Unavailable,
+    shortage_of,
+)
 from petsearch.embedding import BreedTagger
 from petsearch.ingest.outcomes import failed_outcome, outcome_of, quarantine_outcome
 from petsearch.ingest.prepare import AlreadyIndexed, IngestOptions, Prepared, Preparer
@@ -150,6 +156,9 @@ class Ingestor:
             self._ledger.clear_mark(run.job.job_id, item.item_no)
             raise
         except Exception as error:  # the item fails, the others go on
+            if (shortage := shortage_of(error)) is not None:
+                self._ledger.clear_mark(run.job.job_id, item.item_no)
+                raise shortage from error
             return failed_outcome(item, Stage.EMBED, error)
         return prepared
 

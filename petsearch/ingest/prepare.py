@@ -17,7 +17,7 @@ from typing import BinaryIO, TypeVar, cast
 
 from petsearch.domain import Item, ItemStatus, Outcome, Pixels, image_id_of, object_keys, sha256_of
 from petsearch.domain.capture import Capture
-from petsearch.domain.errors import DecoderLost, InvalidInput, NotFound, Unavailable
+from petsearch.domain.errors import DecoderLost, InvalidInput, NotFound, Unavailable, shortage_of
 from petsearch.ingest.outcomes import DELETED, failed_outcome, outcome_of
 from petsearch.models import Target
 from petsearch.photos import Budget, Decoders, Encoded
@@ -232,7 +232,7 @@ class Preparer:
             with timed(self._observer, stage):
                 yield
         except Exception as error:
-            raise _Failed(stage, error) from error
+            raise _Failed(stage, shortage_of(error) or error) from error
 
     def _fetch(self, item: Item) -> bytes:
         if item.staging_key is not None or item.origin is None:

@@ -27,6 +27,7 @@ from petsearch.domain.errors import (
     NotFound,
     ReaderLost,
     Unavailable,
+    shortage_of,
 )
 from petsearch.jobs import chunk_files
 from petsearch.jobs.circuit_breaker import CircuitBreaker
@@ -106,12 +107,13 @@ class Enumerator:
                 is_dead = True
                 self.ledger.set_reason(job_id, error.detail)
             except (Unavailable, Conflict) as error:
-                self.ledger.set_reason(job_id, error.detail)
-                self.ledger.clear_deaths(job_id)
-                self.breaker.wait(error, give_up=lambda: lease.is_lost)
+                self._wait(job_id, error, lease)
             except Exception as error:  # a task's edge: it would be read again for ever
                 log.exception("source failed")
-                self.ledger.fail(job_id, _unexpected(error), self.clock())
+                if (shortage := shortage_of(error)) is not None:
+                    self._wait(job_id, shortage, lease)
+                else:
+                    self.ledger.fail(job_id, _unexpected(error), self.clock())
             finally:
                 if lease.is_lost or self.stopping.is_set():
                     self.ledger.clear_deaths(job_id)
@@ -119,6 +121,11 @@ class Enumerator:
                     self.ledger.end_enumeration(job_id, holder)
         self.dispatcher.dispatch(job_id)
         self.dispatcher.discard_if_cancelled(job_id)
+
+    def _wait(self, job_id: str, error: Unavailable | Conflict, lease: Lease) -> None:
+        self.ledger.set_reason(job_id, error.detail)
+        self.ledger.clear_deaths(job_id)
+        self.breaker.wait(error, give_up=lambda: lease.is_lost)
 
     def _enumerate(self, job_id: str, begun: Enumeration, lease: Lease) -> None:
         chunk_no, item_no = begun.next.chunk_no, begun.next.first_item_no

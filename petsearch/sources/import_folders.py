@@ -32,8 +32,8 @@ class ImportFolders(Fetcher):
         if not given.is_absolute() or "\0" in path:
             raise InvalidInput(f"{path!r} is not an absolute path.")
         try:
-            found = given.resolve()
-        except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links
+            found = _resolved(given)
+        except (OSError, RuntimeError) as error:
             raise InvalidInput(f"The path {path} cannot be resolved.") from error
         if not any(found.is_relative_to(folder) for folder in self._folders):
             # The same message whether such a file exists outside or not.
@@ -92,6 +92,18 @@ def open_without_links(path: Path) -> int:
         return os.open(path.name or ".", flags, dir_fd=folder)
     finally:
         os.close(folder)
+
+
+def _resolved(path: Path) -> Path:
+    """The path without links, whether it exists or not.
+
+    Raises:
+        OSError, RuntimeError: it cannot be told, or there is a loop of links.
+    """
+    try:
+        return path.resolve(strict=True)
+    except (FileNotFoundError, NotADirectoryError):
+        return path.resolve()
 
 
 def _exists(path: Path) -> bool:

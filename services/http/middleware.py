@@ -14,7 +14,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from petsearch.observability import get_logger, log_context
 from services.http.asgi import HttpMiddleware
-from services.http.problems import problem
+from services.http.problems import problem, unexpected_problem
 
 log = get_logger(__name__)
 
@@ -105,8 +105,7 @@ class RequestContext(HttpMiddleware):
                 log.error("request failed", path=scope["path"][:_LOGGED_CHARACTERS], exc_info=error)
                 if status:
                     raise  # too late for an answer; the server cuts the connection
-                detail = "Something went wrong here; the log has the details under this request_id."
-                response = problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail, given)
+                response = unexpected_problem(error, given)
                 await response(scope, receive, send_with_headers)
             finally:
                 if scope["path"] not in _QUIET_PATHS:

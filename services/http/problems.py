@@ -26,6 +26,7 @@ from petsearch.domain.errors import (
     TooLarge,
     TooSlow,
     Unavailable,
+    shortage_of,
 )
 from petsearch.domain.validation_messages import messages
 
@@ -98,6 +99,14 @@ def problem_of(error: PetsearchError, request_id: str) -> JSONResponse:
         headers["Retry-After"] = str(math.ceil(error.retry_after_s))
     kind = TYPE_OF.get(type(error), "about:blank")
     return problem(status_of(error), error.detail, request_id, headers, kind=kind)
+
+
+def unexpected_problem(error: Exception, request_id: str) -> JSONResponse:
+    """The problem document of an error of the machine or of the program."""
+    if (shortage := shortage_of(error)) is not None:
+        return problem_of(shortage, request_id)
+    detail = "Something went wrong here; the log has the details under this request_id."
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail, request_id)
 
 
 def _petsearch_error(request: Request, error: Exception) -> JSONResponse:

@@ -14,7 +14,7 @@ from functools import partial
 from time import monotonic
 
 from petsearch.domain import Job
-from petsearch.domain.errors import Conflict, NotFound, PetsearchError, Unavailable
+from petsearch.domain.errors import Conflict, NotFound, PetsearchError, Unavailable, shortage_of
 from petsearch.jobs import CircuitBreaker, Dispatcher, Lease, LeaseKeeper
 from petsearch.jobs.chunk_runner import ChunkRunner
 from petsearch.observability import get_logger
@@ -107,11 +107,14 @@ class ChunkWorker:
             # Conflict: the embedder has not loaded the model (yet). NotFound: something was
             # deleted between a read and a write; the next run does without it.
             self._wait(chunk, error)
-        except Exception:  # a thread's edge: running one by one finds the item that fails
-            if chunk.one_by_one:
+        except Exception as error:  # a thread's edge: running one by one finds the item that fails
+            if (shortage := shortage_of(error)) is not None:
+                self._wait(chunk, shortage)
+            elif chunk.one_by_one:
                 raise
-            log.exception("chunk failed; running one by one")
-            chunk.one_by_one = True
+            else:
+                log.exception("chunk failed; running one by one")
+                chunk.one_by_one = True
 
     def _wait(self, chunk: _ClaimedChunk, error: PetsearchError) -> None:
         chunk.failed_runs += 1

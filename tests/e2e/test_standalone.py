@@ -18,6 +18,7 @@ from petsearch.domain.errors import ConfigurationError
 from petsearch.sample.catalogue import MODEL_DIR
 from petsearch.standalone import locked
 from tests import pictures
+from tests.processes import has_ended
 from tests.server import ServerProcess
 
 
@@ -50,10 +51,7 @@ def wait_until(holds: Callable[[], bool]) -> None:
 
 
 def is_alive(pid: int) -> bool:
-    return (
-        Path(f"/proc/{pid}").exists()
-        and "Z" not in (Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0])
-    )
+    return not has_ended(pid)
 
 
 def redis_pid(data_dir: Path) -> int:

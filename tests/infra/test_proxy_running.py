@@ -11,13 +11,13 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
 import pytest
 
-from devstack.addresses import answers_http, free_port, listens
+from devstack.addresses import Answers, answers_http, free_port, listens
 from tests import installed
 from tests.infra.compose_files import ROOT
 from tests.processes import Processes
@@ -111,8 +111,22 @@ class Caddy:
         self.processes = Processes(folder / "logs")
         command = [find_caddy(), "run", "--config", str(file), "--adapter", "caddyfile"]
         home = {"XDG_DATA_HOME": str(folder / "data"), "XDG_CONFIG_HOME": str(folder / "config")}
-        port = self.ports.get("8082") or self.ports["8080"]
-        self.processes.add("caddy", command, answers=listens(port), env=home | env).wait_until_up()
+        secure = self.ports.get("8443")
+        answers = speaks_tls(secure) if secure else listens(self.ports["8080"])
+        self.processes.add("caddy", command, answers=answers, env=home | env).wait_until_up()
+
+
+def speaks_tls(port: int) -> Answers:
+    """A check: whether a port of loopback has its certificate, which comes after it listens."""
+
+    def check() -> bool:
+        # Whose it is does not matter yet.
+        with suppress(ssl.SSLError, OSError):
+            ssl.get_server_certificate(("localhost", port), timeout=1)
+            return True
+        return False
+
+    return check
 
 
 @pytest.fixture

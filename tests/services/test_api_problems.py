@@ -1,5 +1,6 @@
 """Every error is a problem document (RFC 9457) with a request id, whoever finds it."""
 
+import errno
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from services.http.middleware import RequestContext
 from services.http.problems import add_problem_handlers
 from tests.app_server import served_app
 
+NO_THREAD = RuntimeError("can't start new thread")
 ABSENT = "00000000-0000-0000-0000-000000000000"
 
 
@@ -78,6 +80,10 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     def fail() -> None:
         Path(tmp_path_factory.getbasetemp() / "absent").read_text()
 
+    @app.get("/limit")
+    def reach_limit(*, of_files: bool) -> None:
+        raise OSError(errno.EMFILE, "Too many open files") if of_files else NO_THREAD
+
     add_problem_handlers(app)
     app.add_middleware(BodyLimit, max_bytes_of=lambda _: 1000)
     app.add_middleware(RequestContext)
@@ -104,3 +110,11 @@ def test_a_failure_is_a_problem_that_tells_nothing_of_the_inside(small: str) -> 
     assert answer.json()["request_id"] == "mine"
     assert "absent" not in answer.text
     assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("of_files", [True, False])
+def test_a_limit_of_the_machine_is_an_outage_that_ends(small: str, *, of_files: bool) -> None:
+    answer = httpx.get(f"{small}/limit", params={"of_files": of_files})
+    check_problem(answer, 503)
+    assert int(answer.headers["retry-after"]) > 0
+    assert "ulimit" in answer.json()["detail"]

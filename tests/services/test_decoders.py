@@ -33,6 +33,7 @@ from petsearch.photos.copies import copies_of
 from petsearch.process_tuning import lower_thread_priority
 from tests import hostile, pictures
 from tests.decoding import decoders
+from tests.processes import has_ended, stat_of
 from tests.waiting import wait_until
 
 SLOW = attack_files.run_length_bmp(10_000)
@@ -59,19 +60,6 @@ def opened(limits: ImageLimits, *, most_waiting: int | None = None) -> Iterator[
         yield found
     finally:
         found.close()
-
-
-def stat_of(pid: int) -> list[str]:
-    """The fields of a process from its state on, as the kernel has them; none if it is gone."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except FileNotFoundError:
-        return []
-
-
-def has_ended(pid: int) -> bool:
-    """Whether a process is gone, or waits for its parent to look."""
-    return stat_of(pid)[:1] in ([], ["Z"])
 
 
 def decode_good(found: Decoders) -> None:

@@ -20,7 +20,7 @@ from petsearch.sources.manifest import ManifestSource
 from petsearch.sources.reader import READER_BYTES, ConfinedSource, messages
 from tests import pictures
 from tests.hostile_files import tables, workbooks
-from tests.services.test_decoders import has_ended
+from tests.processes import has_ended
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(

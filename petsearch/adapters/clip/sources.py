@@ -4,6 +4,7 @@ open_clip is imported only for a hub's tag, so that a wrong address fails at onc
 """
 
 import hashlib
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,7 +78,7 @@ def published_source(path: Path, model_id: str) -> ModelSource:
 
 def _folder_source(spec: str, path: Path, *, name: str) -> ModelSource:
     for needed in (CONFIG, WEIGHTS):
-        if not (path / needed).is_file():
+        if not _is_file(path / needed):
             raise ConfigurationError(
                 f"{path} is no open_clip model folder: {needed} is missing. "
                 "A model folder holds open_clip_config.json and open_clip_model.safetensors."
@@ -93,6 +94,14 @@ def _folder_source(spec: str, path: Path, *, name: str) -> ModelSource:
         labels_file=labels if labels.is_file() else None,
         calibration_file=calibration if calibration.is_file() else None,
     )
+
+
+def _is_file(path: Path) -> bool:
+    """Whether it is one; raises `OSError` if that cannot be told, as `Path.is_file` did once."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def _hub_source(spec: str, rest: str) -> ModelSource:
