@@ -18,6 +18,7 @@ from fastapi import FastAPI
 from petsearch.app.services import Services, build_services, has_admin_key
 from petsearch.app.watchdog import watched
 from petsearch.disk_room import NEW_INDEX_BYTES, ROOM_BYTES, DiskRoom
+from petsearch.domain.addresses import is_loopback
 from petsearch.domain.errors import ConfigurationError, StorageFull
 from petsearch.embedding import BatchingEmbedder
 from petsearch.file_access import check_data_folder
@@ -37,7 +38,6 @@ from services.worker.runtime import WorkerRuntime, build_runtime
 
 log = get_logger(__name__)
 
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _DATA_VERSION = "1"
 """Of the data folder's contents; one that older programs cannot read has another."""
 _TEND_S = 2.0
@@ -60,7 +60,7 @@ def standalone_settings(options: StandaloneOptions) -> Settings:
     root = options.data_dir.resolve()
     settings = Settings.from_environment()
     hosts = settings.allowed_hosts
-    if options.host not in (*_LOOPBACK, "0.0.0.0", "::"):
+    if not is_loopback(options.host) and options.host not in ("0.0.0.0", "::"):
         hosts = (*hosts, options.host)
     return settings.model_copy(
         update={
@@ -119,7 +119,7 @@ def serve(
             services,
             web_dir=web_dir(),
             metrics=api_metrics,
-            is_on_loopback=options.host in _LOOPBACK,
+            is_on_loopback=is_loopback(options.host),
             compress=True,
         )
         add_metrics_route(app, api_metrics, worker_metrics)
@@ -170,7 +170,7 @@ def _uvicorn_config(app: FastAPI) -> uvicorn.Config:
 
 def _check_bind(host: str, settings: Settings) -> None:
     """Before the model is loaded, which takes a while."""
-    if host in _LOOPBACK or settings.allow_no_keys or has_admin_key(settings):
+    if is_loopback(host) or settings.allow_no_keys or has_admin_key(settings):
         return
     raise ConfigurationError(
         f"--host {host} opens this server to the network, and it has no key of the scope admin. "

@@ -5,11 +5,12 @@ import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
 from petsearch.domain import JsonDict
-from petsearch.domain.addresses import without_password
+from petsearch.domain.addresses import is_loopback, without_password
 from petsearch.domain.api_keys import trim_key
 from petsearch.domain.errors import (
     ConfigurationError,
@@ -50,12 +51,15 @@ def open_http(
     """A connection to the first of several servers that can be connected to.
 
     Raises:
-        ConfigurationError: an address is invalid, or the key holds a character that no key has.
+        ConfigurationError: an address is invalid, the key holds a character that no key has, or the
+            proxy for the address cannot be used.
     """
     first, *others = split_addresses(addresses)
     if transport is None:
         # With several servers, the next one is tried instead of the same one again.
-        transport = httpx.HTTPTransport(retries=0 if others else _CONNECTION_RETRIES)
+        retries = 0 if others else _CONNECTION_RETRIES
+        with _proxy_for(first) as proxy:
+            transport = httpx.HTTPTransport(retries=retries, proxy=proxy)
         transport = FailoverTransport((first, *others), transport) if others else transport
     headers = _authorization(api_key or "")
     return httpx.Client(base_url=first, timeout=timeout_s, headers=headers, transport=transport)
@@ -67,19 +71,44 @@ def open_async_http(
     """A connection to one server.
 
     Raises:
-        ConfigurationError: there are several addresses or an invalid one, or the key holds a
-            character that no key has.
+        ConfigurationError: there are several addresses or an invalid one, the key holds a
+            character that no key has, or the proxy for the address cannot be used.
     """
     first, *others = split_addresses(address)
     if others:
         raise ConfigurationError("The asynchronous client takes the address of one server.")
-    transport = transport or httpx.AsyncHTTPTransport(
-        retries=_CONNECTION_RETRIES, limits=httpx.Limits(max_connections=_MOST_CONNECTIONS)
-    )
+    if transport is None:
+        limits = httpx.Limits(max_connections=_MOST_CONNECTIONS)
+        with _proxy_for(first) as proxy:
+            transport = httpx.AsyncHTTPTransport(
+                retries=_CONNECTION_RETRIES, limits=limits, proxy=proxy
+            )
     headers = _authorization(api_key or "")
     return httpx.AsyncClient(
         base_url=first, timeout=timeout_s, headers=headers, transport=transport
     )
+
+
+@contextmanager
+def _proxy_for(address: str) -> Iterator[str | None]:
+    """The proxy that the environment names for an address, as other programs read it.
+
+    Raises:
+        ConfigurationError: what the block makes of it cannot use it.
+    """
+    url = httpx.URL(address)
+    named = getproxies()
+    proxy = named.get(url.scheme) or named.get("all")
+    if not proxy or is_loopback(url.host) or proxy_bypass(url.netloc.decode()):
+        yield None
+        return
+    try:
+        yield proxy if "://" in proxy else f"http://{proxy}"
+    except (ImportError, ValueError) as error:
+        raise ConfigurationError(
+            f"The proxy {without_password(proxy)} cannot be used: {error} It comes from "
+            f"{url.scheme.upper()}_PROXY or ALL_PROXY; name {url.host} in NO_PROXY to do without."
+        ) from error
 
 
 def segment(name: str) -> str:

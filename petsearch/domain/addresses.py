@@ -1,4 +1,7 @@
-"""Addresses as they may be shown."""
+"""Addresses: as they may be shown, and those of this machine."""
+
+import ipaddress
+from contextlib import suppress
 
 
 def without_password(address: str) -> str:
@@ -9,3 +12,10 @@ def without_password(address: str) -> str:
     has_scheme = "://" in address
     scheme, separator, rest = address.partition("://") if has_scheme else ("", "", address)
     return f"{scheme}{separator}{rest.rpartition('@')[2]}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine, by its name or its address."""
+    with suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host == "localhost"

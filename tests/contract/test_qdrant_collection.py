@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from qdrant_client import QdrantClient
 
 from petsearch.adapters.qdrant.collection import CollectionOptions
-from petsearch.adapters.qdrant.index import QdrantIndex
+from petsearch.adapters.qdrant.index import QdrantIndex, connect
 from petsearch.domain import Filters
 from tests.contract.records import embedding, point, record
 
@@ -146,3 +147,12 @@ def test_quantized_vectors_are_ranked_again_by_the_full_ones(
     index.search(PETS, embedding(0.0), limit=3, filters=Filters())
     searched = server.body_of("POST", f"/collections/{PETS}/points/query")
     assert searched["params"]["quantization"] == {"rescore": True, "oversampling": 3.0}
+
+
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "ALL_PROXY"])
+def test_a_server_on_this_machine_is_asked_without_a_proxy(
+    server: RecordingServer, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "http://127.0.0.1:9")
+    with closing(connect(f"http://127.0.0.1:{server.server_port}", use_grpc=False)) as client:
+        assert not client.collection_exists(PETS)

@@ -19,6 +19,7 @@ from petsearch.adapters.qdrant.nodes import Nodes
 from petsearch.adapters.qdrant.payload import PAYLOAD_VERSION_FIELD, WORDS, to_payload
 from petsearch.adapters.qdrant.time_pages import latest_of
 from petsearch.domain import Embedding, Filters, Hit, ImageRecord, JsonDict, Point, SortBy
+from petsearch.domain.addresses import is_loopback
 from petsearch.domain.errors import NotFound, Unavailable
 from petsearch.failover import split_addresses
 
@@ -62,7 +63,9 @@ def _connect(
     use_grpc: bool,
     hooks: Sequence[Callable[[httpx.Request], None]],
 ) -> QdrantClient:
-    port = urlsplit(url).port or 6333
+    parts = urlsplit(url)
+    port = parts.port or 6333
+    uses_proxy = not is_loopback(parts.hostname or "")  # if the environment names one
     time_limits.install()
     # Within a network of containers as meant; and it would be in the way of every command's output.
     warnings.filterwarnings("ignore", "Api key is used with an insecure connection")
@@ -72,9 +75,11 @@ def _connect(
         grpc_port=port + (_GRPC_PORT - 6333),
         prefer_grpc=use_grpc,
         api_key=api_key,
-        grpc_options=dict(_GRPC_OPTIONS),  # it adds to them
+        grpc_options={**_GRPC_OPTIONS, "grpc.enable_http_proxy": int(uses_proxy)},
         timeout=_TIMEOUT_S,
         check_compatibility=False,
+        trust_env=uses_proxy,
+        verify=httpx.create_ssl_context(),  # trusts what SSL_CERT_FILE names, in any case
         event_hooks={"request": [*hooks, time_limits.limit_request]},
     )
 
