@@ -12,6 +12,8 @@ from tests.processes import UNHURRIED
 
 START_S = 240.0
 STOP_S = 120.0
+SAME_SCORES = {"PETSEARCH_PRECISION": "fp32"}
+"""Of servers whose scores are compared: which precision is faster is measured at each start."""
 
 
 class ServerProcess:

@@ -9,14 +9,13 @@ from petsearch.client import Client, Photo, PhotoSource, upload
 from petsearch.domain import JsonDict
 from petsearch.sample.catalogue import catalogue
 from tests.programs import petsearch
-from tests.server import ServerProcess
+from tests.server import SAME_SCORES, ServerProcess
 
 QUERIES = (
     *("a cat", "a dog", "a black cat", "a white dog", "striped", "spotted", "long ears"),
     *("a ginger cat", "a brown dog", "grey"),
 )
 COUNT = 30
-SAME_SCORES = {"PETSEARCH_PRECISION": "fp32"}
 
 
 def told(address: str, secret: str) -> JsonDict:

@@ -14,7 +14,7 @@ from petsearch.domain import JsonDict, Prediction, image_id_of, sha256_of
 from petsearch.domain.object_keys import original, staging
 from tests import pictures
 from tests.programs import petsearch, run
-from tests.server import ServerProcess
+from tests.server import SAME_SCORES, ServerProcess
 
 PHOTOS = [pictures.jpeg(seed) for seed in range(5)]
 IDS = [image_id_of(sha256_of(data)) for data in PHOTOS]
@@ -109,7 +109,7 @@ def test_predictions_of_an_earlier_version_are_made_again_with_the_next_serve(
     tmp_path: Path,
 ) -> None:
     data_dir = tmp_path / "data"
-    server = ServerProcess(data_dir)
+    server = ServerProcess(data_dir, env=SAME_SCORES)
     with Client(server.address) as client:
         photos = [Photo(f"{n}.jpg", data, {}) for n, data in enumerate(PHOTOS)]
         upload(client, PhotoSource(iter(photos), len(photos)), name="test")
@@ -126,7 +126,7 @@ def test_predictions_of_an_earlier_version_are_made_again_with_the_next_serve(
     queued = json.loads(_reconcile(data_dir, "--predictions", "--json").stdout)
     assert queued["queued"] == len(IDS)
     assert _reconcile(data_dir, "--predictions", "--pixels").returncode == 2
-    server = ServerProcess(data_dir)
+    server = ServerProcess(data_dir, env=SAME_SCORES)
     with Client(server.address) as client:
         job = _wait_for(client, queued["job_id"])
         assert job["counts"]["ingested"] == len(IDS)
