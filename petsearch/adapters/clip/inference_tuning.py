@@ -18,7 +18,7 @@ _MIN_FOLDED_AGREEMENT = 0.9999
 _MIN_AGREEMENT = 0.999
 """A faster precision is taken only if its embeddings have this cosine to fp32's."""
 _MIN_SPEED_UP = 1.2
-"""And if it is so much faster: a choice by noise would change the scores at a restart for nothing."""
+"""And if it is so much faster: scores would change with a restart if noise chose."""
 
 
 def dtype_of(precision: str) -> torch.dtype:
@@ -31,9 +31,9 @@ def tune_for_inference(
 ) -> tuple[nn.Module, Precision]:
     """The module on `device`, as fast as it gets there with the same embeddings.
 
-    Batch norms are folded, and of fp32 and bf16 (fp16 where the device lacks it) the faster is
-    taken (see `_MIN_SPEED_UP`), unless `precision` is given. Channels-last memory is 1.7 times as fast for convolutions
-    on the CPU and costs a ViT nothing.
+    Batch norms are folded, and bf16 (fp16 where the device lacks it) is taken if it is clearly
+    faster than fp32, unless `precision` is given. Channels-last memory is 1.7 times as fast for
+    convolutions on the CPU and costs a ViT nothing.
     """
     module = cast(nn.Module, module.to(device, memory_format=torch.channels_last))  # type: ignore[call-overload]  # torch's stub lacks memory_format with a device
     probe = _probe(spec).to(device, memory_format=torch.channels_last)
