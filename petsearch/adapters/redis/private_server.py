@@ -194,7 +194,8 @@ def _is_our_server(pid: int, folder: Path) -> bool:
     if sys.platform == "linux":
         with contextlib.suppress(OSError):
             process = Path(f"/proc/{pid}")
-            is_here = (process / "cwd").readlink() == folder.resolve()
+            # Not the paths: a container has others for its folders.
+            is_here = (process / "cwd").samefile(folder)
             return is_here and _is_server((process / "cmdline").read_text(errors="replace"))
         return False
     command = ["ps", "-ww", "-o", "args=", "-p", str(pid)]
