@@ -111,9 +111,13 @@ class Caddy:
         self.processes = Processes(folder / "logs")
         command = [find_caddy(), "run", "--config", str(file), "--adapter", "caddyfile"]
         home = {"XDG_DATA_HOME": str(folder / "data"), "XDG_CONFIG_HOME": str(folder / "config")}
-        secure = self.ports.get("8443")
-        answers = speaks_tls(secure) if secure else listens(self.ports["8080"])
-        self.processes.add("caddy", command, answers=answers, env=home | env).wait_until_up()
+        checks = [
+            speaks_tls(port) if name == "8443" else listens(port)
+            for name, port in self.ports.items()
+        ]
+        self.processes.add(
+            "caddy", command, answers=lambda: all(check() for check in checks), env=home | env
+        ).wait_until_up()
 
 
 def speaks_tls(port: int) -> Answers:
