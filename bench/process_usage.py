@@ -72,7 +72,7 @@ def cpu_s(pids: Sequence[int]) -> float:
 def watched(pids: Sequence[int], period_s: float = 0.02) -> Iterator[list[int]]:
     """A list that holds the most memory of processes, in bytes, once the block has ended.
 
-    Looking at it takes milliseconds.
+    Each look takes milliseconds of processor time.
     """
     found, ended = [resident_bytes(pids)], threading.Event()
 

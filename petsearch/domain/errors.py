@@ -28,7 +28,7 @@ from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 
 _SHOWN = 100
-_AT_A_LIMIT = frozenset({errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM})
+_AT_A_LIMIT = frozenset({errno.EMFILE, errno.ENFILE, errno.EAGAIN})
 _NO_THREAD = "can't start new thread"
 
 
@@ -117,15 +117,18 @@ class ConfigurationError(PetsearchError):
 
 
 def shortage_of(error: BaseException) -> Unavailable | None:
-    """The `Unavailable` that an error means if it comes from a limit on open files or processes.
+    """An `Unavailable` if an error comes from a limit on open files, processes or threads.
 
-    What met it is not at fault, and may succeed when others have ended.
+    The work that met the limit is not at fault, and may succeed when other work has ended.
     """
-    no_thread = isinstance(error, RuntimeError) and str(error) == _NO_THREAD
-    if not no_thread and not (isinstance(error, OSError) and error.errno in _AT_A_LIMIT):
+    if isinstance(error, OSError) and error.errno in _AT_A_LIMIT:
+        what = error.strerror  # without the path, which callers need not know
+    elif isinstance(error, RuntimeError) and str(error) == _NO_THREAD:
+        what = _NO_THREAD
+    else:
         return None
     return Unavailable(
-        f"A limit of this machine or container is reached ({error}). If it stays so, raise the "
+        f"A limit of this machine or container is reached ({what}). If it stays so, raise the "
         "limit on open files (ulimit -n) or on processes and threads (ulimit -u, pids)."
     )
 

@@ -190,7 +190,7 @@ class Work(Section):
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         "auto",
         description="`fp32`, `bf16` or `fp16` keep scores equal across restarts; `auto` measures "
-        "at each start which is fastest",
+        "at each start whether another than `fp32` is clearly faster",
     )
     worker_threads: int = Field(2, gt=0, description="chunks that a worker ingests concurrently")
     decode_threads: int = Field(

@@ -82,7 +82,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
     @app.get("/limit")
     def reach_limit(*, of_files: bool) -> None:
-        raise OSError(errno.EMFILE, "Too many open files") if of_files else NO_THREAD
+        raise OSError(errno.EMFILE, "Too many open files", "/in/side") if of_files else NO_THREAD
 
     add_problem_handlers(app)
     app.add_middleware(BodyLimit, max_bytes_of=lambda _: 1000)
@@ -118,3 +118,4 @@ def test_a_limit_of_the_machine_is_an_outage_that_ends(small: str, *, of_files: 
     check_problem(answer, 503)
     assert int(answer.headers["retry-after"]) > 0
     assert "ulimit" in answer.json()["detail"]
+    assert "/in/side" not in answer.text
