@@ -39,6 +39,7 @@ def test_photos_are_ingested_later(house: House, call: str, error: Exception) ->
 def test_a_source_is_read_later(house: House, error: Exception) -> None:
     class Short(Source):
         def read(self, cursor: str | None) -> Iterator[SourceItem]:
+            assert cursor is None
             raise error
             yield
 
