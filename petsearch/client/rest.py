@@ -10,7 +10,7 @@ from urllib.request import getproxies, proxy_bypass
 import httpx
 
 from petsearch.domain import JsonDict
-from petsearch.domain.addresses import is_loopback, without_password
+from petsearch.domain.addresses import is_loopback, proxy_errors, without_password
 from petsearch.domain.api_keys import trim_key
 from petsearch.domain.errors import (
     ConfigurationError,
@@ -58,8 +58,9 @@ def open_http(
     if transport is None:
         # With several servers, the next one is tried instead of the same one again.
         retries = 0 if others else _CONNECTION_RETRIES
-        with _proxy_for(first) as proxy:
-            transport = httpx.HTTPTransport(retries=retries, proxy=proxy)
+        url = httpx.URL(first)
+        with proxy_errors(url.host):
+            transport = httpx.HTTPTransport(retries=retries, proxy=_proxy_for(url))
         transport = FailoverTransport((first, *others), transport) if others else transport
     headers = _authorization(api_key or "")
     return httpx.Client(base_url=first, timeout=timeout_s, headers=headers, transport=transport)
@@ -79,9 +80,10 @@ def open_async_http(
         raise ConfigurationError("The asynchronous client takes the address of one server.")
     if transport is None:
         limits = httpx.Limits(max_connections=_MOST_CONNECTIONS)
-        with _proxy_for(first) as proxy:
+        url = httpx.URL(first)
+        with proxy_errors(url.host):
             transport = httpx.AsyncHTTPTransport(
-                retries=_CONNECTION_RETRIES, limits=limits, proxy=proxy
+                retries=_CONNECTION_RETRIES, limits=limits, proxy=_proxy_for(url)
             )
     headers = _authorization(api_key or "")
     return httpx.AsyncClient(
@@ -89,26 +91,13 @@ def open_async_http(
     )
 
 
-@contextmanager
-def _proxy_for(address: str) -> Iterator[str | None]:
-    """The proxy that the environment names for an address, as other programs read it.
-
-    Raises:
-        ConfigurationError: what the block makes of it cannot use it.
-    """
-    url = httpx.URL(address)
+def _proxy_for(address: httpx.URL) -> str | None:
+    """The proxy that the environment names for an address; none for this machine."""
     named = getproxies()
-    proxy = named.get(url.scheme) or named.get("all")
-    if not proxy or is_loopback(url.host) or proxy_bypass(url.netloc.decode()):
-        yield None
-        return
-    try:
-        yield proxy if "://" in proxy else f"http://{proxy}"
-    except (ImportError, ValueError) as error:
-        raise ConfigurationError(
-            f"The proxy {without_password(proxy)} cannot be used: {error} It comes from "
-            f"{url.scheme.upper()}_PROXY or ALL_PROXY; name {url.host} in NO_PROXY to do without."
-        ) from error
+    proxy = named.get(address.scheme) or named.get("all")
+    if not proxy or is_loopback(address.host) or proxy_bypass(address.netloc.decode()):
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"
 
 
 def segment(name: str) -> str:

@@ -11,19 +11,26 @@ from pathlib import Path
 
 import httpx
 
+from petsearch.domain.addresses import proxy_errors
+
 _TIMEOUT_S = 4.0
 _OFFLINE = threading.Lock()
 """Held while the hub's client, which has one switch for the process, is offline."""
 
 
 def is_hub_reachable() -> bool:
-    """Ask the hub's address for anything at all. False also where it was declared offline."""
+    """Ask the hub's address for anything at all. False also where it was declared offline.
+
+    Raises:
+        ConfigurationError: the proxy that the environment names for it cannot be used.
+    """
     from huggingface_hub import constants  # not in every image
 
     if constants.is_offline_mode():
         return False
     try:
-        httpx.head(constants.ENDPOINT, timeout=_TIMEOUT_S)
+        with proxy_errors(httpx.URL(constants.ENDPOINT).host):
+            httpx.head(constants.ENDPOINT, timeout=_TIMEOUT_S)
     except httpx.TransportError:
         return False
     return True
