@@ -30,7 +30,7 @@ from bench.galleries import ANIMALS, DIM, build_edge_index, image_id, jittered, 
 from bench.real_photos import WAYS_TO_ASK, load_photos
 from bench.shared_data import DATASET, MODEL, check_is_there
 from petsearch.adapters.qdrant.conditions import conditions_of
-from petsearch.adapters.qdrant.edge_filters import to_filter
+from petsearch.adapters.qdrant.edge_index import FILTERS
 from petsearch.domain import Embeddings, Filters
 from petsearch.observability import configure_logging
 from petsearch.process_tuning import tune_process
@@ -185,7 +185,7 @@ def _rows(
                 request = edge.QueryRequest(
                     limit=_K,
                     query=edge.Query.Nearest(query.tolist()),
-                    filter=to_filter(conditions_of(filters, None)),
+                    filter=FILTERS.filter_of(conditions_of(filters, None)),
                     params=parameters,
                 )
                 started = time.perf_counter()

@@ -18,7 +18,7 @@ import qdrant_edge as edge
 
 from petsearch.adapters.qdrant.base_index import ALL, FACET_VALUES, BaseIndex, Row, record_of
 from petsearch.adapters.qdrant.conditions import Conditions
-from petsearch.adapters.qdrant.edge_filters import filter_of_version, to_filter
+from petsearch.adapters.qdrant.filters import FilterMaker
 from petsearch.adapters.qdrant.payload import INDEXED_FIELDS, to_payload
 from petsearch.adapters.qdrant.time_pages import latest_of
 from petsearch.atomic_file import write_atomically
@@ -35,6 +35,15 @@ from petsearch.observability import get_logger
 
 log = get_logger(__name__)
 
+FILTERS = FilterMaker[edge.Filter](
+    edge,
+    absent=edge.IsEmptyCondition,
+    has_id=lambda image_ids: edge.HasIdCondition({*image_ids}),
+    numbers=edge.RangeFloat,
+    times=lambda **bounds: edge.RangeDateTime(
+        **{name: at.isoformat() for name, at in bounds.items() if at}
+    ),
+)
 _POINTER = "current"
 _LOG_BYTES = 34_000_000
 """Of a file of Edge's log; it keeps the next one ready."""
@@ -131,7 +140,7 @@ class QdrantEdgeIndex(BaseIndex):
         request = edge.QueryRequest(
             limit=limit,
             query=edge.Query.Nearest(embedding.tolist()),
-            filter=to_filter(self._conditions(collection, filters)),
+            filter=FILTERS.filter_of(self._conditions(collection, filters)),
             score_threshold=min_score,
             with_payload=True,
         )
@@ -141,13 +150,15 @@ class QdrantEdgeIndex(BaseIndex):
 
     @edge_errors()
     def count(self, collection: str, filters: Filters) -> int:
-        wanted = to_filter(self._conditions(collection, filters))
+        wanted = FILTERS.filter_of(self._conditions(collection, filters))
         request = edge.CountRequest(exact=True, filter=wanted)
         return self._shard(collection).count(request)
 
     @edge_errors()
     def _facet(self, collection: str, field: str, wanted: Conditions) -> dict[str, int]:
-        request = edge.FacetRequest(field, limit=FACET_VALUES, exact=True, filter=to_filter(wanted))
+        request = edge.FacetRequest(
+            field, limit=FACET_VALUES, exact=True, filter=FILTERS.filter_of(wanted)
+        )
         hits = self._shard(collection).facet(request)
         # Edge also returns values that no point has any more.
         return {str(hit.value): hit.count for hit in hits if hit.count}
@@ -213,7 +224,7 @@ class QdrantEdgeIndex(BaseIndex):
     def _add_fields(self, collection: str, changes: Sequence[tuple[ImageRecord, JsonDict]]) -> None:
         self._room.check()
         set_fields = edge.UpdateOperation.set_payload_by_filter
-        self._update(collection, [set_fields(filter_of_version(r), f) for r, f in changes])
+        self._update(collection, [set_fields(FILTERS.filter_of_version(r), f) for r, f in changes])
 
     @edge_errors()
     def _retrieve(
@@ -236,7 +247,7 @@ class QdrantEdgeIndex(BaseIndex):
     ) -> Sequence[Row]:
         request = edge.ScrollRequest(
             limit=limit,
-            filter=to_filter(self._conditions(collection, filters)),
+            filter=FILTERS.filter_of(self._conditions(collection, filters)),
             order_by=_order_by(newest_by, filters) if newest_by else None,
             offset=after,
             with_payload=payload,
@@ -323,7 +334,9 @@ def _overwriting(before: ImageRecord | None, after: ImageRecord) -> edge.UpdateO
     payload = to_payload(after)
     if before is None:
         return edge.UpdateOperation.overwrite_payload([after.image_id], payload)
-    return edge.UpdateOperation.overwrite_payload_by_filter(filter_of_version(before), payload)
+    return edge.UpdateOperation.overwrite_payload_by_filter(
+        FILTERS.filter_of_version(before), payload
+    )
 
 
 def _order_by(sort: SortBy, filters: Filters) -> edge.OrderBy:

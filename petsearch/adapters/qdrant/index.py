@@ -14,7 +14,7 @@ from petsearch.adapters.qdrant.base_index import ALL, FACET_VALUES, BaseIndex, R
 from petsearch.adapters.qdrant.collection import CollectionOptions, add_indexes, create_collection
 from petsearch.adapters.qdrant.conditions import Conditions
 from petsearch.adapters.qdrant.errors import qdrant_errors
-from petsearch.adapters.qdrant.filters import filter_of_version, to_filter
+from petsearch.adapters.qdrant.filters import FilterMaker
 from petsearch.adapters.qdrant.nodes import Nodes
 from petsearch.adapters.qdrant.payload import PAYLOAD_VERSION_FIELD, WORDS, to_payload
 from petsearch.adapters.qdrant.time_pages import latest_of
@@ -23,6 +23,13 @@ from petsearch.domain.addresses import is_loopback
 from petsearch.domain.errors import NotFound, Unavailable
 from petsearch.failover import split_addresses
 
+_FILTERS = FilterMaker[models.Filter](
+    models,
+    absent=lambda field: models.IsEmptyCondition(is_empty=models.PayloadField(key=field)),
+    has_id=lambda image_ids: models.HasIdCondition(has_id=[*image_ids]),
+    numbers=models.Range,
+    times=models.DatetimeRange,
+)
 _ALIAS = "pets"
 _GRPC_PORT = 6334
 _TIMEOUT_S = 30
@@ -153,7 +160,7 @@ class QdrantIndex(BaseIndex):
             collection,
             query=embedding.tolist(),
             limit=limit,
-            query_filter=to_filter(self._conditions(collection, filters)),
+            query_filter=_FILTERS.filter_of(self._conditions(collection, filters)),
             search_params=models.SearchParams(exact=True) if exact else self._options.search_params,
             score_threshold=min_score,
             with_payload=True,
@@ -162,13 +169,17 @@ class QdrantIndex(BaseIndex):
 
     @qdrant_errors()
     def count(self, collection: str, filters: Filters) -> int:
-        wanted = to_filter(self._conditions(collection, filters))
+        wanted = _FILTERS.filter_of(self._conditions(collection, filters))
         return self._client.count(collection, count_filter=wanted, exact=True).count
 
     @qdrant_errors()
     def _facet(self, collection: str, field: str, wanted: Conditions) -> dict[str, int]:
         found = self._client.facet(
-            collection, field, facet_filter=to_filter(wanted), limit=FACET_VALUES, exact=True
+            collection,
+            field,
+            facet_filter=_FILTERS.filter_of(wanted),
+            limit=FACET_VALUES,
+            exact=True,
         )
         # A server also returns values that no point has any more.
         return {str(hit.value): hit.count for hit in found.hits if hit.count}
@@ -217,7 +228,7 @@ class QdrantIndex(BaseIndex):
                 overwrite_payload=models.SetPayload(
                     payload=to_payload(after),
                     points=[after.image_id] if before is None else None,
-                    filter=None if before is None else filter_of_version(before),
+                    filter=None if before is None else _FILTERS.filter_of_version(before),
                 )
             )
             for before, after in changes
@@ -230,7 +241,9 @@ class QdrantIndex(BaseIndex):
     def _add_fields(self, collection: str, changes: Sequence[tuple[ImageRecord, JsonDict]]) -> None:
         operations: list[models.UpdateOperation] = [
             models.SetPayloadOperation(
-                set_payload=models.SetPayload(payload=fields, filter=filter_of_version(record))
+                set_payload=models.SetPayload(
+                    payload=fields, filter=_FILTERS.filter_of_version(record)
+                )
             )
             for record, fields in changes
         ]
@@ -280,7 +293,7 @@ class QdrantIndex(BaseIndex):
     ) -> Sequence[Row]:
         rows, _ = self._client.scroll(
             collection,
-            scroll_filter=to_filter(self._conditions(collection, filters)),
+            scroll_filter=_FILTERS.filter_of(self._conditions(collection, filters)),
             limit=limit,
             order_by=_order_by(newest_by, filters) if newest_by else None,
             offset=after,
