@@ -4,6 +4,7 @@ import asyncio
 from http import HTTPStatus
 from typing import Any, cast
 
+import httptools
 from starlette.types import Scope
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -34,6 +35,10 @@ class BoundedProtocol(HttpToolsProtocol):
     add them to the headers that were checked.
 
     Requests whose room is full, by the application's `state.full_rooms`, get their response here.
+
+    Other protocols, which `Upgrade` asks for, are not spoken: the header is passed over, as
+    RFC 9110 (section 7.8) allows, and the request is read like any other. The parser takes its body
+    for the other protocol, and uvicorn for the next request, which nobody in front has seen.
 
     Used by `petsearch serve` and by `uvicorn --http services.http.protocol:BoundedProtocol`.
     """
@@ -75,7 +80,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._head_bytes += len(data)
         self._bytes_between += len(data)
         self._is_parsing = True
-        super().data_received(data)
+        self._parse(data)
         self._is_parsing = False
         # httptools keeps an unfinished header in memory, however long it is.
         if self._is_in_head and self._head_bytes > HEAD_BYTES:
@@ -96,7 +101,7 @@ class BoundedProtocol(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        if self._is_refused:
+        if self._is_refused or self.parser.should_upgrade():
             return
         sizes = [len(name) + len(value) for name, value in self.headers]
         is_large = sum(sizes) + len(self.url) > HEAD_BYTES
@@ -114,6 +119,8 @@ class BoundedProtocol(HttpToolsProtocol):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self.parser.should_upgrade():
+            return
         self._bytes_between = 0
         self._has_whole_request = True
         self._end_rest()
@@ -144,6 +151,31 @@ class BoundedProtocol(HttpToolsProtocol):
             self.loop.call_soon(cycle.on_response)
         else:
             cycle.on_response()
+
+    def _parse(self, data: bytes) -> None:
+        self._unset_keepalive_if_required()
+        pieces: list[bytes | memoryview] = [memoryview(data)]
+        try:
+            while pieces:
+                piece = pieces.pop(0)
+                try:
+                    self.parser.feed_data(piece)
+                except httptools.HttpParserUpgrade as upgrade:
+                    pieces = [self._begin_without_upgrade(), piece[upgrade.args[0] :]]
+        except httptools.HttpParserError:
+            self.logger.warning("Invalid HTTP request received.")
+            self.send_400_response("Invalid HTTP request received.")
+
+    def _begin_without_upgrade(self) -> bytes:
+        """The head that the parser has stopped behind, for one that has seen nothing of it."""
+        method, version = self.parser.get_method(), self.parser.get_http_version().encode()
+        if method == b"CONNECT":  # for which it always stops
+            raise httptools.HttpParserInvalidMethodError("CONNECT is for proxies")
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
+        kept = (header for header in self.headers if header[0] != b"upgrade")
+        lines = b"".join(b"%b: %b\r\n" % header for header in kept)
+        return b"%b %b HTTP/%b\r\n%b\r\n" % (method, self.url, version, lines)
 
     async def _call_app(self, scope: Any, receive: Any, send: Any) -> None:
         try:

@@ -1,5 +1,6 @@
 """Request lines and headers have bounds, in size and in time."""
 
+import json
 import socket
 import time
 from collections.abc import Iterator
@@ -25,6 +26,11 @@ def address() -> Iterator[tuple[str, int]]:
         """The names of the headers after the body was read."""
         await request.body()
         return request.headers.keys()
+
+    @app.post("/body")
+    async def body(request: Request) -> str:
+        """As it came."""
+        return (await request.body()).decode()
 
     app.post("/unread")(lambda: "fine")
 
@@ -176,6 +182,53 @@ def test_a_connection_is_used_again_after_a_body_that_nobody_read(
         connection.settimeout(1.5)
         with pytest.raises(TimeoutError):  # it is open, and longer than the window
             connection.recv(65536)
+
+
+UPGRADE = "Host: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AA"
+HIDDEN = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+@pytest.mark.parametrize("pause_at", [None, "head", "blank line", "body"])
+@pytest.mark.parametrize("framing", ["length", "chunks"])
+def test_a_body_belongs_to_the_request_that_asks_for_an_upgrade(
+    address: tuple[str, int], framing: str, pause_at: str | None
+) -> None:
+    """Java's client asks for HTTP/2 with each first request; a body could hide a request."""
+    length, coded = f"Content-Length: {len(HIDDEN)}", HIDDEN
+    if framing == "chunks":
+        length, coded = "Transfer-Encoding: chunked", f"{len(HIDDEN):x}\r\n{HIDDEN}\r\n0\r\n\r\n"
+    head = f"POST /body HTTP/1.1\r\n{UPGRADE}\r\n{length}\r\n\r\n"
+    sent = head + coded
+    cut = {None: 0, "head": 9, "blank line": len(head), "body": len(head) + 5}[pause_at]
+    with socket.create_connection(address, 20) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for part in (sent[:cut], sent[cut:], sent, "GET / HTTP/1.1\r\nHost: x\r\n"):
+            connection.sendall(part.encode())
+        connection.sendall(b"Connection: close\r\n\r\n")
+        got = b"".join(iter(lambda: connection.recv(65536), b"")).decode()
+    answers = got.split("HTTP/1.1 ")[1:]
+    assert [answer[:3] for answer in answers] == ["200"] * 3
+    assert [answer.rpartition("\r\n")[2] for answer in answers] == [
+        *[json.dumps(HIDDEN)] * 2,
+        '"fine"',
+    ]
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n",
+        f"POST /body HTTP/1.1\r\n{UPGRADE}\r\nContent-Length: 2\r\n"
+        "Transfer-Encoding: chunked\r\n\r\n{}",
+    ],
+    ids=["CONNECT", "two lengths"],
+)
+def test_what_no_server_should_answer_is_refused(address: tuple[str, int], head: str) -> None:
+    with socket.create_connection(address, 20) as connection:
+        connection.sendall(head.encode())
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.count(b"HTTP/1.1") == 1
 
 
 def test_a_large_cookie_takes_no_time_to_read() -> None:
