@@ -27,6 +27,7 @@ _WITH_PORT = re.compile(r"\[(?P<v6>[^\]]*)\](:\d+)?|(?P<v4>[^:]*):\d+")
 _HOST = re.compile(r"([\w.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?", re.ASCII)
 _PREFIX = re.compile(r"(/[\w.~-]+)+", re.ASCII)
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
+_PREFIX_OF_CLIENT = "petsearch.prefix"
 
 _prefix: ContextVar[str] = ContextVar("prefix", default="")
 
@@ -56,7 +57,7 @@ class ForwardedHeaders(HttpMiddleware):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope = self.as_sent(scope)
-        _prefix.set(scope.get("root_path", ""))
+        _prefix.set(scope.get(_PREFIX_OF_CLIENT, ""))
         await self.app(scope, receive, send)
 
     def as_sent(self, scope: Scope) -> Scope:
@@ -74,7 +75,9 @@ class ForwardedHeaders(HttpMiddleware):
             MutableHeaders(scope=scope)["host"] = host
         prefix = "".join(_values(given, "x-forwarded-prefix")[-1:]).rstrip("/")
         if _PREFIX.fullmatch(prefix):
-            scope["root_path"] = prefix
+            # Not as `root_path`, which the router would take off the path once more: another route
+            # would run than the one that the caller may call.
+            scope[_PREFIX_OF_CLIENT] = prefix
             if scope["path"].startswith(f"{prefix}/"):
                 scope["path"] = scope["path"].removeprefix(prefix)
         return scope

@@ -16,7 +16,7 @@ from services.api.app import deadlines_of
 from services.api.authorisation import ROUTES, Access, AccessTable
 from services.api.metrics import ApiMetrics
 from services.http.metrics_route import add_metrics_route
-from tests.services.keyed_app import START, KeyedApp, keyed_app
+from tests.services.keyed_app import ADDRESS, START, KeyedApp, keyed_app
 
 UNAUTHORIZED, FORBIDDEN = 401, 403
 BAD_KEYS = ("none", "revoked", "expired", "secret of another", "unknown", "no key at all")
@@ -68,6 +68,25 @@ def test_a_route_that_is_not_in_the_table_is_for_admins(keyed: KeyedApp) -> None
     assert keyed.client(app, everything_else).get("/v1/forgotten").status_code == FORBIDDEN
     admin = keyed.make_key(Scope.ADMIN)
     assert keyed.client(app, admin).get("/v1/forgotten").json() == "here"
+
+
+@pytest.mark.parametrize("prefix", ["/js", "/v1", "/search", "/livez"])
+def test_the_route_that_runs_is_the_one_that_was_looked_up(keyed: KeyedApp, prefix: str) -> None:
+    """A prefix is taken off a path once: none makes a route out of an address that anybody may
+    ask for."""
+    app = keyed.app(trusted_proxies=[f"{ADDRESS}/32"], web_dir=WEB_DIR, anonymous_search=True)
+    keyed.make_key(Scope.ADMIN)
+    visitor = keyed.client(app)
+    for route in ROUTES:
+        method, template = route.split()
+        path = re.sub(r"\{[^}]+\}", str(uuid.uuid4()), template)
+        made_up = {"X-Forwarded-Prefix": prefix}
+        for times in (2, 3):
+            found = visitor.request(method, times * prefix + path, headers=made_up)
+            plain = visitor.request(method, (times - 1) * prefix + path)
+            assert found.status_code == plain.status_code, found.text
+        stripped = visitor.request(method, prefix + path, headers=made_up)
+        assert stripped.status_code == visitor.request(method, path).status_code
 
 
 @pytest.mark.parametrize("scope", Scope)

@@ -20,6 +20,7 @@ from petsearch.domain import deadline
 from petsearch.domain.errors import PetsearchError
 from petsearch.observability import get_logger
 from services.api.page.previews import Previews, previewed_photo
+from services.http.forwarded import public_path
 
 log = get_logger(__name__)
 
@@ -78,7 +79,8 @@ class _Page:
         photo = previewed_photo(scope["query_string"]) if scope["path"] in _PAGES else None
         if photo is None:
             return None
-        site, seconds = Request(scope).base_url, self._previews.patience_s
+        site = Request(scope).base_url.replace(path=public_path("/"))
+        seconds = self._previews.patience_s
         deadline.set_current(deadline.Deadline(seconds))
         with move_on_after(seconds), suppress(PetsearchError):
             return await run_sync(
