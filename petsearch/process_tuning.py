@@ -9,6 +9,7 @@ import ctypes
 import gc
 import math
 import os
+import resource
 import sys
 import threading
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ _M_MMAP_THRESHOLD = -3
 _M_ARENA_MAX = -8
 _GIVE_BACK_BYTES = 4 << 20
 TRIM_EVERY_S = 30.0
+_OPEN_FILES = 65_536
 
 
 def tune_process() -> None:
@@ -79,6 +81,18 @@ def _quota(*files: Path) -> int:
         quota, period = " ".join(file.read_text() for file in files).split()
         return max(0, math.ceil(int(quota) / int(period)))
     return 0
+
+
+def allow_open_files() -> None:
+    """Raise the limit of open files to what the process may have.
+
+    Every connection is one, and so is every larger file of a form. The usual limit of 1024 is for
+    programs that use `select`; none here does.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def return_freed_memory() -> None:

@@ -24,7 +24,7 @@ from petsearch.embedding import BatchingEmbedder
 from petsearch.file_access import check_data_folder
 from petsearch.observability import get_logger
 from petsearch.ports.work_in_hand import Moves
-from petsearch.process_tuning import startup_without_gc, trimmed_memory
+from petsearch.process_tuning import allow_open_files, startup_without_gc, trimmed_memory
 from petsearch.settings import Settings
 from services.api.app import build_app
 from services.api.metrics import ApiMetrics
@@ -89,6 +89,7 @@ def serve(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, exit_process)
     settings = standalone_settings(options)
+    allow_open_files()
     with ExitStack() as opened:
         listener = opened.enter_context(_bound_socket(options.host, options.port))
         opened.enter_context(locked(options.data_dir))

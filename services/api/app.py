@@ -14,7 +14,7 @@ from starlette.types import Scope
 from petsearch.app.services import Services
 from petsearch.settings import Settings
 from services.api.authorisation import METHODS, AccessTable, Authorisation
-from services.api.bodies import HELD_BYTES, body_sizes, is_multipart, spool_uploads_to_disk
+from services.api.bodies import HELD_BYTES, body_sizes
 from services.api.callers import Callers
 from services.api.conditions import PlainEtags
 from services.api.metrics import ApiMetrics, Measure
@@ -45,6 +45,7 @@ from services.http.content_coding import PlainBodies
 from services.http.deadlines import Deadlines
 from services.http.disk_guard import DiskGuard
 from services.http.draining import Draining, DrainingGuard
+from services.http.forms import is_multipart
 from services.http.forwarded import ForwardedHeaders
 from services.http.full_rooms import FullRooms
 from services.http.http10 import Http10Responses
@@ -196,7 +197,6 @@ def _add_middleware(
     origins = settings.cors_origins
     app.add_middleware(AbsentParameters)
     app.add_middleware(Admission, room_of=room_of)
-    spool_uploads_to_disk()
     app.add_middleware(
         BodyLimit,
         max_bytes_of=body_sizes(table, settings.limits),

@@ -7,7 +7,7 @@ from fastapi import FastAPI
 
 from petsearch.app.services import build_services, has_admin_key
 from petsearch.domain.errors import ConfigurationError
-from petsearch.process_tuning import startup_without_gc
+from petsearch.process_tuning import allow_open_files, startup_without_gc
 from petsearch.settings import Settings, exit_if_misconfigured, start_logging
 from services.api.app import build_app
 from services.api.metrics import ApiMetrics
@@ -26,6 +26,7 @@ def create_app() -> FastAPI:
         SystemExit: a setting is wrong, or keys are neither made nor waived.
     """
     settings = start_logging()
+    allow_open_files()
     if not settings.allow_no_keys:
         wait_until_available(lambda: _check_keys(settings))
     with startup_without_gc():

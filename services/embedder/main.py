@@ -16,7 +16,7 @@ from petsearch.app.watchdog import watched
 from petsearch.models.hub import model_progress
 from petsearch.ports import ObjectStore
 from petsearch.ports.work_in_hand import Moves
-from petsearch.process_tuning import startup_without_gc, trimmed_memory
+from petsearch.process_tuning import allow_open_files, startup_without_gc, trimmed_memory
 from petsearch.settings import Settings, exit_if_misconfigured, start_logging
 from services.embedder.app import build_app
 from services.embedder.decoder import Decoder
@@ -37,6 +37,7 @@ def create_app() -> FastAPI:
         SystemExit: a setting is wrong, or no model is named.
     """
     settings = start_logging()
+    allow_open_files()
     settings.require("model")
     metrics, draining = EmbedderMetrics(), Draining()
     store = open_store(settings) if settings.store_url else None

@@ -27,6 +27,7 @@ from services.embedder.schemas import (
     TextsToEmbed,
     TokenCounts,
 )
+from services.http.forms import FormRoute
 
 _MAX_IMAGES = 64
 _BYTES = {"type": "string", "format": "binary"}
@@ -41,7 +42,7 @@ def _parts(request: Request) -> Parts:
     return _loading(request).parts()
 
 
-router = APIRouter()
+router = APIRouter(route_class=FormRoute)
 PartsDep = Annotated[Parts, Depends(_parts)]
 PriorityHeader = Annotated[Priority, Header(alias="X-Priority")]
 ModelHeader = Annotated[str | None, Header(alias="X-Model-Id")]

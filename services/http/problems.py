@@ -49,7 +49,7 @@ STATUS_OF: Mapping[type[PetsearchError], HTTPStatus] = {
 _MOST_MESSAGES = 10
 _DETAILS: Mapping[int, str] = {
     HTTPStatus.BAD_REQUEST: "The body cannot be read. Send JSON in UTF-8, or multipart/form-data "
-    "with its boundary, of at most 128 files and 64 fields of 512 KB.",
+    "with its boundary, of at most 128 files and 64 fields of 512 KB in all.",
     HTTPStatus.NOT_FOUND: "There is nothing at this address.",
 }
 """Instead of the words of FastAPI and Starlette, which raise these; we raise our own errors."""

@@ -83,3 +83,22 @@ def test_the_cores_that_containers_may_use(
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(f"{text}\n")
     assert usable_cores(tmp_path, own) == cores
+
+
+_OPEN_FILES = """
+import resource
+from petsearch.process_tuning import allow_open_files
+hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
+allow_open_files()
+print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+allow_open_files()
+print(*resource.getrlimit(resource.RLIMIT_NOFILE), hard)
+"""
+
+
+def test_a_process_may_open_as_many_files_as_it_is_allowed() -> None:
+    said = subprocess.run([sys.executable, "-c", _OPEN_FILES], capture_output=True, check=True)
+    raised, again, hard, before = map(int, said.stdout.split())
+    assert hard == before, "what a process gives up it does not get back"
+    assert raised == again == (65_536 if hard < 0 else min(hard, 65_536))

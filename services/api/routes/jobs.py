@@ -12,7 +12,6 @@ from petsearch.domain.strict_model import read_json
 from petsearch.jobs import KnownImage
 from petsearch.sources.spec import ManifestColumns, reads_hub
 from services.api.authorisation import require_scope
-from services.api.bodies import FormRoute
 from services.api.callers import caller_of
 from services.api.cursors import seal, unseal
 from services.api.dependencies import (
@@ -35,6 +34,7 @@ from services.api.schemas.jobs import (
     OpenJob,
     OutcomePage,
 )
+from services.http.forms import FormRoute
 from services.http.forwarded import public_path
 
 router = Router(prefix="/v1/jobs", tags=["jobs"], route_class=FormRoute)

@@ -10,7 +10,6 @@ from petsearch.domain.metadata import Count, Number
 from petsearch.domain.visible_text import is_blank
 from petsearch.search import PhotoPart, PromptMode, SearchOptions, SpellingMode, TextPart, Weighted
 from petsearch.search import query as queries
-from services.api.bodies import FormRoute
 from services.api.dependencies import (
     MAX_RESULTS,
     ImageIdDep,
@@ -30,6 +29,7 @@ from services.api.schemas.search import (
     SearchRequest,
     parse_request,
 )
+from services.http.forms import FormRoute
 
 router = Router(prefix="/v1", tags=["search"], route_class=FormRoute)
 

@@ -7,12 +7,12 @@ from typing import Annotated
 from fastapi import Depends, File, HTTPException, Query, Request, Response, UploadFile
 
 from petsearch.domain.api_keys import Scope
-from services.api.bodies import FormRoute
 from services.api.callers import caller_of
 from services.api.dependencies import ServicesDep
 from services.api.responses import errors
 from services.api.router import Router
 from services.api.schemas.shared import MadeShare, SharedSearchBody
+from services.http.forms import FormRoute
 from services.http.forwarded import public_path
 
 _UNLISTED = {"X-Robots-Tag": "noindex", "Cache-Control": "no-store"}

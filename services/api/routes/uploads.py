@@ -10,7 +10,6 @@ from petsearch.domain import QueueName
 from petsearch.domain.errors import InvalidInput
 from petsearch.domain.metadata import PhotoMetadata
 from petsearch.jobs import Upload
-from services.api.bodies import FormRoute
 from services.api.dependencies import ServicesDep
 from services.api.idempotency import OnceDep
 from services.api.responses import errors
@@ -18,6 +17,7 @@ from services.api.router import Router
 from services.api.routes.job_form import JobFormDep
 from services.api.routes.photo_fields import DescriptionsDep
 from services.api.schemas.jobs import JobBody
+from services.http.forms import FormRoute
 from services.http.forwarded import public_path
 
 router = Router(prefix="/v1/images", tags=["images"], route_class=FormRoute)
