@@ -120,9 +120,21 @@ class ChunkWorker:
         chunk.failed_runs += 1
         chunk.one_by_one = chunk.one_by_one or chunk.failed_runs >= _ONE_BY_ONE_AFTER
         self._set_reason(chunk.job.job_id, error.detail)
-        self.breaker.wait(error, give_up=lambda: chunk.lease.is_lost)
+        self.breaker.wait(
+            error, give_up=lambda: chunk.lease.is_lost or self._is_stopped(chunk.job.job_id)
+        )
+        # A chunk whose every run fails asks nowhere else.
+        if self._is_stopped(chunk.job.job_id):
+            chunk.is_accounted = False
         # Waiting does not count as running.
         chunk.started_at_s = monotonic()
+
+    def _is_stopped(self, job_id: str) -> bool:
+        """Whether nobody wants the job to go on; not known while the ledger does not answer."""
+        try:
+            return self.ledger.is_stopped(job_id)
+        except Unavailable:
+            return False
 
     def _set_reason(self, job_id: str, reason: str | None) -> None:
         try:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from petsearch.domain import ImageMetadata, ImageRecord, Item, ItemStatus, JobState
-from petsearch.domain.errors import NotFound, Unavailable
+from petsearch.domain.errors import Conflict, NotFound, Unavailable
 from petsearch.jobs import chunk_files
 from petsearch.ports import RecordChange
 from tests import pictures
@@ -161,3 +161,31 @@ def test_a_chunk_is_in_hand_while_it_runs_and_not_while_it_waits_for_a_dependenc
     assert in_hand == {"running": [f"chunk 0 of {job_id}"], "waiting": []}
     assert house.counts(job_id) == {"ingested": 1}
     assert not worker.in_hand.moves()
+
+
+@pytest.mark.parametrize("stop", ["cancel", "pause"])
+def test_a_job_that_is_stopped_while_every_run_fails_is_let_go(
+    house: House, monkeypatch: pytest.MonkeyPatch, stop: str
+) -> None:
+    """As when the embedder is down, or the collection of a reindex was dropped."""
+    failed_runs = 0
+
+    def fail(*_: object) -> None:
+        nonlocal failed_runs
+        failed_runs += 1
+        if failed_runs == 3:
+            {"cancel": house.jobs.cancel, "pause": house.jobs.pause}[stop](job_id)
+        raise Conflict("The collection was dropped.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(house.index, "get", fail)
+        job_id = house.open_job(photo(1), photo(2))
+        house.deliver()
+    if stop == "cancel":
+        assert house.jobs.get(job_id).finished_at is not None
+        assert house.queue.discards == [job_id]
+        house.jobs.delete(job_id)
+    else:
+        house.jobs.resume(job_id)
+        house.deliver()
+        assert house.counts(job_id) == {"ingested": 2}
