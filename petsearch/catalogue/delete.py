@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from petsearch.domain import object_keys
-from petsearch.ports import IndexWriter, ObjectStore
+from petsearch.ports import IndexWriter, ObjectStore, tombstones
 
 _OBJECTS = (object_keys.display, object_keys.thumbnail, object_keys.original)
 """Of an image, in the order in which they are deleted."""
@@ -15,8 +15,7 @@ def delete_images(
     """Delete points and objects; images that are not there are ignored.
 
     A tombstone is there from before the first change until after the last, so whatever cuts this
-    off, `petsearch.maintenance.reconcile` finds it and finishes. It holds when the record was
-    last changed, to tell the image from the same one brought again later.
+    off, `petsearch.maintenance.reconcile` finds it and finishes.
 
     Raises:
         Unavailable: the store cannot delete an object; nothing is changed.
@@ -26,9 +25,7 @@ def delete_images(
     )
     records = index.get(collection, image_ids)
     for image_id in image_ids:
-        record = records.get(image_id)
-        version = record.updated_at.isoformat() if record else ""
-        store.put(object_keys.tombstone(image_id), version.encode())
+        tombstones.put(store, image_id, records.get(image_id))
     # The point first: from then on no search shows an image whose copies are going.
     index.delete_everywhere(collection, image_ids)
     for image_id in image_ids:

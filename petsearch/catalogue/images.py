@@ -17,7 +17,7 @@ from petsearch.domain import Filters, Guessed, ImageRecord, SortBy, SureFrom, Un
 from petsearch.domain.errors import NotFound
 from petsearch.domain.images import NAMED_FROM
 from petsearch.models import Catalogue
-from petsearch.ports import IndexReader, IndexWriter, ObjectStore, RecordChange
+from petsearch.ports import IndexReader, IndexWriter, ObjectStore, RecordChange, tombstones
 from petsearch.ports.optimistic import update_records
 from petsearch.search import FilterNames
 
@@ -193,7 +193,7 @@ class Images:
         return written[image_id]
 
     def delete(self, image_id: str, check: Callable[[ImageRecord], None] = lambda _: None) -> None:
-        """Delete an image with its files.
+        """Delete an image with its files; what a delete that was cut off has left, too.
 
         Args:
             check: raises if it may not be deleted as it is; see `amend`.
@@ -201,7 +201,13 @@ class Images:
         Raises:
             NotFound: there is no such image.
         """
-        check(self.get(image_id))
+        try:
+            record = self.get(image_id)
+        except NotFound:
+            if tombstones.version(self.store, image_id) is None:
+                raise
+        else:
+            check(record)
         delete_images(self.writer, self.store, self.catalogue.collection(), [image_id])
 
     def delete_of_animal(self, animal_id: str, *, limit: int) -> Deleted:

@@ -45,6 +45,7 @@ from petsearch.ports import (
     ObjectStore,
     Stage,
     timed,
+    tombstones,
 )
 from petsearch.sources import Fetcher
 
@@ -77,6 +78,7 @@ class Ingestor:
     ) -> None:
         self._embedder = embedder
         self._index = index
+        self._store = store
         self._ledger = ledger
         self._catalogue = catalogue
         self._clock = clock
@@ -85,7 +87,12 @@ class Ingestor:
         self._zone = options.zone
         self._repeats = RepeatMerger(index, store, clock, options.zone)
         self._preparer = Preparer(
-            store=store, index=index, options=options, fetcher=fetcher, observer=observer
+            store=store,
+            index=index,
+            options=options,
+            fetcher=fetcher,
+            observer=observer,
+            clock=clock,
         )
 
     def close(self) -> None:
@@ -99,6 +106,7 @@ class Ingestor:
         items = [_without_future_date(item, now) for item in items]
         outcomes = [outcome_of(i, ItemStatus.REFUSED, i.refusal) for i in items if i.refusal]
         new, repeats = self._split(target, [item for item in items if not item.refusal])
+        self._wait_for_deletes(new)
         results: list[IngestResult] = []
         if run.one_by_one:
             results += self._one_by_one(run, target, new)
@@ -131,6 +139,18 @@ class Ingestor:
             if image_id:
                 seen.add(image_id)
         return new, repeats
+
+    def _wait_for_deletes(self, new: Sequence[Item]) -> None:
+        """Of images that the index shows no more, before what comes again of them is stored.
+
+        Raises:
+            SourceUnavailable: a delete may be going on; the same call may succeed later.
+        """
+        ids = {image_id_of(item.sha256): item for item in new if item.staging_key and item.sha256}
+        for image_id in tombstones.among(self._store, ids):
+            # Without it, it is an item that was ingested by an earlier run and deleted since.
+            if self._store.find(ids[image_id].staging_key or ""):
+                tombstones.wait_for_delete(self._store, image_id, self._clock())
 
     def _one_by_one(
         self, run: ChunkRun, target: Target, items: Sequence[Item]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, tzinfo
+from datetime import UTC, datetime, tzinfo
 from itertools import islice, takewhile
 from tempfile import TemporaryFile
 from typing import BinaryIO, TypeVar, cast
@@ -22,7 +22,7 @@ from petsearch.ingest.outcomes import DELETED, failed_outcome, outcome_of
 from petsearch.models import Target
 from petsearch.photos import Budget, Decoders, Encoded
 from petsearch.photos.copies import Copies
-from petsearch.ports import IndexWriter, IngestObserver, ObjectStore, Stage, timed
+from petsearch.ports import IndexWriter, IngestObserver, ObjectStore, Stage, timed, tombstones
 from petsearch.process_tuning import lower_thread_priority
 from petsearch.sources import Fetcher, url_list
 
@@ -99,7 +99,9 @@ class Preparer:
         options: IngestOptions,
         fetcher: Fetcher,
         observer: IngestObserver,
+        clock: Callable[[], datetime],
     ) -> None:
+        self._clock = clock
         self._store = store
         self._index = index
         self._decoders = options.decoders
@@ -190,8 +192,10 @@ class Preparer:
             if not item.sha256:
                 item = replace(item, sha256=sha256_of(data), size_bytes=len(data))
                 with self._step(Stage.INDEX):
-                    if self._index.get(target.collection, [image_id_of(item.sha256)]):
+                    image_id = image_id_of(item.sha256)
+                    if self._index.get(target.collection, [image_id]):
                         return AlreadyIndexed(item)
+                    tombstones.wait_for_delete(self._store, image_id, self._clock())
             return self._decode_and_store(item, data, data, target)
 
     def _prepare_from_disk(self, item: Item, target: Target) -> Prepared:
@@ -256,7 +260,7 @@ class Preparer:
         it. Any other item's image was indexed or stored when it was queued.
         """
         image_id = image_id_of(item.sha256)
-        if self._store.find(object_keys.tombstone(image_id)) or (
+        if tombstones.version(self._store, image_id) is not None or (
             item.staging_key is None and not self._index.get(target.collection, [image_id])
         ):
             return outcome_of(item, ItemStatus.DUPLICATE, DELETED)

@@ -26,7 +26,7 @@ from petsearch.domain.visible_text import distinct
 from petsearch.ingest.outcomes import DELETED, outcome_of
 from petsearch.jobs.chunk_runner import ChunkRun
 from petsearch.models import Target
-from petsearch.ports import IndexWriter, ObjectStore, RecordChange
+from petsearch.ports import IndexWriter, ObjectStore, RecordChange, tombstones
 from petsearch.ports.optimistic import update_records
 
 MAX_SOURCES = 20
@@ -210,7 +210,7 @@ class RepeatMerger:
             Unavailable: its original is stored, so that nobody deletes it.
         """
         # In this order: a delete that ends in between has removed the original.
-        if self.store.find(object_keys.tombstone(image_id)) is None and self.store.find(
+        if tombstones.version(self.store, image_id) is None and self.store.find(
             object_keys.original(image_id)
         ):
             raise Unavailable(

@@ -9,7 +9,7 @@ from petsearch.domain import ImageMetadata, Item, JobKind, NewJob, image_id_of, 
 from petsearch.domain.errors import NotFound
 from petsearch.jobs import Dispatcher, chunk_files
 from petsearch.maintenance.hashed_stream import size_and_sha256
-from petsearch.ports import JobWriter, ObjectStore
+from petsearch.ports import JobWriter, ObjectStore, tombstones
 
 _SOURCE = "reconcile"
 _DAMAGED = "The original in the object store is damaged: it is not the photo that was ingested."
@@ -56,7 +56,7 @@ class ImageJob:
         """The item of an image, numbered 0; None if the image was deleted."""
         if self.kind is not JobKind.INGEST:
             return Item(0, "", ImageMetadata(), staging_key=None, origin=image_id)
-        if self.store.find(object_keys.tombstone(image_id)):
+        if tombstones.version(self.store, image_id) is not None:
             return None
         try:
             _, sha256 = size_and_sha256(self.store.open(object_keys.original(image_id)))

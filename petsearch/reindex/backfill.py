@@ -4,18 +4,19 @@ Made so that whatever is deleted, changed or ingested meanwhile is right in both
 was read is looked at again after it was written.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 import numpy as np
 
-from petsearch.domain import ImageRecord, ModelInfo, Pixels, Point, Priority, object_keys
+from petsearch.domain import ImageRecord, ModelInfo, Pixels, Point, Priority
 from petsearch.domain.errors import NotFound
 from petsearch.embedding import BreedTagger
 from petsearch.observability import get_logger
 from petsearch.photos import StoredPixels
-from petsearch.ports import Embedder, ObjectStore
+from petsearch.ports import Embedder, ObjectStore, tombstones
 from petsearch.ports.optimistic import repeat_until_done
 from petsearch.ports.raw_index import RawIndex
 
@@ -81,17 +82,18 @@ class Copier:
     index: RawIndex
     store: ObjectStore
     points: PointMaker
+    clock: Callable[[], datetime]
 
     def copy(self, source: str, target: str, model: ModelInfo, image_ids: Sequence[str]) -> Copied:
         """Insert images that `target` lacks, embedded with its `model`."""
         there = self.index.get(target, image_ids)
         records = self.index.get(source, [i for i in image_ids if i not in there])
-        wanted = [r for r in records.values() if not is_deleted(self.store, r.image_id)]
+        wanted = [record for record in records.values() if not self._is_deleted(record)]
         points, unread = self.points.make(wanted, model)
         # Records may have changed since, and a delete may have removed an original: read again.
         fresh = self.index.get(source, [record.image_id for record in wanted])
         failed = {
-            i: why for i, why in unread.items() if i in fresh and not is_deleted(self.store, i)
+            i: why for i, why in unread.items() if i in fresh and not self._is_deleted(fresh[i])
         }
         made = [
             Point(carried(fresh[p.record.image_id], p.record), p.embedding)
@@ -108,9 +110,12 @@ class Copier:
     def _withdraw_deleted(self, source: str, target: str, image_ids: Sequence[str]) -> None:
         """A delete may have come between reading and inserting: it leaves one of these signs."""
         still = self.index.get(source, image_ids)
-        if gone := [i for i in image_ids if i not in still or is_deleted(self.store, i)]:
+        if gone := [i for i in image_ids if i not in still or self._is_deleted(still[i])]:
             log.info("deleted while they were copied", count=len(gone))
             self.index.delete(target, gone)
+
+    def _is_deleted(self, record: ImageRecord) -> bool:
+        return tombstones.is_deleted(self.store, record, self.clock())
 
 
 def carried(wanted: ImageRecord, there: ImageRecord) -> ImageRecord:
@@ -134,8 +139,3 @@ def carry(index: RawIndex, source: str, target: str, image_ids: Sequence[str]) -
         return [record.image_id for record in stale]
 
     repeat_until_done(list(image_ids), attempt)
-
-
-def is_deleted(store: ObjectStore, image_id: str) -> bool:
-    """Whether a delete of the image has begun; it removes the image from every collection."""
-    return store.find(object_keys.tombstone(image_id)) is not None

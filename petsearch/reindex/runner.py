@@ -15,9 +15,9 @@ from petsearch.ingest.outcomes import DELETED
 from petsearch.jobs.chunk_runner import ChunkRun
 from petsearch.models import Catalogue, model_id_of
 from petsearch.observability import get_logger
-from petsearch.ports import ChunkLedger, ObjectStore, Stage
+from petsearch.ports import ChunkLedger, ObjectStore, Stage, tombstones
 from petsearch.ports.raw_index import RawIndex
-from petsearch.reindex.backfill import Copied, Copier, carry, is_deleted
+from petsearch.reindex.backfill import Copied, Copier, carry
 from petsearch.reindex.source import COPY, Range, read_reindex_spec
 from petsearch.reindex.write_set import WriteSet
 
@@ -107,7 +107,9 @@ class Reindexer:
         extra = sorted(there.keys() - here.keys())
         failed: dict[str, str] = {}
         for batch in _batches(missing, self.batch_size):
-            failed |= self.copier.copy(source, target, model, batch).failed
+            copied = self.copier.copy(source, target, model, batch)
+            failed |= copied.failed
+            missing = [i for i in missing if i not in copied.gone]
         carry(self.index, source, target, stale)
         for batch in _batches(extra, self.batch_size):
             self._repair_extra(source, target, batch)
@@ -124,11 +126,19 @@ class Reindexer:
     def _repair_extra(self, source: str, target: str, image_ids: Sequence[str]) -> None:
         """Repair images that only the new collection has: half deleted, or half ingested."""
         here = self.index.get(source, image_ids)
-        half = [i for i in image_ids if i not in here and not is_deleted(self.store, i)]
+        now = self.copier.clock()
+        half = [i for i in image_ids if i not in here and not self._is_going(i, now)]
         # If its original is stored, an ingest was interrupted before its last step: finish it.
-        if whole := [i for i in half if self.store.find(object_keys.original(i))]:
+        if whole := [i for i in half if self._was_stored(i)]:
             self.copier.copy(target, source, self.catalogue.model(model_id_of(source)), whole)
         self.index.delete(target, [i for i in half if i not in set(whole)])
+
+    def _is_going(self, image_id: str, now: datetime) -> bool:
+        return tombstones.is_fresh(self.store, image_id, now)
+
+    def _was_stored(self, image_id: str) -> bool:
+        is_there = self.store.find(object_keys.original(image_id)) is not None
+        return is_there and tombstones.version(self.store, image_id) is None
 
     def _versions(self, collection: str, wanted: Range) -> Iterator[tuple[str, datetime]]:
         after = wanted.after or None

@@ -212,7 +212,10 @@ def _build_pixel_updater(services: Services) -> PixelUpdater:
 
 def _build_reindexer(services: Services) -> Reindexer:
     copier = Copier(
-        index=services.storage.index, store=services.storage.store, points=services.parts.points
+        index=services.storage.index,
+        store=services.storage.store,
+        points=services.parts.points,
+        clock=services.clock,
     )
     return Reindexer(
         index=services.storage.index,
