@@ -145,6 +145,8 @@ def build_app(
     if metrics is not None:
         app.add_middleware(Measure, metrics=metrics)
         full_rooms.count = metrics.refused
+    # Outside of `Measure`, which finds the route in its scope: behind a proxy this makes another.
+    app.add_middleware(ForwardedHeaders, trusted=services.settings.trusted_proxies)
     if draining is not None:
         app.add_middleware(DrainingGuard, draining=draining)
         full_rooms.draining = draining
@@ -239,4 +241,3 @@ def _add_middleware(
             allow_headers=_CORS_HEADERS,
             expose_headers=_CORS_EXPOSED,
         )
-    app.add_middleware(ForwardedHeaders, trusted=settings.trusted_proxies)

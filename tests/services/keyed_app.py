@@ -18,6 +18,7 @@ from petsearch.embedding import BatchingEmbedder, BatchingOptions
 from petsearch.ports import KeyStore
 from petsearch.settings import Settings
 from services.api.app import build_app
+from services.api.metrics import ApiMetrics
 from tests.contract.tiny_clip import TinyClip
 from tests.decoding import decoders
 from tests.services.house import settings_in
@@ -52,6 +53,7 @@ class KeyedApp:
         web_dir: Path | None = None,
         store: KeyStore | None = None,
         limiter: RedisLimiter | None = None,
+        metrics: ApiMetrics | None = None,
         **settings: Any,
     ) -> FastAPI:
         """An app that asks for keys and counts nothing, unless `settings` say otherwise."""
@@ -66,7 +68,7 @@ class KeyedApp:
             limiter=limiter or self.services.limiter,
             clock=self.clock,
         )
-        return build_app(services, is_on_loopback=is_on_loopback, web_dir=web_dir)
+        return build_app(services, is_on_loopback=is_on_loopback, web_dir=web_dir, metrics=metrics)
 
     def client(
         self, app: FastAPI, key: str = "", *, address: str = ADDRESS, scheme: str = "http"

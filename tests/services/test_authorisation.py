@@ -197,6 +197,23 @@ def test_metrics_among_the_routes_are_for_admins(keyed: KeyedApp) -> None:
     assert told.headers["cache-control"] == "no-store"
 
 
+def test_requests_through_a_trusted_proxy_are_counted_by_their_route(keyed: KeyedApp) -> None:
+    metrics = ApiMetrics()
+    app = keyed.app(anonymous_search=True, trusted_proxies=["10.1.0.0/16"], metrics=metrics)
+    proxy = keyed.client(app, address="10.1.0.1")
+    assert proxy.get("/v1/stats").status_code == 200
+    prefixed = {"X-Forwarded-Prefix": "/pets"}
+    assert proxy.get("/pets/v1/stats", headers=prefixed).status_code == 200
+    assert proxy.get("/v1/jobs").status_code == UNAUTHORIZED
+    counted = {
+        (sample.labels["route"], sample.labels["status"]): sample.value
+        for metric in metrics.registry.collect()
+        for sample in metric.samples
+        if sample.name == "petsearch_http_requests_total"
+    }
+    assert counted == {("/v1/stats", "200"): 2, ("none", "401"): 1}
+
+
 def test_an_upload_without_a_key_is_refused_before_its_body_is_read(keyed: KeyedApp) -> None:
     read: list[int] = []
 
