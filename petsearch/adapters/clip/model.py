@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from petsearch.adapters.clip.byte_pairs import bound_words
 from petsearch.adapters.clip.inference_tuning import dtype_of, tune_for_inference
 from petsearch.adapters.clip.library import open_clip
 from petsearch.adapters.clip.sources import ModelSource, resolve_model
@@ -108,7 +109,7 @@ def create_module(
                 force_quick_gelu=source.quick_gelu,
                 force_image_size=image_size,
             )
-            return cast(nn.Module, model), open_clip.get_tokenizer(source.architecture)
+            tokenizer = open_clip.get_tokenizer(source.architecture)
     except ImportError as error:
         raise ConfigurationError(
             f"The model {source.spec!r} needs another library ({error}): "
@@ -116,6 +117,8 @@ def create_module(
         ) from error
     except _HUB_ERRORS as error:
         raise ConfigurationError(f"The model {source.spec!r} does not load: {error}") from error
+    bound_words(tokenizer)
+    return cast(nn.Module, model), tokenizer
 
 
 @contextmanager
