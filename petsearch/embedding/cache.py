@@ -86,15 +86,17 @@ class CachingEmbedder(Embedder):
 
     def count_tokens(self, texts: Sequence[str], *, model_id: str | None = None) -> list[int]:
         name = model_id or self.models()[0].model_id
-        missing = [text for text in texts if (name, text) not in self._counts]
-        if missing:
-            fresh = self._embedder.count_tokens(missing, model_id=name)
+        kept = self._counts
+        found = {text: kept[name, text] for text in texts if (name, text) in kept}
+        if missing := [text for text in dict.fromkeys(texts) if text not in found]:
+            counted = self._embedder.count_tokens(missing, model_id=name)
+            fresh = dict(zip(missing, counted, strict=True))
             with self._changing:
-                if len(self._counts) + len(missing) > self._most_texts:
+                if len(self._counts) + len(fresh) > self._most_texts:
                     self._counts = {}
-                self._counts |= {(name, t): n for t, n in zip(missing, fresh, strict=True)}
-        counts = self._counts
-        return [counts[name, text] for text in texts]
+                self._counts |= {(name, text): count for text, count in fresh.items()}
+            found |= fresh
+        return [found[text] for text in texts]
 
     def embed_pixels(
         self,

@@ -110,6 +110,14 @@ def test_what_was_used_longest_ago_is_forgotten(embedder: Interruptible) -> None
     assert embedder.asked == ["cat", "dog", "pug", "dog"]
 
 
+def test_tokens_are_counted_of_more_texts_than_are_kept(embedder: Interruptible) -> None:
+    cache = CachingEmbedder(embedder, most_texts=3)
+    texts = ["cat", "a dog", "a small pug"]
+    alone = [cache.count_tokens([text])[0] for text in texts]
+    # There is no room for a fourth, so the others are forgotten.
+    assert cache.count_tokens([*texts, "a very small pug", "cat"]) == [*alone, 6, alone[0]]
+
+
 def test_known_texts_need_no_embedder(embedder: Interruptible) -> None:
     cache = CachingEmbedder(embedder, most_texts=10)
     model_id = cache.models()[0].model_id
