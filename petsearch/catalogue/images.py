@@ -34,6 +34,7 @@ class ImageFile:
 
     key: str
     size_bytes: int
+    modified_at: datetime
     open: Callable[[int], BinaryIO]
     """Opens it for reading, from an offset on."""
 
@@ -113,8 +114,13 @@ class Images:
         Raises:
             NotFound: there is no such object.
         """
-        size_bytes = self.store.stat(key).size_bytes
-        return ImageFile(key, size_bytes, lambda offset: self.store.open(key, offset=offset))
+        found = self.store.stat(key)
+        return ImageFile(
+            key,
+            found.size_bytes,
+            found.modified_at,
+            lambda offset: self.store.open(key, offset=offset),
+        )
 
     def count(self, filters: Filters | None = None) -> int:
         """Return how many images there are under `filters`."""

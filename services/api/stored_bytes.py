@@ -20,11 +20,8 @@ _ONE_RANGE = re.compile(r"bytes=(?:([0-9]{1,18})-([0-9]{0,18})|-([0-9]{1,18}))",
 def stored_bytes(
     file: ImageFile, request: Request, headers: Mapping[str, str], media_type: str
 ) -> Response:
-    """An object as an answer to GET or HEAD: 200, 206 of a range, 304, or 416.
-
-    Objects never change, because their names come from their content: the key is the ETag.
-    """
-    etag, size_bytes = f'"{file.key}"', file.size_bytes
+    """An object as an answer to GET or HEAD: 200, 206 of a range, 304, or 416."""
+    etag, size_bytes = _etag_of(file), file.size_bytes
     headers = {**headers, "ETag": etag, "Accept-Ranges": "bytes"}
     if is_named(request.headers.get("if-none-match", ""), etag):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
@@ -53,8 +50,10 @@ def wanted_part(request: Request, etag: str, size_bytes: int) -> range | None:
     """The range that is asked for, cut to the object; an empty one lies outside of it.
 
     None asks for everything: no range, several, one in other words, or one of another version
-    (`If-Range`). A server may do so (RFC 9110, 14.2).
+    (`If-Range`). A server may do so, and HEAD has no ranges (RFC 9110, 14.2).
     """
+    if request.method != "GET":
+        return None
     found = _ONE_RANGE.fullmatch(request.headers.get("range", "").strip())
     if found is None or request.headers.get("if-range", etag) != etag:
         return None
@@ -64,6 +63,11 @@ def wanted_part(request: Request, etag: str, size_bytes: int) -> range | None:
     if last and int(last) < int(first):
         return None
     return range(int(first), min(int(last or size_bytes) + 1, size_bytes))
+
+
+def _etag_of(file: ImageFile) -> str:
+    """A strong ETag: copies are made anew under their keys (`petsearch reconcile --pixels`)."""
+    return f'"{file.key}-{file.size_bytes:x}-{file.modified_at.timestamp():.6f}"'
 
 
 def _read(file: ImageFile, part: range) -> Iterator[bytes]:

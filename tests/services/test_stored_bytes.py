@@ -1,5 +1,6 @@
 """Bytes in parts, from a disk and from S3: the same answers."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,22 +25,31 @@ def s3_store(s3_url: str) -> ObjectStore:
 
 
 @pytest.fixture(params=["disk", "s3"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """Two objects of a store, over HTTP."""
-    store: ObjectStore
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
+    """Two objects."""
     if request.param == "disk":
-        store = FilesystemStore(tmp_path)
+        store: ObjectStore = FilesystemStore(tmp_path)
     else:
         store = request.getfixturevalue("s3_store")
     store.put("small", SMALL)
     store.put("large", LARGE)
+    return store
+
+
+@pytest.fixture
+def url(store: ObjectStore) -> Iterator[str]:
+    """The store over HTTP."""
     app = FastAPI()
 
     @app.head("/{key}", response_class=Response)
     @app.get("/{key}", response_class=Response)
     def get(key: str, request: Request) -> Response:
+        found = store.stat(key)
         file = ImageFile(
-            key, store.stat(key).size_bytes, lambda offset: store.open(key, offset=offset)
+            key,
+            found.size_bytes,
+            found.modified_at,
+            lambda offset: store.open(key, offset=offset),
         )
         return stored_bytes(file, request, {}, "image/jpeg")
 
@@ -76,6 +86,31 @@ def test_a_range_beyond_the_end_and_an_absent_object_are_problems(url: str) -> N
     assert httpx.get(f"{url}/absent").status_code == 404
 
 
-def test_head_names_the_size_and_sends_nothing(url: str) -> None:
-    head = httpx.head(f"{url}/large", headers={"Range": "bytes=0-9"})
-    assert (head.status_code, head.headers["content-length"], head.content) == (206, "10", b"")
+@pytest.mark.parametrize("words", ["", "bytes=0-9", "bytes=99999999-"])
+def test_head_names_the_size_whatever_the_range(url: str, words: str) -> None:
+    head = httpx.head(f"{url}/large", headers={"Range": words})
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-length"] == str(len(LARGE))
+    assert "content-range" not in head.headers
+
+
+def test_what_is_stored_anew_is_sent_anew(store: ObjectStore, url: str) -> None:
+    etag = httpx.get(f"{url}/small").headers["etag"]
+    store.put("small", LARGE[:2000])
+    for condition in ({"If-None-Match": etag}, {"If-Range": etag, "Range": "bytes=1000-"}):
+        for method, body in (("GET", LARGE[:2000]), ("HEAD", b"")):
+            again = httpx.request(method, f"{url}/small", headers=condition)
+            assert (again.status_code, again.content) == (200, body)
+            assert again.headers["etag"] != etag
+
+
+@pytest.mark.parametrize("store", ["disk"], indirect=True)
+def test_another_picture_of_the_same_size_has_another_tag(
+    url: str, tmp_path: Path, store: ObjectStore
+) -> None:
+    etag = httpx.get(f"{url}/small").headers["etag"]
+    assert httpx.get(f"{url}/small").headers["etag"] == etag
+    store.put("small", SMALL[::-1])
+    os.utime(tmp_path / "small", (1_800_000_000, 1_800_000_000))
+    again = httpx.get(f"{url}/small", headers={"If-None-Match": etag})
+    assert (again.status_code, again.content) == (200, SMALL[::-1])
