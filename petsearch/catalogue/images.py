@@ -16,6 +16,7 @@ from petsearch.catalogue.word_counts import attribute_counts, tag_counts
 from petsearch.domain import Filters, Guessed, ImageRecord, SortBy, SureFrom, UnknownName
 from petsearch.domain.errors import NotFound
 from petsearch.domain.images import NAMED_FROM
+from petsearch.domain.metadata import safe_filename
 from petsearch.models import Catalogue
 from petsearch.ports import IndexReader, IndexWriter, ObjectStore, RecordChange, tombstones
 from petsearch.ports.optimistic import update_records
@@ -98,15 +99,17 @@ class Images:
         return [one for one in found if one.replace("-", "").startswith(digits)]
 
     def find_by_name(self, filename: str) -> ImageRecord:
-        """Return the newest image of a file name.
+        """Return the newest image of a file name, as it was sent or as it is shown.
 
         Raises:
             NotFound: there is none.
         """
-        found, _ = self.newest(1, Filters(filename=filename))
-        if not found:
-            raise NotFound(f"There is no image named {filename!r}.")
-        return found[0]
+        # Version 0.1.0 stored names as they came. No name is that of all images without one.
+        for name in filter(None, dict.fromkeys((safe_filename(filename), filename))):
+            found, _ = self.newest(1, Filters(filename=name))
+            if found:
+                return found[0]
+        raise NotFound(f"There is no image named {filename!r}.")
 
     def file(self, key: str) -> ImageFile:
         """Return a stored object of an image, ready to be opened.

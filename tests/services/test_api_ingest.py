@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -177,6 +178,23 @@ def test_hostile_names_stay_text(client: Client) -> None:
     send(client, Photo(name, data))
     shown = client.image(image_id_of(sha256_of(data)))["filename"]
     assert shown == '<img src=x onerror="alert(1)">.jpg'
+
+
+def test_a_photo_is_found_by_its_name_as_it_was_sent_and_as_it_is_shown(
+    client: Client, http: httpx.Client
+) -> None:
+    # macOS writes accents as characters of their own.
+    sent, shown = "2026/Ka\u0308tzchen\u200b.jpg", "K\u00e4tzchen.jpg"
+    data = pictures.jpeg(1061)
+    answer = http.post("/v1/images", files={"photos": (sent, data)})
+    wait_for(client, answer.json()["job_id"])
+    image = client.image(image_id_of(sha256_of(data)))
+    assert image["filename"] == shown
+    display = http.get(image["urls"]["display"]).content
+    for name in (sent, shown, "Ka\u0308tzchen.jpg"):
+        assert http.get(f"/images/{quote(name)}").content == display, name
+    # Photos without a name are not found by one with nothing to see.
+    assert http.get(f"/images/{quote(chr(0x200B))}").status_code == 404
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ SAID: list[tuple[tuple[str, ...], dict[str, str]]] = [
     (("shy",), {"COLLAR": "RED", "chip": "Yes"}),
     (("shy", "SHY"), {"collar": "red"}),
     (("bold",), {}),
+    ((), {}),
 ]
 """Photos 0 to 2 are of an earlier version."""
 
@@ -101,6 +102,14 @@ def test_words_mean_the_same_before_during_and_after_the_update(
     assert names(api, "/v1/images", attr="collar= RED") == {"0", "1", "2", "3"}
     after = api.get(path)
     assert (after.json(), after.headers["ETag"]) == (before.json(), before.headers["ETag"])
+
+
+def test_a_name_that_an_earlier_version_stored_as_it_came_is_found(keyed: KeyedApp) -> None:
+    name = "Ka\u0308tzchen.jpg"
+    images, earlier = keyed.services.images, described(5)
+    whole = replace(earlier.record, metadata=ImageMetadata(name))
+    images.writer.insert_everywhere(images.catalogue.collection(), [replace(earlier, record=whole)])
+    assert images.find_by_name(name).image_id == whole.image_id
 
 
 def test_a_spelling_that_is_changed_is_shown(api: TestClient) -> None:
