@@ -1,5 +1,6 @@
 """Runs of a chunk that something else comes between: deletes, other turns, deaths of workers."""
 
+import io
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -13,7 +14,7 @@ from petsearch.jobs import chunk_files
 from petsearch.ports import RecordChange
 from tests import pictures
 from tests.services.house import House, photo
-from tests.waiting import wait_until
+from tests.waiting import in_thread, wait_until
 
 
 def test_a_photo_that_is_deleted_while_it_comes_again_fails_nothing(
@@ -189,3 +190,30 @@ def test_a_job_that_is_stopped_while_every_run_fails_is_let_go(
         house.jobs.resume(job_id)
         house.deliver()
         assert house.counts(job_id) == {"ingested": 2}
+
+
+@pytest.mark.parametrize("in_its_place", ["nothing", "an empty folder"])
+def test_photos_wait_for_the_disk_of_the_store_to_be_mounted_again(
+    house: House, tmp_path: Path, in_its_place: str
+) -> None:
+    job_id = house.open_job(photo(1), photo(2))
+    objects, away = tmp_path / "objects", tmp_path / "away"
+    objects.rename(away)
+    if in_its_place != "nothing":
+        objects.mkdir()
+    working = in_thread(house.deliver)
+    wait_until(lambda: "unmounted" in (house.jobs.get(job_id).reason or ""))
+    for change in (
+        lambda: house.store.put("originals/00/a", b"a"),
+        lambda: house.store.put_stream("originals/00/a", io.BytesIO(b"a"), 1),
+        lambda: house.store.delete("originals/00/a"),
+        lambda: list(house.store.list_keys("")),
+        house.store.ping,
+    ):
+        with pytest.raises(Unavailable):
+            change()
+    if in_its_place != "nothing":
+        objects.rmdir()
+    away.rename(objects)
+    working.join()
+    assert house.counts(job_id) == {"ingested": 2}

@@ -32,36 +32,44 @@ class FilesystemStore(ObjectStore):
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
+        self._inode = folder.stat().st_ino
 
     def put(self, key: str, data: bytes) -> None:
-        write_atomically(self._name(key), data)
+        name = self._name(key)
+        self._make_folder_of(name)
+        write_atomically(name, data)
 
     def put_stream(self, key: str, file: BinaryIO, size_bytes: int | None) -> None:
-        with replacing(self._path(key)) as target:
+        name = self._name(key)
+        self._make_folder_of(name)
+        with replacing(Path(name)) as target:
             shutil.copyfileobj(SizedStream(file, size_bytes), target, _BLOCK_BYTES)
 
     def get(self, key: str) -> bytes:
         # Without the buffer that `Path.open` makes and the whole file goes past.
-        with _found(key), open(self._name(key), "rb", buffering=0) as file:  # noqa: PTH123  # no Path: see _name
+        with self._found(key), open(self._name(key), "rb", buffering=0) as file:  # noqa: PTH123  # no Path: see _name
             return file.readall()
 
     def open(self, key: str, *, offset: int = 0) -> BinaryIO:
-        with _found(key):
+        with self._found(key):
             file = self._path(key).open("rb")
             file.seek(offset)
             return file
 
     def stat(self, key: str) -> StoredObject:
-        with _found(key):
+        with self._found(key):
             return _stored(key, self._path(key).stat())
 
     def move(self, source: str, target: str) -> None:
-        with _found(source):
-            _rename(self._name(source), self._name(target))
+        name = self._name(target)
+        with self._found(source):
+            self._make_folder_of(name)
+            os.rename(self._name(source), name)  # noqa: PTH104  # no Path: see _name
 
     @disk_errors()
     def delete(self, key: str) -> None:
-        self._path(key).unlink(missing_ok=True)
+        with suppress(NotFound), self._found(key):
+            self._path(key).unlink()
 
     @disk_errors()
     def check_delete(self, keys: Iterable[str]) -> None:
@@ -78,6 +86,7 @@ class FilesystemStore(ObjectStore):
 
     def list_objects(self, prefix: str) -> Iterator[StoredObject]:
         """One folder is in memory at a time, and those above it."""
+        self._check_folder()
         with disk_errors():
             yield from _walk(self._folder, "", prefix)
 
@@ -86,12 +95,8 @@ class FilesystemStore(ObjectStore):
         path = self._path(key)
         return path if path.is_file() else None
 
-    @disk_errors()
     def ping(self) -> None:
-        try:
-            shutil.disk_usage(self._folder)
-        except FileNotFoundError as error:
-            raise Unavailable(f"The folder {self._folder} of the store is gone.") from error
+        self._check_folder()
 
     def _path(self, key: str) -> Path:
         return Path(self._name(key))
@@ -101,22 +106,34 @@ class FilesystemStore(ObjectStore):
         object_keys.check(key)
         return f"{self._folder}/{key}"
 
+    @contextmanager
+    def _found(self, key: str) -> Iterator[None]:
+        with disk_errors():
+            try:
+                yield
+            except (FileNotFoundError, IsADirectoryError) as error:
+                self._check_folder()
+                raise NotFound(f"There is no object {key!r}.") from error
 
-@contextmanager
-def _found(key: str) -> Iterator[None]:
-    with disk_errors():
-        try:
-            yield
-        except (FileNotFoundError, IsADirectoryError) as error:
-            raise NotFound(f"There is no object {key!r}.") from error
+    @disk_errors()
+    def _make_folder_of(self, name: str) -> None:
+        folder = Path(name).parent
+        if not folder.is_dir():
+            self._check_folder()
+            folder.mkdir(parents=True, exist_ok=True)
 
+    @disk_errors()
+    def _check_folder(self) -> None:
+        """Where a disk is not mounted, nothing in it is lost, and nothing is to be written.
 
-def _rename(source: str, target: str) -> None:
-    try:
-        os.rename(source, target)  # noqa: PTH104  # no Path: see _name
-    except FileNotFoundError:
-        Path(target).parent.mkdir(parents=True, exist_ok=True)
-        os.rename(source, target)  # noqa: PTH104  # no Path: see _name
+        Raises:
+            Unavailable: the folder is gone, or another is in its place.
+        """
+        with suppress(FileNotFoundError):
+            if self._folder.stat().st_ino == self._inode:
+                return
+        log.error("the folder of the object store is gone", folder=str(self._folder))
+        raise Unavailable("The folder of the object store is gone, as of a disk that is unmounted.")
 
 
 def _walk(folder: Path, above: str, prefix: str) -> Iterator[StoredObject]:
