@@ -14,7 +14,7 @@ from petsearch.domain.errors import Conflict, InvalidInput, NotFound
 from petsearch.maintenance.inventory import WHOLE, Part, Traces, look, walk
 from petsearch.observability import get_logger
 from petsearch.photos import Decoders
-from petsearch.ports import IndexReader, IndexWriter, JobRecords, ObjectStore, tombstones
+from petsearch.ports import IndexReader, IndexWriter, JobRecords, ObjectStore
 
 log = get_logger(__name__)
 
@@ -218,7 +218,7 @@ class Reconciler:
     def _came_again(self, traces: Traces) -> bool:
         """Whether the image was ingested again after its delete had begun: then it stays."""
         if traces.record is not None:
-            deleted = tombstones.version(self.store, traces.image_id)
+            deleted = self.store.get(object_keys.tombstone(traces.image_id)).decode()
             return traces.record.updated_at.isoformat() != deleted
         original, tombstone = (traces.objects.get(p) for p in (Part.ORIGINAL, Part.TOMBSTONE))
         if original is None or tombstone is None:
