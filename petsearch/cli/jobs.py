@@ -170,7 +170,9 @@ def finish(
     *,
     as_json: bool,
 ) -> None:
-    """Print a job; exit code 3 if it failed or found nothing, or photos were rejected or failed.
+    """Print a job; exit code 3 if it has ended without success, or photos were rejected or failed.
+
+    A job that was cancelled or found nothing is no success.
 
     Args:
         source: what was uploaded.
@@ -190,7 +192,8 @@ def finish(
         print_job(client, job, problems, left)
         print_table(("file", "warning"), source.warnings)
     nothing_found = job["sealed"] and not job["total"]
-    if problems or nothing_found or job["state"] == "failed":
+    has_ended_badly = job["finished_at"] is not None and job["state"] != "succeeded"
+    if problems or nothing_found or has_ended_badly:
         raise typer.Exit(EXIT_PARTLY)
 
 

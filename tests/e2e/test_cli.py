@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from petsearch.client import Client, Photo
 from petsearch.sample.catalogue import catalogue
 from tests import pictures
 from tests.programs import petsearch
@@ -52,6 +53,15 @@ def test_nothing_refused_is_exit_code_0(server_url: str, tmp_path: Path) -> None
     done = petsearch("ingest", str(tmp_path / "one.jpg"), "--api", server_url)
     assert done.returncode == 0, done.stderr
     assert "1 photos: 1 ingested" in done.stdout
+
+
+def test_a_job_that_somebody_cancels_is_exit_code_3(client: Client, server_url: str) -> None:
+    job_id = client.open_job("cancelled")["job_id"]
+    client.add_photos(job_id, [Photo("one.jpg", pictures.jpeg(4714))])
+    client.control_job(job_id, "cancel")
+    done = petsearch("jobs", "watch", job_id, "--api", server_url)
+    assert done.returncode == EXIT_PARTLY, done.stderr
+    assert "cancelled" in done.stdout
 
 
 def test_the_progress_of_what_was_sent_ends_whole(server_url: str, tmp_path: Path) -> None:
