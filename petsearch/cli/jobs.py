@@ -180,7 +180,7 @@ def finish(
     problems = problems_of(client, job)
     problems += [
         {"filename": name, "status": "failed", "reason": reason}
-        for name, reason in source.unreadable.items()
+        for name, reason in source.unreadable
     ]
     left = _left_out_of(job, source.left_out)
     if as_json:

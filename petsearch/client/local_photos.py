@@ -3,7 +3,7 @@
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import Self
@@ -11,7 +11,7 @@ from typing import Self
 from petsearch.client.photo import Photo
 from petsearch.domain import JsonDict, LeftOut, LeftOutReason
 from petsearch.domain.errors import ConfigurationError, NotFound, Unavailable
-from petsearch.domain.metadata import PhotoMetadata, named_metadata, safe_filename
+from petsearch.domain.metadata import PhotoMetadata, named_metadata, safe_path
 from petsearch.sample.catalogue import DEMO_SEED, catalogue
 from petsearch.sources import DatasetOptions
 from petsearch.sources.dataset import DatasetRow, file_of, open_rows
@@ -27,8 +27,8 @@ class PhotoSource:
     count: int | None
     left_out: Sequence[LeftOut] = ()
     """Files and folders that are no photos."""
-    unreadable: Mapping[str, str] = field(default_factory=dict)
-    """Files that could not be read, and why; complete when all photos were taken."""
+    unreadable: list[tuple[str, str]] = field(default_factory=list)
+    """Files and folders that could not be read, and why; complete when all photos were taken."""
     warnings: list[tuple[str, str]] = field(default_factory=list)
     """What is odd about files beside photos, by the photo; complete when all were taken."""
     names: Sequence[str] = ()
@@ -84,16 +84,17 @@ def from_paths(
     """
     files: list[_File] = []
     left_out: list[LeftOut] = []
+    unreadable: list[tuple[str, str]] = []
     for path in paths:
         if path.is_dir():
             folder = _Folder.read(path)
             files += folder.photos
             left_out += folder.left_out
+            unreadable += folder.unreadable
         elif os.path.lexists(path):
             files.append(_File(path, path.name, Sidecars(tuple, lambda _: b"")))
         else:
             raise NotFound(f"There is no file or folder {path}.")
-    unreadable: dict[str, str] = {}
     warnings: list[tuple[str, str]] = []
     photos = _read_all(files, max_bytes, unreadable, warnings, gps=gps)
     names = [file.name for file in files]
@@ -126,11 +127,19 @@ class _Folder:
 
     photos: list[_File]
     left_out: list[LeftOut]
+    unreadable: list[tuple[str, str]]
+    """The folders in it that could not be read, maybe itself, and why."""
 
     @classmethod
     def read(cls, root: Path) -> Self:
         """Read the names in a folder and pair its sidecars."""
-        found = list(_walk(root))
+        unreadable: list[tuple[str, str]] = []
+
+        def record(error: OSError) -> None:
+            place = os.path.relpath(error.filename, root)
+            unreadable.append(_unreadable(str(root) if place == "." else place, error))
+
+        found = list(_walk(root, record))
         names = [e.name if isinstance(e, LeftOut) else os.path.relpath(e, root) for e in found]
 
         def read(name: str) -> bytes:
@@ -141,16 +150,17 @@ class _Folder:
         return cls(
             [_File(file, os.path.relpath(file, root), sidecars) for file in files],
             [sidecars.classify(entry) for entry in found if isinstance(entry, LeftOut)],
+            unreadable,
         )
 
 
-def _walk(root: Path) -> Iterator[Path | LeftOut]:
-    """The photos below a folder, and what is left out."""
-    for folder, folders, names in os.walk(root):
+def _walk(root: Path, on_error: Callable[[OSError], None]) -> Iterator[Path | LeftOut]:
+    """The photos below a folder, and what is left out; `on_error` is told of unreadable folders."""
+    for folder, folders, names in os.walk(root, onerror=on_error):
         place_of = {name: os.path.relpath(Path(folder, name), root) for name in sorted(folders)}
         junk = {name for name, place in place_of.items() if is_junk_folder(place)}
         for name, place in place_of.items():
-            if Path(folder, name).is_symlink():
+            if _is_link(Path(folder, name)):
                 yield LeftOut(place, LeftOutReason.LINK)
             elif name in junk:
                 yield LeftOut(place, LeftOutReason.JUNK)
@@ -159,6 +169,17 @@ def _walk(root: Path) -> Iterator[Path | LeftOut]:
             file = Path(folder, name)
             reason = _reason_to_leave_out(file)
             yield file if reason is None else LeftOut(os.path.relpath(file, root), reason)
+
+
+def _is_link(folder: Path) -> bool:
+    try:
+        return folder.is_symlink()
+    except OSError:  # it is in a folder that may not be entered: reading it says so
+        return False
+
+
+def _unreadable(place: str, error: OSError) -> tuple[str, str]:
+    return safe_path(place), f"It cannot be read: {error.strerror}."
 
 
 def _reason_to_leave_out(file: Path) -> LeftOutReason | None:
@@ -192,7 +213,7 @@ def _read(path: Path, most: int) -> bytes:
 def _read_all(
     files: Sequence[_File],
     max_bytes: int | Callable[[], int],
-    unreadable: dict[str, str],
+    unreadable: list[tuple[str, str]],
     warnings: list[tuple[str, str]],
     *,
     gps: bool,
@@ -202,7 +223,7 @@ def _read_all(
         try:
             data = _read(file.path, most + 1)
         except OSError as error:
-            unreadable[safe_filename(file.name)] = f"It cannot be read: {error.strerror}."
+            unreadable.append(_unreadable(file.name, error))
         else:
             yield file.to_photo(data, warnings, gps=gps)
 

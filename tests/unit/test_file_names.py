@@ -45,5 +45,6 @@ def test_a_folder_with_odd_names_goes_in_whole(tmp_path: Path) -> None:
     assert names[1] == "plain.jpg"
     assert len(names) == 3
     assert len(names[2]) == 200
-    assert list(source.unreadable) == ["gone.jpg"]
-    assert "No such file" in source.unreadable["gone.jpg"]
+    ((place, reason),) = source.unreadable
+    assert place == "gone.jpg"
+    assert "No such file" in reason

@@ -2,7 +2,9 @@
 
 import os
 import socket
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import datasets
@@ -15,6 +17,19 @@ from petsearch.sources import DatasetOptions
 from tests import pictures
 
 LIMIT = 10_000_000
+NOBODY = 65534
+
+
+@contextmanager
+def without_rights_of_root() -> Iterator[None]:
+    """Root may read every folder, whatever its mode."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
 
 
 @pytest.fixture
@@ -83,8 +98,40 @@ def test_no_pipe_is_waited_for(folder: Path) -> None:
     assert [photo.filename for photo in source.photos] == ["a.jpeg", "b.JPG", "c.png"]
     special = [left.name for left in source.left_out if left.reason is LeftOutReason.SPECIAL]
     assert sorted(special) == ["pipe", "pipe.jpg"]
-    assert source.unreadable == {"pipe.jpg": "It cannot be read: Not a regular file."}
+    assert source.unreadable == [("pipe.jpg", "It cannot be read: Not a regular file.")]
     assert [photo for photo, _ in source.warnings] == ["b.JPG"]
+
+
+def test_folders_that_may_not_be_read_are_named() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        modes = {".": 0o755, "open": 0o755, "closed": 0o000, "listed": 0o444, "listed/deep": 0o755}
+        for folder in modes:
+            (root / folder).mkdir(exist_ok=True)
+            (root / folder / "1.jpg").write_bytes(b"photo")
+        for folder in reversed(modes):
+            (root / folder).chmod(modes[folder])
+        try:
+            with without_rights_of_root():
+                source = from_paths([root, root / "closed"], max_bytes=LIMIT)
+                read = [photo.metadata["source_path"] for photo in source.photos]
+        finally:
+            (root / "closed").chmod(0o755)
+            (root / "listed").chmod(0o755)
+        assert read == ["1.jpg", "open/1.jpg"]
+        told = ["closed", "listed/deep", str(root / "closed"), "listed/1.jpg"]
+        assert source.unreadable == [
+            (place, "It cannot be read: Permission denied.") for place in told
+        ]
+
+
+def test_files_of_one_name_that_cannot_be_read_are_all_named(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "1.jpg").symlink_to("nowhere.jpg")
+    source = from_paths([tmp_path], max_bytes=LIMIT)
+    assert list(source.photos) == []
+    assert [place for place, _ in source.unreadable] == ["a/1.jpg", "b/1.jpg"]
 
 
 def test_a_huge_file_is_not_read_whole(tmp_path: Path) -> None:
