@@ -1,5 +1,6 @@
 """Bulk upload through the API: in parallel, as one job, and only what the server does not have."""
 
+import json
 import threading
 import time
 import uuid
@@ -19,6 +20,9 @@ from petsearch.domain.errors import Conflict, PetsearchError
 
 BATCH_PHOTOS = 64
 BATCH_BYTES = 32 * 1024 * 1024
+_PART_BYTES = 2048
+"""What a photo takes up in a form beside its bytes and its metadata: a name of 200 characters, and
+the lines around it."""
 _POLL_S = 0.25
 _GOODBYE_S = 5.0
 """How long an upload that fails or is interrupted waits for what is on its way, and then for the
@@ -53,11 +57,15 @@ def upload(
     Raises:
         Unavailable: the server did not answer for ten minutes, or not to the first call.
     """
-    most_photos = min(BATCH_PHOTOS, client.limits()["photos_per_request"])
+    limits = client.limits()
     job_id = client.open_job(name, expected=source.count, **options)["job_id"]
     stopping, sent = threading.Event(), 0
     try:
-        batches = _batches(source.photos, most_photos)
+        batches = _batches(
+            source.photos,
+            most_photos=min(BATCH_PHOTOS, limits["photos_per_request"]),
+            most_bytes=min(BATCH_BYTES, limits["request_bytes"]),
+        )
         for count in _send_all(_Sender(client, job_id, stopping), threads, batches):
             sent += count
             on_progress(Progress(sent, with_retries(lambda: client.job(job_id))))
@@ -138,17 +146,24 @@ def _results(running: dict[Future[int], frozenset[str]]) -> Iterator[int]:
         yield future.result()
 
 
-def _batches(photos: Iterable[Photo], most_photos: int) -> Iterator[list[Photo]]:
+def _batches(
+    photos: Iterable[Photo], *, most_photos: int, most_bytes: int
+) -> Iterator[list[Photo]]:
     batch: list[Photo] = []
     size = 0
     for photo in photos:
-        if batch and (len(batch) == most_photos or size + len(photo.data) > BATCH_BYTES):
+        more = _size_in_form(photo)
+        if batch and (len(batch) == most_photos or size + more > most_bytes):
             yield batch
             batch, size = [], 0
         batch.append(photo)
-        size += len(photo.data)
+        size += more
     if batch:
         yield batch
+
+
+def _size_in_form(photo: Photo) -> int:
+    return len(photo.data) + len(json.dumps(photo.full_metadata)) + _PART_BYTES
 
 
 def _wait_until_final(

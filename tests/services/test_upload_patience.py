@@ -87,26 +87,35 @@ def test_the_same_photo_in_two_batches_is_added_in_order(
 
 
 class SmallServer(httpx.BaseTransport):
-    """A server that takes two photos a request, of ten bytes; `is_busy` lets it take none."""
+    """A server that takes few photos a request, of ten bytes; `is_busy` lets it take none."""
 
-    def __init__(self, *, is_busy: bool = False) -> None:
+    def __init__(
+        self, *, is_busy: bool = False, photos_per_request: int = 2, request_bytes: int = 10**6
+    ) -> None:
         self.asked: list[str] = []
         self.batches: list[int] = []
         self.is_refused = threading.Event()
         self._is_busy = is_busy
+        self._limits = {
+            "photos_per_request": photos_per_request,
+            "request_bytes": request_bytes,
+            "image_bytes": 10,
+        }
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Answer as the API does."""
         path, body = request.url.path, request.read()
         self.asked.append(path)
         if path == "/v1/limits":
-            return httpx.Response(200, json={"photos_per_request": 2, "image_bytes": 10})
+            return httpx.Response(200, json=self._limits)
+        if len(body) > self._limits["request_bytes"]:
+            return httpx.Response(413, json={"detail": "too large"})
         if self._is_busy and path.endswith("/known"):
             self.is_refused.set()
             return httpx.Response(503, json={"detail": "busy"})
         if path.endswith("/known"):
             self.batches.append(len(json.loads(body)["items"]))
-            return httpx.Response(200, json={"missing": []})
+            return httpx.Response(200, json={"missing": [*range(self.batches[-1])]})
         job = {"job_id": "j-1", "finished_at": "2026-05-01T12:00:00Z"}
         return httpx.Response(202, json=job)
 
@@ -138,6 +147,14 @@ def test_an_upload_keeps_to_the_limits_of_its_server(tmp_path: Path) -> None:
     assert sorted(server.batches) == [1, 2, 2]
     sizes = {len(photo.data) for photo in photos}
     assert sizes == {11}, "one byte more than the server takes, which refuses it by its name"
+
+
+def test_requests_are_no_larger_than_the_server_takes() -> None:
+    server = SmallServer(photos_per_request=64, request_bytes=100_000)
+    photos = (Photo(f"{n}.jpg", bytes([n]) * 25_000, {"breed": "pug"}) for n in range(8))
+    with Client("http://server", transport=server) as client:
+        upload(client, PhotoSource(photos, 8), name="small requests")
+    assert sorted(server.batches) == [2, 3, 3], "beside four photos nothing would fit"
 
 
 def test_the_client_has_published_types() -> None:
