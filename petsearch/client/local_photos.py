@@ -10,11 +10,17 @@ from typing import Self
 
 from petsearch.client.photo import Photo
 from petsearch.domain import JsonDict, LeftOut, LeftOutReason
-from petsearch.domain.errors import ConfigurationError, NotFound, Unavailable
-from petsearch.domain.metadata import PhotoMetadata, named_metadata, safe_path
+from petsearch.domain.errors import ConfigurationError, InvalidInput, NotFound, Unavailable
+from petsearch.domain.metadata import (
+    PhotoMetadata,
+    named_metadata,
+    parse_metadata,
+    safe_filename,
+    safe_path,
+)
 from petsearch.sample.catalogue import DEMO_SEED, catalogue
 from petsearch.sources import DatasetOptions
-from petsearch.sources.dataset import DatasetRow, file_of, open_rows
+from petsearch.sources.dataset import DatasetRows, file_of, open_rows
 from petsearch.sources.names import HEAD_BYTES, is_junk_folder, kind_of, reason_by_content
 from petsearch.sources.sidecars import MOST_BYTES, Sidecars
 
@@ -41,14 +47,20 @@ def add_metadata(source: PhotoSource, said: JsonDict, *, animal_from_folder: boo
     Args:
         said: fields of the API's `metadata`; `attributes` and `tags` are added to a photo's.
         animal_from_folder: whether the name of a photo's folder is its animal, if it is in one.
+
+    Raises:
+        InvalidInput: a field of `said` is invalid.
     """
+    parse_metadata(said, "")
 
     def change(photo: Photo) -> Photo:
         folder = PurePath(photo.metadata.get("source_path", "")).parent.name
         animal = {"animal_id": folder} if animal_from_folder and folder else {}
+        attributes = said.get("attributes", {})
+        # What is said goes first: of too many, the last are left out.
         more: JsonDict = {
-            "attributes": {**photo.metadata.get("attributes", {}), **said.get("attributes", {})},
-            "tags": [*photo.metadata.get("tags", ()), *said.get("tags", ())],
+            "attributes": {**attributes, **photo.metadata.get("attributes", {}), **attributes},
+            "tags": [*said.get("tags", ()), *photo.metadata.get("tags", ())],
         }
         return replace(photo, metadata={**photo.metadata, **animal, **said, **more})
 
@@ -242,9 +254,18 @@ def from_dataset(name: str, options: DatasetOptions) -> PhotoSource:
         raise ConfigurationError(
             f"{error.detail} Check the network, or give a local folder."
         ) from error
-    return PhotoSource((_photo(name, row) for row in rows.read(0)), rows.count)
+    unreadable: list[tuple[str, str]] = []
+    return PhotoSource(_read_rows(name, rows, unreadable), rows.count, unreadable=unreadable)
 
 
-def _photo(name: str, row: DatasetRow) -> Photo:
-    data = row.data if row.data is not None else file_of(name, row).read_bytes()
-    return Photo(row.filename, data, {"breed": row.breed} if row.breed is not None else {})
+def _read_rows(name: str, rows: DatasetRows, unreadable: list[tuple[str, str]]) -> Iterator[Photo]:
+    for row in rows.read(0):
+        filename = safe_filename(row.filename)
+        try:
+            data = row.data if row.data is not None else file_of(name, row).read_bytes()
+        except InvalidInput as error:
+            unreadable.append((filename, error.detail))
+        except OSError as error:
+            unreadable.append(_unreadable(filename, error))
+        else:
+            yield Photo(filename, data, {"breed": row.breed} if row.breed is not None else {})

@@ -17,6 +17,7 @@ from petsearch.client.photo import Photo
 from petsearch.client.retries import with_retries
 from petsearch.domain import JsonDict, sha256_of
 from petsearch.domain.errors import Conflict, PetsearchError
+from petsearch.domain.metadata import PhotoMetadata, fitting_metadata
 
 BATCH_PHOTOS = 64
 BATCH_BYTES = 32 * 1024 * 1024
@@ -50,6 +51,7 @@ def upload(
     """Upload all photos of `source` as one job, wait until it has ended, and return the job.
 
     After an interruption, another call continues: photos that the server has are not sent again.
+    What does not fit of a photo's metadata is left out, with an entry in `source.warnings`.
 
     Args:
         options: of the job, as in `Client.open_job`.
@@ -62,7 +64,7 @@ def upload(
     stopping, sent = threading.Event(), 0
     try:
         batches = _batches(
-            source.photos,
+            (_fitting(photo, source.warnings) for photo in source.photos),
             most_photos=min(BATCH_PHOTOS, limits["photos_per_request"]),
             most_bytes=min(BATCH_BYTES, limits["request_bytes"]),
         )
@@ -144,6 +146,19 @@ def _results(running: dict[Future[int], frozenset[str]]) -> Iterator[int]:
     for future in wait(running, return_when=FIRST_COMPLETED).done:
         del running[future]
         yield future.result()
+
+
+def _fitting(photo: Photo, warnings: list[tuple[str, str]]) -> Photo:
+    """The photo without what the API refuses of its metadata, and the other photos with it."""
+    metadata, problems = fitting_metadata(photo.full_metadata, photo.filename)
+    if not problems:
+        return photo
+    warnings += [
+        (metadata.filename, f"{name} does not fit: {problem}. It is left out.")
+        for name, problem in problems.items()
+    ]
+    said = PhotoMetadata.of(metadata).model_dump(mode="json", exclude_none=True)
+    return Photo(metadata.filename, photo.data, said)
 
 
 def _batches(

@@ -86,6 +86,7 @@ def _reject_beyond_utc(time: datetime | None) -> datetime | None:
     return time
 
 
+_DATE_FIELDS = ("taken_at", "taken_at_precision")
 _DATE = re.compile(r"\s*[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -268,21 +269,26 @@ def fitting_metadata(
         except ValidationError as error:
             problems[label] = message(error.errors()[0])
             continue
-        ((name, value),) = piece.items()
+        name = label.partition(".")[0]
         if name not in ("tags", "attributes"):
-            kept[name] = value
+            kept |= piece
         elif len(kept[name]) == MAX_ENTRIES:
             problems[label] = f"There are more than {MAX_ENTRIES}"
         elif name == "tags":
-            kept["tags"] += value
+            kept["tags"] += piece["tags"]
         else:
-            kept["attributes"] |= value
+            kept["attributes"] |= piece["attributes"]
     return PhotoMetadata.model_validate(kept).to_domain(filename), problems
 
 
 def _pieces(fields: Mapping[str, object]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """What can be validated by itself, with its name."""
+    """What can be validated by itself, with its name; a date goes with its precision."""
+    date_of_photo = {name: fields[name] for name in _DATE_FIELDS if name in fields}
+    if date_of_photo:
+        yield next(iter(date_of_photo)), date_of_photo
     for name, value in fields.items():
+        if name in date_of_photo:
+            continue
         if name == "tags" and isinstance(value, list):
             yield from ((name, {name: [tag]}) for tag in value)
         elif name == "attributes" and isinstance(value, dict):

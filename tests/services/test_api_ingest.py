@@ -241,6 +241,27 @@ def test_outcomes_page_and_filter(client: Client, http: httpx.Client) -> None:
     assert [item["filename"] for item in refused] == ["bad.jpg"]
 
 
+def test_metadata_that_does_not_fit_costs_itself_and_no_photo(client: Client) -> None:
+    said = {
+        "animal_id": "x" * 201,
+        "status": "found",
+        "tags": [f"tag {n}" for n in range(51)],
+        "taken_at": "2026-05-17T00:00:00",
+        "taken_at_precision": "day",
+    }
+    photos = [Photo("odd.jpg", pictures.jpeg(1240), said), Photo("a.jpg", pictures.jpeg(1241))]
+    source = PhotoSource(iter(photos), 2)
+    job = upload(client, source, name="test")
+    assert job["state"] == "succeeded"
+    assert source.warnings == [
+        ("odd.jpg", "animal_id does not fit: must have at most 200 characters. It is left out."),
+        ("odd.jpg", "tags does not fit: There are more than 50. It is left out."),
+    ]
+    image = client.image(image_id_of(sha256_of(pictures.jpeg(1240))))
+    assert (image["animal_id"], image["status"], len(image["tags"])) == (None, "found", 50)
+    assert image["taken_at_precision"] == "day"
+
+
 def test_an_interrupted_upload_goes_on_where_it_was(client: Client) -> None:
     photos = [Photo(f"{seed}.jpg", pictures.jpeg(seed)) for seed in range(1100, 1230)]
 

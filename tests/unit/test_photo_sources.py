@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import datasets
+import pyarrow.parquet
 import pytest
 
 from petsearch.client import from_dataset, from_drawings, from_paths
@@ -166,6 +167,22 @@ def test_any_column_can_be_the_breed(dataset: Path) -> None:
 def test_without_labels_nothing_is_said(dataset: Path) -> None:
     photos = from_dataset(str(dataset), DatasetOptions(label_column=None)).photos
     assert [photo.metadata for photo in photos] == [{}, {}, {}]
+
+
+def test_a_row_whose_photo_is_not_there_costs_no_other(dataset: Path, tmp_path: Path) -> None:
+    rows = pyarrow.parquet.read_table(next(dataset.glob("data/*.parquet")))
+    photos = rows["image"].to_pylist()
+    photos[0] = {"bytes": None, "path": "/nowhere/else.jpg"}
+    photos[1] = {"bytes": None, "path": str(tmp_path / "gone.jpg")}
+    column = pyarrow.array(photos, rows.schema.field("image").type)
+    table = rows.set_column(0, rows.schema.field("image"), column)
+    pyarrow.parquet.write_table(table, tmp_path / "train.parquet")
+    source = from_dataset(str(tmp_path), DatasetOptions())
+    assert [photo.filename for photo in source.photos] == ["three"]
+    (outside, gone) = source.unreadable
+    assert outside[0] == "one"
+    assert "outside its folder" in outside[1]
+    assert gone == ("two", "It cannot be read: No such file or directory.")
 
 
 def test_a_limit_stops_early(dataset: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from petsearch.client import add_metadata, from_paths
 from petsearch.domain import ImageMetadata, LeftOut, LeftOutReason, TakenAtSource
+from petsearch.domain.errors import InvalidInput
 from petsearch.sources import SourceItem
 from petsearch.sources.archive import ArchiveSource
 from petsearch.sources.s3_prefix import AllowedBuckets, BucketObject, S3PrefixSource
@@ -377,3 +378,10 @@ def test_options_state_what_is_true_of_all_photos_and_folders_name_animals(tmp_p
     first = found["A-17/1.jpg"]
     assert (first["status"], first["tags"]) == ("found", ["shy"])
     assert first["attributes"] == {"description": "seventeen", "room": "3"}
+
+
+def test_options_that_no_photo_can_have_are_refused_before_any_is_read(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="status"):
+        add_metadata(
+            from_paths([tmp_path], max_bytes=1), {"status": "x" * 201}, animal_from_folder=False
+        )
