@@ -20,6 +20,7 @@ from petsearch.client import (
     from_drawings,
     from_paths,
     join_table,
+    take,
     upload,
 )
 from petsearch.domain import JsonDict
@@ -61,34 +62,42 @@ def ingest(
     """
     columns = _columns(column or [])
     said = _said(status, animal_id, tag or [], set_ or [])
-    is_described = bool(said or animal_from_folder)
-    _check_choice(paths, dataset, archive, manifest, s3, urls, drawings, is_described=is_described)
+    options = DatasetOptions(split, label_column if labels else None, limit)
+    _check_choice(paths, dataset, archive, manifest, s3, urls, drawings)
+    is_sent = bool(paths or drawings or _is_here(dataset))
+    _check_options(dataset, options, is_described=bool(said or animal_from_folder), is_sent=is_sent)
     _check_tables(paths, manifest, table, columns)
     _check_files(archive, manifest, urls, table)
-    options = DatasetOptions(split, label_column if labels else None, limit)
     how: JsonDict = {"exif_dates": exif_dates, "gps": gps}
     with connect(api) as client:
-        local = _local_source(client, paths, drawings, dataset, options, gps=gps)
-        if local is None:
+        if not is_sent:
             job = _have_read(client, archive, manifest, urls, s3, dataset, columns, options, how)
             job = follow(client, job["job_id"]) if wait else job
             finish(client, job, as_json=as_json)
             return
-        source, name = local
+        source, name = _local_source(client, paths, drawings, dataset, options, gps=gps)
         if table is not None:
             source = join_table(source, table, columns)
         source = add_metadata(source, said, animal_from_folder=animal_from_folder)
         finish(client, _upload(client, source, name, **how), source, as_json=as_json)
 
 
-def _check_choice(*sources: object, is_described: bool) -> None:
+def _check_choice(*sources: object) -> None:
     if sum(map(bool, sources)) != 1:
         raise typer.BadParameter(
             "give photos or folders, or one of --dataset, --archive, --manifest, --s3, --urls, "
             "--drawings"
         )
-    paths, dataset, *_, drawings = sources
-    if is_described and not (paths or dataset or drawings):
+
+
+def _check_options(
+    dataset: str, options: DatasetOptions, *, is_described: bool, is_sent: bool
+) -> None:
+    if not dataset and options != DatasetOptions(limit=options.limit):
+        raise typer.BadParameter("--split, --label-column and --no-labels are for --dataset")
+    if options.limit is not None and not (dataset or is_sent):
+        raise typer.BadParameter("--limit is for photos sent from here, and for --dataset")
+    if is_described and not is_sent:
         raise typer.BadParameter("--status, --tag and the like are for photos sent from here")
 
 
@@ -149,18 +158,23 @@ def _local_source(
     options: DatasetOptions,
     *,
     gps: bool,
-) -> tuple[PhotoSource, str] | None:
-    """Photos that are uploaded from here, with a name; None if the server reads the source."""
-    if paths:
-        return from_paths(
-            paths, max_bytes=lambda: client.limits()["image_bytes"], gps=gps
-        ), "folder"
-    if drawings:
-        return from_drawings(drawings), "drawings"
-    if dataset and (dataset.startswith((".", "/", "~")) or Path(dataset).exists()):
+) -> tuple[PhotoSource, str]:
+    """Photos that are uploaded from here, with a name."""
+    if dataset:
         name = f"dataset {Path(dataset).name} {options.split}"
         return from_dataset(dataset, options), name
-    return None
+    if paths:
+        source = from_paths(paths, max_bytes=lambda: client.limits()["image_bytes"], gps=gps)
+    else:
+        source = from_drawings(drawings)
+    if options.limit is not None:
+        source = take(source, options.limit)
+    return source, "folder" if paths else "drawings"
+
+
+def _is_here(dataset: str) -> bool:
+    """Whether a data set is a folder, and is not read from the hub by the server."""
+    return bool(dataset) and (dataset.startswith((".", "/", "~")) or Path(dataset).exists())
 
 
 def _columns(given: Sequence[str]) -> dict[str, str | None]:

@@ -8,6 +8,7 @@ from petsearch.client.local_photos import (
     from_dataset,
     from_drawings,
     from_paths,
+    take,
 )
 from petsearch.client.photo import Photo
 from petsearch.client.photo_table import join_table
@@ -24,5 +25,6 @@ __all__ = [
     "from_drawings",
     "from_paths",
     "join_table",
+    "take",
     "upload",
 ]

@@ -5,6 +5,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path, PurePath
 from typing import Self
 
@@ -65,6 +66,12 @@ def add_metadata(source: PhotoSource, said: JsonDict, *, animal_from_folder: boo
         return replace(photo, metadata={**photo.metadata, **animal, **said, **more})
 
     return replace(source, photos=map(change, source.photos))
+
+
+def take(source: PhotoSource, limit: int) -> PhotoSource:
+    """The first photos of a source, at most `limit`."""
+    count = None if source.count is None else min(source.count, limit)
+    return replace(source, photos=islice(source.photos, limit), count=count)
 
 
 def from_drawings(count: int) -> PhotoSource:

@@ -78,6 +78,12 @@ def test_drawings_go_to_any_server(server_url: str) -> None:
     assert counts["ingested"] + counts["duplicate"] == 3
 
 
+def test_a_limit_holds_for_folders_and_drawings(folder: Path, server_url: str) -> None:
+    for source in ([str(folder)], ["--drawings", "5"]):
+        done = petsearch("ingest", *source, "--limit", "2", "--api", server_url, "--json")
+        assert json.loads(done.stdout)["job"]["total"] == 2, done.stderr
+
+
 def test_words_find_photos(server_url: str) -> None:
     done = petsearch("search", "a siamese cat", "--limit", "3", "--api", server_url)
     assert done.returncode == 0, done.stderr
@@ -142,6 +148,12 @@ def test_an_error_is_one_line_that_says_what_is_wrong(
         ["ingest", "a.jpg", "--dataset", "b"],
         ["ingest", "a.jpg", "--column", "Bild=path"],
         ["ingest", "--manifest", "a.csv", "--column", "Bild"],
+        ["ingest", "--manifest", "a.csv", "--status", "found"],
+        ["ingest", "--dataset", "someone/pets", "--status", "found"],
+        ["ingest", "--archive", "a.zip", "--limit", "3"],
+        ["ingest", "a.jpg", "--split", "test"],
+        ["ingest", "a.jpg", "--label-column", "kind"],
+        ["ingest", "--drawings", "3", "--no-labels"],
         ["fly"],
     ],
 )
