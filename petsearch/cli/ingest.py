@@ -25,6 +25,7 @@ from petsearch.client import (
 )
 from petsearch.domain import JsonDict
 from petsearch.domain.errors import InvalidInput
+from petsearch.domain.metadata import safe_filename
 from petsearch.sources import DatasetOptions
 from petsearch.tables import Columns, read_urls
 
@@ -161,7 +162,7 @@ def _local_source(
 ) -> tuple[PhotoSource, str]:
     """Photos that are uploaded from here, with a name."""
     if dataset:
-        name = f"dataset {Path(dataset).name} {options.split}"
+        name = f"dataset {safe_filename(dataset)} {options.split}"
         return from_dataset(dataset, options), name
     if paths:
         source = from_paths(paths, max_bytes=lambda: client.limits()["image_bytes"], gps=gps)

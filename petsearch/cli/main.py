@@ -73,7 +73,7 @@ class _Commands(TyperGroup):
         self.commands = {name: LazyCommand(name, *entry) for name, entry in COMMANDS.items()}
 
     def invoke(self, ctx: Any) -> Any:
-        """Run a command; an error of petsearch is one line on stderr and exit code 1."""
+        """Run a command; an error of petsearch or of a file is one line on stderr, exit code 1."""
         try:
             return super().invoke(ctx)
         except typer.Exit:  # of --help, too, which needs nothing of what follows
@@ -94,6 +94,14 @@ def _detail_of(error: Exception, command: str | None) -> str | None:
             return None
         extra = "training" if command in _TRAINING else "standalone"
         return f"This command needs {error.name}: pip install 'petsearch[{extra}]'"
+    if isinstance(error, BrokenPipeError):  # as of `| head`: typer ends without a word
+        return None
+    if isinstance(error, OSError) and error.strerror is not None:
+        return f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror}."
+    if isinstance(error, UnicodeEncodeError) and error.encoding == "utf-8":
+        # Bytes of an argument that are no UTF-8 cannot be sent; a quote is that of the JSON.
+        said = error.object[: error.end].rpartition('"')[2]
+        return f"{said!r} must be text in valid Unicode."
     from petsearch.domain.errors import PetsearchError
 
     return error.detail if isinstance(error, PetsearchError) else None

@@ -26,6 +26,7 @@ from petsearch.client.rest import (
 from petsearch.client.retries import pauses
 from petsearch.domain import JsonDict
 from petsearch.domain.errors import Unavailable
+from petsearch.domain.metadata import safe_filename
 
 _ASK_AGAIN_S = 0.5
 
@@ -216,7 +217,7 @@ class Client:
         if columns:
             options["columns"] = json.dumps(columns)
         with path.open("rb") as file:
-            return self._upload(kind, (path.name, file), options)
+            return self._upload(kind, (safe_filename(path.name), file), options)
 
     def _upload(self, kind: str, file: tuple[str, BinaryIO], options: JsonDict) -> JsonDict:
         data = {"kind": kind, **options}

@@ -26,6 +26,7 @@ from petsearch.client.rest import (
 from petsearch.client.retries import pauses
 from petsearch.domain import JsonDict
 from petsearch.domain.errors import Unavailable
+from petsearch.domain.metadata import safe_filename
 
 _ASK_AGAIN_S = 0.5
 
@@ -221,7 +222,7 @@ class AsyncClient:
         if columns:
             options["columns"] = json.dumps(columns)
         with path.open("rb") as file:
-            return await self._upload(kind, (path.name, file), options)
+            return await self._upload(kind, (safe_filename(path.name), file), options)
 
     async def _upload(self, kind: str, file: tuple[str, BinaryIO], options: JsonDict) -> JsonDict:
         data = {"kind": kind, **options}

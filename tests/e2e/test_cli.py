@@ -1,6 +1,7 @@
 """The command line as people use it: a process, its output and its exit code."""
 
 import json
+import os
 import re
 import signal
 import socket
@@ -17,6 +18,7 @@ from tests import pictures
 from tests.programs import petsearch
 
 EXIT_PARTLY = 3
+FULL = Path("/dev/full")
 
 
 @pytest.fixture
@@ -128,6 +130,10 @@ def test_a_breed_that_nobody_knows_finds_nothing_and_is_named(server_url: str) -
         (["ingest", "--dataset", "./nowhere"], "There is no folder ./nowhere"),
         (["search", "cat", "--api", "http://127.0.0.1:9"], "No petsearch server answers"),
         (["jobs", "show", "no-such-job"], "There is no job 'no-such-job'"),
+        (["ingest", "x" * 300], "xxx: File name too long."),
+        (["ingest", "--archive", "x" * 300], "xxx: File name too long."),
+        (["ingest", "--dataset", "./" + "x" * 300], "xxx: File name too long."),
+        (["search", os.fsdecode(b"caf\xe9")], r"'caf\udce9' must be text in valid Unicode."),
     ],
 )
 def test_an_error_is_one_line_that_says_what_is_wrong(
@@ -138,6 +144,14 @@ def test_an_error_is_one_line_that_says_what_is_wrong(
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1, done.stderr
     assert words in done.stderr
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="needs /dev/full, which Linux has")
+def test_output_that_cannot_be_written_is_an_error_of_one_line(server_url: str) -> None:
+    command = [sys.executable, "-m", "petsearch", "jobs", "--api", server_url]
+    with FULL.open("wb") as full:
+        done = subprocess.run(command, check=False, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (1, "Error: No space left on device.\n")
 
 
 @pytest.mark.parametrize(
@@ -217,7 +231,7 @@ def test_a_list_of_urls_is_read_in_any_encoding(tmp_path: Path, server_url: str)
 def test_an_archive_is_read_by_the_server_and_its_job_controlled(
     tmp_path: Path, server_url: str
 ) -> None:
-    archive = tmp_path / "pets.zip"
+    archive = tmp_path / os.fsdecode(b"caf\xe9.zip")
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr("a.jpg", pictures.jpeg(920))
         file.writestr("b.jpg", pictures.HTML)
