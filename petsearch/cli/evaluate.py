@@ -41,7 +41,7 @@ def evaluate(
         str | None, typer.Option(help="Photos of other things: a data set, or NAME#SPLIT.")
     ] = None,
     forgetting_label_column: Annotated[str, typer.Option(help="Its column of labels.")] = "label",
-    seed: Annotated[int, typer.Option(help="Seed of the resampling.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the resampling.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Folder for the report.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -52,9 +52,6 @@ def evaluate(
     from training.evaluation.evaluate import EvaluationOptions
     from training.evaluation.files import as_json as plain
 
-    if data == _DRAWINGS:
-        _evaluate_on_drawings(_model_address(model), as_json=as_json)
-        return
     options = EvaluationOptions(
         model=_model_address(model),
         data=data,
@@ -67,6 +64,11 @@ def evaluate(
         forgetting_label_column=forgetting_label_column,
         resampling=Resampling(seed=seed),
     )
+    if data == _DRAWINGS:
+        if out is not None or options != EvaluationOptions(options.model, data):
+            raise typer.BadParameter("--data drawings takes no options but --model and --json")
+        _evaluate_on_drawings(options.model, as_json=as_json)
+        return
     result = _measure(options)
     if out is not None:
         _write(result, out)

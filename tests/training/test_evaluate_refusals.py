@@ -27,3 +27,20 @@ def test_the_reason_is_said(tmp_path: Path, arguments: tuple[str, ...], message:
     done = CliRunner().invoke(app, ["evaluate", "--model", "sample", *filled])
     assert done.exit_code == 1
     assert message in " ".join(done.stderr.split())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--data", "drawings", "--out", "report"),
+        ("--data", "drawings", "--baseline", "sample"),
+        ("--data", "drawings", "--template", "a drawing of a {}."),
+        ("--data", "drawings", "--split", "train"),
+        ("--data", "drawings", "--seed", "1"),
+        ("--data", "photos", "--seed", "-1"),
+    ],
+)
+def test_options_that_would_have_no_effect_are_wrong_usage(arguments: tuple[str, ...]) -> None:
+    done = CliRunner().invoke(app, ["evaluate", "--model", "sample", *arguments])
+    assert done.exit_code == 2
+    assert "Usage" in done.stderr
