@@ -1,6 +1,5 @@
 """The command `petsearch finetune`. What needs torch is imported when it runs."""
 
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from petsearch.atomic_file import write_atomically
 from petsearch.cli.output import (
     print_line,
     print_message,
@@ -79,11 +79,11 @@ def _train_on_photos(
     from training import finetuning
     from training.runs import current_commit
 
-    settings = finetuning.override(settings, base, data)
-    out.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(config, out / "config.toml")
+    settings, written = finetuning.override(settings, base, data), config.read_bytes()
     with _progress() as progress:
         result = finetuning.finetune(settings, out, current_commit(Path(__file__).parent), progress)
+    # Last: a run that fails leaves the configuration of an earlier model as it was.
+    write_atomically(out / "config.toml", written)
     _print(result, out)
 
 

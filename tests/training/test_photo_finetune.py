@@ -84,6 +84,22 @@ def test_the_command_writes_a_folder_that_serves(drawn_set: Path, tmp_path: Path
     assert str(tmp_path) not in (out / "MODEL_CARD.md").read_text()
 
 
+def test_a_model_keeps_the_configuration_that_it_was_trained_with(
+    drawn_set: Path, tmp_path: Path
+) -> None:
+    out, other = tmp_path / "out", tmp_path / "other.toml"
+    other.write_text((CONFIGS / "smoke.toml").read_text().replace("epochs = 2", "epochs = 1"))
+
+    def finetune(config: Path, data: Path) -> int:
+        words = ["finetune", "--config", config, "--data", data, "--out", out]
+        return CliRunner().invoke(app, [*map(str, words)]).exit_code
+
+    assert finetune(other, drawn_set) == 0
+    assert finetune(CONFIGS / "smoke.toml", tmp_path / "nowhere") == 1
+    assert (out / "config.toml").read_text() == other.read_text()
+    assert finetune(out / "config.toml", drawn_set) == 0
+
+
 def test_the_result_is_the_model_that_validation_measured(
     smoke: tuple[Path, list[Step]],
 ) -> None:
