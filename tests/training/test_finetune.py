@@ -105,6 +105,17 @@ def test_a_missing_table_is_rejected() -> None:
         validated(DrawingsConfig, tables, Path("my.toml"))
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("seed", -1), ("steps", 0), ("learning_rate", -1e-3), ("background_texts", 0)],
+)
+def test_a_value_outside_its_range_is_rejected(key: str, value: float) -> None:
+    tables = _smoke()
+    tables["optimisation"][key] = value
+    with pytest.raises(ConfigurationError, match=rf"optimisation\.{key} is {value}: .* than "):
+        validated(DrawingsConfig, tables, Path("my.toml"))
+
+
 @pytest.mark.parametrize("value", ["12", True, 1.5])
 def test_a_value_of_the_wrong_type_is_rejected(value: object) -> None:
     tables = _smoke()

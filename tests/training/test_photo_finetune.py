@@ -269,7 +269,13 @@ def test_a_drawings_configuration_takes_no_base(tmp_path: Path) -> None:
         ("photos", "validation_share", 1.5, r"photos\.validation_share is 1\.5: .* equal to 1\."),
         ("optimisation", "epochs", 0, r"optimisation\.epochs is 0: .* equal to 1\."),
         ("augmentation", "views", 0, "augmentation: a cache needs stored views"),
-        ("loss", "background_weight", 1.0, r"loss\.background_weight needs policy\.train_text"),
+        ("loss", "background_weight", 1.0, "loss: background_weight needs texts"),
+        ("loss", "species_weight", -0.1, r"loss\.species_weight is -0\.1: "),
+        ("augmentation", "brightness", 1.5, r"augmentation\.brightness is 1\.5: "),
+        ("optimisation", "clip_norm", 0.0, r"optimisation\.clip_norm is 0\.0: .* than 0\."),
+        ("optimisation", "learning_rate", -1e-4, r"optimisation\.learning_rate is -0\.0001: "),
+        ("optimisation", "weight_decay", math.inf, r"optimisation\.weight_decay is inf: "),
+        ("optimisation", "seed", -1, r"optimisation\.seed is -1: "),
         ("", "templates", ["a pet"], r"templates\.0 is 'a pet'"),
         ("", "interpolation", [], "interpolation is .* at least 1 item"),
     ],
@@ -281,6 +287,21 @@ def test_a_value_outside_its_range_is_rejected(
     (tables[table] if table else tables)[key] = value
     with pytest.raises(ConfigurationError, match=rf"my\.toml: {message}"):
         validated(FinetuningConfig, tables, Path("my.toml"))
+
+
+def test_a_background_loss_needs_a_trained_text_tower() -> None:
+    tables = tomllib.loads((CONFIGS / "pets-4gb.toml").read_text())
+    tables["loss"] |= {"background_weight": 1.0, "background_texts": 8}
+    message = r"loss\.background_weight needs policy\.train_text"
+    with pytest.raises(ConfigurationError, match=message):
+        validated(FinetuningConfig, tables, Path("my.toml"))
+
+
+def test_a_configuration_that_is_no_text_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "my.toml"
+    path.write_bytes(b'base = "caf\xe9"')
+    with pytest.raises(ConfigurationError, match=r"my\.toml cannot be read as TOML"):
+        read_any_config(path)
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda path: path.name)

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic.dataclasses import dataclass
 
-from training.runs.config_file import STRICT, read_toml, validated
+from training.runs.config_file import STRICT, Amount, Count, CountOrZero, Seed, read_toml, validated
 
 SAMPLE_CONFIG = Path(__file__).parents[1] / "configs" / "sample.toml"
 """The configuration of the bundled model."""
@@ -15,24 +15,24 @@ SAMPLE_CONFIG = Path(__file__).parents[1] / "configs" / "sample.toml"
 class ModelConfig:
     """The shape of a CLIP with open_clip's ModifiedResNet and text transformer."""
 
-    image_size: int
-    embed_dim: int
-    vision_layers: tuple[int, ...]
-    vision_width: int
-    vision_head_width: int
-    text_width: int
-    text_heads: int
-    text_layers: int
-    context_length: int
+    image_size: Count
+    embed_dim: Count
+    vision_layers: tuple[Count, ...]
+    vision_width: Count
+    vision_head_width: Count
+    text_width: Count
+    text_heads: Count
+    text_layers: Count
+    context_length: Count
 
 
 @dataclass(frozen=True, config=STRICT)
 class DataConfig:
     """Drawings and off-topic texts to train on."""
 
-    drawings: int
-    seed: int
-    workers: int
+    drawings: Count
+    seed: Seed
+    workers: Count
     """Number of processes that draw."""
     off_topic: tuple[str, ...]
     """Texts that describe no drawing."""
@@ -44,15 +44,15 @@ class DataConfig:
 class OptimisationConfig:
     """Duration, learning rate and loss of training."""
 
-    seed: int
-    steps: int
-    batch_size: int
-    learning_rate: float
-    warmup_steps: int
-    weight_decay: float
-    background_texts: int
+    seed: Seed
+    steps: Count
+    batch_size: Count
+    learning_rate: Amount
+    warmup_steps: CountOrZero
+    weight_decay: Amount
+    background_texts: Count
     """Off-topic texts per step."""
-    background_weight: float
+    background_weight: Amount
     precision: Literal["fp32", "bf16"]
     """Of the image tower in training; bf16 is twice as fast on CPUs that support it."""
 
@@ -61,9 +61,9 @@ class OptimisationConfig:
 class EvaluationConfig:
     """The gallery of held-out drawings."""
 
-    gallery: int
-    seed: int
-    min_relevant: int
+    gallery: Count
+    seed: Seed
+    min_relevant: CountOrZero
     """Drawings are added until each attribute query has this many relevant ones."""
 
 

@@ -7,7 +7,17 @@ from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from training.drawings.config import DrawingsConfig
-from training.runs.config_file import STRICT, Count, Share, Template, read_toml, validated
+from training.runs.config_file import (
+    STRICT,
+    Amount,
+    Count,
+    CountOrZero,
+    Seed,
+    Share,
+    Template,
+    read_toml,
+    validated,
+)
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -34,7 +44,7 @@ class PolicyConfig:
     """Number of trained stages at the end of the image tower; 1 is only the projection."""
     train_text: bool
     train_logit_scale: bool
-    image_size: int
+    image_size: CountOrZero
     """Side of the images of the result in pixels; 0 keeps the base model's."""
 
 
@@ -48,12 +58,12 @@ class LossConfig:
     batch."""
     label_smoothing: Share
     """Of the cross-entropy."""
-    species_weight: float
+    species_weight: Amount
     """Weight of the cross-entropy over the species of the classes, if there are at least two; 0
     disables it. A text tower trained only on breeds forgets what "cat" means."""
-    background_weight: float
+    background_weight: Amount
     """Weight of the loss that pushes off-topic texts away from photos; 0 disables it."""
-    background_texts: int
+    background_texts: CountOrZero
     """Off-topic texts per step."""
     off_topic: tuple[str, ...]
     """Off-topic texts in addition to random words of the vocabulary."""
@@ -64,23 +74,29 @@ class LossConfig:
     off_topic_ceiling: float
     """Cosine that a photo and an off-topic text should stay below."""
 
+    @model_validator(mode="after")
+    def _background_loss_needs_texts(self) -> Self:
+        if self.background_weight and not self.background_texts:
+            raise ValueError("background_weight needs texts: set background_texts to 1 or more")
+        return self
+
 
 @dataclass(frozen=True, config=STRICT)
 class AugmentationConfig:
     """How views of a photo vary."""
 
-    view_size: int
+    view_size: CountOrZero
     """Side of views in pixels; 0 for the model's. Pets are larger in crops than in whole photos, so
     a convolutional tower works better on photos slightly larger than its training views (Touvron et
     al., "Fixing the train-test resolution discrepancy", 2019)."""
-    views: int
+    views: CountOrZero
     """Number of stored views per photo, used in turn; 0 draws a new one in every epoch."""
     min_area: Share
     """Smallest crop as a share of the photo's area."""
     mirror: bool
-    brightness: float
+    brightness: Share
     """Largest relative change of brightness and of contrast."""
-    saturation: float
+    saturation: Share
     cache: Literal["none", "fp16", "fp32"]
     """Store the output of the frozen stages for each view on disk; needs `views`."""
 
@@ -95,26 +111,27 @@ class AugmentationConfig:
 class OptimisationConfig:
     """Duration, learning rates and precision of training."""
 
-    seed: int
+    seed: Seed
     epochs: Count
     batch_size: Count
     accumulate: Count
     """Number of batches whose gradients form one step."""
-    learning_rate: float
+    learning_rate: Amount
     """Of the last stage below the projection."""
     layer_decay: Share
     """Factor of the learning rate for each stage further down."""
-    projection_learning_rate: float
-    text_learning_rate: float
+    projection_learning_rate: Amount
+    text_learning_rate: Amount
     warmup_share: Share
     """Of all steps."""
-    weight_decay: float
-    clip_norm: float
+    weight_decay: Amount
+    clip_norm: Annotated[Amount, Field(gt=0)]
+    """Largest norm of a step's gradients; larger ones are scaled down to it."""
     precision: Literal["fp32", "bf16", "amp"]
     """`amp` is fp16 with a scaled loss, for GPUs without bf16."""
     average_decay: Share
     """Of the running average of the weights, which is validated and kept; 0 keeps the last."""
-    patience: int
+    patience: CountOrZero
     """Epochs without an improvement in validation before training stops."""
     checkpoint_steps: Count
 

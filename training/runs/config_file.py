@@ -15,6 +15,11 @@ STRICT = ConfigDict(strict=True, extra="forbid")
 """Of every table: no value is converted to another type, and no unknown key is accepted."""
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
+CountOrZero = Annotated[int, Field(ge=0)]
+"""A count that may be 0."""
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+"""A rate or a weight."""
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Template = Annotated[str, Field(pattern=r"\{\}")]
 """A prompt with `{}` where the class name goes."""
 
@@ -25,11 +30,11 @@ def read_toml(path: Path) -> dict[str, Any]:
     """The tables of a TOML file.
 
     Raises:
-        ConfigurationError: the file is missing or not valid TOML.
+        ConfigurationError: the file is missing, or not valid TOML in UTF-8.
     """
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigurationError(f"{path} cannot be read as TOML: {error}") from error
 
 
