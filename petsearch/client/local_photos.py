@@ -35,7 +35,8 @@ class PhotoSource:
     left_out: Sequence[LeftOut] = ()
     """Files and folders that are no photos."""
     unreadable: list[tuple[str, str]] = field(default_factory=list)
-    """Files and folders that could not be read, and why; complete when all photos were taken."""
+    """Files and folders that could not be read or sent, and why; complete when all photos were
+    taken."""
     warnings: list[tuple[str, str]] = field(default_factory=list)
     """What is odd about files beside photos, by the photo; complete when all were taken."""
     names: Sequence[str] = ()

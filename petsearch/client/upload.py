@@ -51,7 +51,8 @@ def upload(
     """Upload all photos of `source` as one job, wait until it has ended, and return the job.
 
     After an interruption, another call continues: photos that the server has are not sent again.
-    What does not fit of a photo's metadata is left out, with an entry in `source.warnings`.
+    What does not fit of a photo's metadata is left out, with an entry in `source.warnings`; a photo
+    that no request can hold is left out, with an entry in `source.unreadable`.
 
     Args:
         options: of the job, as in `Client.open_job`.
@@ -64,7 +65,7 @@ def upload(
     stopping, sent = threading.Event(), 0
     try:
         batches = _batches(
-            (_fitting(photo, source.warnings) for photo in source.photos),
+            _sendable(source, limits["request_bytes"]),
             most_photos=min(BATCH_PHOTOS, limits["photos_per_request"]),
             most_bytes=min(BATCH_BYTES, limits["request_bytes"]),
         )
@@ -146,6 +147,17 @@ def _results(running: dict[Future[int], frozenset[str]]) -> Iterator[int]:
     for future in wait(running, return_when=FIRST_COMPLETED).done:
         del running[future]
         yield future.result()
+
+
+def _sendable(source: PhotoSource, most_bytes: int) -> Iterator[Photo]:
+    """The photos as they are sent, without those that are too large for any request."""
+    for photo in source.photos:
+        fitting = _fitting(photo, source.warnings)
+        if _size_in_form(fitting) <= most_bytes:
+            yield fitting
+        else:
+            reason = f"The server takes at most {most_bytes / 1e6:.1f} MB in a request."
+            source.unreadable.append((fitting.filename, reason))
 
 
 def _fitting(photo: Photo, warnings: list[tuple[str, str]]) -> Photo:

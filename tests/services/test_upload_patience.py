@@ -151,10 +151,13 @@ def test_an_upload_keeps_to_the_limits_of_its_server(tmp_path: Path) -> None:
 
 def test_requests_are_no_larger_than_the_server_takes() -> None:
     server = SmallServer(photos_per_request=64, request_bytes=100_000)
-    photos = (Photo(f"{n}.jpg", bytes([n]) * 25_000, {"breed": "pug"}) for n in range(8))
+    photos = [Photo(f"{n}.jpg", bytes([n]) * 25_000, {"breed": "pug"}) for n in range(8)]
+    photos.insert(1, Photo("huge.jpg", b"x" * 100_000))
+    source = PhotoSource(iter(photos), 9)
     with Client("http://server", transport=server) as client:
-        upload(client, PhotoSource(photos, 8), name="small requests")
+        upload(client, source, name="small requests")
     assert sorted(server.batches) == [2, 3, 3], "beside four photos nothing would fit"
+    assert source.unreadable == [("huge.jpg", "The server takes at most 0.1 MB in a request.")]
 
 
 def test_the_client_has_published_types() -> None:
