@@ -21,6 +21,8 @@ from petsearch.domain.metadata import PhotoMetadata, fitting_metadata
 
 BATCH_PHOTOS = 64
 BATCH_BYTES = 32 * 1024 * 1024
+_METADATA_BYTES = 400 * 1024
+"""Of all photos of a batch: a server takes 512 KB of what is no file in a form."""
 _PART_BYTES = 2048
 """What a photo takes up in a form beside its bytes and its metadata: a name of 200 characters, and
 the lines around it."""
@@ -177,20 +179,26 @@ def _batches(
     photos: Iterable[Photo], *, most_photos: int, most_bytes: int
 ) -> Iterator[list[Photo]]:
     batch: list[Photo] = []
-    size = 0
+    size = said = 0
     for photo in photos:
-        more = _size_in_form(photo)
-        if batch and (len(batch) == most_photos or size + more > most_bytes):
+        more, more_said = _size_in_form(photo), _size_of_metadata(photo)
+        is_full = size + more > most_bytes or said + more_said > _METADATA_BYTES
+        if batch and (len(batch) == most_photos or is_full):
             yield batch
-            batch, size = [], 0
+            batch, size, said = [], 0, 0
         batch.append(photo)
         size += more
+        said += more_said
     if batch:
         yield batch
 
 
 def _size_in_form(photo: Photo) -> int:
-    return len(photo.data) + len(json.dumps(photo.full_metadata)) + _PART_BYTES
+    return len(photo.data) + _size_of_metadata(photo) + _PART_BYTES
+
+
+def _size_of_metadata(photo: Photo) -> int:
+    return len(json.dumps(photo.full_metadata))
 
 
 def _wait_until_final(

@@ -160,5 +160,14 @@ def test_requests_are_no_larger_than_the_server_takes() -> None:
     assert source.unreadable == [("huge.jpg", "The server takes at most 0.1 MB in a request.")]
 
 
+def test_the_metadata_of_a_request_is_no_larger_than_a_form_may_have() -> None:
+    server = SmallServer(photos_per_request=64, request_bytes=10_000_000)
+    said = {"attributes": {f"{n:02}": "\u732b" * 200 for n in range(50)}}  # 60 KB as it is sent
+    photos = (Photo(f"{n}.jpg", bytes([n]) * 100, said) for n in range(12))
+    with Client("http://server", transport=server) as client:
+        upload(client, PhotoSource(photos, 12), name="said much")
+    assert sorted(server.batches) == [6, 6]
+
+
 def test_the_client_has_published_types() -> None:
     assert resources.files("petsearch").joinpath("py.typed").is_file()
