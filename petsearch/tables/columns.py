@@ -65,7 +65,7 @@ def check_fields(names: Iterable[str | None]) -> None:
         InvalidInput: there is none; the message lists the accepted ones.
     """
     for name in names:
-        if name is not None and name not in _FIELDS and not _is_attribute(name):
+        if name is not None and name not in _FIELDS and not is_attribute(name):
             raise unknown_choice("column", name, ACCEPTED)
 
 
@@ -128,14 +128,15 @@ def _drop_other_places(found: dict[str, list[str]], taken: Set[str]) -> list[str
 
 
 def _field_of(name: str) -> str | None:
-    if _is_attribute(name):
+    if is_attribute(name):
         return ATTRIBUTE + name[len(ATTRIBUTE) :].strip()
     key = _key(name)
     numbered = _FIELD_OF.get(key.rstrip("0123456789"))
     return _FIELD_OF.get(key) or (numbered if numbered in PLACES else None)
 
 
-def _is_attribute(name: str) -> bool:
+def is_attribute(name: str) -> bool:
+    """Whether a name is that of an attribute, such as `attributes.collar`."""
     return name.lower().startswith(ATTRIBUTE) and len(name) > len(ATTRIBUTE)
 
 

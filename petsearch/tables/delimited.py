@@ -12,13 +12,12 @@ from typing import BinaryIO
 
 from petsearch.domain import ItemWarning
 from petsearch.domain.errors import InvalidInput
+from petsearch.tables.headers import HEADER_ROWS, IsHeader, find_header
 from petsearch.tables.lines import BLANK, TOO_LONG, number_rows, read_line
 from petsearch.tables.table import (
-    HEADER_ROWS,
     MAX_COLUMNS,
     MAX_ROW_BYTES,
     BadRow,
-    IsHeader,
     Row,
     Table,
     clean,
@@ -42,7 +41,7 @@ class _Unbalanced(Exception):
 
 @dataclass(frozen=True)
 class _Header:
-    names: Sequence[str]
+    columns: Sequence[str]
     delimiter: str
     number: int
     end: int
@@ -66,10 +65,10 @@ class Delimited(Table):
             raise InvalidInput(f"The table's header row cannot be read: {error}.") from error
         if header is None:
             raise InvalidInput("The table has no header row with the names of its columns.")
-        if len(header.names) > MAX_COLUMNS:
+        if len(header.columns) > MAX_COLUMNS:
             raise InvalidInput(f"The table has more than {MAX_COLUMNS} columns.")
         self._header = header
-        self.columns: Sequence[str] = header.names
+        self.columns: Sequence[str] = header.columns
 
     def read(self, number: int = 0, end: int = 0) -> Iterator[Row]:
         self._file.seek(end or self._header.end)
@@ -136,34 +135,44 @@ class Delimited(Table):
 
 
 def _find_header(file: BinaryIO, is_header: IsHeader) -> _Header | None:
-    """The first row with names of columns; otherwise the first that is not blank.
+    """The header among the first rows.
 
     Raises:
-        BadRow: there is none, but a row that is too long.
+        csv.Error, _Unbalanced, BadRow: there is none, but a row that cannot be read.
     """
+    problems: list[Exception] = []
+    header = find_header(_first_rows(file, is_header, problems), is_header)
+    if problems and (header is None or not is_header(header.columns)):
+        raise problems[0]
+    return header
+
+
+def _first_rows(
+    file: BinaryIO, is_header: IsHeader, problems: list[Exception]
+) -> Iterator[_Header]:
+    """The first rows that are not blank, up to one with unbalanced quotes; adds to `problems`."""
     file.seek(0)
-    delimiters, first, problem = _DELIMITERS, None, None
+    delimiters = _DELIMITERS
     for number in range(1, HEADER_ROWS + 1):
         start = file.tell()
         try:
             line = read_line(file)
         except BadRow as error:  # such as a title
-            problem = error
+            problems.append(error)
             continue
         if line is None:
-            break
+            return
         if separator := _SEPARATOR_LINE.fullmatch(line):
             delimiters = separator[1]
         elif line.strip(f"{_DELIMITERS} \r\n"):
-            found = _headers_at(file, start, number, delimiters)
-            best = max(found, key=lambda header: (is_header(header.names), len(header.names)))
+            try:
+                found = _headers_at(file, start, number, delimiters)
+            except (csv.Error, _Unbalanced, BadRow) as error:
+                problems.append(error)
+                return
+            best = max(found, key=lambda header: (is_header(header.columns), len(header.columns)))
+            yield best
             file.seek(best.end)
-            if is_header(best.names):
-                return best
-            first = first or best
-    if problem is not None:
-        raise problem
-    return first
 
 
 def _headers_at(file: BinaryIO, start: int, number: int, delimiters: str) -> list[_Header]:

@@ -8,8 +8,9 @@ from typing import BinaryIO
 from petsearch.domain.errors import InvalidInput
 from petsearch.photos import formats
 from petsearch.tables.delimited import Delimited
+from petsearch.tables.headers import IsHeader
 from petsearch.tables.json_lines import JsonLines
-from petsearch.tables.table import IsHeader, Table
+from petsearch.tables.table import Table
 from petsearch.tables.text_file import open_as_utf8
 from petsearch.tables.url_lines import UrlLines, is_url_list
 from petsearch.tables.workbook import open_workbook

@@ -64,6 +64,11 @@ def places_of(
     return places
 
 
+def is_place(text: str) -> bool:
+    """Whether a text is certainly a place: a URL, or a name with a suffix."""
+    return (_URL.match(text) or _NAME.fullmatch(text)) is not None
+
+
 def _texts(kind: str, value: object) -> list[str]:
     """The places in a cell."""
     listed = as_list(value)

@@ -2,21 +2,16 @@
 
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from petsearch.domain import ItemWarning, LeftOut
 
-HEADER_ROWS = 20
-"""The header is looked for in this many rows: reports begin with a title."""
 MAX_ROW_BYTES = 64 * 1024
 MAX_COLUMNS = 1000
 REPLACED = "\ufffd"
 """Stands for bytes that are not in the table's encoding."""
-
-IsHeader = Callable[[Sequence[str]], bool]
-"""Whether a row is the header, judged by the names in it."""
 
 
 class BadRow(Exception):

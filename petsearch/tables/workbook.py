@@ -12,15 +12,8 @@ from zipfile import BadZipFile, ZipFile
 from petsearch.domain import LeftOut, LeftOutReason
 from petsearch.domain.errors import InvalidInput, is_damage
 from petsearch.domain.metadata import safe_path
-from petsearch.tables.table import (
-    HEADER_ROWS,
-    MAX_COLUMNS,
-    IsHeader,
-    Row,
-    Table,
-    clean,
-    unique_names,
-)
+from petsearch.tables.headers import HEADER_ROWS, IsHeader, find_header
+from petsearch.tables.table import MAX_COLUMNS, Row, Table, clean, unique_names
 
 if TYPE_CHECKING:
     from openpyxl.worksheet.worksheet import Worksheet
@@ -129,7 +122,8 @@ def open_workbook(file: BinaryIO, is_header: IsHeader) -> Iterator[Table]:
         book = load_workbook(file, read_only=True, data_only=True, keep_links=False)
     try:
         with _reading():
-            tables = [table for sheet in book.worksheets for table in _tables(sheet, is_header)]
+            found = [find_header(_tables(sheet), is_header) for sheet in book.worksheets]
+        tables = [table for table in found if table is not None]
         if not tables:
             raise InvalidInput("The table has no header row with the names of its columns.")
         yield Sheets(tables, is_header)
@@ -154,20 +148,13 @@ def _check_size(file: BinaryIO) -> None:
     file.seek(0)
 
 
-def _tables(sheet: "Worksheet", is_header: IsHeader) -> Iterator[SheetTable]:
-    """The table below the header; if there is none, below the first row that is not blank."""
+def _tables(sheet: "Worksheet") -> Iterator[SheetTable]:
+    """The tables that the sheet is with each of its first rows that are not blank as the header."""
     sheet.reset_dimensions()  # type: ignore[attr-defined]  # some programs state wrong ones
-    first: SheetTable | None = None
     for number, cells in enumerate(_rows(sheet, 1, MAX_COLUMNS, HEADER_ROWS), 1):
         width = next((n for n in range(len(cells), 0, -1) if _is_filled(cells[n - 1])), 0)
-        names = unique_names(_names(cells[:width]))
-        if names and is_header(names):
+        if names := unique_names(_names(cells[:width])):
             yield SheetTable(sheet, names, number)
-            return
-        if names and first is None:
-            first = SheetTable(sheet, names, number)
-    if first is not None:
-        yield first
 
 
 def _rows(

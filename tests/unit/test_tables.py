@@ -156,6 +156,36 @@ def test_titles_above_the_header_are_passed_over() -> None:
 
 
 @pytest.mark.parametrize(
+    "title",
+    [
+        "Photos",
+        "Photos;;",
+        "URL;https://example.org/report",
+        "File;pets.csv",
+        "Images;12",
+        "url\n\n",
+    ],
+)
+@pytest.mark.parametrize("delimiter", [",", ";"])
+def test_a_title_that_could_be_a_name_is_passed_over(title: str, delimiter: str) -> None:
+    lines = (title, "", "Animal ID;Photo;Breed", "A-17;1.jpg;Pug")
+    assert cells_of("\n".join(lines).replace(";", delimiter)) == [
+        {"Animal ID": "A-17", "Photo": "1.jpg", "Breed": "Pug"}
+    ]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [["1.jpg", "2.jpg"], ["Rex, the dog", "image"], ['"1.jpg', "2.jpg"]],
+    ids=["names", "words", "an open quote"],
+)
+def test_a_single_name_is_the_header_if_no_other_row_is(rows: list[str]) -> None:
+    table = "\n".join(("Pets of May", "photo", *rows))
+    found = [str(cells["photo"]).strip() for cells in cells_of(table)]
+    assert found == [row.replace('"', "") for row in rows]
+
+
+@pytest.mark.parametrize(
     ("name", "field"),
     [
         ("Animal ID", "animal_id"),

@@ -35,6 +35,14 @@ def test_an_excel_workbook_is_read_with_its_types() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "title", [["Photos"], ["URL", "https://example.org/report"], ["Images", 12]]
+)
+def test_a_title_that_could_be_a_name_is_passed_over(title: list[object]) -> None:
+    data = workbook(title, [], ["Animal ID", "Photo"], ["A-17", "1.jpg"])
+    assert cells_of(data) == [{"Animal ID": "A-17", "Photo": "1.jpg"}]
+
+
 def several_sheets(book: Workbook) -> None:
     for title, rows in {
         "Cats": [["Cats of May"], ["url", "Primary Breed"], ["https://example.org/b.jpg", "Manx"]],
