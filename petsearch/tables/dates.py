@@ -16,7 +16,7 @@ _MONTHS = (
     "dec dez déc dic",
 )
 """How their names begin in English, German, French, Spanish, Italian, Portuguese and Dutch."""
-_NUMBERS = re.compile(r"(\d{1,4})([-./:])(\d{1,2})\2(\d{1,4})")
+_NUMBERS = re.compile(r"(\d{1,4})([-/:]|\. ?)(\d{1,2})\2(\d{1,4})")
 _WORD = r"[^\W\d_]"
 _ORDINAL = "(?:st|nd|rd|th|er|º)?"
 _DAY_MONTH = re.compile(
@@ -30,11 +30,18 @@ _MONTH_DAY = re.compile(
 _EAST_ASIAN = re.compile(r"(\d{4})[年년] ?(\d{1,2})[月월] ?(\d{1,2})[日일]")
 _SERIAL = re.compile(r"[1-9]\d{4}(\.\d+)?")
 """Excel's count of days, of 1927 to 2173; another bare number could mean anything."""
+_OFFSET = r"(?:UTC|GMT) ?[-+]\d{1,2}(?::?\d\d)?|[-+]\d\d:?\d\d|Z|UTC|GMT"
+_ABBREVIATION = r"(?-i:[A-Z]{2,3}[TZ])"
+"""Of a zone. It tells no offset, as several zones can share one: CST is that of three."""
 _TIME = re.compile(
-    r"(\d{1,2})[:h](\d{2})(?::(\d{2})(?:[.,]\d+)?)?(?: *([ap])\.?m\.?| *Uhr)?"
-    r" *(Z|UTC|GMT|[-+]\d\d:?\d\d)?",
+    r"(?:(?:at|um|à|às|a las?|alle(?: ore)?|ore|om) )?"
+    r"(\d{1,2})[:h](\d{2})(?::(\d{2})(?:[.,]\d+)?)?(?: *([ap])\.? ?m\.?| *Uhr)?"
+    rf" *(?:({_OFFSET})(?: ?\(.*\)|\[.*\])?|{_ABBREVIATION}|\({_ABBREVIATION}\))?",
     re.IGNORECASE,
 )
+"""After an offset, a zone's name in brackets says nothing more."""
+_SOME_TIME = re.compile(r"\D+\d{1,2}[:h]\d{2}(?::\d{2}(?:[.,]\d+)?)?\D*")
+"""A time among words, such as those for morning and afternoon, and no other number."""
 
 
 class AmbiguousDate(ValueError):
@@ -44,9 +51,10 @@ class AmbiguousDate(ValueError):
 def parse_date(value: object, *, day_first: bool | None = None) -> date | datetime | None:
     """Parse a cell with a date, possibly with a time; None if the date is an empty one.
 
-    Midnight without a zone is a date alone, as spreadsheets and databases write one. Dates with
-    dots have the day first. Of those with slashes or hyphens, `day_first` decides unless only one
-    reading is a date; a four-digit number in front is the year.
+    Midnight without a zone is a date alone, as spreadsheets and databases write one; so is a date
+    with a time that cannot be read. A time with a zone's abbreviation is one without a zone. Dates
+    with dots have the day first. Of those with slashes or hyphens, `day_first` decides unless only
+    one reading is a date; a four-digit number in front is the year.
 
     Raises:
         AmbiguousDate: both readings are dates, and `day_first` is None.
@@ -86,23 +94,28 @@ def _of_text(text: str, *, day_first: bool | None) -> datetime | None:
         return datetime.fromisoformat(text)
     except ValueError:
         pass
+    text = " ".join(text.split())
     if _SERIAL.fullmatch(text):
         return _EXCEL_EPOCH + timedelta(seconds=round(float(text) * 86_400))
     text = _EAST_ASIAN.sub(r"\1-\2-\3 ", text)
-    if numbers := _NUMBERS.match(text):
-        year, month, day = _of_numbers(numbers, day_first=day_first)
-        rest = text[numbers.end() :]
-    elif named := _DAY_MONTH.match(text):
-        year, month, day = _year(named[3]), _month(named[2]), int(named[1])
-        rest = text[named.end() :]
-    elif named := _MONTH_DAY.match(text):
-        year, month, day = _year(named[3]), _month(named[1]), int(named[2])
-        rest = text[named.end() :]
+    if found := _NUMBERS.match(text):
+        year, month, day = _of_numbers(found, day_first=day_first)
+    elif found := _DAY_MONTH.match(text):
+        year, month, day = _year(found[3]), _month(found[2]), int(found[1])
+    elif found := _MONTH_DAY.match(text):
+        year, month, day = _year(found[3]), _month(found[1]), int(found[2])
     else:
         raise ValueError("no date")
     if 0 in (year, month, day):
         return None
-    return _at(datetime(year, month, day), rest.lstrip(" .,T").rstrip(" .,"))
+    date_only, rest = datetime(year, month, day), text[found.end() :]
+    try:
+        return _at(date_only, rest.lstrip(" .,T").rstrip(" .,"))
+    except ValueError:
+        # A year of two digits could be an hour: `17 May 14:30:00`.
+        if re.search(r"\d{4}", found[0]) and _SOME_TIME.fullmatch(rest):
+            return date_only
+        raise
 
 
 def _of_numbers(found: Match[str], *, day_first: bool | None) -> tuple[int, int, int]:
@@ -111,7 +124,7 @@ def _of_numbers(found: Match[str], *, day_first: bool | None) -> tuple[int, int,
     if len(found[1]) > 2:
         return first, second, int(found[4])
     year = _year(found[4])
-    if found[2] == "." or first > 12 or first == second:
+    if found[2].startswith(".") or first > 12 or first == second:
         return year, second, first
     if second > 12:
         return year, first, second
@@ -142,7 +155,11 @@ def _month(name: str) -> int:
 
 
 def _at(day: datetime, text: str) -> datetime:
-    """A day at the time of a text, or at midnight if it is empty."""
+    """A day at the time of a text, or at midnight if it is empty.
+
+    Raises:
+        ValueError: the text is no time.
+    """
     if not text:
         return day
     found = _TIME.fullmatch(text)
@@ -151,9 +168,12 @@ def _at(day: datetime, text: str) -> datetime:
     hour = int(found[1])
     if found[4]:
         hour = hour % 12 + (12 if found[4] in "pP" else 0)
-    zone: tzinfo | None = None
-    if found[5]:
-        zone = datetime.strptime(
-            found[5].upper().replace("UTC", "Z").replace("GMT", "Z"), "%z"
-        ).tzinfo
+    zone = _zone(found[5]) if found[5] else None
     return day.replace(hour=hour, minute=int(found[2]), second=int(found[3] or 0), tzinfo=zone)
+
+
+def _zone(offset: str) -> tzinfo | None:
+    """The zone of an offset such as `Z`, `GMT+2` or `+02:00`."""
+    sign, digits = re.sub("[^-+]", "", offset), re.sub(r"\D", "", offset)
+    hours, minutes = (digits[:-2], digits[-2:]) if len(digits) > 2 else (digits, "")
+    return datetime.strptime(f"{sign or '+'}{hours:0>2}{minutes:0>2}", "%z").tzinfo

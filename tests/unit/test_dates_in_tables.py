@@ -1,7 +1,7 @@
 """Dates in tables, as programs and people write them."""
 
 import io
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta, timezone
 
 import pytest
 
@@ -70,6 +70,53 @@ def test_dates_are_read_as_programs_write_them(written: object, meant: date) -> 
     assert parse_date(written) == meant
 
 
+AFTERNOON = datetime(2026, 5, 17, 14, 30)
+SUMMER_TIME = AFTERNOON.replace(tzinfo=timezone(timedelta(hours=2)))
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("5/17/2026, 2:30:00\u202fPM", AFTERNOON),
+        ("May 17, 2026 at 2:30 PM", AFTERNOON),
+        ("17/05/2026 02:30:00 p. m.", AFTERNOON),
+        ("17/05/2026 02:30:00 p.\xa0m.", AFTERNOON),
+        ("17/05/2026 à 14h30", AFTERNOON),
+        ("17.\xa0Mai\t2026 um  14:30 Uhr", AFTERNOON),
+        ("17 de mayo de 2026, a las 14:30", AFTERNOON),
+        ("17 maggio 2026 alle ore 14:30", AFTERNOON),
+        ("17 de maio de 2026 às 14:30", AFTERNOON),
+        ("17 mei 2026 om 14:30", AFTERNOON),
+        ("2026. 05. 17. 14:30", AFTERNOON),
+        ("17. 5. 2026", DAY.date()),
+        ("2026/05/17 2:30:00 PM GMT+2", SUMMER_TIME),
+        ("2026-05-17 14:30 UTC +02:00", SUMMER_TIME),
+        ("2026/05/17 6:00:00 PM GMT+5:30", SUMMER_TIME),
+        ("Sun May 17 2026 14:30:00 GMT+0200 (CEST)", SUMMER_TIME),
+        ("Sun May 17 2026 14:30:00 GMT+0200 (Central European Summer Time)", SUMMER_TIME),
+        ("2026-05-17T12:30Z[UTC]", SUMMER_TIME),
+    ],
+)
+def test_dates_are_read_as_browsers_and_forms_write_them(written: str, meant: date) -> None:
+    assert parse_date(written) == meant
+
+
+@pytest.mark.parametrize("zone", ["CEST", "(CEST)", "MEZ", "PST"])
+def test_a_time_with_the_abbreviation_of_a_zone_is_one_without(zone: str) -> None:
+    assert parse_date(f"2026-05-17 14:30 {zone}") == AFTERNOON
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *("17.05.2026 24:00", "17.05.2026 12:61", "2026-05-17T14:30:00[Europe/Berlin]"),
+        *("2026년 5월 17일 오후 2:30", "2026/5/17 下午2:30", "17 May 2026, 2:30 in the afternoon"),
+    ],
+)
+def test_a_time_that_cannot_be_read_leaves_the_day(written: str) -> None:
+    assert parse_date(written) == DAY.date()
+
+
 @pytest.mark.parametrize(
     "written",
     [
@@ -86,7 +133,12 @@ def test_empty_dates_are_none(written: object) -> None:
 
 @pytest.mark.parametrize(
     "written",
-    ["yesterday", "2026", "31.02.2026", "17.13.2026", "17/13/2026", "12345678901", "5 May"],
+    [
+        *("yesterday", "2026", "31.02.2026", "17.13.2026", "17/13/2026", "12345678901", "5 May"),
+        # An hour is no year, and the first of two days is not the one.
+        *("17 May 14:30:00", "5 May 10 - 12:30", "5.7.14:30:15", "17. 5. 20:26"),
+        *("17.05.2026 - 20.05.2026", "17/05/2026 14:30 - 18/05/2026 9:00", "17.05.2026 24:00 18"),
+    ],
 )
 def test_what_is_no_date_costs_the_cell(written: str) -> None:
     with pytest.raises(ValueError):
