@@ -34,6 +34,8 @@ from petsearch.photos.opening import (
 
 PIXELS_VERSION = 4
 """Grows when the same bytes become other pixels; `reconcile --pixels` remakes old ones."""
+_SEARCH_SHARE = 0.5
+"""Of the time for decoding: for finding the row from which on a JPEG is damaged."""
 
 
 @dataclass(frozen=True)
@@ -83,11 +85,11 @@ def decode(
     declared = opened.picture.size
     reserve(_bytes_needed(opened.picture, limits, at_least))
     try:
-        return _decode(opened, declared, at_least)
+        return _decode(opened, declared, limits, at_least)
     except NotAnImage as error:
         opened = open_repaired(file, error)
         reserve(_bytes_needed(opened.picture, limits, at_least))
-        return _decode(opened, declared, at_least)
+        return _decode(opened, declared, limits, at_least)
 
 
 def _bytes_needed(picture: Image.Image, limits: ImageLimits, at_least: int) -> int:
@@ -106,11 +108,13 @@ def _bytes_needed(picture: Image.Image, limits: ImageLimits, at_least: int) -> i
     return needed
 
 
-def _decode(opened: Opened, declared: tuple[int, int], at_least: int) -> DecodedImage:
+def _decode(
+    opened: Opened, declared: tuple[int, int], limits: ImageLimits, at_least: int
+) -> DecodedImage:
     picture, found = opened.picture, opened.warnings
     with warnings.catch_warnings(action="ignore"):
         try:
-            loaded, damage = _load(opened)
+            loaded, damage = _load(opened, _SEARCH_SHARE * limits.max_decode_s)
             # Some formats keep their metadata behind the pixels.
             turn = orientation.orientation_of(picture, opened.main, opened.orientation)
             exif = _exif_of(opened)
@@ -159,13 +163,13 @@ def _exif_of(opened: Opened) -> Image.Exif:
     return exif
 
 
-def _load(opened: Opened) -> tuple[Image.Image, jpeg.Damage | None]:
-    """The pixels as they are stored, and what is missing of them."""
+def _load(opened: Opened, search_s: float) -> tuple[Image.Image, jpeg.Damage | None]:
+    """The pixels as they are stored, and what is missing of them; `search_s` as in `jpeg`."""
     picture = opened.picture
     if opened.file is not None and jpeg.can_decode(picture):
         # What libjpeg-turbo's own interface does not know, Pillow may.
         with suppress(ValueError):
-            return jpeg.decode(picture, opened.file.buffer)
+            return jpeg.decode(picture, opened.file.buffer, search_s=search_s)
     pages.show_frame(picture)
     if opened.file is not None and containers.is_deep_png(opened.file.head):
         tones.halve_colour_key(picture)

@@ -7,6 +7,7 @@ progressive file, which only make it less sharp; nor a JPEG inside a TIFF, which
 """
 
 import re
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,7 +39,7 @@ class Damage:
     """Where the pixels of a JPEG begin to be wrong."""
 
     first_bad_row: int | None
-    """Of the stored picture; None if the place cannot be found."""
+    """Of the stored picture; None if the place cannot be found, or not in time."""
     height: int
 
     @property
@@ -52,11 +53,14 @@ def can_decode(picture: Image.Image) -> bool:
     return picture.format in ("JPEG", "MPO") and picture.mode in _COLOURS
 
 
-def decode(picture: Image.Image, data: Buffer) -> tuple[Image.Image, Damage | None]:
+def decode(
+    picture: Image.Image, data: Buffer, *, search_s: float
+) -> tuple[Image.Image, Damage | None]:
     """The pixels of a JPEG that Pillow opened, at the size that `draft` set, and what is wrong.
 
     Args:
         data: the encoded file.
+        search_s: processor time that may be spent on finding the first bad row.
 
     Raises:
         ValueError: it cannot be decoded at all.
@@ -67,7 +71,7 @@ def decode(picture: Image.Image, data: Buffer) -> tuple[Image.Image, Damage | No
     except ValueError:
         # All pixels may be there, and only the marker behind them missing.
         closed = data[:] + END
-        damage = _damage_of(closed)
+        damage = _damage_of(closed, search_s)
         return _as_picture(_pixels(closed, colours, size, strict=False)), damage
 
 
@@ -94,20 +98,19 @@ def _as_picture(pixels: NDArray[np.uint8]) -> Image.Image:
 # --- where it is damaged -------------------------------------------------------------------------
 
 
-def _damage_of(data: bytes) -> Damage | None:
+def _damage_of(data: bytes, search_s: float) -> Damage | None:
     """What is damaged; None if all that libjpeg warned of leaves the pixels as they are."""
     bare, begin = _bare(data)
+    started = time.thread_time()
     warning = _first_warning(bare)
+    # For the row of a place, the file is decoded twice more.
+    until = started + search_s - 2 * (time.thread_time() - started)
     if not warning or _is_padding(bare[begin : bare.find(END, begin)], warning):
         return None
     height = simplejpeg.decode_jpeg_header(bare, strict=False)[0]
-    places = [
-        found.start()
-        for pattern in (_STRAY_MARKER, _ONE_BYTE_AGAIN)
-        if (found := pattern.search(bare, begin)) is not None
-    ]
-    places.append(_first_bad_code(bare, begin))
-    return Damage(_first_row_behind(bare, min(places), height), height)
+    place = _first_bad_place(bare, begin, warning, until)
+    row = None if place is None else _first_row_behind(bare, place, height)
+    return Damage(row, height)
 
 
 def _bare(data: bytes) -> tuple[bytes, int]:
@@ -143,21 +146,35 @@ def _is_padding(scan: bytes, warning: str) -> bool:
     return left_over <= zeros <= left_over + _READ_AHEAD
 
 
-def _first_bad_code(data: bytes, begin: int) -> int:
-    """Where the decoder meets a code that does not exist; the end of the data if it meets none.
+def _first_bad_place(data: bytes, begin: int, warning: str, until: float) -> int | None:
+    """Where the data stop being the picture's.
+
+    Args:
+        until: the processor time of this thread after which the search is given up: None.
+    """
+    if time.thread_time() >= until:
+        return None
+    found = (pattern.search(data, begin) for pattern in (_STRAY_MARKER, _ONE_BYTE_AGAIN))
+    end = min((match.start() for match in found if match), default=len(data))
+    place = end if _RAN_OUT in warning else _first_bad_code(data, begin, end, until)
+    return place if time.thread_time() < until else None
+
+
+def _first_bad_code(data: bytes, begin: int, end: int, until: float) -> int | None:
+    """Where the decoder meets a code that does not exist; `end` if it meets none before.
 
     libjpeg reports its first warning only. That of a shorter file is that it ran out, unless it is
-    cut behind the bad code.
+    cut behind the bad code. None if time is up before that is found.
     """
-    good, bad = begin, len(data)
-    if _RAN_OUT in _first_warning(data):
-        return bad
+    good, bad, middle = begin, end, end
     while bad - good > 1:
-        middle = (good + bad) // 2
+        if time.thread_time() >= until:
+            return None
         if _RAN_OUT in _first_warning(data[:middle] + END):
             good = middle
         else:
             bad = middle
+        middle = (good + bad) // 2
     return bad
 
 

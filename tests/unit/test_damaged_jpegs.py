@@ -3,6 +3,7 @@
 import io
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -81,6 +82,14 @@ def test_the_warning_names_the_first_bad_row(damage: object) -> None:
     rows = np.flatnonzero(np.abs(np.asarray(decoded.picture, np.int16) - whole).max((1, 2)) > 0)
     # Rows are found at an eighth of the size, and colours reach over the border of two blocks.
     assert abs(int(rows[0]) - row) <= 16
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_photo_is_kept_if_the_first_bad_row_is_not_found_in_time(
+    damage: Callable[[bytes, float], bytes],
+) -> None:
+    decoded = decode(damage(_photo(), 0.8), replace(LIMITS, max_decode_s=0.0))
+    assert _warning(decoded) == "Some of the photo's pixels are missing or wrong."
 
 
 @pytest.mark.parametrize("damage", [_cut, _closed_early, _ends_in_zeros])
