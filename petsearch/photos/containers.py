@@ -58,9 +58,9 @@ def png_code_points(data: Buffer) -> boxes.Nclx | None:
     return None
 
 
-def is_deep_png(head: bytes) -> bool:
-    """Whether a file that begins with `head` is a PNG of 16 bits a channel."""
-    return head.startswith(_PNG) and head[24:25] == b"\x10"
+def png_bits(head: bytes) -> int | None:
+    """The bits of a sample in a PNG that begins with `head`; None for other files."""
+    return head[24] if head.startswith(_PNG) else None
 
 
 def bmp_profile(data: Buffer) -> bytes | None:

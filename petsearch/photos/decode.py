@@ -32,7 +32,7 @@ from petsearch.photos.opening import (
     open_repaired,
 )
 
-PIXELS_VERSION = 4
+PIXELS_VERSION = 5
 """Grows when the same bytes become other pixels; `reconcile --pixels` remakes old ones."""
 _SEARCH_SHARE = 0.5
 """Of the time for decoding: for finding the row from which on a JPEG is damaged."""
@@ -171,8 +171,8 @@ def _load(opened: Opened, search_s: float) -> tuple[Image.Image, jpeg.Damage | N
         with suppress(ValueError):
             return jpeg.decode(picture, opened.file.buffer, search_s=search_s)
     pages.show_frame(picture)
-    if opened.file is not None and containers.is_deep_png(opened.file.head):
-        tones.halve_colour_key(picture)
+    if opened.file is not None and (bits := containers.png_bits(opened.file.head)):
+        tones.scale_colour_key(picture, bits)
     return picture, None
 
 

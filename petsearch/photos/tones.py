@@ -55,10 +55,17 @@ class _Tones:
     to_srgb: Callable[[Image.Image], Image.Image]
 
 
-def halve_colour_key(picture: Image.Image) -> None:
-    """Pillow halves the bits of 16-bit RGB, and not those of the colour that is transparent."""
-    if isinstance(colour_key := picture.info.get("transparency"), tuple):
+def scale_colour_key(picture: Image.Image, bits: int) -> None:
+    """Bring the colour that is transparent to 8 bits, as Pillow does with the samples of a PNG.
+
+    Pillow leaves it in RGB of 16 `bits`, and in greys of 2 and 4.
+    """
+    colour_key = picture.info.get("transparency")
+    if bits == 16 and isinstance(colour_key, tuple):
         picture.info["transparency"] = tuple(value >> 8 for value in colour_key)
+    elif bits in (2, 4) and isinstance(colour_key, int) and picture.mode == "L":
+        most = (1 << bits) - 1
+        picture.info["transparency"] = (colour_key & most) * 255 // most
 
 
 def to_rgb(

@@ -363,12 +363,33 @@ def test_a_transparent_value_that_all_pixels_have_is_ignored() -> None:
     assert np.abs(_pixels(decode(keyed, LIMITS)) - 117).max() <= 1
 
 
+def _keyed_png(
+    size: tuple[int, int], bits: int, colour_type: int, rows: list[bytes], *key: int
+) -> bytes:
+    header = struct.pack(">IIBBBBB", *size, bits, colour_type, 0, 0, 0)
+    chunks = _chunk(b"IHDR", header) + _chunk(b"tRNS", struct.pack(f">{len(key)}H", *key))
+    packed = zlib.compress(b"".join(b"\0" + row for row in rows))
+    return b"\x89PNG\r\n\x1a\n" + chunks + _chunk(b"IDAT", packed) + _chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_the_transparent_value_of_a_shallow_grey_png_is_white(bits: int) -> None:
+    most = (1 << bits) - 1
+    # The left half is of the value 1, and the right one of 0.
+    half = "".join(f"{1:0{bits}b}" for _ in range(40))
+    row = int(half + "0" * len(half), 2).to_bytes(10 * bits, "big")
+    rows = [row] * 40
+    keyed = _keyed_png((80, 40), bits, 0, rows, 1)
+    pixels = _pixels(decode(keyed, LIMITS))
+    assert (pixels[:, :40].min(), pixels[:, 40:].max()) == (255, 0)
+    other = _pixels(decode(_keyed_png((80, 40), bits, 0, rows, 0), LIMITS))
+    assert np.abs(other[:, :40] - 255 // most).max() == 0
+
+
 def _rgb16_png(values: np.ndarray, key: tuple[int, int, int]) -> bytes:
     height, width, _ = values.shape
-    rows = zlib.compress(b"".join(b"\0" + row.astype(">u2").tobytes() for row in values))
-    header = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
-    chunks = _chunk(b"IHDR", header) + _chunk(b"tRNS", struct.pack(">3H", *key))
-    return b"\x89PNG\r\n\x1a\n" + chunks + _chunk(b"IDAT", rows) + _chunk(b"IEND", b"")
+    rows = [row.astype(">u2").tobytes() for row in values]
+    return _keyed_png((width, height), 16, 2, rows, *key)
 
 
 @pytest.mark.parametrize("key", [7, 9000])
