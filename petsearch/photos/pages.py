@@ -31,7 +31,7 @@ _READ = (
 _SENSOR = (32803, 34892)
 """Photometric interpretations of what a sensor saw, which is no picture yet."""
 _REDUCED_OR_MASK = 0b101
-_FLOATING_POINT = 3
+_UNSIGNED, _FLOATING_POINT = 1, 3
 _SEPARATE_PLANES, _ASSOCIATED_ALPHA = 2, 1
 _RGB, _CMYK = 2, 5
 _COLOURS_OF = {
@@ -39,14 +39,17 @@ _COLOURS_OF = {
     **{5: (4, "CMYK"), 6: (3, "YCbCr"), 8: (3, "CIELab")},
 }
 """How many samples a pixel has for its colours, and their name, by photometric interpretation."""
-_LAYOUTS = {(key[1], key[4], key[5]) for key in TiffImagePlugin.OPEN_INFO}
-"""What Pillow reads: photometric interpretation, bits of each sample, kinds of extra samples."""
+_LAYOUTS = {(key[1], key[2], key[4], key[5]) for key in TiffImagePlugin.OPEN_INFO}
+"""What Pillow reads: photometric interpretation, sample format, bits of each sample, kinds of extra
+samples."""
 _MODES_IN_PLANES = ("RGB", "RGBA", "CMYK", "I;16", "I;16B")
 _MOST_SAMPLES = TiffImagePlugin.MAX_SAMPLESPERPIXEL
+_WEBP = 50001
+"""Pillow knows it, but the libtiff in its wheels does not."""
 _COMPRESSIONS = {
     **{34712: "JPEG 2000", 50002: "JPEG XL", 52546: "JPEG XL", 34887: "LERC", 34892: "lossy JPEG"},
     **{33003: "JPEG 2000", 33005: "JPEG 2000", 34934: "JPEG XR", 22610: "JPEG XR", 9: "JBIG"},
-    **{10: "JBIG", 34661: "JBIG"},
+    **{10: "JBIG", 34661: "JBIG", _WEBP: "WebP"},
 }
 """Names of what Pillow does not unpack."""
 _RAW_HEADS = (b"FUJIFILMCCD-RAW", b"IIU\0", b"IIRO", b"IIRS", b"MMOR", b"FOVb", b"\0MRM")
@@ -93,8 +96,9 @@ class Page:
 
     @property
     def is_misread(self) -> bool:
-        """Whether Pillow reads it wrongly and without an error."""
-        return self.photometric in (_RGB, _CMYK) and self._used_bits < self.bits == 16
+        """Whether Pillow opens it, and then reads it wrongly or not at all."""
+        has_spare_bits = self.photometric in (_RGB, _CMYK) and self._used_bits < self.bits == 16
+        return self.compression == _WEBP or has_spare_bits
 
     @property
     def reason_of_refusal(self) -> str | None:
@@ -108,7 +112,7 @@ class Page:
 
     @property
     def _unread_part(self) -> str | None:
-        if self.compression not in TiffImagePlugin.COMPRESSION_INFO:
+        if self.compression == _WEBP or self.compression not in TiffImagePlugin.COMPRESSION_INFO:
             name = _COMPRESSIONS.get(self.compression, f"of number {self.compression}")
             return f"compression is {name}"
         if self.sample_format == _FLOATING_POINT:
@@ -120,11 +124,19 @@ class Page:
             return f"colours are of the kind {name}"
         colours, name = _COLOURS_OF[self.photometric]
         bits = (self.bits,) * min(self.samples, _MOST_SAMPLES + 1)
-        if self.samples > colours and (self.photometric, bits, self.extra) not in _LAYOUTS:
-            return f"pixels have alpha or other samples beside {name} of {self.bits} bits"
+        layout = (self.photometric, (self.sample_format,), bits, self.extra)
+        if self.samples >= colours and layout not in _LAYOUTS:
+            if self.sample_format != _UNSIGNED:
+                return f"samples are {self._numbers} numbers of {self.bits} bits"
+            are = "have alpha or other samples beside" if self.samples > colours else "are"
+            return f"pixels {are} {name} of {self.bits} bits"
         if self.is_misread:
             return f"samples are numbers of {self._used_bits} bits in {self.bits}"
         return None
+
+    @property
+    def _numbers(self) -> str:
+        return {2: "signed", 5: "complex", 6: "complex"}.get(self.sample_format, "undefined")
 
     @property
     def _used_bits(self) -> int:

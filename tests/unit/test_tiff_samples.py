@@ -15,9 +15,10 @@ Order = Literal["<", ">"]
 LIMITS = ImageLimits()
 RGB = np.asarray(pictures.noise(64, 48))
 RGB16 = RGB.astype(np.uint16) * 257
-GREY, RGB_COLOURS, CMYK, ICC_LAB = 1, 2, 5, 9
+GREY, RGB_COLOURS, CMYK, CIE_LAB, ICC_LAB = 1, 2, 5, 8, 9
 BITS, COMPRESSION, PHOTOMETRIC, ORIENTATION = 258, 259, 262, 274
-MAX_SAMPLE, PLANES, EXTRA = 281, 284, 338
+MAX_SAMPLE, PLANES, EXTRA, FORMAT = 281, 284, 338, 339
+SIGNED = 2
 
 
 def _tiff(
@@ -113,6 +114,7 @@ def test_colours_that_are_multiplied_with_alpha_are_not_darkened_by_it() -> None
 REFUSED = {
     "compression is JPEG 2000": _tiff(RGB, tags={COMPRESSION: [34712]}),
     "compression is JPEG XL": _tiff(RGB, tags={COMPRESSION: [50002]}),
+    "compression is WebP": _tiff(RGB, tags={COMPRESSION: [50001]}),
     "compression is of number 4711": _tiff(RGB, tags={COMPRESSION: [4711]}),
     "colours are of the kind ICCLab": _tiff(RGB, tags={PHOTOMETRIC: [ICC_LAB]}),
     "beside greys of 16 bits": _tiff(RGB16[..., :2], tags={PHOTOMETRIC: [GREY], EXTRA: [2]}),
@@ -121,6 +123,12 @@ REFUSED = {
     ),
     "numbers of 12 bits in 16": _tiff(RGB16 >> 4, tags={MAX_SAMPLE: [4095] * 3}),
     "numbers of 32 bits": _tiff(RGB.astype(np.uint32)),
+    "pixels are CIELab of 16 bits": _tiff(RGB16, tags={PHOTOMETRIC: [CIE_LAB]}),
+    "samples are signed numbers of 16 bits": _tiff(RGB16, tags={FORMAT: [SIGNED] * 3}),
+    "samples are signed numbers of 8 bits": _tiff(
+        _with_alpha(RGB, 255), tags={FORMAT: [SIGNED] * 4, EXTRA: [2]}
+    ),
+    "samples are undefined numbers": _tiff(RGB16[..., :1], tags={FORMAT: [4]}),
 }
 
 
@@ -130,8 +138,12 @@ def test_what_is_not_read_is_named(reason: str) -> None:
         decode(REFUSED[reason], LIMITS)
 
 
-def test_a_kind_that_is_read_is_no_reason_to_refuse_a_broken_file() -> None:
-    whole = _tiff(_with_alpha(RGB, 255), tags={EXTRA: [2]})
+@pytest.mark.parametrize(
+    "whole",
+    [_tiff(RGB), _tiff(RGB16), _tiff(_with_alpha(RGB, 255), tags={EXTRA: [2]})],
+    ids=["8 bits", "16 bits", "alpha"],
+)
+def test_a_kind_that_is_read_is_no_reason_to_refuse_a_broken_file(whole: bytes) -> None:
     broken = whole.replace(struct.pack("<HHI", 273, 4, 1), struct.pack("<HHI", 4711, 4, 1))
     with pytest.raises(NotAnImage, match="whose header is broken"):
         decode(broken, LIMITS)
