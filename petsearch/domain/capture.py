@@ -16,6 +16,7 @@ _OFFSET = re.compile(r"([+-])(\d{2}):?(\d{2})", re.ASCII)
 _FIRST_YEAR = 1826
 """Of the oldest photo there is."""
 _EPOCH = datetime(1970, 1, 1)
+_LEAP_SECOND = 60
 _MOST_AHEAD = timedelta(hours=14)
 """How far local time is ahead of UTC at most."""
 
@@ -36,23 +37,27 @@ NOT_STATED = Capture()
 def parse_time(text: str, *offsets: str) -> date | datetime | None:
     """A time as EXIF or XMP write it, or a date; None if it is blank, zero or impossible.
 
+    Of 24:00 and of a leap second the date is left.
+
     Args:
         offsets: from UTC, such as `+02:00`; the first valid one counts, unless `text` has one.
     """
     found = _TIME.fullmatch(text.strip(" \t\r\n\0"))
     if found is None:
         return None
-    *numbers, own_offset = found.groups()
+    numbers = (int(number or 0) for number in found.groups()[:-1])
+    year, month, day, hour, minute, second = numbers
+    is_between = (hour, minute, second) == (24, 0, 0) or second == _LEAP_SECOND
     try:
-        time = datetime(*(int(number or 0) for number in numbers))  # type: ignore[arg-type]
-        zones = map(_zone, (own_offset or "", *offsets))
-        time = time.replace(tzinfo=next((zone for zone in zones if zone is not None), None))
+        time = datetime(year, month, day, *((0,) if is_between else (hour, minute, second)))
     except ValueError:
         return None
     # A clock that was never set starts there.
-    if time.replace(tzinfo=None) == _EPOCH or time.year < _FIRST_YEAR:
+    if time == _EPOCH or time.year < _FIRST_YEAR:
         return None
-    return time.date() if numbers[3] is None else time
+    zones = map(_zone, (found.groups()[-1] or "", *offsets))
+    time = time.replace(tzinfo=next((zone for zone in zones if zone is not None), None))
+    return time.date() if found[4] is None or is_between else time
 
 
 def _zone(offset: str) -> timezone | None:

@@ -32,7 +32,7 @@ from petsearch.photos.opening import (
     open_repaired,
 )
 
-PIXELS_VERSION = 5
+PIXELS_VERSION = 4
 """Grows when the same bytes become other pixels; `reconcile --pixels` remakes old ones."""
 _SEARCH_SHARE = 0.5
 """Of the time for decoding: for finding the row from which on a JPEG is damaged."""

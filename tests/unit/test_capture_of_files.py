@@ -1,7 +1,7 @@
 """When and where a photo was taken, as the EXIF and XMP of its file state it, in every format."""
 
 import io
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -141,6 +141,12 @@ def test_blank_zero_and_impossible_times_are_none(blank: str) -> None:
 )
 def test_times_are_read_as_cameras_and_programs_write_them(text: str) -> None:
     assert parse_time(text) == TAKEN
+
+
+@pytest.mark.parametrize("clock", ["24:00:00", "23:59:60"])
+def test_times_between_two_days_leave_the_day(clock: str) -> None:
+    assert parse_time(f"2026:05:17 {clock}+02:00") == date(2026, 5, 17)
+    assert parse_time(f"2026:02:30 {clock}") is None
 
 
 def test_the_time_of_the_last_change_is_not_when_it_was_taken() -> None:
