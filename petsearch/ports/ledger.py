@@ -362,7 +362,10 @@ class LedgerCopy(Protocol):
         """How many jobs and how many API keys there are."""
 
     def export(self) -> Iterator[JsonDict]:
-        """Every entry that does not expire, as JSON. Each job is read at one moment."""
+        """Every entry that does not expire, as JSON.
+
+        Each job is read at one moment, and the lists of jobs name those that were read.
+        """
 
     def load(self, entries: Iterable[JsonDict]) -> None:
         """Write what `export` read; what has the same name is replaced. May be repeated."""

@@ -3,14 +3,17 @@
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import cast
 
 import pytest
+import redis
 
 from devstack.qdrant_server import build_app
+from petsearch.adapters.redis import RedisLedger
+from petsearch.adapters.redis.backup import RedisCopy
 from petsearch.app.connections import open_place
 from petsearch.app.services import Storage, open_keys, open_storage
 from petsearch.catalogue import delete_images
@@ -391,3 +394,26 @@ def test_a_photo_that_is_moved_meanwhile_is_in_the_backup(source: Source, tmp_pa
     assert b"a photo that waits" in {
         path.read_bytes() for path in (tmp_path / "backup/objects").rglob("*") if path.is_file()
     }
+
+
+def test_what_is_added_while_jobs_are_read_is_whole_in_the_backup_or_not_at_all(
+    private_redis: redis.Redis,
+) -> None:
+    ledger = RedisLedger(private_redis)
+    for day, job_id in enumerate(("first", "second", "third")):
+        ledger.create(NewJob(job_id, "test", NOW + timedelta(days=day)))
+    exported = RedisCopy(private_redis).export()
+    lines = [next(exported)]
+    assert lines[0]["name"].startswith("petsearch:job:")
+    for job_id in ("first", "second"):
+        ledger.add_chunk(job_id, ledger.reserve_chunk(job_id, 1).chunk_no, 1)
+    ledger.delete("third")
+    ledger.create(NewJob("new", "test", NOW))
+    lines += exported
+    private_redis.flushdb()
+    RedisCopy(private_redis).load(lines)
+    assert ledger.active() == ["first", "second"]
+    assert {job.job_id for job in ledger.newest(9)} == {"first", "second"}
+    for job_id in ledger.active():
+        taken = ledger.take_chunks(job_id, 9, 60).chunk_nos
+        assert len(taken) == ledger.get(job_id).total, "what is counted is there to be done"

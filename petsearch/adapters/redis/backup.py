@@ -4,30 +4,41 @@ What expires is left out: sessions, rate limits, answers, leases. So is the queu
 fill again from the ledger, and the write set: a reindex that was running is begun again.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from itertools import groupby
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, cast
 
 import redis
 
 from petsearch.adapters.redis.client import redis_errors
+from petsearch.adapters.redis.job_keys import ACTIVE, JOB_PREFIX, JOBS, PREFIX, job_key, keys_of
 from petsearch.domain import JsonDict
 from petsearch.domain.errors import InvalidInput
 from petsearch.ports import LedgerCopy
 
-_PREFIX = "petsearch:"
-_JOBS, _KEYS = f"{_PREFIX}jobs", f"{_PREFIX}keys"
-_SHARED = frozenset({_JOBS, f"{_PREFIX}jobs:active", _KEYS})
+_KEYS = f"{PREFIX}keys"
+_SHARED = frozenset({JOBS, ACTIVE, _KEYS})
 """Names of many jobs or keys: what is there already stays."""
-_LEFT_OUT = (f"{_PREFIX}write-set",)
+_LEFT_OUT = (f"{PREFIX}write-set", JOB_PREFIX, JOBS)
+"""Beginnings of names that are not read by name: jobs are read one by one."""
 _WHAT = "job ledger"
-_READ: dict[str, Callable[[Any, str], object]] = {
-    "hash": lambda pipe, name: pipe.hgetall(name),
-    "list": lambda pipe, name: pipe.lrange(name, 0, -1),
-    "set": lambda pipe, name: pipe.smembers(name),
-    "zset": lambda pipe, name: pipe.zrange(name, 0, -1, withscores=True),
-    "string": lambda pipe, name: pipe.get(name),
+# Everything under some names at one moment: names, types and values of what does not expire.
+_READ = """
+local read = {
+  hash = function(name) return redis.call('HGETALL', name) end,
+  list = function(name) return redis.call('LRANGE', name, 0, -1) end,
+  set = function(name) return redis.call('SMEMBERS', name) end,
+  zset = function(name) return redis.call('ZRANGE', name, 0, -1, 'WITHSCORES') end,
+  string = function(name) return redis.call('GET', name) end,
 }
+local found = {}
+for _, name in ipairs(KEYS) do
+  local kind = redis.call('TYPE', name).ok
+  if kind ~= 'none' and redis.call('PTTL', name) == -1 then
+    found[#found + 1] = {name, kind, read[kind](name)}
+  end
+end
+return found
+"""
 _WRITE: dict[str, Callable[[Any, str, Any], object]] = {
     "hash": lambda pipe, name, value: pipe.hset(name, mapping=value),
     "list": lambda pipe, name, value: pipe.rpush(name, *value),
@@ -42,16 +53,29 @@ class RedisCopy(LedgerCopy):
 
     def __init__(self, client: redis.Redis) -> None:
         self._redis = client
+        self._script = client.register_script(_READ)
 
     def counts(self) -> tuple[int, int]:
         with redis_errors(_WHAT):
-            return self._redis.zcard(_JOBS), self._redis.zcard(_KEYS)
+            return self._redis.zcard(JOBS), self._redis.zcard(_KEYS)
 
     def export(self) -> Iterator[JsonDict]:
         with redis_errors(_WHAT):
-            names = sorted(set(cast(Iterable[str], self._redis.scan_iter(f"{_PREFIX}*", 1000))))
-        for _, group in groupby(names, _owner):
-            yield from self._read([name for name in group if not name.startswith(_LEFT_OUT)])
+            opened = cast(list[tuple[str, float]], self._redis.zrange(JOBS, 0, -1, withscores=True))
+        jobs, active = [], []
+        for job_id, opened_at in opened:
+            parts = self._read(keys_of(job_id))
+            fields = parts[0]["value"] if parts and parts[0]["name"] == job_key(job_id) else {}
+            if "source" not in fields:  # deleted meanwhile
+                continue
+            yield from parts
+            jobs.append([job_id, opened_at])
+            if "finished_at" not in fields:
+                active.append(job_id)
+        # Of these jobs alone: others may have been opened since.
+        yield from _entries([(JOBS, "zset", jobs), (ACTIVE, "set", active)])
+        for name in self._names():
+            yield from self._read([name])
 
     def load(self, entries: Iterable[JsonDict]) -> None:
         for entry in entries:
@@ -64,33 +88,33 @@ class RedisCopy(LedgerCopy):
                 _WRITE[kind](pipe, name, value)
                 pipe.execute()
 
-    def _read(self, names: list[str]) -> list[JsonDict]:
-        with redis_errors(_WHAT), self._redis.pipeline() as pipe:
-            for name in names:
-                pipe.type(name)
-                pipe.pttl(name)
-            found = pipe.execute()
-            kept = [
-                (name, kind)
-                for name, kind, ttl_ms in zip(names, found[::2], found[1::2], strict=True)
-                if ttl_ms == -1 and kind != "none"
-            ]
-            for name, kind in kept:
-                _READ[kind](pipe, name)
-            values = pipe.execute()
-        return [
-            {"name": name, "type": kind, "value": _as_json(kind, value)}
-            for (name, kind), value in zip(kept, values, strict=True)
-            if value
-        ]
+    def _names(self) -> list[str]:
+        with redis_errors(_WHAT):
+            found = cast(Iterable[str], self._redis.scan_iter(f"{PREFIX}*", 1000))
+            return sorted({name for name in found if not name.startswith(_LEFT_OUT)})
+
+    @redis_errors(_WHAT)
+    def _read(self, names: Sequence[str]) -> list[JsonDict]:
+        """What does not expire of these names, as of one moment."""
+        found = cast(list[tuple[str, str, Any]], self._script(keys=names))
+        return _entries((name, kind, _as_json(kind, value)) for name, kind, value in found)
 
 
-def _owner(name: str) -> str:
-    """What is read at one moment: a job with all its parts."""
-    return ":".join(name.split(":")[:3])
+def _entries(found: Iterable[tuple[str, str, Any]]) -> list[JsonDict]:
+    return [{"name": name, "type": kind, "value": value} for name, kind, value in found if value]
 
 
 def _as_json(kind: str, value: Any) -> Any:
-    if kind == "set":
-        return sorted(value)
-    return [list(pair) for pair in value] if kind == "zset" else value
+    match kind:
+        case "hash":
+            return dict(_pairs(value))
+        case "zset":
+            return [[name, float(score)] for name, score in _pairs(value)]
+        case "set":
+            return sorted(value)
+    return value
+
+
+def _pairs(flat: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Names and values, which scripts give in turn."""
+    return zip(flat[::2], flat[1::2], strict=True)

@@ -10,6 +10,7 @@ from typing import Any, cast
 import redis
 
 from petsearch.adapters.redis.client import redis_errors
+from petsearch.adapters.redis.job_keys import ACTIVE, JOBS, PREFIX, job_key, keys_of, part_key
 from petsearch.adapters.redis.job_records import Workers, job_of, obstacle_of
 from petsearch.adapters.redis.ledger_scripts import COMMON, SCRIPTS
 from petsearch.domain import (
@@ -37,14 +38,7 @@ from petsearch.ports import (
 )
 
 _WHAT = "job ledger"
-_PREFIX = "petsearch:"
-_JOBS = f"{_PREFIX}jobs"
-_ACTIVE = f"{_PREFIX}jobs:active"
-_PARTS = (
-    *("pending", "queued", "holders", "since", "starts", "chunks", "reserved", "marks"),
-    *("samples", "problems", "reading", "left_out"),
-)
-_READY, _WAITING = f"{_PREFIX}workers:ready", f"{_PREFIX}workers:waiting"
+_READY, _WAITING = f"{PREFIX}workers:ready", f"{PREFIX}workers:waiting"
 MOST_OPEN_JOBS = 10_000
 MOST_KEPT_JOBS = 50_000
 _EXPIRED_AT_ONCE = 200
@@ -85,7 +79,7 @@ class RedisLedger(JobLedger, ChunkLedger, EnumerationLedger, IdempotencyStore):
             fields |= {"next_chunk": 1, "next_item": first_chunk_items}
         told = (word for pair in fields.items() for word in pair)
         arguments = [MOST_OPEN_JOBS, job.job_id, job.created_at.timestamp(), *told]
-        keys = [_job(job.job_id), _ACTIVE, _JOBS]
+        keys = [job_key(job.job_id), ACTIVE, JOBS]
         if not self._scripts["CREATE"](keys=keys, args=arguments):
             raise Overloaded(
                 f"{MOST_OPEN_JOBS} jobs have not ended; seal, cancel or wait for some."
@@ -98,15 +92,15 @@ class RedisLedger(JobLedger, ChunkLedger, EnumerationLedger, IdempotencyStore):
 
     @redis_errors(_WHAT)
     def spec(self, job_id: str) -> str | None:
-        return cast(str | None, self._redis.hget(_job(job_id), "spec"))
+        return cast(str | None, self._redis.hget(job_key(job_id), "spec"))
 
     @redis_errors(_WHAT)
     def newest(self, limit: int) -> list[Job]:
-        return self._read(cast(list[str], self._redis.zrevrange(_JOBS, 0, limit - 1)))
+        return self._read(cast(list[str], self._redis.zrevrange(JOBS, 0, limit - 1)))
 
     @redis_errors(_WHAT)
     def active(self) -> list[str]:
-        return sorted(cast(set[str], self._redis.smembers(_ACTIVE)))
+        return sorted(cast(set[str], self._redis.smembers(ACTIVE)))
 
     def reserve_chunk(
         self, job_id: str, item_count: int, *, call: CallKey | None = None
@@ -165,7 +159,7 @@ class RedisLedger(JobLedger, ChunkLedger, EnumerationLedger, IdempotencyStore):
     def is_stopped(self, job_id: str) -> bool:
         fields = cast(
             list[str | None],
-            self._redis.hmget(_job(job_id), ["source", "paused", "cancelled"]),
+            self._redis.hmget(job_key(job_id), ["source", "paused", "cancelled"]),
         )
         return fields[0] is None or "1" in fields[1:]
 
@@ -174,7 +168,7 @@ class RedisLedger(JobLedger, ChunkLedger, EnumerationLedger, IdempotencyStore):
 
     @redis_errors(_WHAT)
     def clear_mark(self, job_id: str, item_no: int) -> None:
-        self._redis.hdel(_part(job_id, "marks"), str(item_no))
+        self._redis.hdel(part_key(job_id, "marks"), str(item_no))
 
     def account_chunk(
         self,
@@ -203,7 +197,7 @@ class RedisLedger(JobLedger, ChunkLedger, EnumerationLedger, IdempotencyStore):
         arguments = [_ms(long_wait_s), _ms(idle_s)]
         with self._redis.pipeline(transaction=False) as pipe:
             for job_id in job_ids:
-                keys = [_job(job_id), _ACTIVE]
+                keys = [job_key(job_id), ACTIVE]
                 self._scripts["OVERDUE"](keys=keys, args=arguments, client=pipe)
             answers = pipe.execute()
         return [
@@ -229,21 +223,21 @@ class RedisLedger(JobLedger, ChunkLedger, EnumerationLedger, IdempotencyStore):
     @redis_errors(_WHAT)
     def expired_jobs(self, keep_s: float, now: datetime) -> list[str]:
         limit = now.timestamp() - keep_s
-        oldest = self._redis.zrangebyscore(_JOBS, "-inf", limit, start=0, num=_EXPIRED_AT_ONCE)
-        too_many = min(_EXPIRED_AT_ONCE, self._redis.zcard(_JOBS) - MOST_KEPT_JOBS)
+        oldest = self._redis.zrangebyscore(JOBS, "-inf", limit, start=0, num=_EXPIRED_AT_ONCE)
+        too_many = min(_EXPIRED_AT_ONCE, self._redis.zcard(JOBS) - MOST_KEPT_JOBS)
         expired = []
         for job_id in cast(list[str], oldest):
             ended, added_ms = self._ended_and_added(job_id)
             if (added_ms / 1000 if ended is None else ended.timestamp()) <= limit:
                 expired.append(job_id)
         if too_many > 0:
-            first = cast(list[str], self._redis.zrange(_JOBS, 0, too_many - 1))
+            first = cast(list[str], self._redis.zrange(JOBS, 0, too_many - 1))
             expired += [job_id for job_id in first if self._ended_and_added(job_id)[0] is not None]
         return list(dict.fromkeys(expired))
 
     def _ended_and_added(self, job_id: str) -> tuple[datetime | None, int]:
         """When a job ended, and the time of its last sign of life in milliseconds."""
-        found = self._redis.hmget(_job(job_id), ["finished_at", "added_ms"])
+        found = self._redis.hmget(job_key(job_id), ["finished_at", "added_ms"])
         ended, added_ms = cast(list[str | None], found)
         return datetime.fromisoformat(ended) if ended else None, int(added_ms or 0)
 
@@ -252,12 +246,12 @@ class RedisLedger(JobLedger, ChunkLedger, EnumerationLedger, IdempotencyStore):
 
     @redis_errors(_WHAT)
     def chunk_size(self, job_id: str, chunk_no: int) -> int:
-        found = self._redis.hget(_part(job_id, "chunks"), str(chunk_no))
+        found = self._redis.hget(part_key(job_id, "chunks"), str(chunk_no))
         return int(cast(str | None, found) or 0)
 
     @redis_errors(_WHAT)
     def problem_chunks(self, job_id: str) -> list[int]:
-        return sorted(map(int, cast(set[str], self._redis.smembers(_part(job_id, "problems")))))
+        return sorted(map(int, cast(set[str], self._redis.smembers(part_key(job_id, "problems")))))
 
     def begin_enumeration(
         self, job_id: str, holder: str, lease_s: float, most_open: int
@@ -276,13 +270,13 @@ class RedisLedger(JobLedger, ChunkLedger, EnumerationLedger, IdempotencyStore):
 
     @redis_errors(_WHAT)
     def clear_deaths(self, job_id: str) -> None:
-        self._redis.hdel(_job(job_id), "readings")
+        self._redis.hdel(job_key(job_id), "readings")
 
     @redis_errors(_WHAT)
     def has_room(self, job_id: str, most_open: int) -> bool:
         with self._redis.pipeline() as pipe:
-            pipe.llen(_part(job_id, "pending"))
-            pipe.zcard(_part(job_id, "queued"))
+            pipe.llen(part_key(job_id, "pending"))
+            pipe.zcard(part_key(job_id, "queued"))
             return sum(cast(list[int], pipe.execute())) < most_open
 
     def pause(self, job_id: str) -> None:
@@ -307,9 +301,9 @@ class RedisLedger(JobLedger, ChunkLedger, EnumerationLedger, IdempotencyStore):
     @redis_errors(_WHAT)
     def delete(self, job_id: str) -> None:
         with self._redis.pipeline() as pipe:
-            pipe.delete(_job(job_id), *(_part(job_id, name) for name in _PARTS))
-            pipe.zrem(_JOBS, job_id)
-            pipe.srem(_ACTIVE, job_id)
+            pipe.delete(*keys_of(job_id))
+            pipe.zrem(JOBS, job_id)
+            pipe.srem(ACTIVE, job_id)
             pipe.execute()
 
     def set_reason(self, job_id: str, reason: str | None) -> None:
@@ -327,7 +321,7 @@ class RedisLedger(JobLedger, ChunkLedger, EnumerationLedger, IdempotencyStore):
 
     @redis_errors(_WHAT)
     def claim_chore(self, name: str, for_s: float) -> bool:
-        return bool(self._redis.set(f"{_PREFIX}once:{name}", "1", nx=True, px=_ms(for_s)))
+        return bool(self._redis.set(f"{PREFIX}once:{name}", "1", nx=True, px=_ms(for_s)))
 
     @redis_errors(_WHAT)
     def claim_call(self, call: CallKey, holder: str, for_s: float) -> str | None:
@@ -364,7 +358,7 @@ class RedisLedger(JobLedger, ChunkLedger, EnumerationLedger, IdempotencyStore):
 
     @redis_errors(_WHAT)
     def _run(self, script: str, job_id: str, *arguments: str | int) -> Any:
-        return self._scripts[script](keys=[_job(job_id), _ACTIVE], args=list(arguments))
+        return self._scripts[script](keys=[job_key(job_id), ACTIVE], args=list(arguments))
 
     def _control(self, job_id: str, what: str, now: str = "") -> None:
         self._check(job_id, self._run("CONTROL", job_id, what, now), "has ended")
@@ -379,14 +373,14 @@ class RedisLedger(JobLedger, ChunkLedger, EnumerationLedger, IdempotencyStore):
     def _read(self, ids: Sequence[str]) -> list[Job]:
         with self._redis.pipeline() as pipe:
             for job_id in ids:
-                pipe.hgetall(_job(job_id))
-                pipe.lrange(_part(job_id, "samples"), 0, -1)
-                pipe.lrange(_part(job_id, "left_out"), 0, -1)
-                pipe.llen(_part(job_id, "pending"))
-                pipe.zcard(_part(job_id, "queued"))
-                pipe.hlen(_part(job_id, "holders"))
+                pipe.hgetall(job_key(job_id))
+                pipe.lrange(part_key(job_id, "samples"), 0, -1)
+                pipe.lrange(part_key(job_id, "left_out"), 0, -1)
+                pipe.llen(part_key(job_id, "pending"))
+                pipe.zcard(part_key(job_id, "queued"))
+                pipe.hlen(part_key(job_id, "holders"))
             pipe.mget(_READY, _WAITING)
-            pipe.scard(_ACTIVE)
+            pipe.scard(ACTIVE)
             *found, (is_ready, waits_for), active = pipe.execute()
         workers = Workers(bool(is_ready), waits_for, active)
         return [
@@ -402,16 +396,8 @@ class RedisLedger(JobLedger, ChunkLedger, EnumerationLedger, IdempotencyStore):
         ]
 
 
-def _job(job_id: str) -> str:
-    return f"{_PREFIX}job:{job_id}"
-
-
-def _part(job_id: str, name: str) -> str:
-    return f"{_job(job_id)}:{name}"
-
-
 def _answer(call: CallKey) -> str:
-    return f"{_PREFIX}answer:{call.name}"
+    return f"{PREFIX}answer:{call.name}"
 
 
 def _held(call: CallKey, holder: str) -> str:
