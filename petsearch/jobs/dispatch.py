@@ -85,15 +85,16 @@ class Dispatcher:
     def _expire_jobs(self) -> None:
         # One after the other: a process that ends here leaves the objects of one job at most.
         for job_id in self.ledger.expired_jobs(self.options.keep_jobs_s, self.clock()):
-            with suppress(Conflict, NotFound):  # it ended, or was deleted meanwhile
+            with suppress(Conflict):  # it ended meanwhile
                 self._expire(job_id)
 
     def _expire(self, job_id: str) -> None:
-        if self.ledger.get(job_id).finished_at is None:
-            self.ledger.cancel(job_id, self.clock())
-            log.warning("job cancelled: nobody continued it for long", job_id=job_id)
-            self.discard_if_cancelled(job_id)
-            return
+        with suppress(NotFound):  # it was deleted meanwhile, or its id alone was restored
+            if self.ledger.get(job_id).finished_at is None:
+                self.ledger.cancel(job_id, self.clock())
+                log.warning("job cancelled: nobody continued it for long", job_id=job_id)
+                self.discard_if_cancelled(job_id)
+                return
         self.ledger.delete(job_id)
         self.queue.enqueue_discard(job_id)
         log.info("job expired", job_id=job_id)

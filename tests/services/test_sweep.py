@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from petsearch.domain import JobState, QueueName
+from petsearch.domain import JobState, NewJob, QueueName
 from petsearch.jobs import Upload
 from tests.services.house import House, photo
 from tests.waiting import wait_until
@@ -50,6 +50,14 @@ def test_old_jobs_expire_and_their_photos_stay(house: House) -> None:
     assert house.jobs.newest(9) == []
     assert house.redis.keys("petsearch:job:*") == []
     assert house.count() == 1
+
+
+def test_an_id_without_a_job_is_forgotten(house: House) -> None:
+    house.ledger.create(NewJob("gone", "test", house.services.clock()))
+    house.redis.delete("petsearch:job:gone")
+    later = house.services.clock() + timedelta(seconds=house.dispatcher.options.keep_jobs_s)
+    replace(house.dispatcher, clock=lambda: later).sweep()
+    assert not house.redis.exists("petsearch:jobs", "petsearch:jobs:active")
 
 
 def test_photos_that_come_as_their_job_is_sealed_are_swept_up(house: House) -> None:
