@@ -9,6 +9,8 @@ DISPLAYS = "display/"
 THUMBNAILS = "thumbs/"
 TOMBSTONES = "tombstones/"
 STAGING = "staging/"
+JOBS = "jobs/"
+"""Prefix of the chunks of all jobs and of what became of them."""
 RESTORES = "restores/"
 """Prefix of a restore's progress, by which it continues after an interruption."""
 MODELS = "models/"
@@ -80,12 +82,12 @@ def imports_prefix(job_id: str) -> str:
 
 def job_prefix(job_id: str) -> str:
     """Prefix of a job's chunks and outcomes."""
-    return f"jobs/{job_id}/"
+    return f"{JOBS}{job_id}/"
 
 
 def chunks_prefix(job_id: str) -> str:
     """Prefix of a job's chunks; their keys sort by chunk number."""
-    return f"jobs/{job_id}/chunks/"
+    return f"{job_prefix(job_id)}chunks/"
 
 
 def chunk_no_of(key: str) -> int:
@@ -95,7 +97,7 @@ def chunk_no_of(key: str) -> int:
 
 def chunk(job_id: str, chunk_no: int) -> str:
     """A chunk: a JSON list of items."""
-    return f"jobs/{job_id}/chunks/{chunk_no:06d}.json"
+    return f"{chunks_prefix(job_id)}{chunk_no:06d}.json"
 
 
 def outcomes(job_id: str, chunk_no: int) -> str:
@@ -105,7 +107,7 @@ def outcomes(job_id: str, chunk_no: int) -> str:
 
 def outcomes_prefix(job_id: str) -> str:
     """Prefix of a job's outcomes; their keys sort by chunk number."""
-    return f"jobs/{job_id}/outcomes/"
+    return f"{job_prefix(job_id)}outcomes/"
 
 
 def restore(backup: str) -> str:

@@ -1,15 +1,18 @@
 """Chunks, their outcomes and the progress of interrupted runs, as JSON in the object store."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 
 from pydantic import TypeAdapter
 
-from petsearch.domain import Item, Outcome, object_keys
+from petsearch.domain import Item, ItemStatus, Outcome, object_keys
 from petsearch.domain.errors import NotFound
-from petsearch.ports import ObjectStore
+from petsearch.ports import ObjectStore, OpenChunks
 
 _ITEMS = TypeAdapter(tuple[Item, ...])
 _OUTCOMES = TypeAdapter(tuple[Outcome, ...])
+_RESULT = re.compile(r"jobs/(?P<job>[^/]+)/(?:outcomes|progress)/(?P<chunk>[0-9]+)\.json")
+"""The key of outcomes, or of progress."""
 
 
 def write_chunk(store: ObjectStore, job_id: str, chunk_no: int, items: Sequence[Item]) -> None:
@@ -49,6 +52,33 @@ def write_progress(
 def read_progress(store: ObjectStore, job_id: str, chunk_no: int) -> tuple[Outcome, ...]:
     """Read the outcomes of earlier, unfinished runs of a chunk."""
     return _find(store, _progress_key(job_id, chunk_no)) or ()
+
+
+def let_run_again(store: ObjectStore, jobs: Mapping[str, OpenChunks]) -> None:
+    """Let the chunks be run that a ledger does not count, whatever the store says of them.
+
+    Where a restored index is older than the store, it lacks what their outcomes say is there. May
+    be repeated.
+    """
+    for key in store.list_keys(object_keys.JOBS):
+        found = _RESULT.fullmatch(key)
+        if found is None or (job := jobs.get(found["job"])) is None:
+            continue
+        chunk_no = int(found["chunk"])
+        if chunk_no >= job.next_chunk:
+            store.delete(key)  # the next one of this number has other items
+        elif chunk_no in job.waiting:
+            _let_run_again(store, found["job"], chunk_no)
+
+
+def _let_run_again(store: ObjectStore, job_id: str, chunk_no: int) -> None:
+    """Items that were refused or failed stay so: the bytes of refused ones are gone."""
+    outcomes = find_outcomes(store, job_id, chunk_no)
+    if outcomes is None:
+        outcomes = read_progress(store, job_id, chunk_no)
+    problems = (ItemStatus.REFUSED, ItemStatus.FAILED)
+    write_progress(store, job_id, chunk_no, [o for o in outcomes if o.status in problems])
+    store.delete(object_keys.outcomes(job_id, chunk_no))
 
 
 def _find(store: ObjectStore, key: str) -> tuple[Outcome, ...] | None:

@@ -1,8 +1,9 @@
 """Writes a backup of everything that is kept, while services may run.
 
 The ledger is read first, then the index, then the objects: what the ledger counts as done is in the
-other two, because it is written last. What happens meanwhile may be in one and not in the other;
-`petsearch reconcile` finds that after a restore.
+other two, because it is written last. What happens meanwhile may be in one and not in the other: a
+restore has chunks run again that the ledger does not count, and `petsearch reconcile` finds the
+rest.
 """
 
 from collections.abc import Callable, Iterator

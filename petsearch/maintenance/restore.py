@@ -1,7 +1,8 @@
 """Restores a backup: checks all of it first, then objects, index and ledger, in that order.
 
-The ledger comes last, because workers take up what it has left as soon as they see it. Every step
-may be repeated; one that was cut off goes on when the same backup is restored again.
+The ledger comes last, because workers take up what it has left as soon as they see it. Chunks that
+it does not count are run again: what was ingested of them since is not in the index. Every step may
+be repeated; one that was cut off goes on when the same backup is restored again.
 """
 
 import json
@@ -10,8 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 
-from petsearch.domain import Filters, object_keys
+from petsearch.domain import Filters, JsonDict, object_keys
 from petsearch.domain.errors import ConfigurationError, Conflict, Unavailable
+from petsearch.jobs import chunk_files
 from petsearch.maintenance.backup import Kept
 from petsearch.maintenance.backup_format import (
     LEDGER,
@@ -68,7 +70,9 @@ class Restore:
         self.kept.store.put(marker, b"")
         self._restore_objects(manifest)
         self._restore_index(manifest)
-        self.kept.ledger.load(json.loads(line) for line in self.place.lines(LEDGER))
+        ledger = self.kept.ledger
+        chunk_files.let_run_again(self.kept.store, ledger.open_chunks(self._entries()))
+        ledger.load(self._entries())
         self.say(f"ledger: {manifest.jobs} jobs, {manifest.keys} keys")
         self.kept.store.delete(marker)
         return manifest
@@ -96,6 +100,9 @@ class Restore:
                 f"There are {photos} photos and {jobs} jobs here already. Restore into an empty "
                 "stack, or say --into-existing to add what the backup holds."
             )
+
+    def _entries(self) -> Iterator[JsonDict]:
+        return map(json.loads, self.place.lines(LEDGER))
 
     def _objects(self) -> Iterator[PartFile]:
         return map(object_from_line, self.place.lines(OBJECTS))

@@ -27,6 +27,7 @@ from petsearch.ports.ledger import (
     JobRecords,
     JobWriter,
     LedgerCopy,
+    OpenChunks,
     OverdueWork,
     TakenChunks,
 )
@@ -57,6 +58,7 @@ __all__ = [
     "KeyStore",
     "LedgerCopy",
     "ObjectStore",
+    "OpenChunks",
     "OverdueWork",
     "RecordChange",
     "ShareStore",

@@ -355,6 +355,16 @@ class IdempotencyStore(Protocol):
         """Forget a held call, so that it can be claimed again."""
 
 
+@dataclass(frozen=True)
+class OpenChunks:
+    """Chunks of a job that a copy of the ledger does not count, though they may have been run."""
+
+    waiting: frozenset[int]
+    """Those that were pending or queued."""
+    next_chunk: int
+    """This number and those after it were given out later, and will be given out again."""
+
+
 class LedgerCopy(Protocol):
     """Everything that is kept in the ledger's server, to be written elsewhere."""
 
@@ -366,6 +376,9 @@ class LedgerCopy(Protocol):
 
         Each job is read at one moment, and the lists of jobs name those that were read.
         """
+
+    def open_chunks(self, entries: Iterable[JsonDict]) -> Mapping[str, OpenChunks]:
+        """The open chunks of each job that `export` read, by its id."""
 
     def load(self, entries: Iterable[JsonDict]) -> None:
         """Write what `export` read; what has the same name is replaced. May be repeated."""

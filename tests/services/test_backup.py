@@ -1,6 +1,6 @@
 """Backup and restore in both shapes: the same answers, jobs and keys; damage is refused by name."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -17,19 +17,21 @@ from petsearch.adapters.redis.backup import RedisCopy
 from petsearch.app.connections import open_place
 from petsearch.app.services import Storage, open_keys, open_storage
 from petsearch.catalogue import delete_images
-from petsearch.domain import Filters, ItemStatus, JsonDict, NewJob
+from petsearch.domain import Filters, ImageMetadata, ItemStatus, JsonDict, NewJob
 from petsearch.domain.api_keys import Scope, make_key
 from petsearch.domain.errors import ConfigurationError, Conflict, InvalidInput, Unavailable
 from petsearch.domain.object_keys import original, staging, thumbnail
+from petsearch.jobs import Upload
 from petsearch.maintenance import Backup, Kept, Manifest, Place, Restore
 from petsearch.maintenance.backup_format import MANIFEST
-from petsearch.ports import CallKey, ObjectStore, StoredObject
+from petsearch.ports import CallKey, ObjectStore, OpenChunks, StoredObject
 from petsearch.ports.raw_index import RawIndex
 from petsearch.reindex import FanOutIndex
 from petsearch.settings import Settings
 from tests.app_server import served_app
 from tests.contract.records import DIM, embedding, point, record
 from tests.redis_server import new_database
+from tests.services.house import House, open_house, photo
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 PETS = "pets-model-0"
@@ -210,6 +212,9 @@ class CutOff:
 
     def export(self) -> Iterator[JsonDict]:
         raise Unavailable("It is away.")
+
+    def open_chunks(self, entries: Iterable[JsonDict]) -> Mapping[str, OpenChunks]:
+        return self._kept.ledger.open_chunks(entries)
 
     def load(self, entries: Iterable[JsonDict]) -> None:
         next(iter(entries))
@@ -417,3 +422,60 @@ def test_what_is_added_while_jobs_are_read_is_whole_in_the_backup_or_not_at_all(
     for job_id in ledger.active():
         taken = ledger.take_chunks(job_id, 9, 60).chunk_nos
         assert len(taken) == ledger.get(job_id).total, "what is counted is there to be done"
+
+
+@pytest.fixture
+def other_house(tmp_path: Path) -> Iterator[House]:
+    """Where a backup of the house is restored."""
+    (tmp_path / "other").mkdir()
+    with open_house(tmp_path / "other") as opened:
+        yield opened
+
+
+def move(house: House, other: House, place: Place, meanwhile: Callable[[], object]) -> None:
+    """Back a house up, and restore it elsewhere; `meanwhile`, once its index was read."""
+
+    def say(step: str) -> None:
+        if step.startswith("index"):
+            meanwhile()
+
+    kept = house.services.storage.kept
+    Backup(kept, place, clock=lambda: NOW, say=say).run(with_objects=True)
+    for _ in range(2):  # it may be repeated
+        restoring = Restore(other.services.storage.kept, place, say=lambda _: None)
+        restoring.run(into_existing=True)
+
+
+def test_what_is_ingested_once_the_index_was_read_is_ingested_again(
+    house: House, other_house: House, tmp_path: Path
+) -> None:
+    house.ingest(photo(9))
+    broken = Upload(b"no picture", ImageMetadata(filename="broken.jpg"))
+    job_id = house.open_job(photo(1, animal_id="rex"), broken, photo(9), photo(2))
+    house.poison(2)
+    place = open_place(house.services.settings, str(tmp_path / "backup"))
+    move(house, other_house, place, house.deliver)
+    assert other_house.count() == 1
+    other_house.worker.work(job_id, 0)
+    assert other_house.counts(job_id) == house.counts(job_id)
+    assert other_house.outcomes(job_id) == house.outcomes(job_id)
+    assert other_house.count() == 2
+    assert other_house.record(photo(1).data).metadata.animal_id == "rex"
+
+
+def test_what_is_added_to_a_restored_job_has_outcomes_of_its_own(
+    house: House, other_house: House, tmp_path: Path
+) -> None:
+    house.ingest(photo(9))
+    job_id = house.jobs.open("test").job_id
+
+    def go_on() -> None:
+        house.jobs.add_photos(job_id, [photo(1)], 1)
+        house.run()
+
+    move(house, other_house, open_place(house.services.settings, str(tmp_path / "backup")), go_on)
+    assert other_house.outcomes(job_id) == []
+    other_house.jobs.add_photos(job_id, [photo(2), photo(3)], 2)
+    other_house.run()
+    assert [outcome.filename for outcome in other_house.outcomes(job_id)] == ["2.jpg", "3.jpg"]
+    assert other_house.count() == 3

@@ -4,7 +4,8 @@ What expires is left out: sessions, rate limits, answers, leases. So is the queu
 fill again from the ledger, and the write set: a reindex that was running is begun again.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import redis
@@ -13,7 +14,7 @@ from petsearch.adapters.redis.client import redis_errors
 from petsearch.adapters.redis.job_keys import ACTIVE, JOB_PREFIX, JOBS, PREFIX, job_key, keys_of
 from petsearch.domain import JsonDict
 from petsearch.domain.errors import InvalidInput
-from petsearch.ports import LedgerCopy
+from petsearch.ports import LedgerCopy, OpenChunks
 
 _KEYS = f"{PREFIX}keys"
 _SHARED = frozenset({JOBS, ACTIVE, _KEYS})
@@ -76,6 +77,25 @@ class RedisCopy(LedgerCopy):
         yield from _entries([(JOBS, "zset", jobs), (ACTIVE, "set", active)])
         for name in self._names():
             yield from self._read([name])
+
+    def open_chunks(self, entries: Iterable[JsonDict]) -> Mapping[str, OpenChunks]:
+        next_chunks = dict[str, int]()
+        waiting = defaultdict[str, set[int]](set)
+        for entry in entries:
+            if not entry["name"].startswith(JOB_PREFIX):
+                continue
+            job_id, _, part = entry["name"].removeprefix(JOB_PREFIX).partition(":")
+            match part:
+                case "":
+                    next_chunks[job_id] = int(entry["value"].get("next_chunk", 0))
+                case "pending":
+                    waiting[job_id].update(map(int, entry["value"]))
+                case "queued":
+                    waiting[job_id].update(int(chunk_no) for chunk_no, _ in entry["value"])
+        return {
+            job_id: OpenChunks(frozenset(waiting[job_id]), next_chunk)
+            for job_id, next_chunk in next_chunks.items()
+        }
 
     def load(self, entries: Iterable[JsonDict]) -> None:
         for entry in entries:
