@@ -4,7 +4,7 @@ Because only a few chunks of a job are queued at once, jobs do not block each ot
 cancelling takes effect immediately. Work of a dead worker or a lost message is queued again.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,14 +12,14 @@ from datetime import datetime
 from petsearch.domain import QueueName
 from petsearch.domain.errors import Conflict, NotFound
 from petsearch.observability import get_logger
-from petsearch.ports import ChunkLedger, OverdueWork, TakenChunks, TaskQueue
+from petsearch.ports import ChunkLedger, OverdueWork, TaskQueue
 
 log = get_logger(__name__)
 
 IDLE_S = 24 * 3600.0
 """A job to which nothing was added for so long was left by its client."""
 _MAX_WAIT_S = 600.0
-"""A chunk queued for longer counts as lost, even if the queue is not empty."""
+"""What was queued for longer counts as lost, even if the queue is not empty."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,18 @@ class Dispatcher:
     options: DispatchOptions
     clock: Callable[[], datetime]
 
-    def dispatch(self, job_id: str) -> None:
+    def dispatch(self, job_id: str, *, with_source: bool = True) -> None:
         """Queue the next chunks of a job, and the enumeration of its source."""
-        if self._queue_chunks(job_id).wants_enumeration:
+        options = self.options
+        taken = self.ledger.take_chunks(
+            job_id,
+            options.most_queued,
+            options.lease_s,
+            most_open=options.most_open if with_source else 0,
+        )
+        for chunk_no in taken.chunk_nos:
+            self.queue.enqueue_chunk(job_id, chunk_no, taken.queue)
+        if taken.wants_enumeration:
             self.queue.enqueue_enumeration(job_id)
 
     def discard_if_cancelled(self, job_id: str) -> None:
@@ -62,15 +71,6 @@ class Dispatcher:
         if job.cancelled and job.finished_at is not None:
             self.queue.enqueue_discard(job_id)
 
-    def _queue_chunks(self, job_id: str) -> TakenChunks:
-        options = self.options
-        taken = self.ledger.take_chunks(
-            job_id, options.most_queued, options.lease_s, most_open=options.most_open
-        )
-        for chunk_no in taken.chunk_nos:
-            self.queue.enqueue_chunk(job_id, chunk_no, taken.queue)
-        return taken
-
     def sweep(self) -> int:
         """Requeue the lost work of all jobs, once per lease across processes.
 
@@ -80,7 +80,12 @@ class Dispatcher:
         if not self.ledger.claim_chore("sweep", self.options.lease_s / 3):
             return 0
         self._expire_jobs()
-        return self._sweep_jobs(self.ledger.active())
+        overdue = self._overdue(self.ledger.active())
+        # Before anything is queued: afterwards no queue is empty. Asking takes a connection each.
+        asked = {work.queue for work in overdue if work.unclaimed}
+        asked |= {QueueName.BULK for work in overdue if work.unread}
+        empty = {name for name in asked if not self.queue.depth(name)}
+        return sum(self._sweep_job(work, empty) for work in overdue)
 
     def _expire_jobs(self) -> None:
         # One after the other: a process that ends here leaves the objects of one job at most.
@@ -108,23 +113,17 @@ class Dispatcher:
         active = self.ledger.active()
         for job_id in active:
             self.ledger.end_leases(job_id)
-        return self._sweep_jobs(active)
+        return sum(self._sweep_job(work, set(QueueName)) for work in self._overdue(active))
 
-    def _sweep_jobs(self, job_ids: Sequence[str]) -> int:
-        filled = set[QueueName]()
-        overdue = self.ledger.overdue_work(job_ids, _MAX_WAIT_S, IDLE_S)
-        return sum(self._sweep_job(work, filled) for work in overdue)
+    def _overdue(self, job_ids: Sequence[str]) -> list[OverdueWork]:
+        return list(self.ledger.overdue_work(job_ids, _MAX_WAIT_S, IDLE_S))
 
-    def _sweep_job(self, work: OverdueWork, filled: set[QueueName]) -> int:
-        """`filled` are queues that this sweep has seen filled: asking takes a connection each."""
+    def _sweep_job(self, work: OverdueWork, empty: Set[QueueName]) -> int:
+        """`empty` are queues without messages: those of unclaimed work are lost, with a worker."""
         job_id = work.job_id
         if work.is_idle and self.ledger.seal_if_idle(job_id, IDLE_S, self.clock()):
             log.warning("job sealed: no photo was added to it for a day", job_id=job_id)
-        lost = [*work.lost]
-        # If the queue is empty, their messages are lost: a worker died while taking them.
-        is_empty = bool(work.unclaimed or work.waits) and not self._is_filled(work.queue, filled)
-        if is_empty:
-            lost += work.unclaimed
+        lost = [*work.lost, *(work.unclaimed if work.queue in empty else ())]
         requeued = [
             chunk_no
             for chunk_no in lost
@@ -135,13 +134,9 @@ class Dispatcher:
         if len(requeued) < len(lost):
             # This may have ended a cancelled job, whose end no worker sees.
             self.discard_if_cancelled(job_id)
-        if work.waits and self._queue_chunks(job_id).wants_enumeration and is_empty:
-            self.queue.enqueue_enumeration(job_id)
+        reads_on = work.reading_lost or (work.unread and QueueName.BULK in empty)
+        if work.waits or reads_on:
+            self.dispatch(job_id, with_source=reads_on)
         if requeued:
             log.warning("lost chunks requeued", job_id=job_id, chunk_nos=requeued)
         return len(requeued)
-
-    def _is_filled(self, name: QueueName, filled: set[QueueName]) -> bool:
-        if name not in filled and self.queue.depth(name):
-            filled.add(name)
-        return name in filled

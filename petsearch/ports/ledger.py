@@ -63,7 +63,11 @@ class OverdueWork:
     is_idle: bool
     """Whether the client that adds to the job has added nothing for long: see `seal_if_idle`."""
     waits: bool
-    """Whether it has pending chunks, or a source to be read on, and is not paused."""
+    """Whether it has pending chunks, and is not paused."""
+    unread: bool
+    """Whether somebody was asked to read its source on, and nobody does: see `unclaimed`."""
+    reading_lost: bool
+    """Whether nobody reads its source and nobody was asked to, or that was very long ago."""
 
 
 @dataclass(frozen=True)
@@ -279,7 +283,8 @@ class ChunkLedger(JobRecords, Protocol):
 
         Args:
             job_ids: deleted ones are passed over.
-            long_wait_s: a chunk that was not claimed for longer counts as lost.
+            long_wait_s: a chunk that was not claimed, or a source that was not read on, for
+                longer counts as lost.
             idle_s: a job to which nothing was added for so long counts as idle.
         """
 

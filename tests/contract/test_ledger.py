@@ -32,6 +32,7 @@ from petsearch.ports import (
     TakenChunks,
 )
 from tests.contract.real_servers import where_set
+from tests.waiting import wait_until
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LATER = datetime(2026, 1, 2, tzinfo=UTC)
@@ -218,13 +219,29 @@ def test_a_sweep_sees_what_is_not_handed_out_yet(ledger: RedisLedger) -> None:
     assert waits(JOB) == (QueueName.INTERACTIVE, True)
     ledger.take_chunks(JOB, 1, 60)
     assert waits(JOB) == (QueueName.INTERACTIVE, False)
-    ledger.create(NewJob("read", "archive", NOW, spec="{}"))
-    assert waits("read") == (QueueName.BULK, True)
-    ledger.pause("read")
-    assert waits("read") == (QueueName.BULK, False)
-    ledger.resume("read")
-    ledger.seal("read", NOW)
-    assert waits("read") == (QueueName.BULK, False)
+
+
+def test_a_sweep_sees_which_sources_nobody_reads(ledger: RedisLedger) -> None:
+    def reading(long_wait_s: float = 60) -> tuple[bool, bool]:
+        found = _overdue(ledger, long_wait_s)
+        return found.unread, found.reading_lost
+
+    ledger.create(NewJob(JOB, "archive", NOW, spec="{}"))
+    assert reading() == (False, True), "nobody was asked"
+    assert not ledger.take_chunks(JOB, 1, 60).wants_enumeration
+    assert reading() == (False, True), "this asks nobody"
+    assert ledger.take_chunks(JOB, 1, 60, most_open=2).wants_enumeration
+    assert reading() == (True, False)
+    wait_until(lambda: reading(0.0) == (False, True))
+    ledger.pause(JOB)
+    assert reading() == (False, False)
+    ledger.resume(JOB)
+    ledger.begin_enumeration(JOB, "me", 60, most_open=2)
+    assert reading() == (False, False)
+    ledger.end_leases(JOB)
+    assert reading() == (False, True), "its reader is gone, and nobody was asked since"
+    ledger.seal(JOB, NOW)
+    assert reading() == (False, False)
 
 
 def test_a_sweep_sees_which_jobs_their_clients_have_left(ledger: RedisLedger) -> None:

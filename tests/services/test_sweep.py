@@ -115,7 +115,7 @@ def test_a_sweep_asks_at_most_once_how_full_a_queue_is_that_is_filled(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(3):
-        house.open_job(photo(number))
+        house.ledger.end_leases(house.open_job(photo(number)))
     asked = list[QueueName]()
 
     def depth(queue: QueueName) -> int:
@@ -123,8 +123,33 @@ def test_a_sweep_asks_at_most_once_how_full_a_queue_is_that_is_filled(
         return 3
 
     monkeypatch.setattr(house.queue, "depth", depth)
-    assert house.dispatcher.recover() == 0
-    assert len(asked) == 1
+    assert house.dispatcher.sweep() == 0
+    assert asked == [QueueName.BULK]
+
+
+def test_what_is_requeued_of_one_job_hides_nothing_of_the_others(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where all messages are lost, a sweep and a new process queue the work of every job."""
+    jobs = [house.open_job(photo(number)) for number in range(3)]
+    house.ledger.create(NewJob("source", "archive", house.services.clock(), spec="{}"))
+    house.dispatcher.dispatch("source")
+    monkeypatch.setattr(house.queue, "depth", lambda _: len(house.queue.chunks))
+    for queue_again in (house.dispatcher.sweep, house.dispatcher.recover):
+        for job_id in jobs:
+            house.ledger.end_leases(job_id)
+        house.queue.chunks.clear()
+        house.queue.readings.clear()
+        assert queue_again() == len(jobs)
+        assert sorted(house.queue.chunks) == sorted((job_id, 0) for job_id in jobs)
+        assert house.queue.readings == ["source"]
+
+
+def test_a_new_process_asks_no_queue(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    house.open_job(photo(1))
+    house.queue.chunks.clear()
+    monkeypatch.setattr(house.queue, "depth", None)
+    assert house.dispatcher.recover() == 1
 
 
 def test_a_sweep_asks_no_queue_while_nothing_is_overdue(
@@ -133,3 +158,16 @@ def test_a_sweep_asks_no_queue_while_nothing_is_overdue(
     house.open_job(photo(1))
     monkeypatch.setattr(house.queue, "depth", None)
     assert house.dispatcher.sweep() == 0
+
+
+def test_a_source_whose_reader_died_is_read_on_although_the_queue_is_filled(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.ledger.create(NewJob("source", "archive", house.services.clock(), spec="{}"))
+    house.dispatcher.dispatch("source")
+    assert house.ledger.begin_enumeration("source", "dead", 60, 8) is not None
+    house.ledger.end_leases("source")
+    house.queue.readings.clear()
+    monkeypatch.setattr(house.queue, "depth", lambda _: 5)
+    house.dispatcher.sweep()
+    assert house.queue.readings == ["source"]

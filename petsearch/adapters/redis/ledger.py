@@ -208,10 +208,12 @@ class RedisLedger(JobLedger, ChunkLedger, EnumerationLedger, IdempotencyStore):
                 unclaimed=[*map(int, unclaimed)],
                 is_idle=bool(is_idle),
                 waits=bool(waits),
+                unread=bool(unread),
+                reading_lost=bool(reading_lost),
             )
             for job_id, answer in zip(job_ids, answers, strict=True)
             if answer is not None
-            for lost, unclaimed, queue, is_idle, waits in [answer]
+            for lost, unclaimed, queue, is_idle, waits, unread, reading_lost in [answer]
         ]
 
     def requeue_chunk(self, job_id: str, chunk_no: int, patience_s: float, now: datetime) -> bool:

@@ -187,6 +187,7 @@ end
 local f = redis.call('HMGET', job, 'queue', 'spec', 'sealed')
 local is_read_on = f[2] and f[3] ~= '1' and open_chunks() < tonumber(ARGV[3])
   and redis.call('EXISTS', reading) == 0
+if is_read_on then redis.call('HSET', job, 'asked_ms', now) end
 return {taken, f[1], is_read_on and 1 or 0}
 """,
     "CLAIM": """
@@ -269,6 +270,7 @@ return 1
 local f = redis.call('HMGET', job, 'sealed', 'spec', 'cursor', 'next_chunk', 'next_item')
 if f[1] == '1' or not f[2] or is_stopped() or open_chunks() >= tonumber(ARGV[3]) then return nil end
 if not redis.call('SET', reading, ARGV[1], 'NX', 'PX', ARGV[2]) then return nil end
+redis.call('HDEL', job, 'asked_ms')
 local deaths = redis.call('HINCRBY', job, 'readings', 1) - 1
 return {f[2], f[3] or '', tonumber(f[4] or 0), tonumber(f[5] or 0), deaths}
 """,
@@ -325,11 +327,16 @@ return 1
 """,
     "OVERDUE": """
 -- ARGV: long_wait_ms, idle_ms
-local f = redis.call('HMGET', job, 'source', 'queue', 'sealed', 'spec', 'paused', 'added_ms')
+local f = redis.call(
+  'HMGET', job, 'source', 'queue', 'sealed', 'spec', 'paused', 'added_ms', 'asked_ms'
+)
 if not f[1] then return nil end
 local now, is_open = now_ms(), f[3] ~= '1'
 local is_idle = is_open and not f[4] and f[5] ~= '1' and now - (f[6] or 0) >= tonumber(ARGV[2])
-local waits = not is_stopped() and (redis.call('LLEN', pending) > 0 or (f[4] and is_open))
+local waits = not is_stopped() and redis.call('LLEN', pending) > 0
+local is_unread = not is_stopped() and f[4] and is_open and redis.call('EXISTS', reading) == 0
+-- Whoever read the source last is gone, and nobody was asked since; or it was asked for long ago.
+local is_lost = is_unread and (not f[7] or now - f[7] > tonumber(ARGV[1]))
 local lost, unclaimed = {}, {}
 for _, chunk in ipairs(redis.call('ZRANGEBYSCORE', queued, '-inf', now)) do
   local waited = now - (redis.call('HGET', since, chunk) or 0)
@@ -339,7 +346,9 @@ for _, chunk in ipairs(redis.call('ZRANGEBYSCORE', queued, '-inf', now)) do
     unclaimed[#unclaimed + 1] = tonumber(chunk)
   end
 end
-return {lost, unclaimed, f[2], is_idle and 1 or 0, waits and 1 or 0}
+local told = {is_idle, waits, is_unread and not is_lost, is_lost}
+for i = 1, 4 do told[i] = told[i] and 1 or 0 end
+return {lost, unclaimed, f[2], unpack(told)}
 """,
     "END_LEASES": """
 for _, chunk in ipairs(redis.call('ZRANGE', queued, 0, -1)) do
