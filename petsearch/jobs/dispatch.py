@@ -79,16 +79,16 @@ class Dispatcher:
         """
         if not self.ledger.claim_chore("sweep", self.options.lease_s / 3):
             return 0
-        self._expire_jobs()
-        overdue = self._overdue(self.ledger.active())
+        overdue, discards = self._overdue(self.ledger.active()), self.ledger.discards()
         # Before anything is queued: afterwards no queue is empty. Asking takes a connection each.
         asked = {work.queue for work in overdue if work.unclaimed}
-        asked |= {QueueName.BULK for work in overdue if work.unread}
+        if discards or any(work.unread for work in overdue):
+            asked.add(QueueName.BULK)
         empty = {name for name in asked if not self.queue.depth(name)}
-        return sum(self._sweep_job(work, empty) for work in overdue)
+        self._expire_jobs()
+        return self._requeue(overdue, discards, empty)
 
     def _expire_jobs(self) -> None:
-        # One after the other: a process that ends here leaves the objects of one job at most.
         for job_id in self.ledger.expired_jobs(self.options.keep_jobs_s, self.clock()):
             with suppress(Conflict):  # it ended meanwhile
                 self._expire(job_id)
@@ -113,13 +113,21 @@ class Dispatcher:
         active = self.ledger.active()
         for job_id in active:
             self.ledger.end_leases(job_id)
-        return sum(self._sweep_job(work, set(QueueName)) for work in self._overdue(active))
+        overdue, discards = self._overdue(active), self.ledger.discards(held=True)
+        return self._requeue(overdue, discards, empty=set(QueueName))
 
     def _overdue(self, job_ids: Sequence[str]) -> list[OverdueWork]:
         return list(self.ledger.overdue_work(job_ids, _MAX_WAIT_S, IDLE_S))
 
-    def _sweep_job(self, work: OverdueWork, empty: Set[QueueName]) -> int:
+    def _requeue(
+        self, overdue: Sequence[OverdueWork], discards: Sequence[str], empty: Set[QueueName]
+    ) -> int:
         """`empty` are queues without messages: those of unclaimed work are lost, with a worker."""
+        for job_id in discards if QueueName.BULK in empty else ():
+            self.queue.enqueue_discard(job_id)
+        return sum(self._requeue_job(work, empty) for work in overdue)
+
+    def _requeue_job(self, work: OverdueWork, empty: Set[QueueName]) -> int:
         job_id = work.job_id
         if work.is_idle and self.ledger.seal_if_idle(job_id, IDLE_S, self.clock()):
             log.warning("job sealed: no photo was added to it for a day", job_id=job_id)

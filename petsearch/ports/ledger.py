@@ -130,7 +130,7 @@ class JobRecords(Protocol):
         """End a job; what was accounted stays. A final one raises `Conflict`."""
 
     def delete(self, job_id: str) -> None:
-        """Forget a job."""
+        """Forget a job. Its objects are to be deleted: see `ChunkLedger.discards`."""
 
     def ping(self) -> None:
         """Return if the ledger answers, raise `Unavailable` otherwise."""
@@ -306,6 +306,19 @@ class ChunkLedger(JobRecords, Protocol):
 
     def end_leases(self, job_id: str) -> None:
         """Let all that is held of a job be overdue now: its holders are known to be gone."""
+
+    def discards(self, *, held: bool = False) -> list[str]:
+        """Ids of the cancelled and deleted jobs whose objects are still to be deleted.
+
+        Args:
+            held: also those that a worker is working on.
+        """
+
+    def hold_discard(self, job_id: str, lease_s: float) -> bool:
+        """Work on one for `lease_s` seconds, or for longer; False if it is not to be done."""
+
+    def end_discard(self, job_id: str) -> None:
+        """All of its objects are deleted."""
 
     def report_worker(self, reason: str | None, for_s: float) -> None:
         """Note for `for_s` seconds that a worker is here, and why it waits if it does."""

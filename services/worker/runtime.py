@@ -116,8 +116,10 @@ def build_runtime(
         ),
         cleanup=JobCleanup(
             jobs=services.jobs,
+            ledger=services.storage.ledger,
             queue=services.storage.queue,
             breaker=breaker,
+            leases=leases,
             stopping=stopping,
         ),
         breaker=breaker,

@@ -574,6 +574,38 @@ def test_a_deleted_job_is_forgotten(ledger: RedisLedger) -> None:
         ledger.get(JOB)
 
 
+def test_what_a_deleted_or_cancelled_job_left_is_to_be_discarded_until_it_is(
+    ledger: RedisLedger,
+) -> None:
+    for job_id in ("deleted", "cancelled", "sealed"):
+        _open(ledger, job_id)
+    ledger.delete("deleted")
+    ledger.cancel("cancelled", NOW)
+    ledger.seal("sealed", NOW)
+    assert ledger.discards() == ["cancelled", "deleted"]
+    assert ledger.hold_discard("deleted", 60)
+    assert ledger.discards() == ["cancelled"]
+    assert ledger.discards(held=True) == ["cancelled", "deleted"]
+    ledger.hold_discard("deleted", 0)
+    wait_until(lambda: ledger.discards() == ["cancelled", "deleted"])
+    for job_id in ("deleted", "cancelled"):
+        ledger.end_discard(job_id)
+        assert not ledger.hold_discard(job_id, 60)
+    assert ledger.discards(held=True) == []
+
+
+def test_a_cancelled_job_is_not_discarded_before_its_workers_have_let_go(
+    ledger: RedisLedger,
+) -> None:
+    _open(ledger)
+    held = _queue(ledger, 2)
+    ledger.claim_chunk(JOB, held, "me", 60)
+    ledger.cancel(JOB, NOW)
+    assert ledger.discards() == []
+    ledger.hand_back_chunk(JOB, held, "me", LATER)
+    assert ledger.discards() == [JOB]
+
+
 def test_what_comes_late_does_not_bring_a_deleted_job_back(
     ledger: RedisLedger, private_redis: redis.Redis
 ) -> None:

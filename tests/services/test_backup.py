@@ -479,3 +479,15 @@ def test_what_is_added_to_a_restored_job_has_outcomes_of_its_own(
     other_house.run()
     assert [outcome.filename for outcome in other_house.outcomes(job_id)] == ["2.jpg", "3.jpg"]
     assert other_house.count() == 3
+
+
+def test_what_a_deleted_job_left_is_deleted_where_it_is_restored(
+    house: House, other_house: House, tmp_path: Path
+) -> None:
+    house.ingest(photo(1))
+    (job,) = house.jobs.newest(9)
+    house.jobs.delete(job.job_id)
+    place = open_place(house.services.settings, str(tmp_path / "backup"))
+    move(house, other_house, place, lambda: None)
+    assert list(other_house.store.list_keys("jobs/"))
+    assert other_house.ledger.discards() == [job.job_id]

@@ -11,7 +11,6 @@ from petsearch.domain import QueueName
 from petsearch.domain.errors import Unavailable
 from petsearch.jobs import CircuitBreaker, LeaseKeeper
 from petsearch.ports import IngestObserver
-from services.worker.cleanup import JobCleanup
 from services.worker.runtime import WorkerRuntime
 from tests.services.house import House
 
@@ -40,7 +39,7 @@ def test_a_chore_that_fails_is_done_again(house: House) -> None:
     runtime = WorkerRuntime(
         chunks=house.worker,
         enumerator=house.enumerator,
-        cleanup=JobCleanup(jobs=house.jobs, queue=house.queue, breaker=breaker, stopping=stopping),
+        cleanup=house.runtime.cleanup,
         leases=LeaseKeeper(_LEASE_S),
         breaker=breaker,
         stopping=stopping,

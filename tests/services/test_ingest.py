@@ -27,7 +27,6 @@ from petsearch.jobs import CircuitBreaker, KnownImage, Upload
 from petsearch.maintenance.reingest import ImageJob
 from petsearch.photos import ImageLimits, decode, preprocessing
 from petsearch.ports import CallKey, IngestObserver
-from services.worker.cleanup import JobCleanup
 from tests import pictures
 from tests.services.house import LEASE_S, House, photo
 from tests.waiting import in_thread, wait_until
@@ -285,9 +284,7 @@ def test_what_a_job_left_is_deleted_when_the_store_is_back(
     breaker = CircuitBreaker(
         lambda: None, stopping=house.runtime.stopping, observer=IngestObserver(), jitter=lambda: 0.0
     )
-    cleanup = JobCleanup(
-        jobs=house.jobs, queue=house.queue, breaker=breaker, stopping=house.runtime.stopping
-    )
+    cleanup = replace(house.runtime.cleanup, breaker=breaker)
     job_id = house.jobs.open("test").job_id
     house.jobs.add_photos(job_id, [photo(1), photo(2)], 2)
     house.jobs.cancel(job_id)

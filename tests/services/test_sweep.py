@@ -171,3 +171,36 @@ def test_a_source_whose_reader_died_is_read_on_although_the_queue_is_filled(
     monkeypatch.setattr(house.queue, "depth", lambda _: 5)
     house.dispatcher.sweep()
     assert house.queue.readings == ["source"]
+
+
+@pytest.mark.parametrize("how", ["deleted", "cancelled"])
+def test_a_cleanup_whose_message_was_lost_is_queued_again_until_it_is_done(
+    house: House, how: str
+) -> None:
+    job_id = house.jobs.open("test").job_id
+    house.jobs.add_photos(job_id, [photo(1)], 1)
+    house.jobs.cancel(job_id)
+    if how == "deleted":
+        house.jobs.delete(job_id)
+    for queue_again in (house.dispatcher.sweep, house.dispatcher.recover):
+        house.queue.discards.clear()
+        queue_again()
+        assert house.queue.discards == [job_id]
+    assert list(house.store.list_keys("staging/"))
+    house.runtime.cleanup.work(job_id)
+    assert not list(house.store.list_keys("staging/"))
+    assert bool(list(house.store.list_keys("jobs/"))) is (how == "cancelled")
+    house.queue.discards.clear()
+    house.dispatcher.recover()
+    assert house.queue.discards == []
+
+
+def test_a_cleanup_that_a_worker_is_at_is_not_queued_again(house: House) -> None:
+    job_id = house.open_job(photo(1))
+    house.jobs.cancel(job_id)
+    house.queue.discards.clear()
+    house.ledger.hold_discard(job_id, 60)
+    house.dispatcher.sweep()
+    assert house.queue.discards == []
+    house.dispatcher.recover()
+    assert house.queue.discards == [job_id], "no other process is there"

@@ -11,13 +11,21 @@ from typing import Any, cast
 import redis
 
 from petsearch.adapters.redis.client import redis_errors
-from petsearch.adapters.redis.job_keys import ACTIVE, JOB_PREFIX, JOBS, PREFIX, job_key, keys_of
+from petsearch.adapters.redis.job_keys import (
+    ACTIVE,
+    DISCARDS,
+    JOB_PREFIX,
+    JOBS,
+    PREFIX,
+    job_key,
+    keys_of,
+)
 from petsearch.domain import JsonDict
 from petsearch.domain.errors import InvalidInput
 from petsearch.ports import LedgerCopy, OpenChunks
 
 _KEYS = f"{PREFIX}keys"
-_SHARED = frozenset({JOBS, ACTIVE, _KEYS})
+_SHARED = frozenset({JOBS, ACTIVE, DISCARDS, _KEYS})
 """Names of many jobs or keys: what is there already stays."""
 _LEFT_OUT = (f"{PREFIX}write-set", JOB_PREFIX, JOBS)
 """Beginnings of names that are not read by name: jobs are read one by one."""

@@ -6,6 +6,8 @@ JOBS = f"{PREFIX}jobs"
 """The sorted set of all jobs, by when they were opened."""
 ACTIVE = f"{PREFIX}jobs:active"
 """The set of the jobs that are not final."""
+DISCARDS = f"{PREFIX}discards"
+"""The sorted set of jobs whose objects are to be deleted, by when the lease on that ends, in ms."""
 PARTS = (
     *("pending", "queued", "holders", "since", "starts", "chunks", "reserved", "marks"),
     *("samples", "problems", "reading", "left_out"),

@@ -10,7 +10,15 @@ from typing import Any, cast
 import redis
 
 from petsearch.adapters.redis.client import redis_errors
-from petsearch.adapters.redis.job_keys import ACTIVE, JOBS, PREFIX, job_key, keys_of, part_key
+from petsearch.adapters.redis.job_keys import (
+    ACTIVE,
+    DISCARDS,
+    JOBS,
+    PREFIX,
+    job_key,
+    keys_of,
+    part_key,
+)
 from petsearch.adapters.redis.job_records import Workers, job_of, obstacle_of
 from petsearch.adapters.redis.ledger_scripts import COMMON, SCRIPTS
 from petsearch.domain import (
@@ -79,7 +87,7 @@ class RedisLedger(JobLedger, ChunkLedger, EnumerationLedger, IdempotencyStore):
             fields |= {"next_chunk": 1, "next_item": first_chunk_items}
         told = (word for pair in fields.items() for word in pair)
         arguments = [MOST_OPEN_JOBS, job.job_id, job.created_at.timestamp(), *told]
-        keys = [job_key(job.job_id), ACTIVE, JOBS]
+        keys = [*_keys(job.job_id), JOBS]
         if not self._scripts["CREATE"](keys=keys, args=arguments):
             raise Overloaded(
                 f"{MOST_OPEN_JOBS} jobs have not ended; seal, cancel or wait for some."
@@ -197,8 +205,7 @@ class RedisLedger(JobLedger, ChunkLedger, EnumerationLedger, IdempotencyStore):
         arguments = [_ms(long_wait_s), _ms(idle_s)]
         with self._redis.pipeline(transaction=False) as pipe:
             for job_id in job_ids:
-                keys = [job_key(job_id), ACTIVE]
-                self._scripts["OVERDUE"](keys=keys, args=arguments, client=pipe)
+                self._scripts["OVERDUE"](keys=_keys(job_id), args=arguments, client=pipe)
             answers = pipe.execute()
         return [
             OverdueWork(
@@ -306,7 +313,22 @@ class RedisLedger(JobLedger, ChunkLedger, EnumerationLedger, IdempotencyStore):
             pipe.delete(*keys_of(job_id))
             pipe.zrem(JOBS, job_id)
             pipe.srem(ACTIVE, job_id)
+            pipe.zadd(DISCARDS, {job_id: 0})
             pipe.execute()
+
+    @redis_errors(_WHAT)
+    def discards(self, *, held: bool = False) -> list[str]:
+        latest = "+inf" if held else _ms(time.time())
+        return cast(list[str], self._redis.zrangebyscore(DISCARDS, "-inf", latest))
+
+    @redis_errors(_WHAT)
+    def hold_discard(self, job_id: str, lease_s: float) -> bool:
+        ends_at = {job_id: _ms(time.time() + lease_s)}
+        return bool(self._redis.zadd(DISCARDS, ends_at, xx=True, ch=True))
+
+    @redis_errors(_WHAT)
+    def end_discard(self, job_id: str) -> None:
+        self._redis.zrem(DISCARDS, job_id)
 
     def set_reason(self, job_id: str, reason: str | None) -> None:
         self._run("REASON", job_id, (reason or "")[:_LONGEST_REASON])
@@ -360,7 +382,7 @@ class RedisLedger(JobLedger, ChunkLedger, EnumerationLedger, IdempotencyStore):
 
     @redis_errors(_WHAT)
     def _run(self, script: str, job_id: str, *arguments: str | int) -> Any:
-        return self._scripts[script](keys=[job_key(job_id), ACTIVE], args=list(arguments))
+        return self._scripts[script](keys=_keys(job_id), args=list(arguments))
 
     def _control(self, job_id: str, what: str, now: str = "") -> None:
         self._check(job_id, self._run("CONTROL", job_id, what, now), "has ended")
@@ -396,6 +418,11 @@ class RedisLedger(JobLedger, ChunkLedger, EnumerationLedger, IdempotencyStore):
             # Earlier versions could leave a few fields of a deleted job behind.
             if "source" in fields
         ]
+
+
+def _keys(job_id: str) -> list[str]:
+    """What every script about a job gets."""
+    return [job_key(job_id), ACTIVE, DISCARDS]
 
 
 def _answer(call: CallKey) -> str:

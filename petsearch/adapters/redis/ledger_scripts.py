@@ -1,7 +1,8 @@
 """The ledger's changes as Lua scripts: each happens whole or not at all, by the server's clock.
 
-KEYS[1] is the hash of a job, KEYS[2] the set of jobs that are not final; the other keys of a job
-are made from the first. Deadlines are in milliseconds.
+KEYS[1] is the hash of a job, KEYS[2] the set of jobs that are not final, KEYS[3] the sorted set of
+those whose objects are to be deleted; the other keys of a job are made from the first. Deadlines
+are in milliseconds.
 """
 
 from petsearch.domain import MOST_LEFT_OUT_NAMES
@@ -10,7 +11,7 @@ KEEP_S = 7 * 24 * 3600
 """How long a finished job's chunk keys are kept: longer than any message can be delivered again."""
 
 COMMON = f"""
-local job, active = KEYS[1], KEYS[2]
+local job, active, discards = KEYS[1], KEYS[2], KEYS[3]
 local pending, queued = job .. ':pending', job .. ':queued'
 local holders, since, starts = job .. ':holders', job .. ':since', job .. ':starts'
 local chunks, reserved, marks = job .. ':chunks', job .. ':reserved', job .. ':marks'
@@ -60,7 +61,9 @@ local function finish(now)
   if flags[3] or (flags[1] ~= '1' and flags[2] ~= '1') or open_chunks() > 0 then return end
   redis.call('HSET', job, 'finished_at', now)
   redis.call('HDEL', job, 'reason')
-  redis.call('SREM', active, redis.call('HGET', job, 'id'))
+  local id = redis.call('HGET', job, 'id')
+  redis.call('SREM', active, id)
+  if flags[2] == '1' then redis.call('ZADD', discards, 0, id) end
   for _, key in ipairs({{holders, since, starts, chunks, reserved, marks, samples, reading}}) do
     redis.call('EXPIRE', key, {KEEP_S})
   end
@@ -79,10 +82,10 @@ end
 
 SCRIPTS = {
     "CREATE": """
--- KEYS[3] is the sorted set of all jobs. ARGV: most_open_jobs, id, created_at, then the fields
+-- KEYS[4] is the sorted set of all jobs. ARGV: most_open_jobs, id, created_at, then the fields
 if redis.call('SCARD', active) >= tonumber(ARGV[1]) then return 0 end
 redis.call('HSET', job, unpack(ARGV, 4))
-redis.call('ZADD', KEYS[3], ARGV[3], ARGV[2])
+redis.call('ZADD', KEYS[4], ARGV[3], ARGV[2])
 redis.call('SADD', active, ARGV[2])
 return 1
 """,
