@@ -27,7 +27,7 @@ _DESCRIPTIONS = {
     Damage.MISSING_COPY: ("images without a display copy or thumbnail", "created again"),
     Damage.LOST_ORIGINAL: ("indexed images whose original is gone", "deleted"),
     Damage.ORPHAN_COPY: ("images of which only copies are left", "deleted"),
-    Damage.STALE_STAGING: ("uploads left over from jobs that have ended", "deleted"),
+    Damage.STALE_STAGING: ("uploads and records left over from jobs that are over", "deleted"),
 }
 """What is damaged, and how it is repaired."""
 

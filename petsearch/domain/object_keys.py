@@ -60,9 +60,9 @@ def staging(job_id: str, item_no: int) -> str:
     return f"{STAGING}{job_id}/{item_no}"
 
 
-def job_of_staging(key: str) -> str:
-    """The job of a staging key."""
-    return key.removeprefix(STAGING).partition("/")[0]
+def job_of(key: str) -> str:
+    """The job of a key under `STAGING`, `IMPORTS` or `JOBS`."""
+    return key.split("/")[1]
 
 
 def staging_prefix(job_id: str) -> str:

@@ -44,7 +44,8 @@ class Damage(StrEnum):
     ORPHAN_COPY = "orphan_copy"
     """A copy has neither original nor point. It is deleted."""
     STALE_STAGING = "stale_staging"
-    """An upload waits, and its job is over or gone. It is deleted."""
+    """An upload waits, and its job is over or gone; or a source, chunk or outcomes are left, and
+    their job is gone. It is deleted."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Finding:
 
     damage: Damage
     name: str
-    """An image id, or the object key of a staged upload."""
+    """An image id, or the object key of what a job left."""
     fixed: bool
     problem: str | None = None
     """Why it could not be mended."""
@@ -141,7 +142,7 @@ class Reconciler:
             report.images += 1
             if parts != WHOLE:
                 self._check_image(image_id, reingest, report)
-        for key in self._stale_uploads(report):
+        for key in self._left_of_jobs(report):
             if reingest is not None:
                 self.store.delete(key)
             report.add(Finding(Damage.STALE_STAGING, key, fixed=reingest is not None))
@@ -169,24 +170,27 @@ class Reconciler:
             return True
         return look(self.index, self.store, self.collection, traces.image_id) != traces
 
-    def _stale_uploads(self, report: Report) -> Iterator[str]:
+    def _left_of_jobs(self, report: Report) -> Iterator[str]:
         latest = self.clock() - STAGING_KEPT
-        job_id, is_over = None, False
-        for found in self.store.list_objects(object_keys.STAGING):
-            report.staged += 1
-            if found.modified_at > latest:
-                continue
-            if object_keys.job_of_staging(found.key) != job_id:
-                job_id = object_keys.job_of_staging(found.key)
-                is_over = self._is_over(job_id)
-            if is_over:
-                yield found.key
+        for prefix in (object_keys.STAGING, object_keys.IMPORTS, object_keys.JOBS):
+            job_id, is_needed = "", True
+            for found in self.store.list_objects(prefix):
+                report.staged += prefix == object_keys.STAGING
+                if found.modified_at > latest:
+                    continue
+                if object_keys.job_of(found.key) != job_id:
+                    job_id = object_keys.job_of(found.key)
+                    is_needed = self._is_needed(job_id, prefix)
+                if not is_needed:
+                    yield found.key
 
-    def _is_over(self, job_id: str) -> bool:
+    def _is_needed(self, job_id: str, prefix: str) -> bool:
         try:
-            return self.ledger.get(job_id).state.is_final
+            job = self.ledger.get(job_id)
         except NotFound:
-            return True
+            return False
+        # One that has ended keeps its outcomes, and what it read for retries.
+        return prefix != object_keys.STAGING or not job.state.is_final
 
     def _mend(self, damage: Damage, traces: Traces, reingest: ReingestOne) -> str | None:
         """Mend one image; why that is not possible, if it is not."""

@@ -272,6 +272,22 @@ def test_old_uploads_of_finished_or_lost_jobs_are_deleted(house: House) -> None:
     assert house.report(later=8 * DAYS).found == 0
 
 
+def test_what_jobs_left_is_deleted_once_they_are_gone(house: House) -> None:
+    house.bring(0)
+    now = datetime.now(UTC)
+    house.ledger.create(NewJob("over", "test", now))
+    house.ledger.seal("over", now)
+    for job_id in ("over", "gone"):
+        house.store.put(object_keys.import_file(job_id, "archive"), b"x")
+        house.store.put(object_keys.chunk(job_id, 0), b"[]")
+        house.store.put(object_keys.outcomes(job_id, 0), b"[]")
+    assert house.report(later=6 * DAYS).found == 0
+    assert _counts(house.fix(later=8 * DAYS)) == {Damage.STALE_STAGING: 3}
+    left = [*house.store.list_keys("imports/"), *house.store.list_keys("jobs/")]
+    assert [object_keys.job_of(key) for key in left] == ["over"] * 3
+    assert house.report(later=8 * DAYS).found == 0
+
+
 def test_a_store_that_is_not_the_indexs_is_not_mended(house: House) -> None:
     image_id = house.bring(0)
     house.store.delete(object_keys.original(image_id))
