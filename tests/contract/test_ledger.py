@@ -430,6 +430,46 @@ def test_failed_items_are_tried_again_in_a_chunk_of_their_own(ledger: RedisLedge
     assert (job.state, job.counts[ItemStatus.INGESTED]) == (JobState.SUCCEEDED, 3)
 
 
+class SentTwice(RedisLedger):
+    """Sends every script again, as redis-py does when only the answer was lost."""
+
+    def _run(self, script: str, job_id: str, *arguments: str | int) -> object:
+        super()._run(script, job_id, *arguments)
+        return super()._run(script, job_id, *arguments)
+
+
+def test_a_repeat_of_a_call_is_answered_like_the_call(private_redis: redis.Redis) -> None:
+    twice, once = SentTwice(private_redis), RedisLedger(private_redis)
+    _open(once)
+    chunk = _queue(once, 1)
+    assert twice.claim_chunk(JOB, chunk, "me", 60) == ClaimedChunk(Claim.RUN, deaths=0)
+    assert once.claim_chunk(JOB, chunk, "you", 60).claim is Claim.BUSY
+    once.account_chunk(JOB, chunk, {ItemStatus.FAILED: 1}, NOW)
+    once.seal(JOB, NOW)
+    retry = once.reserve_retry(JOB)
+    twice.reopen(JOB, {retry: 1})
+    assert (once.get(JOB).done, once.take_chunks(JOB, 9, 60).chunk_nos) == (0, [retry])
+    once.create(NewJob("read", "archive", NOW, spec="{}"))
+    begun = twice.begin_enumeration("read", "me", 60, most_open=2)
+    assert begun == Enumeration("{}", None, ChunkSlot(0, 0), deaths=0)
+    assert once.begin_enumeration("read", "you", 60, most_open=2) is None
+    twice.cancel("read", NOW)
+    assert once.get("read").cancelled
+    with pytest.raises(Conflict, match="ended"):
+        once.cancel("read", NOW)
+
+
+def test_a_job_whose_workers_have_not_let_go_says_that_it_was_cancelled(
+    ledger: RedisLedger,
+) -> None:
+    _open(ledger)
+    ledger.claim_chunk(JOB, _queue(ledger, 1), "me", 60)
+    ledger.cancel(JOB, NOW)
+    for change in (ledger.pause, ledger.resume, lambda job_id: ledger.cancel(job_id, NOW)):
+        with pytest.raises(Conflict, match="was cancelled already"):
+            change(JOB)
+
+
 def test_no_more_items_are_tried_again_than_failed(ledger: RedisLedger) -> None:
     _open(ledger)
     chunk = _queue(ledger, 2)
@@ -807,6 +847,12 @@ def test_a_call_is_held_until_it_has_an_answer(ledger: RedisLedger) -> None:
     assert ledger.claim_call(CALL, "b", 60) == answer
     with pytest.raises(InvalidInput):
         ledger.claim_call(OTHER_BODY, "b", 60)
+
+
+def test_a_claim_that_is_repeated_is_the_holders(ledger: RedisLedger) -> None:
+    assert [ledger.claim_call(CALL, "a", 60) for _ in range(2)] == [None, None]
+    with pytest.raises(Conflict):
+        ledger.claim_call(CALL, "b", 60)
 
 
 def test_a_held_call_is_refused_with_another_body(ledger: RedisLedger) -> None:

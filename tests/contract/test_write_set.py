@@ -84,7 +84,7 @@ def test_a_writer_that_died_lapses(store: RedisWriteSet) -> None:
 
 
 def test_held_writers_wait_and_one_holds_them(store: RedisWriteSet) -> None:
-    assert store.hold_writers("me", 30)
+    assert [store.hold_writers("me", 30) for _ in range(2)] == [True, True], "a repeat"
     assert not store.hold_writers("you", 30)
     assert store.begin_write("one", 30) is None
     store.release_writers("you")

@@ -1,6 +1,7 @@
 """The job ledger in Redis: a hash per job and a few small keys beside it, changed by scripts."""
 
 import time
+import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -354,6 +355,8 @@ class RedisLedger(JobLedger, ChunkLedger, EnumerationLedger, IdempotencyStore):
         found = cast(str | None, self._redis.get(_answer(call)))
         if found is None:  # its time ended between the two
             return self.claim_call(call, holder, for_s)
+        if found == _held(call, holder):  # the answer to the first was lost
+            return None
         held, _, answer = found.partition("\n")
         if held.partition(" ")[0] != call.digest:
             raise _another_request()
@@ -385,7 +388,10 @@ class RedisLedger(JobLedger, ChunkLedger, EnumerationLedger, IdempotencyStore):
         return self._scripts[script](keys=_keys(job_id), args=list(arguments))
 
     def _control(self, job_id: str, what: str, now: str = "") -> None:
-        self._check(job_id, self._run("CONTROL", job_id, what, now), "has ended")
+        answer = self._run("CONTROL", job_id, what, now, uuid.uuid4().hex)
+        if answer == -3:
+            raise Conflict(f"The job {job_id!r} was cancelled already.")
+        self._check(job_id, answer, "has ended")
 
     def _check(self, job_id: str, answer: int, obstacle: str) -> None:
         if answer == -1:

@@ -3,6 +3,9 @@
 KEYS[1] is the hash of a job, KEYS[2] the set of jobs that are not final, KEYS[3] the sorted set of
 those whose objects are to be deleted; the other keys of a job are made from the first. Deadlines
 are in milliseconds.
+
+A script whose answer was lost is sent again by redis-py. Those that give something to somebody know
+their own repeat and answer it alike.
 """
 
 from petsearch.domain import MOST_LEFT_OUT_NAMES
@@ -195,6 +198,9 @@ return {taken, f[1], is_read_on and 1 or 0}
 """,
     "CLAIM": """
 -- ARGV: chunk, holder, lease_ms
+if redis.call('HGET', holders, ARGV[1]) == ARGV[2] then  -- a repeat
+  return {'run', redis.call('HGET', starts, ARGV[1]) - 1}
+end
 if is_stopped() then
   if redis.call('HGET', job, 'paused') == '1' and not redis.call('HGET', holders, ARGV[1])
      and redis.call('ZREM', queued, ARGV[1]) == 1 then
@@ -271,25 +277,29 @@ return 1
     "READ": """
 -- ARGV: holder, lease_ms, most_open
 local f = redis.call('HMGET', job, 'sealed', 'spec', 'cursor', 'next_chunk', 'next_item')
-if f[1] == '1' or not f[2] or is_stopped() or open_chunks() >= tonumber(ARGV[3]) then return nil end
-if not redis.call('SET', reading, ARGV[1], 'NX', 'PX', ARGV[2]) then return nil end
-redis.call('HDEL', job, 'asked_ms')
-local deaths = redis.call('HINCRBY', job, 'readings', 1) - 1
+if redis.call('GET', reading) ~= ARGV[1] then  -- else a repeat
+  local is_done = f[1] == '1' or not f[2] or is_stopped()
+  if is_done or open_chunks() >= tonumber(ARGV[3]) then return nil end
+  if not redis.call('SET', reading, ARGV[1], 'NX', 'PX', ARGV[2]) then return nil end
+  redis.call('HDEL', job, 'asked_ms')
+  redis.call('HINCRBY', job, 'readings', 1)
+end
+local deaths = (redis.call('HGET', job, 'readings') or 1) - 1
 return {f[2], f[3] or '', tonumber(f[4] or 0), tonumber(f[5] or 0), deaths}
 """,
     "CONTROL": """
--- ARGV: pause | resume | cancel, now
+-- ARGV: pause | resume | cancel, now, token of the call
 if not exists() then return -1 end
-if redis.call('HGET', job, 'finished_at') or redis.call('HGET', job, 'cancelled') == '1' then
-  return -2
-end
+if redis.call('HGET', job, 'cancelled_by') == ARGV[3] then return 1 end  -- a repeat
+if redis.call('HGET', job, 'finished_at') then return -2 end
+if redis.call('HGET', job, 'cancelled') == '1' then return -3 end
 if ARGV[1] == 'pause' then redis.call('HSET', job, 'paused', '1') end
 if ARGV[1] == 'resume' then
   redis.call('HDEL', job, 'paused', 'reason')
   touch()
 end
 if ARGV[1] == 'cancel' then
-  redis.call('HSET', job, 'cancelled', '1')
+  redis.call('HSET', job, 'cancelled', '1', 'cancelled_by', ARGV[3])
   redis.call('HDEL', job, 'paused', 'reason')
   redis.call('DEL', pending)
   -- A held chunk accounts for what it has; the others will not be claimed.
@@ -311,6 +321,7 @@ return redis.call('HINCRBY', job, 'next_chunk', 1) - 1
     "REOPEN": """
 -- ARGV: pairs of chunk and failed_count
 if not exists() then return -1 end
+if redis.call('HEXISTS', chunks, ARGV[1]) == 1 then return 1 end  -- a repeat: it is this call's
 if not redis.call('HGET', job, 'finished_at') or redis.call('HGET', job, 'cancelled') == '1' then
   return -2
 end

@@ -84,6 +84,8 @@ return count
 """,
     "hold": """
 -- ARGV: holder, for_ms
+-- Sent again where the first answer was lost, it holds them already.
+if redis.call('GET', hold) == ARGV[1] then return 1 end
 return redis.call('SET', hold, ARGV[1], 'NX', 'PX', ARGV[2]) and 1 or 0
 """,
     "release": """
