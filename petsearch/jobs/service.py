@@ -255,8 +255,14 @@ class Jobs:
         Raises:
             Conflict: it has not ended; cancel it first.
         """
-        if self.ledger.get(job_id).finished_at is None:
-            raise Conflict(f"The job {job_id!r} has not ended; cancel it first.")
+        job = self.ledger.get(job_id)
+        if job.finished_at is None:
+            raise Conflict(
+                f"The job {job_id!r} was cancelled, and its workers have not let go of it yet; "
+                "ask again in a moment."
+                if job.cancelled
+                else f"The job {job_id!r} has not ended; cancel it first."
+            )
         self.ledger.delete(job_id)
         self.queue.enqueue_discard(job_id)
 

@@ -316,6 +316,16 @@ def test_a_deleted_job_leaves_its_images_only(house: House) -> None:
     assert house.count() == 1
 
 
+def test_a_job_that_is_being_cancelled_cannot_be_deleted_yet(house: House) -> None:
+    job_id = house.open_job(photo(1))
+    house.ledger.claim_chunk(job_id, 0, "me", 60)
+    house.jobs.cancel(job_id)
+    with pytest.raises(Conflict, match="was cancelled, and its workers have not let go"):
+        house.jobs.delete(job_id)
+    house.ledger.hand_back_chunk(job_id, 0, "me", utc_now())
+    house.jobs.delete(job_id)
+
+
 def test_a_repeated_upload_with_the_same_key_adds_nothing(house: House) -> None:
     job_id = house.jobs.open("test").job_id
     for _ in range(2):
