@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from petsearch.app.connections import open_place
-from petsearch.cli.output import Json, print_json, print_message
+from petsearch.cli.output import EXIT_PARTLY, Json, print_json, print_message
 from petsearch.cli.storage import DataDir, opened_storage
 from petsearch.domain.errors import ConfigurationError, StorageFull
 from petsearch.maintenance import Backup, Restore
@@ -59,11 +59,20 @@ def restore(
         raise ConfigurationError(f"There is no complete backup in {place}: it has no {MANIFEST}.")
     with opened_storage(data_dir, may_be_new=True) as storage:
         source = open_place(storage.settings, place)
-        manifest = Restore(storage.kept, source, say=print_message).run(into_existing=into_existing)
+        restored = Restore(storage.kept, source, say=print_message).run(into_existing=into_existing)
+    manifest, missing = restored.manifest, restored.objects_missing
     if as_json:
-        print_json(asdict(manifest))
-        return
-    if manifest.collection is not None:
+        print_json(asdict(manifest) | {"objects_missing": missing})
+    elif manifest.collection is not None:
         model_id = model_id_of(manifest.collection)
         print_message(f"The photos are indexed with the model {model_id}: serve that one.")
-    print_message("Everything is restored. `petsearch reconcile` tells if something is missing.")
+    if missing:
+        print_message(
+            f"{missing} of {manifest.objects} objects are missing: restore the object store, too. "
+            "Until then do not run `petsearch reconcile --fix`: it deletes images without original."
+        )
+        raise typer.Exit(EXIT_PARTLY)
+    if not as_json:
+        print_message(
+            "Everything is restored. `petsearch reconcile` tells if something is missing."
+        )

@@ -5,7 +5,7 @@ backup and restore copy everything out and in.
 from petsearch.maintenance.backup import Backup, Kept
 from petsearch.maintenance.backup_format import Manifest, Place
 from petsearch.maintenance.reconcile import Damage, Finding, Reconciler, Report
-from petsearch.maintenance.restore import Restore
+from petsearch.maintenance.restore import Restore, Restored
 
 __all__ = [
     "Backup",
@@ -17,4 +17,5 @@ __all__ = [
     "Reconciler",
     "Report",
     "Restore",
+    "Restored",
 ]

@@ -35,6 +35,15 @@ _THREADS = 8
 
 
 @dataclass(frozen=True)
+class Restored:
+    """What was restored."""
+
+    manifest: Manifest
+    objects_missing: int
+    """Listed in the backup, and neither in it nor in the store."""
+
+
+@dataclass(frozen=True)
 class Restore:
     """One backup from one place."""
 
@@ -43,7 +52,7 @@ class Restore:
     say: Callable[[str], None]
     """Called with a sentence about each step."""
 
-    def run(self, *, into_existing: bool) -> Manifest:
+    def run(self, *, into_existing: bool) -> Restored:
         """Restore it.
 
         Args:
@@ -68,14 +77,14 @@ class Restore:
         if not into_existing and not self._goes_on(marker):
             self._check_is_empty()
         self.kept.store.put(marker, b"")
-        self._restore_objects(manifest)
+        missing = self._restore_objects(manifest)
         self._restore_index(manifest)
         ledger = self.kept.ledger
         chunk_files.let_run_again(self.kept.store, ledger.open_chunks(self._entries()))
         ledger.load(self._entries())
         self.say(f"ledger: {manifest.jobs} jobs, {manifest.keys} keys")
         self.kept.store.delete(marker)
-        return manifest
+        return Restored(manifest, missing)
 
     def _check(self, manifest: Manifest) -> None:
         for part in manifest.parts:
@@ -107,7 +116,8 @@ class Restore:
     def _objects(self) -> Iterator[PartFile]:
         return map(object_from_line, self.place.lines(OBJECTS))
 
-    def _restore_objects(self, manifest: Manifest) -> None:
+    def _restore_objects(self, manifest: Manifest) -> int:
+        """How many are missing."""
         bring = self._copy_back if manifest.has_objects else self._is_there
         objects, there = self._objects(), 0
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="restore") as pool:
@@ -115,6 +125,7 @@ class Restore:
                 there += sum(pool.map(bring, batch))
         missing = manifest.objects - there
         self.say(f"objects: {there} there" + (f", {missing} MISSING" if missing else ""))
+        return missing
 
     def _is_there(self, part: PartFile) -> bool:
         found = self.kept.store.find(part.name)

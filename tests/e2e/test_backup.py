@@ -1,13 +1,18 @@
 """`petsearch backup` and `restore` from outside: a server restored elsewhere answers the same."""
 
+import json
 from pathlib import Path
 
 import httpx
 import numpy as np
 
+from petsearch.app.services import open_storage
 from petsearch.client import Client, Photo, PhotoSource, upload
 from petsearch.domain import JsonDict
+from petsearch.domain.object_keys import original
 from petsearch.sample.catalogue import catalogue
+from petsearch.settings import Settings
+from tests.contract.records import DIM, point, record
 from tests.programs import petsearch
 from tests.server import SAME_SCORES, ServerProcess
 
@@ -67,6 +72,33 @@ def test_a_server_restored_elsewhere_answers_the_same(tmp_path: Path) -> None:
         assert httpx.get(f"{server.address}/v1/stats").status_code == 401
     finally:
         server.stop()
+
+
+def test_a_restore_without_the_photos_says_so_and_does_not_succeed(tmp_path: Path) -> None:
+    home, copy, place = tmp_path / "home", tmp_path / "copy", tmp_path / "backup"
+    settings = Settings(
+        index_url=f"edge:{home / 'index'}",
+        store_url=f"file:{home / 'objects'}",
+        redis_url=f"local:{home / 'redis'}",
+    )
+    with open_storage(settings) as storage:
+        storage.index.create_collection("pets-model-0", DIM)
+        storage.index.point_alias_to("pets-model-0")
+        storage.index.insert("pets-model-0", [point(0)])
+        storage.store.put(original(record(0).image_id), b"a photo")
+    assert petsearch("backup", "--out", place, "--data-dir", home).returncode == 0
+    restored = petsearch("restore", place, "--data-dir", copy)
+    assert restored.returncode == 3, restored.stderr
+    assert "1 of 1 objects are missing" in restored.stderr
+    assert "do not run `petsearch reconcile --fix`" in restored.stderr
+    assert "Everything is restored" not in restored.stderr
+    again = petsearch("restore", place, "--data-dir", copy, "--into-existing", "--json")
+    assert again.returncode == 3, again.stderr
+    assert json.loads(again.stdout)["objects_missing"] == 1
+    put_back = copy / "objects" / original(record(0).image_id)
+    put_back.parent.mkdir(parents=True)
+    put_back.write_bytes(b"a photo")
+    assert petsearch("restore", place, "--data-dir", copy, "--into-existing").returncode == 0
 
 
 def test_what_is_no_backup_is_refused_and_not_made(tmp_path: Path) -> None:
