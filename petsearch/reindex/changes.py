@@ -7,6 +7,7 @@ import random
 import time
 import uuid
 from collections.abc import Callable, Mapping, Set
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -173,6 +174,9 @@ class ModelChanges:
     def rollback(self) -> Moved:
         """Let the model serve again that did before the last promotion. Nothing is lost by it.
 
+        It waits for writers to end, and goes on without that if they do not: a change that is just
+        being written may be lost then.
+
         Raises:
             Conflict: nothing was promoted, or the collection of before was dropped.
         """
@@ -181,7 +185,14 @@ class ModelChanges:
         if state.previous is None or state.previous not in state.collections:
             raise Conflict("There is no model to go back to.")
         self.catalogue.model(model_id_of(state.previous))
-        self._move(state.previous, previous=None)
+        with ExitStack() as held:
+            try:
+                held.enter_context(self.write_set.nobody_writes())
+            except Conflict as error:
+                log.warning(
+                    "rolling back while others write; a change may be lost", reason=error.detail
+                )
+            self._move(state.previous, previous=None)
         self._announce_or_say()
         took_ms = (time.perf_counter() - started) * 1000
         model_id = model_id_of(state.previous)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -247,6 +248,47 @@ def test_promoted_and_rolled_back_nothing_is_lost(house: House) -> None:
     assert_same(house)
     with pytest.raises(Conflict, match="no model to go back"):
         house.changes.rollback()
+
+
+def test_a_rollback_waits_for_a_change_that_is_being_written(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(write_set, "HOLD_S", 60.0)
+    (image_id,) = house.ingest(photo(1))
+    house.reindex()
+    house.changes.promote(NEW)
+
+    def roll_back_and_change() -> None:
+        house.changes.rollback()
+        house.services.images.amend(image_id, {"status": "found"})
+
+    threads: list[Thread] = []
+
+    def meet(name: str, collection: str) -> None:
+        if (name, collection) == ("replace_records", A) and not threads:
+            threads.append(in_thread(roll_back_and_change))
+            held = "petsearch:write-set:hold"
+            wait_until(lambda: bool(house.redis.exists(held)) or not threads[0].is_alive())
+
+    house.index.on_call = meet
+    patch(house, image_id, "rex")
+    threads[0].join(20)
+    assert house.catalogue.collection() == A
+    for collection in (A, B):
+        stated = house.all_of(collection)[image_id].metadata
+        assert (stated.animal_id, stated.status) == ("rex", "found")
+
+
+def test_a_rollback_is_possible_although_somebody_does_not_end_writing(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(write_set, "HOLD_S", 0.2)
+    house.ingest(photo(1))
+    house.reindex()
+    house.changes.promote(NEW)
+    house.write_set.store.begin_write("stuck", 30)
+    assert house.changes.rollback().model_id == OLD
+    assert house.catalogue.collection() == A
 
 
 def test_a_model_nobody_measured_does_not_pass_and_nothing_changes(
