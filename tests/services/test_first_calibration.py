@@ -24,7 +24,6 @@ from petsearch.domain import (
     JobState,
     NewJob,
     Point,
-    QueueName,
     image_id_of,
     sha256_of,
 )
@@ -262,7 +261,6 @@ def test_what_is_cut_off_is_finished_later(opened: Open, call: str, times: int) 
         before = kept(house)
         house.index.on_call = lambda *_: None
         house.queue.chunks, house.queue.readings = [], []  # what it held went with it
-        house.queue.names = list(QueueName)
         house.dispatcher.recover()
         calibrate(house)
         model = house.catalogue.current().model

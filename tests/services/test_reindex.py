@@ -14,7 +14,6 @@ from petsearch.domain import (
     JobKind,
     JobState,
     NewJob,
-    QueueName,
     object_keys,
 )
 from petsearch.domain.errors import Conflict, NotFound
@@ -155,7 +154,6 @@ def test_cut_off_at_any_call_to_the_index_it_is_finished_by_the_next_run(
         except Cut:
             house.index.trip_at = -1
             house.queue.chunks, house.queue.readings = [], []  # what it held went with it
-            house.queue.names = list(QueueName)
             house.dispatcher.recover()
             house.changes.reindex(NEW)
             house.run()
