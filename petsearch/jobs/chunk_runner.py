@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from petsearch.domain import Item, ItemRef, ItemStatus, Job, JobKind, Outcome
-from petsearch.domain.errors import NotFound
+from petsearch.domain import Item, ItemRef, ItemStatus, Job, JobKind, Outcome, object_keys
+from petsearch.domain.errors import NotFound, Unavailable
 from petsearch.jobs import chunk_files
 from petsearch.observability import get_logger
 from petsearch.ports import ChunkLedger, IngestObserver, ObjectStore
@@ -121,7 +121,16 @@ class ChunkRunner:
         log.info("chunk accounted", counted=counted, **{s.value: n for s, n in counts.items()})
 
     def _account_lost(self, job: Job, chunk_no: int, error: NotFound) -> bool:
-        """Account for a chunk whose items cannot be read (after a restore, say) as failed."""
+        """Account for a chunk whose items cannot be read (after a restore, say) as failed.
+
+        Raises:
+            Unavailable: the store holds nothing of any job, so it is not the one of this ledger.
+        """
+        if not any(True for _ in self.store.list_keys(object_keys.JOBS)):
+            raise Unavailable(
+                "The object store holds no job at all: is its disk mounted, and is it the store "
+                "that belongs to this queue?"
+            )
         count = self.ledger.chunk_size(job.job_id, chunk_no)
         log.error("chunk not found; its items failed", reason=error.detail, items=count)
         self._account(job, chunk_no, {ItemStatus.FAILED: count})

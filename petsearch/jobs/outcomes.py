@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from petsearch.domain import Item, ItemStatus, Job, Outcome, object_keys
-from petsearch.domain.errors import InvalidInput
+from petsearch.domain.errors import InvalidInput, NotFound
 from petsearch.jobs import chunk_files
 from petsearch.ports import JobRecords, ObjectStore
 
@@ -60,8 +60,9 @@ class OutcomeReader:
         for chunk_no in self._chunks_with(ItemStatus.FAILED, 0):
             latest = self._latest(chunk_no)
             failed = {o.item_no for o in latest if o.status is ItemStatus.FAILED}
-            for item in self._items(chunk_no) if failed else ():
-                if item.item_no in failed:
+            for item in self._items(chunk_no) if failed or not latest else ():
+                # Without outcomes they could not be read when they were to be run.
+                if item.item_no in failed or not (latest or self._is_retried(item, chunk_no)):
                     items[item.item_no] = replace(item, refusal=None)
         return [items[number] for number in sorted(items)]
 
@@ -100,8 +101,15 @@ class OutcomeReader:
             for item in self._items(number)
         }
 
+    def _is_retried(self, item: Item, chunk_no: int) -> bool:
+        return self._last_retries.get(item.item_no, -1) > chunk_no
+
     def _items(self, chunk_no: int) -> tuple[Item, ...]:
-        return chunk_files.read_chunk(self.store, self.job.job_id, chunk_no)
+        """Return none of a chunk whose list is lost."""
+        try:
+            return chunk_files.read_chunk(self.store, self.job.job_id, chunk_no)
+        except NotFound:
+            return ()
 
     def _was_added(self, chunk_no: int) -> bool:
         # The ledger forgets sizes some time after the end; a chunk that was run has outcomes.

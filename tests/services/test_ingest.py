@@ -378,12 +378,36 @@ def test_a_model_that_is_not_loaded_is_waited_for(house: House) -> None:
     assert house.counts(job_id) == {"ingested": 1}
 
 
-def test_a_chunk_whose_list_is_gone_fails_its_items(house: House) -> None:
+def test_a_chunk_whose_list_is_gone_fails_its_items_until_it_is_there_again(house: House) -> None:
+    house.ingest(photo(3))
     job_id = house.open_job(photo(1), photo(2))
-    house.store.delete(object_keys.chunk(job_id, 0))
-    house.deliver()
+    key = object_keys.chunk(job_id, 0)
+    kept = house.store.get(key)
+    house.store.delete(key)
+    house.run()
     assert house.counts(job_id) == {"failed": 2}
     assert house.jobs.get(job_id).state is JobState.FAILED
+    with pytest.raises(Conflict, match="No item"):
+        house.jobs.retry(job_id)
+    house.store.put(key, kept)
+    house.jobs.retry(job_id)
+    house.run()
+    assert house.counts(job_id) == {"ingested": 2}
+    with pytest.raises(Conflict, match="No item"):
+        house.jobs.retry(job_id)
+
+
+def test_a_chunk_waits_for_the_store_that_its_ledger_belongs_to(house: House) -> None:
+    """As where another disk is mounted, or the bucket was made anew."""
+    job_id = house.open_job(photo(1))
+    key = object_keys.chunk(job_id, 0)
+    kept = house.store.get(key)
+    house.store.delete(key)
+    working = in_thread(house.deliver)
+    wait_until(lambda: "no job at all" in (house.jobs.get(job_id).reason or ""))
+    house.store.put(key, kept)
+    working.join()
+    assert house.counts(job_id) == {"ingested": 1}
 
 
 def _cut_off_before_counting(house: House) -> None:
