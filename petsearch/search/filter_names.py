@@ -61,7 +61,7 @@ class FilterNames:
         }
         for field, names in known.items():
             if any(_field(of) == field and normalise_name(name) not in names for of, name in asked):
-                names |= self.index.facet(target.collection, f"label.{field}", Filters()).keys()
+                names.update(self.index.facet(target.collection, f"label.{field}", Filters()))
         return tuple(
             UnknownName(of, name, _meant(normalise_name(name), known[_field(of)]))
             for of, name in asked

@@ -22,7 +22,7 @@ from petsearch.adapters.clip import resolve_model
 from petsearch.adapters.objects import minio
 from petsearch.client import Client, Photo, PhotoSource, upload
 from petsearch.domain import JsonDict, object_keys
-from petsearch.domain.errors import Unavailable
+from petsearch.domain.errors import NotFound, Unavailable
 from petsearch.models import Registry
 from petsearch.ports import ObjectStore
 from petsearch.sample.catalogue import catalogue
@@ -150,6 +150,27 @@ def test_a_calibration_that_a_worker_keeps_is_read_by_the_embedder(server: Serve
             server.store(account).put(key, b"y")
 
 
+def test_what_a_delete_that_was_cut_off_has_left_is_read_and_removed(server: Server) -> None:
+    key = object_keys.tombstone("x")
+    server.store("api").put(key, b"x")
+    assert server.store("api").get(key) == server.store("worker").get(key) == b"x"
+    server.store("worker").delete(key)
+    assert server.store("worker").find(key) is None
+
+
+@pytest.mark.parametrize("account", ACCOUNTS)
+def test_who_may_write_may_give_up_a_large_object(account: str) -> None:
+    """Otherwise its refusal hides why the object could not be written."""
+    policy = json.loads((POLICIES / f"{account}.json").read_text())
+    allowed = {
+        action: {
+            key for one in policy["Statement"] if action in one["Action"] for key in one["Resource"]
+        }
+        for action in ("s3:PutObject", "s3:AbortMultipartUpload")
+    }
+    assert allowed["s3:PutObject"] <= allowed["s3:AbortMultipartUpload"]
+
+
 def test_every_service_works_with_its_account(
     server: Server, processes: Processes, tmp_path: Path
 ) -> None:
@@ -161,6 +182,8 @@ def test_every_service_works_with_its_account(
             httpx.get(f"{api_url}{url}").raise_for_status()
         client.change_image(image_id, {"animal_id": "seen"})
         client.delete_image(image_id)
+        with pytest.raises(NotFound):
+            client.delete_image(image_id)
         assert not list(kept.list_keys("tombstones/"))
         assert len(list(kept.list_keys("originals/"))) == client.stats()["images"] == PHOTOS + 1
         cancelled = leave_uploads(client)

@@ -123,6 +123,8 @@ def test_every_call_takes_any_of_none_of_and_missing(
         ([("species", "Cats"), ("species", "DOG")], 1, [("species", "Cats", "cat")]),
         ([("not_species", "dgo")], 4, [("not_species", "dgo", "dog")]),
         ([("species", "cat")], 2, []),
+        ([("species", "Rabbit")], 1, []),  # no label of the model, but stated
+        ([("species", "rabit")], 0, [("species", "rabit", "rabbit")]),
     ],
 )
 def test_unknown_names_match_nothing_and_are_said(
