@@ -5,8 +5,9 @@ import math
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,10 @@ from petsearch.domain import Embeddings, ModelInfo, Pixels, Priority, deadline
 from petsearch.domain.calibration import Calibration
 from petsearch.domain.errors import Conflict, InvalidInput, Overloaded, TooLarge, Unavailable
 from petsearch.failover import ONLY, FailoverTransport, retry_after_s, split_addresses
+from petsearch.observability import get_logger
 from petsearch.ports import Embedder
+
+log = get_logger(__name__)
 
 BINARY = "application/octet-stream"
 LEFT_MS = "X-Deadline-Ms"
@@ -103,7 +107,7 @@ class HttpEmbedder(Embedder):
         priority: Priority = Priority.QUERY,
     ) -> Embeddings:
         body = {"texts": list(texts), "model_id": model_id}
-        return self._embed("texts", priority, json=body, headers={})
+        return self._embed("texts", len(texts), model_id, priority, json=body, headers={})
 
     def count_tokens(self, texts: Sequence[str], *, model_id: str | None = None) -> list[int]:
         body = {"texts": list(texts), "model_id": model_id}
@@ -124,7 +128,10 @@ class HttpEmbedder(Embedder):
             )
         headers = {"Content-Type": BINARY, "X-Shape": shape_to_header(pixels.shape)}
         headers |= {"X-Model-Id": model_id} if model_id else {}
-        return self._embed("pixels", priority, content=pixels.tobytes(), headers=headers)
+        content = pixels.tobytes()
+        return self._embed(
+            "pixels", len(pixels), model_id, priority, content=content, headers=headers
+        )
 
     def is_everywhere(self, model_id: str) -> bool:
         ready = [report for report in self._reports() if report.is_ready]
@@ -194,12 +201,20 @@ class HttpEmbedder(Embedder):
     def _report_of(self, address: str) -> _Report:
         # Half of the time that is left, so that a known query can still be answered without it.
         most_s = min(_MODELS_S, deadline.left_s() / 2)
-        body = self._send("GET", "/v1/models", most_s, only=address).json()
-        models = tuple(_MODEL.validate_python(model) for model in body["models"])
-        return _Report(models, body.get("is_ready", True), body.get("failed", {}))
+        with _only_embedders():
+            body = self._send("GET", "/v1/models", most_s, only=address).json()
+            models = tuple(_MODEL.validate_python(model) for model in body["models"])
+            return _Report(models, body.get("is_ready", True), body.get("failed", {}))
 
     def _embed(
-        self, kind: str, priority: Priority, *, headers: dict[str, str], **body: Any
+        self,
+        kind: str,
+        count: int,
+        model_id: str | None,
+        priority: Priority,
+        *,
+        headers: dict[str, str],
+        **body: Any,
     ) -> Embeddings:
         headers |= {"Accept": BINARY, "X-Priority": priority.value}
         timeout_s = _QUERY_S if priority is Priority.QUERY else _INGEST_S
@@ -208,8 +223,8 @@ class HttpEmbedder(Embedder):
         except Conflict:
             self._forget_models()  # another model was loaded since the list was read
             raise
-        shape = shape_from_header(response.headers["X-Shape"])
-        return np.frombuffer(response.content, "<f4").reshape(shape).astype(np.float32)
+        with _only_embedders():
+            return _embeddings_of(response, count, model_id)
 
     def _send(
         self, method: str, path: str, timeout_s: float, *, only: str | None = None, **request: Any
@@ -276,6 +291,35 @@ def shape_from_header(value: str) -> tuple[int, ...]:
     if not _SHAPE.fullmatch(value):
         raise InvalidInput(f"X-Shape is {value[:80]!r}; it must look like 16,3,224,224.")
     return tuple(int(size) for size in value.split(","))
+
+
+@contextmanager
+def _only_embedders() -> Iterator[None]:
+    """What answers otherwise, such as a proxy's page, counts as an embedder that is down."""
+    try:
+        yield
+    except (InvalidInput, Conflict, TooLarge, ValueError, KeyError, TypeError) as error:
+        log.warning("what answers as an embedder is none", reason=str(error))
+        raise Unavailable(
+            "What answers for the embedder is no embedder, or another version; its address is in "
+            "PETSEARCH_EMBEDDER_URL."
+        ) from error
+
+
+def _embeddings_of(response: httpx.Response, count: int, model_id: str | None) -> Embeddings:
+    """The embeddings in a response.
+
+    Raises:
+        ValueError, KeyError, InvalidInput: they are not what was asked for.
+    """
+    shape = shape_from_header(response.headers["X-Shape"])
+    made_by = response.headers.get("X-Model-Id", model_id)
+    if len(shape) != 2 or shape[0] != count or model_id not in (None, made_by):
+        raise ValueError(f"embeddings of shape {shape} by {made_by!r}, not {count} by {model_id!r}")
+    embeddings = np.frombuffer(response.content, "<f4").reshape(shape).astype(np.float32)
+    if not np.isfinite(embeddings).all():
+        raise ValueError("embeddings that are not finite")
+    return embeddings
 
 
 def _check(response: httpx.Response) -> None:

@@ -116,8 +116,8 @@ class ChunkRunner:
         counted = self.ledger.account_chunk(
             job.job_id, chunk_no, counts, self.clock(), warned=warned
         )
-        if counted and job.kind is JobKind.INGEST:
-            self.observer.items_ended(counts)
+        if counted:
+            self.observer.items_ended(job.kind, counts)
         log.info("chunk accounted", counted=counted, **{s.value: n for s, n in counts.items()})
 
     def _account_lost(self, job: Job, chunk_no: int, error: NotFound) -> bool:

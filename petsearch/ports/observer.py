@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from enum import StrEnum
 from time import perf_counter
 
-from petsearch.domain import ItemStatus
+from petsearch.domain import ItemStatus, JobKind
 
 
 class Stage(StrEnum):
@@ -26,8 +26,8 @@ class IngestObserver:
     def stage_took(self, stage: Stage, seconds: float) -> None:
         """A step of an item (fetch, decode, store) or of a batch (embed, index) ended."""
 
-    def items_ended(self, counts: Mapping[ItemStatus, int]) -> None:
-        """A chunk was accounted."""
+    def items_ended(self, kind: JobKind, counts: Mapping[ItemStatus, int]) -> None:
+        """A chunk of a kind of job was accounted."""
 
     def paused(self, *, is_paused: bool) -> None:
         """A dependency went down, or all answer again."""

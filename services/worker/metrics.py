@@ -1,12 +1,13 @@
 """The Prometheus metrics of a worker. Dashboards and alerts rely on their names."""
 
 from collections.abc import Iterable, Mapping
+from itertools import product
 
 from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from petsearch.domain import ItemStatus, QueueName
+from petsearch.domain import ItemStatus, JobKind, QueueName
 from petsearch.domain.errors import PetsearchError
 from petsearch.observability import get_logger
 from petsearch.ports import IngestObserver, Stage, TaskQueue
@@ -24,8 +25,8 @@ class WorkerMetrics(ServedMetrics, IngestObserver):
         super().__init__()
         self._items = Counter(
             "petsearch_ingest_items",
-            "Items accounted, by what became of them",
-            ["status"],
+            "Items accounted, by the kind of their job and what became of them",
+            ["kind", "status"],
             registry=self.registry,
         )
         self._stage_s = Histogram(
@@ -40,15 +41,15 @@ class WorkerMetrics(ServedMetrics, IngestObserver):
             "1 while a dependency is down and this worker waits for it",
             registry=self.registry,
         )
-        for status in ItemStatus:
-            self._items.labels(status.value)
+        for kind, status in product(JobKind, ItemStatus):
+            self._items.labels(kind.value, status.value)
 
     def stage_took(self, stage: Stage, seconds: float) -> None:
         self._stage_s.labels(stage.value).observe(seconds)
 
-    def items_ended(self, counts: Mapping[ItemStatus, int]) -> None:
+    def items_ended(self, kind: JobKind, counts: Mapping[ItemStatus, int]) -> None:
         for status, count in counts.items():
-            self._items.labels(status.value).inc(count)
+            self._items.labels(kind.value, status.value).inc(count)
 
     def paused(self, *, is_paused: bool) -> None:
         self._paused.set(is_paused)

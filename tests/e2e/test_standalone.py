@@ -197,7 +197,7 @@ def test_prometheus_may_read_what_api_and_worker_do(http: httpx.Client) -> None:
     told = http.get("/metrics")
     assert told.headers["content-type"].startswith("text/plain; version=0.0.4")
     lines = dict(line.rsplit(" ", 1) for line in told.text.splitlines() if line[0] != "#")
-    assert float(lines['petsearch_ingest_items_total{status="ingested"}']) >= 40
+    assert float(lines['petsearch_ingest_items_total{kind="ingest",status="ingested"}']) >= 40
     assert float(lines['petsearch_ingest_stage_seconds_count{stage="embed"}']) > 0
     assert 'petsearch_queue_messages{queue="ingest.bulk"}' in lines
     stats = 'petsearch_http_requests_total{method="GET",route="/v1/stats",status="200"}'

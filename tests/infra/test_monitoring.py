@@ -18,7 +18,7 @@ from devstack.addresses import free_port
 from petsearch.adapters.clip.model import load_model
 from petsearch.adapters.embedder_http import HttpEmbedder
 from petsearch.app.services import build_services
-from petsearch.domain import ItemStatus
+from petsearch.domain import ItemStatus, JobKind
 from petsearch.embedding import BatchingEmbedder, BatchingOptions
 from petsearch.ports import Stage
 from services.api.app import build_app
@@ -100,7 +100,8 @@ def told_by_worker() -> Told:
     metrics.watch(RecordingQueue())
     for stage in Stage:
         metrics.stage_took(stage, 0.1)
-    metrics.items_ended(dict.fromkeys(ItemStatus, 1))
+    for kind in JobKind:
+        metrics.items_ended(kind, dict.fromkeys(ItemStatus, 1))
     metrics.serve(port)
     text = httpx.get(f"http://127.0.0.1:{port}/metrics").text
     metrics.close()

@@ -5,7 +5,7 @@ import socket
 import httpx
 import pytest
 
-from petsearch.domain import ItemStatus, QueueName
+from petsearch.domain import ItemStatus, JobKind, QueueName
 from petsearch.domain.errors import Unavailable
 from petsearch.ports import Stage
 from services.worker.metrics import WorkerMetrics
@@ -30,15 +30,15 @@ def test_items_stages_pauses_and_queues_are_told(port: int) -> None:
     metrics, queue = WorkerMetrics(), RecordingQueue()
     queue.enqueue_chunk("job", 0, QueueName.INTERACTIVE)
     metrics.watch(queue)
-    metrics.items_ended({ItemStatus.INGESTED: 5, ItemStatus.REFUSED: 1})
+    metrics.items_ended(JobKind.INGEST, {ItemStatus.INGESTED: 5, ItemStatus.REFUSED: 1})
     metrics.stage_took(Stage.DECODE, 0.02)
     metrics.paused(is_paused=True)
     metrics.serve(port)
     text = httpx.get(f"http://127.0.0.1:{port}/metrics").text
     metrics.close()
     for line in (
-        'petsearch_ingest_items_total{status="ingested"} 5.0',
-        'petsearch_ingest_items_total{status="failed"} 0.0',
+        'petsearch_ingest_items_total{kind="ingest",status="ingested"} 5.0',
+        'petsearch_ingest_items_total{kind="reindex",status="failed"} 0.0',
         'petsearch_ingest_stage_seconds_count{stage="decode"} 1.0',
         "petsearch_ingest_paused 1.0",
         'petsearch_queue_messages{queue="ingest.interactive"} 0.0',

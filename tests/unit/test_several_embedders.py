@@ -37,11 +37,12 @@ def model(model_id: str) -> dict[str, object]:
 
 
 class Services(httpx.BaseTransport):
-    """What each service has loaded; `down` are those that do not answer."""
+    """What each service has loaded; `down` are those that do not answer, `others` are none."""
 
     def __init__(self) -> None:
         self.loaded = {A: ["cats"], B: ["cats"]}
         self.down: set[str] = set()
+        self.others: dict[str, httpx.Response] = {}
         self.unready: set[str] = set()
         self.failed: dict[str, dict[str, str]] = {A: {}, B: {}}
 
@@ -49,6 +50,8 @@ class Services(httpx.BaseTransport):
         address = f"http://{request.headers['Host']}"
         if address in self.down:
             raise httpx.ConnectError("no")
+        if address in self.others:
+            return self.others[address]
         if request.method == "POST":
             name = json.loads(request.read())["model_id"]
             if name not in self.loaded[address]:
@@ -131,6 +134,53 @@ def test_one_that_does_not_answer_is_not_asked_for_its_models(
 ) -> None:
     services.down = {B}
     assert ids(embedder) == ["cats"]
+
+
+NONE = {
+    "nothing at this address": httpx.Response(404, json={"detail": "Not Found"}),
+    "a page": httpx.Response(200, html="<h1>Welcome</h1>"),
+    "other JSON": httpx.Response(200, json={"models": [{"name": "llama"}]}),
+    "no object": httpx.Response(200, json=[]),
+}
+
+
+@pytest.mark.parametrize("other", NONE)
+def test_what_answers_and_is_no_embedder_counts_as_one_that_is_down(
+    services: Services, embedder: HttpEmbedder, other: str
+) -> None:
+    services.others[B] = NONE[other]
+    assert ids(embedder) == ["cats"]
+    services.others[A] = NONE[other]
+    embedder.unload("cats")
+    with pytest.raises(Unavailable, match="PETSEARCH_EMBEDDER_URL"):
+        embedder.models()
+
+
+GOOD = {"X-Shape": "1,4", "X-Model-Id": "cats"}
+
+
+@pytest.mark.parametrize(
+    ("row", "headers"),
+    [
+        ([0.0, np.nan, 0.0, 0.0], GOOD),
+        ([0.0, np.inf, 0.0, 0.0], GOOD),
+        ([1.0, 0.0, 0.0, 0.0], GOOD | {"X-Model-Id": "dogs"}),
+        ([1.0, 0.0, 0.0, 0.0], GOOD | {"X-Shape": "2,2"}),
+        ([1.0, 0.0, 0.0, 0.0], GOOD | {"X-Shape": "1,5"}),
+        ([1.0, 0.0, 0.0, 0.0], GOOD | {"X-Shape": "4"}),
+        ([1.0, 0.0, 0.0, 0.0], {"X-Model-Id": "cats"}),
+    ],
+)
+def test_embeddings_that_were_not_asked_for_are_not_taken(
+    services: Services, embedder: HttpEmbedder, row: list[float], headers: dict[str, str]
+) -> None:
+    content = np.array([row], "<f4").tobytes()
+    services.others[A] = services.others[B] = httpx.Response(200, content=content, headers=headers)
+    with pytest.raises(Unavailable):
+        embedder.embed_texts(["a cat"], model_id="cats")
+    good = httpx.Response(200, content=np.ones((1, 4), "<f4").tobytes(), headers=GOOD)
+    services.others[A] = services.others[B] = good
+    assert embedder.embed_texts(["a cat"], model_id="cats").shape == (1, 4)
 
 
 def test_without_any_answer_the_embedder_is_unavailable(
