@@ -12,6 +12,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from services.http.admission import end_approach
 from services.http.body_limit import LEAST_BYTES_PER_S, WINDOW_S
 from services.http.full_rooms import FullRooms
+from services.http.unread import UNREAD, cut_off
 
 HEAD_BYTES = 64 * 1024
 """Of a request line and its headers together, and of what comes between two parts of a body."""
@@ -20,6 +21,8 @@ HEADERS = 100
 _LINGER_S = 2.0
 HEAD_S = 10.0
 """From the connection, or from a request's first byte, to the end of its headers."""
+MOST_WAITING = 100
+"""Requests of a connection that wait behind the one that is being answered."""
 
 
 if not hasattr(HttpToolsProtocol, "_start_asgi_task"):
@@ -30,6 +33,10 @@ if not hasattr(HttpToolsProtocol, "_start_asgi_task"):
 class BoundedProtocol(HttpToolsProtocol):
     """Closes connections whose request line and headers are too large or too slow, and those whose
     body still comes when it has its response, and comes slower than `BodyLimit` allows.
+
+    It also closes those that read their answers as slowly, that have not read for longest where all
+    together hold too much (`services/http/unread.py`), and that send more than `MOST_WAITING`
+    requests ahead.
 
     Trailers, the headers after a chunked body, are dropped: nothing reads them, and uvicorn would
     add them to the headers that were checked.
@@ -56,6 +63,12 @@ class BoundedProtocol(HttpToolsProtocol):
     _rest_timer: asyncio.TimerHandle | None = None
     """While the rest of a body comes whose request has its response."""
     _has_whole_request = True
+    _read_timer: asyncio.TimerHandle | None = None
+    """While the client reads slower than answers are made."""
+    _unread_bytes = 0
+    """What it had not read when `_read_timer` was set."""
+    _running: RequestResponseCycle | None = None
+    """The request that is being answered; `cycle` is the last that came."""
     _is_refused = False
     """It ends with a response that is sent, and what still comes is dropped."""
 
@@ -71,6 +84,11 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._end_head()
         self._end_rest()
+        self._end_reading()
+        self.pipeline.clear()
+        if self._running is not None and not self._running.response_complete:
+            self._running.disconnected = True
+            self._running.message_event.set()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -103,6 +121,11 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         if self._is_refused or self.parser.should_upgrade():
             return
+        if len(self.pipeline) >= MOST_WAITING:
+            self._is_refused = True
+            self.pipeline.clear()
+            self.transport.close()
+            raise httptools.HttpParserError("too many requests wait")
         sizes = [len(name) + len(value) for name, value in self.headers]
         is_large = sum(sizes) + len(self.url) > HEAD_BYTES
         if is_large or len(sizes) > HEADERS or max(sizes, default=0) > HEADER_BYTES:
@@ -129,10 +152,25 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
+        if self.pipeline:  # uvicorn reads on with each response, however many requests wait
+            self.flow.pause_reading()
         if not self._is_parsing:
             self._watch()
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self.flow.pause_reading()
+        UNREAD.add(self.transport)
+        self._expect_reading()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._end_reading()
+        if not self.pipeline:
+            self.flow.resume_reading()
+
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._running = cycle
         if app is not self.app or self._full_rooms is None:
             super()._start_asgi_task(cycle, app)
             return
@@ -163,6 +201,8 @@ class BoundedProtocol(HttpToolsProtocol):
                 except httptools.HttpParserUpgrade as upgrade:
                     pieces = [self._begin_without_upgrade(), piece[upgrade.args[0] :]]
         except httptools.HttpParserError:
+            if self._is_refused:
+                return
             self.logger.warning("Invalid HTTP request received.")
             self.send_400_response("Invalid HTTP request received.")
 
@@ -207,6 +247,23 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._rest_timer is not None:
             self._rest_timer.cancel()
             self._rest_timer = None
+
+    def _expect_reading(self) -> None:
+        self._unread_bytes = self.transport.get_write_buffer_size()
+        self._read_timer = self.loop.call_later(WINDOW_S, self._check_reading)
+
+    def _check_reading(self) -> None:
+        read = self._unread_bytes - self.transport.get_write_buffer_size()
+        if read < LEAST_BYTES_PER_S * WINDOW_S:
+            cut_off(self.transport)
+        else:
+            self._expect_reading()
+
+    def _end_reading(self) -> None:
+        UNREAD.remove(self.transport)
+        if self._read_timer is not None:
+            self._read_timer.cancel()
+            self._read_timer = None
 
     def _begin_head(self) -> None:
         self._is_in_head = True
