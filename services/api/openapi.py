@@ -7,7 +7,8 @@ FastAPI and pydantic add to them.
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
 
 import petsearch
 from petsearch.domain import JsonDict
@@ -76,10 +77,16 @@ class Api(FastAPI):
             openapi_tags=[{"name": tag, "description": said} for tag, said in _TAGS.items()],
             docs_url=None,
             redoc_url=None,
+            # Not FastAPI's own route, which makes the document on the event loop.
+            openapi_url=None,
             root_path_in_servers=False,
             # A slash too many is another address; a redirect would be one more answer to document.
             redirect_slashes=False,
         )
+        self.add_route("/openapi.json", self._document, include_in_schema=False)
+
+    def _document(self, _: Request) -> JSONResponse:
+        return JSONResponse(self.openapi())
 
     def openapi(self) -> JsonDict:
         """The OpenAPI 3.1 document, with the path by which the current client reaches the API."""

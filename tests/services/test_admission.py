@@ -24,7 +24,7 @@ from services.http.draining import Draining
 from services.http.full_rooms import FullRooms
 from services.http.middleware import RequestContext, security_headers
 from services.http.problems import add_problem_handlers
-from services.http.protocol import BoundedProtocol
+from services.http.protocol import MOST_WAITING, BoundedProtocol
 from tests import coroutines
 from tests.app_server import served_app
 from tests.waiting import wait_until
@@ -194,7 +194,7 @@ def test_a_refusal_closes_the_connection_where_the_client_or_the_server_ends(hou
 
 
 def test_requests_behind_one_that_is_answered_are_refused_in_their_order(house: House) -> None:
-    many = 3000  # more than calls can be nested
+    many = MOST_WAITING
     ids = [f"id-{number}" for number in range(many)]
     with socket.create_connection(house.address, _S) as connection:
         connection.sendall(_get("inside"))

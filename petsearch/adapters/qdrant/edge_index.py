@@ -90,6 +90,8 @@ class QdrantEdgeIndex(BaseIndex):
         self._copies: set[str] = set()
         """Collections that are searched from a copy while their files cannot be written."""
         self._updating = threading.Lock()
+        self._counting = threading.Lock()
+        """A facet holds the GIL to its end: others run in between."""
         self._shards: dict[str, edge.EdgeShard] = {}
         self._opening = threading.Lock()
         self._pointing = threading.Lock()
@@ -159,7 +161,9 @@ class QdrantEdgeIndex(BaseIndex):
         request = edge.FacetRequest(
             field, limit=FACET_VALUES, exact=True, filter=FILTERS.filter_of(wanted)
         )
-        hits = self._shard(collection).facet(request)
+        shard = self._shard(collection)
+        with self._counting:
+            hits = shard.facet(request)
         # Edge also returns values that no point has any more.
         return {str(hit.value): hit.count for hit in hits if hit.count}
 
