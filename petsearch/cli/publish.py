@@ -13,7 +13,7 @@ from petsearch.adapters.clip import resolve_model
 from petsearch.app.connections import open_store
 from petsearch.cli.output import Json, data_folder, print_json, print_message
 from petsearch.domain.errors import InvalidInput
-from petsearch.models import Published, Registry
+from petsearch.models import Manifest, Published, Registry
 from petsearch.models.cards import write_card
 from petsearch.models.folder import (
     CALIBRATION,
@@ -102,13 +102,11 @@ def publish_folder(
     source = resolve_model(f"dir:{folder}")
     model_id = f"{name or source.name}-{source.model_id().rpartition('-')[2]}"
     files = published_files(folder)
-    before = registry.find(model_id)
-    if (
-        before is not None
-        and calibrate_with is None
-        and before.holds(files)
-        and (unmeasured or before.files.keys() & {CALIBRATION, METRICS})
-    ):
+    before = registry.find(model_id) if calibrate_with is None else None
+    if before is not None and not _may_stay(before, files, unmeasured=unmeasured):
+        before = None
+    damaged = registry.damaged(before) if before is not None else []
+    if before is not None and not damaged:
         return Published(before, is_new=False)
     from petsearch.adapters.clip.model import load_model
 
@@ -116,15 +114,24 @@ def publish_folder(
     check_weights(folder / WEIGHTS)
     model = load_model(source)
     check_embeddings(model)
-    if calibrate_with is None and not unmeasured:
-        _require_measured(model, files)
     with tempfile.TemporaryDirectory() as temporary:
         if calibrate_with is not None:
             files[CALIBRATION] = _calibrate(model, calibrate_with, Path(temporary))
+        elif before is not None and CALIBRATION in before.files.keys() - files.keys() - {*damaged}:
+            # Fitted when it was published, which cannot be done again here.
+            files[CALIBRATION] = registry.bring(before, CALIBRATION, Path(temporary))
+        elif not unmeasured:
+            _require_measured(model, files)
         files[CARD] = write_card(
             Path(temporary) / CARD, model_id, model.info, files, of_training=folder / CARD
         )
         return registry.publish(model_id, files, datetime.now(UTC))
+
+
+def _may_stay(before: Manifest, files: Mapping[str, Path], *, unmeasured: bool) -> bool:
+    """Whether what is published is what is to be published now."""
+    is_measured = bool(before.files.keys() & {CALIBRATION, METRICS})
+    return before.holds(files) and (unmeasured or is_measured)
 
 
 def _require_measured(model: "OpenClipModel", files: Mapping[str, Path]) -> None:

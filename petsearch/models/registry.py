@@ -64,24 +64,36 @@ class Registry:
     store: ObjectStore
 
     def publish(self, model_id: str, files: Mapping[str, Path], now: datetime) -> Published:
-        """Upload the files of a model, then make it visible.
+        """Upload the files of a model that the store does not hold, then make it visible.
 
-        The same files again change nothing. With others beside the same weights (a calibration,
-        say) what is published is replaced.
+        The same files again change nothing, unless one of them is damaged in the store. With others
+        beside the same weights (a calibration, say) what is published is replaced. Cut off in the
+        middle of that, it has to be called again before the model can be fetched.
         """
         _check_id(model_id)
-        coming = {name: describe_file(path) for name, path in files.items()}
         before = self.find(model_id)
-        if before is not None and before.files == coming:
-            return Published(before, is_new=False)
-        for name, path in files.items():
-            if before is None or before.files.get(name) != coming[name]:
-                with path.open("rb") as file:
-                    size = coming[name].size_bytes
-                    self.store.put_stream(object_keys.model_file(model_id, name), file, size)
+        coming = {name: describe_file(path) for name, path in files.items()}
         manifest = Manifest(model_id=model_id, published_at=now, files=coming)
+        missing = self.damaged(manifest)
+        if before is not None and before.files == coming and not missing:
+            return Published(before, is_new=False)
+        for name in missing:
+            with files[name].open("rb") as file:
+                size = coming[name].size_bytes
+                self.store.put_stream(object_keys.model_file(model_id, name), file, size)
         self.store.put(object_keys.model_manifest(model_id), manifest.model_dump_json().encode())
         return Published(manifest, is_new=True)
+
+    def damaged(self, manifest: Manifest) -> list[str]:
+        """The files of a model that are not in the store as they were published.
+
+        Each is read to its end: a damaged one may be as long as it was.
+        """
+        return [
+            name
+            for name, wanted in manifest.files.items()
+            if not self._holds(object_keys.model_file(manifest.model_id, name), wanted)
+        ]
 
     def find(self, model_id: str) -> Manifest | None:
         """What was published under an id; None if nothing was, or not to its end."""
@@ -156,25 +168,40 @@ class Registry:
         for name, wanted in manifest.files.items():
             path = folder / name
             if not (path.is_file() and describe_file(path) == wanted):
-                self._bring(model_id, name, wanted, folder)
+                self.bring(manifest, name, folder)
         return folder
 
-    def _bring(self, model_id: str, name: str, wanted: PublishedFile, folder: Path) -> None:
+    def bring(self, manifest: Manifest, name: str, folder: Path) -> Path:
+        """Copy one file of a published model into a folder on this machine's disk.
+
+        Raises:
+            ConfigurationError: it is not in the store as it was published.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         # A name of its own: several embedders may share this folder, and all load at once.
         coming = folder / f".{name}.{uuid.uuid4().hex}.part"
-        key = object_keys.model_file(model_id, name)
+        key = object_keys.model_file(manifest.model_id, name)
         try:
-            with self.store.open(key) as stream, coming.open("wb") as file:
+            with suppress(NotFound), self.store.open(key) as stream, coming.open("wb") as file:
                 shutil.copyfileobj(stream, file, _BLOCK_BYTES)
-            if describe_file(coming) != wanted:
+            if not (coming.is_file() and describe_file(coming) == manifest.files[name]):
                 raise ConfigurationError(
-                    f"{name} of the model {model_id!r} is damaged in the object store; "
+                    f"{name} of the model {manifest.model_id!r} is damaged in the object store; "
                     "publish it again"
                 )
-            coming.replace(folder / name)
+            return coming.replace(folder / name)
         finally:
             coming.unlink(missing_ok=True)
+
+    def _holds(self, key: str, wanted: PublishedFile) -> bool:
+        stored = self.store.find(key)
+        if stored is None or stored.size_bytes != wanted.size_bytes:
+            return False
+        digest = hashlib.sha256()
+        with self.store.open(key) as stream:
+            while block := stream.read(_BLOCK_BYTES):
+                digest.update(block)
+        return digest.hexdigest() == wanted.sha256
 
 
 def _check_id(model_id: str) -> None:

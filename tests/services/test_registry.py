@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,49 @@ def test_what_is_damaged_in_the_store_or_on_this_disk_is_not_used(
         registry.fetch(ID, tmp_path / "elsewhere")
 
 
+def lose(store: Elsewhere) -> None:
+    store.delete(object_keys.model_file(ID, "weights"))
+
+
+def change(store: Elsewhere) -> None:
+    """Some bytes, of as many."""
+    key = object_keys.model_file(ID, "weights")
+    store.put(key, b"x" * store.stat(key).size_bytes)
+
+
+@pytest.mark.parametrize("damage", [lose, change])
+def test_what_is_damaged_in_the_store_is_mended_by_publishing_it_again(
+    store: Elsewhere, files: dict[str, Path], tmp_path: Path, damage: Callable[[Elsewhere], None]
+) -> None:
+    registry = Registry(store)
+    registry.publish(ID, files, NOW)
+    damage(store)
+    with pytest.raises(ConfigurationError, match=r"damaged.*publish it again"):
+        registry.fetch(ID, tmp_path / "cache")
+    assert registry.publish(ID, files, NOW).is_new
+    assert (registry.fetch(ID, tmp_path / "cache") / "weights").is_file()
+    assert not registry.publish(ID, files, NOW).is_new
+
+
+def test_a_replacement_that_was_cut_off_is_undone_or_finished_by_another(
+    store: Elsewhere, files: dict[str, Path], tmp_path: Path
+) -> None:
+    registry = Registry(store)
+    registry.publish(ID, files, NOW)
+    changed = {name: tmp_path / f"new {name}" for name in ("config", "metrics.json")}
+    for name, path in changed.items():
+        path.write_text(f"new {name}")
+    for number, replacing in enumerate((files, files | changed)):
+        store.fails_at = len(changed)
+        with pytest.raises(Unavailable):
+            registry.publish(ID, files | changed, NOW)
+        store.fails_at = -1
+        registry.publish(ID, replacing, NOW)
+        folder = registry.fetch(ID, tmp_path / f"cache {number}")
+        for name, path in replacing.items():
+            assert (folder / name).read_text() == path.read_text()
+
+
 def test_on_the_stores_own_disk_nothing_is_copied(files: dict[str, Path], tmp_path: Path) -> None:
     registry = Registry(FilesystemStore(tmp_path / "objects"))
     registry.publish(ID, files, NOW)
@@ -139,6 +183,26 @@ def test_a_folder_is_published_with_a_card_and_loads_from_there(
     assert registry.figures(published.manifest)["kind_top1"] == pytest.approx(0.9958, abs=1e-4)
     assert "are calibrated" in card
     assert resolve_model(f"dir:{there}").model_id().endswith(model_id.rpartition("-")[2])
+
+
+def test_mending_a_model_keeps_the_calibration_that_was_fitted_when_it_was_published(
+    folder: Path, tmp_path: Path
+) -> None:
+    data_dir = tmp_path / "data"
+    model_id = publish_folder(folder, data_dir=data_dir).manifest.model_id
+    for name in ("calibration.json", "metrics.json"):
+        (folder / name).unlink()
+    there = data_dir / "objects" / "models" / model_id
+    registry = Registry(FilesystemStore(data_dir / "objects"))
+    for name in ("labels.json", "MODEL_CARD.md"):
+        (there / name).unlink()
+        mended = publish_folder(folder, data_dir=data_dir)
+        assert mended.is_new
+        assert "calibration.json" in mended.manifest.files
+        assert registry.damaged(mended.manifest) == []
+    (there / "calibration.json").unlink()
+    with pytest.raises(InvalidInput, match="--dataset"):
+        publish_folder(folder, data_dir=data_dir)
 
 
 def test_an_unmeasured_model_is_refused_until_it_is_asked_for(folder: Path, tmp_path: Path) -> None:
