@@ -90,6 +90,10 @@ class PacedEmbedder:
         """See `Embedder.calibrate`."""
         raise Conflict(f"The embeddings of {model_id} mean nothing: {calibration.weights}.")
 
+    def describe(self, model: ModelInfo) -> None:
+        """See `Embedder.describe`."""
+        raise Conflict(f"{model.model_id} was never published.")
+
     def close(self) -> None:
         """See `Embedder.close`."""
 

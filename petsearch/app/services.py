@@ -42,7 +42,7 @@ from petsearch.embedding import CachingEmbedder
 from petsearch.file_access import check_temporary_folder
 from petsearch.jobs import Dispatcher, DispatchOptions, Jobs
 from petsearch.maintenance import Kept
-from petsearch.models import Catalogue, Registry, Target, model_id_of
+from petsearch.models import Catalogue, Descriptions, Registry, Target, model_id_of
 from petsearch.observability import get_logger
 from petsearch.photos import Decoders, StoredPixels
 from petsearch.ports import Embedder, ObjectStore, TaskQueue
@@ -357,6 +357,7 @@ def _model_changes(storage: Storage, registry: Registry, parts: WorkerParts) -> 
         embedder=parts.embedder,
         catalogue=parts.catalogue,
         registry=registry,
+        descriptions=Descriptions(registry),
         write_set=storage.write_set,
         ledger=storage.ledger,
         dispatcher=storage.dispatcher,

@@ -119,6 +119,9 @@ class CachingEmbedder(Embedder):
     def calibrate(self, model_id: str, calibration: Calibration) -> None:
         self._embedder.calibrate(model_id, calibration)
 
+    def describe(self, model: ModelInfo) -> None:
+        self._embedder.describe(model)
+
     def close(self) -> None:
         """Forget everything."""
         with self._changing:

@@ -142,6 +142,10 @@ class BatchingEmbedder(Embedder):
         model = self._model(model_id)
         model.info = replace(model.info, calibration=calibration)
 
+    def describe(self, model: ModelInfo) -> None:
+        self._model(model.model_id).info = model
+        log.info("described as it is published by now", model_id=model.model_id)
+
     def submit_texts(
         self, texts: Sequence[str], model_id: str | None, priority: Priority
     ) -> Future[Embeddings]:

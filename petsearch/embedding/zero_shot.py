@@ -66,7 +66,8 @@ class BreedTagger:
 
     def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder
-        self._names: dict[str, ClassNames] = {}
+        self._names: dict[str, tuple[Sequence[object], ClassNames]] = {}
+        """By model: what was embedded, and its embeddings."""
         self._embedding = threading.Lock()
 
     def predict(self, model: ModelInfo, embeddings: Embeddings) -> list[Prediction]:
@@ -94,13 +95,16 @@ class BreedTagger:
         ]
 
     def _names_of(self, model: ModelInfo) -> ClassNames:
+        asked = (model.labels, model.label_templates, model.species_templates)
         with self._embedding:
-            if model.model_id not in self._names:
-                self._names[model.model_id] = ClassNames(
+            known, names = self._names.get(model.model_id, (None, None))
+            if names is None or known != asked:
+                names = ClassNames(
                     self._embed(model, [one.breed for one in model.labels], model.label_templates),
                     self._embed(model, model.species, model.species_templates),
                 )
-            return self._names[model.model_id]
+                self._names[model.model_id] = (asked, names)
+            return names
 
     def _embed(
         self, model: ModelInfo, names: Sequence[str], templates: Sequence[str]

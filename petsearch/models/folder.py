@@ -31,16 +31,16 @@ class LabelsFile(BaseModel):
     species_templates: tuple[str, ...] = SPECIES_TEMPLATES
 
 
-def read_labels(path: Path) -> LabelsFile:
-    """Read a labels.json.
+def read_labels(data: bytes) -> LabelsFile:
+    """The content of a labels.json.
 
     Raises:
         ConfigurationError: it is invalid.
     """
     try:
-        return LabelsFile.model_validate_json(path.read_bytes())
+        return LabelsFile.model_validate_json(data)
     except ValidationError as error:
-        raise ConfigurationError(f"{path} is invalid: {error.errors()[0]['msg']}.") from error
+        raise ConfigurationError(f"{LABELS} is invalid: {error.errors()[0]['msg']}.") from error
 
 
 def published_files(folder: Path) -> dict[str, Path]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from petsearch.domain import ModelInfo, object_keys
+from petsearch.domain import ModelInfo, object_keys, sha256_of
 from petsearch.domain.errors import ConfigurationError, InvalidInput, NotFound
 from petsearch.models.cards import figures_of
 from petsearch.models.folder import METRICS, MOST_JSON_BYTES
@@ -185,13 +185,22 @@ class Registry:
             with suppress(NotFound), self.store.open(key) as stream, coming.open("wb") as file:
                 shutil.copyfileobj(stream, file, _BLOCK_BYTES)
             if not (coming.is_file() and describe_file(coming) == manifest.files[name]):
-                raise ConfigurationError(
-                    f"{name} of the model {manifest.model_id!r} is damaged in the object store; "
-                    "publish it again"
-                )
+                raise _damaged(name, manifest)
             return coming.replace(folder / name)
         finally:
             coming.unlink(missing_ok=True)
+
+    def read(self, manifest: Manifest, name: str) -> bytes:
+        """The content of one file of a published model, which is not its weights.
+
+        Raises:
+            ConfigurationError: it is not in the store as it was published.
+        """
+        with suppress(NotFound):
+            data = self.store.get(object_keys.model_file(manifest.model_id, name))
+            if sha256_of(data) == manifest.files[name].sha256:
+                return data
+        raise _damaged(name, manifest)
 
     def _holds(self, key: str, wanted: PublishedFile) -> bool:
         stored = self.store.find(key)
@@ -208,6 +217,13 @@ def _check_id(model_id: str) -> None:
     object_keys.check(object_keys.model_manifest(model_id))
     if "/" in model_id:
         raise InvalidInput(f"{model_id!r} is no model id.")
+
+
+def _damaged(name: str, manifest: Manifest) -> ConfigurationError:
+    return ConfigurationError(
+        f"{name} of the model {manifest.model_id!r} is damaged in the object store; "
+        "publish it again"
+    )
 
 
 def describe_file(path: Path) -> PublishedFile:

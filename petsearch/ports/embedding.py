@@ -109,5 +109,13 @@ class Embedder(Protocol):
             Conflict: it is not loaded.
         """
 
+    def describe(self, model: ModelInfo) -> None:  # noqa: ARG002  # for models in this process
+        """Serve a model with this description; services read by themselves what is published.
+
+        Raises:
+            Conflict: it is not loaded.
+        """
+        return
+
     def close(self) -> None:
         """Finish what is queued and release the device."""

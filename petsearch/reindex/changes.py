@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from petsearch.domain import Filters, Job, JobKind, ModelInfo, NewJob
 from petsearch.domain.errors import Conflict, NotFound, PetsearchError, Unavailable
 from petsearch.jobs import Dispatcher
-from petsearch.models import Catalogue, Registry, collection_of, model_id_of
+from petsearch.models import Catalogue, Descriptions, Registry, collection_of, model_id_of
 from petsearch.models.folder import METRICS
 from petsearch.observability import get_logger
 from petsearch.ports import Embedder, JobLedger
@@ -77,6 +77,7 @@ class ModelChanges:
     embedder: Embedder
     catalogue: Catalogue
     registry: Registry
+    descriptions: Descriptions
     write_set: WriteSet
     ledger: JobLedger
     dispatcher: Dispatcher
@@ -147,11 +148,13 @@ class ModelChanges:
             NotFound: it has no collection.
             Conflict: it is current, its reindex has not ended, or the gate does not pass; nothing
                 has changed then.
+            ConfigurationError: what is published of it cannot be used.
         """
         started = time.perf_counter()
         current, wanted = self.catalogue.collection(), collection_of(model_id)
         self._check_ready(model_id, current, wanted)
-        model = self.catalogue.model(model_id)
+        # What was published a moment ago counts, before embedders have followed.
+        model = self.descriptions.of(self.catalogue.model(model_id))
         self._wait_until_everywhere(model_id)
         manifest = self.registry.find(model_id)
         checks = [
@@ -228,10 +231,13 @@ class ModelChanges:
     def load_all(self) -> None:
         """Have every model of the write set loaded, as after a restart of the embedder.
 
+        In a single process, this also has what is loaded described as it is published by now.
+
         Raises:
             Conflict, Unavailable: one of them cannot be loaded (now).
         """
         self.announce(may_drop=False)
+        self.descriptions.follow(self.embedder)
         for name in self.write_set.store.read().collections:
             self.catalogue.model(model_id_of(name))
 

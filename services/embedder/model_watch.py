@@ -7,7 +7,14 @@ from collections.abc import Callable
 from petsearch.domain.errors import ConfigurationError, PetsearchError
 from petsearch.embedding import BatchingEmbedder
 from petsearch.embedding.embedder import MAX_MODELS
-from petsearch.models import CatalogueCalibrations, ServedModel, Serving, read_serving
+from petsearch.models import (
+    CatalogueCalibrations,
+    Descriptions,
+    Registry,
+    ServedModel,
+    Serving,
+    read_serving,
+)
 from petsearch.observability import get_logger
 from petsearch.ports import ClipModel, ObjectStore
 
@@ -43,6 +50,7 @@ class ModelWatch:
         self._embedder = embedder
         self._store = store
         self._load = load
+        self._descriptions = Descriptions(Registry(store))
         self._calibrations = CatalogueCalibrations(store)
         self._clock = clock
         self._serving = Serving(models=())
@@ -77,8 +85,9 @@ class ModelWatch:
             self._thread.join(timeout=_CLOSE_S)
 
     def look(self) -> None:
-        """Serve what is needed, as it is calibrated by now."""
+        """Serve what is needed, as it is described and calibrated by now."""
         self._look_for_models()
+        self._descriptions.follow(self._embedder)
         self._look_for_calibrations()
 
     def _look_for_calibrations(self) -> None:

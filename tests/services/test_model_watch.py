@@ -1,9 +1,10 @@
 """Which models an embedder serves, as the document in the object store says."""
 
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import httpx
@@ -11,11 +12,12 @@ import pytest
 
 from petsearch.adapters import embedder_http
 from petsearch.adapters.objects import FilesystemStore
+from petsearch.app.services import utc_now
 from petsearch.domain import object_keys
 from petsearch.domain.calibration import Calibration, OffTopic, Spread
 from petsearch.domain.errors import NotFound, Unavailable
 from petsearch.embedding import BatchingEmbedder, BatchingOptions
-from petsearch.models import CatalogueCalibrations, ServedModel, Serving, write_serving
+from petsearch.models import CatalogueCalibrations, Registry, ServedModel, Serving, write_serving
 from petsearch.ports import ClipModel
 from services.embedder import model_watch
 from services.embedder.model_watch import ModelWatch
@@ -95,6 +97,19 @@ def calibration(below: float) -> Calibration:
     )
 
 
+def publish_documents(store: Store, folder: Path, **documents: object) -> None:
+    """What is published of the old model beside its weights, by the names of the files."""
+    files = {f"{name}.json": folder / f"{name}.json" for name in documents}
+    for path, content in zip(files.values(), documents.values(), strict=True):
+        path.write_text(json.dumps(content))
+    Registry(store).publish(OLD, files, utc_now())
+
+
+def names(*breeds: str) -> dict[str, object]:
+    """A labels.json."""
+    return {"labels": [{"breed": breed, "species": "cat"} for breed in breeds]}
+
+
 def ids(embedder: BatchingEmbedder) -> set[str]:
     return {model.model_id for model in embedder.models()}
 
@@ -155,6 +170,47 @@ def test_one_that_cannot_be_read_changes_nothing(
     watch.look()
     assert embedder.models()[0].calibration == calibration(1.0)
     assert ids(embedder) == {OLD, NEW}
+
+
+def test_a_loaded_model_is_described_as_it_is_published_by_now(
+    embedder: BatchingEmbedder, store: Store, watch: ModelWatch, tmp_path: Path
+) -> None:
+    fitted = replace(calibration(1.0), of_catalogue=False)
+    with served(embedder, watch=watch) as url:
+        for breeds in (("manx",), ("manx", "korat")):
+            publish_documents(store, tmp_path, labels=names(*breeds), calibration=asdict(fitted))
+            watch.look()
+            with closing(embedder_http.connect(url)) as remote:
+                (model,) = remote.models()
+            assert tuple(label.breed for label in model.labels) == breeds
+            assert model.calibration == fitted
+    assert watch.reason is None
+
+
+def test_a_model_that_is_loaded_anew_is_described_so_too(
+    embedder: BatchingEmbedder, store: Store, watch: ModelWatch, tmp_path: Path
+) -> None:
+    publish_documents(store, tmp_path, labels=names("manx"))
+    for _ in range(2):
+        watch.look()
+        assert [label.breed for label in embedder.models()[0].labels] == ["manx"]
+        embedder.put(TinyClip())
+
+
+def test_a_description_that_cannot_be_read_changes_nothing_until_it_is_mended(
+    embedder: BatchingEmbedder, store: Store, watch: ModelWatch, tmp_path: Path
+) -> None:
+    CatalogueCalibrations(store).keep(OLD, calibration(1.0))
+    publish_documents(store, tmp_path, labels=names("manx"))
+    key = object_keys.model_file(OLD, "labels.json")
+    store.delete(key)
+    watch.look()
+    assert embedder.models()[0].labels == TinyClip().info.labels
+    publish_documents(store, tmp_path, labels=names("manx"))
+    watch.look()
+    model = embedder.models()[0]
+    assert [label.breed for label in model.labels] == ["manx"]
+    assert model.calibration == calibration(1.0), "nobody published one"
 
 
 def test_an_embedder_is_ready_while_it_serves_what_is_searched_with(

@@ -15,11 +15,13 @@ from petsearch.domain import (
     Item,
     ItemStatus,
     JobKind,
+    Label,
     NewJob,
     Outcome,
     Prediction,
 )
 from petsearch.domain.errors import Conflict
+from petsearch.embedding import BreedTagger
 from petsearch.jobs import Upload
 from petsearch.jobs.chunk_runner import ChunkRun
 from services.api.app import build_app
@@ -37,6 +39,15 @@ def api(house: House) -> Iterator[TestClient]:
 
 SIAMESE = Prediction("siamese", "cat", 0.4)
 """As earlier versions stored it."""
+
+
+def test_names_that_a_loaded_model_was_given_since_are_predicted(house: House) -> None:
+    tagger, photo = BreedTagger(house.embedder), house.clip.answer(60)[None]
+    before = house.clip.info
+    # The tiny model sees how long a name is: the longest one is the nearest.
+    after = replace(before, labels=(Label("manx", "cat"), Label("coton de tulear", "dog")))
+    for model, breed in ((before, "siamese"), (after, "coton de tulear"), (before, "siamese")):
+        assert tagger.predict(model, photo)[0].breed == breed
 
 
 def _ingest(house: House, *species: str | None) -> list[str]:

@@ -1,6 +1,7 @@
 """A reindex while everything else goes on: two collections that hold the same in the end."""
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 from pathlib import Path
 from threading import Thread
 
@@ -16,11 +17,13 @@ from petsearch.domain import (
     NewJob,
     object_keys,
 )
+from petsearch.domain.calibration import Calibration, OffTopic, Spread, weights_hash_of
 from petsearch.domain.errors import Conflict, NotFound
 from petsearch.ingest.outcomes import DELETED
 from petsearch.reindex import write_set
 from petsearch.reindex.source import ReindexSpec
 from petsearch.search import SearchOptions
+from tests.contract.tiny_clip import DIM
 from tests.services.house import NEW, OLD, A, B, Cut, House, photo, publish
 from tests.waiting import in_thread, wait_until
 
@@ -302,6 +305,30 @@ def test_a_model_nobody_measured_does_not_pass_and_nothing_changes(
     assert house.write_set.store.read() == before
     publish(house.services, tmp_path, metrics=True)
     assert house.changes.promote(NEW).model_id == NEW
+
+
+def test_a_calibration_that_was_published_after_the_gate_refused_passes_it_and_is_served(
+    house: House, tmp_path: Path
+) -> None:
+    house.ingest(*photos(1))
+    publish(house.services, tmp_path, metrics=False)
+    house.reindex()
+    with pytest.raises(Conflict, match=r"petsearch publish DIR --dataset"):
+        house.changes.promote(NEW)
+    fitted = Calibration(
+        weights=weights_hash_of(NEW),
+        spread=Spread(mean=(0.0,) * DIM, factors=((0.1,) * DIM,), rest=0.01),
+        breed_text=None,
+        species_text=None,
+        photo=None,
+        off_topic=OffTopic(1.0, 1.0, 1.0),
+    )
+    files = {"weights": tmp_path / "weights", "calibration.json": tmp_path / "calibration.json"}
+    files["calibration.json"].write_text(json.dumps(asdict(fitted)))
+    house.changes.registry.publish(NEW, files, utc_now())
+    assert house.changes.promote(NEW).model_id == NEW
+    house.changes.load_all()
+    assert house.catalogue.current().model.calibration == fitted
 
 
 def test_a_model_that_finds_breeds_worse_is_promoted_by_word_only(house: House) -> None:

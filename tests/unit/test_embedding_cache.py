@@ -65,6 +65,9 @@ class Interruptible:
     def calibrate(self, model_id: str, calibration: Calibration) -> None:
         self.inner.calibrate(model_id, calibration)
 
+    def describe(self, model: ModelInfo) -> None:
+        self.inner.describe(model)
+
     def close(self) -> None:
         self.inner.close()
 

@@ -49,7 +49,7 @@ def load_base(spec: str, image_size: int = 0) -> BaseModel:
     module, tokenise = create_module(source, image_size=image_size or None)
     module = module.float().eval()
     pixel_spec, mean, std = preprocessing_of(module)
-    labels = read_labels(source.labels_file) if source.labels_file else LabelsFile()
+    labels = read_labels(source.labels_file.read_bytes()) if source.labels_file else LabelsFile()
     return BaseModel(
         source=source,
         module=module,

@@ -20,18 +20,14 @@ from petsearch.adapters.clip.sources import ModelSource, resolve_model
 from petsearch.adapters.clip.trimmed_text import encode_trimmed, length_groups, trimmable_text_tower
 from petsearch.domain import (
     Embeddings,
-    Label,
     ModelInfo,
     ModelUsage,
     Pixels,
     PixelSpec,
     Precision,
-    normalise_name,
 )
-from petsearch.domain.calibration import Calibration, read_calibration, weights_hash_of
 from petsearch.domain.errors import ConfigurationError, DeviceLost, DeviceMemoryFull, unknown_choice
-from petsearch.domain.prompts import OXFORD_LABELS
-from petsearch.models.folder import LabelsFile, read_labels
+from petsearch.models.descriptions import describe
 from petsearch.models.hub import cached_if_unreachable
 from petsearch.observability import get_logger
 from petsearch.ports import ClipModel, Tokens
@@ -246,51 +242,30 @@ def preprocessing_of(module: nn.Module) -> tuple[PixelSpec, Sequence[float], Seq
 def _describe(
     source: ModelSource, module: nn.Module, spec: PixelSpec, *, device: str, precision: Precision
 ) -> ModelInfo:
-    file = read_labels(source.labels_file) if source.labels_file else LabelsFile()
-    labels = tuple(
-        Label(normalise_name(label.breed), normalise_name(label.species)) for label in file.labels
-    )
-    return ModelInfo(
-        calibration=_calibration(source),
+    bare = ModelInfo(
         model_id=source.model_id(),
         spec=source.spec,
         dim=_embedding_dim(module, spec),
         pixel_spec=spec,
         logit_scale=float(cast(Any, module).logit_scale.exp()),
-        labels=labels or OXFORD_LABELS,
-        prompt_templates=file.prompt_templates,
-        label_templates=file.label_templates,
-        species_templates=file.species_templates,
+        labels=(),
+        prompt_templates=(),
+        label_templates=(),
         context_length=cast(Any, module).context_length,
         is_english_only=_vocabulary_of(module) < _MANY_LANGUAGES,
         device=device,
         precision=precision,
     )
+    labels, calibration = (
+        None if path is None else path.read_bytes()
+        for path in (source.labels_file, source.calibration_file)
+    )
+    return describe(bare, labels, calibration)
 
 
 def _vocabulary_of(module: nn.Module) -> int:
     """How many tokens the text tower knows."""
     return int(getattr(module, "vocab_size", 0) or cast(Any, module).text.vocab_size)
-
-
-def _calibration(source: ModelSource) -> Calibration | None:
-    """The calibration in the folder, unless it was fitted for other weights."""
-    if source.calibration_file is None:
-        return None
-    found = read_calibration(source.calibration_file.read_bytes())
-    if found.weights == weights_hash_of(source.model_id()):
-        if not found.off_topic.can_tell:
-            log.info(
-                "the model was not measured to tell off-topic texts; no_good_match is null",
-                measured=found.off_topic.measured,
-            )
-        return found
-    log.warning(
-        "calibration.json belongs to other weights and is ignored; "
-        "run training.calibration.calibrate again",
-        file=str(source.calibration_file),
-    )
-    return None
 
 
 @torch.inference_mode()
