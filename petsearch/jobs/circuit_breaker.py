@@ -52,6 +52,8 @@ class CircuitBreaker:
         self._changing = threading.Lock()
         self._probing = threading.Lock()
         self._failures = 0
+        self._waiting = 0
+        """Threads between `_open` and the end of their wait."""
         self._state: CircuitState = "closed"
         self.reason: str | None = None
         """The error it is open for, as of the last probe; None while it is closed."""
@@ -65,11 +67,25 @@ class CircuitBreaker:
             self._stopping.wait(min(error.retry_after_s, MAX_PAUSE_S) * self._jitter())
             return
         self._open(error)
-        while not (self._stopping.wait(self._pause_s()) or give_up()):
-            # One thread probes, the others wait for the result.
-            with self._probing:
-                if self._state != "open" or self._probe_succeeds():
-                    return
+        try:
+            while not (self._stopping.wait(self._pause_s()) or give_up()):
+                # One thread probes, the others wait for the result.
+                with self._probing:
+                    if self._state != "open" or self._probe_succeeds():
+                        return
+        finally:
+            with self._changing:
+                self._waiting -= 1
+
+    def close_if_left(self) -> None:
+        """Close if nobody waits and all dependencies answer: those who waited may have given up."""
+        with self._changing:
+            if self._state == "closed" or self._waiting:
+                return
+        with self._probing:
+            if not self._probe_succeeds():
+                return
+        self.record_success()
 
     def record_success(self) -> None:
         """Close: a real call succeeded."""
@@ -82,6 +98,7 @@ class CircuitBreaker:
 
     def _open(self, error: PetsearchError) -> None:
         with self._changing:
+            self._waiting += 1
             was_closed = self._state == "closed"
             if self._state != "open":
                 self._failures += 1

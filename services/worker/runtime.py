@@ -135,6 +135,7 @@ def build_runtime(
                 dispatcher=services.storage.dispatcher,
                 now=services.clock,
             ),
+            breaker.close_if_left,
         ),
     )
     services.close_with(runtime.close)

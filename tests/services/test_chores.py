@@ -51,6 +51,16 @@ def test_a_chore_that_fails_is_done_again(house: House) -> None:
     assert came_again
 
 
+def test_an_outage_that_nobody_waits_for_any_more_comes_to_its_end(house: House) -> None:
+    """As when a job is cancelled, or a lease is lost, while the embedder is away."""
+    breaker = house.runtime.breaker
+    breaker.wait(Unavailable("The embedder is away."), give_up=lambda: True)
+    assert breaker.reason == "The embedder is away."
+    for chore in house.runtime.chores:
+        chore()
+    assert breaker.reason is None
+
+
 def test_a_lease_that_fails_to_be_extended_is_tried_again() -> None:
     keeper, asking = LeaseKeeper(_LEASE_S), FailsOnce()
 

@@ -12,12 +12,27 @@ from petsearch.ports import IngestObserver
 OUTAGE = Unavailable("no answer")
 
 
-def breaker(probe: Callable[[], None], stopping: threading.Event | None = None) -> CircuitBreaker:
+class Told(IngestObserver):
+    """Keeps what it is told of pauses."""
+
+    def __init__(self) -> None:
+        self.pauses: list[bool] = []
+
+    def paused(self, *, is_paused: bool) -> None:
+        """See `IngestObserver.paused`."""
+        self.pauses.append(is_paused)
+
+
+def breaker(
+    probe: Callable[[], None],
+    stopping: threading.Event | None = None,
+    observer: IngestObserver | None = None,
+) -> CircuitBreaker:
     """One that makes no pauses."""
     return CircuitBreaker(
         probe,
         stopping=stopping or threading.Event(),
-        observer=IngestObserver(),
+        observer=observer or IngestObserver(),
         jitter=lambda: 0.0,
     )
 
@@ -72,6 +87,30 @@ def test_after_a_success_the_next_outage_is_probed_again() -> None:
         one.wait(OUTAGE, give_up=lambda: False)
         one.record_success()
     assert probe.calls == 2
+
+
+def test_when_all_who_waited_have_given_up_it_closes_by_a_probe() -> None:
+    probe, told = Probe(1), Told()
+    one = breaker(probe, observer=told)
+    one.wait(Unavailable("being loaded"), give_up=lambda: True)
+    one.close_if_left()
+    assert (one.reason, told.pauses) == ("no answer", [True])
+    one.close_if_left()
+    assert (one.reason, told.pauses) == (None, [True, False])
+    one.close_if_left()
+    assert probe.calls == 2, "one that is closed probes nothing"
+
+
+def test_while_somebody_waits_nobody_else_closes_it() -> None:
+    probe = Probe(0)
+    one = breaker(probe)
+
+    def look() -> bool:
+        one.close_if_left()
+        return True
+
+    one.wait(OUTAGE, give_up=look)
+    assert (one.reason, probe.calls) == ("no answer", 0)
 
 
 @pytest.mark.parametrize(
