@@ -133,6 +133,11 @@ def shortage_of(error: BaseException) -> Unavailable | None:
     )
 
 
+def may_be_of_its_input(error: Unavailable) -> bool:
+    """Whether a dependency that answers others may fail because of what it was given."""
+    return not isinstance(error, (Overloaded, StorageFull))
+
+
 def is_damage(error: OSError) -> bool:
     """Whether an error is about the content of a file, which fails again however often it is read.
 

@@ -4,7 +4,7 @@ Every step may be repeated. Threads prepare the next items while this thread emb
 ready, so the slower of the two sets the pace.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -22,18 +22,13 @@ from petsearch.domain import (
     image_id_of,
 )
 from petsearch.domain.capture import NOT_STATED, is_in_future, recorded_date
-from petsearch.domain.errors import (
-    Overloaded,
-    PetsearchError,
-    StorageFull,
-    Unavailable,
-    shortage_of,
-)
+from petsearch.domain.errors import Unavailable
 from petsearch.embedding import BreedTagger
-from petsearch.ingest.outcomes import failed_outcome, outcome_of, quarantine_outcome
+from petsearch.ingest.one_by_one import one_by_one
+from petsearch.ingest.outcomes import failed_outcome, outcome_of
 from petsearch.ingest.prepare import AlreadyIndexed, IngestOptions, Prepared, Preparer
 from petsearch.ingest.repeats import RepeatMerger, is_first, normalise_metadata
-from petsearch.jobs.chunk_runner import ChunkRun
+from petsearch.jobs.chunk_runner import MAX_ATTEMPTS, ChunkRun
 from petsearch.models import Catalogue, Target
 from petsearch.photos.decode import PIXELS_VERSION
 from petsearch.photos.perceptual_hash import hashes_of
@@ -48,9 +43,6 @@ from petsearch.ports import (
     tombstones,
 )
 from petsearch.sources import Fetcher
-
-MAX_ATTEMPTS = 3
-"""An item that killed its worker this often is quarantined; one that fails alone has failed."""
 
 IngestResult = AlreadyIndexed | Outcome
 
@@ -109,7 +101,9 @@ class Ingestor:
         self._wait_for_deletes(new)
         results: list[IngestResult] = []
         if run.one_by_one:
-            results += self._one_by_one(run, target, new)
+            results += one_by_one(
+                run, self._ledger, new, lambda item: self._ingest_alone(run, target, item)
+            )
         else:
             for batch in self._preparer.batches(new, target, run.should_stop):
                 results += [one for one in batch if not isinstance(one, Prepared)]
@@ -152,48 +146,17 @@ class Ingestor:
             if self._store.find(ids[image_id].staging_key or ""):
                 tombstones.wait_for_delete(self._store, image_id, self._clock())
 
-    def _one_by_one(
-        self, run: ChunkRun, target: Target, items: Sequence[Item]
-    ) -> Iterator[IngestResult]:
-        """Ingest items alone, each marked in the ledger meanwhile, to find the one that fails."""
-        job_id = run.job.job_id
-        for item in items:
-            if run.should_stop():
-                return
-            if self._ledger.mark_item(job_id, item.item_no) > MAX_ATTEMPTS:
-                yield quarantine_outcome(item, MAX_ATTEMPTS)
-            else:
-                yield self._ingest_alone(run, target, item)
-            self._ledger.clear_mark(job_id, item.item_no)
-
     def _ingest_alone(self, run: ChunkRun, target: Target, item: Item) -> IngestResult:
-        """Ingest one item; an unexpected error is its failure, an outage is not."""
-        try:
-            prepared = self._preparer.prepare(item, target)
-            if isinstance(prepared, Prepared):
-                return self._index_alone(run, target, prepared)
-        except PetsearchError:
-            self._ledger.clear_mark(run.job.job_id, item.item_no)
-            raise
-        except Exception as error:  # the item fails, the others go on
-            if (shortage := shortage_of(error)) is not None:
-                self._ledger.clear_mark(run.job.job_id, item.item_no)
-                raise shortage from error
-            return failed_outcome(item, Stage.EMBED, error)
-        return prepared
-
-    def _index_alone(self, run: ChunkRun, target: Target, prepared: Prepared) -> IngestResult:
-        item = prepared.item
+        prepared = self._preparer.prepare(item, target)
+        if not isinstance(prepared, Prepared):
+            return prepared
+        image_id = image_id_of(prepared.item.sha256)
         try:
             return self._index_batch(run, target, [prepared])[0]
-        except (Overloaded, StorageFull):
-            raise
         except Unavailable as error:
-            # The embedder answers in between, so in the end this photo is what it fails on.
-            run.failures[item.item_no] += 1
-            if run.failures[item.item_no] < MAX_ATTEMPTS:
+            if not run.is_to_blame(image_id, error):
                 raise
-            return failed_outcome(item, Stage.EMBED, error, attempts=MAX_ATTEMPTS)
+            return failed_outcome(prepared.item, Stage.EMBED, error, attempts=MAX_ATTEMPTS)
 
     def _index_batch(
         self, run: ChunkRun, target: Target, batch: Sequence[Prepared]

@@ -10,12 +10,16 @@ from datetime import datetime
 from typing import Protocol
 
 from petsearch.domain import Item, ItemRef, ItemStatus, Job, JobKind, Outcome, object_keys
-from petsearch.domain.errors import NotFound, Unavailable
+from petsearch.domain.errors import NotFound, Unavailable, may_be_of_its_input
 from petsearch.jobs import chunk_files
 from petsearch.observability import get_logger
 from petsearch.ports import ChunkLedger, IngestObserver, ObjectStore
 
 log = get_logger(__name__)
+
+MAX_ATTEMPTS = 3
+"""An item that killed its worker this often is quarantined; an image that fails alone has failed.
+"""
 
 
 @dataclass(frozen=True)
@@ -30,12 +34,22 @@ class ChunkRun:
     """Checked between batches: whether to leave the other items to a later run."""
     one_by_one: bool
     """Process and mark items one at a time: an earlier run failed or killed its worker."""
-    failures: Counter[int]
-    """Failures of items that were embedded alone, by item number; kept between runs."""
+    failures: Counter[str]
+    """Failures of images that were embedded alone, by image id; kept between runs."""
 
     def ref(self, item: Item) -> ItemRef:
         """The reference to the item that images keep as their source."""
         return ItemRef(self.job.job_id, item.item_no)
+
+    def is_to_blame(self, image_id: str, error: Unavailable) -> bool:
+        """Count a failure of an image that was embedded alone; whether it has failed with that.
+
+        The embedder answers in between, so in the end this photo is what it fails on.
+        """
+        if not self.one_by_one or not may_be_of_its_input(error):
+            return False
+        self.failures[image_id] += 1
+        return self.failures[image_id] >= MAX_ATTEMPTS
 
 
 class ItemProcessor(Protocol):
@@ -66,7 +80,7 @@ class ChunkRunner:
         *,
         should_stop: Callable[[], bool] = lambda: False,
         one_by_one: bool = False,
-        failures: Counter[int] | None = None,
+        failures: Counter[str] | None = None,
     ) -> bool:
         """Process the items of a chunk and account for them.
 

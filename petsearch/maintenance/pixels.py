@@ -8,18 +8,20 @@ version of its pixels is the last that a record gets.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
+from functools import partial
 from itertools import takewhile
 
 from petsearch.domain import ImageRecord, Item, ItemStatus, Outcome, object_keys
 from petsearch.domain.capture import NOT_STATED, recorded_date
-from petsearch.domain.errors import InvalidInput, NotFound
-from petsearch.ingest.outcomes import DELETED
-from petsearch.jobs.chunk_runner import ChunkRun
+from petsearch.domain.errors import InvalidInput, NotFound, PetsearchError, Unavailable
+from petsearch.ingest.one_by_one import one_by_one
+from petsearch.ingest.outcomes import DELETED, failed_outcome
+from petsearch.jobs.chunk_runner import MAX_ATTEMPTS, ChunkRun
 from petsearch.models import Catalogue, model_id_of
 from petsearch.photos import Decoders
 from petsearch.photos.decode import PIXELS_VERSION
 from petsearch.photos.perceptual_hash import hashes_of
-from petsearch.ports import IndexReader, IndexWriter, ObjectStore, Stage
+from petsearch.ports import ChunkLedger, IndexReader, IndexWriter, ObjectStore, Stage
 from petsearch.ports.index import id_pages
 from petsearch.ports.raw_index import RawIndex
 from petsearch.reindex import PointMaker, WriteSet
@@ -45,6 +47,7 @@ class PixelUpdater:
     index: RawIndex
     writer: IndexWriter
     store: ObjectStore
+    ledger: ChunkLedger
     catalogue: Catalogue
     write_set: WriteSet
     points: PointMaker
@@ -54,10 +57,12 @@ class PixelUpdater:
 
     def process(self, run: ChunkRun, items: Sequence[Item]) -> list[Outcome]:
         """See `ItemProcessor.process`."""
-        left = takewhile(lambda _: not run.should_stop(), items)
-        return [self._update(item, with_dates=run.job.exif_dates) for item in left]
+        update = partial(self._update, run)
+        if run.one_by_one:
+            return [*one_by_one(run, self.ledger, items, update, image_of=lambda i: i.origin)]
+        return [update(item) for item in takewhile(lambda _: not run.should_stop(), items)]
 
-    def _update(self, item: Item, *, with_dates: bool) -> Outcome:
+    def _update(self, run: ChunkRun, item: Item) -> Outcome:
         image_id = item.origin or ""
         collection = self.catalogue.collection()
         record = self.index.get(collection, [image_id]).get(image_id)
@@ -66,7 +71,7 @@ class PixelUpdater:
         if record.pixels_version >= PIXELS_VERSION:
             return _outcome(item, ItemStatus.DUPLICATE, _CURRENT)
         try:
-            remade = self._remake(record, with_dates=with_dates)
+            remade = self._remake(record, with_dates=run.job.exif_dates)
             self._replace_embeddings(collection, record)
             self._replace_record(collection, record, remade)
         except (InvalidInput, NotFound) as error:
@@ -74,7 +79,12 @@ class PixelUpdater:
                 self.store.delete(object_keys.display(image_id))
                 self.store.delete(object_keys.thumbnail(image_id))
                 return _outcome(item, ItemStatus.DUPLICATE, DELETED)
-            return _outcome(item, ItemStatus.FAILED, f"It stays as it was: {error.detail}")
+            return _outcome(item, ItemStatus.FAILED, _stays(error))
+        except Unavailable as error:
+            if not run.is_to_blame(image_id, error):
+                raise
+            failed = failed_outcome(item, Stage.EMBED, error, attempts=MAX_ATTEMPTS)
+            return replace(failed, image_id=image_id, reason=_stays(error))
         return _outcome(item, ItemStatus.INGESTED)
 
     def _remake(self, record: ImageRecord, *, with_dates: bool) -> ImageRecord:
@@ -144,6 +154,10 @@ def _lacks_date(record: ImageRecord) -> bool:
     """
     is_untouched = record.updated_at == record.created_at
     return record.pixels_version < _READS_DATES and is_untouched
+
+
+def _stays(error: PetsearchError) -> str:
+    return f"It stays as it was: {error.detail}"
 
 
 def _outcome(item: Item, status: ItemStatus, reason: str | None = None) -> Outcome:

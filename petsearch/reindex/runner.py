@@ -5,12 +5,14 @@ Every step may be repeated: images that are already copied are left unchanged.
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import TypeVar
 
 from petsearch.domain import Item, ItemStatus, Job, ModelInfo, Outcome, object_keys
-from petsearch.domain.errors import Conflict
+from petsearch.domain.errors import Conflict, Unavailable
+from petsearch.ingest.one_by_one import one_by_one
 from petsearch.ingest.outcomes import DELETED
 from petsearch.jobs.chunk_runner import ChunkRun
 from petsearch.models import Catalogue, model_id_of
@@ -48,20 +50,37 @@ class Reindexer:
         """See `ItemProcessor.process`."""
         target = self._target_of(run.job)
         model = self.catalogue.model(model_id_of(target))
+        if run.one_by_one:
+            alone = partial(self._process_alone, run, target, model)
+            each = self._in_turn(run, items)
+            return [*one_by_one(run, self.ledger, each, alone, image_of=_image_of)]
         outcomes: list[Outcome] = []
         copies = [item for item in items if _is_copy(item)]
         for batch in _batches(copies, self.batch_size):
             if run.should_stop():
                 return outcomes
-            outcomes += self._copy(target, model, batch)
+            outcomes += self._copy(run, target, model, batch)
+        for item in self._in_turn(run, items[len(copies) :]):
+            if run.should_stop():
+                break
+            outcomes.append(self._compare(run, target, model, item))
+        return outcomes
+
+    def _process_alone(self, run: ChunkRun, target: str, model: ModelInfo, item: Item) -> Outcome:
+        if _is_copy(item):
+            return self._copy(run, target, model, [item])[0]
+        return self._compare(run, target, model, item)
+
+    def _in_turn(self, run: ChunkRun, items: Sequence[Item]) -> Iterator[Item]:
+        """The items up to the first range that other chunks still copy for."""
         # The copies of this chunk are not accounted for before its end.
         own_copies = sum(_is_copy(item) for item in run.items)
-        for item in items[len(copies) :]:
-            wanted = Range.of(item.origin or "")
-            if run.should_stop() or not self._is_turn(run.job, wanted.items_before - own_copies):
-                break
-            outcomes.append(self._compare(target, model, item, wanted))
-        return outcomes
+        for item in items:
+            if not _is_copy(item):
+                items_before = Range.of(item.origin or "").items_before - own_copies
+                if not self._is_turn(run.job, items_before):
+                    return
+            yield item
 
     def _target_of(self, job: Job) -> str:
         """The new collection.
@@ -75,15 +94,32 @@ class Reindexer:
             raise Conflict("The collection of this reindex was dropped; cancel the job.")
         return spec.collection
 
-    def _copy(self, target: str, model: ModelInfo, items: Sequence[Item]) -> list[Outcome]:
+    def _copy(
+        self, run: ChunkRun, target: str, model: ModelInfo, items: Sequence[Item]
+    ) -> list[Outcome]:
         ids = [_origin(item)[1] for item in items]
         source = self.catalogue.collection()
         copied = (
             Copied(there=tuple(ids))
             if source == target
-            else self.copier.copy(source, target, model, ids)
+            else self._copied(run, source, target, model, ids)
         )
-        return [_outcome_of_copy(item, i, copied) for item, i in zip(items, ids, strict=True)]
+        return [
+            _outcome_of_copy(item, i, copied, attempts=run.failures[i] or 1)
+            for item, i in zip(items, ids, strict=True)
+        ]
+
+    def _copied(
+        self, run: ChunkRun, source: str, target: str, model: ModelInfo, image_ids: Sequence[str]
+    ) -> Copied:
+        """As `Copier.copy`; one by one, an image that the model fails on has failed in the end."""
+        try:
+            return self.copier.copy(source, target, model, image_ids)
+        except Unavailable as error:
+            if not run.is_to_blame(image_ids[0], error):
+                raise
+            log.error("image not copied", image_id=image_ids[0], exc_info=error)
+            return Copied(failed={image_ids[0]: error.detail})
 
     def _is_turn(self, job: Job, items_before: int) -> bool:
         """Whether all earlier items are accounted for, after waiting for a short time."""
@@ -94,9 +130,10 @@ class Reindexer:
             time.sleep(_POLL_S)
         return True
 
-    def _compare(self, target: str, model: ModelInfo, item: Item, wanted: Range) -> Outcome:
+    def _compare(self, run: ChunkRun, target: str, model: ModelInfo, item: Item) -> Outcome:
         """Repair the differences between the collections in a range of ids."""
-        source = self.catalogue.collection()
+        source, wanted = self.catalogue.collection(), Range.of(item.origin or "")
+        batch_size = 1 if run.one_by_one else self.batch_size
         if source == target:
             return _outcome(item, ItemStatus.DUPLICATE, _THERE)
         # The new one first: an ingest writes to it before it writes to the current one.
@@ -106,32 +143,42 @@ class Reindexer:
         stale = [i for i, changed_at in here.items() if there.get(i, changed_at) != changed_at]
         extra = sorted(there.keys() - here.keys())
         failed: dict[str, str] = {}
-        for batch in _batches(missing, self.batch_size):
-            copied = self.copier.copy(source, target, model, batch)
+        for batch in _batches(missing, batch_size):
+            copied = self._copied(run, source, target, model, batch)
             failed |= copied.failed
             missing = [i for i in missing if i not in copied.gone]
         carry(self.index, source, target, stale)
-        for batch in _batches(extra, self.batch_size):
-            self._repair_extra(source, target, batch)
+        for batch in _batches(extra, batch_size):
+            failed |= self._repair_extra(run, source, target, batch)
         if missing or stale or extra:
             log.info("range repaired", missing=len(missing), changed=len(stale), extra=len(extra))
         if failed:
-            reason = f"{len(failed)} images: {next(iter(failed.values()))}"
+            image_id, why = next(iter(failed.items()))
+            reason = f"{len(failed)} failed, such as {image_id}: {why}"
             return _outcome(item, ItemStatus.FAILED, reason)
         reason = (
             f"{len(missing)} missing, {len(stale)} changed, {len(extra)} not current; repaired."
         )
         return _outcome(item, ItemStatus.DUPLICATE, reason)
 
-    def _repair_extra(self, source: str, target: str, image_ids: Sequence[str]) -> None:
-        """Repair images that only the new collection has: half deleted, or half ingested."""
+    def _repair_extra(
+        self, run: ChunkRun, source: str, target: str, image_ids: Sequence[str]
+    ) -> dict[str, str]:
+        """Repair images that only the new collection has: half deleted, or half ingested.
+
+        Returns:
+            Why some could not be repaired, by id.
+        """
         here = self.index.get(source, image_ids)
         now = self.copier.clock()
         half = [i for i in image_ids if i not in here and not self._is_going(i, now)]
         # If its original is stored, an ingest was interrupted before its last step: finish it.
+        failed: dict[str, str] = {}
         if whole := [i for i in half if self._was_stored(i)]:
-            self.copier.copy(target, source, self.catalogue.model(model_id_of(source)), whole)
+            model = self.catalogue.model(model_id_of(source))
+            failed = self._copied(run, target, source, model, whole).failed
         self.index.delete(target, [i for i in half if i not in set(whole)])
+        return failed
 
     def _is_going(self, image_id: str, now: datetime) -> bool:
         return tombstones.is_fresh(self.store, image_id, now)
@@ -158,9 +205,14 @@ def _is_copy(item: Item) -> bool:
     return _origin(item)[0] == COPY
 
 
-def _outcome_of_copy(item: Item, image_id: str, copied: Copied) -> Outcome:
+def _image_of(item: Item) -> str | None:
+    return _origin(item)[1] if _is_copy(item) else None
+
+
+def _outcome_of_copy(item: Item, image_id: str, copied: Copied, *, attempts: int) -> Outcome:
     if image_id in copied.failed:
-        return _outcome(item, ItemStatus.FAILED, copied.failed[image_id], image_id)
+        failed = _outcome(item, ItemStatus.FAILED, copied.failed[image_id], image_id)
+        return replace(failed, attempts=attempts)
     if image_id in copied.there:
         return _outcome(item, ItemStatus.DUPLICATE, _THERE, image_id)
     if image_id in copied.gone:

@@ -39,7 +39,7 @@ class _ClaimedChunk:
     one_by_one: bool
     started_at_s: float = field(default_factory=monotonic)
     failed_runs: int = 0
-    failures: Counter[int] = field(default_factory=Counter)
+    failures: Counter[str] = field(default_factory=Counter)
     is_accounted: bool | None = None
     """False if it is to be handed back; None until a run ends without an error."""
 

@@ -204,6 +204,7 @@ def _build_pixel_updater(services: Services) -> PixelUpdater:
         index=services.storage.index,
         writer=services.parts.writer,
         store=services.storage.store,
+        ledger=services.storage.ledger,
         catalogue=services.parts.catalogue,
         write_set=services.storage.write_set,
         points=services.parts.points,

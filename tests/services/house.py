@@ -43,6 +43,7 @@ from tests import pictures
 from tests.contract.tiny_clip import OtherClip, TinyClip
 from tests.decoding import decoders
 from tests.redis_server import new_database
+from tests.waiting import wait_until
 
 OLD, NEW = TinyClip().info.model_id, OtherClip().info.model_id
 A, B = collection_of(OLD), collection_of(NEW)
@@ -192,10 +193,21 @@ class House:
         self.run()
         return [image_id_of(sha256_of(upload.data)) for upload in uploads]
 
-    def poison(self, seed: int) -> None:
-        """Let the embedder fail with the photo of this seed."""
+    def poison(self, seed: int, clip: TinyClip | None = None) -> None:
+        """Let the embedder fail with the photo of this seed, by the current model or by `clip`."""
+        clip = clip or self.clip
         picture = decode.decode(pictures.jpeg(seed), ImageLimits()).picture
-        self.clip.poison = preprocessing.to_pixels(picture, self.clip.info.pixel_spec)
+        clip.poison = preprocessing.to_pixels(picture, clip.info.pixel_spec)
+
+    def kill_workers(self, job_id: str, item_no: int, times: int) -> None:
+        """Leave what workers leave that are killed while they work on an item of chunk 0."""
+        for _ in range(times):
+            self.ledger.claim_chunk(job_id, 0, "dead", 0.001)
+            self.ledger.mark_item(job_id, item_no)
+            wait_until(
+                lambda: any(work.lost for work in self.ledger.overdue_work([job_id], 60, 60))
+            )
+            self.ledger.requeue_chunk(job_id, 0, LEASE_S, utc_now())
 
     def deliver(self) -> None:
         """Give every queued chunk to the worker, once more if it was given before."""

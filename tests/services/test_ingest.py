@@ -28,7 +28,7 @@ from petsearch.maintenance.reingest import ImageJob
 from petsearch.photos import ImageLimits, decode, preprocessing
 from petsearch.ports import CallKey, IngestObserver
 from tests import pictures
-from tests.services.house import LEASE_S, House, photo
+from tests.services.house import House, photo
 from tests.waiting import in_thread, wait_until
 
 
@@ -199,25 +199,16 @@ def test_a_photo_the_embedder_always_fails_on_fails_alone(house: House) -> None:
     assert (outcome.filename, outcome.stage, outcome.attempts) == ("2.jpg", "embed", 3)
 
 
-def _kill_workers(house: House, job_id: str, item_no: int, times: int) -> None:
-    """Leave what workers leave that are killed while they work on an item."""
-    for _ in range(times):
-        house.ledger.claim_chunk(job_id, 0, "dead", 0.001)
-        house.ledger.mark_item(job_id, item_no)
-        wait_until(lambda: any(work.lost for work in house.ledger.overdue_work([job_id], 60, 60)))
-        house.ledger.requeue_chunk(job_id, 0, LEASE_S, utc_now())
-
-
 def test_an_item_that_ends_its_worker_twice_is_tried_once_more(house: House) -> None:
     job_id = house.open_job(photo(1), photo(2))
-    _kill_workers(house, job_id, 1, times=2)
+    house.kill_workers(job_id, 1, times=2)
     house.deliver()
     assert house.counts(job_id) == {"ingested": 2}
 
 
 def test_an_item_that_ends_its_worker_three_times_is_put_into_quarantine(house: House) -> None:
     job_id = house.open_job(photo(1), photo(2))
-    _kill_workers(house, job_id, 1, times=3)
+    house.kill_workers(job_id, 1, times=3)
     house.deliver()
     assert house.counts(job_id) == {"ingested": 1, "failed": 1}
     (outcome,) = house.outcomes(job_id, ItemStatus.FAILED)

@@ -20,6 +20,7 @@ from petsearch.domain import (
     TakenAtSource,
     object_keys,
 )
+from petsearch.domain.errors import Unavailable
 from petsearch.jobs import Upload
 from petsearch.jobs.chunk_runner import ChunkRun, ItemProcessor
 from petsearch.maintenance.pixels import outdated_images
@@ -67,13 +68,20 @@ def _age(house: House, collection: str, image_id: str) -> ImageRecord:
 
 
 def _run(
-    house: House, updater: ItemProcessor, *image_ids: str, exif_dates: bool = True
+    house: House,
+    updater: ItemProcessor,
+    *image_ids: str,
+    exif_dates: bool = True,
+    failures: Counter[str] | None = None,
 ) -> list[Outcome]:
+    """One run, if `failures` are given one by one."""
     new = NewJob("pixels", "reconcile", utc_now(), kind=JobKind.PIXELS, exif_dates=exif_dates)
     house.ledger.create(new)
     job: Job = house.ledger.get("pixels")
     items = [Item(n, "", ImageMetadata(), None, origin=i) for n, i in enumerate(image_ids)]
-    run = ChunkRun(job, 0, items, lambda: False, one_by_one=False, failures=Counter())
+    is_alone = failures is not None
+    kept = Counter[str]() if failures is None else failures
+    run = ChunkRun(job, 0, items, lambda: False, one_by_one=is_alone, failures=kept)
     return [*updater.process(run, items)]
 
 
@@ -194,3 +202,20 @@ def test_an_original_that_cannot_be_decoded_leaves_the_photo_as_it_was(
     assert outcome.status is ItemStatus.FAILED
     assert "stays as it was" in str(outcome.reason)
     assert house.index.get(A, [image_id]) == before
+
+
+def test_a_photo_that_a_model_always_fails_on_fails_alone(
+    house: House, updater: ItemProcessor
+) -> None:
+    ids, failures = _ingest(house), Counter[str]()
+    house.poison(0)
+    for image_id in ids:
+        _age(house, A, image_id)
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            _run(house, updater, *ids, failures=failures)
+    failed, remade = _run(house, updater, *ids, failures=failures)
+    assert (failed.status, failed.image_id) == (ItemStatus.FAILED, ids[0])
+    assert (failed.stage, failed.attempts) == ("embed", 3)
+    assert remade.status is ItemStatus.INGESTED
+    assert _outdated(house) == [ids[0]]

@@ -15,6 +15,7 @@ from petsearch.domain import (
     JobKind,
     JobState,
     NewJob,
+    Outcome,
     object_keys,
 )
 from petsearch.domain.calibration import Calibration, OffTopic, Spread, weights_hash_of
@@ -229,6 +230,54 @@ def test_an_original_that_a_delete_took_is_no_failure(house: House) -> None:
     reasons = {o.image_id: o.reason for o in ended if o.status is ItemStatus.DUPLICATE}
     assert reasons[deleted] == reasons[half_deleted] == DELETED
     assert house.count(B) == PHOTOS - 2
+
+
+def failures(house: House, job_id: str) -> list[Outcome]:
+    return house.outcomes(job_id, ItemStatus.FAILED)
+
+
+def test_a_photo_that_the_new_model_always_fails_on_fails_alone(house: House) -> None:
+    ids = house.ingest(*photos(1))
+    house.poison(3, house.other_clip)
+    job = house.reindex()
+    assert job.state is JobState.PARTLY_FAILED
+    copied, compared = failures(house, job.job_id)
+    assert (copied.image_id, copied.stage, copied.attempts) == (ids[2], "embed", 3)
+    assert ids[2] in str(compared.reason)
+    assert house.all_of(B).keys() == {*ids} - {ids[2]}
+    house.other_clip.poison = None
+    assert house.reindex().state is JobState.SUCCEEDED
+    assert_same(house)
+
+
+def test_an_image_that_ends_every_worker_is_put_into_quarantine(house: House) -> None:
+    ids = house.ingest(*photos(1))
+    job_id = house.changes.reindex(NEW).job_id
+    house.enumerator.work(house.queue.readings.pop())
+    house.kill_workers(job_id, 0, times=3)
+    house.run()
+    (failed,) = failures(house, job_id)
+    assert (failed.image_id, failed.stage, failed.attempts) == (sorted(ids)[0], "quarantine", 3)
+    assert_same(house)  # by the comparison, which met it again and lived
+
+
+def test_an_error_that_nobody_expects_fails_one_image(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd, *others = house.ingest(*photos(1))
+    get = house.store.get
+
+    def fail_on_one(key: str) -> bytes:
+        if key == object_keys.original(odd):
+            raise RuntimeError("out of tuna")
+        return get(key)
+
+    monkeypatch.setattr(house.store, "get", fail_on_one)
+    job = house.reindex()
+    assert job.state is JobState.PARTLY_FAILED
+    copied, _ = failures(house, job.job_id)
+    assert (copied.image_id, copied.error, copied.reason) == (odd, "RuntimeError", "out of tuna")
+    assert house.all_of(B).keys() == {*others}
 
 
 def test_promoted_and_rolled_back_nothing_is_lost(house: House) -> None:

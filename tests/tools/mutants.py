@@ -82,9 +82,9 @@ MUTANTS = (
     ),
     Mutant(
         "a photo is tried once less before quarantine",
-        "petsearch/ingest/ingestor.py",
-        "self._ledger.mark_item(job_id, item.item_no) > MAX_ATTEMPTS",
-        "self._ledger.mark_item(job_id, item.item_no) >= MAX_ATTEMPTS",
+        "petsearch/ingest/one_by_one.py",
+        "ledger.mark_item(job_id, item.item_no) > MAX_ATTEMPTS",
+        "ledger.mark_item(job_id, item.item_no) >= MAX_ATTEMPTS",
         f"{_INGEST}::test_an_item_that_ends_its_worker_twice_is_tried_once_more",
     ),
     Mutant(
