@@ -152,16 +152,22 @@ class Ingestor:
             return prepared
         image_id = image_id_of(prepared.item.sha256)
         try:
-            return self._index_batch(run, target, [prepared])[0]
+            # What fails may be the model of another collection: that is no failure of the photo.
+            needs_all = not run.is_last_attempt(image_id)
+            return self._index_batch(run, target, [prepared], needs_all=needs_all)[0]
         except Unavailable as error:
             if not run.is_to_blame(image_id, error):
                 raise
             return failed_outcome(prepared.item, Stage.EMBED, error, attempts=MAX_ATTEMPTS)
 
     def _index_batch(
-        self, run: ChunkRun, target: Target, batch: Sequence[Prepared]
+        self, run: ChunkRun, target: Target, batch: Sequence[Prepared], *, needs_all: bool = True
     ) -> list[IngestResult]:
-        """Index the images of a batch; an item whose image another one brought is a repeat."""
+        """Index the images of a batch; an item whose image another one brought is a repeat.
+
+        Args:
+            needs_all: see `IndexWriter.insert_everywhere`.
+        """
         if not batch:
             return []
         first_of = {image_id_of(one.item.sha256): one for one in reversed(batch)}
@@ -181,7 +187,7 @@ class Ingestor:
                     firsts, hashes, predictions, embeddings, strict=True
                 )
             ]
-            self._index.insert_everywhere(target.collection, points)
+            self._index.insert_everywhere(target.collection, points, needs_all=needs_all)
             # Reads the records again: insert skips a point that another chunk has inserted.
             records = self._index.get(target.collection, list(first_of))
         return [_result(run, one.item, records) for one in batch]

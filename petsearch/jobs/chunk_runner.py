@@ -41,6 +41,10 @@ class ChunkRun:
         """The reference to the item that images keep as their source."""
         return ItemRef(self.job.job_id, item.item_no)
 
+    def is_last_attempt(self, image_id: str) -> bool:
+        """Whether an image that is embedded alone will have failed if it fails now."""
+        return self.one_by_one and self.failures[image_id] + 1 >= MAX_ATTEMPTS
+
     def is_to_blame(self, image_id: str, error: Unavailable) -> bool:
         """Count a failure of an image that was embedded alone; whether it has failed with that.
 

@@ -50,11 +50,15 @@ class IndexWriter(Protocol):
             Conflict: it was dropped.
         """
 
-    def insert_everywhere(self, collection: str, points: Sequence[Point]) -> None:
+    def insert_everywhere(
+        self, collection: str, points: Sequence[Point], *, needs_all: bool = True
+    ) -> None:
         """Insert points whose ids are absent, leave the others untouched; durable on return.
 
         Args:
             points: with embeddings of the model of `collection`.
+            needs_all: whether it fails where the embedder fails with the model of another
+                collection; if not, that collection lacks them until a reindex compares it.
         """
 
     def replace_everywhere(self, collection: str, changes: Sequence[RecordChange]) -> set[str]:

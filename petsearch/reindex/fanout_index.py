@@ -1,14 +1,16 @@
 """Writes images to every collection of the write set.
 
 Inserts go to the others first and deletes and changes to the named one first: what is in the
-current collection is in all, and what a reindex reads last is what holds.
+current collection is in all, but for photos that another model fails on, and what a reindex reads
+last is what holds.
 """
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from functools import partial
 
 from petsearch.domain import ImageRecord, ModelInfo, Point
-from petsearch.domain.errors import Conflict, NotFound
+from petsearch.domain.errors import Conflict, NotFound, Unavailable, may_be_of_its_input
 from petsearch.observability import get_logger
 from petsearch.ports import RecordChange
 from petsearch.ports.raw_index import RawIndex
@@ -48,21 +50,24 @@ class FanOutIndex:
                 raise
             raise Conflict(f"The collection {collection!r} was dropped meanwhile.") from error
 
-    def insert_everywhere(self, collection: str, points: Sequence[Point]) -> None:
+    def insert_everywhere(
+        self, collection: str, points: Sequence[Point], *, needs_all: bool = True
+    ) -> None:
         """See `IndexWriter.insert_everywhere`. With other collections in the set it takes longer:
         each has its own model.
         """
         if not points:
             return
         names = self._write_set.store.read().collections
-        ready = {name: self._made_for(name, points) for name in names if name != collection}
+        made_for = partial(self._made_for, points, needs_all=needs_all)
+        ready = {name: made_for(name) for name in names if name != collection}
         ready[collection] = points
 
         with closing(self._write_set.each(collection, current_last=True)) as writes:
             for write in writes:
                 with write as name:
                     if name not in ready:  # it joined the set since
-                        ready[name] = self._made_for(name, points)
+                        ready[name] = made_for(name)
                     self._index.insert(name, ready[name])
 
     def replace_everywhere(self, collection: str, changes: Sequence[RecordChange]) -> set[str]:
@@ -87,10 +92,17 @@ class FanOutIndex:
                 with write as name:
                     self._index.delete(name, image_ids)
 
-    def _made_for(self, name: str, points: Sequence[Point]) -> Sequence[Point]:
+    def _made_for(self, points: Sequence[Point], name: str, *, needs_all: bool) -> Sequence[Point]:
         assert self._points is not None and self._model_of is not None, "this only reads"
-        made, failed = self._points.make([point.record for point in points], self._model_of(name))
+        records, model = [point.record for point in points], self._model_of(name)
+        try:
+            made, failed = self._points.make(records, model)
+        except Unavailable as error:
+            if needs_all or not may_be_of_its_input(error):
+                raise
+            made, failed = [], {record.image_id: error.detail for record in records}
         if failed:
-            # Deleted, or damaged, since they were stored: the comparison of a reindex finds them.
+            # Deleted, or damaged, since they were stored, or no photos that this model can embed:
+            # the comparison of a reindex finds them.
             log.warning("not indexed with the other model", collection=name, images=failed)
         return made

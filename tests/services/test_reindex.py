@@ -11,15 +11,18 @@ import pytest
 from petsearch.app.services import utc_now
 from petsearch.domain import (
     Embedding,
+    Embeddings,
     ItemStatus,
     JobKind,
     JobState,
     NewJob,
     Outcome,
+    Pixels,
+    Priority,
     object_keys,
 )
 from petsearch.domain.calibration import Calibration, OffTopic, Spread, weights_hash_of
-from petsearch.domain.errors import Conflict, NotFound
+from petsearch.domain.errors import Conflict, NotFound, Overloaded, Unavailable
 from petsearch.ingest.outcomes import DELETED
 from petsearch.reindex import write_set
 from petsearch.reindex.source import ReindexSpec
@@ -247,6 +250,43 @@ def test_a_photo_that_the_new_model_always_fails_on_fails_alone(house: House) ->
     assert house.all_of(B).keys() == {*ids} - {ids[2]}
     house.other_clip.poison = None
     assert house.reindex().state is JobState.SUCCEEDED
+    assert_same(house)
+
+
+def test_an_upload_that_the_other_model_alone_fails_on_is_left_to_the_next_reindex(
+    house: House,
+) -> None:
+    house.ingest(*photos(1))
+    house.reindex()
+    house.poison(50, house.other_clip)
+    job_id = house.open_job(photo(50), photo(51))
+    house.run()
+    assert house.counts(job_id) == {"ingested": 2}
+    assert len(house.all_of(A).keys() - house.all_of(B).keys()) == 1
+    with pytest.raises(Conflict, match="count: 10 images, 11 in the current"):
+        house.changes.promote(NEW)
+    house.other_clip.poison = None
+    assert house.reindex().state is JobState.SUCCEEDED
+    assert_same(house)
+
+
+def test_an_upload_waits_for_an_embedder_that_is_away_for_the_other_model(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.reindex()
+    embed = house.embedder.embed_pixels
+    # Before its last attempt it may be the embedder, and later, too, if that says so.
+    busy = [Overloaded("busy", retry_after_s=0.5)] * 2
+    outages = [*busy, *[Unavailable("no answer")] * 5]
+
+    def be_away(pixels: Pixels, *, model_id: str, priority: Priority) -> Embeddings:
+        if model_id == NEW and outages:
+            raise outages.pop()
+        return embed(pixels, model_id=model_id, priority=priority)
+
+    monkeypatch.setattr(house.embedder, "embed_pixels", be_away)
+    house.ingest(photo(1))
+    assert (len(outages), house.count(B)) == (0, 1)
     assert_same(house)
 
 
