@@ -1,7 +1,7 @@
 """Hits in another order than that of their scores."""
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from petsearch.domain import Hit
 from petsearch.domain.dates import in_zone
@@ -28,7 +28,7 @@ def in_order(rank: Rank, options: SearchOptions) -> Rank:
     return ordered
 
 
-def _key_of(options: SearchOptions) -> Callable[[Hit], tuple[float, float]]:
+def _key_of(options: SearchOptions) -> Callable[[Hit], tuple[float | timedelta, float]]:
     near = options.filters.near
 
     def distance(hit: Hit) -> tuple[float, float]:
@@ -36,9 +36,10 @@ def _key_of(options: SearchOptions) -> Callable[[Hit], tuple[float, float]]:
         assert near is not None and place is not None, "only photos with a place are near one"
         return near.metres_to(place), -hit.score
 
-    def age(hit: Hit) -> tuple[float, float]:
+    def age(hit: Hit) -> tuple[timedelta, float]:
         time = hit.record.created_at if options.sort == "created_at" else hit.record.taken_at
-        return -((in_zone(time, UTC) if time else _NEVER) - _NEVER).total_seconds(), -hit.score
+        # Not in seconds: as floats, those since the year 1 are exact to some 8 microseconds.
+        return _NEVER - (in_zone(time, UTC) if time else _NEVER), -hit.score
 
     if options.sort != "distance":
         return age

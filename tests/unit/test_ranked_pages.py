@@ -3,12 +3,15 @@
 import random
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from petsearch.domain import Filters, Hit, ImageRecord, UnknownName
 from petsearch.domain.errors import Conflict, InvalidInput
+from petsearch.search.order import in_order
 from petsearch.search.pages import MAX_DEPTH, Rank, Walk, next_page, resume
+from petsearch.search.query import SearchOptions
 from tests.contract.records import record
 
 QUESTION = b"123456"
@@ -79,6 +82,18 @@ def test_a_group_of_very_many_photos_does_not_hide_the_next() -> None:
 def test_a_photo_without_an_animal_stands_for_itself() -> None:
     every = hits(5)
     assert walk_all(ranking(every), limit=2, by_animal=True) == every
+
+
+def test_photos_of_one_moment_come_newest_first_to_the_microsecond() -> None:
+    of = hits(9)
+    first = of[0].record.created_at
+    times = [first + timedelta(microseconds=number) for number in range(9)]
+    of = [
+        replace(hit, record=replace(hit.record, created_at=time))
+        for hit, time in zip(of, times, strict=True)
+    ]
+    rank = in_order(ranking(of), SearchOptions(sort="created_at"))
+    assert [hit.record.created_at for hit in walk_all(rank, limit=4)] == times[::-1]
 
 
 def test_a_cursor_of_another_model_is_a_conflict() -> None:
