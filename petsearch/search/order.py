@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from petsearch.domain import Hit
 from petsearch.domain.dates import in_zone
 from petsearch.domain.errors import InvalidInput
-from petsearch.search.pages import MAX_DEPTH, Rank
+from petsearch.search.pages import MAX_DEPTH, Rank, best_of_animals
 from petsearch.search.query import SearchOptions
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
@@ -15,12 +15,15 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 def in_order(rank: Rank, options: SearchOptions) -> Rank:
     """Rank as `rank` does, then put the best `MAX_DEPTH` hits into the order that is asked for.
 
+    Of a group only its best hit is ordered, so that it is shown by the same photo in each order.
+
     Raises:
         InvalidInput: a distance from nowhere.
     """
     if options.sort == "score":
         return rank
-    hits = sorted(rank(limit=MAX_DEPTH), key=_key_of(options))
+    best = rank(limit=MAX_DEPTH)
+    hits = sorted(best_of_animals(best) if options.group_by else best, key=_key_of(options))
 
     def ordered(*, limit: int) -> Sequence[Hit]:  # noqa: ARG001  # all that there are
         return hits

@@ -96,6 +96,11 @@ def next_page(rank: Rank, walk: Walk, limit: int, *, by_animal: bool) -> Page:
     return Page([hit for hit, _ in fresh[:room]], following, max(hits, key=_score_of, default=None))
 
 
+def best_of_animals(hits: Iterable[Hit]) -> list[Hit]:
+    """The first hit of each animal; a photo without an animal stands for itself."""
+    return [hit for hit, _ in _unshown(hits, set(), _animal_of)]
+
+
 def _unshown(
     hits: Iterable[Hit], shown: set[bytes], key: Callable[[Hit], str]
 ) -> list[tuple[Hit, bytes]]:

@@ -107,7 +107,10 @@ class SearchOptions:
     min_score: float | None = None
     min_confidence: float | None = None
     group_by: GroupBy | None = None
-    """`animal`: the best photo of each `animal_id`; a photo without one stands for itself."""
+    """`animal`: the best photo of each `animal_id`; a photo without one stands for itself.
+
+    The best by its score, whatever the order: `sort` then places each animal by that photo.
+    """
     cursor: str | None = None
     sort: SortHits = "score"
     """Of the best 1,000 hits."""

@@ -32,6 +32,10 @@ SORT_HITS = (
     "What comes first of the best 1,000 photos: the best, the nearest to `near`, or the newest; "
     "those without taken_at last."
 )
+GROUP_BY = (
+    "animal: the photo of each animal_id that has the best score, whatever the order; `sort` "
+    "places each animal by that photo. A photo without an animal_id stands for itself."
+)
 _JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -48,9 +52,7 @@ async def _search_options(
     min_confidence: Annotated[
         Number | None, Query(ge=0.0, le=1.0, description="Breeds, species and photos only.")
     ] = None,
-    group_by: Annotated[
-        GroupBy | None, Query(description="animal: the best photo of each animal_id")
-    ] = None,
+    group_by: Annotated[GroupBy | None, Query(description=GROUP_BY)] = None,
     cursor: Annotated[
         Cursor | None,
         Query(

@@ -73,6 +73,14 @@ def test_a_group_is_shown_once_by_its_best_photo() -> None:
     assert walk_all(ranking(every), limit=7, by_animal=True) == every[:30]
 
 
+@pytest.mark.parametrize("limit", [1, 7, 100])
+def test_a_group_has_its_best_photo_in_another_order_too(limit: int) -> None:
+    # The best photos are also the oldest.
+    every = hits(200, animals=30)
+    rank = in_order(ranking(every), SearchOptions(sort="created_at", group_by="animal"))
+    assert walk_all(rank, limit=limit, by_animal=True) == every[29::-1]
+
+
 def test_a_group_of_very_many_photos_does_not_hide_the_next() -> None:
     crowd = [replace(hit, record=_of_animal(hit, "rex")) for hit in hits(500)]
     last = [replace(hits(501)[-1], record=_of_animal(hits(501)[-1], "mia"))]

@@ -23,7 +23,7 @@ from petsearch.search import (
     Weighted,
 )
 from petsearch.search.query import NEGATIVE_WEIGHT, QueryPart
-from services.api.dependencies import MAX_RESULTS, SORT_HITS, Cursor, QueryText
+from services.api.dependencies import GROUP_BY, MAX_RESULTS, SORT_HITS, Cursor, QueryText
 from services.api.filter_parameters import FiltersBody
 from services.api.schemas.common import CALIBRATED, ListedImage, Unknown, View, image_fields
 
@@ -89,7 +89,7 @@ class SearchRequest(QueryModel):
     negative: list[Example] = Field([], max_length=_MOST_EXAMPLES)
     weights: Weights = Weights()
     filters: FiltersBody = FiltersBody()
-    group_by: GroupBy | None = None
+    group_by: Annotated[GroupBy | None, Field(description=GROUP_BY)] = None
     min_score: Annotated[Number | None, Field(ge=-1.0, le=1.0)] = None
     min_confidence: Annotated[Number | None, Field(ge=0.0, le=1.0)] = None
     limit: Annotated[Count, Field(ge=1, le=MAX_RESULTS)] = 20
