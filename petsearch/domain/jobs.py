@@ -161,7 +161,7 @@ class OnDuplicate(StrEnum):
     """What happens to the metadata of a photo that is indexed already."""
 
     KEEP = "keep"
-    """The record is not changed."""
+    """The record is not changed: that the photo came again is not recorded either."""
     MERGE = "merge"
     """Empty fields are filled, tags and the source are added."""
     REPLACE = "replace"

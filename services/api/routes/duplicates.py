@@ -25,7 +25,8 @@ def list_duplicates(
     tier: Annotated[
         Tier,
         Query(
-            description="exact: the same bytes came more than once. same_photo: resized or "
+            description="exact: the same bytes came more than once; repeats in a job with "
+            "`on_duplicate=keep` are not recorded, so they do not count. same_photo: resized or "
             "recompressed. similar: near for the model, and not the same photo."
         ),
     ],

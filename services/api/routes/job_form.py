@@ -6,13 +6,13 @@ from fastapi import Depends, Form, Request
 
 from petsearch.domain import JobOptions, OnDuplicate
 from services.api.callers import caller_of
-from services.api.schemas.jobs import EXIF_DATES, GPS
+from services.api.schemas.jobs import EXIF_DATES, GPS, ON_DUPLICATE
 
 
 async def _job_form(
     request: Request,
     *,
-    on_duplicate: Annotated[OnDuplicate, Form()] = OnDuplicate.MERGE,
+    on_duplicate: Annotated[OnDuplicate, Form(description=ON_DUPLICATE)] = OnDuplicate.MERGE,
     exif_dates: Annotated[bool, Form(description=EXIF_DATES)] = True,
     gps: Annotated[bool, Form(description=GPS)] = False,
 ) -> JobOptions:

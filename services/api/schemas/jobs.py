@@ -22,6 +22,11 @@ from petsearch.domain.strict_model import StrictModel
 from petsearch.sources import SourceSpec
 from services.api.schemas.common import ImageId
 
+ON_DUPLICATE = (
+    "What becomes of metadata where the photo is indexed already. merge: it fills empty fields and "
+    "adds tags and attributes. replace: it replaces what there is. keep: nothing is changed, and "
+    "that the photo came again is not recorded."
+)
 EXIF_DATES = "Whether the date in a photo's file counts where nobody states one."
 GPS = "Whether places are read from photos and from the files beside them."
 _MOST_ITEMS = 1_000_000_000
@@ -186,7 +191,7 @@ class OpenJob(StrictModel):
         Field(description="A name for photos that you add, or what the server is to read."),
     ] = "upload"
     expected: Annotated[Count, Field(ge=0, le=_MOST_ITEMS)] | None = None
-    on_duplicate: OnDuplicate = OnDuplicate.MERGE
+    on_duplicate: Annotated[OnDuplicate, Field(description=ON_DUPLICATE)] = OnDuplicate.MERGE
     exif_dates: bool = Field(default=True, strict=True, description=EXIF_DATES)
     gps: bool = Field(default=False, strict=True, description=GPS)
 
