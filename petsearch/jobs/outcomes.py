@@ -1,7 +1,7 @@
 """Lists what became of the items of a job, page by page, and collects those that failed."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -20,6 +20,16 @@ class OutcomePage:
 
     outcomes: tuple[Outcome, ...]
     next_cursor: str | None
+
+
+@dataclass(frozen=True)
+class FailedItems:
+    """What a retry tries again."""
+
+    items: Sequence[Item]
+    """In order of their numbers, with where their bytes are staged."""
+    warned: int
+    """How many of them have warnings in their outcomes."""
 
 
 @dataclass(frozen=True)
@@ -54,17 +64,21 @@ class OutcomeReader:
                 return OutcomePage(tuple(page), f"{number}.{start + room}")
         return OutcomePage(tuple(page), None)
 
-    def failed_items(self) -> list[Item]:
-        """Return the failed items, with where their bytes are staged, in order of their numbers."""
+    def failed_items(self) -> FailedItems:
+        """Collect the failed items that no later chunk retries."""
         items: dict[int, Item] = {}
+        warned = 0
         for chunk_no in self._chunks_with(ItemStatus.FAILED, 0):
             latest = self._latest(chunk_no)
-            failed = {o.item_no for o in latest if o.status is ItemStatus.FAILED}
-            for item in self._items(chunk_no) if failed or not latest else ():
+            is_warned = {
+                o.item_no: bool(o.warnings) for o in latest if o.status is ItemStatus.FAILED
+            }
+            for item in self._items(chunk_no) if is_warned or not latest else ():
                 # Without outcomes they could not be read when they were to be run.
-                if item.item_no in failed or not (latest or self._is_retried(item, chunk_no)):
+                if item.item_no in is_warned or not (latest or self._is_retried(item, chunk_no)):
                     items[item.item_no] = replace(item, refusal=None)
-        return [items[number] for number in sorted(items)]
+                    warned += is_warned.get(item.item_no, False)
+        return FailedItems([items[number] for number in sorted(items)], warned)
 
     def _chunks_with(self, status: ItemStatus | None, first: int) -> Iterator[int]:
         if status in (ItemStatus.REFUSED, ItemStatus.FAILED):

@@ -237,15 +237,15 @@ class Jobs:
         if job.finished_at is None or job.cancelled:
             raise Conflict(f"The job {job_id!r} is {job.state.value}; retry it when it ended.")
         failed = OutcomeReader(self.store, self.ledger, job).failed_items()
-        if not failed:
+        if not failed.items:
             raise Conflict(f"No item of the job {job_id!r} failed.")
         sizes: dict[int, int] = {}
-        for start in range(0, len(failed), _RETRY_ITEMS):
-            items = failed[start : start + _RETRY_ITEMS]
+        for start in range(0, len(failed.items), _RETRY_ITEMS):
+            items = failed.items[start : start + _RETRY_ITEMS]
             chunk_no = self.ledger.reserve_retry(job_id)
             chunk_files.write_chunk(self.store, job_id, chunk_no, items)
             sizes[chunk_no] = len(items)
-        self._reopen(job_id, sizes)
+        self._reopen(job_id, sizes, failed.warned)
         self.dispatcher.dispatch(job_id)
         return self.ledger.get(job_id)
 
@@ -307,9 +307,9 @@ class Jobs:
         for key in self.store.list_keys(prefix):
             self.store.delete(key)
 
-    def _reopen(self, job_id: str, sizes: Mapping[int, int]) -> None:
+    def _reopen(self, job_id: str, sizes: Mapping[int, int], warned: int) -> None:
         try:
-            self.ledger.reopen(job_id, sizes)
+            self.ledger.reopen(job_id, sizes, warned=warned)
         except (Conflict, NotFound):  # not where the answer was lost: the chunks may count
             for chunk_no in sizes:
                 self.store.delete(object_keys.chunk(job_id, chunk_no))

@@ -217,11 +217,12 @@ class JobLedger(JobWriter, Protocol):
             NotFound: there is no such job.
         """
 
-    def reopen(self, job_id: str, chunk_sizes: Mapping[int, int]) -> None:
+    def reopen(self, job_id: str, chunk_sizes: Mapping[int, int], *, warned: int = 0) -> None:
         """Uncount failed items of a final job and add the chunks that try them again.
 
         Args:
             chunk_sizes: the number of items by chunk number.
+            warned: how many of the items were counted with warnings, which they may get again.
 
         Raises:
             NotFound: there is no such job.

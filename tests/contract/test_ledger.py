@@ -134,6 +134,19 @@ def test_items_with_warnings_are_counted_with_their_chunk(ledger: RedisLedger) -
     assert ledger.get(JOB).warned == 1
 
 
+def test_warnings_of_items_that_are_tried_again_are_taken_back(ledger: RedisLedger) -> None:
+    _open(ledger)
+    chunk = _queue(ledger, 3)
+    ledger.seal(JOB, NOW)
+    ledger.account_chunk(JOB, chunk, {ItemStatus.INGESTED: 1, ItemStatus.FAILED: 2}, NOW, warned=2)
+    retry = ledger.reserve_retry(JOB)
+    ledger.reopen(JOB, {retry: 2}, warned=1)
+    assert ledger.get(JOB).warned == 1
+    ledger.take_chunks(JOB, 1, 60)
+    ledger.account_chunk(JOB, retry, {ItemStatus.INGESTED: 2}, NOW, warned=1)
+    assert ledger.get(JOB).warned == 2
+
+
 def test_chunks_and_items_are_numbered_on(ledger: RedisLedger) -> None:
     _open(ledger)
     first, second = ledger.reserve_chunk(JOB, 5), ledger.reserve_chunk(JOB, 2)
@@ -441,14 +454,16 @@ class SentTwice(RedisLedger):
 def test_a_repeat_of_a_call_is_answered_like_the_call(private_redis: redis.Redis) -> None:
     twice, once = SentTwice(private_redis), RedisLedger(private_redis)
     _open(once)
-    chunk = _queue(once, 1)
+    chunk, other = _queue(once, 1), _queue(once, 1)
     assert twice.claim_chunk(JOB, chunk, "me", 60) == ClaimedChunk(Claim.RUN, deaths=0)
     assert once.claim_chunk(JOB, chunk, "you", 60).claim is Claim.BUSY
-    once.account_chunk(JOB, chunk, {ItemStatus.FAILED: 1}, NOW)
+    once.account_chunk(JOB, chunk, {ItemStatus.FAILED: 1}, NOW, warned=1)
+    once.account_chunk(JOB, other, {ItemStatus.INGESTED: 1}, NOW, warned=1)
     once.seal(JOB, NOW)
     retry = once.reserve_retry(JOB)
-    twice.reopen(JOB, {retry: 1})
-    assert (once.get(JOB).done, once.take_chunks(JOB, 9, 60).chunk_nos) == (0, [retry])
+    twice.reopen(JOB, {retry: 1}, warned=1)
+    assert (once.get(JOB).done, once.take_chunks(JOB, 9, 60).chunk_nos) == (1, [retry])
+    assert once.get(JOB).warned == 1
     once.create(NewJob("read", "archive", NOW, spec="{}"))
     begun = twice.begin_enumeration("read", "me", 60, most_open=2)
     assert begun == Enumeration("{}", None, ChunkSlot(0, 0), deaths=0)

@@ -7,9 +7,10 @@ import pytest
 import redis
 
 from petsearch.adapters.redis import RedisLedger
-from petsearch.domain import ItemStatus, JobState, object_keys
+from petsearch.domain import ImageMetadata, ItemStatus, JobState, object_keys
 from petsearch.domain.errors import Conflict
-from petsearch.jobs import chunk_files
+from petsearch.jobs import Upload, chunk_files
+from tests import pictures
 from tests.services.house import House, photo
 
 
@@ -111,3 +112,20 @@ def test_what_was_tried_again_is_known_after_the_ledger_forgot_the_chunks(house:
     house.deliver()
     house.redis.delete(f"petsearch:job:{job_id}:chunks")  # as a week later
     assert house.outcomes(job_id, ItemStatus.FAILED) == []
+
+
+def test_an_item_that_is_tried_again_counts_once_among_those_with_warnings(house: House) -> None:
+    # The pixels of photo 2, with a profile that is none.
+    data = pictures.encoded(pictures.noise(120, 90, 2), quality=90, icc_profile=b"nonsense")
+    job_id = house.open_job(photo(1), Upload(data, ImageMetadata(filename="odd.jpg")))
+    house.poison(2)
+    house.deliver()
+    for poison in (house.clip.poison, None):
+        assert house.jobs.get(job_id).warned == 1
+        house.jobs.retry(job_id)
+        assert house.jobs.get(job_id).warned == 0
+        house.clip.poison = poison
+        house.deliver()
+    (outcome,) = house.jobs.outcomes(job_id, None, warned=True, limit=9).outcomes
+    assert (outcome.filename, outcome.status) == ("odd.jpg", ItemStatus.INGESTED)
+    assert house.jobs.get(job_id).warned == 1

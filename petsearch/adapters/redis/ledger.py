@@ -303,10 +303,10 @@ class RedisLedger(JobLedger, ChunkLedger, EnumerationLedger, IdempotencyStore):
         self._check(job_id, chunk_no, "takes no retry")
         return chunk_no
 
-    def reopen(self, job_id: str, chunk_sizes: Mapping[int, int]) -> None:
+    def reopen(self, job_id: str, chunk_sizes: Mapping[int, int], *, warned: int = 0) -> None:
         pairs = [number for pair in chunk_sizes.items() for number in pair]
         obstacle = "is not final, or was retried meanwhile"
-        self._check(job_id, self._run("REOPEN", job_id, *pairs), obstacle)
+        self._check(job_id, self._run("REOPEN", job_id, warned, *pairs), obstacle)
 
     @redis_errors(_WHAT)
     def delete(self, job_id: str) -> None:

@@ -319,22 +319,24 @@ if not exists() then return -1 end
 return redis.call('HINCRBY', job, 'next_chunk', 1) - 1
 """,
     "REOPEN": """
--- ARGV: pairs of chunk and failed_count
+-- ARGV: how many of the items were warned of, then pairs of chunk and failed_count
 if not exists() then return -1 end
-if redis.call('HEXISTS', chunks, ARGV[1]) == 1 then return 1 end  -- a repeat: it is this call's
+if redis.call('HEXISTS', chunks, ARGV[2]) == 1 then return 1 end  -- a repeat: it is this call's
 if not redis.call('HGET', job, 'finished_at') or redis.call('HGET', job, 'cancelled') == '1' then
   return -2
 end
 local failed = 0
-for i = 2, #ARGV, 2 do failed = failed + ARGV[i] end
+for i = 3, #ARGV, 2 do failed = failed + ARGV[i] end
 if failed > tonumber(redis.call('HGET', job, 'count:failed') or 0) then return -2 end
-for i = 1, #ARGV, 2 do
+for i = 2, #ARGV, 2 do
   redis.call('HSET', chunks, ARGV[i], ARGV[i + 1])
   redis.call('HINCRBY', job, 'count:failed', -ARGV[i + 1])
   redis.call('HINCRBY', job, 'done', -ARGV[i + 1])
   redis.call('RPUSH', pending, ARGV[i])
 end
-redis.call('HSETNX', job, 'first_retry', ARGV[1])
+local warned = redis.call('HGET', job, 'warned') or 0
+redis.call('HSET', job, 'warned', math.max(0, warned - ARGV[1]))
+redis.call('HSETNX', job, 'first_retry', ARGV[2])
 go_on()
 changed()
 return 1
