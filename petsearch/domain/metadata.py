@@ -16,8 +16,9 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
 )
+from pydantic_core import PydanticKnownError
 
-from petsearch.domain import ImageMetadata, TakenAtSource
+from petsearch.domain import ImageMetadata, TakenAtSource, normalise_name
 from petsearch.domain.dates import Precision, day_in, has_instant, time_of
 from petsearch.domain.errors import InvalidInput
 from petsearch.domain.strict_model import StrictModel
@@ -47,6 +48,30 @@ ShortText = Annotated[
     StringConstraints(max_length=LONGEST_TEXT, strip_whitespace=True, pattern=NO_CONTROLS),
     BeforeValidator(_without_unseen),
 ]
+
+
+def _check_length(stored: str, longest: int) -> None:
+    """Check the length of a text as it is stored, which can be greater: `\u0130` becomes two."""
+    if len(stored) > longest:
+        raise PydanticKnownError("string_too_long", {"max_length": longest})
+
+
+def _reject_long_name(name: str) -> str:
+    _check_length(normalise_name(name), LONGEST_TEXT)
+    return name
+
+
+def _reject_long_path(path: str) -> str:
+    _check_length(safe_path(path), LONGEST_PATH)
+    return path
+
+
+Name = Annotated[ShortText, AfterValidator(_reject_long_name)]
+"""A breed, a species or a status; `normalise_name` makes of it what is stored."""
+SourcePath = Annotated[
+    str, StringConstraints(max_length=LONGEST_PATH), AfterValidator(_reject_long_path)
+]
+"""As sent by clients; `safe_path` cleans it before it is stored."""
 
 
 def reject_lone_surrogates(text: str) -> str:
@@ -163,10 +188,10 @@ class PhotoMetadata(StrictModel):
     """Metadata of a photo. All fields are optional."""
 
     filename: FileName | None = None
-    breed: ShortText | None = None
-    species: ShortText | None = None
+    breed: Name | None = None
+    species: Name | None = None
     animal_id: ShortText | None = None
-    status: ShortText | None = None
+    status: Name | None = None
     tags: list[ShortText] = Field([], max_length=MAX_ENTRIES)
     taken_at: TakenAt = None
     taken_at_precision: TakenAtPrecision = None
@@ -177,7 +202,7 @@ class PhotoMetadata(StrictModel):
     ] = None
     attributes: dict[AttributeName, ShortText] = Field({}, max_length=MAX_ENTRIES)
     location: LocationBody | None = None
-    source_path: Annotated[str, StringConstraints(max_length=LONGEST_PATH)] | None = None
+    source_path: SourcePath | None = None
 
     @classmethod
     def _said(cls, given: Any) -> Any:

@@ -82,6 +82,17 @@ def test_what_nobody_sees_is_nothing(http: httpx.Client, image_id: str, nothing:
     assert http.patch(path, json={"attributes": {nothing: "x"}}).status_code == 422
 
 
+@pytest.mark.parametrize("field", ["breed", "species", "status"])
+def test_a_name_is_as_long_as_it_is_stored(http: httpx.Client, image_id: str, field: str) -> None:
+    # In lower case it is an i with a dot above: two characters.
+    assert http.patch(f"/v1/images/{image_id}", json={field: "\u0130" * 100}).is_success
+    refused = http.patch(f"/v1/images/{image_id}", json={field: "\u0130" * 101})
+    assert (refused.status_code, refused.json()["detail"]) == (
+        422,
+        f"{field}: must have at most 200 characters.",
+    )
+
+
 def test_a_status_is_found_however_its_letters_are_composed(
     http: httpx.Client, image_id: str
 ) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from petsearch.client import from_paths
-from petsearch.domain.metadata import safe_filename
+from petsearch.domain.errors import InvalidInput
+from petsearch.domain.metadata import parse_metadata, safe_filename
 
 
 @pytest.mark.parametrize(
@@ -33,6 +34,14 @@ def test_a_long_name_keeps_its_suffix() -> None:
     assert len(name) == 200
     assert name.endswith("x\u2026.jpeg")
     assert len(safe_filename("y" * 300)) == 200
+
+
+def test_a_path_is_as_long_as_it_is_stored() -> None:
+    # NFC keeps this letter in two parts.
+    path = "\u0958" * 512
+    assert len(parse_metadata({"source_path": path}, "a.jpg").source_path) == 1024
+    with pytest.raises(InvalidInput, match="source_path: must have at most 1024 characters"):
+        parse_metadata({"source_path": f"{path}x"}, "a.jpg")
 
 
 def test_a_folder_with_odd_names_goes_in_whole(tmp_path: Path) -> None:

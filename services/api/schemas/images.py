@@ -8,6 +8,7 @@ from petsearch.domain.metadata import (
     AttributeName,
     FileName,
     LocationBody,
+    Name,
     ShortText,
     TakenAt,
     TakenAtPrecision,
@@ -43,10 +44,10 @@ class ImagePatch(StrictModel):
     )
 
     filename: FileName | None = None
-    breed: Annotated[ShortText | None, Field(description="null: as predicted")] = None
-    species: ShortText | None = None
+    breed: Annotated[Name | None, Field(description="null: as predicted")] = None
+    species: Name | None = None
     animal_id: ShortText | None = None
-    status: ShortText | None = None
+    status: Name | None = None
     tags: Annotated[list[ShortText] | None, Field(max_length=50)] = None
     taken_at: TakenAt = None
     taken_at_precision: TakenAtPrecision = None
