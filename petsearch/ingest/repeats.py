@@ -1,6 +1,6 @@
 """Merges the metadata of an image that is ingested repeatedly into its record."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from functools import partial
@@ -11,6 +11,7 @@ from petsearch.domain import (
     Item,
     ItemRef,
     ItemStatus,
+    ItemWarning,
     ModelInfo,
     OnDuplicate,
     Outcome,
@@ -20,9 +21,10 @@ from petsearch.domain import (
     object_keys,
 )
 from petsearch.domain.errors import Unavailable
+from petsearch.domain.metadata import MAX_ENTRIES
 from petsearch.domain.places import fold_attribute, stated_attributes, stated_place
 from petsearch.domain.prompts import species_of
-from petsearch.domain.visible_text import distinct
+from petsearch.domain.visible_text import distinct, fold
 from petsearch.ingest.outcomes import DELETED, outcome_of
 from petsearch.jobs.chunk_runner import ChunkRun
 from petsearch.models import Target
@@ -63,13 +65,14 @@ def merge_record(
     """Merge the metadata of a duplicate into the record of its image.
 
     The order of the items of a job decides, also if a later one was ingested before: chunks run
-    in any order.
+    in any order. What there is no room for (`fitting`) is left out.
 
     Args:
         sees_places: whether who opened the job sees exact places; see `stated_place`.
     """
     if source in record.sources:
         return record
+    given = fitting(record.metadata, given, on_duplicate, sees_places=sees_places)
     others = [ref.item_no for ref in record.sources if ref.job_id == source.job_id]
     is_before_all = record.first_seen.job_id == source.job_id and source.item_no < min(
         others, default=0
@@ -97,9 +100,39 @@ def merge_record(
     return replace(record, metadata=metadata, sources=sources)
 
 
+def fitting(
+    stored: ImageMetadata, given: ImageMetadata, on_duplicate: OnDuplicate, *, sees_places: bool
+) -> ImageMetadata:
+    """What is given, without the tags and attributes that fit no more beside those that stay."""
+    if on_duplicate is OnDuplicate.MERGE:
+        tags, attributes = stored.tags, stored.attributes
+    else:
+        tags = ()
+        attributes = stated_attributes(stored.attributes, {}, sees_places=sees_places)
+    names = set(_fitting(given.attributes, attributes, fold_attribute))
+    return replace(
+        given,
+        tags=tuple(_fitting(given.tags, tags, fold)),
+        attributes={name: value for name, value in given.attributes.items() if name in names},
+    )
+
+
 def is_first(run: ChunkRun, item: Item, record: ImageRecord | None) -> bool:
     """Whether an image was first seen in this item, which is then ingested, and no duplicate."""
     return record is not None and record.first_seen == run.ref(item)
+
+
+def _fitting(
+    words: Iterable[str], stored: Collection[str], folded: Callable[[str], str]
+) -> Iterator[str]:
+    """The words that are stored already, and as many others as there is room for."""
+    known, room = set(map(folded, stored)), MAX_ENTRIES - len(stored)
+    for word in words:
+        if folded(word) in known:
+            yield word
+        elif room > 0:
+            room -= 1
+            yield word
 
 
 def _merge(stored: ImageMetadata, given: ImageMetadata) -> ImageMetadata:
@@ -158,6 +191,8 @@ class RepeatMerger:
     ) -> list[Outcome]:
         """Merge duplicates into their records, and return an outcome for each item.
 
+        One that gives more tags or attributes than fit has warnings of that.
+
         The item that an image was first seen in is ingested, also when its chunk is run again;
         every other one is a duplicate, also if its image was deleted meanwhile. Without an image,
         what repeats a failed item failed as well, so that it is retried with it.
@@ -184,8 +219,11 @@ class RepeatMerger:
             if outcome.status is ItemStatus.DUPLICATE
         ]
         change = partial(self._changes, run, target, repeats)
-        update_records(self.index, target.collection, records, change)
-        return outcomes
+        merged = update_records(self.index, target.collection, records, change)
+        return [
+            _warned(run, item, outcome, merged.get(image_id_of(item.sha256)))
+            for item, outcome in zip(items, outcomes, strict=True)
+        ]
 
     def _outcome(
         self, run: ChunkRun, item: Item, record: ImageRecord | None, first: Outcome | None
@@ -238,7 +276,22 @@ class RepeatMerger:
                 )
         now = self.clock()
         return [
-            (record, replace(merged[image_id], updated_at=now))
-            for image_id, record in records.items()
-            if merged[image_id] != record
+            (record, record if after == record else replace(after, updated_at=now))
+            for record, after in zip(records.values(), merged.values(), strict=True)
         ]
+
+
+def _warned(run: ChunkRun, item: Item, outcome: Outcome, record: ImageRecord | None) -> Outcome:
+    """The outcome of an item, with warnings of what its image has no room for."""
+    said, job = item.metadata, run.job
+    is_merged = outcome.status is ItemStatus.DUPLICATE and job.on_duplicate is not OnDuplicate.KEEP
+    if record is None or not is_merged:
+        return outcome
+    # By the record as it is now, so that a run that repeats another says the same.
+    kept = fitting(record.metadata, said, job.on_duplicate, sees_places=job.sees_places)
+    warnings = list(outcome.warnings)
+    for name in ("tags", "attributes"):
+        if count := len(getattr(said, name)) - len(getattr(kept, name)):
+            detail = f"A photo has at most {MAX_ENTRIES} {name}: {count} are left out."
+            warnings.append(ItemWarning("entries_left_out", detail, name))
+    return replace(outcome, warnings=tuple(warnings))

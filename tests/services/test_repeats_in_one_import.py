@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ from petsearch.ingest.repeats import merge_record
 from petsearch.jobs import Upload
 from petsearch.sources import parse_spec
 from tests import pictures
-from tests.services.house import House
+from tests.services.house import House, photo
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 PHOTO = pictures.jpeg(1, 24, 16)
@@ -194,6 +195,46 @@ def test_another_spelling_of_a_tag_or_a_name_adds_nothing() -> None:
     said = merge_record(record, given, ItemRef("b", 0), OnDuplicate.MERGE).metadata
     assert said.tags == ("Shy", "old", "Bold")
     assert said.attributes == {"Collar": "Red", "Toy": "Ball"}
+
+
+def entries(start: int, count: int) -> dict[str, Any]:
+    names = [f"n{number}" for number in range(start, start + count)]
+    return {"tags": tuple(names), "attributes": dict.fromkeys(names, "x")}
+
+
+@pytest.mark.parametrize("is_before", [False, True])
+def test_what_there_is_no_room_for_is_left_out_and_what_there_is_stays(*, is_before: bool) -> None:
+    stored, given = ImageMetadata(**entries(0, 30)), ImageMetadata(**entries(20, 50))
+    record = record_of(stored, ItemRef("a", 1))
+    source = ItemRef("a", 0 if is_before else 2)
+    said = merge_record(record, given, source, OnDuplicate.MERGE).metadata
+    assert set(said.tags) == set(said.attributes) == {f"n{number}" for number in range(50)}
+
+
+def test_attributes_that_a_caller_does_not_see_take_up_room() -> None:
+    hidden = {f"address {number}": "here" for number in range(10)}
+    record = record_of(ImageMetadata(attributes=hidden), ItemRef("a", 0))
+    said = merge_record(
+        record,
+        ImageMetadata(**entries(0, 50)),
+        ItemRef("b", 0),
+        OnDuplicate.REPLACE,
+        sees_places=False,
+    ).metadata
+    assert len(said.tags) == len(said.attributes) == 50
+    assert hidden.items() <= said.attributes.items()
+
+
+def test_what_is_left_out_of_a_repeat_is_a_warning(house: House) -> None:
+    house.ingest(photo(1, **entries(0, 30)))
+    job_id = house.open_job(photo(1, **entries(20, 40)), photo(1, **entries(0, 50)))
+    house.run()
+    full, fitting = house.outcomes(job_id)
+    assert {(w.code, w.field, w.detail) for w in full.warnings} == {
+        ("entries_left_out", "tags", "A photo has at most 50 tags: 10 are left out."),
+        ("entries_left_out", "attributes", "A photo has at most 50 attributes: 10 are left out."),
+    }
+    assert (fitting.warnings, house.jobs.get(job_id).warned) == ((), 1)
 
 
 def test_an_item_of_another_job_does_not_count_as_earlier() -> None:
