@@ -1,6 +1,6 @@
 """Amends the metadata of an image by a JSON merge patch."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from typing import Any
@@ -10,6 +10,9 @@ from petsearch.domain.errors import InvalidInput
 from petsearch.domain.metadata import PhotoMetadata, parse_metadata
 from petsearch.domain.places import fold_attribute, stated_attributes, stated_place
 from petsearch.ingest.repeats import normalise_metadata
+
+_OF_DATE = frozenset({"taken_at", "taken_at_precision", "taken_at_source"})
+"""They are stated together."""
 
 
 def amended(
@@ -23,6 +26,7 @@ def amended(
 ) -> ImageRecord:
     """The record after a JSON merge patch (RFC 7396) of its metadata; null clears a field.
 
+    Fields that are not named stay as they are stored, also if nobody could send what they hold.
     If nothing changes, neither does `updated_at`; a date that is sent back as it is shown does not
     count as stated. A species that is not named follows a breed that is, where the breed is known.
     Attributes are named in any spelling of what they are compared as.
@@ -44,11 +48,11 @@ def amended(
     else:
         # Without a date beside it, null clears nothing.
         merged.setdefault("taken_at_precision", before["taken_at_precision"])
-    said = parse_metadata({k: v for k, v in merged.items() if v is not None}, "")
+    metadata = _stated(record.metadata, merged, changes)
     if changes.get("breed") and "species" not in changes:
-        derived = normalise_metadata(replace(said, species=None), model, zone).species
-        said = replace(said, species=derived or said.species)
-    metadata = normalise_metadata(said, model, zone)
+        derived = normalise_metadata(replace(metadata, species=None), model, zone).species
+        metadata = replace(metadata, species=derived or metadata.species)
+    metadata = normalise_metadata(metadata, model, zone)
     if _is_date_as_shown(record, metadata, changes):
         metadata = replace(
             metadata,
@@ -56,17 +60,26 @@ def amended(
             taken_at_source=record.metadata.taken_at_source,
             taken_at_precision=record.metadata.taken_at_precision,
         )
-    # One that is not named stays as it is stored, in all its digits.
-    place = stored = record.metadata.location
     if "location" in changes:
+        stored = record.metadata.location
         place = stated_place(stored, metadata.location, sees_places=sees_places)
-    metadata = replace(metadata, location=place)
+        metadata = replace(metadata, location=place)
     if "attributes" in changes and changes["attributes"] is None:
         attributes = stated_attributes(record.metadata.attributes, {}, sees_places=sees_places)
         metadata = replace(metadata, attributes=attributes)
     if metadata == record.metadata:
         return record
     return replace(record, metadata=metadata, updated_at=now)
+
+
+def _stated(stored: ImageMetadata, merged: JsonDict, names: Iterable[str]) -> ImageMetadata:
+    """The metadata with the named fields as they are merged; only these are validated."""
+    named = set(names)
+    if not named.isdisjoint(_OF_DATE):
+        named |= _OF_DATE
+    said = parse_metadata({k: v for k, v in merged.items() if k in named and v is not None}, "")
+    known = named & PhotoMetadata.model_fields.keys()
+    return replace(stored, **{name: getattr(said, name) for name in known})
 
 
 def _respelt(before: JsonDict, changes: Mapping[str, Any]) -> JsonDict:
