@@ -1,12 +1,20 @@
 """JSON that is understood completely, or rejected."""
 
 import json
+import types
 from collections import Counter
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Annotated, Any, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, model_validator
-from pydantic_core import CoreSchema, PydanticCustomError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetJsonSchemaHandler,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError
 
 from petsearch.domain.arrays import JsonDict
 from petsearch.domain.errors import InvalidInput, unknown_name
@@ -16,7 +24,11 @@ _ABOUT_A_FIELD = ("title", "description", "default", "examples")
 
 
 class StrictModel(BaseModel):
-    """A model that rejects fields it does not have, and lists those it has."""
+    """A model that rejects fields it does not have, and lists those it has.
+
+    A list or an object of more entries than its field takes is rejected before one of them is
+    looked at. Pydantic itself would validate all entries of an object before it counts them.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -28,6 +40,9 @@ class StrictModel(BaseModel):
             if name not in fields:
                 sentence = unknown_name("field", str(name), fields).detail
                 raise PydanticCustomError("unknown_field", "{sentence}", {"sentence": sentence})
+        too_long = list(_too_long(cls, given)) if isinstance(given, Mapping) else []
+        if too_long:
+            raise ValidationError.from_exception_data(cls.__name__, too_long)
         return cls._said(given)
 
     @classmethod
@@ -61,6 +76,32 @@ def without_nothing(given: Any) -> Any:
     if isinstance(given, list):
         return [value for value in given if not _says_nothing(value)]
     return given
+
+
+@cache
+def most_entries(model: type[BaseModel]) -> Mapping[str, int | None]:
+    """How many entries the fields take that are lists or objects of them; None for any number."""
+    return {
+        name: next((n for of in field.metadata if (n := getattr(of, "max_length", None))), None)
+        for name, field in model.model_fields.items()
+        if is_one_of(field.annotation, list, dict)
+    }
+
+
+def _too_long(model: type[BaseModel], given: Mapping[str, Any]) -> Iterator[InitErrorDetails]:
+    for name, most in most_entries(model).items():
+        entries = given.get(name)
+        if most is not None and isinstance(entries, list | Mapping) and len(entries) > most:
+            sizes = {"field_type": "Value", "max_length": most, "actual_length": len(entries)}
+            yield InitErrorDetails(type="too_long", loc=(name,), input=None, ctx=sizes)
+
+
+def is_one_of(annotation: Any, *kinds: type) -> bool:
+    """Whether an annotation, or one that it is made of, is `list[…]` or another of `kinds`."""
+    origin = get_origin(annotation)
+    if origin in (Union, types.UnionType, Annotated):
+        return any(is_one_of(part, *kinds) for part in get_args(annotation))
+    return origin in kinds
 
 
 def _or_null(field: JsonDict) -> JsonDict:

@@ -58,9 +58,10 @@ _Many = Annotated[list[ShortText], Field(max_length=MOST_VALUES)]
 Values = Annotated[_Many, BeforeValidator(_listed, json_schema_input_type=ShortText | _Many)]
 AnyOf = Annotated[Values, Field(description="One, or a list: any of them.")]
 NoneOf = Annotated[Values, Field(description=NONE)]
+_ManyFields = Annotated[list[MissingField], Field(max_length=MOST_VALUES)]
 Missing = Annotated[
-    list[MissingField],
-    BeforeValidator(_listed, json_schema_input_type=MissingField | list[MissingField]),
+    _ManyFields,
+    BeforeValidator(_listed, json_schema_input_type=MissingField | _ManyFields),
     Field(description=MISSING),
 ]
 

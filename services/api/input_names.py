@@ -3,11 +3,10 @@
 A filter that is ignored shows what it should hide, and deletes what it should keep.
 """
 
-import types
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from http import HTTPStatus
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from anyio.to_thread import run_sync
@@ -17,7 +16,7 @@ from fastapi.params import Form
 from fastapi.routing import APIRoute
 
 from petsearch.domain.errors import InvalidInput, unknown_name
-from petsearch.domain.strict_model import read_json
+from petsearch.domain.strict_model import is_one_of, read_json
 from petsearch.domain.visible_text import is_blank
 from services.api.authorisation import METHODS
 from services.api.query_strings import READS, query_as_sent
@@ -96,7 +95,7 @@ def _query_fields(route: APIRoute) -> dict[str, bool]:
     """The query parameters of a route, and whether each may be repeated."""
     if route.endpoint not in _QUERY_FIELDS:
         _QUERY_FIELDS[route.endpoint] = {
-            field.alias: _is_list(field.field_info.annotation)
+            field.alias: is_one_of(field.field_info.annotation, list)
             for part in _parts(route.dependant)
             for field in part.query_params
         }
@@ -105,7 +104,7 @@ def _query_fields(route: APIRoute) -> dict[str, bool]:
 
 def _form_fields(dependant: Dependant) -> dict[str, bool]:
     return {
-        field.alias: _is_list(field.field_info.annotation)
+        field.alias: is_one_of(field.field_info.annotation, list)
         for part in _parts(dependant)
         for field in part.body_params
     }
@@ -115,10 +114,3 @@ def _parts(dependant: Dependant) -> Iterator[Dependant]:
     yield dependant
     for inner in dependant.dependencies:
         yield from _parts(inner)
-
-
-def _is_list(annotation: Any) -> bool:
-    origin = get_origin(annotation)
-    if origin in (Union, types.UnionType, Annotated):
-        return any(map(_is_list, get_args(annotation)))
-    return origin is list

@@ -1,7 +1,9 @@
 """Parts of requests that say something: the last part of a form, a condition, a second line."""
 
+import json
 import socket
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import httpx
 import pytest
@@ -11,6 +13,9 @@ from petsearch.domain import image_id_of, sha256_of
 from tests import pictures
 
 JSON = {"Content-Type": "Application/JSON"}
+NUMBERS = {str(number): number for number in range(1000)}
+"""None of them could be an attribute or the meaning of a column."""
+KNOWN = {"sha256": "0" * 64, "metadata": {"attributes": NUMBERS}}
 
 
 @pytest.fixture
@@ -150,6 +155,49 @@ def test_a_source_is_told_by_its_own_name(http: httpx.Client, body: object, said
     answer = http.post("/v1/jobs", json=body)
     assert answer.status_code == 422
     assert said in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "said"),
+    [
+        (
+            "search",
+            {"filters": {"attributes": NUMBERS}},
+            "filters.attributes: must have at most 20",
+        ),
+        ("search", {"filters": {"missing": [1] * 1000}}, "filters.missing: must have at most 20"),
+        ("search", {"filters": {"tags": [""] * 1000}}, "filters.tags: must have at most 20"),
+        ("search", {"filters": {"species": [""] * 1000}}, "filters.species: must have at most 20"),
+        (
+            "jobs",
+            {"source": {"type": "manifest", "columns": NUMBERS}},
+            "source.columns: must have at most 200",
+        ),
+        ("jobs/x/known", {"items": [KNOWN]}, "items.0.metadata.attributes: must have at most 50"),
+        ("keys", {"name": "x", "scopes": ["x"] * 1000}, "scopes: must have at most 20"),
+    ],
+)
+def test_too_many_entries_are_refused_before_one_is_looked_at(
+    http: httpx.Client, path: str, body: object, said: str
+) -> None:
+    answer = http.post(f"/v1/{path}", json=body)
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == f"{said} items."
+
+
+def test_too_many_attributes_of_a_patch_are_refused_before_one_is_looked_at(
+    http: httpx.Client,
+) -> None:
+    answer = http.patch(f"/v1/images/{UUID(int=0)}", json={"attributes": NUMBERS})
+    assert answer.json()["detail"] == "attributes: must have at most 50 items."
+
+
+def test_too_many_columns_of_a_form_are_refused_before_one_is_looked_at(
+    http: httpx.Client,
+) -> None:
+    form = {"kind": "manifest", "columns": json.dumps(NUMBERS)}
+    answer = http.post("/v1/jobs/upload", files={"file": ("x.csv", b"path\n")}, data=form)
+    assert answer.json()["detail"] == "columns: must have at most 200 items."
 
 
 def test_a_photo_that_is_no_form_is_told_to_be_one(http: httpx.Client) -> None:

@@ -1,11 +1,13 @@
 """The OpenAPI document says what generated clients need, in words they know."""
 
+from collections.abc import Iterator
 from ipaddress import ip_network
 
 import pytest
 from fastapi.testclient import TestClient
 
 from petsearch.domain import JsonDict
+from petsearch.domain.strict_model import StrictModel, most_entries
 from services.api.app import build_routes
 from services.http.forwarded import ForwardedHeaders
 from tests.tools.openapi_lint import objects
@@ -73,6 +75,52 @@ def test_optional_parameters_of_reads_alone_may_be_empty(document: JsonDict) -> 
     assert not may_be_empty["get", "q"]
     assert not may_be_empty["delete", "animal_id"]
     assert not may_be_empty["post", "accept_worse"]
+
+
+def sent_schemas(document: JsonDict) -> Iterator[tuple[str, JsonDict]]:
+    """The schemas of parameters and bodies with all that they are made of, and their places."""
+    waiting = [
+        ("/".join(path), node)
+        for path, node in objects(document["paths"])
+        if path[-1:] == ("requestBody",) or path[-2:-1] == ("parameters",)
+    ]
+    seen = set[str]()
+    while waiting:
+        place, schema = waiting.pop()
+        for path, node in objects(schema):
+            yield f"{place}/{'/'.join(path)}", node
+            name = node.get("$ref", "").rpartition("/")[2]
+            if name and name not in seen:
+                seen.add(name)
+                waiting.append((name, document["components"]["schemas"][name]))
+
+
+def test_lists_and_maps_that_are_sent_say_how_much_they_take(document: JsonDict) -> None:
+    limits = {
+        place: node.get("maxItems" if node["type"] == "array" else "maxProperties")
+        for place, node in sent_schemas(document)
+        if isinstance(node.get("additionalProperties"), dict)
+        or (node.get("type") == "array" and node["items"] != BINARY)  # files are counted
+    }
+    assert len(limits) > 40
+    assert [place for place, most in limits.items() if most is None] == []
+
+
+def strict_models(base: type[StrictModel] = StrictModel) -> Iterator[type[StrictModel]]:
+    for model in base.__subclasses__():
+        yield model
+        yield from strict_models(model)
+
+
+def test_lists_and_objects_in_json_have_a_limit() -> None:
+    """Also in JSON that is a field of a form, which no document describes."""
+    limits = {
+        f"{model.__name__}.{name}": most
+        for model in strict_models()
+        for name, most in most_entries(model).items()
+    }
+    assert limits.keys() >= {"FiltersBody.missing", "PhotoMetadata.attributes", "UrlsSpec.urls"}
+    assert [name for name, most in limits.items() if most is None] == []
 
 
 def test_limits_behind_validators_are_published(schemas: JsonDict) -> None:

@@ -3,12 +3,11 @@
 from typing import Annotated, Literal
 
 from fastapi import File, Form, Query, Request, Response, UploadFile
-from pydantic import TypeAdapter
 
 from petsearch.domain import ItemStatus, JobOptions
 from petsearch.domain.api_keys import Scope
 from petsearch.domain.metadata import Count, naming_fields
-from petsearch.domain.strict_model import read_json
+from petsearch.domain.strict_model import StrictModel, read_json
 from petsearch.jobs import KnownImage
 from petsearch.sources.spec import ManifestColumns, reads_hub
 from services.api.authorisation import require_scope
@@ -40,7 +39,6 @@ from services.http.forwarded import public_path
 router = Router(prefix="/v1/jobs", tags=["jobs"], route_class=FormRoute)
 
 _MAX_OUTCOMES = 1000
-_COLUMNS: TypeAdapter[dict[str, str | None]] = TypeAdapter(ManifestColumns)
 ColumnsField = Annotated[
     str | None,
     Form(
@@ -48,6 +46,10 @@ ColumnsField = Annotated[
         examples=['{"Bild": "path", "Tier": "animal_id", "Notiz": null}'],
     ),
 ]
+
+
+class _Columns(StrictModel):
+    columns: ManifestColumns
 
 
 @router.post(
@@ -102,8 +104,8 @@ def upload_source(
 ) -> JobBody:
     """A job that reads the file; what it names or holds is ingested."""
     name = file.filename or kind
-    with naming_fields("columns"):
-        mapped = _COLUMNS.validate_python(read_json(columns, "columns")) if columns else {}
+    with naming_fields():
+        mapped = _Columns(columns=read_json(columns, "columns")).columns if columns else {}
 
     def start() -> JobBody:
         upload = services.jobs.read_upload(kind, name, file.file, file.size, options, mapped)

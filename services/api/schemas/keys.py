@@ -9,13 +9,18 @@ from petsearch.domain.api_keys import MAX_NAME, MAX_ORIGINS, ApiKey, NewKey, Sco
 from petsearch.domain.metadata import AwareTimestamp
 from petsearch.domain.strict_model import StrictModel
 
+_MOST_SCOPES = 20
+"""In a list, where one may be named twice."""
+
 
 class KeyRequest(StrictModel):
     """A key to make."""
 
     name: str = Field(min_length=1, max_length=MAX_NAME, examples=["the shelter's tablet"])
     scopes: list[Scope] = Field(
-        min_length=1, description="admin includes the others; one named twice counts once"
+        min_length=1,
+        max_length=_MOST_SCOPES,
+        description="admin includes the others; one named twice counts once",
     )
     expires_at: AwareTimestamp | None = None
     origins: list[str] = Field(
