@@ -1,6 +1,7 @@
 """What is wrong with input, in sentences that say what to send instead of pydantic's own."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -57,9 +58,11 @@ _SENTENCES: Mapping[str, str] = {
     "value_error": "{error}",
 }
 """By the type of pydantic's error, with the fields of its context."""
-_TEXT_BRANCH = "constrained-str"
-_TAGGED = "source"
-"""Has several kinds of object: pydantic puts the kind behind its name."""
+MOST_MESSAGES = 10
+_KINDS: Mapping[str, int] = {"source": 2, "by": 1}
+"""Fields that take several kinds, and how many names of a kind pydantic puts behind theirs."""
+_OF_KEY = "[key]"
+"""What pydantic puts behind the name of an entry that is itself wrong."""
 _PATTERNS: Mapping[str, str] = {
     r"^[^\x00-\x08\x0e-\x1f\x7f]*$": "must have no control characters",
     r"^[^=\x00-\x08\x0e-\x1f\x7f]+$": "must have neither = nor control characters, and be seen",
@@ -81,50 +84,23 @@ def message(error: "ErrorDetails") -> str:
     return _FILE if "UploadFile" in said else said
 
 
-def messages(errors: Sequence["ErrorDetails"], *of: str) -> list[str]:
-    """A sentence without its full stop for each error, such as `limit: must be at least 1`.
+def messages(errors: Iterable["ErrorDetails"], *of: str) -> list[str]:
+    """Sentences without a full stop for the first errors, such as `limit: must be at least 1`.
 
     Args:
         of: names of what was validated, before the names of its fields.
     """
-    return [_message(error, of) for error in _of_what_was_meant(errors)]
-
-
-def _of_what_was_meant(errors: Sequence["ErrorDetails"]) -> Sequence["ErrorDetails"]:
-    """Where text or an object is taken: neither is a wrong one of the other."""
-    texts = {
-        field: error["type"] != "string_type"
-        for error in errors
-        if (field := _field_of_text(error)) is not None
-    }
-    wanted = [
-        error
-        for error in errors
-        if (_field_of_text(error) is not None)
-        == any(is_meant and _is_in(error, field) for field, is_meant in texts.items())
-    ]
-    return wanted or errors
-
-
-def _field_of_text(error: "ErrorDetails") -> tuple[int | str, ...] | None:
-    """Where the text is that an error is about, if text is one of several things taken there."""
-    place = error["loc"]
-    branch = next((at for at, name in enumerate(place) if _TEXT_BRANCH in str(name)), None)
-    return None if branch is None else place[:branch]
-
-
-def _is_in(error: "ErrorDetails", field: tuple[int | str, ...]) -> bool:
-    return error["loc"][: len(field)] == field
+    return [_message(error, of) for error in islice(errors, MOST_MESSAGES)]
 
 
 def _message(error: "ErrorDetails", of: Sequence[str]) -> str:
     if error["type"] == "json_invalid" and error["loc"]:  # FastAPI's, for a whole body
         return f"The body is not valid JSON, at character {error['loc'][-1]}"
-    # Names of the branches of a union are pydantic's, not the caller's.
-    branches = (_TEXT_BRANCH, "[")
-    place = [str(n) for n in error["loc"] if not any(branch in str(n) for branch in branches)]
-    if _TAGGED in place[:-1]:
-        del place[place.index(_TAGGED) + 1]
+    place = list(map(str, error["loc"]))
+    if place:
+        del place[1 : 1 + _KINDS.get(place[0], 0)]
+    if place[-1:] == [_OF_KEY]:
+        del place[-1]
     names = [*of, *place]
     if not names and error["type"] != "unknown_field":
         return _BODY

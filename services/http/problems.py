@@ -1,7 +1,7 @@
 """Errors over HTTP: RFC 9457 problem documents, and the table from errors to statuses."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import cast
 
@@ -46,7 +46,6 @@ STATUS_OF: Mapping[type[PetsearchError], HTTPStatus] = {
 }
 """A class that is not here has the status of its nearest base."""
 
-_MOST_MESSAGES = 10
 _DETAILS: Mapping[int, str] = {
     HTTPStatus.BAD_REQUEST: "The body cannot be read. Send JSON in UTF-8, or multipart/form-data "
     "with its boundary, of at most 128 files and 64 fields of 512 KB in all.",
@@ -117,8 +116,8 @@ def _petsearch_error(request: Request, error: Exception) -> JSONResponse:
 def _validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     # The first part of a place is "query", "body" and the like.
-    errors = [{**entry, "loc": entry["loc"][1:]} for entry in error.errors()[:_MOST_MESSAGES]]
-    detail = f"{'; '.join(messages(cast(list[ErrorDetails], errors)))}."
+    errors = ({**entry, "loc": entry["loc"][1:]} for entry in error.errors())
+    detail = f"{'; '.join(messages(cast(Iterable[ErrorDetails], errors)))}."
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, request_id_of(request))
 
 

@@ -203,6 +203,13 @@ def test_a_photo_is_found_by_its_name_as_it_was_sent_and_as_it_is_shown(
         ("{", "metadata"),
         ('{"colour": "red"}', "metadata: There is no field 'colour'"),
         ("[{}, {}]", "2 entries for 1 photos"),
+        ("[5, {}]", "2 entries for 1 photos"),
+        (
+            '{"attributes": {"constrained-str[0]": 5}}',
+            "metadata.attributes.constrained-str[0]: must",
+        ),
+        ('[{"attributes": {"source": 5}}]', "metadata.0.attributes.source: must be text"),
+        ('{"attributes": {"a=b": "c"}}', "metadata.attributes.a=b: must have neither ="),
         ('{"taken_at": "yesterday"}', "taken_at"),
         (json.dumps({"tags": ["x" * 300]}), "tags"),
     ],

@@ -149,6 +149,10 @@ def test_the_end_of_a_key_is_a_date(http: httpx.Client, expires_at: object) -> N
         ({"source": 201 * "x"}, "source: must have at most"),
         ({"source": {"type": "urls", "urls": "x"}}, "source.urls: must be a list"),
         ({"source": 5}, "source: must be a JSON object"),
+        (
+            {"source": {"type": "manifest", "columns": {"constrained-str": 5}}},
+            "source.columns.constrained-str: must be text",
+        ),
     ],
 )
 def test_a_source_is_told_by_its_own_name(http: httpx.Client, body: object, said: str) -> None:

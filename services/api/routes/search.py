@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from fastapi import File, Form, Query, Response, UploadFile
+from pydantic import Discriminator, Tag
 
 from petsearch.catalogue import AttributeFacet, FacetField
 from petsearch.domain.errors import InvalidInput
@@ -128,7 +129,8 @@ def get_facets(
     view: ViewDep,
     filters: FiltersDep,
     by: Annotated[
-        FacetField | AttributeFacet,
+        Annotated[FacetField, Tag("field")] | Annotated[AttributeFacet, Tag("attribute")],
+        Discriminator(lambda by: "attribute" if str(by).startswith("attributes.") else "field"),
         Query(description="What to count by; attributes.collar counts values of one attribute."),
     ],
 ) -> Facets:

@@ -36,14 +36,12 @@ def parse_metadata(text: str | None, count: int) -> list[PhotoMetadata]:
     if not text:
         return [PhotoMetadata()] * count
     said = read_json(text, "metadata")
+    if isinstance(said, list) and len(said) != count:
+        raise InvalidInput(f"metadata has {len(said)} entries for {count} photos.")
     with naming_fields("metadata"):
         if isinstance(said, list):
-            entries = _METADATA.validate_python(said)
-        else:
-            entries = [PhotoMetadata.model_validate(said)] * count
-    if len(entries) != count:
-        raise InvalidInput(f"metadata has {len(entries)} entries for {count} photos.")
-    return entries
+            return _METADATA.validate_python(said)
+        return [PhotoMetadata.model_validate(said)] * count
 
 
 Unknown = Annotated[

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
 
 from petsearch.domain import (
     MOST_LEFT_OUT_NAMES,
@@ -187,7 +187,8 @@ class OpenJob(StrictModel):
     )
 
     source: Annotated[
-        ShortText | SourceSpec,
+        Annotated[ShortText, Tag("text")] | Annotated[SourceSpec, Tag("object")],
+        Discriminator(lambda given: "text" if isinstance(given, str) else "object"),
         Field(description="A name for photos that you add, or what the server is to read."),
     ] = "upload"
     expected: Annotated[Count, Field(ge=0, le=_MOST_ITEMS)] | None = None
