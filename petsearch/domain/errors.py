@@ -27,7 +27,8 @@ import errno
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 
-_SHOWN = 100
+MOST_SHOWN = 100
+"""Characters of a name in a message."""
 _AT_A_LIMIT = frozenset({errno.EMFILE, errno.ENFILE, errno.EAGAIN})
 _NO_THREAD = "can't start new thread"
 
@@ -149,12 +150,12 @@ def is_damage(error: OSError) -> bool:
 def unknown_choice(what: str, given: str, accepted: Iterable[str]) -> InvalidInput:
     """An `InvalidInput` that lists the accepted choices."""
     choices = ", ".join(sorted(accepted)) or "nothing yet"
-    return InvalidInput(f"Unknown {what} {given!r}. Accepted: {choices}.")
+    return InvalidInput(f"Unknown {what} {given[:MOST_SHOWN]!r}. Accepted: {choices}.")
 
 
 def unknown_name(kind: str, name: str, known: Collection[str]) -> InvalidInput:
     """An `InvalidInput` that lists the known names, and the one that was probably meant."""
-    name = name[:_SHOWN]
+    name = name[:MOST_SHOWN]
     if not known:
         return InvalidInput(f"There is no {kind} {name!r} here; this call takes none.")
     nearest = get_close_matches(name, known, 1)

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from petsearch.domain.errors import MOST_SHOWN
+
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
@@ -96,7 +98,7 @@ def messages(errors: Iterable["ErrorDetails"], *of: str) -> list[str]:
 def _message(error: "ErrorDetails", of: Sequence[str]) -> str:
     if error["type"] == "json_invalid" and error["loc"]:  # FastAPI's, for a whole body
         return f"The body is not valid JSON, at character {error['loc'][-1]}"
-    place = list(map(str, error["loc"]))
+    place = [str(name)[:MOST_SHOWN] for name in error["loc"]]
     if place:
         del place[1 : 1 + _KINDS.get(place[0], 0)]
     if place[-1:] == [_OF_KEY]:

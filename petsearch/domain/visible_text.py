@@ -8,6 +8,8 @@ _JOINERS = "\u200c\u200d\ufe0e\ufe0f"
 """They shape the characters between which they stand: emoji, Persian."""
 _FILLERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 """Letters and marks without a glyph, which Unicode does not count as white space."""
+_LONGEST_BLANK = 10_000
+"""Characters. More than texts may have: what is longer is left to their limits."""
 
 
 def visible_text(text: str) -> str:
@@ -19,8 +21,11 @@ def visible_text(text: str) -> str:
 
 
 def is_blank(text: str) -> bool:
-    """Whether there is nothing to see."""
-    return not visible_text(text)
+    """Whether there is nothing to see in a text that is not too long for any field."""
+    if len(text) > _LONGEST_BLANK:
+        return False
+    # Each character once: few are unseen, and looking them up takes longest.
+    return all(c.isspace() or c in _JOINERS or _is_unseen(c) for c in set(text))
 
 
 def is_left_out(name: str, text: str) -> bool:

@@ -189,6 +189,20 @@ def test_too_many_entries_are_refused_before_one_is_looked_at(
     assert answer.json()["detail"] == f"{said} items."
 
 
+@pytest.mark.parametrize("unseen", ["", "\x7f"])
+def test_a_name_that_is_too_long_is_not_said_back(http: httpx.Client, unseen: str) -> None:
+    said = {"attributes": {unseen + 5000 * "x": "red"}}
+    for answer in (
+        http.post("/v1/search", json={"text": "cat", "filters": said}),
+        http.post("/v1/jobs/x/known", json={"items": [{**KNOWN, "metadata": said}]}),
+        http.patch(f"/v1/images/{UUID(int=0)}", json=said),
+    ):
+        assert answer.status_code == 422
+        detail = answer.json()["detail"]
+        assert detail.endswith("x: must have at most 200 characters.")
+        assert len(detail) < 200
+
+
 def test_too_many_attributes_of_a_patch_are_refused_before_one_is_looked_at(
     http: httpx.Client,
 ) -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from petsearch.domain import fold, fold_attribute
 from petsearch.domain.places import names_place
+from petsearch.domain.visible_text import is_blank, visible_text
 
 _AWKWARD = (
     "aA\u00df\u1e9e\u017f\u0130\u0131\u03a3\u03c2\u01f0\u0149\u1fb4\ufb01\u00c5\u212b"  # case
@@ -30,6 +31,17 @@ def test_case_composition_and_spaces_around_make_no_difference(
 ) -> None:
     assert fold(spaces + unicodedata.normalize(form, text) + spaces) == fold(text)
     assert fold(text.casefold()) == fold(text)
+
+
+@given(TEXTS)
+def test_blank_is_where_nothing_is_to_be_seen(text: str) -> None:
+    assert is_blank(text) == (not visible_text(text))
+
+
+@pytest.mark.parametrize("unseen", ["\x7f", "\u200b", " "])
+def test_what_is_longer_than_any_text_is_left_to_its_limit(unseen: str) -> None:
+    assert is_blank(unseen * 10_000)
+    assert not is_blank(unseen * 10_001)
 
 
 @given(TEXTS, TEXTS)
