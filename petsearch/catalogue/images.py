@@ -14,9 +14,9 @@ from petsearch.catalogue.delete import delete_images
 from petsearch.catalogue.edit import amended
 from petsearch.catalogue.word_counts import attribute_counts, tag_counts
 from petsearch.domain import Filters, Guessed, ImageRecord, SortBy, SureFrom, UnknownName
-from petsearch.domain.errors import NotFound
+from petsearch.domain.errors import MOST_SHOWN, NotFound
 from petsearch.domain.images import NAMED_FROM
-from petsearch.domain.metadata import safe_filename
+from petsearch.domain.metadata import LONGEST_PATH, safe_filename
 from petsearch.models import Catalogue
 from petsearch.ports import IndexReader, IndexWriter, ObjectStore, RecordChange, tombstones
 from petsearch.ports.optimistic import update_records
@@ -105,11 +105,12 @@ class Images:
             NotFound: there is none.
         """
         # Version 0.1.0 stored names as they came. No name is that of all images without one.
-        for name in filter(None, dict.fromkeys((safe_filename(filename), filename))):
+        names = (safe_filename(filename), filename) if len(filename) <= LONGEST_PATH else ()
+        for name in filter(None, dict.fromkeys(names)):
             found, _ = self.newest(1, Filters(filename=name))
             if found:
                 return found[0]
-        raise NotFound(f"There is no image named {filename!r}.")
+        raise NotFound(f"There is no image named {filename[:MOST_SHOWN]!r}.")
 
     def file(self, key: str) -> ImageFile:
         """Return a stored object of an image, ready to be opened.

@@ -30,6 +30,8 @@ MAX_ENTRIES = 50
 LONGEST_TEXT = 200
 """Characters of a field."""
 LONGEST_PATH = 1024
+MOST_COMPOSED = 2 * LONGEST_PATH
+"""Characters that are put into a form of Unicode, which can take a time of the square of them."""
 _LONGEST_NAME = 200
 _LONGEST_SUFFIX = 10
 _JOINERS = "\u200d\ufe0f"
@@ -343,7 +345,7 @@ def safe_filename(name: str) -> str:
     become "\ufffd". A long name is shortened before its suffix.
     """
     last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
-    return _shortened(safe_path(last))
+    return _shortened(safe_path(_shortened(last, 4 * _LONGEST_NAME)))
 
 
 def named_metadata(path: str) -> ImageMetadata:
@@ -352,9 +354,10 @@ def named_metadata(path: str) -> ImageMetadata:
 
 
 def safe_path(name: str) -> str:
-    """A path as people read it; see `safe_filename`."""
+    """A path as people read it, of one longer than any its end; see `safe_filename`."""
     if name.isascii() and name.isprintable():
         return name
+    name = name[-MOST_COMPOSED:]
     return "".join(map(_readable, unicodedata.normalize("NFC", name))).strip()
 
 
@@ -366,10 +369,10 @@ def _readable(character: str) -> str:
     return "\ufffd" if unicodedata.category(character) == "Cs" else ""
 
 
-def _shortened(name: str) -> str:
-    if len(name) <= _LONGEST_NAME:
+def _shortened(name: str, most: int = _LONGEST_NAME) -> str:
+    if len(name) <= most:
         return name
     stem, dot, suffix = name.rpartition(".")
     if not dot or len(suffix) > _LONGEST_SUFFIX:
-        return name[:_LONGEST_NAME]
-    return stem[: _LONGEST_NAME - len(suffix) - 2] + "\u2026." + suffix
+        return name[:most]
+    return stem[: most - len(suffix) - 2] + "\u2026." + suffix

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from petsearch.domain import LeftOutReason
+from petsearch.domain.metadata import MOST_COMPOSED
 from petsearch.photos import formats
 
 HEAD_BYTES = formats.HEAD_BYTES
@@ -128,11 +129,13 @@ def reason_by_content(head: bytes) -> LeftOutReason | None:
 
 def other_forms(name: str) -> list[str]:
     """The same name with its accents composed or not: tables, disks and buckets differ in that."""
+    if len(name) > MOST_COMPOSED:  # nothing is called so
+        return []
     forms = (unicodedata.normalize("NFC", name), unicodedata.normalize("NFD", name))
     return [form for form in forms if form != name]
 
 
 def suffix_of(name: str) -> str:
     """The suffix of a file name in lower case, without its dot; "" if there is none."""
-    stem, _, suffix = unicodedata.normalize("NFC", name).rpartition(".")
+    stem, _, suffix = unicodedata.normalize("NFC", name[-MOST_COMPOSED:]).rpartition(".")
     return suffix.strip().lower() if stem else ""

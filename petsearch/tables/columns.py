@@ -8,7 +8,7 @@ from rapidfuzz.distance import OSA
 
 from petsearch.domain import LeftOut, LeftOutReason
 from petsearch.domain.errors import InvalidInput, unknown_choice
-from petsearch.domain.metadata import safe_path
+from petsearch.domain.metadata import MOST_COMPOSED, safe_path
 
 PLACES = ("path", "key", "url")
 """The fields that say where a photo is."""
@@ -148,7 +148,7 @@ def _rank(name: str) -> int:
 
 def _key(name: str) -> str:
     """A name for comparison: letters and digits alone, with `#` as `no`."""
-    folded = unicodedata.normalize("NFKC", name).casefold().replace("#", "no")
+    folded = unicodedata.normalize("NFKC", name[:MOST_COMPOSED]).casefold().replace("#", "no")
     return "".join(filter(str.isalnum, folded))
 
 

@@ -5,6 +5,8 @@ import unicodedata
 from datetime import date, datetime, time, timedelta, tzinfo
 from re import Match
 
+from petsearch.domain.metadata import MOST_COMPOSED
+
 _EXCEL_EPOCH = datetime(1899, 12, 30)
 _LAST_EMPTY = date(1904, 1, 1)
 """Up to here: what Excel, Access, SQL Server and .NET write for an empty cell."""
@@ -87,7 +89,7 @@ def _of_type(value: object) -> datetime | None:
 
 
 def _of_text(text: str, *, day_first: bool | None) -> datetime | None:
-    text = unicodedata.normalize("NFC", text)
+    text = unicodedata.normalize("NFC", text[:MOST_COMPOSED])
     if not text.strip(_ZEROS):
         return None
     try:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from petsearch.domain import ItemWarning, LeftOut
+from petsearch.domain.metadata import MOST_COMPOSED
 
 MAX_ROW_BYTES = 64 * 1024
 MAX_COLUMNS = 1000
@@ -66,9 +67,12 @@ class Table(Protocol):
 def clean(text: str) -> str:
     """A cell as people read it: composed characters (NFC), without spaces around it.
 
-    The form `="0017"`, by which programs keep Excel from taking a number for one, becomes `0017`.
+    What is longer than any text stays as it is composed. The form `="0017"`, by which programs keep
+    Excel from taking a number for one, becomes `0017`.
     """
-    text = unicodedata.normalize("NFC", text).strip(" \t\r\n\xa0\ufeff\u200b")
+    if len(text) <= MOST_COMPOSED:
+        text = unicodedata.normalize("NFC", text)
+    text = text.strip(" \t\r\n\xa0\ufeff\u200b")
     if text.startswith('="') and text.endswith('"'):
         text = text[2:-1]
     return text.strip()

@@ -50,6 +50,13 @@ def test_errors_are_problems(http: httpx.Client, method: str, path: str, status:
     check_problem(http.request(method, path), status)
 
 
+def test_a_file_name_that_is_too_long_is_not_said_back(http: httpx.Client) -> None:
+    for length in (500, 5000):
+        answer = http.get("/images/" + "x" * length)
+        check_problem(answer, 404)
+        assert answer.json()["detail"] == f"There is no image named {'x' * 100!r}."
+
+
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "TRACE"])
 def test_another_method_is_told_which_are_allowed(http: httpx.Client, method: str) -> None:
     answer = http.request(method, "/v1/search")

@@ -10,6 +10,11 @@ from petsearch.domain.errors import InvalidInput
 from petsearch.domain.metadata import parse_metadata, safe_filename
 
 
+from petsearch.domain.metadata import MOST_COMPOSED, safe_filename, safe_path
+from petsearch.sources.names import other_forms
+from petsearch.tables.table import clean
+
+
 @pytest.mark.parametrize(
     ("given", "kept"),
     [
@@ -42,6 +47,16 @@ def test_a_path_is_as_long_as_it_is_stored() -> None:
     assert len(parse_metadata({"source_path": path}, "a.jpg").source_path) == 1024
     with pytest.raises(InvalidInput, match="source_path: must have at most 1024 characters"):
         parse_metadata({"source_path": f"{path}x"}, "a.jpg")
+
+
+def test_what_is_far_from_what_is_kept_is_not_composed() -> None:
+    # The second mark goes before the first: putting them in order takes a time of their square.
+    marks = "\u0301" * 5000 + "\u0316" * 5000
+    assert safe_filename(f"a{marks}.jpg") == "\u00e1" + "\u0301" * 194 + "\u2026.jpg"
+    assert safe_path(f"folder/{marks}") == "\u0316" * MOST_COMPOSED
+    assert safe_path("\u00e4/" * 5000) == "\u00e4/" * (MOST_COMPOSED // 2)
+    assert other_forms(marks) == []
+    assert clean(f"a{marks}") == f"a{marks}"
 
 
 def test_a_folder_with_odd_names_goes_in_whole(tmp_path: Path) -> None:
