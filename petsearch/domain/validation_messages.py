@@ -60,7 +60,7 @@ _SENTENCES: Mapping[str, str] = {
     "value_error": "{error}",
 }
 """By the type of pydantic's error, with the fields of its context."""
-MOST_MESSAGES = 10
+_MOST_MESSAGES = 10
 _KINDS: Mapping[str, int] = {"source": 2, "by": 1}
 """Fields that take several kinds, and how many names of a kind pydantic puts behind theirs."""
 _OF_KEY = "[key]"
@@ -92,7 +92,7 @@ def messages(errors: Iterable["ErrorDetails"], *of: str) -> list[str]:
     Args:
         of: names of what was validated, before the names of its fields.
     """
-    return [_message(error, of) for error in islice(errors, MOST_MESSAGES)]
+    return [_message(error, of) for error in islice(errors, _MOST_MESSAGES)]
 
 
 def _message(error: "ErrorDetails", of: Sequence[str]) -> str:
