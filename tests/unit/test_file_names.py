@@ -7,10 +7,7 @@ import pytest
 
 from petsearch.client import from_paths
 from petsearch.domain.errors import InvalidInput
-from petsearch.domain.metadata import parse_metadata, safe_filename
-
-
-from petsearch.domain.metadata import MOST_COMPOSED, safe_filename, safe_path
+from petsearch.domain.metadata import MOST_COMPOSED, parse_metadata, safe_filename, safe_path
 from petsearch.sources.names import other_forms
 from petsearch.tables.table import clean
 
