@@ -55,6 +55,17 @@ def test_a_whole_photo_finds_itself_also_after_a_reload(
     expect(page.get_by_role("heading", level=1)).to_have_text("Latest photos")
 
 
+def test_a_photo_that_is_gone_before_it_is_sent_is_said(
+    page: Page, drawing: tuple[Path, str]
+) -> None:
+    open_start(page)
+    choose(page, drawing[0])
+    page.get_by_role("button", name="Whole photo").click()
+    drawing[0].unlink()
+    page.get_by_role("dialog").get_by_role("button", name="Search", exact=True).click()
+    expect(page.locator("#message")).to_contain_text("“mine.jpg” cannot be read any more")
+
+
 def test_the_frame_is_moved_by_pointer_and_keys_and_cuts_what_is_sent(
     page: Page, drawing: tuple[Path, str]
 ) -> None:

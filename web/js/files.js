@@ -1,4 +1,7 @@
 // Files that users choose, drop or paste, including those in folders, sorted into kinds by name.
+import { Problem } from "./problem.js";
+import { strings } from "./strings.js";
+
 const PHOTO = /\.(jpe?g|jfif|png|webp|gif|hei[cf]|bmp|tiff?)$/i;
 const ARCHIVE = /\.(zip|tar|tgz|tar\.gz|tar\.bz2|tbz2|tar\.xz|txz)$/i;
 const MANIFEST = /\.(csv|tsv|jsonl|ndjson|xlsx)$/i;
@@ -6,6 +9,15 @@ const MANIFEST = /\.(csv|tsv|jsonl|ndjson|xlsx)$/i;
 export const isPhoto = (file) => file.type.startsWith("image/") || PHOTO.test(file.name);
 export const kindOfSource = (file) =>
   ARCHIVE.test(file.name) ? "archive" : MANIFEST.test(file.name) ? "manifest" : null;
+
+// Browsers report a chosen file that was moved, changed or deleted since like a line that is gone. Chromium
+// may say that such a file is empty, and of no bytes reads none without an error.
+export const isReadable = (file) =>
+  (file.size ? file.slice(0, 1) : file).arrayBuffer().then(() => true, () => false);
+
+export async function needReadable(file) {
+  if (!(await isReadable(file))) throw new Problem(null, strings.problems.unreadable(file.name));
+}
 
 export function onPicked(input, use) {
   input.addEventListener("change", () => {

@@ -14,8 +14,11 @@ export const reindexedModel = (job) => /^reindex for (\S+)$/.exec(job.source)?.[
 export const sourceOf = (job) => (job.source === SOURCE ? said.sourcePage : job.source);
 export const stateBadge = (job) => element(`span.state.${job.state}`, {}, said.states[job.state]);
 
+// Nothing is added to a sealed job: what was announced and not sent is no part of it.
+export const sizeOf = (job) => (job.sealed ? job.total : Math.max(job.expected ?? 0, job.total));
+
 export function progressBar(job) {
-  const total = Math.max(job.expected ?? 0, job.total);
+  const total = sizeOf(job);
   const known = total > 0 && (job.sealed || job.expected);
   return element("progress", { "aria-label": sourceOf(job), max: total || 1, ...(known || isEnded(job) ? { value: total ? job.done : 1 } : {}) });
 }

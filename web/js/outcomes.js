@@ -71,7 +71,7 @@ function problemRow(item) {
     element("span.soft", {}, details.filter(Boolean).join(" · ")));
 }
 
-// The files that this page uploads, in the order of the job's items.
+// The files that this page uploads.
 export function fileList(upload) {
   const shown = upload.files.slice(0, MOST_ROWS);
   const rows = shown.map(({ name, size }) => ({
@@ -98,10 +98,11 @@ function renderRow(row, entry) {
 }
 
 async function loadOutcomes(jobId, files) {
+  const byItem = new Map(files.map((entry) => [entry.itemNo, entry]));
   let cursor = null;
   do {
     const page = await getItems(jobId, { cursor, limit: 1000 }).catch(() => null);
-    for (const item of page?.items ?? []) if (files[item.item_no]) files[item.item_no].state = item.status;
+    for (const item of page?.items ?? []) if (byItem.has(item.item_no)) byItem.get(item.item_no).state = item.status;
     cursor = page?.next_cursor ?? null;
   } while (cursor);
 }

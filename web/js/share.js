@@ -1,6 +1,7 @@
 // Shares a search by photo for a day, and shows what is kept of a shared one. Nothing is sent before Share is pressed.
 import { deleteShared, getShared, sharedPhoto, sharePhoto } from "./api.js";
 import { byId, button, element, field } from "./dom.js";
+import { needReadable } from "./files.js";
 import { inWords, toast } from "./messages.js";
 import { find } from "./query_photos.js";
 import { strings } from "./strings.js";
@@ -68,7 +69,9 @@ function openShareDialog(state) {
   const share = async (event) => {
     event.target.disabled = true;
     try {
-      showLinks(state, await sharePhoto((await find(state.by)).photo));
+      const { photo } = await find(state.by);
+      await needReadable(photo);
+      showLinks(state, await sharePhoto(photo));
     } catch (error) {
       event.target.disabled = false;
       problem.textContent = inWords(error);

@@ -1,5 +1,6 @@
 // Uploads photos as one job, a few per request, and reports the progress of each file.
 import { controlJob, openJob } from "./api.js";
+import { isReadable, needReadable } from "./files.js";
 import { Problem } from "./problem.js";
 
 const PHOTOS_PER_REQUEST = 8;
@@ -18,7 +19,7 @@ export class Upload extends EventTarget {
     this.metadata = metadata;
     this.options = options;
     this.jobId = null;
-    this.sent = 0;
+    this.waiting = [...this.files];
     this.problem = null;
     this.isSending = false;
   }
@@ -37,43 +38,54 @@ export class Upload extends EventTarget {
     this.problem = null;
     this.#tell();
     try {
-      while (this.sent < this.files.length) await this.#sendBatch(this.#nextBatch());
+      while (this.waiting.length) await patiently(() => this.#sendBatch());
       await patiently(() => controlJob(this.jobId, "seal"));
     } catch (problem) {
+      mark(this.files.filter(({ state }) => state === "sending"), "unsent", 0);
       this.problem = problem;
     }
     this.isSending = false;
     this.#tell();
   }
 
-  #nextBatch() {
+  // A file that was moved, changed or deleted since it was chosen would break off the whole request.
+  async #nextBatch() {
     const batch = [];
     let bytes = 0;
-    for (const entry of this.files.slice(this.sent, this.sent + PHOTOS_PER_REQUEST)) {
-      if (batch.length && bytes + entry.size > BYTES_PER_REQUEST) break;
-      bytes += entry.size;
-      batch.push(entry);
+    for (const entry of [...this.waiting]) {
+      if (batch.length === PHOTOS_PER_REQUEST || (batch.length && bytes + entry.size > BYTES_PER_REQUEST)) break;
+      if (await isReadable(entry.file)) {
+        bytes += entry.size;
+        batch.push(entry);
+      } else {
+        mark([entry], "unreadable", 0);
+        this.waiting.splice(this.waiting.indexOf(entry), 1);
+      }
     }
     return batch;
   }
 
-  async #sendBatch(batch) {
+  async #sendBatch() {
+    const batch = await this.#nextBatch();
+    if (!batch.length) return this.#tell();
+    mark(batch, "sending", 0);
     const form = new FormData();
     for (const { file } of batch) form.append("photos", file, file.name);
     if (this.metadata) form.append("metadata", JSON.stringify(this.metadata));
-    const key = `${this.jobId}-${this.sent}`;
-    try {
-      await patiently(() => post(`/v1/jobs/${this.jobId}/photos`, form, { key, onShare: (share) => {
-        mark(batch, "sending", share);
-        this.#tell();
-      } }));
-    } catch (problem) {
-      mark(batch, "unsent", 0);
-      throw problem;
-    }
+    // The same key for the same files only: another one once a file of theirs was left out.
+    const key = `${this.jobId}-${this.waiting.length}-${this.unreadable().length}`;
+    const { total } = await post(`/v1/jobs/${this.jobId}/photos`, form, { key, onShare: (share) => {
+      mark(batch, "sending", share);
+      this.#tell();
+    } });
     mark(batch, "sent", 1);
-    this.sent += batch.length;
-    this.#tell();
+    batch.forEach((entry, n) => { entry.itemNo = total - batch.length + n; });
+    this.waiting.splice(0, batch.length);
+    return this.#tell();
+  }
+
+  unreadable() {
+    return this.files.filter(({ state }) => state === "unreadable");
   }
 
   #tell() {
@@ -82,7 +94,8 @@ export class Upload extends EventTarget {
 }
 
 // Uploads an archive or a manifest, which the server reads; resolves to its job.
-export function sendSource(file, { kind, columns, options, onShare, signal }) {
+export async function sendSource(file, { kind, columns, options, onShare, signal }) {
+  await needReadable(file);
   const form = new FormData();
   form.append("file", file, file.name);
   form.append("kind", kind);

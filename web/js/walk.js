@@ -1,6 +1,7 @@
 // Pages through one list of photos and keeps what it has loaded.
 import { findPhotos } from "./api.js";
 import { isJudged } from "./card.js";
+import { needReadable } from "./files.js";
 import { find } from "./query_photos.js";
 
 export class PhotoIsElsewhere extends Error {}
@@ -19,6 +20,7 @@ export class Walk {
   async goOn(signal) {
     const kept = this.state.by ? await find(this.state.by) : null;
     if (this.state.by && !kept) throw new PhotoIsElsewhere();
+    if (kept) await needReadable(kept.photo);
     const answer = await findPhotos(this.state, { photo: kept?.photo, cursor: this.cursor, signal });
     const before = this.items.length;
     const seen = new Set(this.items.map((item) => item.image_id));

@@ -1,7 +1,7 @@
 // One job, kept current by events across reloads and lost connections.
 import { controlJob, getItems, getJob } from "../api.js";
 import { byId, button, element } from "../dom.js";
-import { isEnded, progressBar, reindexedModel, sourceOf, stateBadge } from "../jobs_list.js";
+import { isEnded, progressBar, reindexedModel, sizeOf, sourceOf, stateBadge } from "../jobs_list.js";
 import { confirmed, inWords, problemMessage, toast } from "../messages.js";
 import { addedPhotos, fileList, problemLists } from "../outcomes.js";
 import { follow } from "../sse.js";
@@ -117,7 +117,7 @@ class JobView {
       element("h1", {}, said.title(reindexedModel(job)), element("bdi", {}, sourceOf(job))), stateBadge(job));
     parts.progress.replaceChildren(progressBar(job), element("p.soft", {}, progressInWords(job)));
     parts.counts.replaceChildren(...Object.entries(said.counts).map(([name, words]) => tile(job.counts[name], words, name)));
-    parts["left-out"].replaceChildren(...leftOutInWords(job.left_out));
+    parts["left-out"].replaceChildren(...leftOutInWords(job.left_out, this.upload?.unreadable() ?? []));
     this.#renderChoices();
     this.files?.render();
   }
@@ -180,14 +180,16 @@ class JobView {
 const isRecent = (moment) => Date.now() - new Date(moment).valueOf() < RECENT_MS;
 
 function progressInWords(job) {
-  const total = Math.max(job.expected ?? 0, job.total);
+  const total = sizeOf(job);
   const parts = [job.sealed || job.expected ? said.progress(job.done, total) : said.reading(job.done)];
   if (!isEnded(job) && job.rate_per_s) parts.push(said.rate(job.rate_per_s, strings.duration(job.eta_s ?? 0)));
   return parts.join(" · ");
 }
 
-function leftOutInWords({ counts, names }) {
-  const entries = Object.entries(counts);
+// Entries that the server left out of its source, and files that this page left out of its upload.
+function leftOutInWords({ counts, names: named }, unreadable) {
+  const entries = Object.entries({ ...counts, unreadable: unreadable.length }).filter(([, n]) => n);
+  const names = [...named, ...unreadable];
   if (!entries.length) return [];
   const all = entries.reduce((sum, [, n]) => sum + n, 0);
   const shown = names.slice(0, SHOWN_NAMES).map(({ name }) => name);
