@@ -58,6 +58,21 @@ def test_bones_are_shown_while_it_loads(page: Page, image: JsonDict) -> None:
     expect(page.locator("#photo-view .bone")).to_have_count(0)
 
 
+def test_what_takes_a_right_is_offered_once_the_rights_are_known(
+    page: Page, image: JsonDict
+) -> None:
+    held: list[Route] = []
+    page.route("**/v1/session", lambda route: held.append(route))
+    open_photo(page, image)
+    actions = page.locator("#photo-view .panel .actions").locator("a, button")
+    more = page.get_by_role("button", name="More like this")
+    expect(actions).to_have_text(["More like this", "Copy link"])
+    more.focus()
+    held[0].continue_()
+    expect(actions).to_have_text(["More like this", "Edit", "Copy link", "Original", "Delete"])
+    expect(more).to_be_focused()
+
+
 def test_what_is_said_about_it_can_be_changed(page: Page, image: JsonDict, client: Client) -> None:
     open_photo(page, image)
     page.get_by_role("button", name="Edit").click()

@@ -5,16 +5,19 @@ import { icon } from "./icons.js";
 import { strings } from "./strings.js";
 
 const WAS = "petsearch.signed-in";
-let known = { keys_needed: false, anonymous_search: true, scopes: [] };
+let known = null;
 
-// Whether the page should offer actions that require a scope; the server enforces it.
+// Whether the page should offer actions that require a scope; the server enforces it. None before the
+// session is known: what depends on it is drawn again at each `session-changed`.
 export const may = (scope) =>
-  !known.keys_needed || (known.scopes ?? []).some((own) => own === scope || own === "admin");
+  known !== null && (!known.keys_needed || (known.scopes ?? []).some((own) => own === scope || own === "admin"));
 
 export async function readSession() {
+  const before = JSON.stringify(known);
   known = await getSession();
   if (known.key_id) sessionStorage.setItem(WAS, "yes");
   showAccount();
+  if (JSON.stringify(known) !== before) dispatchEvent(new Event("session-changed"));
 }
 
 export const hasEnded = () => sessionStorage.getItem(WAS) === "yes";

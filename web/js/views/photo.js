@@ -137,6 +137,7 @@ function render({ image, etag }, signal, { example, isMerged = false }) {
   }));
   if (isMerged) showEdit();
   else showFacts();
+  addEventListener("session-changed", () => panel.querySelector("form") || keepingFocus(showFacts), { signal });
   const similar = strip("similar", said.similar);
   const copies = strip("copies", said.duplicates);
   const animal = strip("animal", said.sameAnimal);
@@ -181,7 +182,7 @@ function facts(image, onEdit) {
 }
 
 const action = (kind, look, text, onclick) =>
-  element(`button.${kind}`, { type: "button", onclick }, icon(look), text);
+  element(`button.${kind}`, { type: "button", "data-keep": look, onclick }, icon(look), text);
 
 const download = (image) =>
   element("a.quiet.button", { href: image.urls.original, download: "" }, icon("download"), said.download);
