@@ -95,6 +95,26 @@ def test_what_is_said_about_it_can_be_changed(page: Page, image: JsonDict, clien
     assert now["breed"] == "pug"
 
 
+def test_what_is_not_touched_stays_as_the_api_took_it(
+    page: Page, image: JsonDict, client: Client
+) -> None:
+    """A tag with a comma, a fact of several lines."""
+    facts = {"collar": None, "chip": None, "note": "shy = yes\n\n  with others", "coat": "short"}
+    client.change_image(image["image_id"], {"tags": ["black, white", "shy"], "attributes": facts})
+    open_photo(page, image)
+    page.get_by_role("button", name="Edit").click()
+    tags = page.locator(".edit").get_by_label("Tags")
+    expect(tags).to_have_value("black, white, shy")
+    tags.fill("indoor, black, white, black")
+    attributes = page.locator(".edit").get_by_label("Other facts")
+    attributes.fill(attributes.input_value().replace("coat = short", "coat = long\nage = 3"))
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("dl")).to_contain_text("long")
+    now = client.image(image["image_id"])
+    assert now["tags"] == ["indoor", "black, white", "black"]
+    assert now["attributes"] == {"note": facts["note"], "coat": "long", "age": "3"}
+
+
 def test_a_change_of_somebody_else_is_merged_with_ones_own(
     page: Page, image: JsonDict, client: Client, expected: set[int]
 ) -> None:

@@ -12,7 +12,14 @@ class BadInput extends Error {}
 // Changes that are not saved yet, by photo: what was typed, and the text it replaced. They outlast
 // the form, so Esc, another page of the app and someone else's change lose nothing.
 const drafts = new Map();
-const SEPARATORS = { tags: ", ", attributes: "\n" };
+
+// Fields that hold several entries: how these are written, and the parts that such a text has. An
+// entry that the API took may have several parts itself: a tag with a comma, a fact of two lines.
+const LISTS = {
+  tags: { separator: ", ", split: (text) => trimmed(text.replace(/[\r\n]/g, "").split(",")) },
+  attributes: { separator: "\n", split: (text) => trimmed(text.split(/\r\n?|\n/)) },
+};
+const trimmed = (parts) => parts.map((part) => part.trim()).filter(Boolean);
 
 export const hasDraft = (id) => drafts.has(id);
 export const hasDrafts = () => drafts.size > 0;
@@ -23,17 +30,16 @@ addEventListener("signed-out", () => drafts.clear());
 function takeUp(draft, before, inputs) {
   const both = [];
   for (const [name, { text, was }] of Object.entries(draft)) {
-    const isList = name in SEPARATORS;
-    inputs[name].value = isList ? merged(was, text, before[name], SEPARATORS[name]) : text;
+    const isList = name in LISTS;
+    inputs[name].value = isList ? merged(was, text, before[name], LISTS[name]) : text;
     if (!isList && was !== before[name] && text !== before[name]) both.push(labelOf[name]);
   }
   return both;
 }
 
 // What is there now, without what was taken out of `was` and with what was added to it.
-function merged(was, text, now, separator) {
-  const [old, mine, theirs] = [was, text, now].map((list) =>
-    list.split(separator.trim() || separator).map((one) => one.trim()).filter(Boolean));
+function merged(was, text, now, { separator, split }) {
+  const [old, mine, theirs] = [was, text, now].map(split);
   const kept = theirs.filter((one) => mine.includes(one) || !old.includes(one));
   return [...kept, ...mine.filter((one) => !old.includes(one) && !kept.includes(one))].join(separator);
 }
@@ -120,12 +126,14 @@ function textsOf(image) {
     species: image.species_source === "stated" ? image.species : "",
     status: image.status ?? "",
     animal_id: image.animal_id ?? "",
-    tags: image.tags.join(", "),
+    tags: image.tags.join(LISTS.tags.separator),
     ...takenOf(image),
     location: image.location ? `${image.location.lat}, ${image.location.lon}` : "",
-    attributes: Object.entries(image.attributes).map(([name, value]) => `${name} = ${value}`).join("\n"),
+    attributes: Object.entries(image.attributes).map(lineOf).join(LISTS.attributes.separator),
   };
 }
+
+const lineOf = ([name, value]) => `${name} = ${value}`;
 
 // As it is written, but an instant in the zone of whoever edits it.
 function takenOf({ taken_at: text, taken_at_precision: precision }) {
@@ -168,10 +176,23 @@ function takenAt(day, time, image) {
 }
 
 const READ = {
-  tags: (text) => text.split(",").map((tag) => tag.trim()).filter(Boolean),
+  tags: (text, image) => entriesIn(LISTS.tags.split(text), image.tags.map((tag) => [LISTS.tags.split(tag), tag]), (tag) => tag),
   location: (text) => (text ? placeOf(text) : null),
   attributes: (text, image) => attributesOf(text, image),
 };
+
+// Entries that are still as they were filled in stay what they were; other parts are entries of their own.
+function entriesIn(parts, own, read) {
+  const left = own.filter(([ownParts]) => ownParts.length).sort(([a], [b]) => b.length - a.length);
+  const found = [];
+  for (let n = 0; n < parts.length;) {
+    const at = left.findIndex(([ownParts]) => ownParts.every((part, k) => part === parts[n + k]));
+    const [[used, entry]] = at < 0 ? [[[parts[n]], read(parts[n])]] : left.splice(at, 1);
+    found.push(entry);
+    n += used.length;
+  }
+  return found;
+}
 
 function placeOf(text) {
   const [lat, lon, ...rest] = text.split(/[,;\s]+/).map(Number);
@@ -181,11 +202,14 @@ function placeOf(text) {
 
 // A merge patch: null removes fields that were cleared.
 function attributesOf(text, image) {
-  const changes = Object.fromEntries(Object.keys(image.attributes).map((name) => [name, null]));
-  for (const line of text.split("\n").filter((one) => one.trim())) {
-    const [name, ...value] = line.split("=");
-    if (!value.length || !name.trim()) throw new BadInput(said.badAttributes(line));
-    changes[name.trim()] = value.join("=").trim();
-  }
-  return changes;
+  const { split } = LISTS.attributes;
+  const own = Object.entries(image.attributes).map((entry) => [split(lineOf(entry)), entry]);
+  const removed = Object.fromEntries(own.map(([, [name]]) => [name, null]));
+  return { ...removed, ...Object.fromEntries(entriesIn(split(text), own, attributeOf)) };
+}
+
+function attributeOf(line) {
+  const [name, ...value] = line.split("=");
+  if (!value.length || !name.trim()) throw new BadInput(said.badAttributes(line));
+  return [name.trim(), value.join("=").trim()];
 }
