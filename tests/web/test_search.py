@@ -259,6 +259,26 @@ def test_the_next_page_comes_while_one_scrolls(page: Page) -> None:
     assert len(seen) == len(set(seen))
 
 
+def test_a_list_begins_anew_when_the_model_has_changed(page: Page, expected: set[int]) -> None:
+    expected.add(409)
+    asked: list[bool] = []
+
+    def answer(route: Route) -> None:
+        """The model changes after the first page: cursors of before are worth nothing."""
+        asked.append("cursor=" in route.request.url)
+        if asked[-1] and asked.count(False) == 1:
+            route.fulfill(status=409, json={"detail": "The cursor is of another model."})
+        else:
+            route.continue_(url=re.sub(r"limit=\d+", "limit=12", route.request.url))
+
+    page.route("**/v1/search?*", answer)
+    page.set_viewport_size({"width": 800, "height": 4000})  # The end of the first page is in view.
+    page.goto("/?q=cat")
+    expect(page.locator(".hit").nth(12)).to_be_attached()
+    expect(page.locator("#message")).to_be_empty()
+    assert asked[:4] == [False, True, False, True]
+
+
 def test_the_same_address_again_is_asked_anew(page: Page, client: Client, look: Look) -> None:
     open_start(page)
     steps = page.evaluate("history.length")

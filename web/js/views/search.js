@@ -260,7 +260,11 @@ function showInstead(shown) {
 
 function showFailureBelow(error) {
   byId("results").removeAttribute("aria-busy");
-  if (error.status === 409) return search(); // The model changed: scores of two models cannot be mixed.
+  if (error.status === 409) {
+    // The model changed: scores of two models cannot be mixed, and no list can go on where it stood.
+    forgetWalks();
+    return byId("search-view").hidden ? undefined : show(state);
+  }
   offerMore(strings.retry, false, problemText(error));
   return undefined;
 }
