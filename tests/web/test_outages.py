@@ -1,5 +1,6 @@
 """What goes wrong has a face of its own, and ends as soon as what caused it does."""
 
+import itertools
 import json
 import re
 import signal
@@ -19,7 +20,7 @@ from petsearch.sample.catalogue import catalogue
 from tests import pictures
 from tests.server import ServerProcess
 from tests.tcp_proxy import TcpProxy
-from tests.web.pages import CARDS, new_page, open_add, open_start, picked
+from tests.web.pages import CARDS, leave, new_page, open_add, open_start, picked
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +122,68 @@ def test_a_key_that_ended_says_so_and_signing_in_again_goes_on(
     expect(page.get_by_role("heading", name="You were signed out")).to_be_visible()
     sign_in(page, make_key(server, admin)[1])
     expect(page.locator(".hit").first).to_be_visible()
+
+
+def would_lose(page: Page) -> bool:
+    """Whether the browser asks before it closes the page."""
+    asks = "!dispatchEvent(new Event('beforeunload', { cancelable: true }))"
+    return page.evaluate(asks) is True
+
+
+def test_an_upload_whose_session_ended_is_kept_and_signing_in_goes_on(
+    keyed_page: Page, keyed: tuple[ServerProcess, str]
+) -> None:
+    page = keyed_page
+    open_add(page)
+    sign_in(page, keyed[1])
+    expect(page.locator("#account")).to_contain_text("me")
+    asked = itertools.count()
+
+    def end_session(route: Route) -> None:
+        if next(asked) == 1:
+            page.context.clear_cookies()
+            without = {k: v for k, v in route.request.headers.items() if k != "cookie"}
+            route.continue_(headers=without)
+        else:
+            route.continue_()
+
+    page.route("**/v1/jobs/*/photos", end_session)
+    page.get_by_text("Details for all of them").click()
+    page.locator("#said").get_by_label("Animal").fill("all ten")
+    page.locator("#add-files").set_input_files(
+        [picked(f"{n}.jpg", pictures.jpeg(8200 + n)) for n in range(10)]
+    )
+    expect(page.locator(".notice")).to_contain_text("The upload stopped")
+    expect(page.locator("#account").get_by_role("button", name="Sign in")).to_be_visible()
+    assert would_lose(page)
+    sign_in(page, keyed[1])
+    expect(page.locator(".job-head .state")).to_have_text("Done")
+    expect(page.locator(".job-progress")).to_contain_text("10 of 10 photos done")
+    assert not would_lose(page)
+    leave(page)
+    with Client(keyed[0].address, api_key=keyed[1]) as client:
+        assert client.delete_images_of_animal("all ten") == 10
+
+
+def test_an_upload_that_stopped_without_a_line_goes_on_with_one(
+    browser: Browser, server_url: str
+) -> None:
+    page = new_page(browser, server_url)
+    page.clock.install()
+    open_add(page)
+    page.route("**/v1/jobs/*/photos", lambda route: route.abort("internetdisconnected"))
+    with page.expect_event("requestfailed"):
+        page.locator("#add-files").set_input_files([picked("0.jpg", pictures.jpeg(8300))])
+    for _ in range(5):
+        with page.expect_event("requestfailed"):
+            page.clock.fast_forward(20_000)
+    expect(page.locator(".notice")).to_contain_text("The upload stopped")
+    assert would_lose(page)
+    page.unroute("**/v1/jobs/*/photos")
+    page.context.set_offline(True)
+    page.context.set_offline(False)
+    expect(page.locator(".job-head .state")).to_have_text("Done")
+    page.context.close()
 
 
 @contextmanager

@@ -9,8 +9,8 @@ import { uploads } from "./upload.js";
 export { openPhotoDialog } from "./photo_dialog.js";
 export const views = { photo, add, job, operator };
 export const addFiles = add.takeFiles;
-// Whether closing the page would lose what was typed or is still being sent.
-export const isUnsaved = () => hasDrafts() || add.isSending() || [...uploads.values()].some((upload) => upload.isSending);
+// Whether closing the page would lose what was typed or is still to be sent.
+export const isUnsaved = () => hasDrafts() || add.isSending() || [...uploads.values()].some((upload) => !upload.isOver);
 
 add.connect();
 operator.connect();

@@ -16,8 +16,10 @@ export class Problem extends Error {
   }
 }
 
-export async function problemOf(response) {
-  const body = await response.json().catch(() => ({}));
-  const wait = Number(response.headers.get("Retry-After")) || null;
-  return new Problem(response.status, body.detail || response.statusText, wait, body);
+export const problemOf = async (response) => problemFrom(response.status, response.statusText,
+  await response.json().catch(() => null), response.headers.get("Retry-After"));
+
+export function problemFrom(status, reason, body, retryAfter) {
+  if (status === 401) dispatchEvent(new Event("key-needed"));
+  return new Problem(status, body?.detail || reason, Number(retryAfter) || null, body ?? {});
 }

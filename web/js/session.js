@@ -20,6 +20,12 @@ export async function readSession() {
   if (JSON.stringify(known) !== before) dispatchEvent(new Event("session-changed"));
 }
 
+addEventListener("key-needed", () => {
+  if (!known?.key_id) return;
+  known = { ...known, key_id: null }; // Asks once, however many requests are refused.
+  readSession().catch(() => undefined);
+});
+
 export const hasEnded = () => sessionStorage.getItem(WAS) === "yes";
 
 function showAccount() {
@@ -42,7 +48,7 @@ function showAccount() {
 }
 
 // Asks for a key in a dialog; `onDone` runs after the sign-in.
-export function openSignIn(onDone = () => location.reload()) {
+export function openSignIn(onDone = () => dispatchEvent(new Event("asked-again"))) {
   const dialog = byId("dialog");
   const done = () => {
     dialog.close();

@@ -1,7 +1,7 @@
 // Uploads photos as one job, a few per request, and reports the progress of each file.
 import { controlJob, openJob } from "./api.js";
 import { isReadable, needReadable } from "./files.js";
-import { Problem } from "./problem.js";
+import { Problem, problemFrom } from "./problem.js";
 
 const PHOTOS_PER_REQUEST = 8;
 const BYTES_PER_REQUEST = 24e6;
@@ -22,6 +22,7 @@ export class Upload extends EventTarget {
     this.waiting = [...this.files];
     this.problem = null;
     this.isSending = false;
+    this.isOver = false; // Everything was sent, or its job has ended: no file is needed any more.
   }
 
   async open() {
@@ -40,6 +41,7 @@ export class Upload extends EventTarget {
     try {
       while (this.waiting.length) await patiently(() => this.#sendBatch());
       await patiently(() => controlJob(this.jobId, "seal"));
+      this.isOver = true;
     } catch (problem) {
       mark(this.files.filter(({ state }) => state === "sending"), "unsent", 0);
       this.problem = problem;
@@ -93,6 +95,13 @@ export class Upload extends EventTarget {
   }
 }
 
+// An upload that stopped goes on once what stopped it is over.
+const resumeAfter = (isCause) => () => {
+  for (const upload of uploads.values()) if (upload.problem && !upload.isOver && isCause(upload.problem)) upload.send();
+};
+addEventListener("online", resumeAfter((problem) => problem.isOffline));
+addEventListener("signed-in", resumeAfter((problem) => problem.needsKey));
+
 // Uploads an archive or a manifest, which the server reads; resolves to its job.
 export async function sendSource(file, { kind, columns, options, onShare, signal }) {
   await needReadable(file);
@@ -123,8 +132,7 @@ function post(path, form, { key, onShare, signal }) {
     request.onload = () => {
       const { status, response } = request;
       if (status >= 200 && status < 300) return resolve(response);
-      const wait = Number(request.getResponseHeader("Retry-After")) || null;
-      return reject(new Problem(status, response?.detail || request.statusText, wait));
+      return reject(problemFrom(status, request.statusText, response, request.getResponseHeader("Retry-After")));
     };
     request.send(form);
   });

@@ -4,6 +4,7 @@ import { byId, button, element } from "../dom.js";
 import { isEnded, progressBar, reindexedModel, sizeOf, sourceOf, stateBadge } from "../jobs_list.js";
 import { confirmed, inWords, problemMessage, toast } from "../messages.js";
 import { addedPhotos, fileList, problemLists } from "../outcomes.js";
+import { openSignIn, signInForm } from "../session.js";
 import { follow } from "../sse.js";
 import { strings } from "../strings.js";
 import { EMPTY, format } from "../url_state.js";
@@ -63,8 +64,11 @@ class JobView {
     byId("job-view").replaceChildren(head, element("div.panel", {}, progress, line, counts, leftOut, notice, actions),
       this.added.element, this.problems.element, ...(this.files ? [this.files.element] : []));
     scrollTo(0, 0);
-    this.upload?.addEventListener("change", () => this.render(), { signal: this.left.signal });
-    if (!isEnded(this.job)) this.follow();
+    const { signal } = this.left;
+    const goOn = () => isEnded(this.job) || this.follow();
+    this.upload?.addEventListener("change", () => this.render(), { signal });
+    addEventListener("signed-in", goOn, { signal });
+    goOn();
   }
 
   follow() {
@@ -82,6 +86,7 @@ class JobView {
   take(job) {
     const hasJustEnded = isEnded(job) && (this.job ? !isEnded(this.job) : isRecent(job.finished_at));
     this.job = job;
+    if (this.upload && isEnded(job)) this.upload.isOver = true;
     this.render();
     this.loadOutcomes();
     if (hasJustEnded) dispatchEvent(new Event("photos-changed"));
@@ -136,6 +141,9 @@ class JobView {
 
   #notices() {
     const { job, upload } = this;
+    if (upload?.problem?.needsKey && !isEnded(job)) {
+      return [notice(said.sendFailed, strings.session.endedText, signInForm(() => undefined))];
+    }
     if (upload?.problem && !isEnded(job)) {
       return [notice(said.sendFailed, inWords(upload.problem), button("primary", said.resend, () => upload.send()))];
     }
@@ -172,7 +180,8 @@ class JobView {
       this.take(await controlJob(this.jobId, action));
       if (!isEnded(this.job)) this.follow();
     } catch (problem) {
-      toast(inWords(problem));
+      if (problem.needsKey) openSignIn(() => this.#control(action));
+      else toast(inWords(problem));
     }
   }
 }
