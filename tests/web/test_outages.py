@@ -320,6 +320,45 @@ def test_a_request_that_is_cut_off_during_an_upload_is_repeated_and_counted_once
     page.context.close()
 
 
+def test_what_is_not_tried_again_does_not_promise_it(
+    browser: Browser, server_url: str, client: Client
+) -> None:
+    page = new_page(browser, server_url)
+    image_id = client.list_images(limit=1)["items"][0]["image_id"]
+    page.goto(f"/?photo={image_id}")
+    page.get_by_role("button", name="Delete").click()
+    page.context.set_offline(True)
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(page.locator("#toast")).to_contain_text("The server does not respond")
+    expect(page.locator("#toast")).not_to_contain_text("tries again")
+    page.context.close()
+
+
+def test_signing_out_without_a_line_says_that_it_failed(
+    keyed_page: Page, keyed: tuple[ServerProcess, str]
+) -> None:
+    page = keyed_page
+    page.goto("/")
+    sign_in(page, make_key(*keyed)[1])
+    expect(page.locator(CARDS)).to_have_count(3)
+    page.context.set_offline(True)
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.locator("#toast")).to_contain_text("The server does not respond")
+    page.context.set_offline(False)
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+def test_an_answer_without_words_is_named_by_its_status(browser: Browser, server_url: str) -> None:
+    """HTTP/2 has no reasons; Playwright cannot answer without one, so the page drops it."""
+    page = new_page(browser, server_url)
+    page.add_init_script("Object.defineProperty(Response.prototype, 'statusText', { value: '' })")
+    page.route("**/v1/search?*", lambda route: route.fulfill(status=502, body=""))
+    page.goto("/?q=cat")
+    expect(page.locator("#message")).to_contain_text("The server answered 502.")
+    page.context.close()
+
+
 @pytest.mark.parametrize("status", [503, 507])
 def test_a_part_that_is_down_is_named(browser: Browser, server_url: str, status: int) -> None:
     page = new_page(browser, server_url)

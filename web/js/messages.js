@@ -20,22 +20,20 @@ export function problemMessage(problem, again) {
   return message(title, text, retry);
 }
 
-export function wordsOf(problem) {
-  const detail = problem.message;
+function wordsOf(problem) {
+  const detail = inWords(problem);
   switch (problem.status) {
-    case 0: return [said.offline, said.offlineText];
     case 403: return [said.forbidden, said.forbiddenText(detail)];
-    case 404: return [said.notFound, detail || said.notFoundText];
-    case 429: return [said.busy, detail];
+    case 404: return [said.notFound, problem.message || said.notFoundText];
     case 503: return [said.unavailable, said.unavailableText(detail)];
     case 507: return [said.full, detail];
     default: return [said.title, detail];
   }
 }
 
-// A problem on one line, where a block would be too much.
+// A problem on one line, where a block would be too much. HTTP/2 has no reasons beside its statuses.
 export const inWords = (problem) =>
-  problem.isOffline ? `${said.offline}. ${said.offlineText}` : problem.message;
+  (problem.isOffline ? `${said.offline}. ${said.offlineText}` : problem.message.trim() || said.answered(problem.status));
 
 function signInMessage(again) {
   const [title, text] = hasEnded()
@@ -47,7 +45,7 @@ function signInMessage(again) {
 // Calls again by itself, after a while or once the browser is back online.
 function waitingMessage(problem, again) {
   const countdown = element("p.soft", { role: "timer" });
-  const [title, text] = problem.isOffline ? [said.offline, said.offlineText] : [said.busy, said.busyText];
+  const [title, text] = problem.isOffline ? [said.offline, `${said.offlineText} ${said.againByItself}`] : [said.busy, said.busyText];
   const hint = problem.isOffline && isOwnMachine() ? element("p.soft", {}, said.offlineHint) : null;
   const shown = message(title, text, hint, countdown, button("quiet", strings.retry, again));
   if (problem.isOffline) addEventListener("online", () => shown.isConnected && again(), { once: true });

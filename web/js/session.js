@@ -2,6 +2,7 @@
 import { getSession, signIn, signOut } from "./api.js";
 import { byId, button, element, field } from "./dom.js";
 import { icon } from "./icons.js";
+import { inWords, toast } from "./messages.js";
 import { strings } from "./strings.js";
 
 const WAS = "petsearch.signed-in";
@@ -38,7 +39,12 @@ function showAccount() {
     );
   }
   const out = async () => {
-    await signOut();
+    try {
+      await signOut();
+    } catch (problem) {
+      toast(inWords(problem));
+      return;
+    }
     sessionStorage.removeItem(WAS);
     dispatchEvent(new Event("signed-out"));
     location.reload();
@@ -77,7 +83,7 @@ export function signInForm(onDone) {
       await readSession();
       dispatchEvent(new Event("signed-in"));
     } catch (problem) {
-      bad.textContent = problem.isOffline ? strings.problems.offline : problem.message;
+      bad.textContent = inWords(problem);
       return;
     }
     onDone();

@@ -164,7 +164,9 @@ export const strings = {
   problems: {
     title: "Something went wrong",
     offline: "The server does not respond",
-    offlineText: "You may be offline, or the server is being restarted. Nothing is lost: this page tries again by itself.",
+    offlineText: "You may be offline, or the server is being restarted.",
+    againByItself: "Nothing is lost: this page tries again by itself.",
+    answered: (status) => `The server answered ${status}.`,
     offlineHint: "To start it on its machine: make demo",
     busy: "Too many requests",
     busyText: "The server limits how many requests it accepts. This page retries by itself.",

@@ -5,7 +5,7 @@ import { exampleChip, filterChips } from "../chips.js";
 import { byId, button } from "../dom.js";
 import * as filters from "../filters.js";
 import { removeCard, replaceCard, showCards, showSkeletons } from "../grid.js";
-import { message, problemMessage } from "../messages.js";
+import { inWords, message, problemMessage } from "../messages.js";
 import { placeNow, scrollBack } from "../place.js";
 import { addressOf } from "../query_photos.js";
 import { showSharing } from "../share.js";
@@ -270,7 +270,7 @@ function showFailureBelow(error) {
 }
 
 const problemText = (error) =>
-  error.isOffline ? strings.problems.offline : `${strings.problems.title}: ${error.message}`;
+  error.isOffline ? strings.problems.offline : `${strings.problems.title}: ${inWords(error)}`;
 
 function offerMore(text, isAuto = false, note = "") {
   const more = byId("more");
