@@ -49,7 +49,7 @@
   const request = async (address, signal) => {
     const headers = key ? { Authorization: `Bearer ${key}` } : {};
     const answer = await fetch(new URL(address, script.src), { headers, signal, credentials: "omit" });
-    if (!answer.ok) throw new Error(answer.status === 429 ? said.busy : said.failed);
+    if (!answer.ok) throw Object.assign(new Error(answer.status === 429 ? said.busy : said.failed), { status: answer.status });
     return answer;
   };
 
@@ -84,12 +84,13 @@
     return make("li", {}, ...(href ? [make("a", { href, target: "_blank", rel: "noopener" }, ...shown)] : shown));
   };
 
-  const search = async (cursor = "") => {
+  // A cursor goes with the words that it came for, not with what stands in the box by then.
+  const search = async (q, cursor = "") => {
     asked?.abort();
     asked = new AbortController();
     const { signal } = asked;
     const filters = FILTERS.filter((name) => script.dataset[name]).map((name) => [name, script.dataset[name]]);
-    const parameters = new URLSearchParams([["q", box.value], ["limit", limit], ...filters, ...(cursor ? [["cursor", cursor]] : [])]);
+    const parameters = new URLSearchParams([["q", q], ["limit", limit], ...filters, ...(cursor ? [["cursor", cursor]] : [])]);
     note.textContent = said.searching;
     more.hidden = true;
     if (!cursor) list.replaceChildren();
@@ -98,17 +99,20 @@
       list.append(...items.map((hit) => card(hit, signal)));
       note.textContent = !list.childElementCount ? said.none : isBad ? said.noMatch : `${said.shown}: ${list.childElementCount}`;
       more.hidden = !next;
-      more.onclick = () => search(next);
+      more.onclick = () => search(q, next);
     } catch (error) {
-      if (signal.aborted) return;
+      if (signal.aborted) return undefined;
+      if (cursor && error.status === 409) return search(q); // The model changed: the list begins anew.
+      more.hidden = !cursor;
       note.textContent = error instanceof TypeError ? said.failed : error.message;
     }
+    return undefined;
   };
 
   const form = make("form", { role: "search" }, box, make("button", { type: "submit", textContent: said.search }));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    if (box.value.trim()) search();
+    if (box.value.trim()) search(box.value);
   });
   const host = make("div", {});
   const root = host.attachShadow({ mode: "open" });
@@ -116,6 +120,9 @@
   style.replaceSync(STYLE);
   root.adoptedStyleSheets = [style];
   root.append(form, note, list, more);
-  script.after(host);
-  if (query) search();
+  // Where the script stands; nothing in the head is seen.
+  const place = () => (document.body.contains(script) ? script.after(host) : document.body.append(host));
+  if (document.body) place();
+  else addEventListener("DOMContentLoaded", place, { once: true });
+  if (query) search(query);
 })();

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from petsearch.client import Client, Photo, PhotoSource, upload
 from petsearch.domain import JsonDict
@@ -25,9 +25,10 @@ class Site:
         # Another host than the server's 127.0.0.1, and not only another port.
         self.origin = f"http://localhost:{pages.port}"
 
-    def show(self, page: Page, body: str, policy: str = "") -> None:
+    def show(self, page: Page, body: str, policy: str = "", *, head: str = "") -> None:
         """Open a page of the site."""
-        document = f"<!doctype html><html lang=en><title>Shelter</title><body>{body}".encode()
+        title = f"<!doctype html><html lang=en><title>Shelter</title>{head}"
+        document = f"{title}<body>{body}".encode()
         given = {"Content_Security_Policy": policy} if policy else {}
         self._pages.answers["/"] = gives(200, document, Content_Type="text/html", **given)
         page.goto(self.origin)
@@ -116,6 +117,46 @@ def test_a_key_of_the_site_searches_and_fetches_pictures_under_a_strict_policy(
     )
     link = page.get_by_role("listitem").first.get_by_role("link").get_attribute("href") or ""
     assert re.fullmatch(r"/pets/[0-9a-f-]{36}", link)
+
+
+def test_more_is_of_the_words_that_were_searched(page: Page, site: Site) -> None:
+    site.show(page, site.widget(query="cat", limit="4"))
+    expect(page.get_by_role("listitem")).to_have_count(4)
+    page.get_by_role("searchbox").fill("dog")
+    with page.expect_request("**/v1/search?*") as asked:
+        page.get_by_role("button", name="Show more").click()
+    assert "q=cat" in asked.value.url
+    expect(page.get_by_role("listitem")).to_have_count(8)
+
+
+def test_more_can_be_asked_for_again_after_an_error(page: Page, site: Site) -> None:
+    refuse = iter([429, 409])
+
+    def answer(route: Route) -> None:
+        is_more = "cursor=" in route.request.url
+        if is_more and (status := next(refuse, None)):
+            cors = {"Access-Control-Allow-Origin": "*"}
+            route.fulfill(status=status, headers=cors, body="{}")
+        else:
+            route.continue_()
+
+    page.route("**/v1/search?*", answer)
+    site.show(page, site.widget(query="cat", limit="4"))
+    more = page.get_by_role("button", name="Show more")
+    more.click()
+    expect(page.get_by_role("status")).to_have_text(re.compile("There are too many searches"))
+    # The model changed meanwhile: the list begins anew.
+    more.click()
+    expect(page.get_by_role("status")).to_have_text("Photos shown: 4")
+    more.click()
+    expect(page.get_by_role("listitem")).to_have_count(8)
+
+
+def test_a_tag_in_the_head_shows_it_at_the_end_of_the_page(page: Page, site: Site) -> None:
+    script = f'<script src="{site.server}/embed.js" data-query="cat"></script>'
+    site.show(page, "<h1>Our pets</h1>", head=script)
+    expect(page.get_by_role("listitem").first).to_be_visible()
+    assert page.evaluate("document.body.lastElementChild.shadowRoot !== null")
 
 
 def test_a_key_of_another_site_finds_nothing(page: Page, site: Site, admin: str) -> None:
