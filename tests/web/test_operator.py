@@ -1,6 +1,7 @@
 """The operator's page: parts, jobs, counts, duplicates, models."""
 
 import re
+from collections.abc import Callable
 
 from playwright.sync_api import Page, Route, expect
 
@@ -55,6 +56,52 @@ def test_a_job_opens_from_the_list(page: Page, client: Client) -> None:
     page.goto("/?page=operator")
     page.locator("#operator-jobs").get_by_role("link", name="from the list").first.click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("from the list")
+
+
+def test_running_jobs_stay_live_after_an_error(
+    page: Page, client: Client, expected: set[int]
+) -> None:
+    expected.add(503)
+    job_id = client.open_job("on and on", expected=9)["job_id"]
+    page.clock.install()
+    page.goto("/?page=operator")
+    jobs = page.locator("#operator-jobs")
+    link = jobs.locator(f"a[href*={job_id!r}]")
+    expect(link).to_be_visible()
+    page.route("**/v1/jobs?*", lambda route: route.fulfill(status=503, json={"detail": "Down."}))
+    page.clock.run_for(3000)
+    expect(jobs).to_contain_text("A service is down")
+    page.unroute("**/v1/jobs?*")
+    page.clock.run_for(3000)
+    expect(link).to_be_visible()
+    client.control_job(job_id, "cancel")
+
+
+def test_jobs_are_asked_for_once_at_a_time_however_often_one_refreshes(
+    page: Page, client: Client
+) -> None:
+    job_id = client.open_job("on and on", expected=9)["job_id"]
+    page.clock.install()
+    page.goto("/?page=operator")
+    expect(page.locator(f"#operator-jobs a[href*={job_id!r}]")).to_be_visible()
+    held: list[Route] = []
+    page.route("**/v1/jobs?*", lambda route: held.append(route))
+    for _ in range(4):
+        page.get_by_role("button", name="Refresh").click()
+    wait_until(lambda: len(held) >= 8, page)  # The models' part asks for them, too.
+    for _ in range(len(held)):
+        with page.expect_event("requestfinished"):
+            held.pop().continue_()
+    page.clock.run_for(3000)
+    page.evaluate("fetch('livez').then(() => null)")  # What was asked before it has been heard of.
+    assert len(held) <= 1
+    client.control_job(job_id, "cancel")
+
+
+def wait_until(is_done: Callable[[], bool], page: Page) -> None:
+    """While the page goes on."""
+    while not is_done():
+        page.wait_for_timeout(20)
 
 
 def test_duplicates_are_looked_for_when_asked(page: Page) -> None:

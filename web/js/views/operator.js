@@ -11,6 +11,7 @@ import { strings } from "../strings.js";
 const said = strings.operator;
 const LIVE_MS = 3000;
 let timer = 0;
+let isRunning = false; // Whether a job is, as far as is known.
 
 export function connect() {
   byId("operator-refresh").addEventListener("click", show);
@@ -29,14 +30,14 @@ export async function show() {
 }
 
 // Each section loads independently and shows its own errors.
-async function fill(id, make) {
+async function fill(id, make, again = () => fill(id, make)) {
   const place = byId(id);
   if (!place.childElementCount) place.replaceChildren(element("div.bone"));
   try {
     place.replaceChildren(...(await make()));
   } catch (problem) {
     if (problem.needsKey) showBoard(false, problemMessage(problem, show));
-    else place.replaceChildren(problemMessage(problem, () => fill(id, make)));
+    else place.replaceChildren(problemMessage(problem, again));
   }
 }
 
@@ -47,14 +48,14 @@ function showBoard(isShown, instead = "") {
 }
 
 async function showJobs() {
-  let running = false;
   await fill("operator-jobs", async () => {
     const { items } = await listJobs(20);
-    running = items.some((job) => !isEnded(job));
+    isRunning = items.some((job) => !isEnded(job));
     return [items.length ? element("ul.jobs", {}, items.map(jobRow)) : element("p.soft", {}, strings.add.none)];
-  });
-  // Only while something changes and the page is visible.
-  if (running && !byId("operator-view").hidden) timer = setTimeout(showJobs, LIVE_MS);
+  }, showJobs);
+  // Only while something changes and the page is visible; one timer, however many calls there were.
+  clearTimeout(timer);
+  if (isRunning && !byId("operator-view").hidden) timer = setTimeout(showJobs, LIVE_MS);
 }
 
 async function health() {
