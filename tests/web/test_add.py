@@ -1,6 +1,7 @@
 """Adding photos: files, folders, archives; the job as it runs; what was refused or failed."""
 
 import io
+import itertools
 import zipfile
 from pathlib import Path
 
@@ -96,6 +97,22 @@ def test_an_archive_that_is_gone_is_said(page: Page, tmp_path: Path) -> None:
     archive.unlink()
     page.dispatch_event("#add-archive", "change")
     expect(page.locator("#add-status")).to_contain_text("“pets.zip” cannot be read any more")
+
+
+def test_outcomes_that_did_not_load_are_asked_for_again(page: Page, seed: int) -> None:
+    open_add(page)
+    asked = itertools.count()
+
+    def answer(route: Route) -> None:
+        if next(asked) < 3:
+            route.abort("internetdisconnected")
+        else:
+            route.continue_()
+
+    page.route("**/items?*", answer)
+    page.locator("#add-files").set_input_files([picked("one.jpg", pictures.jpeg(seed + 130))])
+    expect(page.locator(".job-head .state")).to_have_text("Done")
+    expect(page.locator(".files .file-state")).to_have_text("added")
 
 
 def test_a_folder_is_added_and_what_is_no_photo_left_out(

@@ -2,11 +2,13 @@
 import { getImage, getItems } from "./api.js";
 import { thumbnailLink } from "./card.js";
 import { button, element } from "./dom.js";
+import { inWords, toast } from "./messages.js";
 import { strings } from "./strings.js";
 
 const said = strings.job;
 const MOST_ROWS = 500;
 const MOST_PICTURES = 24;
+const tell = (problem) => toast(inWords(problem));
 
 // Two lists, refused and failed; `load` fetches those that are not empty.
 export function problemLists() {
@@ -25,12 +27,11 @@ function problemList(kind) {
   const section = element(`section.panel.${kind}`, { hidden: true, "aria-label": said[kind] },
     head, element("p.soft", {}, said[`${kind}Text`]), rows, more);
   const append = async (jobId, cursor) => {
-    const page = await getItems(jobId, { status: kind, cursor }).catch(() => null);
-    if (!page) return; // The job's status shows the error; the next event retries.
+    const page = await getItems(jobId, { status: kind, cursor });
     if (!cursor) rows.replaceChildren();
     rows.append(...page.items.map(problemRow));
     more.replaceChildren(...(page.next_cursor
-      ? [button("quiet", strings.results.more, () => append(jobId, page.next_cursor))] : []));
+      ? [button("quiet", strings.results.more, () => append(jobId, page.next_cursor).catch(tell))] : []));
   };
   return {
     element: section,
@@ -52,8 +53,8 @@ export function addedPhotos() {
     element: section,
     load: async (jobId, count) => {
       if (!count || !section.hidden) return;
-      const page = await getItems(jobId, { status: "ingested", limit: MOST_PICTURES }).catch(() => null);
-      const ids = page?.items.map((item) => item.image_id).filter(Boolean) ?? [];
+      const page = await getItems(jobId, { status: "ingested", limit: MOST_PICTURES });
+      const ids = page.items.map((item) => item.image_id).filter(Boolean);
       const found = await Promise.all(ids.map((id) => getImage(id).then(({ image }) => image, () => null)));
       const images = found.filter(Boolean); // Others were deleted since.
       if (!images.length) return;
@@ -101,8 +102,8 @@ async function loadOutcomes(jobId, files) {
   const byItem = new Map(files.map((entry) => [entry.itemNo, entry]));
   let cursor = null;
   do {
-    const page = await getItems(jobId, { cursor, limit: 1000 }).catch(() => null);
-    for (const item of page?.items ?? []) if (byItem.has(item.item_no)) byItem.get(item.item_no).state = item.status;
-    cursor = page?.next_cursor ?? null;
+    const page = await getItems(jobId, { cursor, limit: 1000 });
+    for (const item of page.items) if (byItem.has(item.item_no)) byItem.get(item.item_no).state = item.status;
+    cursor = page.next_cursor ?? null;
   } while (cursor);
 }

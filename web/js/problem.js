@@ -14,6 +14,10 @@ export class Problem extends Error {
   get isOffline() {
     return this.status === 0;
   }
+
+  get isPassing() {
+    return [0, 408, 429, 502, 503, 504].includes(this.status);
+  }
 }
 
 export const problemOf = async (response) => problemFrom(response.status, response.statusText,

@@ -143,8 +143,7 @@ async function patiently(call) {
     try {
       return await call();
     } catch (problem) {
-      const isPassing = problem.isOffline || [408, 429, 502, 503, 504].includes(problem.status);
-      if (!isPassing || attempt === TRIES) throw problem;
+      if (!problem.isPassing || attempt === TRIES) throw problem;
       const wait = Math.min(problem.retryAfterS ?? 0.5 * 2 ** attempt, LONGEST_WAIT_S);
       await new Promise((resolve) => { setTimeout(resolve, wait * 1000); });
     }

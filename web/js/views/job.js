@@ -92,23 +92,28 @@ class JobView {
     if (hasJustEnded) dispatchEvent(new Event("photos-changed"));
   }
 
-  // One request at a time, with pauses: the events of a large job arrive faster than its outcomes load.
+  // One request at a time, with pauses: the events of a large job arrive faster than its outcomes load, and
+  // no event follows the last, if its outcomes did not load.
   async loadOutcomes() {
     if (this.isLoading) return;
     this.isLoading = true;
     for (let seen = this.#counts(); seen !== this.countsSeen && !this.left.signal.aborted; seen = this.#counts()) {
-      this.countsSeen = seen;
-      const { refused, failed } = this.job.counts;
-      await this.problems.load(this.jobId, { refused, failed });
-      if (this.files) await this.files.load(this.jobId);
-      if (isEnded(this.job)) await this.added.load(this.jobId, this.job.counts.ingested);
-      if (!isEnded(this.job)) await new Promise((resolve) => { setTimeout(resolve, BETWEEN_LOADS_MS); });
+      try {
+        const { refused, failed } = this.job.counts;
+        await this.problems.load(this.jobId, { refused, failed });
+        if (this.files) await this.files.load(this.jobId);
+        if (isEnded(this.job)) await this.added.load(this.jobId, this.job.counts.ingested);
+        this.countsSeen = seen;
+      } catch (problem) {
+        if (!problem.isPassing) this.countsSeen = seen; // The job's status shows it.
+      }
+      if (!isEnded(this.job) || this.countsSeen !== seen) await new Promise((resolve) => { setTimeout(resolve, BETWEEN_LOADS_MS); });
     }
     this.isLoading = false;
   }
 
   #counts() {
-    return JSON.stringify(this.job.counts);
+    return JSON.stringify([this.job.counts, isEnded(this.job)]);
   }
 
   say(text, state) {
