@@ -204,6 +204,19 @@ def test_it_is_deleted_after_a_question(
     expect(page.locator("#photo-view")).to_contain_text("Not found")
 
 
+def test_a_question_goes_with_the_photo_that_it_is_about(page: Page, client: Client) -> None:
+    image_id = client.list_images(limit=1)["items"][0]["image_id"]
+    page.goto("/")
+    page.locator(f'[data-id="{image_id}"] .open').click()
+    page.get_by_role("button", name="Delete").click()
+    dialog = page.get_by_role("dialog", name="Delete this photo?")
+    expect(dialog).to_be_visible()
+    page.go_back()
+    expect(page.locator("#results")).to_be_visible()
+    expect(dialog).to_be_hidden()
+    assert client.image(image_id)
+
+
 def test_the_list_stays_where_it_was_after_a_change_and_a_delete(
     page: Page, client: Client, look: Look
 ) -> None:

@@ -121,6 +121,35 @@ def test_a_dropped_and_a_pasted_photo_are_searched(page: Page) -> None:
     expect(page.locator(".chip.like")).to_contain_text("pasted.jpg")
 
 
+def test_text_that_is_pasted_with_a_picture_of_itself_is_text(page: Page) -> None:
+    """As office programs copy it."""
+    open_start(page)
+    copied = page.evaluate_handle(TRANSFER, [list(pictures.jpeg(3001)), "cell.jpg", "image/jpeg"])
+    copied.evaluate("(transfer) => transfer.setData('text/plain', 'shy')")
+    paste = """(transfer, selector) => document.querySelector(selector)
+        .dispatchEvent(new ClipboardEvent("paste", { clipboardData: transfer, bubbles: true }))"""
+    page.evaluate(f"([transfer]) => ({paste})(transfer, '#query')", [copied])
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.evaluate(f"([transfer]) => ({paste})(transfer, 'body')", [copied])
+    expect(page.get_by_role("dialog", name="Search by photo")).to_be_visible()
+
+
+def test_a_search_that_is_started_twice_is_sent_once(page: Page, drawing: tuple[Path, str]) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    open_start(page)
+    steps = page.evaluate("history.length")
+    choose(page, drawing[0])
+    page.evaluate(
+        "() => { const form = document.querySelector('#dialog form');"
+        " form.requestSubmit(); form.requestSubmit(); }"
+    )
+    expect(page.locator(".hit").first).to_be_visible()
+    page.wait_for_load_state("networkidle")
+    assert sum("/v1/search/image" in url for url in asked) == 1
+    assert page.evaluate("history.length") == steps + 1
+
+
 def test_a_phone_offers_its_camera(browser: Browser, server_url: str) -> None:
     page = new_page(browser, server_url, Look("phone", "light"))
     open_start(page)

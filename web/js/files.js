@@ -49,7 +49,9 @@ export function watchDrops(place, { hint, onFiles }) {
   });
   addEventListener("paste", (event) => {
     const files = [...(event.clipboardData?.files ?? [])];
-    if (files.length && !document.querySelector("dialog[open]")) onFiles(files);
+    // Text from an office program comes with a picture of itself.
+    const isText = event.clipboardData?.types.includes("text/plain") && event.target.matches?.("input, textarea");
+    if (files.length && !isText && !document.querySelector("dialog[open]")) onFiles(files);
   });
 }
 

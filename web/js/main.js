@@ -30,6 +30,7 @@ async function show(state) {
     if (viewOf(read()) !== name) return undefined;
   }
   if (shownView) views[shownView].hide?.(name);
+  byId("dialog").close(); // It was about what was shown.
   combobox.close();
   for (const view of document.querySelectorAll(".view")) view.hidden = view.id !== `${name}-view`;
   for (const link of document.querySelectorAll("nav [data-view]")) {

@@ -19,6 +19,8 @@ export async function openPhotoDialog(file, state) {
   const dialog = byId("dialog");
   const search = async (event) => {
     event.preventDefault();
+    if (event.target.inert) return;
+    event.target.inert = true; // A second click would search twice.
     const photo = await photoToSend(file, image, cropper);
     dialog.close();
     const filters = Object.fromEntries(filtersGiven(state).map((name) => [name, state[name]]));
