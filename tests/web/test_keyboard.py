@@ -23,7 +23,7 @@ def test_the_results_are_walked_with_arrows_and_opened_with_enter(page: Page) ->
     opened = page.url.rpartition("photo=")[2]
     page.keyboard.press("Escape")
     expect(page.locator("#results")).to_be_visible()
-    expect(page.locator(f'[data-id="{opened}"] a.open')).to_be_focused()
+    expect(page.locator(f'#results [data-id="{opened}"] a.open')).to_be_focused()
 
 
 def test_a_card_is_one_stop_and_has_keys_for_its_actions(page: Page) -> None:
