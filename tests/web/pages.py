@@ -128,6 +128,12 @@ def close_filters(page: Page) -> None:
         done.click()
 
 
+def sign_in(page: Page, key: str) -> None:
+    """With the form that is shown."""
+    page.get_by_label("API key").fill(key)
+    page.locator(".sign-in").get_by_role("button", name="Sign in").click()
+
+
 def leave(page: Page) -> None:
     """Before what it shows is deleted: it may still ask for the pictures."""
     page.goto("about:blank")

@@ -1,23 +1,15 @@
 """Adding photos: files, folders, archives; the job as it runs; what was refused or failed."""
 
 import io
-import itertools
 import zipfile
 from pathlib import Path
 
-import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, expect
 
 from petsearch.client import Client, Photo
 from petsearch.domain import JsonDict, image_id_of, sha256_of
 from tests import pictures
-from tests.web.pages import Look, open_add, picked
-
-
-@pytest.fixture
-def seed(look: Look) -> int:
-    """Other photos for every look: what is here already is no longer added."""
-    return 5000 if look.device == "phone" else 6000
+from tests.web.pages import open_add, picked
 
 
 def counts(page: Page) -> dict[str, int]:
@@ -52,67 +44,6 @@ def test_every_file_says_what_became_of_it_and_why(page: Page, seed: int) -> Non
     expect(states).to_have_text(["added", "refused", "refused"])
     page.get_by_role("link", name="See the newest photos").click()
     expect(page.locator("#results .card .badge").first).to_have_text("found")
-
-
-def test_a_file_that_is_gone_is_left_out_and_the_others_are_added(
-    page: Page, seed: int, tmp_path: Path
-) -> None:
-    """The first of a batch and a whole batch; the others keep their own outcomes."""
-    files = [tmp_path / f"{n:02}.jpg" for n in range(20)]
-    for n, file in enumerate(files):
-        file.write_bytes(pictures.HTML if n == 3 else pictures.jpeg(seed + 100 + n))
-    gone = {0, *range(9, 18)}
-
-    def open_job(route: Route) -> None:
-        for n in gone:
-            files[n].unlink()
-        route.continue_()
-
-    open_add(page)
-    page.route("**/v1/jobs", open_job, times=1)
-    page.locator("#add-files").set_input_files(files)
-    expect(page.locator(".job-head .state")).to_have_text("Partly failed")
-    expect(page.locator(".job-progress")).to_contain_text("10 of 10 photos done")
-    expect(page.locator(".job-left-out")).to_contain_text(
-        "Left out: 10 files that cannot be read any more: 00.jpg, 09.jpg"
-    )
-    expect(page.locator(".files .file-state")).to_have_text(
-        [
-            "cannot be read any more" if n in gone else "refused" if n == 3 else "added"
-            for n in range(20)
-        ]
-    )
-
-
-def test_an_archive_that_is_gone_is_said(page: Page, tmp_path: Path) -> None:
-    archive = tmp_path / "pets.zip"
-    archive.write_bytes(b"PK")
-    open_add(page)
-    # Chosen, but not taken up yet.
-    page.evaluate(
-        "document.querySelector('#add-archive').addEventListener('change', (event) => "
-        "event.stopImmediatePropagation(), { capture: true, once: true })"
-    )
-    page.locator("#add-archive").set_input_files(archive)
-    archive.unlink()
-    page.dispatch_event("#add-archive", "change")
-    expect(page.locator("#add-status")).to_contain_text("“pets.zip” cannot be read any more")
-
-
-def test_outcomes_that_did_not_load_are_asked_for_again(page: Page, seed: int) -> None:
-    open_add(page)
-    asked = itertools.count()
-
-    def answer(route: Route) -> None:
-        if next(asked) < 3:
-            route.abort("internetdisconnected")
-        else:
-            route.continue_()
-
-    page.route("**/items?*", answer)
-    page.locator("#add-files").set_input_files([picked("one.jpg", pictures.jpeg(seed + 130))])
-    expect(page.locator(".job-head .state")).to_have_text("Done")
-    expect(page.locator(".files .file-state")).to_have_text("added")
 
 
 def test_a_folder_is_added_and_what_is_no_photo_left_out(

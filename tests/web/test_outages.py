@@ -1,6 +1,5 @@
 """What goes wrong has a face of its own, and ends as soon as what caused it does."""
 
-import itertools
 import json
 import re
 import signal
@@ -13,47 +12,19 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Browser, Page, expect
 
-from petsearch.client import Client, Photo, PhotoSource, upload
-from petsearch.sample.catalogue import catalogue
+from petsearch.client import Client, Photo
 from tests import pictures
 from tests.server import ServerProcess
 from tests.tcp_proxy import TcpProxy
-from tests.web.pages import CARDS, leave, new_page, open_add, open_start, picked
-
-
-@pytest.fixture(scope="module")
-def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ServerProcess, str]]:
-    """A server that asks for keys, and one of the scope admin; each may send 40 a minute."""
-    started = ServerProcess(
-        tmp_path_factory.mktemp("keyed"), env={"PETSEARCH_KEY_REQUESTS_PER_MINUTE": "40"}
-    )
-    assert started.address, started.log
-    photos = [Photo(drawing.filename, drawing.to_jpeg()) for drawing in catalogue(3, seed=7)]
-    with Client(started.address) as client:
-        upload(client, PhotoSource(iter(photos), 3), name="drawings")
-        secret: str = client.create_key("me", ["admin"])["secret"]
-    yield started, secret
-    started.stop()
-
-
-def sign_in(page: Page, key: str) -> None:
-    page.get_by_label("API key").fill(key)
-    page.locator(".sign-in").get_by_role("button", name="Sign in").click()
+from tests.web.pages import CARDS, new_page, open_add, open_start, sign_in
 
 
 def make_key(server: ServerProcess, admin: str, **options: str) -> tuple[str, str]:
     with Client(server.address, api_key=admin) as client:
         made = client.create_key("volunteer", ["search"], **options)
         return made["key"]["key_id"], made["secret"]
-
-
-@pytest.fixture
-def keyed_page(browser: Browser, keyed: tuple[ServerProcess, str]) -> Iterator[Page]:
-    page = new_page(browser, keyed[0].address)
-    yield page
-    page.context.close()
 
 
 def test_a_server_with_keys_asks_for_one_and_keeps_it_from_scripts(
@@ -122,68 +93,6 @@ def test_a_key_that_ended_says_so_and_signing_in_again_goes_on(
     expect(page.get_by_role("heading", name="You were signed out")).to_be_visible()
     sign_in(page, make_key(server, admin)[1])
     expect(page.locator(".hit").first).to_be_visible()
-
-
-def would_lose(page: Page) -> bool:
-    """Whether the browser asks before it closes the page."""
-    asks = "!dispatchEvent(new Event('beforeunload', { cancelable: true }))"
-    return page.evaluate(asks) is True
-
-
-def test_an_upload_whose_session_ended_is_kept_and_signing_in_goes_on(
-    keyed_page: Page, keyed: tuple[ServerProcess, str]
-) -> None:
-    page = keyed_page
-    open_add(page)
-    sign_in(page, keyed[1])
-    expect(page.locator("#account")).to_contain_text("me")
-    asked = itertools.count()
-
-    def end_session(route: Route) -> None:
-        if next(asked) == 1:
-            page.context.clear_cookies()
-            without = {k: v for k, v in route.request.headers.items() if k != "cookie"}
-            route.continue_(headers=without)
-        else:
-            route.continue_()
-
-    page.route("**/v1/jobs/*/photos", end_session)
-    page.get_by_text("Details for all of them").click()
-    page.locator("#said").get_by_label("Animal").fill("all ten")
-    page.locator("#add-files").set_input_files(
-        [picked(f"{n}.jpg", pictures.jpeg(8200 + n)) for n in range(10)]
-    )
-    expect(page.locator(".notice")).to_contain_text("The upload stopped")
-    expect(page.locator("#account").get_by_role("button", name="Sign in")).to_be_visible()
-    assert would_lose(page)
-    sign_in(page, keyed[1])
-    expect(page.locator(".job-head .state")).to_have_text("Done")
-    expect(page.locator(".job-progress")).to_contain_text("10 of 10 photos done")
-    assert not would_lose(page)
-    leave(page)
-    with Client(keyed[0].address, api_key=keyed[1]) as client:
-        assert client.delete_images_of_animal("all ten") == 10
-
-
-def test_an_upload_that_stopped_without_a_line_goes_on_with_one(
-    browser: Browser, server_url: str
-) -> None:
-    page = new_page(browser, server_url)
-    page.clock.install()
-    open_add(page)
-    page.route("**/v1/jobs/*/photos", lambda route: route.abort("internetdisconnected"))
-    with page.expect_event("requestfailed"):
-        page.locator("#add-files").set_input_files([picked("0.jpg", pictures.jpeg(8300))])
-    for _ in range(5):
-        with page.expect_event("requestfailed"):
-            page.clock.fast_forward(20_000)
-    expect(page.locator(".notice")).to_contain_text("The upload stopped")
-    assert would_lose(page)
-    page.unroute("**/v1/jobs/*/photos")
-    page.context.set_offline(True)
-    page.context.set_offline(False)
-    expect(page.locator(".job-head .state")).to_have_text("Done")
-    page.context.close()
 
 
 @contextmanager
@@ -294,30 +203,6 @@ def test_a_line_that_is_cut_while_a_job_runs_is_said_and_taken_up_again(
         client.seal_job(job["job_id"])
         expect(page.locator(".job-head .state")).to_have_text("Done")
         page.context.close()
-
-
-def test_a_request_that_is_cut_off_during_an_upload_is_repeated_and_counted_once(
-    browser: Browser, server_url: str
-) -> None:
-    page = new_page(browser, server_url)
-    cut_once = iter([True])
-
-    def cut(route: Route) -> None:
-        """The photos arrive; the answer does not."""
-        if next(cut_once, False):
-            route.fetch()
-            route.abort()
-        else:
-            route.continue_()
-
-    page.route("**/v1/jobs/*/photos", cut)
-    open_add(page)
-    page.locator("#add-files").set_input_files(
-        [picked(f"{n}.jpg", pictures.jpeg(8100 + n)) for n in range(3)]
-    )
-    expect(page.locator(".job-head .state")).to_have_text("Done")
-    expect(page.locator(".job-progress")).to_contain_text("3 of 3 photos done")
-    page.context.close()
 
 
 def test_what_is_not_tried_again_does_not_promise_it(
