@@ -152,21 +152,23 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if self.pipeline:  # uvicorn reads on with each response, however many requests wait
+        # uvicorn reads on with each response, however many requests wait.
+        if self.pipeline and not self.transport.is_closing():
             self.flow.pause_reading()
         if not self._is_parsing:
             self._watch()
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self.flow.pause_reading()
+        if not self.transport.is_closing():
+            self.flow.pause_reading()
         UNREAD.add(self.transport)
         self._expect_reading()
 
     def resume_writing(self) -> None:
         super().resume_writing()
         self._end_reading()
-        if not self.pipeline:
+        if not self.pipeline and not self.transport.is_closing():
             self.flow.resume_reading()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
