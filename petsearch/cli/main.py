@@ -2,6 +2,8 @@
 `petsearch --help` starts fast and a client needs none of the server's libraries.
 """
 
+import os
+import sys
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -85,7 +87,16 @@ class _Commands(TyperGroup):
         from petsearch.cli.output import EXIT_ERROR, print_error
 
         print_error(detail)
+        _give_up_output()
         raise typer.Exit(EXIT_ERROR)
+
+
+def _give_up_output() -> None:
+    """What cannot be written is not tried again at the end: some Pythons exit with 120 then."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _detail_of(error: Exception, command: str | None) -> str | None:
