@@ -10,7 +10,8 @@ for again elsewhere, but the address is avoided too. After some seconds one requ
 import math
 import threading
 import time
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -51,6 +52,18 @@ def split_addresses(addresses: str) -> tuple[str, ...]:
                 "Write http://host:8000, or several as http://a:8000,http://b:8000."
             )
     return found
+
+
+@contextmanager
+def proxy_errors(host: str) -> Iterator[None]:
+    """Raise `ConfigurationError` where httpx cannot use the proxy that is named for a host."""
+    try:
+        yield
+    except (ImportError, ValueError, httpx.InvalidURL) as error:
+        raise ConfigurationError(
+            f"The proxy for {host} cannot be used: {str(error).rstrip('.')}. It is named by "
+            f"HTTP_PROXY, HTTPS_PROXY or ALL_PROXY; name {host} in NO_PROXY to do without."
+        ) from error
 
 
 def _split(address: str) -> SplitResult:

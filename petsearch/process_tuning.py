@@ -92,7 +92,8 @@ def allow_open_files() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
     if soft != resource.RLIM_INFINITY and soft < most:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+        with suppress(ValueError, OSError):  # macOS says "unlimited", and allows fewer
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def return_freed_memory() -> None:

@@ -44,8 +44,13 @@ NOT_HERE = (
     httpx.codes.SERVICE_UNAVAILABLE,
 )
 """Answers of an embedder after which another one is asked."""
+_NOT_SERVED = (httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED)
 _MODEL = TypeAdapter(ModelInfo)
-_ERRORS = {409: Conflict, 413: TooLarge}
+_ERRORS = {400: InvalidInput, 409: Conflict, 413: TooLarge, 422: InvalidInput}
+_NO_EMBEDDER = (
+    "What answers for the embedder is no embedder, or another version; its address is in "
+    "PETSEARCH_EMBEDDER_URL."
+)
 
 
 @dataclass(frozen=True)
@@ -111,8 +116,12 @@ class HttpEmbedder(Embedder):
 
     def count_tokens(self, texts: Sequence[str], *, model_id: str | None = None) -> list[int]:
         body = {"texts": list(texts), "model_id": model_id}
-        counts: list[int] = self._send("POST", "/v1/tokens", _QUERY_S, json=body).json()["counts"]
-        return counts
+        response = self._send("POST", "/v1/tokens", _QUERY_S, json=body)
+        with _only_embedders():
+            counts = [int(count) for count in response.json()["counts"]]
+            if len(counts) != len(texts):
+                raise ValueError(f"{len(counts)} counts of {len(texts)} texts")
+            return counts
 
     def embed_pixels(
         self,
@@ -264,12 +273,36 @@ def connect(url: str, *, lookup: Lookup = lookup_host) -> HttpEmbedder:
     addresses = ServiceNames(given, lookup=lookup)
     transport = FailoverTransport(
         addresses,
-        httpx.HTTPTransport(retries=1, limits=httpx.Limits(max_keepalive_connections=32)),
+        OnlyEmbedders(
+            httpx.HTTPTransport(retries=1, limits=httpx.Limits(max_keepalive_connections=32))
+        ),
         round_robin=True,
         may_repeat=is_idempotent,
         retry_statuses=NOT_HERE,
     )
     return HttpEmbedder(httpx.Client(base_url=given[0], transport=transport), addresses=addresses)
+
+
+class OnlyEmbedders(httpx.BaseTransport):
+    """Answers 503 for what is no embedder, so that another one is asked."""
+
+    def __init__(self, inner: httpx.BaseTransport) -> None:
+        self._inner = inner
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        answer = self._inner.handle_request(request)
+        lacks_embeddings = (
+            answer.is_success
+            and request.url.path.startswith("/v1/embed/")
+            and "X-Shape" not in answer.headers
+        )
+        if not (lacks_embeddings or answer.status_code in _NOT_SERVED):
+            return answer
+        answer.close()
+        return httpx.Response(httpx.codes.SERVICE_UNAVAILABLE, json={"detail": _NO_EMBEDDER})
+
+    def close(self) -> None:
+        self._inner.close()
 
 
 def is_idempotent(request: httpx.Request) -> bool:
@@ -300,10 +333,7 @@ def _only_embedders() -> Iterator[None]:
         yield
     except (InvalidInput, Conflict, TooLarge, ValueError, KeyError, TypeError) as error:
         log.warning("what answers as an embedder is none", reason=str(error))
-        raise Unavailable(
-            "What answers for the embedder is no embedder, or another version; its address is in "
-            "PETSEARCH_EMBEDDER_URL."
-        ) from error
+        raise Unavailable(_NO_EMBEDDER) from error
 
 
 def _embeddings_of(response: httpx.Response, count: int, model_id: str | None) -> Embeddings:
@@ -327,7 +357,7 @@ def _check(response: httpx.Response) -> None:
         return
     detail, status = _detail(response), response.status_code
     if response.is_client_error and status != httpx.codes.TOO_MANY_REQUESTS:
-        raise _ERRORS.get(status, InvalidInput)(detail)
+        raise _ERRORS.get(status, Unavailable)(detail)
     kind = Unavailable if response.is_server_error else Overloaded
     raise kind(detail, retry_after_s=retry_after_s(response.headers))
 

@@ -82,7 +82,7 @@ def _train_on_photos(
     settings, written = finetuning.override(settings, base, data), config.read_bytes()
     with _progress() as progress:
         result = finetuning.finetune(settings, out, current_commit(Path(__file__).parent), progress)
-    # Last: a run that fails leaves the configuration of an earlier model as it was.
+    # Only now: a run that fails leaves the configuration of the model that is there.
     write_atomically(out / "config.toml", written)
     _print(result, out)
 

@@ -16,11 +16,11 @@ from petsearch.client import (
     PhotoSource,
     Progress,
     add_metadata,
+    first_photos,
     from_dataset,
     from_drawings,
     from_paths,
     join_table,
-    take,
     upload,
 )
 from petsearch.domain import JsonDict
@@ -169,7 +169,7 @@ def _local_source(
     else:
         source = from_drawings(drawings)
     if options.limit is not None:
-        source = take(source, options.limit)
+        source = first_photos(source, options.limit)
     return source, "folder" if paths else "drawings"
 
 

@@ -92,7 +92,8 @@ class _Commands(TyperGroup):
 
 
 def _give_up_output() -> None:
-    """What cannot be written is not tried again at the end: some Pythons exit with 120 then."""
+    """Point stdout at nothing if it cannot be written: some Pythons try again at exit, and end with
+    120."""
     try:
         sys.stdout.flush()
     except OSError:

@@ -108,6 +108,11 @@ def publish_folder(
     damaged = registry.damaged(before) if before is not None else []
     if before is not None and not damaged:
         return Published(before, is_new=False)
+    if CALIBRATION in damaged and CALIBRATION not in files and not unmeasured:
+        raise InvalidInput(
+            f"The calibration of {model_id!r} is damaged in the object store, and {folder} has "
+            "none: publish with --dataset, or with --unmeasured to do without."
+        )
     from petsearch.adapters.clip.model import load_model
 
     check_documents(files)

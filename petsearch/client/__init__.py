@@ -5,10 +5,10 @@ from petsearch.client.async_api import AsyncClient
 from petsearch.client.local_photos import (
     PhotoSource,
     add_metadata,
+    first_photos,
     from_dataset,
     from_drawings,
     from_paths,
-    take,
 )
 from petsearch.client.photo import Photo
 from petsearch.client.photo_table import join_table
@@ -21,10 +21,10 @@ __all__ = [
     "PhotoSource",
     "Progress",
     "add_metadata",
+    "first_photos",
     "from_dataset",
     "from_drawings",
     "from_paths",
     "join_table",
-    "take",
     "upload",
 ]

@@ -69,7 +69,7 @@ def add_metadata(source: PhotoSource, said: JsonDict, *, animal_from_folder: boo
     return replace(source, photos=map(change, source.photos))
 
 
-def take(source: PhotoSource, limit: int) -> PhotoSource:
+def first_photos(source: PhotoSource, limit: int) -> PhotoSource:
     """The first photos of a source, at most `limit`."""
     count = None if source.count is None else min(source.count, limit)
     return replace(source, photos=islice(source.photos, limit), count=count)

@@ -10,7 +10,7 @@ from urllib.request import getproxies, proxy_bypass
 import httpx
 
 from petsearch.domain import JsonDict
-from petsearch.domain.addresses import is_loopback, proxy_errors, without_password
+from petsearch.domain.addresses import is_loopback, without_password
 from petsearch.domain.api_keys import trim_key
 from petsearch.domain.errors import (
     ConfigurationError,
@@ -23,7 +23,7 @@ from petsearch.domain.errors import (
     TooLarge,
     Unavailable,
 )
-from petsearch.failover import FailoverTransport, split_addresses
+from petsearch.failover import FailoverTransport, proxy_errors, split_addresses
 from petsearch.sources.spec import MAX_URLS
 
 _CONNECTION_RETRIES = 2

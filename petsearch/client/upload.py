@@ -168,7 +168,7 @@ def _fitting(photo: Photo, warnings: list[tuple[str, str]]) -> Photo:
     if not problems:
         return photo
     warnings += [
-        (metadata.filename, f"{name} does not fit: {problem}. It is left out.")
+        (metadata.filename, f"{name}: {problem}. What does not fit is left out.")
         for name, problem in problems.items()
     ]
     said = PhotoMetadata.of(metadata).model_dump(mode="json", exclude_none=True)

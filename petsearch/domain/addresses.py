@@ -1,10 +1,7 @@
-"""Addresses: as they may be shown, those of this machine, and proxies on the way."""
+"""Addresses: as they may be shown, and those of this machine."""
 
 import ipaddress
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-
-from petsearch.domain.errors import ConfigurationError
+from contextlib import suppress
 
 
 def without_password(address: str) -> str:
@@ -22,15 +19,3 @@ def is_loopback(host: str) -> bool:
     with suppress(ValueError):
         return ipaddress.ip_address(host).is_loopback
     return host == "localhost"
-
-
-@contextmanager
-def proxy_errors(host: str) -> Iterator[None]:
-    """Raise `ConfigurationError` where httpx cannot use the proxy that is named for a host."""
-    try:
-        yield
-    except (ImportError, ValueError) as error:
-        raise ConfigurationError(
-            f"The proxy for {host} cannot be used: {error} HTTP_PROXY, HTTPS_PROXY or ALL_PROXY "
-            f"names it; name {host} in NO_PROXY to do without."
-        ) from error

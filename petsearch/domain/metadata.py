@@ -23,15 +23,13 @@ from petsearch.domain.dates import Precision, day_in, has_instant, time_of
 from petsearch.domain.errors import InvalidInput
 from petsearch.domain.strict_model import StrictModel
 from petsearch.domain.validation_messages import message, messages
-from petsearch.domain.visible_text import distinct, is_blank
+from petsearch.domain.visible_text import MOST_COMPOSED, distinct, is_blank
 
 MAX_ENTRIES = 50
 """How many tags and how many attributes a photo has."""
 LONGEST_TEXT = 200
 """Characters of a field."""
 LONGEST_PATH = 1024
-MOST_COMPOSED = 2 * LONGEST_PATH
-"""Characters that are put into a form of Unicode, which can take a time of the square of them."""
 _LONGEST_NAME = 200
 _LONGEST_SUFFIX = 10
 _JOINERS = "\u200d\ufe0f"
@@ -300,7 +298,7 @@ def fitting_metadata(
         if name not in ("tags", "attributes"):
             kept |= piece
         elif len(kept[name]) == MAX_ENTRIES:
-            problems[label] = f"There are more than {MAX_ENTRIES}"
+            problems[label] = f"must have at most {MAX_ENTRIES} items"
         elif name == "tags":
             kept["tags"] += piece["tags"]
         else:
@@ -354,7 +352,7 @@ def named_metadata(path: str) -> ImageMetadata:
 
 
 def safe_path(name: str) -> str:
-    """A path as people read it, of one longer than any its end; see `safe_filename`."""
+    """A path as people read it; see `safe_filename`. Of one longer than any path, its end."""
     if name.isascii() and name.isprintable():
         return name
     name = name[-MOST_COMPOSED:]

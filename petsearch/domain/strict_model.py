@@ -79,7 +79,7 @@ def without_nothing(given: Any) -> Any:
 
 
 @cache
-def most_entries(model: type[BaseModel]) -> Mapping[str, int | None]:
+def entry_limits(model: type[BaseModel]) -> Mapping[str, int | None]:
     """How many entries the fields take that are lists or objects of them; None for any number."""
     return {
         name: next((n for of in field.metadata if (n := getattr(of, "max_length", None))), None)
@@ -89,7 +89,7 @@ def most_entries(model: type[BaseModel]) -> Mapping[str, int | None]:
 
 
 def _too_long(model: type[BaseModel], given: Mapping[str, Any]) -> Iterator[InitErrorDetails]:
-    for name, most in most_entries(model).items():
+    for name, most in entry_limits(model).items():
         entries = given.get(name)
         if most is not None and isinstance(entries, list | Mapping) and len(entries) > most:
             sizes = {"field_type": "Value", "max_length": most, "actual_length": len(entries)}

@@ -101,9 +101,9 @@ def _message(error: "ErrorDetails", of: Sequence[str]) -> str:
     place = [str(name)[:MOST_SHOWN] for name in error["loc"]]
     if place:
         del place[1 : 1 + _KINDS.get(place[0], 0)]
-    if place[-1:] == [_OF_KEY]:
+    if place[-1:] == [_OF_KEY] and len(place) > 2:
         del place[-1]
-    names = [*of, *place]
+    names = [*of, *filter(None, place)]
     if not names and error["type"] != "unknown_field":
         return _BODY
     return ": ".join(filter(None, [".".join(names), message(error)]))

@@ -8,6 +8,8 @@ _JOINERS = "\u200c\u200d\ufe0e\ufe0f"
 """They shape the characters between which they stand: emoji, Persian."""
 _FILLERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 """Letters and marks without a glyph, which Unicode does not count as white space."""
+MOST_COMPOSED = 2048
+"""Characters of the longest text that is normalised, which can take a time of their square."""
 _LONGEST_BLANK = 10_000
 """Characters. More than texts may have: what is longer is left to their limits."""
 

@@ -156,7 +156,7 @@ class Ingestor:
             needs_all = not run.is_last_attempt(image_id)
             return self._index_batch(run, target, [prepared], needs_all=needs_all)[0]
         except Unavailable as error:
-            if not run.is_to_blame(image_id, error):
+            if not run.count_failure(image_id, error):
                 raise
             return failed_outcome(prepared.item, Stage.EMBED, error, attempts=MAX_ATTEMPTS)
 

@@ -65,8 +65,8 @@ def let_run_again(store: ObjectStore, jobs: Mapping[str, OpenChunks]) -> None:
         if found is None or (job := jobs.get(found["job"])) is None:
             continue
         chunk_no = int(found["chunk"])
-        if chunk_no >= job.next_chunk:
-            store.delete(key)  # the next one of this number has other items
+        if chunk_no >= job.next_chunk or chunk_no in job.not_added:
+            store.delete(key)  # the one that will come under this number may have other items
         elif chunk_no in job.waiting:
             _let_run_again(store, found["job"], chunk_no)
 

@@ -45,8 +45,8 @@ class ChunkRun:
         """Whether an image that is embedded alone will have failed if it fails now."""
         return self.one_by_one and self.failures[image_id] + 1 >= MAX_ATTEMPTS
 
-    def is_to_blame(self, image_id: str, error: Unavailable) -> bool:
-        """Count a failure of an image that was embedded alone; whether it has failed with that.
+    def count_failure(self, image_id: str, error: Unavailable) -> bool:
+        """Count a failure of an image that was embedded alone; whether that was its last attempt.
 
         The embedder answers in between, so in the end this photo is what it fails on.
         """
@@ -107,7 +107,8 @@ class ChunkRunner:
             left = [item for item in items if item.item_no not in finished]
             failures = Counter() if failures is None else failures
             run = ChunkRun(job, chunk_no, items, should_stop, one_by_one, failures)
-            new = self.processors[job.kind].process(run, left)
+            # A run that fails before it asks would never let a stopped job go.
+            new = () if should_stop() else self.processors[job.kind].process(run, left)
             outcomes = tuple(sorted([*done, *new], key=lambda outcome: outcome.item_no))
             if not self._save(run, outcomes):
                 return False

@@ -113,9 +113,13 @@ class CircuitBreaker:
             self._probe()
         except PetsearchError as error:
             log.debug("dependency still down", reason=error.detail)
-            self._failures, self.reason = self._failures + 1, error.detail
+            with self._changing:
+                if self._state != "closed":  # else a call of another thread succeeded meanwhile
+                    self._failures, self.reason = self._failures + 1, error.detail
             return False
-        self._state = "half open"
+        with self._changing:
+            if self._state == "open":
+                self._state = "half open"
         return True
 
     def _pause_s(self) -> float:

@@ -267,15 +267,23 @@ class Jobs:
         self.queue.enqueue_discard(job_id)
 
     def discard(self, job_id: str) -> None:
-        """Delete the staged bytes of a cancelled job, and all objects of a deleted one."""
-        prefixes = [object_keys.staging_prefix(job_id), object_keys.imports_prefix(job_id)]
-        try:
-            if not self.ledger.get(job_id).cancelled:
-                return
-        except NotFound:
-            prefixes.append(object_keys.job_prefix(job_id))
-        for prefix in prefixes:
+        """Delete the staged bytes of a cancelled job, and all objects of a deleted one.
+
+        All of one that is deleted meanwhile, too.
+        """
+        job = self._find(job_id)
+        if job is not None and not job.cancelled:
+            return
+        for prefix in (object_keys.staging_prefix(job_id), object_keys.imports_prefix(job_id)):
             self._delete_objects(prefix)
+        if job is None or self._find(job_id) is None:
+            self._delete_objects(object_keys.job_prefix(job_id))
+
+    def _find(self, job_id: str) -> Job | None:
+        try:
+            return self.ledger.get(job_id)
+        except NotFound:
+            return None
 
     def _open_source(self, job_id: str, source: str, spec: SourceSpec, options: JobOptions) -> Job:
         """Open a job that reads a source; what was uploaded for one that cannot is deleted."""

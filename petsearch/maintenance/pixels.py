@@ -81,7 +81,7 @@ class PixelUpdater:
                 return _outcome(item, ItemStatus.DUPLICATE, DELETED)
             return _outcome(item, ItemStatus.FAILED, _stays(error))
         except Unavailable as error:
-            if not run.is_to_blame(image_id, error):
+            if not run.count_failure(image_id, error):
                 raise
             failed = failed_outcome(item, Stage.EMBED, error, attempts=MAX_ATTEMPTS)
             return replace(failed, image_id=image_id, reason=_stays(error))

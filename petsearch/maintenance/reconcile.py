@@ -171,6 +171,8 @@ class Reconciler:
         return look(self.index, self.store, self.collection, traces.image_id) != traces
 
     def _left_of_jobs(self, report: Report) -> Iterator[str]:
+        if not self.ledger.newest(1):
+            return  # it is empty, or another one: nothing tells what its jobs left
         latest = self.clock() - STAGING_KEPT
         for prefix in (object_keys.STAGING, object_keys.IMPORTS, object_keys.JOBS):
             job_id, is_needed = "", True

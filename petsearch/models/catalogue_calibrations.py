@@ -45,7 +45,7 @@ class CatalogueCalibrations:
         return None if found is None else found.modified_at
 
     def newer(self, model: ModelInfo) -> Calibration | None:
-        """The calibration for a model that came without one, where it was not returned before.
+        """The calibration for a model that came without one, where it does not have it.
 
         Raises:
             ConfigurationError: what is stored is none.
@@ -53,7 +53,8 @@ class CatalogueCalibrations:
         if has_its_own(model):
             return None
         stored = self.store.find(object_keys.catalogue_calibration(model.model_id))
-        if stored is None or stored == self._read.get(model.model_id):
+        is_known = model.calibration is not None and stored == self._read.get(model.model_id)
+        if stored is None or is_known:
             return None
         found = self.find(model.model_id)
         self._read[model.model_id] = stored

@@ -24,6 +24,8 @@ class Descriptions:
     registry: Registry
     _followed: dict[str, tuple[_Files, ModelInfo]] = field(default_factory=dict, init=False)
     """By model: what was read last, and the description that came of it."""
+    _unreadable: dict[str, str] = field(default_factory=dict, init=False)
+    """By model: why the last look failed, which is logged once."""
 
     def of(self, model: ModelInfo) -> ModelInfo:
         """A model as it is published by now; as it is if it was not.
@@ -40,11 +42,15 @@ class Descriptions:
             try:
                 self._follow(model, embedder)
             except PetsearchError as error:
-                log.warning(
-                    "what is published of a model cannot be read",
-                    model_id=model.model_id,
-                    reason=error.detail,
-                )
+                if self._unreadable.get(model.model_id) != error.detail:
+                    log.warning(
+                        "what is published of a model cannot be read",
+                        model_id=model.model_id,
+                        reason=error.detail,
+                    )
+                self._unreadable[model.model_id] = error.detail
+            else:
+                self._unreadable.pop(model.model_id, None)
 
     def _follow(self, model: ModelInfo, embedder: Embedder) -> None:
         if (manifest := self.registry.find(model.model_id)) is None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 
-from petsearch.domain.addresses import proxy_errors
+from petsearch.failover import proxy_errors
 
 _TIMEOUT_S = 4.0
 _OFFLINE = threading.Lock()

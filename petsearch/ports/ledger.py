@@ -380,6 +380,8 @@ class OpenChunks:
 
     waiting: frozenset[int]
     """Those that were pending or queued."""
+    not_added: frozenset[int]
+    """Those that were given out, and whose items came later."""
     next_chunk: int
     """This number and those after it were given out later, and will be given out again."""
 

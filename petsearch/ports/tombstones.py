@@ -1,4 +1,4 @@
-"""Tombstones: what tells, from before the first change until after the last, of a delete.
+"""Tombstones: each says that an image is being deleted, from before the first change to the last.
 
 A tombstone holds when the record of its image was last changed, to tell the image from the same one
 brought again later. One that is older than any delete takes was left by a delete that was cut off.
@@ -17,7 +17,11 @@ _LOOKS_AGAIN_S = 1.0
 
 
 def put(store: ObjectStore, image_id: str, record: ImageRecord | None) -> None:
-    """Say that an image is being deleted; its record, if it has one."""
+    """Note that an image is being deleted.
+
+    Args:
+        record: the image's; None if it is not indexed.
+    """
     version = record.updated_at.isoformat() if record else ""
     store.put(object_keys.tombstone(image_id), version.encode())
 
@@ -45,7 +49,7 @@ def is_deleted(store: ObjectStore, record: ImageRecord, now: datetime) -> bool:
 
 
 def among(store: ObjectStore, image_ids: Iterable[str]) -> set[str]:
-    """Those of some images of which a delete has begun; next to none are at any time."""
+    """Those of some images whose delete has begun. It lists all tombstones, which are few."""
     keys = store.list_keys(object_keys.TOMBSTONES)
     return {key.removeprefix(object_keys.TOMBSTONES) for key in keys}.intersection(image_ids)
 
@@ -58,7 +62,10 @@ def wait_for_delete(store: ObjectStore, image_id: str, now: datetime) -> None:
     Raises:
         SourceUnavailable: the delete may be going on; the same call may succeed later.
     """
-    if is_fresh(store, image_id, now):
+    found = store.find(object_keys.tombstone(image_id))
+    if found is None:
+        return
+    if now - found.modified_at < _LONGEST:
         raise SourceUnavailable(
             "A photo that comes again is still being deleted; it is ingested after that.",
             retry_after_s=_LOOKS_AGAIN_S,

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 from petsearch.domain import Filters, Job, JobKind, ModelInfo, NewJob
 from petsearch.domain.errors import Conflict, NotFound, PetsearchError, Unavailable
+from petsearch.embedding import BatchingEmbedder
 from petsearch.jobs import Dispatcher
 from petsearch.models import Catalogue, Descriptions, Registry, collection_of, model_id_of
 from petsearch.models.folder import METRICS
@@ -29,7 +30,7 @@ from petsearch.reindex.promotion_checks import (
 )
 from petsearch.reindex.served_models import ServedModels
 from petsearch.reindex.source import ReindexSpec, read_reindex_spec
-from petsearch.reindex.write_set import WriteSet
+from petsearch.reindex.write_set import WritersGoOn, WriteSet
 
 log = get_logger(__name__)
 
@@ -181,7 +182,8 @@ class ModelChanges:
         being written may be lost then.
 
         Raises:
-            Conflict: nothing was promoted, or the collection of before was dropped.
+            Conflict: nothing was promoted, the collection of before was dropped, or somebody else
+                moves the alias just now.
         """
         started = time.perf_counter()
         current, state = self.catalogue.collection(), self.write_set.store.read()
@@ -191,7 +193,7 @@ class ModelChanges:
         with ExitStack() as held:
             try:
                 held.enter_context(self.write_set.nobody_writes())
-            except Conflict as error:
+            except WritersGoOn as error:
                 log.warning(
                     "rolling back while others write; a change may be lost", reason=error.detail
                 )
@@ -237,7 +239,8 @@ class ModelChanges:
             Conflict, Unavailable: one of them cannot be loaded (now).
         """
         self.announce(may_drop=False)
-        self.descriptions.follow(self.embedder)
+        if isinstance(self.embedder, BatchingEmbedder):  # services follow by themselves
+            self.descriptions.follow(self.embedder)
         for name in self.write_set.store.read().collections:
             self.catalogue.model(model_id_of(name))
 

@@ -116,7 +116,7 @@ class Reindexer:
         try:
             return self.copier.copy(source, target, model, image_ids)
         except Unavailable as error:
-            if not run.is_to_blame(image_ids[0], error):
+            if not run.count_failure(image_ids[0], error):
                 raise
             log.error("image not copied", image_id=image_ids[0], exc_info=error)
             return Copied(failed={image_ids[0]: error.detail})
@@ -143,21 +143,25 @@ class Reindexer:
         stale = [i for i, changed_at in here.items() if there.get(i, changed_at) != changed_at]
         extra = sorted(there.keys() - here.keys())
         failed: dict[str, str] = {}
+        gone = 0
         for batch in _batches(missing, batch_size):
             copied = self._copied(run, source, target, model, batch)
             failed |= copied.failed
-            missing = [i for i in missing if i not in copied.gone]
+            gone += len(copied.gone)
         carry(self.index, source, target, stale)
         for batch in _batches(extra, batch_size):
             failed |= self._repair_extra(run, source, target, batch)
         if missing or stale or extra:
-            log.info("range repaired", missing=len(missing), changed=len(stale), extra=len(extra))
+            log.info(
+                "range repaired", missing=len(missing) - gone, changed=len(stale), extra=len(extra)
+            )
         if failed:
             image_id, why = next(iter(failed.items()))
             reason = f"{len(failed)} failed, such as {image_id}: {why}"
             return _outcome(item, ItemStatus.FAILED, reason)
         reason = (
-            f"{len(missing)} missing, {len(stale)} changed, {len(extra)} not current; repaired."
+            f"{len(missing) - gone} missing, {len(stale)} changed, {len(extra)} not current; "
+            "repaired."
         )
         return _outcome(item, ItemStatus.DUPLICATE, reason)
 

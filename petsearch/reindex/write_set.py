@@ -24,6 +24,10 @@ HOLD_S = 5.0
 _LOOK_AGAIN_S = 0.02
 
 
+class WritersGoOn(Conflict):
+    """Writers did not end in time; the same call may succeed later."""
+
+
 @dataclass(frozen=True)
 class WriteSet:
     """Runs writes over all collections of the set. Safe to call from several threads."""
@@ -82,7 +86,8 @@ class WriteSet:
         """A moment without writers; the block gets a function that says whether it lasts.
 
         Raises:
-            Conflict: somebody else has such a moment, or writers do not end.
+            Conflict: somebody else has such a moment.
+            WritersGoOn: writers do not end.
         """
         holder = uuid.uuid4().hex
         if not self.store.hold_writers(holder, HOLD_S):
@@ -90,7 +95,7 @@ class WriteSet:
         try:
             everybody = self.store.read().epoch + 1
             if not self.wait_for_writers(before_epoch=everybody, for_s=HOLD_S / 2):
-                raise Conflict(
+                raise WritersGoOn(
                     "Somebody has been writing for seconds; ask again. A worker that was killed "
                     f"counts for {WRITE_LEASE_S:.0f} s."
                 )

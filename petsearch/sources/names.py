@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from petsearch.domain import LeftOutReason
-from petsearch.domain.metadata import MOST_COMPOSED
+from petsearch.domain.visible_text import MOST_COMPOSED
 from petsearch.photos import formats
 
 HEAD_BYTES = formats.HEAD_BYTES

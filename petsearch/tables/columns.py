@@ -8,7 +8,8 @@ from rapidfuzz.distance import OSA
 
 from petsearch.domain import LeftOut, LeftOutReason
 from petsearch.domain.errors import InvalidInput, unknown_choice
-from petsearch.domain.metadata import MOST_COMPOSED, safe_path
+from petsearch.domain.metadata import safe_path
+from petsearch.domain.visible_text import MOST_COMPOSED
 
 PLACES = ("path", "key", "url")
 """The fields that say where a photo is."""

@@ -5,7 +5,7 @@ import unicodedata
 from datetime import date, datetime, time, timedelta, tzinfo
 from re import Match
 
-from petsearch.domain.metadata import MOST_COMPOSED
+from petsearch.domain.visible_text import MOST_COMPOSED
 
 _EXCEL_EPOCH = datetime(1899, 12, 30)
 _LAST_EMPTY = date(1904, 1, 1)

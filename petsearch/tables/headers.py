@@ -30,6 +30,8 @@ def find_header(rows: Iterable[_Header], is_header: IsHeader) -> _Header | None:
     first = single = None
     for row in rows:
         first = first or row
+        if single and len(row.columns) == 1 and is_place(row.columns[0]):
+            break  # a photo: the single name above it is the header
         if is_header(row.columns):
             if sum(map(_is_name, row.columns)) > 1:
                 return row

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from petsearch.domain import ItemWarning, LeftOut
-from petsearch.domain.metadata import MOST_COMPOSED
+from petsearch.domain.visible_text import MOST_COMPOSED
 
 MAX_ROW_BYTES = 64 * 1024
 MAX_COLUMNS = 1000

@@ -5,7 +5,6 @@ an open temporary file. A form whose end never comes holds them for as long as i
 so both are counted: in a form, for a client, and in all.
 """
 
-import codecs
 import resource
 import sys
 from collections import Counter
@@ -33,8 +32,11 @@ SPOOLED_BYTES = 16 * 1024
 _MOST_FILES, _MOST_FIELDS = 128, 64
 HELD_BYTES = 64 << 20
 """Of all forms that are in memory at a time."""
-_CHARSETS = ("utf-8", "ascii", "iso8859-1")
-"""As Python names them. Decoding others can take a time that grows with the square of a field."""
+_CHARSETS = frozenset(
+    ("utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "iso8859-1", "latin-1", "latin1")
+)
+"""Decoding others can take a time that grows with the square of a field, and Python keeps each
+name that it looks up."""
 _LONGEST_CHARSET = 20
 _RETRY_AFTER_S = "1"
 _ALL = "all"
@@ -145,9 +147,13 @@ class _FormRequest(Request):
 
     async def stream(self) -> AsyncGenerator[bytes, None]:
         """The body; the last part of a form without its end would be missing without a word."""
+        if not is_multipart(self.scope):
+            async for block in super().stream():
+                yield block
+            return
         _, options = parse_options_header(self.headers.get("content-type"))
         end = b"--" + options.get(b"boundary", b"") + b"--"
-        tail, has_ended = b"", not is_multipart(self.scope)
+        tail, has_ended = b"", False
         async for block in super().stream():
             seen = tail + block  # the boundary may lie across two blocks
             has_ended, tail = has_ended or end in seen, seen[1 - len(end) :]
@@ -171,7 +177,9 @@ class _FormRequest(Request):
 
 if not hasattr(Request, "_get_form"):
     # It would never be called, and no form would be counted.
-    raise ImportError("This version of starlette is not supported: see pyproject.toml.")
+    raise ImportError(
+        "This version of Starlette is not supported: constraints.txt names one that is."
+    )
 
 
 class FormRoute(APIRoute):
@@ -204,10 +212,6 @@ def _check_is_form(scope: Scope) -> None:
 def _check_charset(content_type: str) -> None:
     _, options = parse_options_header(content_type)
     given = options.get(b"charset", b"utf-8")[:_LONGEST_CHARSET].decode("latin-1")
-    try:
-        name = codecs.lookup(given).name
-    except LookupError:
-        name = ""
-    if name not in _CHARSETS:
+    if given.lower() not in _CHARSETS:
         detail = f"The charset {given!r} is not read in forms: send them in UTF-8."
         raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, detail)

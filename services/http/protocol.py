@@ -12,7 +12,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from services.http.admission import end_approach
 from services.http.body_limit import LEAST_BYTES_PER_S, WINDOW_S
 from services.http.full_rooms import FullRooms
-from services.http.unread import UNREAD, cut_off
+from services.http.unread import UNREAD, cut_off, unread_bytes
 
 HEAD_BYTES = 64 * 1024
 """Of a request line and its headers together, and of what comes between two parts of a body."""
@@ -21,6 +21,9 @@ HEADERS = 100
 _LINGER_S = 2.0
 HEAD_S = 10.0
 """From the connection, or from a request's first byte, to the end of its headers."""
+READ_WINDOW_S = 60.0
+"""Of an answer that is read more slowly than it is made. The other side's system acknowledges in
+steps of many kilobytes."""
 MOST_WAITING = 100
 """Requests of a connection that wait behind the one that is being answered."""
 
@@ -34,9 +37,9 @@ class BoundedProtocol(HttpToolsProtocol):
     """Closes connections whose request line and headers are too large or too slow, and those whose
     body still comes when it has its response, and comes slower than `BodyLimit` allows.
 
-    It also closes those that read their answers as slowly, that have not read for longest where all
-    together hold too much (`services/http/unread.py`), and that send more than `MOST_WAITING`
-    requests ahead.
+    It also closes those that read their answers as slowly, and those that send more than
+    `MOST_WAITING` requests ahead. Where unread answers hold too much together, those that have been
+    slow for longest are closed (`services/http/unread.py`).
 
     Trailers, the headers after a chunked body, are dropped: nothing reads them, and uvicorn would
     add them to the headers that were checked.
@@ -77,6 +80,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._full_rooms = _full_rooms_of(self.app)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        transport.set_write_buffer_limits(high=0)  # whatever the kernel does not take is timed
         super().connection_made(transport)
         self._begin_head()
         self._watch()
@@ -251,12 +255,12 @@ class BoundedProtocol(HttpToolsProtocol):
             self._rest_timer = None
 
     def _expect_reading(self) -> None:
-        self._unread_bytes = self.transport.get_write_buffer_size()
-        self._read_timer = self.loop.call_later(WINDOW_S, self._check_reading)
+        self._unread_bytes = unread_bytes(self.transport)
+        self._read_timer = self.loop.call_later(READ_WINDOW_S, self._check_reading)
 
     def _check_reading(self) -> None:
-        read = self._unread_bytes - self.transport.get_write_buffer_size()
-        if read < LEAST_BYTES_PER_S * WINDOW_S:
+        read = self._unread_bytes - unread_bytes(self.transport)
+        if read < LEAST_BYTES_PER_S * READ_WINDOW_S:
             cut_off(self.transport)
         else:
             self._expect_reading()

@@ -1,10 +1,14 @@
 """What connections hold that do not read their answers as fast as these are made."""
 
 import asyncio
+import fcntl
 import socket
 import struct
+import sys
+import termios
 
-_AT_ONCE = struct.pack("ii", 1, 0)
+_RESET = struct.pack("ii", 1, 0)
+"""SO_LINGER: on, for 0 seconds."""
 UNREAD_BYTES = 64 << 20
 """Of all connections together."""
 
@@ -38,7 +42,20 @@ UNREAD = Unread()
 """Of this process."""
 
 
+def unread_bytes(transport: asyncio.Transport) -> int:
+    """What a client has not acknowledged, on Linux also of what the kernel holds of it.
+
+    The kernel takes more only once a third of its buffer is free, which has megabytes.
+    """
+    unsent = transport.get_write_buffer_size()
+    if not sys.platform.startswith("linux"):
+        return unsent
+    number = transport.get_extra_info("socket").fileno()
+    (unacknowledged,) = struct.unpack("i", fcntl.ioctl(number, termios.TIOCOUTQ, bytes(4)))
+    return unsent + int(unacknowledged)
+
+
 def cut_off(transport: asyncio.Transport) -> None:
     """Close a connection now; the kernel, too, gives up what was not read."""
-    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
     transport.abort()

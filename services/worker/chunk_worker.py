@@ -40,6 +40,8 @@ class _ClaimedChunk:
     started_at_s: float = field(default_factory=monotonic)
     failed_runs: int = 0
     failures: Counter[str] = field(default_factory=Counter)
+    is_leaving: bool = False
+    """Whether its job was stopped: one more run accounts for what it has, or hands it back."""
     is_accounted: bool | None = None
     """False if it is to be handed back; None until a run ends without an error."""
 
@@ -123,9 +125,10 @@ class ChunkWorker:
         self.breaker.wait(
             error, give_up=lambda: chunk.lease.is_lost or self._is_stopped(chunk.job.job_id)
         )
-        # A chunk whose every run fails asks nowhere else.
         if self._is_stopped(chunk.job.job_id):
-            chunk.is_accounted = False
+            if chunk.is_leaving:  # not even what it has can be accounted for
+                chunk.is_accounted = False
+            chunk.is_leaving = True
         # Waiting does not count as running.
         chunk.started_at_s = monotonic()
 

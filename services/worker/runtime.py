@@ -94,16 +94,17 @@ def build_runtime(
     stopping = threading.Event()
     breaker = CircuitBreaker(services.probe, stopping=stopping, observer=observer, jitter=jitter)
     leases = LeaseKeeper(services.settings.lease_s)
+    chunks = ChunkWorker(
+        runner=_build_runner(services, observer),
+        ledger=services.storage.ledger,
+        dispatcher=services.storage.dispatcher,
+        breaker=breaker,
+        leases=leases,
+        stopping=stopping,
+        clock=services.clock,
+    )
     runtime = WorkerRuntime(
-        chunks=ChunkWorker(
-            runner=_build_runner(services, observer),
-            ledger=services.storage.ledger,
-            dispatcher=services.storage.dispatcher,
-            breaker=breaker,
-            leases=leases,
-            stopping=stopping,
-            clock=services.clock,
-        ),
+        chunks=chunks,
         enumerator=Enumerator(
             open_source=partial(_open_source, services),
             store=services.storage.store,
@@ -135,12 +136,18 @@ def build_runtime(
                 dispatcher=services.storage.dispatcher,
                 now=services.clock,
             ),
-            breaker.close_if_left,
+            partial(_close_if_left, chunks, breaker),
         ),
     )
     services.close_with(runtime.close)
     services.close_with(_announce(services, breaker, leases).close)
     return runtime
+
+
+def _close_if_left(chunks: ChunkWorker, breaker: CircuitBreaker) -> None:
+    """Where a chunk runs, its end decides."""
+    if not chunks.in_hand.moves():
+        breaker.close_if_left()
 
 
 def _announce(services: Services, breaker: CircuitBreaker, leases: LeaseKeeper) -> ExitStack:

@@ -457,6 +457,7 @@ def test_a_repeat_of_a_call_is_answered_like_the_call(private_redis: redis.Redis
     chunk, other = _queue(once, 1), _queue(once, 1)
     assert twice.claim_chunk(JOB, chunk, "me", 60) == ClaimedChunk(Claim.RUN, deaths=0)
     assert once.claim_chunk(JOB, chunk, "you", 60).claim is Claim.BUSY
+    assert [twice.mark_item(JOB, 0), twice.mark_item(JOB, 0)] == [1, 2]
     once.account_chunk(JOB, chunk, {ItemStatus.FAILED: 1}, NOW, warned=1)
     once.account_chunk(JOB, other, {ItemStatus.INGESTED: 1}, NOW, warned=1)
     once.seal(JOB, NOW)

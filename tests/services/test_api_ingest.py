@@ -261,8 +261,8 @@ def test_metadata_that_does_not_fit_costs_itself_and_no_photo(client: Client) ->
     job = upload(client, source, name="test")
     assert job["state"] == "succeeded"
     assert source.warnings == [
-        ("odd.jpg", "animal_id does not fit: must have at most 200 characters. It is left out."),
-        ("odd.jpg", "tags does not fit: There are more than 50. It is left out."),
+        ("odd.jpg", "animal_id: must have at most 200 characters. What does not fit is left out."),
+        ("odd.jpg", "tags: must have at most 50 items. What does not fit is left out."),
     ]
     image = client.image(image_id_of(sha256_of(pictures.jpeg(1240))))
     assert (image["animal_id"], image["status"], len(image["tags"])) == (None, "found", 50)

@@ -481,6 +481,26 @@ def test_what_is_added_to_a_restored_job_has_outcomes_of_its_own(
     assert other_house.count() == 3
 
 
+def test_a_chunk_that_was_reserved_before_and_came_meanwhile_is_brought_again(
+    house: House, other_house: House, tmp_path: Path
+) -> None:
+    house.ingest(photo(9))
+    job_id, call = house.jobs.open("test").job_id, CallKey("a call", "what it says")
+    house.ledger.reserve_chunk(job_id, 1, call=call)
+
+    def bring() -> None:
+        house.jobs.add_photos(job_id, [photo(1)], 1, call=call)
+        house.run()
+
+    place = open_place(house.services.settings, str(tmp_path / "backup"))
+    move(house, other_house, place, bring)
+    assert other_house.outcomes(job_id) == []
+    other_house.jobs.add_photos(job_id, [photo(1)], 1, call=call)
+    other_house.run()
+    assert other_house.counts(job_id) == {"ingested": 1}
+    assert other_house.count() == 2
+
+
 def test_what_a_deleted_job_left_is_deleted_where_it_is_restored(
     house: House, other_house: House, tmp_path: Path
 ) -> None:

@@ -1,6 +1,7 @@
 """Runs of a chunk that something else comes between: deletes, other turns, deaths of workers."""
 
 import io
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from petsearch.domain import ImageMetadata, ImageRecord, Item, ItemStatus, JobState
+from petsearch.domain import ImageMetadata, ImageRecord, Item, ItemStatus, JobState, Outcome
 from petsearch.domain.errors import Conflict, NotFound, Unavailable
 from petsearch.jobs import chunk_files
 from petsearch.ports import RecordChange
@@ -91,7 +92,7 @@ def _open_chunk_of_files(house: House, paths: Sequence[Path]) -> str:
 
 
 def _after_a_batch() -> Callable[[], bool]:
-    asked = iter([False])
+    asked = iter([False, False])  # before the first one, and before the second
     return lambda: next(asked, True)
 
 
@@ -178,21 +179,24 @@ def test_a_job_that_is_stopped_while_every_run_fails_is_let_go(
             {"cancel": house.jobs.cancel, "pause": house.jobs.pause}[stop](job_id)
         raise Conflict("The collection was dropped.")
 
+    job_id = house.open_job(*(photo(number) for number in range(5)))
     with monkeypatch.context() as patched:
         patched.setattr(house.index, "get", fail)
-        job_id = house.open_job(photo(1), photo(2))
+        done = Outcome(0, "0.jpg", ItemStatus.INGESTED, image_id=None, reason=None)
+        chunk_files.write_progress(house.store, job_id, 0, [done])
         house.deliver()
     if stop == "cancel":
         assert house.jobs.get(job_id).finished_at is not None
+        assert house.counts(job_id) == {"ingested": 1}, "what an earlier run has done counts"
         assert house.queue.discards == [job_id]
         house.jobs.delete(job_id)
     else:
         house.jobs.resume(job_id)
         house.deliver()
-        assert house.counts(job_id) == {"ingested": 2}
+        assert house.counts(job_id) == {"ingested": 5}
 
 
-@pytest.mark.parametrize("in_its_place", ["nothing", "an empty folder"])
+@pytest.mark.parametrize("in_its_place", ["nothing", "an empty folder", "what was written there"])
 def test_photos_wait_for_the_disk_of_the_store_to_be_mounted_again(
     house: House, tmp_path: Path, in_its_place: str
 ) -> None:
@@ -201,6 +205,8 @@ def test_photos_wait_for_the_disk_of_the_store_to_be_mounted_again(
     objects.rename(away)
     if in_its_place != "nothing":
         objects.mkdir()
+    if in_its_place == "what was written there":
+        (objects / "originals/00").mkdir(parents=True)
     working = in_thread(house.deliver)
     wait_until(lambda: "unmounted" in (house.jobs.get(job_id).reason or ""))
     for change in (
@@ -213,7 +219,8 @@ def test_photos_wait_for_the_disk_of_the_store_to_be_mounted_again(
         with pytest.raises(Unavailable):
             change()
     if in_its_place != "nothing":
-        objects.rmdir()
+        assert [path for path in objects.rglob("*") if path.is_file()] == []
+        shutil.rmtree(objects)
     away.rename(objects)
     working.join()
     assert house.counts(job_id) == {"ingested": 2}

@@ -205,6 +205,17 @@ def test_mending_a_model_keeps_the_calibration_that_was_fitted_when_it_was_publi
         publish_folder(folder, data_dir=data_dir)
 
 
+def test_a_lost_calibration_is_not_left_out_without_a_word(folder: Path, tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    model_id = publish_folder(folder, data_dir=data_dir).manifest.model_id
+    for lost in (folder, data_dir / "objects" / "models" / model_id):
+        (lost / "calibration.json").unlink()
+    with pytest.raises(InvalidInput, match="--dataset, or with --unmeasured"):
+        publish_folder(folder, data_dir=data_dir)
+    mended = publish_folder(folder, data_dir=data_dir, unmeasured=True)
+    assert "calibration.json" not in mended.manifest.files
+
+
 def test_an_unmeasured_model_is_refused_until_it_is_asked_for(folder: Path, tmp_path: Path) -> None:
     (folder / "metrics.json").unlink()
     calibration = json.loads((folder / "calibration.json").read_text())

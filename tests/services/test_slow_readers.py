@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from functools import partial
@@ -119,13 +120,32 @@ def test_a_stream_ends_with_its_connection_whatever_was_sent_behind_it(
     assert calls.answered == 0
 
 
+def test_who_reads_steadily_gets_an_answer_however_many_windows_it_takes(
+    address: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel holds megabytes, of which the server sees nothing leave for many windows."""
+    monkeypatch.setattr(protocol, "READ_WINDOW_S", 0.5)
+    monkeypatch.setattr(protocol, "LEAST_BYTES_PER_S", 100_000)
+    left = LARGE
+    with connect(address) as connection:
+        connection.sendall(asking("/large"))
+        began = time.monotonic()
+        while time.monotonic() < began + 4:
+            left -= len(connection.recv(20_000))
+            time.sleep(0.02)  # up to a million bytes a second
+        assert left > LARGE // 4, "it was read at once"
+        while left > 0 and (got := connection.recv(1 << 20)):
+            left -= len(got)
+    assert left <= 0
+
+
 def test_an_answer_that_is_not_read_is_not_kept(
     address: tuple[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with connect(address) as patient:
         patient.sendall(asking("/large"))
         assert is_open(patient), "who reads gets it, however large it is"
-    monkeypatch.setattr(protocol, "WINDOW_S", 0.2)
+    monkeypatch.setattr(protocol, "READ_WINDOW_S", 0.2)
     with connect(address) as connection:
         connection.sendall(asking("/large"))
         wait_until(lambda: not unread.UNREAD.count() and _was_cut_off(connection))

@@ -81,7 +81,9 @@ def test_what_needs_no_proxy_is_asked_directly(
         client.stats()
 
 
-@pytest.mark.parametrize("proxy", ["socks5://me:secret@10.0.0.1", "socks://10.0.0.1"])
+@pytest.mark.parametrize(
+    "proxy", ["socks5://me:secret@10.0.0.1", "socks://10.0.0.1", "http://host:abc"]
+)
 def test_a_proxy_that_cannot_be_used_is_named(
     address: str, monkeypatch: pytest.MonkeyPatch, proxy: str
 ) -> None:

@@ -7,7 +7,8 @@ import pytest
 
 from petsearch.client import from_paths
 from petsearch.domain.errors import InvalidInput
-from petsearch.domain.metadata import MOST_COMPOSED, parse_metadata, safe_filename, safe_path
+from petsearch.domain.metadata import parse_metadata, safe_filename, safe_path
+from petsearch.domain.visible_text import MOST_COMPOSED
 from petsearch.sources.names import other_forms
 from petsearch.tables.table import clean
 

@@ -7,7 +7,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from petsearch.domain import JsonDict
-from petsearch.domain.strict_model import StrictModel, most_entries
+from petsearch.domain.strict_model import StrictModel, entry_limits
 from services.api.app import build_routes
 from services.http.forwarded import ForwardedHeaders
 from tests.tools.openapi_lint import objects
@@ -117,7 +117,7 @@ def test_lists_and_objects_in_json_have_a_limit() -> None:
     limits = {
         f"{model.__name__}.{name}": most
         for model in strict_models()
-        for name, most in most_entries(model).items()
+        for name, most in entry_limits(model).items()
     }
     assert limits.keys() >= {"FiltersBody.missing", "PhotoMetadata.attributes", "UrlsSpec.urls"}
     assert [name for name, most in limits.items() if most is None] == []

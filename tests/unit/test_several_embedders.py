@@ -10,7 +10,12 @@ import httpx
 import numpy as np
 import pytest
 
-from petsearch.adapters.embedder_http import NOT_HERE, HttpEmbedder, is_idempotent
+from petsearch.adapters.embedder_http import (
+    NOT_HERE,
+    HttpEmbedder,
+    OnlyEmbedders,
+    is_idempotent,
+)
 from petsearch.adapters.service_names import ServiceNames
 from petsearch.domain import ModelInfo, PixelSpec
 from petsearch.domain.errors import Conflict, Unavailable
@@ -73,8 +78,13 @@ def services() -> Services:
 
 @pytest.fixture
 def embedder(services: Services) -> Iterator[HttpEmbedder]:
+    """As `connect` makes it."""
     transport = FailoverTransport(
-        (A, B), services, round_robin=True, may_repeat=is_idempotent, retry_statuses=NOT_HERE
+        (A, B),
+        OnlyEmbedders(services),
+        round_robin=True,
+        may_repeat=is_idempotent,
+        retry_statuses=NOT_HERE,
     )
     opened = HttpEmbedder(httpx.Client(base_url=A, transport=transport), addresses=lambda: (A, B))
     yield opened
@@ -181,6 +191,26 @@ def test_embeddings_that_were_not_asked_for_are_not_taken(
     good = httpx.Response(200, content=np.ones((1, 4), "<f4").tobytes(), headers=GOOD)
     services.others[A] = services.others[B] = good
     assert embedder.embed_texts(["a cat"], model_id="cats").shape == (1, 4)
+
+
+@pytest.mark.parametrize("other", ["nothing at this address", "a page"])
+def test_one_that_is_no_embedder_is_passed_over(
+    services: Services, embedder: HttpEmbedder, other: str
+) -> None:
+    services.others[B] = NONE[other]
+    for _ in range(6):
+        assert embedder.embed_texts(["a cat"], model_id="cats").shape == (1, 4)
+
+
+@pytest.mark.parametrize(
+    "answer", [httpx.Response(200, html="<h1>"), httpx.Response(200, json={"counts": [1, 2]})]
+)
+def test_counts_that_were_not_asked_for_are_not_taken(
+    services: Services, embedder: HttpEmbedder, answer: httpx.Response
+) -> None:
+    services.others[A] = services.others[B] = answer
+    with pytest.raises(Unavailable):
+        embedder.count_tokens(["a cat"])
 
 
 def test_without_any_answer_the_embedder_is_unavailable(

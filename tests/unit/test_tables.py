@@ -176,8 +176,13 @@ def test_a_title_that_could_be_a_name_is_passed_over(title: str, delimiter: str)
 
 @pytest.mark.parametrize(
     "rows",
-    [["1.jpg", "2.jpg"], ["Rex, the dog", "image"], ['"1.jpg', "2.jpg"]],
-    ids=["names", "words", "an open quote"],
+    [
+        ["1.jpg", "2.jpg"],
+        ["Rex, the dog", "image"],
+        ['"1.jpg', "2.jpg"],
+        ["1.jpg", '"the cat, photo"', '"photo,image"'],
+    ],
+    ids=["names", "words", "an open quote", "names of columns below"],
 )
 def test_a_single_name_is_the_header_if_no_other_row_is(rows: list[str]) -> None:
     table = "\n".join(("Pets of May", "photo", *rows))

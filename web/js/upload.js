@@ -45,6 +45,7 @@ export class Upload extends EventTarget {
     } catch (problem) {
       mark(this.files.filter(({ state }) => state === "sending"), "unsent", 0);
       this.problem = problem;
+      if ([404, 409].includes(problem.status)) this.isOver = true; // Its job takes nothing any more.
     }
     this.isSending = false;
     this.#tell();

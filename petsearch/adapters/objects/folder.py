@@ -23,6 +23,8 @@ from petsearch.ports import ObjectStore, StoredObject
 log = get_logger(__name__)
 
 _BLOCK_BYTES = 1024 * 1024
+_MARKER = ".petsearch"
+"""Tells the folder from the empty one below, where a disk is not mounted."""
 
 
 class FilesystemStore(ObjectStore):
@@ -32,7 +34,11 @@ class FilesystemStore(ObjectStore):
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        self._inode = folder.stat().st_ino
+        marker = folder / _MARKER
+        with suppress(OSError):  # a folder that may not be written, or a full disk
+            marker.touch()
+        self._sign = marker if marker.exists() else folder
+        """What is there as long as the folder is."""
 
     def put(self, key: str, data: bytes) -> None:
         name = self._name(key)
@@ -117,9 +123,9 @@ class FilesystemStore(ObjectStore):
 
     @disk_errors()
     def _make_folder_of(self, name: str) -> None:
+        self._check_folder()
         folder = Path(name).parent
         if not folder.is_dir():
-            self._check_folder()
             folder.mkdir(parents=True, exist_ok=True)
 
     @disk_errors()
@@ -129,9 +135,8 @@ class FilesystemStore(ObjectStore):
         Raises:
             Unavailable: the folder is gone, or another is in its place.
         """
-        with suppress(FileNotFoundError):
-            if self._folder.stat().st_ino == self._inode:
-                return
+        if self._sign.exists():
+            return
         log.error("the folder of the object store is gone", folder=str(self._folder))
         raise Unavailable("The folder of the object store is gone, as of a disk that is unmounted.")
 

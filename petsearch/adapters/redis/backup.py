@@ -87,8 +87,8 @@ class RedisCopy(LedgerCopy):
             yield from self._read([name])
 
     def open_chunks(self, entries: Iterable[JsonDict]) -> Mapping[str, OpenChunks]:
-        next_chunks = dict[str, int]()
-        waiting = defaultdict[str, set[int]](set)
+        next_chunks, unfinished = dict[str, int](), set[str]()
+        waiting, added = defaultdict[str, set[int]](set), defaultdict[str, set[int]](set)
         for entry in entries:
             if not entry["name"].startswith(JOB_PREFIX):
                 continue
@@ -96,12 +96,22 @@ class RedisCopy(LedgerCopy):
             match part:
                 case "":
                     next_chunks[job_id] = int(entry["value"].get("next_chunk", 0))
+                    if "finished_at" not in entry["value"]:  # else its chunks may be forgotten
+                        unfinished.add(job_id)
+                case "chunks":
+                    added[job_id].update(map(int, entry["value"]))
                 case "pending":
                     waiting[job_id].update(map(int, entry["value"]))
                 case "queued":
                     waiting[job_id].update(int(chunk_no) for chunk_no, _ in entry["value"])
         return {
-            job_id: OpenChunks(frozenset(waiting[job_id]), next_chunk)
+            job_id: OpenChunks(
+                waiting=frozenset(waiting[job_id]),
+                not_added=frozenset({*range(next_chunk)} - added[job_id])
+                if job_id in unfinished
+                else frozenset(),
+                next_chunk=next_chunk,
+            )
             for job_id, next_chunk in next_chunks.items()
         }
 

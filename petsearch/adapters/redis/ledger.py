@@ -173,7 +173,7 @@ class RedisLedger(JobLedger, ChunkLedger, EnumerationLedger, IdempotencyStore):
         return fields[0] is None or "1" in fields[1:]
 
     def mark_item(self, job_id: str, item_no: int) -> int:
-        return int(self._run("MARK", job_id, item_no))
+        return int(self._run("MARK", job_id, item_no, uuid.uuid4().hex))
 
     @redis_errors(_WHAT)
     def clear_mark(self, job_id: str, item_no: int) -> None:

@@ -4,8 +4,9 @@ KEYS[1] is the hash of a job, KEYS[2] the set of jobs that are not final, KEYS[3
 those whose objects are to be deleted; the other keys of a job are made from the first. Deadlines
 are in milliseconds.
 
-A script whose answer was lost is sent again by redis-py. Those that give something to somebody know
-their own repeat and answer it alike.
+A script whose answer was lost is sent again by redis-py. Those whose repeat nothing else would put
+right know it and answer it alike. Chunks that TAKE gave to nobody are lost messages, which the
+sweep queues again.
 """
 
 from petsearch.domain import MOST_LEFT_OUT_NAMES
@@ -86,7 +87,7 @@ end
 SCRIPTS = {
     "CREATE": """
 -- KEYS[4] is the sorted set of all jobs. ARGV: most_open_jobs, id, created_at, then the fields
-if redis.call('SCARD', active) >= tonumber(ARGV[1]) then return 0 end
+if not exists() and redis.call('SCARD', active) >= tonumber(ARGV[1]) then return 0 end
 redis.call('HSET', job, unpack(ARGV, 4))
 redis.call('ZADD', KEYS[4], ARGV[3], ARGV[2])
 redis.call('SADD', active, ARGV[2])
@@ -175,9 +176,14 @@ end
 changed()
 """,
     "MARK": """
--- ARGV: item
+-- ARGV: item, token of the call
 if not exists() then return 1 end
-return redis.call('HINCRBY', marks, ARGV[1], 1)
+local count, by = string.match(redis.call('HGET', marks, ARGV[1]) or '0', '(%d+):?(.*)')
+if by ~= ARGV[2] then  -- else a repeat
+  count = count + 1
+  redis.call('HSET', marks, ARGV[1], count .. ':' .. ARGV[2])
+end
+return tonumber(count)
 """,
     "TAKE": """
 -- ARGV: most_queued, patience_ms, most_open
