@@ -97,6 +97,11 @@ class ChunkWorker:
             self.dispatcher.dispatch(job_id)
         self.dispatcher.discard_if_cancelled(job_id)
 
+    def resume_if_left(self) -> None:
+        """End a pause that no chunk ends: where one runs, its end decides."""
+        if not self.in_hand.moves():
+            self.breaker.close_if_left()
+
     @contextmanager
     def _failures_handled(self, chunk: _ClaimedChunk) -> Iterator[None]:
         """Wait out outages; after other errors, switch to one by one."""

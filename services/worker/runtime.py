@@ -136,18 +136,12 @@ def build_runtime(
                 dispatcher=services.storage.dispatcher,
                 now=services.clock,
             ),
-            partial(_close_if_left, chunks, breaker),
+            chunks.resume_if_left,
         ),
     )
     services.close_with(runtime.close)
     services.close_with(_announce(services, breaker, leases).close)
     return runtime
-
-
-def _close_if_left(chunks: ChunkWorker, breaker: CircuitBreaker) -> None:
-    """Where a chunk runs, its end decides."""
-    if not chunks.in_hand.moves():
-        breaker.close_if_left()
 
 
 def _announce(services: Services, breaker: CircuitBreaker, leases: LeaseKeeper) -> ExitStack:

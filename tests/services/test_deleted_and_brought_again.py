@@ -128,3 +128,12 @@ def test_a_reindex_leaves_out_what_a_delete_that_was_cut_off_has_to_delete(house
     assert house.count(B) == 1
     delete_images(house.writer, house.store, house.catalogue.collection(), [IMAGE_ID])
     assert house.count() == 1
+
+
+def test_a_photo_that_nobody_deletes_costs_no_request_to_delete_anything(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deleted = list[str]()
+    monkeypatch.setattr(house.store, "delete", deleted.append)
+    tombstones.wait_for_delete(house.store, IMAGE_ID, utc_now())
+    assert deleted == []

@@ -160,6 +160,16 @@ def test_a_calibration_that_was_fitted_meanwhile_is_served(
         assert remote.models()[0].calibration == fitted
 
 
+def test_a_model_that_is_loaded_anew_is_calibrated_so_too(
+    embedder: BatchingEmbedder, store: Store, watch: ModelWatch
+) -> None:
+    CatalogueCalibrations(store).keep(OLD, calibration(1.0))
+    for _ in range(2):
+        watch.look()
+        assert embedder.models()[0].calibration == calibration(1.0)
+        embedder.put(TinyClip())
+
+
 def test_one_that_cannot_be_read_changes_nothing(
     embedder: BatchingEmbedder, store: Store, watch: ModelWatch
 ) -> None:
