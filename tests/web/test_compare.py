@@ -1,5 +1,6 @@
 """Results of a search by photo are opened beside that photo, and both are zoomed as one."""
 
+import base64
 import re
 import uuid
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from petsearch.client import Client, Photo, PhotoSource, upload
 from petsearch.domain import JsonDict, image_id_of, sha256_of
+from petsearch.photos.opening import register_formats
 from petsearch.sample.catalogue import drawing_at
 from tests import pictures
 from tests.web.pages import CARDS, Look, new_page, open_start, picked
@@ -44,6 +46,19 @@ def add(client: Client, number: int, **metadata: object) -> JsonDict:
 
 def row(page: Page, name: str) -> Locator:
     return page.locator(".agreement tbody tr", has=page.get_by_role("rowheader", name=name))
+
+
+def captured(page: Page, data: bytes) -> JsonDict:
+    """What the page reads of a chosen photo's file."""
+    page.goto("/")
+    found: JsonDict = page.evaluate(
+        """async (text) => {
+          const { captureOf } = await import(new URL("js/exif.js", document.baseURI));
+          return captureOf(new Blob([Uint8Array.from(atob(text), (c) => c.charCodeAt(0))]));
+        }""",
+        base64.b64encode(data).decode(),
+    )
+    return found
 
 
 def test_search_compare_and_back_with_the_keyboard_alone(page: Page) -> None:
@@ -195,6 +210,15 @@ def test_a_chosen_photo_is_compared_by_its_file_and_the_words(page: Page, client
     expect(row(page, "Taken").locator(".mark")).to_have_text("7 days earlier")
     page.get_by_role("button", name="Back").click()
     expect(page.locator(".chip.like")).to_contain_text("mine.jpg")
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "HEIF"])
+def test_exif_of_a_chosen_photo_is_read_in_every_format(page: Page, kind: str) -> None:
+    register_formats()
+    data = pictures.phone_photo(3103, kind)
+    found = captured(page, data)
+    assert found["taken_at"] == "2025-05-17T10:00:05"
+    assert found["location"] == {"lat": pytest.approx(48.1375), "lon": pytest.approx(11.575)}
 
 
 def test_one_of_several_examples_is_chosen(page: Page, client: Client) -> None:

@@ -2,6 +2,7 @@
 const READ_BYTES = 262_144; // EXIF is at the beginning, and has at most 64 kB.
 const [EXIF_IFD, GPS_IFD, TAKEN, OFFSET] = [0x8769, 0x8825, 0x9003, 0x9011];
 const [LAT_REF, LAT, LON_REF, LON] = [1, 2, 3, 4];
+const MARK = [0x45, 0x78, 0x69, 0x66, 0, 0]; // "Exif\0\0"
 
 // { taken_at, taken_at_precision, location }, as the API writes them; without what is not known.
 export async function captureOf(file) {
@@ -14,11 +15,13 @@ export async function captureOf(file) {
   }
 }
 
-// The TIFF header behind "Exif\0\0"; -1 without one.
+// The TIFF header that EXIF begins with; -1 without one. JPEG, PNG, WebP, HEIC and AVIF each have something else before
+// it, and HEIC has the name "Exif\0\0" in its directory, too.
 function startOf(bytes) {
-  const mark = [0x45, 0x78, 0x69, 0x66, 0, 0];
-  const at = bytes.findIndex((_, n) => mark.every((byte, k) => bytes[n + k] === byte));
-  return at < 0 ? -1 : at + mark.length;
+  const is = (n, values) => values.every((byte, k) => bytes[n + k] === byte);
+  return bytes.findIndex((byte, n) =>
+    (byte === 0x49 && is(n, [0x49, 0x49, 0x2a, 0]) && (is(n + 4, [8, 0, 0, 0]) || is(n - 6, MARK))) ||
+    (byte === 0x4d && is(n, [0x4d, 0x4d, 0, 0x2a]) && (is(n + 4, [0, 0, 0, 8]) || is(n - 6, MARK))));
 }
 
 function read(view) {
