@@ -27,6 +27,8 @@ _DCF_OPTION_FILE = "R03"
 _OFFSETS = (Base.OffsetTime, Base.OffsetTimeOriginal, Base.OffsetTimeDigitized)
 _XMP_TIMES = ("exif:DateTimeOriginal", "photoshop:DateCreated", "xmp:CreateDate")
 _XMP_DEGREES = re.compile(r"(\d+)[, ](\d+(?:\.\d+)?)(?:[, ](\d+(?:\.\d+)?))?\s*([NSEW])", re.ASCII)
+_DECIMAL_DEGREES = re.compile(r"-?\d{1,3}(?:\.\d+)?", re.ASCII)
+"""As Apple Photos writes them, with N, S, E or W in a property of its own, or with a sign."""
 
 
 def capture_of(exif: Image.Exif, xmp: object) -> Capture:
@@ -105,8 +107,10 @@ def _xmp_values(text: str, name: str) -> Iterator[str]:
 
 
 def _xmp_degrees(text: str, name: str, negative: str) -> Iterator[float]:
-    for value in _xmp_values(text, name):
-        found = _XMP_DEGREES.fullmatch(value.strip())
-        if found is not None:
+    beside = next(_xmp_values(text, f"{name}Ref"), "")
+    for value in map(str.strip, _xmp_values(text, name)):
+        if found := _XMP_DEGREES.fullmatch(value):
             *parts, reference = found.groups("0")
             yield _degrees(parts, reference, negative)
+        elif _DECIMAL_DEGREES.fullmatch(value):
+            yield _degrees([value.lstrip("-")], negative if "-" in value else beside, negative)

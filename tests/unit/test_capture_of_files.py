@@ -209,6 +209,23 @@ def test_an_invalid_place_is_none(changes: dict[int, object]) -> None:
     assert capture_of(photo(exif=exif_of(gps={**_MUNICH_GPS, **changes}))).location is None
 
 
+@pytest.mark.parametrize(
+    ("lat", "lon"),
+    [
+        # Apple Photos, which writes letters beside; icloudpd, which writes signs; and both.
+        ("33.8</exif:GPSLatitude><exif:GPSLatitudeRef>S", "70.5"),
+        ("-33.8", "-70.5"),
+        ("-33.8</exif:GPSLatitude><exif:GPSLatitudeRef>S", "-70.5"),
+    ],
+)
+def test_a_place_in_xmp_may_be_in_decimal_degrees(lat: str, lon: str) -> None:
+    stated = (
+        "<rdf:Description><exif:GPSLongitudeRef>W</exif:GPSLongitudeRef>"
+        f"<exif:GPSLongitude>{lon}</exif:GPSLongitude><exif:GPSLatitude>{lat}</rdf:Description>"
+    )
+    assert capture_of(photo(xmp=stated.encode())).location == pytest.approx((-33.8, -70.5))
+
+
 def test_south_and_west_are_negative() -> None:
     gps = {**_MUNICH_GPS, GPS.GPSLatitudeRef: "S", GPS.GPSLongitudeRef: "W\0"}
     found = capture_of(photo(exif=exif_of(gps=gps))).location
