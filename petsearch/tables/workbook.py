@@ -119,6 +119,7 @@ def open_workbook(file: BinaryIO, is_header: IsHeader) -> Iterator[Table]:
 
     with _reading():
         _check_size(file)
+        _check_kind(file)
         book = load_workbook(file, read_only=True, data_only=True, keep_links=False)
     try:
         with _reading():
@@ -145,6 +146,21 @@ def _check_size(file: BinaryIO) -> None:
         raise InvalidInput("The workbook is too large; save its table as CSV.")
     if total > max(_ANY_RATIO_BYTES, _MAX_RATIO * packed):
         raise InvalidInput("The workbook unpacks to far more than a table; save it as CSV.")
+    file.seek(0)
+
+
+def _check_kind(file: BinaryIO) -> None:
+    """Check that it is no file of another program, which are zip archives, too.
+
+    Raises:
+        InvalidInput: it is.
+    """
+    names = set(ZipFile(file).namelist())
+    if "[Content_Types].xml" not in names:
+        what = "OpenDocument file (.ods)" if "META-INF/manifest.xml" in names else "archive"
+        raise InvalidInput(
+            f"The file is an {what}, not an Excel workbook; save its table as .xlsx or CSV."
+        )
     file.seek(0)
 
 

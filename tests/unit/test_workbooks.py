@@ -120,6 +120,18 @@ def test_a_hostile_or_broken_workbook_is_rejected_or_read_within_limits(
         assert "workbook" in error.detail or "header" in error.detail
 
 
+@pytest.mark.parametrize(
+    ("part", "what"),
+    [("META-INF/manifest.xml", "an OpenDocument file"), ("Index/Document.iwa", "an archive")],
+)
+def test_a_table_of_another_program_is_named_with_what_to_do(part: str, what: str) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr(part, "")
+    with pytest.raises(InvalidInput, match=rf"{what}.*save its table as \.xlsx or CSV"):
+        rows_of(packed.getvalue())
+
+
 def test_a_workbook_that_unpacks_to_far_more_than_a_table_is_rejected() -> None:
     data = repacked(
         workbook(["path"], ["1.jpg"]),
