@@ -221,6 +221,13 @@ def test_exif_of_a_chosen_photo_is_read_in_every_format(page: Page, kind: str) -
     assert found["location"] == {"lat": pytest.approx(48.1375), "lon": pytest.approx(11.575)}
 
 
+@pytest.mark.parametrize(
+    "date", ["2025:02:30 10:00:05", "1970:01:01 00:00:00", "2999:01:01 00:00:00"]
+)
+def test_what_is_no_date_to_the_server_is_none_to_the_page(page: Page, date: str) -> None:
+    assert "taken_at" not in captured(page, pictures.phone_photo(3104, date=date))
+
+
 def test_one_of_several_examples_is_chosen(page: Page, client: Client) -> None:
     one, other = (item["image_id"] for item in client.search("pug", limit=2)["items"])
     page.goto(f"/?like={one}&like={other}")

@@ -54,9 +54,12 @@ function takenOf(exif) {
   const parts = /^(\d{4}):(\d\d):(\d\d) (\d\d:\d\d:\d\d)/.exec(exif.get(TAKEN)?.text() ?? "");
   if (!parts || Number(parts[1]) < 1826) return {}; // A clock that was never set.
   const [, year, month, day, time] = parts;
-  const offset = /^[+-]\d\d:\d\d$/.exec(exif.get(OFFSET)?.text() ?? "")?.[0] ?? "";
+  const offset = /^([+-]\d\d:\d\d|Z)$/.exec(exif.get(OFFSET)?.text() ?? "")?.[0] ?? "";
   const text = `${year}-${month}-${day}T${time}`;
-  if (Number.isNaN(Date.parse(`${text}${offset}`))) return {};
+  // February 30 is a date to JavaScript, and none to the server; nor is where a clock that was never set starts.
+  const asStated = new Date(`${text}Z`);
+  if (Number.isNaN(asStated.getTime()) || !asStated.toISOString().startsWith(text) || !asStated.getTime()) return {};
+  if (Date.parse(`${text}${offset || "+14:00"}`) > Date.now()) return {}; // The future, in every zone.
   return { taken_at: `${text}${offset}`, taken_at_precision: offset ? "instant" : "local" };
 }
 
