@@ -146,6 +146,8 @@ def _open_main(file: File) -> Opened:
 
 
 def _open_tiff(file: File) -> Opened:
+    if pages.is_unread_big_tiff(file.head):
+        raise NotAnImage("This kind of TIFF, a big-endian BigTIFF, is not read; save it as JPEG.")
     found = pages.tiff_pages(file.buffer)
     main, tiff = found.main, None
     if found.is_raw:

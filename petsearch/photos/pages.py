@@ -260,6 +260,11 @@ def is_tiff(head: bytes) -> bool:
     return head[:4] in _TIFF_HEADS
 
 
+def is_unread_big_tiff(head: bytes) -> bool:
+    """Whether it is a TIFF with 64-bit offsets, big end first, which Pillow takes for another."""
+    return head[:4] == b"MM\0+"
+
+
 def show_frame(picture: Image.Image) -> None:
     """Load the first frame of a picture, or of an animation the first one that is not blank."""
     if picture.format not in _ANIMATED or not getattr(picture, "is_animated", False):

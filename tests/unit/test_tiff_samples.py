@@ -152,3 +152,9 @@ def test_a_kind_that_is_read_is_no_reason_to_refuse_a_broken_file(whole: bytes) 
 @pytest.mark.parametrize("most", [65_535, 40_000])
 def test_a_maximum_that_is_a_mere_statistic_changes_nothing(most: int) -> None:
     assert np.array_equal(_pixels(_tiff(RGB16, tags={MAX_SAMPLE: [most] * 3})), RGB)
+
+
+def test_a_big_tiff_that_is_not_read_is_not_called_broken() -> None:
+    data = struct.pack(">2sHHHQ", b"MM", 43, 8, 0, 16) + struct.pack(">QQ", 0, 0)
+    with pytest.raises(NotAnImage, match="a big-endian BigTIFF, is not read"):
+        decode(data, LIMITS)
