@@ -58,6 +58,18 @@ def test_head_answers_as_get_does_without_a_body(
     assert len(asked) > 20
 
 
+def test_no_cache_keeps_an_answer_that_says_nothing_of_it(
+    http: httpx.Client, paths: list[tuple[str, list[str]]]
+) -> None:
+    asked = [path for path, methods in paths if "GET" in methods]
+    for path in (*asked, "/openapi.json", "/v1/images/none", "/nothing-here"):
+        said = http.get(path).headers.get("cache-control", "")
+        if path.endswith(("/display", "/thumbnail", ".jpg")):
+            assert said == "public, max-age=86400", path
+        else:
+            assert said.startswith(("no-cache", "no-store", "private, max-age=0")), path
+
+
 def test_allow_names_every_method_that_is_answered(
     http: httpx.Client, paths: list[tuple[str, list[str]]]
 ) -> None:
