@@ -57,7 +57,7 @@ _ROUTES = (
     *(keys, models, session, status, ancestor),
 )
 
-_CORS_METHODS = ("GET", "POST", "PATCH", "DELETE")
+_CORS_METHODS = ("GET", "HEAD", "POST", "PATCH", "DELETE")
 _CORS_HEADERS = (
     *("Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match"),
     *("If-Range", "Last-Event-ID", "Range", "X-Request-Id"),

@@ -183,6 +183,17 @@ def test_a_named_origin_may_send_what_calls_take(keyed: KeyedApp, header: str) -
     assert client.options(STATS, headers=asked).status_code == 200
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PATCH", "DELETE"])
+def test_a_named_origin_may_ask_in_every_method(keyed: KeyedApp, method: str) -> None:
+    client = keyed.client(keyed.app(cors_origins=[PAGE]))
+    asked = {
+        "Origin": PAGE,
+        "Access-Control-Request-Method": method,
+        "Access-Control-Request-Headers": "authorization",
+    }
+    assert client.options(STATS, headers=asked).status_code == 200
+
+
 def test_any_origin_may_read_and_none_may_write(keyed: KeyedApp) -> None:
     client = keyed.client(keyed.app(cors_origins=["*"]), keyed.make_key(Scope.ADMIN))
     assert client.get(STATS, headers={"Origin": PAGE}).headers["access-control-allow-origin"] == "*"
