@@ -122,9 +122,13 @@ def _says_nothing(value: Any, name: str = "") -> bool:
 def read_json(text: str | bytes, name: str) -> Any:
     """Decode JSON in which no object has a field twice; errors call it `name`.
 
+    A byte order mark is passed over, with which editors on Windows begin files.
+
     Raises:
         InvalidInput: it is no JSON, or an object has a field twice.
     """
+    if isinstance(text, str):  # of bytes, json passes over it
+        text = text.removeprefix("\ufeff")
     try:
         return json.loads(text, object_pairs_hook=_without_repetition)
     except (ValueError, RecursionError) as error:

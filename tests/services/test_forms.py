@@ -2,6 +2,7 @@
 
 import socket
 import time
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from contextlib import ExitStack
 from urllib.parse import urlsplit
@@ -69,6 +70,22 @@ def test_others_are_refused_before_a_field_is_decoded(client: TestClient, charse
     assert refused.status_code == 422
     assert "UTF-8" in refused.json()["detail"]
     assert time.thread_time() - began < 1, "punycode takes a time that grows with the square"
+
+
+@pytest.mark.parametrize(
+    ("path", "parts"),
+    [
+        (PATH, [("photo", "a.jpg", pictures.jpeg(1)), ("query", "", b'{"limit": 1}')]),
+        ("/v1/images", [("photos", "a.jpg", pictures.jpeg(2)), ("metadata", "", b'{"tags": []}')]),
+        ("/v1/jobs/upload", [("file", "a.zip", pictures.jpeg(3)), ("columns", "", b"{}")]),
+    ],
+)
+def test_json_in_a_form_may_begin_with_a_byte_order_mark(
+    client: TestClient, path: str, parts: list[tuple[str, str, bytes]]
+) -> None:
+    marked = [part(name, (b"" if file else BOM_UTF8) + data, file) for name, file, data in parts]
+    answer = client.post(path, content=whole(*marked), headers={"Content-Type": KIND})
+    assert answer.status_code in (200, 202), answer.json()["detail"]
 
 
 def test_the_fields_of_a_form_have_one_limit_together(client: TestClient) -> None:
