@@ -8,7 +8,6 @@ from pathlib import Path
 from anyio import CapacityLimiter
 from fastapi import FastAPI, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
-from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import Scope
 
 from petsearch.app.services import Services
@@ -41,7 +40,7 @@ from services.api.routes import (
 from services.api.routes.rooms import LONG, rooms_of
 from services.http.admission import Admission, RoomOf
 from services.http.body_limit import BodyLimit
-from services.http.content_coding import PlainBodies
+from services.http.content_coding import EXCLUDED_TYPES, Gzip, PlainBodies
 from services.http.deadlines import Deadlines
 from services.http.disk_guard import DiskGuard
 from services.http.draining import Draining, DrainingGuard
@@ -137,7 +136,12 @@ def build_app(
     app.add_exception_handler(HTTPStatus.METHOD_NOT_ALLOWED, _method_not_allowed)
     if compress:
         # The innermost. A short answer is sent sooner than it is compressed.
-        app.add_middleware(GZipMiddleware, minimum_size=_LONG_ANSWER_BYTES, compresslevel=4)
+        app.add_middleware(
+            Gzip,
+            minimum_size=_LONG_ANSWER_BYTES,
+            compresslevel=4,
+            exclude_content_types=EXCLUDED_TYPES,
+        )
     table = AccessTable(web_dir=web_dir)
     room_of = rooms_of(table)
     _add_middleware(app, services, table, room_of, is_on_loopback=is_on_loopback)

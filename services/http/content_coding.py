@@ -1,14 +1,32 @@
-"""Refuses compressed request bodies, which nobody here decompresses."""
+"""Compressed bodies: requests may have none, and answers have one where the client takes it."""
 
+import re
 from http import HTTPStatus
 
 from starlette.datastructures import Headers
+from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 from starlette.types import Receive, Scope, Send
 
 from services.http.asgi import HttpMiddleware
 from services.http.problems import problem
 
 _PLAIN = "identity"
+_NO_GZIP = re.compile(
+    rb"(?:^|,)[ \t]*(?:x-)?gzip[ \t]*;[ \t]*q=0(?:\.0*)?[ \t]*(?:,|$)", re.IGNORECASE
+)
+_ACCEPT = b"accept-encoding"
+EXCLUDED_TYPES = (*DEFAULT_EXCLUDED_CONTENT_TYPES, "image/*")
+"""Of stored photos, whose ranges and strong ETags are those of their bytes as they are."""
+
+
+class Gzip(GZipMiddleware):
+    """Compresses answers, but none to a client that refuses gzip (`gzip;q=0`)."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        if any(name == _ACCEPT and _NO_GZIP.search(value) for name, value in scope["headers"]):
+            scope["headers"] = [header for header in scope["headers"] if header[0] != _ACCEPT]
+        await super().__call__(scope, receive, send)
 
 
 class PlainBodies(HttpMiddleware):

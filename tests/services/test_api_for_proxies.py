@@ -151,3 +151,29 @@ def test_a_long_answer_is_compressed_and_no_photo_is(http: httpx.Client, image_i
     assert plain.json() == document.json()
     for path in (f"/v1/images/{image_id}", f"/v1/images/{image_id}/original"):
         assert "content-encoding" not in http.get(path).headers
+
+
+@pytest.mark.parametrize("accepted", ["gzip;q=0", "identity, gzip; q=0.0", "br, GZIP ;q=0.000, *"])
+@pytest.mark.parametrize("path", ["/openapi.json", "/"])
+def test_a_client_that_refuses_gzip_gets_none(http: httpx.Client, path: str, accepted: str) -> None:
+    plain = http.get(path, headers={"Accept-Encoding": accepted})
+    assert "content-encoding" not in plain.headers
+    assert "Accept-Encoding" in plain.headers["vary"]
+    taken = http.get(path, headers={"Accept-Encoding": "gzip;q=0.5, br;q=0"})
+    assert taken.headers["content-encoding"] == "gzip"
+
+
+@pytest.mark.parametrize("form", ["BMP", "TIFF"])
+def test_an_original_is_continued_by_a_client_that_takes_gzip(
+    http: httpx.Client, server_url: str, form: str
+) -> None:
+    data = pictures.encoded(pictures.noise(200, 150, 94_003), form)
+    with Client(server_url) as client:
+        upload(client, PhotoSource(iter([Photo(f"a.{form}", data)]), 1), name="proxies")
+    url = f"/v1/images/{image_id_of(sha256_of(data))}/original"
+    with http.stream("GET", url, headers={"Accept-Encoding": "gzip"}) as begun:
+        first = b"".join(begun.iter_raw())[:20_000]  # as a cache or browser keeps it
+    headers = {"Accept-Encoding": "gzip", "Range": "bytes=20000-"}
+    rest = http.get(url, headers={**headers, "If-Range": begun.headers["etag"]})
+    assert rest.status_code == 206
+    assert first + rest.content == data

@@ -9,7 +9,6 @@ from anyio import CapacityLimiter, move_on_after
 from anyio.to_thread import run_sync
 from starlette.datastructures import MutableHeaders, QueryParams
 from starlette.exceptions import HTTPException
-from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
@@ -20,6 +19,7 @@ from petsearch.domain import deadline
 from petsearch.domain.errors import PetsearchError
 from petsearch.observability import get_logger
 from services.api.page.previews import Previews, previewed_photo
+from services.http.content_coding import Gzip
 from services.http.forwarded import public_path
 
 log = get_logger(__name__)
@@ -41,7 +41,7 @@ class WebClient:
 
     def __init__(self, folder: Path, previews: Previews) -> None:
         # A quarter of the bytes; these files hold no secret that a compressed size could tell.
-        self._files = GZipMiddleware(_Page(StaticFiles(directory=folder, html=True), previews))
+        self._files = Gzip(_Page(StaticFiles(directory=folder, html=True), previews))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
