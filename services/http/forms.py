@@ -5,13 +5,17 @@ an open temporary file. A form whose end never comes holds them for as long as i
 so both are counted: in a form, for a client, and in all.
 """
 
+import re
 import resource
 import sys
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
+from email.errors import HeaderParseError
+from email.header import decode_header
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from fastapi import HTTPException, Request, Response
 from fastapi.params import Form
@@ -40,6 +44,17 @@ name that it looks up."""
 _LONGEST_CHARSET = 20
 _RETRY_AFTER_S = "1"
 _ALL = "all"
+_BEFORE = rb"""(?:[^"]|"(?:[^"\\]|\\.)*")*?;[ \t]*"""
+"""A parameter, and not what looks like one in quotes."""
+_EXTENDED_NAME = re.compile(
+    _BEFORE + rb"""filename\*[ \t]*=[ \t]*utf-8'[^';"]*'([^;"\s]+)""", re.IGNORECASE
+)
+_ENCODED_NAME = re.compile(
+    _BEFORE + rb"""filename[ \t]*=[ \t]*"?(=\?utf-8\?[bq]\?[^?"\s]+\?=)"?[ \t]*(?:;|$)""",
+    re.IGNORECASE,
+)
+_LONGEST_DISPOSITION = 4096
+"""Of a part whose file name is looked at in these ways."""
 
 
 def type_of(scope: Scope) -> str:
@@ -104,6 +119,11 @@ class _CountedForm(MultiPartParser):
     def on_part_begin(self) -> None:
         super().on_part_begin()
         self._part_bytes = 0
+
+    def on_headers_finished(self) -> None:
+        part = self._current_part
+        part.content_disposition = _with_plain_name(part.content_disposition)
+        super().on_headers_finished()
 
     def on_header_value(self, data: bytes, start: int, end: int) -> None:
         self._count_field(end - start)
@@ -215,3 +235,26 @@ def _check_charset(content_type: str) -> None:
     if given.lower() not in _CHARSETS:
         detail = f"The charset {given!r} is not read in forms: send them in UTF-8."
         raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
+
+
+def _with_plain_name(disposition: bytes | None) -> bytes | None:
+    """A part's `Content-Disposition` with the name that a file has in UTF-8, if it is coded.
+
+    Browsers do not code it, and RFC 7578 forbids to, but .NET, PowerShell, Spring and old versions
+    of urllib3 do: as `filename*` (RFC 5987), as a word of RFC 2047, or as both.
+    """
+    if disposition is None or len(disposition) > _LONGEST_DISPOSITION:
+        return disposition
+    name: bytes | str
+    if found := _EXTENDED_NAME.match(disposition):
+        name = unquote_to_bytes(found[1])
+    elif found := _ENCODED_NAME.match(disposition):
+        try:
+            ((name, _),) = decode_header(found[1].decode("ascii"))
+        except (HeaderParseError, ValueError):
+            return disposition
+    else:
+        return disposition
+    escaped = (name if isinstance(name, bytes) else name.encode()).replace(b"\\", rb"\\")
+    # Of two, the parser takes the last.
+    return b'%b; filename="%b"' % (disposition, escaped.replace(b'"', rb"\""))

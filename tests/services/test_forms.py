@@ -1,5 +1,6 @@
 """Forms take no more memory, open files or time of the event loop than is counted."""
 
+import base64
 import socket
 import time
 from codecs import BOM_UTF8
@@ -8,6 +9,7 @@ from contextlib import ExitStack
 from urllib.parse import urlsplit
 
 import pytest
+from fastapi import FastAPI, UploadFile
 from fastapi.testclient import TestClient
 
 from petsearch.domain.api_keys import Scope
@@ -86,6 +88,48 @@ def test_json_in_a_form_may_begin_with_a_byte_order_mark(
     marked = [part(name, (b"" if file else BOM_UTF8) + data, file) for name, file, data in parts]
     answer = client.post(path, content=whole(*marked), headers={"Content-Type": KIND})
     assert answer.status_code in (200, 202), answer.json()["detail"]
+
+
+WORD = base64.b64encode("kätz.jpg".encode()).decode()
+
+
+@pytest.mark.parametrize(
+    ("said", "name"),
+    [
+        (
+            f"name=photos; filename=\"=?utf-8?B?{WORD}?=\"; filename*=utf-8''k%C3%A4tz.jpg",
+            "kätz.jpg",
+        ),
+        ("name=photos; filename=cat.jpg; filename*=utf-8''cat.jpg", "cat.jpg"),
+        (f'name=photos; filename="=?utf-8?B?{WORD}?="', "kätz.jpg"),
+        ('name="photos"; filename="=?UTF-8?Q?k=C3=A4tz_2.jpg?="', "kätz 2.jpg"),
+        ("name=\"photos\"; filename*=UTF-8'de'k%C3%A4tz%22.jpg", 'kätz".jpg'),
+        ("filename*=UTF-8''k%C3%A4tz.jpg; name=\"photos\"", "kätz.jpg"),
+        ('name="photos"; filename="a; filename*=utf-8\'\'b.jpg"', "a; filename*=utf-8''b.jpg"),
+        ('name="photos"; filename="=?utf-8?B?a?=.jpg"', "=?utf-8?B?a?=.jpg"),
+        ('name="photos"; filename="=?utf-8?B?a?="', "=?utf-8?B?a?="),
+        ('name="photos"; filename="a.jpg"; filename*=x-none\'\'b.jpg', "a.jpg"),
+    ],
+)
+def test_a_coded_file_name_is_read(said: str, name: str) -> None:
+    app = FastAPI()
+    app.router.route_class = forms.FormRoute
+
+    @app.post("/")
+    async def name_of(photos: UploadFile) -> str | None:
+        return photos.filename
+
+    head = f"--{MARK}\r\nContent-Disposition: form-data; {said}\r\n\r\n".encode()
+    body = whole(head + pictures.jpeg(1) + b"\r\n")
+    answer = TestClient(app).post("/", content=body, headers={"Content-Type": KIND})
+    assert answer.json() == name
+
+
+@pytest.mark.parametrize("said", [b";" * 4000, b'";' * 2000, b'"\\' * 2000, b"; filename*= " * 300])
+def test_a_file_name_takes_no_time(said: bytes) -> None:
+    began = time.thread_time()
+    forms._with_plain_name(b"form-data" + said)
+    assert time.thread_time() - began < 0.1
 
 
 def test_the_fields_of_a_form_have_one_limit_together(client: TestClient) -> None:
