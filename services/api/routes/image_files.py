@@ -1,5 +1,6 @@
 """The bytes of images: their public copies, and the originals."""
 
+import re
 from urllib.parse import quote
 
 from fastapi import Request, Response
@@ -14,6 +15,7 @@ from services.api.stored_bytes import stored_bytes
 router = Router(prefix="/v1/images/{image_id}", tags=["images"])
 
 _JPEG = "image/jpeg"
+_NOT_PLAIN = re.compile(r"[^A-Za-z0-9 ._()+-]")
 _DAY = "public, max-age=86400"
 _PRIVATE = "private, max-age=0, must-revalidate"
 
@@ -59,6 +61,7 @@ def public_copy(file: ImageFile, request: Request) -> Response:
 
 
 def _download_of(record: ImageRecord) -> str:
-    """Under its own name, in the way of RFC 6266."""
+    """Under its own name, in both ways of RFC 6266: `curl -J` and others know only the older."""
     name = record.metadata.filename or record.image_id
-    return f"attachment; filename*=UTF-8''{quote(name, safe='', errors='replace')}"
+    coded = quote(name, safe="", errors="replace")
+    return f"attachment; filename=\"{_NOT_PLAIN.sub('_', name)}\"; filename*=UTF-8''{coded}"
