@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
+from math import ceil
 from typing import Any, Literal
 
 from petsearch.domain.dates import bound_in
@@ -140,6 +141,19 @@ class Filters:
 
 SortBy = Literal["created_at", "taken_at"]
 """How lists without a query are sorted, newest first."""
+
+
+SCORE_DECIMALS = 6
+CONFIDENCE_DECIMALS = 4
+"""With which they are shown."""
+
+
+def least_shown_as(least: float, decimals: int) -> float:
+    """The least number that is shown as `least` or more, so that a shown number keeps its hit."""
+    unit = 10.0**-decimals
+    # Rounded before, because 0.293769 / unit is not whole. A little below the half, because Qdrant
+    # takes it for a float32 and keeps what is greater.
+    return (ceil(round(least / unit, 3)) - 0.55) * unit
 
 
 @dataclass(frozen=True)

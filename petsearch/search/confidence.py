@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from petsearch.domain import Embedding, Hit, ModelInfo
 from petsearch.domain.calibration import QueryCalibration, QueryKind, query_kind_of
 from petsearch.domain.errors import InvalidInput
+from petsearch.domain.searches import CONFIDENCE_DECIMALS, SCORE_DECIMALS, least_shown_as
 from petsearch.search.query import Query, QueryPart, SearchOptions, TextPart
 
 _ABOVE_ALL_SCORES = 1.01
@@ -31,18 +32,25 @@ class ScoreWorth:
         return cls(kind if kind and of_query.knows(kind) else None, of_query, is_text=is_text)
 
     def lowest_score(self, options: SearchOptions) -> float | None:
-        """Where to cut; a least confidence is a least score for each query."""
+        """Where to cut; a least confidence is a least score for each query.
+
+        Both are compared as they are shown: what a hit is shown with does not leave it out.
+        """
+        least = options.min_score
+        if least is not None:
+            least = least_shown_as(least, SCORE_DECIMALS)
         if options.min_confidence is None:
-            return options.min_score
+            return least
         if self.kind is None or self.calibration is None:
             raise InvalidInput(
                 "min_confidence needs a calibrated model and a query that is one photo, or that "
                 "names a breed or a species and nothing else; leave it out or use min_score."
             )
-        score = self.calibration.score_at(self.kind, options.min_confidence)
+        confidence = least_shown_as(options.min_confidence, CONFIDENCE_DECIMALS)
+        score = self.calibration.score_at(self.kind, confidence)
         # A score is a cosine; the index takes no infinity.
         score = max(-1.0, min(_ABOVE_ALL_SCORES, score))
-        return score if options.min_score is None else max(score, options.min_score)
+        return score if least is None else max(score, least)
 
     def judged(self, hit: Hit) -> Hit:
         """With its confidence, where that is known."""

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from petsearch.domain import Hit, SearchResult
 from petsearch.domain.errors import InvalidInput
 from petsearch.domain.metadata import Count, Number, naming_fields
+from petsearch.domain.searches import CONFIDENCE_DECIMALS, SCORE_DECIMALS
 from petsearch.domain.strict_model import QueryModel, read_json
 from petsearch.search import (
     GroupBy,
@@ -232,8 +233,10 @@ def _hit_fields(hit: Hit, view: View) -> dict[str, object]:
     return {
         **image_fields(hit.record, view),
         "distance_m": view.metres_to(hit.record),
-        "score": round(hit.score, 6),
-        "confidence": None if hit.confidence is None else round(hit.confidence, 4),
+        "score": round(hit.score, SCORE_DECIMALS),
+        "confidence": (
+            None if hit.confidence is None else round(hit.confidence, CONFIDENCE_DECIMALS)
+        ),
     }
 
 
