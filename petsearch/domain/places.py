@@ -54,7 +54,13 @@ def stated_attributes(
     """
     if sees_places:
         return given
-    return {name: value for name, value in stored.items() if names_place(name)} | dict(given)
+    named = set(map(fold_attribute, given))
+    kept = {
+        name: value
+        for name, value in stored.items()
+        if names_place(name) and fold_attribute(name) not in named
+    }
+    return kept | dict(given)
 
 
 def names_place(attribute: str) -> bool:

@@ -225,6 +225,17 @@ def test_attributes_that_a_caller_does_not_see_take_up_room() -> None:
     assert hidden.items() <= said.attributes.items()
 
 
+@pytest.mark.parametrize("item_no", [0, 2])
+@pytest.mark.parametrize("on_duplicate", [OnDuplicate.MERGE, OnDuplicate.REPLACE])
+def test_an_attribute_that_a_caller_does_not_see_gets_no_second_spelling(
+    on_duplicate: OnDuplicate, item_no: int
+) -> None:
+    record = record_of(ImageMetadata(attributes={"Street": "Elm 5"}), ItemRef("a", 1))
+    given, source = ImageMetadata(attributes={"street": "Oak 9"}), ItemRef("a", item_no)
+    merged = merge_record(record, given, source, on_duplicate, sees_places=False)
+    assert len(merged.metadata.attributes) == 1
+
+
 def test_what_is_left_out_of_a_repeat_is_a_warning(house: House) -> None:
     house.ingest(photo(1, **entries(0, 30)))
     job_id = house.open_job(photo(1, **entries(20, 40)), photo(1, **entries(0, 50)))
