@@ -186,17 +186,22 @@ class Images:
             Conflict: others change it as fast as it is read.
         """
         target = self.catalogue.current()
+        found = self.writer.get(target.collection, [image_id])
+
+        def changed(record: ImageRecord, now: datetime) -> RecordChange:
+            is_read_again = record != found[image_id]
+            if not is_read_again:
+                check(record)
+            after = amended(record, changes, target.model, now, self.zone, sees_places=sees_places)
+            # Read again, it may hold this change already: somebody else's has followed it.
+            if is_read_again and after != record:
+                check(record)
+            return record, after
 
         def change(records: Mapping[str, ImageRecord]) -> list[RecordChange]:
-            for record in records.values():
-                check(record)
             now = self.clock()
-            return [
-                (r, amended(r, changes, target.model, now, self.zone, sees_places=sees_places))
-                for r in records.values()
-            ]
+            return [changed(record, now) for record in records.values()]
 
-        found = self.writer.get(target.collection, [image_id])
         written = update_records(self.writer, target.collection, found, change)
         if image_id not in written:
             raise NotFound(f"There is no image {image_id}.")

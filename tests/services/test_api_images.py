@@ -1,13 +1,17 @@
 """Reading, changing and deleting images over HTTP, and their bytes, on a standalone server."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
 
+from petsearch.adapters.qdrant.edge_index import QdrantEdgeIndex
 from petsearch.client import Client, Photo, PhotoSource, upload
-from petsearch.domain import JsonDict, image_id_of, sha256_of
+from petsearch.domain import ImageRecord, JsonDict, image_id_of, sha256_of
+from petsearch.domain.errors import Outdated
 from tests import pictures
+from tests.services.house import House, photo
 
 PATCH = {"Content-Type": "application/merge-patch+json"}
 
@@ -202,3 +206,30 @@ def test_head_says_what_get_would(http: httpx.Client, image_id: str, path: str) 
 def found(http: httpx.Client, **filters: str) -> list[JsonDict]:
     items: list[JsonDict] = http.get("/v1/images", params=filters).json()["items"]
     return items
+
+
+@pytest.mark.parametrize("is_same_field", [False, True])
+def test_a_change_is_not_refused_because_another_follows_it(
+    house: House, monkeypatch: pytest.MonkeyPatch, *, is_same_field: bool
+) -> None:
+    (image_id,) = house.ingest(photo(1))
+    images, write = house.services.images, QdrantEdgeIndex._overwrite
+    read, others = images.get(image_id), [{"status": "found"} if is_same_field else {"tags": ["a"]}]
+
+    def overwrite(index: QdrantEdgeIndex, collection: str, changes: Any) -> None:
+        write(index, collection, changes)
+        while others:  # before who writes has read it back
+            images.amend(image_id, others.pop())
+
+    def check(record: ImageRecord) -> None:
+        if record != read:
+            raise Outdated("It was changed.")
+
+    monkeypatch.setattr(QdrantEdgeIndex, "_overwrite", overwrite)
+    if is_same_field:  # nothing is left of the change
+        with pytest.raises(Outdated):
+            images.amend(image_id, {"status": "lost"}, check)
+    else:
+        said = images.amend(image_id, {"status": "lost"}, check).metadata
+        assert (said.status, said.tags) == ("lost", ("a",))
+    assert images.get(image_id).metadata.status == ("found" if is_same_field else "lost")
