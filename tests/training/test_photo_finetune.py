@@ -1,6 +1,7 @@
 """A fine-tune on photos from end to end: its result, a kill and a resume, the cache, refusals."""
 
 import csv
+import fcntl
 import json
 import math
 import random
@@ -211,6 +212,23 @@ def test_an_unfinished_run_of_another_configuration_is_not_overwritten(tmp_path:
     with pytest.raises(Conflict, match="another configuration"):
         run_finetune(other, tmp_path, [])
     assert (tmp_path / WORK / "checkpoint.pt").exists()
+
+
+def test_a_folder_named_work_that_is_no_run_s_is_left_alone(tmp_path: Path) -> None:
+    theirs = tmp_path / WORK / "thesis.txt"
+    theirs.parent.mkdir()
+    theirs.write_text("precious")
+    with pytest.raises(Conflict, match="no run's"):
+        run_finetune(photo_config(), tmp_path, [])
+    assert theirs.read_text() == "precious"
+
+
+def test_a_second_process_does_not_train_into_the_same_folder(tmp_path: Path) -> None:
+    (tmp_path / WORK).mkdir()
+    with (tmp_path / WORK / "run.txt").open("w") as mark:
+        fcntl.flock(mark, fcntl.LOCK_EX)
+        with pytest.raises(Conflict, match="Another process"):
+            run_finetune(photo_config(), tmp_path, [])
 
 
 @pytest.fixture

@@ -1,16 +1,17 @@
 """A fine-tune from start to finish: trains, resumes after a stop, and writes the model folder."""
 
+import fcntl
 import hashlib
 import json
-import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
 
-from petsearch.domain.errors import ConfigurationError
+from petsearch.domain.errors import ConfigurationError, Conflict
 from petsearch.models.folder import LabelsFile
 from training.clip.base_model import BaseModel, load_base
 from training.clip.weights import copy_of, load_weights, trained_weights
@@ -32,6 +33,8 @@ from training.runs.precision import Precision, choose_precision, peak_memory
 
 WORK = "work"
 """The folder in the output of an unfinished run that holds its checkpoint and caches."""
+_MARK = "run.txt"
+"""The file in it that says which run it belongs to, and is locked by the process that runs it."""
 
 
 def override(config: FinetuningConfig, base: str, data: str) -> FinetuningConfig:
@@ -68,29 +71,34 @@ def finetune(
     Raises:
         ConfigurationError: the base model does not load or cannot be trained so, the hub is not
             reachable, or training diverged.
-        Conflict: `out` holds an unfinished run with another configuration.
+        Conflict: `out` holds an unfinished run with another configuration, another process
+            trains into it, or its folder `work` holds something else.
         InvalidInput: the photos cannot be used.
         StorageFull: no space left; the last checkpoint is kept.
     """
     started = clock()
     precision = choose_precision(config.optimisation.precision)
-    result = _run(config, _photos(config.photos), out, precision, progress)
-    base = result.setup.base
-    provenance = Provenance(
-        base=base.source.model_id(),
-        commit=commit,
-        seed=config.optimisation.seed,
-        training_s=round(clock() - started, 1),
-        device=str(precision.device),
-    )
-    labels = LabelsFile(
-        labels=labels_of(result.setup.photos.photos.class_names, base),
-        prompt_templates=base.prompt_templates,
-        label_templates=config.templates,
-    )
-    write_weights(out, base.module, base.config, labels)
-    write_record(out, record_of(result, config, provenance), model_card(result, config, commit))
-    shutil.rmtree(out / WORK)
+    photos = _photos(config.photos)
+    with _alone_in(out / WORK):
+        result = _run(config, photos, out, precision, progress)
+        base = result.setup.base
+        provenance = Provenance(
+            base=base.source.model_id(),
+            commit=commit,
+            seed=config.optimisation.seed,
+            training_s=round(clock() - started, 1),
+            device=str(precision.device),
+        )
+        labels = LabelsFile(
+            labels=labels_of(result.setup.photos.photos.class_names, base),
+            prompt_templates=base.prompt_templates,
+            label_templates=config.templates,
+        )
+        write_weights(out, base.module, base.config, labels)
+        write_record(out, record_of(result, config, provenance), model_card(result, config, commit))
+        _empty(out / WORK)
+        (out / WORK / _MARK).unlink()
+        (out / WORK).rmdir()
     return result
 
 
@@ -141,14 +149,43 @@ def _fingerprint(config: FinetuningConfig, base: BaseModel, photos: LabelledPhot
     return digest.hexdigest()
 
 
+@contextmanager
+def _alone_in(work: Path) -> Iterator[None]:
+    """Keep other processes, and other people's files, out of the folder of a run.
+
+    Raises:
+        Conflict: another process has it, or it is no run's: a run empties its folder.
+    """
+    path = work / _MARK
+    if work.is_dir() and not path.exists() and any(work.iterdir()):
+        raise Conflict(
+            f"{work} holds files that are no run's, and a run deletes its folder of that name: "
+            "choose another --out."
+        )
+    work.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as mark:
+        try:
+            fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Conflict(
+                f"Another process trains into {work.parent}. Wait for it, or choose another --out."
+            ) from error
+        yield
+
+
 def _claim(work: Path, fingerprint: str) -> None:
     """Delete decoded photos and caches of a different run that left no checkpoint."""
-    mark = work / "run.txt"
-    if mark.exists() and mark.read_text() == fingerprint:
-        return
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
-    mark.write_text(fingerprint)
+    mark = work / _MARK
+    if mark.read_text() != fingerprint:
+        _empty(work)
+        mark.write_text(fingerprint)
+
+
+def _empty(work: Path) -> None:
+    """Delete all but the mark: killed in between, the folder is still a run's."""
+    for path in work.iterdir():
+        if path.name != _MARK:
+            path.unlink()
 
 
 def _train(
