@@ -25,6 +25,7 @@ from petsearch.models.folder import (
     check_weights,
     published_files,
 )
+from petsearch.models.registry import check_new_id
 from petsearch.reindex.promotion_checks import check_measured
 from petsearch.settings import Settings
 
@@ -101,6 +102,7 @@ def publish_folder(
     registry = Registry(open_store(_settings(data_dir)))
     source = resolve_model(f"dir:{folder}")
     model_id = f"{name or source.name}-{source.model_id().rpartition('-')[2]}"
+    check_new_id(model_id)
     files = published_files(folder)
     before = registry.find(model_id) if calibrate_with is None else None
     if before is not None and not _may_stay(before, files, unmeasured=unmeasured):

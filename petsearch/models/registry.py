@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
@@ -13,7 +14,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from petsearch.domain import ModelInfo, object_keys, sha256_of
-from petsearch.domain.errors import ConfigurationError, InvalidInput, NotFound
+from petsearch.domain.errors import MOST_SHOWN, ConfigurationError, InvalidInput, NotFound
 from petsearch.models.cards import figures_of
 from petsearch.models.folder import METRICS, MOST_JSON_BYTES
 from petsearch.observability import get_logger
@@ -22,6 +23,8 @@ from petsearch.ports import ObjectStore
 log = get_logger(__name__)
 
 SPEC_KIND = "s3"
+MODEL_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$"
+"""The ids that the API takes, and so those that can be published."""
 _BLOCK_BYTES = 1024 * 1024
 
 
@@ -69,8 +72,11 @@ class Registry:
         The same files again change nothing, unless one of them is damaged in the store. With others
         beside the same weights (a calibration, say) what is published is replaced. Cut off in the
         middle of that, it has to be called again before the model can be fetched.
+
+        Raises:
+            InvalidInput: as `check_new_id`.
         """
-        _check_id(model_id)
+        check_new_id(model_id)
         before = self.find(model_id)
         coming = {name: describe_file(path) for name, path in files.items()}
         manifest = Manifest(model_id=model_id, published_at=now, files=coming)
@@ -211,6 +217,19 @@ class Registry:
             while block := stream.read(_BLOCK_BYTES):
                 digest.update(block)
         return digest.hexdigest() == wanted.sha256
+
+
+def check_new_id(model_id: str) -> None:
+    """Check the id of a model before it is published: `reindex` has to take it.
+
+    Raises:
+        InvalidInput: the API takes no such id.
+    """
+    if re.fullmatch(MODEL_ID.strip("^$"), model_id) is None:
+        raise InvalidInput(
+            f"{model_id[:MOST_SHOWN]!r} is no model id: it has at most 200 letters (a to z), "
+            "digits, '.', '_' and '-', and begins with a letter or digit. Choose another --name."
+        )
 
 
 def _check_id(model_id: str) -> None:

@@ -154,7 +154,9 @@ def test_on_the_stores_own_disk_nothing_is_copied(files: dict[str, Path], tmp_pa
     assert not (tmp_path / "cache").exists()
 
 
-@pytest.mark.parametrize("name", ["../x", "a/b", "", "a\0b"])
+@pytest.mark.parametrize(
+    "name", ["../x", "a/b", "", "a\0b", "My pets-0", "möpse-0", "-x", "x\n", "x" * 201]
+)
 def test_an_id_that_is_none_is_refused(store: Elsewhere, files: dict[str, Path], name: str) -> None:
     with pytest.raises(InvalidInput):
         Registry(store).publish(name, files, NOW)
@@ -183,6 +185,15 @@ def test_a_folder_is_published_with_a_card_and_loads_from_there(
     assert registry.figures(published.manifest)["kind_top1"] == pytest.approx(0.9958, abs=1e-4)
     assert "are calibrated" in card
     assert resolve_model(f"dir:{there}").model_id().endswith(model_id.rpartition("-")[2])
+
+
+def test_a_folder_whose_name_the_api_would_not_take_needs_another(tmp_path: Path) -> None:
+    folder = shutil.copytree(MODEL_DIR, tmp_path / "My Möpse")
+    data_dir = tmp_path / "data"
+    with pytest.raises(InvalidInput, match="--name"):
+        publish_folder(folder, data_dir=data_dir)
+    published = publish_folder(folder, name="mine", data_dir=data_dir)
+    assert published.manifest.model_id.startswith("mine-")
 
 
 def test_mending_a_model_keeps_the_calibration_that_was_fitted_when_it_was_published(

@@ -6,10 +6,11 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from petsearch.domain.strict_model import StrictModel
+from petsearch.models.registry import MODEL_ID
 from petsearch.reindex.changes import ModelState, Moved
 from petsearch.reindex.promotion_checks import Check
 
-ModelId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$")]
+ModelId = Annotated[str, StringConstraints(pattern=MODEL_ID)]
 
 
 class ModelStateBody(BaseModel):
