@@ -12,6 +12,7 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -30,10 +31,15 @@ from tests.programs import run
 from tests.training.photo_runs import CONFIGS, Cache, photo_config, run_finetune, with_cache
 from tests.training.photo_sets import write_photo_set
 from training.finetuning.config import FinetuningConfig, read_any_config
+from training.finetuning.interpolation import Interpolation
+from training.finetuning.result import Provenance, record_of
 from training.finetuning.run import WORK
+from training.finetuning.split import Split
 from training.finetuning.trainer import Step
+from training.finetuning.validation import ValidationFigures
 from training.runs.checkpoints import read_checkpoint, write_checkpoint
 from training.runs.config_file import validated
+from training.runs.precision import PeakMemory
 
 _ROOT = Path(__file__).parents[2]
 
@@ -123,6 +129,30 @@ def test_the_result_is_the_model_that_validation_measured(
     }
     assert not any(name.startswith("visual.layer3") for name in changed)
     assert any(name.startswith("visual.layer4") for name in changed)
+
+
+def test_the_record_names_a_hub_s_data_set_in_full_and_of_a_folder_its_own_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pets").mkdir()
+    monkeypatch.chdir(tmp_path / "pets")
+    figures = ValidationFigures(0, 0, 0, 0)
+    split = Split(np.arange(1), np.arange(1))
+    photos = SimpleNamespace(photos=SimpleNamespace(skipped=()), broken=())
+    setup = SimpleNamespace(split=split, photos=photos)
+    result: Any = SimpleNamespace(
+        setup=setup,
+        before=figures,
+        after=figures,
+        interpolation=Interpolation(1.0, ()),
+        memory=PeakMemory(1, None, 1),
+    )
+    config = replace(photo_config(), base="dir:.")
+    for data, named in {"timm/oxford-iiit-pet": "timm/oxford-iiit-pet", ".": "pets"}.items():
+        run_of = replace(config, photos=replace(config.photos, data=data))
+        record = record_of(result, run_of, Provenance("b", None, 0, 1.0, "cpu"))
+        assert record["config"]["photos"]["data"] == named
+        assert record["config"]["base"] == "dir:pets"
 
 
 def test_the_log_has_every_step_and_epoch_once(smoke: tuple[Path, list[Step]]) -> None:

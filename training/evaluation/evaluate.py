@@ -25,7 +25,7 @@ from training.evaluation.figures import (
 from training.evaluation.forgetting import OtherPhotos, forgetting_by_species, forgetting_on
 from training.evaluation.measurement import EvaluatedModel, measure, prompt_sets
 from training.evaluation.metrics import confusion_matrix
-from training.evaluation.photos import LabelledPhotos, class_counts, load_split
+from training.evaluation.photos import LabelledPhotos, class_counts, load_split, public_name
 from training.evaluation.reliability import reliability
 from training.evaluation.throughput import throughput
 
@@ -127,12 +127,6 @@ def _subject(model: OpenClipModel, photos: LabelledPhotos, progress: Progress) -
     if len(left) < 2:
         raise InvalidInput(f"Only photos of one class can be decoded: {left[0]!r}.")
     return EvaluatedModel(model, replace(embedded, photos=embedded.photos.only(left)))
-
-
-def public_name(data: str) -> str:
-    """A hub name unchanged; of a local folder only its own name, because reports are shared."""
-    path = Path(data)
-    return path.resolve().name if path.exists() else data
 
 
 def _evaluation(

@@ -163,6 +163,12 @@ def _labelled(source: SplitSource, rows: Any, names: Sequence[str | None]) -> La
     )
 
 
+def public_name(data: str) -> str:
+    """A hub name unchanged; of a local folder only its own name, because reports are shared."""
+    path = Path(data)
+    return path.resolve().name if path.exists() else data
+
+
 def class_counts(photos: LabelledPhotos) -> dict[str, int]:
     """Number of photos in each class, in the order of `class_names`."""
     counts = Counter(photos.labels.tolist())

@@ -1,5 +1,6 @@
 """The model card of a fine-tune on photos."""
 
+from training.evaluation.photos import public_name
 from training.finetuning.config import FinetuningConfig
 from training.finetuning.result import FinetuningResult
 
@@ -44,7 +45,7 @@ def model_card(result: FinetuningResult, config: FinetuningConfig, commit: str |
         base=setup.base.source.model_id(),
         trained=f"image tower: {groups}; {text}",
         train=len(setup.split.train),
-        data=config.photos.data.rstrip("/").rpartition("/")[2],
+        data=public_name(config.photos.data),
         split=config.photos.split,
         classes=len(setup.photos.photos.class_names),
         validation=len(setup.split.validation),

@@ -1,12 +1,12 @@
 """The result of a fine-tune, and the record of it that metrics.json holds."""
 
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from petsearch.domain import Label
 from petsearch.domain.prompts import species_of
 from training.clip.base_model import BaseModel
+from training.evaluation.photos import public_name
 from training.finetuning.config import FinetuningConfig
 from training.finetuning.interpolation import Interpolation
 from training.finetuning.setup import Setup
@@ -66,8 +66,8 @@ def record_of(
     kind, _, path = config.base.partition(":")
     public = replace(
         config,
-        base=f"dir:{Path(path).name}" if kind == "dir" else config.base,
-        photos=replace(config.photos, data=Path(config.photos.data).name),
+        base=f"dir:{public_name(path)}" if kind == "dir" else config.base,
+        photos=replace(config.photos, data=public_name(config.photos.data)),
     )
     tried = [{"share": share, **asdict(made)} for share, made in result.interpolation.tried]
     return {
