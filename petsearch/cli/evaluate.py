@@ -69,6 +69,8 @@ def evaluate(
             raise typer.BadParameter("--data drawings takes no options but --model and --json")
         _evaluate_on_drawings(options.model, as_json=as_json)
         return
+    if out is not None:
+        _make(out)
     result = _measure(options)
     if out is not None:
         _write(result, out)
@@ -97,6 +99,14 @@ def _measure(options: "EvaluationOptions") -> "Result":
         return evaluate(options, photos, progress)
 
 
+def _make(folder: Path) -> None:
+    """Make the folder of the report, so that one that cannot be is not found out after hours."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageFull(f"The report cannot be written to {folder}: {error.strerror}.") from error
+
+
 def _write(result: "Result", folder: Path) -> None:
     from training.evaluation.files import json_text, markdown
     from training.evaluation.report_html import report
@@ -107,7 +117,6 @@ def _write(result: "Result", folder: Path) -> None:
         "report.html": report(result.evaluation, result.examples),
     }
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
             (folder / name).write_text(content, encoding="utf-8")
     except OSError as error:

@@ -44,3 +44,13 @@ def test_options_that_would_have_no_effect_are_wrong_usage(arguments: tuple[str,
     done = CliRunner().invoke(app, ["evaluate", "--model", "sample", *arguments])
     assert done.exit_code == 2
     assert "Usage" in done.stderr
+
+
+def test_a_folder_that_cannot_be_made_is_found_out_before_anything_is_measured(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "file").touch()
+    words = ["--data", str(tmp_path / "nowhere"), "--out", str(tmp_path / "file/report")]
+    done = CliRunner().invoke(app, ["evaluate", "--model", "sample", *words])
+    assert done.exit_code == 1
+    assert "The report cannot be written" in " ".join(done.stderr.split())
