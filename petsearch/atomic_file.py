@@ -34,11 +34,16 @@ def disk_errors() -> Iterator[None]:
         raise Unavailable(f"The disk failed: {error.strerror or error}.") from error
 
 
-def write_atomically(path: Path | str, data: bytes) -> None:
+def write_atomically(path: Path | str, data: bytes, *, is_lasting: bool = False) -> None:
     """Write beside `path`, then rename over it; parent folders are made.
 
-    Survives the end of the process at any moment. It does not wait for the platter: after a power
-    cut the newest files may be missing, never half there.
+    Survives the end of the process at any moment.
+
+    Args:
+        path: of the file.
+        data: its content.
+        is_lasting: wait for the disk. Otherwise the newest files may be missing, or empty, after a
+            power cut.
 
     Raises:
         StorageFull: no space left; nothing is left behind.
@@ -48,25 +53,31 @@ def write_atomically(path: Path | str, data: bytes) -> None:
     temporary = _beside(name)
     with disk_errors():
         try:
-            _write(_create(temporary), data)
+            _write(_create(temporary), data, is_lasting=is_lasting)
             os.rename(temporary, name)  # noqa: PTH104  # strings: see above
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
 
 
-def _write(descriptor: int, data: bytes) -> None:
+def _write(descriptor: int, data: bytes, *, is_lasting: bool) -> None:
     left = memoryview(data)
     try:
         while left:
             left = left[os.write(descriptor, left) :]
+        if is_lasting:
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
+def replacing(path: Path, *, is_lasting: bool = False) -> Iterator[BinaryIO]:
     """A file that takes the place of `path` at the end, unless an error came before.
+
+    Args:
+        path: of the file.
+        is_lasting: as for `write_atomically`.
 
     Raises:
         StorageFull: no space left; nothing is left behind.
@@ -76,6 +87,9 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         try:
             with os.fdopen(_create(str(temporary)), "wb") as file:
                 yield file
+                if is_lasting:
+                    file.flush()
+                    os.fsync(file.fileno())
             temporary.rename(path)
         except BaseException:
             temporary.unlink(missing_ok=True)

@@ -4,6 +4,7 @@ import csv
 import fcntl
 import json
 import math
+import os
 import random
 import signal
 import subprocess
@@ -179,6 +180,39 @@ def test_a_run_that_is_killed_twice_ends_with_the_very_same_weights(
         same = (tmp_path / name).read_bytes() == (uninterrupted / name).read_bytes()
         assert same, f"{name} differs after kills at steps {early} and {late}"
     assert not (tmp_path / WORK).exists()
+
+
+def test_what_a_run_resumes_from_is_on_the_disk_before_it_takes_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: set[int] = set()
+    sync = os.fsync
+
+    def noted(descriptor: int) -> None:
+        sync(descriptor)
+        synced.add(os.fstat(descriptor).st_ino)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    run_finetune(with_cache(photo_config(), "fp16"), tmp_path, [])
+    assert (tmp_path / "open_clip_model.safetensors").stat().st_ino in synced
+    synced.clear()
+    steps = _StopsAt(4)
+    with pytest.raises(KeyboardInterrupt):
+        run_finetune(with_cache(photo_config(), "fp16"), tmp_path, steps)
+    for name in ("checkpoint.pt", "photos.bin", "photos.npz", "prefix.npy"):
+        assert (tmp_path / WORK / name).stat().st_ino in synced, name
+
+
+class _StopsAt(list[Step]):
+    """Ends the run as Ctrl-C does, at a step."""
+
+    def __init__(self, last: int) -> None:
+        super().__init__()
+        self._last = last
+
+    def append(self, step: Step) -> None:
+        if step.number == self._last:
+            raise KeyboardInterrupt
 
 
 def test_the_cache_of_the_frozen_stages_changes_nothing(

@@ -72,7 +72,7 @@ def _decode(photos: LabelledPhotos, side: int, folder: Path, on_photo: Callable[
     reasons: list[str] = []
     with disk_errors():
         folder.mkdir(parents=True, exist_ok=True)
-    with replacing(folder / _PIXELS) as file:
+    with replacing(folder / _PIXELS, is_lasting=True) as file:
         for index in range(len(photos)):
             try:
                 picture = _reduced(photos.picture(index), side)
@@ -83,7 +83,7 @@ def _decode(photos: LabelledPhotos, side: int, folder: Path, on_photo: Callable[
                 sizes.append((picture.height, picture.width))
                 file.write(picture.tobytes())
             on_photo()
-    with replacing(folder / _INDEX) as file:
+    with replacing(folder / _INDEX, is_lasting=True) as file:
         np.savez(
             file,
             good=np.array(good, np.int64),

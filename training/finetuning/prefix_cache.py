@@ -59,6 +59,8 @@ def fill_prefix_cache(
                 if features is None:
                     features = _reserve(unfinished, dtype, (photos, views, *rows.shape[1:]))
                 features[numbers, view] = rows.detach().cpu().numpy()
+        with disk_errors(), unfinished.open("rb") as file:
+            os.fsync(file.fileno())  # what was written through the mapping, too
         unfinished.rename(path)
     return PrefixCache(np.load(path, mmap_mode="r"))
 

@@ -40,7 +40,7 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint, fingerprint: str) -> 
     """
     buffer = io.BytesIO()
     torch.save({"fingerprint": fingerprint, **vars(checkpoint)}, buffer)
-    write_atomically(folder / _FILE, buffer.getvalue())
+    write_atomically(folder / _FILE, buffer.getvalue(), is_lasting=True)
 
 
 def read_checkpoint(folder: Path, fingerprint: str) -> Checkpoint | None:

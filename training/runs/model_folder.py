@@ -24,7 +24,7 @@ def write_weights(
         name: (tensor.half() if tensor.is_floating_point() else tensor).detach().cpu().contiguous()
         for name, tensor in module.state_dict().items()
     }
-    write_atomically(folder / WEIGHTS, save(weights))
+    write_atomically(folder / WEIGHTS, save(weights), is_lasting=True)
     write_json(folder / CONFIG, config)
     write_json(folder / LABELS, labels.model_dump(mode="json"))
 
@@ -32,9 +32,9 @@ def write_weights(
 def write_record(folder: Path, record: Mapping[str, Any], card: str) -> None:
     """Write metrics.json and MODEL_CARD.md; errors as `write_weights`."""
     write_json(folder / METRICS, record)
-    write_atomically(folder / CARD, card.encode())
+    write_atomically(folder / CARD, card.encode(), is_lasting=True)
 
 
 def write_json(path: Path, content: Any) -> None:
     """Write JSON for readers and diffs: indented, with a final newline."""
-    write_atomically(path, (json.dumps(content, indent=1) + "\n").encode())
+    write_atomically(path, (json.dumps(content, indent=1) + "\n").encode(), is_lasting=True)
