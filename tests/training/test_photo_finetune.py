@@ -336,6 +336,16 @@ def test_photos_that_cannot_be_trained_on_are_refused(tmp_path: Path) -> None:
         run_finetune(replace(config, photos=nameless), tmp_path / "out", [])
 
 
+@pytest.mark.parametrize("side", [1, 64])
+def test_views_of_a_size_that_the_tower_does_not_take_are_refused(
+    side: int, tmp_path: Path
+) -> None:
+    config = photo_config()
+    views = replace(config.augmentation, view_size=side)
+    with pytest.raises(ConfigurationError, match=rf"view_size is {side}: "):
+        run_finetune(replace(config, augmentation=views), tmp_path, [])
+
+
 def test_a_drawings_configuration_takes_no_base(tmp_path: Path) -> None:
     config = str(CONFIGS / "sample.toml")
     done = CliRunner().invoke(

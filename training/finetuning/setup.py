@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from petsearch.domain import Pixels
+from petsearch.domain.errors import ConfigurationError
 from petsearch.domain.prompts import species_of
 from training.clip.base_model import BaseModel
 from training.clip.class_texts import ClassTexts, TextEncoder
@@ -15,7 +16,7 @@ from training.finetuning.augmentation import ViewSampler
 from training.finetuning.config import FinetuningConfig
 from training.finetuning.decoded_photos import DecodedPhotos, decode_photos
 from training.finetuning.off_topic_texts import OffTopicTexts
-from training.finetuning.policies import apply_policy
+from training.finetuning.policies import Policy, apply_policy
 from training.finetuning.split import Split, split_photos
 from training.finetuning.trainer import Species, Step, Trainer, TrainingData
 from training.finetuning.validation import Validation, ValidationFigures
@@ -73,18 +74,19 @@ def prepare(
 
     Raises:
         InvalidInput: the photos cannot be decoded or split.
-        ConfigurationError: the policy does not fit the model.
+        ConfigurationError: the policy or the size of views does not fit the model.
         StorageFull: no space left.
     """
     policy = apply_policy(base.module, config.policy)
     base.module.to(precision.device).to(memory_format=torch.channels_last)
+    frozen = FrozenStages(base, policy, precision)
+    _check_view_size(config.augmentation.view_size, frozen, policy)
     progress.begin("decoding photos", len(photos), 0)
     decoded = decode_photos(photos, config.photos.decoded_side, work, lambda: progress.advance(1))
     seed = config.optimisation.seed
     split = split_photos(decoded.photos.labels, config.photos.validation_share, seed)
     encoder = TextEncoder(base.module, base.tokenise, precision.device)
     classes = ClassTexts(encoder, photos.class_names, config.templates)
-    frozen = FrozenStages(base, policy, precision)
     features = _validation_features(decoded, split, base, frozen, progress)
     labels = torch.from_numpy(decoded.photos.labels[split.validation])
     views = ViewSampler(config.augmentation, base.pixel_spec, seed)
@@ -107,6 +109,20 @@ def prepare(
         trainer=Trainer(base.module, policy, data, config.loss, config.optimisation, precision),
         validation=Validation(policy, features, labels, classes, precision),
     )
+
+
+@torch.no_grad()
+def _check_view_size(side: int, frozen: FrozenStages, policy: Policy) -> None:
+    """Before photos are decoded: only a convolutional tower takes views of any size."""
+    if not side:
+        return
+    try:
+        policy.run_suffix(frozen.run(torch.zeros((1, 3, side, side), dtype=torch.uint8)))
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigurationError(
+            f"augmentation.view_size is {side}: this image tower takes no views of that size. Use "
+            "0, for the model's own."
+        ) from error
 
 
 def _species(
