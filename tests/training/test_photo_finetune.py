@@ -396,6 +396,20 @@ def test_a_configuration_that_is_no_text_is_named(tmp_path: Path) -> None:
         read_any_config(path)
 
 
+def test_a_misspelt_table_of_photos_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "my.toml"
+    path.write_text((CONFIGS / "smoke.toml").read_text().replace("[photos]", "[photo]"))
+    with pytest.raises(ConfigurationError, match=r"photos is missing.* photo is not a known key"):
+        read_any_config(path)
+
+
+def test_a_patience_of_no_epoch_is_refused() -> None:
+    tables = tomllib.loads((CONFIGS / "smoke.toml").read_text())
+    tables["optimisation"]["patience"] = 0
+    with pytest.raises(ConfigurationError, match=r"optimisation\.patience"):
+        validated(FinetuningConfig, tables, Path("my.toml"))
+
+
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda path: path.name)
 def test_every_configuration_reads(path: Path) -> None:
     assert read_any_config(path)

@@ -93,15 +93,18 @@ def test_extreme_photos_have_views_too(shape: tuple[int, int, int]) -> None:
 
 def test_validation_takes_its_share_of_each_class_and_leaves_one_to_train_on() -> None:
     labels = np.array([0] * 20 + [1] * 2 + [2] * 10)
-    split = split_photos(labels, 0.3, seed=0)
+    split = split_photos(labels, 0.3, 0, ("cat", "dog", "rabbit"))
     assert sorted([*split.train, *split.validation]) == list(range(32))
     assert np.bincount(labels[split.validation]).tolist() == [6, 1, 3]
-    assert split_photos(labels, 0.3, seed=0).validation.tolist() == split.validation.tolist()
-    assert split_photos(labels, 1.0, seed=0).train.size == 3
-    with pytest.raises(InvalidInput, match="only one photo"):
-        split_photos(np.array([0, 0, 1]), 0.3, seed=0)
-    with pytest.raises(InvalidInput, match="two classes"):
-        split_photos(np.array([0, 0]), 0.3, seed=0)
+    again = split_photos(labels, 0.3, 0, ("cat", "dog", "rabbit"))
+    assert again.validation.tolist() == split.validation.tolist()
+    assert split_photos(labels, 1.0, 0, ("cat", "dog", "rabbit")).train.size == 3
+
+
+@pytest.mark.parametrize(("labels", "count"), [([0, 0, 2, 2], 0), ([0, 0, 1, 2, 2], 1)])
+def test_a_class_that_cannot_be_split_is_named(labels: list[int], count: int) -> None:
+    with pytest.raises(InvalidInput, match=f"'dog' that can be decoded: {count}"):
+        split_photos(np.array(labels), 0.3, 0, ("cat", "dog", "rabbit"))
 
 
 def test_interpolation_keeps_the_share_with_the_best_top_1_then_the_lowest_loss() -> None:

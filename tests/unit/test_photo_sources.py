@@ -119,11 +119,11 @@ def test_folders_that_may_not_be_read_are_named() -> None:
         finally:
             (root / "closed").chmod(0o755)
             (root / "listed").chmod(0o755)
-        assert read == ["1.jpg", "open/1.jpg"]
         told = ["closed", "listed/deep", str(root / "closed"), "listed/1.jpg"]
         assert source.unreadable == [
             (place, "It cannot be read: Permission denied.") for place in told
         ]
+        assert read == ["1.jpg", "open/1.jpg"]
 
 
 def test_files_of_one_name_that_cannot_be_read_are_all_named(tmp_path: Path) -> None:

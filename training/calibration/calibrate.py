@@ -32,7 +32,7 @@ from petsearch.calibration.fitting import QueryResults
 from petsearch.calibration.off_topic import OffTopicRow
 from petsearch.domain import Embeddings, Label
 from petsearch.domain.calibration import Calibration, Logistic, QueryKind
-from petsearch.domain.errors import ConfigurationError, InvalidInput
+from petsearch.domain.errors import PetsearchError
 from petsearch.models.folder import CALIBRATION
 from petsearch.observability import configure_logging
 from training.calibration.gallery import SEED, labelled_gallery
@@ -138,16 +138,16 @@ def main(
             else drawn_photos(range(DRAWINGS), SEED)
         )
         gallery = labelled_gallery(loaded, photos)
-    except (ConfigurationError, InvalidInput) as error:
+        texts = prepare_texts(loaded, data)
+        other_half = gallery.half(1)
+        calibration, off_topic = with_off_topic_measured(
+            fit(gallery.half(0), texts, loaded.info), loaded, other_half.embeddings
+        )
+        report = check(calibration, other_half, texts)
+        write_json((out or model) / CALIBRATION, asdict(calibration))
+    except PetsearchError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from error
-    texts = prepare_texts(loaded, data)
-    other_half = gallery.half(1)
-    calibration, off_topic = with_off_topic_measured(
-        fit(gallery.half(0), texts, loaded.info), loaded, other_half.embeddings
-    )
-    report = check(calibration, other_half, texts)
-    write_json((out or model) / CALIBRATION, asdict(calibration))
     figures = {kind: asdict(held) for kind, held in report.items()}
     typer.echo(json.dumps({**figures, "off_topic": [asdict(row) for row in off_topic]}, indent=1))
 

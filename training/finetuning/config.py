@@ -131,7 +131,7 @@ class OptimisationConfig:
     """`amp` is fp16 with a scaled loss, for GPUs without bf16."""
     average_decay: Share
     """Of the running average of the weights, which is validated and kept; 0 keeps the last."""
-    patience: CountOrZero
+    patience: Count
     """Epochs without an improvement in validation before training stops."""
     checkpoint_steps: Count
 
@@ -161,12 +161,12 @@ class FinetuningConfig:
 
 
 def read_any_config(path: Path) -> DrawingsConfig | FinetuningConfig:
-    """Read the configuration of a fine-tune on photos (it has a table `photos`) or on drawings.
+    """Read the configuration of a fine-tune on photos (it has `base`) or on drawings.
 
     Raises:
         ConfigurationError: as `validated`.
     """
     tables = read_toml(path)
-    if "photos" not in tables:
+    if not {"base", "photos"} & tables.keys():
         return validated(DrawingsConfig, tables, path)
     return validated(FinetuningConfig, tables, path)

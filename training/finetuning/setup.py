@@ -84,7 +84,8 @@ def prepare(
     progress.begin("decoding photos", len(photos), 0)
     decoded = decode_photos(photos, config.photos.decoded_side, work, lambda: progress.advance(1))
     seed = config.optimisation.seed
-    split = split_photos(decoded.photos.labels, config.photos.validation_share, seed)
+    share = config.photos.validation_share
+    split = split_photos(decoded.photos.labels, share, seed, photos.class_names)
     encoder = TextEncoder(base.module, base.tokenise, precision.device)
     classes = ClassTexts(encoder, photos.class_names, config.templates)
     features = _validation_features(decoded, split, base, frozen, progress)

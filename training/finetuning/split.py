@@ -1,5 +1,6 @@
 """Splits photos into those to train on and those for validation."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,24 +17,24 @@ class Split:
     validation: NDArray[np.int64]
 
 
-def split_photos(labels: NDArray[np.int64], share: float, seed: int) -> Split:
+def split_photos(
+    labels: NDArray[np.int64], share: float, seed: int, class_names: Sequence[str]
+) -> Split:
     """Draw `share` of each class for validation, at least one photo per class.
 
     Raises:
-        InvalidInput: a class has only one photo, or there is only one class.
+        InvalidInput: a class has fewer than two photos.
     """
-    classes, counts = np.unique(labels, return_counts=True)
-    if len(classes) < 2:
-        raise InvalidInput("Training needs photos of at least two classes.")
+    counts = np.bincount(labels, minlength=len(class_names))
     if counts.min() < 2:
-        lonely = int(classes[counts.argmin()])
+        few = int(counts.argmin())
         raise InvalidInput(
-            f"Class number {lonely} has only one photo that can be decoded; it needs at least two, "
-            "one of them for validation."
+            f"Photos of the class {class_names[few]!r} that can be decoded: {counts[few]}. It "
+            "needs at least two, one of them for validation."
         )
     rng = np.random.default_rng(seed)
     kept: list[NDArray[np.int64]] = []
-    for label in classes:
+    for label in range(len(class_names)):
         photos = np.flatnonzero(labels == label)
         count = min(max(1, round(share * len(photos))), len(photos) - 1)
         kept.append(rng.permutation(photos)[:count])
