@@ -328,7 +328,7 @@ def test_photos_that_cannot_be_trained_on_are_refused(tmp_path: Path) -> None:
     config = photo_config()
     nameless = replace(config.photos, data=str(tmp_path / "alone"), label_column="race")
     alone = write_photo_set(tmp_path / "alone", photos, [0, 0, 0, 1])
-    with pytest.raises(InvalidInput, match="only one photo"):
+    with pytest.raises(InvalidInput, match="that can be decoded: 1"):
         run_finetune(
             replace(config, photos=replace(config.photos, data=str(alone))), tmp_path / "out", []
         )
