@@ -58,17 +58,17 @@ class ImportFolders(Fetcher):
         found = self.resolve(path)
         with disk_errors(path):
             try:
-                file = os.fdopen(open_without_links(found), "rb")
-            except IsADirectoryError as error:
-                raise InvalidInput(f"{path} is a folder, not a file.") from error
+                opened = open_without_links(found)
             except FileNotFoundError as error:
                 raise NotFound(f"There is no file {path}.") from error
             except PermissionError as error:
                 raise InvalidInput(f"The server may not read {path}.") from error
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            file.close()
-            raise InvalidInput(f"{path} is not a file.")
-        return file
+        # Looked at first: `fdopen` leaves a folder open that it refuses.
+        mode = os.fstat(opened).st_mode
+        if not stat.S_ISREG(mode):
+            os.close(opened)
+            raise InvalidInput(f"{path} is {'a folder, ' if stat.S_ISDIR(mode) else ''}not a file.")
+        return os.fdopen(opened, "rb")
 
     def fetch(self, origin: str, *, max_bytes: int) -> bytes:
         path = origin.removeprefix(f"{SCHEME}:")

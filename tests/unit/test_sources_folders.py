@@ -85,6 +85,15 @@ def test_what_is_no_file_is_refused_without_waiting(allowed: Path) -> None:
         fetch(allowed, allowed / "deep")
 
 
+def test_what_is_refused_is_closed(allowed: Path) -> None:
+    os.mkfifo(allowed / "pipe.jpg")
+    before = len([*Path("/dev/fd").iterdir()])
+    for name in ("deep", "pipe.jpg", "absent.jpg"):
+        with pytest.raises((InvalidInput, NotFound)):
+            fetch(allowed, allowed / name)
+    assert len([*Path("/dev/fd").iterdir()]) == before
+
+
 def test_a_file_is_not_read_further_than_allowed(allowed: Path) -> None:
     with (allowed / "huge.jpg").open("wb") as file:
         file.truncate(10**12)
