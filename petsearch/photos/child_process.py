@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import accumulate, pairwise
 from multiprocessing import Pipe
 from multiprocessing.reduction import send_handle
@@ -40,24 +40,19 @@ class ChildProcess:
     """
 
     def __init__(self, niceness: int) -> None:
-        self._given = _shared_file()
-        try:
-            self._made = _shared_file()
-        except OSError:
-            os.close(self._given)
-            raise
-        self._socket, socket = Pipe()
+        with ExitStack() as opened:
+            self._given, self._made = (_shared_file(opened) for _ in range(2))
+            self._socket, socket = Pipe()
+            opened.callback(self._socket.close)
+            with socket:
+                theirs = (socket.fileno(), self._given, self._made)
+                self._process = start_child(
+                    "petsearch.photos.child", (niceness, *theirs), files=theirs
+                )
+            self._opened = opened.pop_all()
         self._is_ready = False
         self._arrivals = select.poll()
         self._arrivals.register(self._socket, select.POLLIN)
-        theirs = (socket.fileno(), self._given, self._made)
-        try:
-            self._process = start_child("petsearch.photos.child", (niceness, *theirs), files=theirs)
-        except OSError:
-            self._close_files()
-            raise
-        finally:
-            socket.close()
 
     def kill(self) -> None:
         """End it. Any thread may call this; the one that uses it has to `close` it then."""
@@ -67,7 +62,7 @@ class ChildProcess:
         """End it, and release what it took."""
         self._process.kill()
         self._process.wait()
-        self._close_files()
+        self._opened.close()
 
     @property
     def pid(self) -> int:
@@ -161,11 +156,6 @@ class ChildProcess:
         name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         return NotAnImage(f"Decoding this file crashed the decoder ({name}).")
 
-    def _close_files(self) -> None:
-        self._socket.close()
-        os.close(self._given)
-        os.close(self._made)
-
 
 @contextmanager
 def _ended_while_idle() -> Iterator[None]:
@@ -192,12 +182,15 @@ def _broken_answer() -> NotAnImage:
     return NotAnImage("The file cannot be decoded: its decoder gave a broken answer.")
 
 
-def _shared_file() -> int:
-    """A file without a name: in memory where the system has such files."""
+def _shared_file(opened: ExitStack) -> int:
+    """A file without a name, closed with `opened`: in memory where the system has such files."""
     if sys.platform == "linux":
-        return os.memfd_create("photo")
-    with tempfile.TemporaryFile() as file:
-        return os.dup(file.fileno())
+        number = os.memfd_create("photo")
+    else:
+        with tempfile.TemporaryFile() as file:
+            number = os.dup(file.fileno())
+    opened.callback(os.close, number)
+    return number
 
 
 def _write(file: int, data: bytes) -> None:

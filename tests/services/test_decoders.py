@@ -1,6 +1,7 @@
 """Decoding in child processes: a bad file costs itself, and nothing else."""
 
 import contextvars
+import errno
 import json
 import os
 import re
@@ -28,7 +29,7 @@ from petsearch.domain.errors import (
     TooLarge,
     Unavailable,
 )
-from petsearch.photos import Budget, Decoders, ImageLimits, decode, to_pixels
+from petsearch.photos import Budget, Decoders, ImageLimits, child_process, decode, to_pixels
 from petsearch.photos.copies import copies_of
 from petsearch.process_tuning import lower_thread_priority
 from tests import hostile, pictures
@@ -248,6 +249,23 @@ def test_a_process_knows_no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
         decode_good(found)
         (child,) = found.process_ids
         assert b"PETSEARCH_" not in Path(f"/proc/{child}/environ").read_bytes()
+
+
+@pytest.mark.parametrize("step", ["Pipe", "start_child"])
+def test_a_process_that_cannot_be_started_keeps_no_file_open(
+    quick: Decoders, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(child_process, step, fail)
+    before = len([*Path("/proc/self/fd").iterdir()])
+    for _ in range(2):
+        with pytest.raises(Unavailable, match="Too many open files"):
+            decode_good(quick)
+    assert len([*Path("/proc/self/fd").iterdir()]) == before
+    monkeypatch.undo()
+    decode_good(quick)
 
 
 def test_processes_end_with_a_parent_that_is_killed() -> None:
