@@ -193,7 +193,8 @@ class KeyRing:
                 del self._sessions[next(iter(self._sessions))]
 
     def _forget(self) -> None:
-        self._read_at = -math.inf
+        with self._reading:  # else what is just being read, from before, would count as fresh
+            self._read_at = -math.inf
 
     def _note_store(self, *, is_away: bool) -> None:
         if is_away and not self._is_store_away:

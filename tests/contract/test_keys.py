@@ -2,8 +2,10 @@
 
 import os
 import socket
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,7 +16,7 @@ import redis
 from petsearch.access import KeyRing
 from petsearch.adapters.redis import RedisKeys, RedisLimiter
 from petsearch.adapters.redis.client import without_retries
-from petsearch.domain.api_keys import Scope, make_key
+from petsearch.domain.api_keys import ApiKey, Scope, make_key
 from petsearch.domain.errors import NotFound, Unavailable
 from petsearch.ports import KeyStore
 from tests.contract.real_servers import where_set
@@ -167,6 +169,32 @@ def test_keys_that_were_read_are_good_while_the_store_is_away(
     assert ring.read().find(made.secret, NOW) == made.kept
     with pytest.raises(Unavailable):
         KeyRing(RedisKeys(nowhere), lambda: NOW).read()
+
+
+def test_a_key_is_revoked_here_at_once_also_while_keys_are_read(
+    store: KeyStore, server: redis.Redis
+) -> None:
+    is_read, goes_on = threading.Event(), threading.Event()
+
+    class SlowKeys(RedisKeys):
+        def all(self) -> list[ApiKey]:
+            found = super().all()
+            is_read.set()
+            assert goes_on.wait(10)
+            return found
+
+    made = make_key("a", [Scope.SEARCH], NOW)
+    store.add(made.kept)
+    ring = KeyRing(SlowKeys(server), lambda: NOW)
+    with ThreadPoolExecutor() as threads:
+        reading = threads.submit(ring.read)
+        assert is_read.wait(10)
+        revoking = threads.submit(ring.revoke, made.kept.key_id)
+        wait([revoking], 0.2)
+        goes_on.set()
+        assert reading.result().find(made.secret, NOW)
+        revoking.result()
+    assert ring.read().find(made.secret, NOW) is None
 
 
 def test_only_the_whole_key_is_the_key(store: KeyStore) -> None:
