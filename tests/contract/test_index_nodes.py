@@ -2,6 +2,8 @@
 
 import contextvars
 import socket
+import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent import futures
 from pathlib import Path
@@ -136,6 +138,29 @@ def test_a_node_that_answers_again_is_asked_again(
     def is_back() -> bool:
         index.ping()  # whoever calls starts the next look
         return not away
+
+    wait_until(is_back)
+
+
+def test_a_node_is_looked_at_again_after_a_time_without_threads(
+    index: QdrantIndex, first: TcpProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first.cut()
+    assert index.current() == PETS
+    first.restore()
+    monkeypatch.setattr(nodes, "LOOK_AGAIN_S", 0.01)
+    time.sleep(0.02)
+
+    def fail(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as limited:
+        limited.setattr(threading.Thread, "start", fail)
+        index.ping()
+
+    def is_back() -> bool:
+        index.ping()
+        return not index._client._away  # type: ignore[attr-defined]  # of Nodes
 
     wait_until(is_back)
 

@@ -320,6 +320,21 @@ def test_services_behind_one_name_are_found_as_they_come_and_go() -> None:
         assert names()[0] == "http://10.0.0.2:8100"
 
 
+def test_names_are_read_again_after_a_time_without_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, hosts = [0.0], [["10.0.0.1"]]
+    names = ServiceNames(("http://embedder:8100",), lookup=lambda _: hosts[0], clock=lambda: now[0])
+    assert names() == ("http://10.0.0.1:8100",)
+    hosts[0], now[0] = ["10.0.0.2"], 5.0
+
+    def fail(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as limited:
+        limited.setattr(threading.Thread, "start", fail)
+        assert names() == ("http://10.0.0.1:8100",)
+    wait_until(lambda: names() == ("http://10.0.0.2:8100",))
+
+
 def test_a_name_that_nobody_knows_stays_as_it_is() -> None:
     def lookup(name: str) -> list[str]:
         raise OSError(name)

@@ -9,7 +9,7 @@ that is cut off refuses nothing, it falls silent.
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import Any, TypeVar
 
 import grpc
@@ -109,8 +109,9 @@ class Nodes:
             now = self._clock()
             for number, looked_at in self._away.items():
                 if now - looked_at >= LOOK_AGAIN_S:
-                    self._away[number] = float("inf")  # until this look has ended
-                    threading.Thread(target=self._look, args=(number,), daemon=True).start()
+                    with suppress(RuntimeError):  # at the limit of threads: a later call looks
+                        threading.Thread(target=self._look, args=(number,), daemon=True).start()
+                        self._away[number] = float("inf")  # until this look has ended
             return sorted(turn, key=lambda number: number in self._away)
 
     def _goes_on_after(
