@@ -1,6 +1,7 @@
 """Checkpoints: written atomically, and only read back by the run that wrote them."""
 
 import io
+import pickle
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,7 @@ def read_checkpoint(folder: Path, fingerprint: str) -> Checkpoint | None:
         return None
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError) as error:
+    except (OSError, RuntimeError, EOFError, ValueError, LookupError, pickle.PickleError) as error:
         raise ConfigurationError(f"{path} cannot be read: {error}. Delete {folder}.") from error
     if content.pop("fingerprint") != fingerprint:
         raise Conflict(

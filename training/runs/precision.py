@@ -1,6 +1,7 @@
 """Device and precision of a run, and its peak memory."""
 
 import resource
+import sys
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -66,7 +67,8 @@ class PeakMemory:
 
 def peak_memory(precision: Precision, *, gpu_estimate: int) -> PeakMemory:
     """Peak memory of this process; `gpu_estimate` is used if there is no GPU to measure."""
-    process = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    unit = 1 if sys.platform == "darwin" else 1024
+    process = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
     if precision.device.type == "cuda":
         return PeakMemory(process, torch.cuda.max_memory_reserved(), None)
     return PeakMemory(process, None, gpu_estimate)
