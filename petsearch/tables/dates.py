@@ -138,7 +138,7 @@ def _of_numbers(found: Match[str], *, day_first: bool | None) -> tuple[int, int,
 def _year(text: str) -> int:
     """A year; one with two digits is one of 1969 to 2068, as POSIX has it."""
     year = int(text)
-    if len(text) != 2 or text == "00":
+    if len(text) != 2:
         return year
     return year + (1900 if year > 68 else 2000)
 
