@@ -8,6 +8,7 @@ none for edited copies. Other programs write XMP to `IMG.xmp` or `IMG.jpg.xmp`.
 import codecs
 import html
 import json
+import posixpath
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -149,13 +150,13 @@ def _key(path: str) -> str:
 
 def _json_names(photo: str) -> Iterator[str]:
     """What Takeout may call the sidecar of a photo, the likeliest first."""
-    stem, dot, suffix = photo.rpartition(".")
+    stem, suffix = posixpath.splitext(photo)
     originals = (stem, _EDITED.sub("", stem), _CUT_EDITED.sub("", stem))
     for original in dict.fromkeys(originals):
         number = _NUMBER.search(original)
         if number is not None:
-            yield from _takeout_names(original[: number.start()] + dot + suffix, number[0])
-        yield from _takeout_names(original + dot + suffix, "")
+            yield from _takeout_names(original[: number.start()] + suffix, number[0])
+        yield from _takeout_names(original + suffix, "")
         yield f"{original}.json"
 
 
@@ -168,7 +169,7 @@ def _takeout_names(title: str, number: str) -> Iterator[str]:
 
 def _xmp_names(photo: str) -> Iterator[str]:
     yield f"{photo}.xmp"
-    yield f"{photo.rpartition('.')[0]}.xmp"
+    yield f"{posixpath.splitext(photo)[0]}.xmp"
 
 
 def _add(described: Described, name: str, data: bytes) -> Described:

@@ -107,6 +107,8 @@ def test_a_sidecar_belongs_to_a_photo_by_its_name(photo: str, sidecar: str) -> N
         ("a/IMG.jpg", "IMG.jpg.json"),
         ("IMG.mov", "IMG.mov.json"),
         ("IMG.jpg", "@eaDir/IMG.jpg.json"),
+        ("Mr. Max/IMG_1", "Mr.json"),
+        ("Mr. Max/IMG_1", "Mr.xmp"),
     ],
 )
 def test_other_names_belong_to_no_photo(photo: str, sidecar: str) -> None:
