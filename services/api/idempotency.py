@@ -3,7 +3,9 @@
 import hashlib
 import uuid
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 from fastapi import Depends, Header, Request, UploadFile
@@ -68,15 +70,13 @@ class Once:
         return self._run_and_keep(answer, call, holder)
 
     def _run_and_keep(self, answer: Callable[[], JobBody], call: CallKey, holder: str) -> JobBody:
-        keeper = LeaseKeeper(self.lease_s)
+        extend = partial(self.store.extend_call, call, holder, self.lease_s)
         try:
-            with keeper.keep(lambda: self.store.extend_call(call, holder, self.lease_s)):
+            with closing(LeaseKeeper(self.lease_s)) as keeper, keeper.keep(extend):
                 body = answer()
         except BaseException:
             self.store.release_call(call, holder)
             raise
-        finally:
-            keeper.close()
         self.store.keep_answer(call, holder, body.model_dump_json(), KEPT_S)
         return body
 

@@ -167,6 +167,20 @@ def test_a_call_is_held_for_as_long_as_it_runs(
     assert once.run(lambda: pytest.fail("The call was run twice.")) == job
 
 
+def test_a_call_that_found_no_thread_is_repeated_under_its_key(
+    keyed: KeyedApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    once = Once(keyed.services.storage.ledger, "test", uuid.uuid4().hex, lease_s=30.0)
+    job = JobBody.of(keyed.services.jobs.open("test"))
+    with monkeypatch.context() as limited, pytest.raises(RuntimeError):
+        limited.setattr(threading.Thread, "start", fail)
+        once.run(lambda: job)
+    assert once.run(lambda: job) == job
+
+
 def test_a_refused_call_may_be_mended_under_its_key(http: httpx.Client) -> None:
     key = with_key(uuid.uuid4().hex)
     forbidden = {"source": {"type": "archive", "path": "/etc/passwd"}}
