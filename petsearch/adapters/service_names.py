@@ -65,9 +65,8 @@ class ServiceNames:
         elif self._clock() - self._read_at > FRESH_S and self._reading.acquire(blocking=False):
             try:
                 threading.Thread(target=self._read_and_release, daemon=True).start()
-            except (
-                RuntimeError
-            ):  # at the limit of threads: what was found before may still be there
+            except RuntimeError:
+                # At the limit of threads: what was found before may still be there.
                 self._reading.release()
         found = self._found
         every = [one for given in self._given for one in found.get(given, (given,))]

@@ -51,8 +51,5 @@ def limit_memory(limit: int | None) -> None:
     if sys.platform == "linux":
         soft = resource.RLIM_INFINITY if limit is None else limit
         _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-        resource.setrlimit(resource.RLIMIT_DATA, (_lower(soft, hard), hard))
-
-
-def _lower(soft: int, hard: int) -> int:
-    return soft if hard == resource.RLIM_INFINITY else min(soft, hard)
+        lower = soft if hard == resource.RLIM_INFINITY else min(soft, hard)
+        resource.setrlimit(resource.RLIMIT_DATA, (lower, hard))

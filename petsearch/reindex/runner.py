@@ -175,7 +175,9 @@ class Reindexer:
         """
         here = self.index.get(source, image_ids)
         now = self.copier.clock()
-        half = [i for i in image_ids if i not in here and not self._is_going(i, now)]
+        half = [
+            i for i in image_ids if i not in here and not tombstones.is_fresh(self.store, i, now)
+        ]
         # If its original is stored, an ingest was interrupted before its last step: finish it.
         failed: dict[str, str] = {}
         if whole := [i for i in half if self._was_stored(i)]:
@@ -183,9 +185,6 @@ class Reindexer:
             failed = self._copied(run, target, source, model, whole).failed
         self.index.delete(target, [i for i in half if i not in set(whole)])
         return failed
-
-    def _is_going(self, image_id: str, now: datetime) -> bool:
-        return tombstones.is_fresh(self.store, image_id, now)
 
     def _was_stored(self, image_id: str) -> bool:
         is_there = self.store.find(object_keys.original(image_id)) is not None

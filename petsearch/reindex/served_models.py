@@ -37,14 +37,14 @@ class ServedModels:
         model_ids = list(dict.fromkeys(map(model_id_of, collections)))
         if not may_drop:
             model_ids = list(dict.fromkeys([*model_ids, *known]))[:MAX_MODELS]
-        models = tuple(known.get(one) or self._to_serve(one) for one in model_ids)
+        models = tuple(
+            known.get(one) or ServedModel(model_id=one, spec=self.registry.spec_of(one))
+            for one in model_ids
+        )
         if any(one.precision is None for one in models):
             models = self._with_precisions(models)
         if models != before.models:
             write_serving(self.registry.store, Serving(models=models))
-
-    def _to_serve(self, model_id: str) -> ServedModel:
-        return ServedModel(model_id=model_id, spec=self.registry.spec_of(model_id))
 
     def _with_precisions(self, models: Sequence[ServedModel]) -> tuple[ServedModel, ...]:
         """Each with the precision in which it is served, or in which the first one is."""

@@ -93,7 +93,11 @@ def next_page(rank: Rank, walk: Walk, limit: int, *, by_animal: bool) -> Page:
     shown = (*walk.shown, *(mark for _, mark in fresh[:room]))
     is_last = len(fresh) <= room or len(shown) >= MAX_DEPTH
     following = None if is_last else replace(walk, shown=shown).to_cursor()
-    return Page([hit for hit, _ in fresh[:room]], following, max(hits, key=_score_of, default=None))
+    return Page(
+        [hit for hit, _ in fresh[:room]],
+        following,
+        max(hits, key=lambda hit: hit.score, default=None),
+    )
 
 
 def best_of_animals(hits: Iterable[Hit]) -> list[Hit]:
@@ -111,10 +115,6 @@ def _unshown(
             shown.add(mark)
             fresh.append((hit, mark))
     return fresh
-
-
-def _score_of(hit: Hit) -> float:
-    return hit.score
 
 
 def _id_of(hit: Hit) -> str:

@@ -24,18 +24,11 @@ class DiskGuard(HttpMiddleware):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer = self.app
-        if not self._is_free(scope["method"], scope["path"]):
+        method, path = scope["method"], scope["path"]
+        if path not in _ALWAYS and not self.is_read(method, path):
+            check = self.room.check_delete if method == "DELETE" else self.room.check
             try:
-                self._check(scope["method"])
+                check()
             except StorageFull as error:
                 answer = problem_of(error, scope.get("request_id", ""))
         await answer(scope, receive, send)
-
-    def _is_free(self, method: str, path: str) -> bool:
-        return path in _ALWAYS or self.is_read(method, path)
-
-    def _check(self, method: str) -> None:
-        if method == "DELETE":
-            self.room.check_delete()
-        else:
-            self.room.check()

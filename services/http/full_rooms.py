@@ -36,36 +36,20 @@ class Refusal:
     closes: bool
 
 
-def _as_it_is(scope: Scope) -> Scope:
-    return scope
-
-
-def _no_headers(_origin: str) -> Mapping[str, str]:
-    return {}
-
-
-def _uncounted(_method: str, _status: int, _number: int) -> None:
-    """Where no metrics are asked for."""
-
-
-def _nothing_gives_way() -> None:
-    """Where the process does nothing but answer."""
-
-
 @dataclass(eq=False)
 class FullRooms:
     """Asked by `BoundedProtocol`, as `app.state.full_rooms`, before it calls the application."""
 
     room_of: RoomOf
-    as_sent: Callable[[Scope], Scope] = _as_it_is
+    as_sent: Callable[[Scope], Scope] = lambda scope: scope
     """The scope that a client's request has behind proxies."""
     headers: Mapping[str, str] = field(default_factory=security_headers)
     """Those of every response."""
-    cors_headers_of: Callable[[str], Mapping[str, str]] = _no_headers
+    cors_headers_of: Callable[[str], Mapping[str, str]] = lambda _origin: {}
     """Those of a response to a page of an origin."""
-    count: Callable[[str, int, int], None] = _uncounted
+    count: Callable[[str, int, int], None] = lambda _method, _status, _number: None
     """Called with a method, a status and how many were refused, once a second."""
-    on_refused: Callable[[], None] = _nothing_gives_way
+    on_refused: Callable[[], None] = lambda: None
     """Called once a second while requests are refused."""
     draining: Draining = field(default_factory=Draining)
 

@@ -139,7 +139,7 @@ class _Reader:
                     assert file is not None, "it has no file to ask for"
                     self._socket.send_bytes(_bytes_of(file, reply))
                 elif isinstance(reply, messages.Failure):
-                    raise _error_of(reply)
+                    raise _BY_NAME.get(reply.error, RuntimeError)(reply.detail)
                 elif isinstance(reply, messages.NoItem):
                     yield reply.left_out
                 elif isinstance(reply, messages.Count):
@@ -180,7 +180,3 @@ def _bytes_of(file: BinaryIO, wanted: messages.Wanted) -> bytes:
     with disk_errors("The manifest"):
         file.seek(wanted.wanted_at)
         return file.read(wanted.size)
-
-
-def _error_of(failure: messages.Failure) -> Exception:
-    return _BY_NAME.get(failure.error, RuntimeError)(failure.detail)
