@@ -188,7 +188,7 @@ def _matrix_profile(chromaticities: Chromaticities, curve: _Curve) -> bytes | No
         columns = _adapted_primaries(chromaticities)
     except (np.linalg.LinAlgError, ZeroDivisionError):
         return None
-    if not np.isfinite(columns).all():
+    if not (np.abs(columns) < _XYZ_BELOW).all():
         return None
     tags = {b"wtpt": _xyz(_D50_XYZ)}
     points = (curve(np.linspace(0.0, 1.0, _CURVE_POINTS)) * 65535).round().astype(">u2").tobytes()
@@ -215,6 +215,10 @@ def _adapted_primaries(chromaticities: Chromaticities) -> np.ndarray:
     columns = columns * np.linalg.solve(columns, white)
     gain = (_BRADFORD @ _D50_XYZ) / (_BRADFORD @ white)
     return cast(np.ndarray, np.linalg.inv(_BRADFORD) @ np.diag(gain) @ _BRADFORD @ columns)
+
+
+_XYZ_BELOW = 1 << 15
+"""What a profile can hold."""
 
 
 def _xyz(values: np.ndarray) -> bytes:

@@ -223,6 +223,12 @@ def test_the_gamma_of_srgb_and_no_gamma_change_nothing(body: bytes) -> None:
     assert np.array_equal(_pixels_of(decode(data, LIMITS).picture), _pixels_of(_patches()))
 
 
+def test_primaries_that_are_hardly_apart_never_refuse_a_png() -> None:
+    primaries = (31270, 32900, 64000, 33000, 64000, 33001, 15000, 6000)
+    data = _png_with(_patches(), b"cHRM", struct.pack(">8I", *primaries))
+    assert np.array_equal(_pixels_of(decode(data, LIMITS).picture), _pixels_of(_patches()))
+
+
 def test_code_points_of_a_png_count_before_its_profile() -> None:
     profiled = _encoded(_patches(), "PNG", icc_profile=PROFILES["Adobe RGB"])
     points = b"cICP" + bytes([12, 13, 0, 1])
