@@ -183,7 +183,7 @@ def tiff_pages(data: Buffer) -> TiffPages:
     """The pages of an encoded TIFF; none if its directories cannot be read."""
     try:
         pages = tuple(_walk(data))
-    except (struct.error, IndexError, KeyError):
+    except (struct.error, IndexError, OverflowError):  # the last one by the 64 bits of a BigTIFF
         pages = ()
     return TiffPages(pages, is_raw=any(page.photometric in _SENSOR for page in pages))
 

@@ -1,10 +1,12 @@
 """TIFFs whose samples are stored in unusual ways: read as they are meant, or refused by name."""
 
+import io
 import struct
 from typing import Literal
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from petsearch.domain.errors import NotAnImage
 from petsearch.photos import ImageLimits
@@ -158,3 +160,25 @@ def test_a_big_tiff_that_is_not_read_is_not_called_broken() -> None:
     data = struct.pack(">2sHHHQ", b"MM", 43, 8, 0, 16) + struct.pack(">QQ", 0, 0)
     with pytest.raises(NotAnImage, match="a big-endian BigTIFF, is not read"):
         decode(data, LIMITS)
+
+
+@pytest.mark.parametrize(
+    "next_directory",
+    [
+        struct.pack("<Q2H2Q", 1, 256, 16, 2, 2**63) + bytes(8),
+        struct.pack("<Q", 2**62) + bytes(20 * 512),
+    ],
+    ids=["values", "next"],
+)
+def test_a_directory_of_a_big_tiff_that_points_beyond_any_file_is_passed_over(
+    next_directory: bytes,
+) -> None:
+    file = io.BytesIO()
+    Image.fromarray(RGB).save(file, "TIFF", big_tiff=True)
+    data = bytearray(file.getvalue())
+    (first,) = struct.unpack_from("<Q", data, 8)
+    (entries,) = struct.unpack_from("<Q", data, first)
+    struct.pack_into("<Q", data, first + 8 + 20 * entries, len(data))
+    assert np.array_equal(_pixels(bytes(data) + next_directory), RGB)
+    with pytest.raises(NotAnImage):
+        decode(bytes(data[:8]) + struct.pack("<Q", 16) + next_directory, LIMITS)
