@@ -176,7 +176,7 @@ def _as_8_bits(strip: Image.Image, stored: _Stored) -> Image.Image:
     if not _is_deep(strip):
         return strip
     raw = _numbers(strip, is_unsigned=stored.is_unsigned)
-    values = raw.clip(0.0, stored.white) * (255.0 / stored.white)
+    values = np.nan_to_num(raw.clip(0.0, stored.white)) * (255.0 / stored.white)
     if stored.is_negative:
         values = 255.0 - values
     grey = Image.fromarray(values.round().astype(np.uint8))
@@ -197,8 +197,8 @@ def _white_of(picture: Image.Image, *, is_unsigned: bool) -> float:
     if declared and picture.mode != "F":
         return float(declared)
     # Pillow's `getextrema` knows no big-endian greys.
-    tops = (_numbers(strip, is_unsigned=is_unsigned).max() for _, strip in _strips(picture))
-    top = max(float(value) for value in tops)
+    parts = (_numbers(strip, is_unsigned=is_unsigned) for _, strip in _strips(picture))
+    top = max(float(part.max(initial=0.0, where=np.isfinite(part))) for part in parts)
     if picture.mode == "F":
         # Floats say no range.
         return max(1.0, top)

@@ -182,3 +182,14 @@ def test_a_directory_of_a_big_tiff_that_points_beyond_any_file_is_passed_over(
     assert np.array_equal(_pixels(bytes(data) + next_directory), RGB)
     with pytest.raises(NotAnImage):
         decode(bytes(data[:8]) + struct.pack("<Q", 16) + next_directory, LIMITS)
+
+
+@pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])
+def test_a_sample_that_is_no_number_changes_no_other(odd: float) -> None:
+    floats = np.linspace(0, 255, 64 * 48, dtype=np.float32).reshape(48, 64)
+    floats[0, 0] = odd
+    file = io.BytesIO()
+    Image.fromarray(floats).save(file, "TIFF")
+    pixels = _pixels(file.getvalue())
+    assert np.abs(pixels - floats.round()[..., None])[np.isfinite(floats)].max() <= 1
+    assert (pixels[0, 0] == (255 if odd == np.inf else 0)).all()
