@@ -121,7 +121,8 @@ class ZipDirectory:
             crc=crc,
             packed_bytes=packed,
             unpacked_bytes=unpacked,
-            header_offset=header_offset + self.shift,
+            # No file can be read from the largest of the offsets that ZIP64 has.
+            header_offset=min(header_offset + self.shift, self.end),
             most_wraps=self.wraps,
             next_offset=offset + _ENTRY.size + name_size + extra_size + comment_size,
         )

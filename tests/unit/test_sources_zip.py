@@ -213,6 +213,23 @@ def test_damaged_bytes_are_refused_by_themselves() -> None:
     assert "damaged" in str(items[0].refusal)
 
 
+@pytest.mark.parametrize("offset", [2**63 - 1, 2**63, 2**64 - 1])
+def test_an_entry_beyond_any_file_is_refused_by_itself(offset: int, tmp_path: Path) -> None:
+    data = zipped(PHOTOS)
+    at, end = data.index(b"PK\1\2"), data.rindex(b"PK\5\6")
+    behind_name = at + 46 + struct.unpack_from("<H", data, at + 28)[0]
+    entry, extra = bytearray(data[at:behind_name]), struct.pack("<HHQ", 1, 8, offset)
+    struct.pack_into("<H", entry, 30, len(extra))
+    struct.pack_into("<I", entry, 42, 0xFFFFFFFF)
+    last = bytearray(data[end:])
+    struct.pack_into("<I", last, 12, end - at + len(extra))
+    file = tmp_path / "photos.zip"
+    file.write_bytes(data[:at] + entry + extra + data[behind_name:end] + last)
+    first, *others = items_of(ArchiveSource(lambda: file.open("rb"), LIMITS))
+    assert first.refusal == "It is damaged: the archive points to something else."
+    assert [item.data for item in others] == [photo for _, photo in PHOTOS[1:]]
+
+
 def test_bytes_of_the_right_number_that_are_not_the_photo_are_refused() -> None:
     data = bytearray(zipped(PHOTOS[:2], zipfile.ZIP_STORED))
     data[data.index(PHOTOS[0][1]) + 1000] ^= 0xFF
