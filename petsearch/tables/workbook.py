@@ -5,7 +5,8 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, BinaryIO
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, BinaryIO
 from xml.etree.ElementTree import ParseError
 from zipfile import BadZipFile, ZipFile
 
@@ -13,6 +14,7 @@ from petsearch.domain import LeftOut, LeftOutReason
 from petsearch.domain.errors import InvalidInput, is_damage
 from petsearch.domain.metadata import safe_path
 from petsearch.tables.headers import HEADER_ROWS, IsHeader, find_header
+from petsearch.tables.merged_cells import Span, filled, spans_of
 from petsearch.tables.table import MAX_COLUMNS, Row, Table, clean, unique_names
 
 if TYPE_CHECKING:
@@ -61,12 +63,26 @@ class SheetTable(Table):
         first = max(number, end, self._header) + 1
         with _reading():
             blank = (None,) * len(self.columns)
-            for found, cells in enumerate(_rows(self._sheet, first, len(self.columns)), first):
+            for found, cells in self._rows_from(first):
                 if cells == blank or not any(map(_is_filled, cells)) or self._is_header(cells):
                     continue
                 named = dict(zip(self.columns, cells, strict=False))
                 named.pop("", None)
                 yield Row(found, found, named)
+
+    @cached_property
+    def _spans(self) -> list[Span]:
+        """openpyxl does not tell of them where it reads row by row."""
+        book: Any = self._sheet.parent
+        sheet: Any = self._sheet
+        with book._archive.open(sheet._worksheet_path) as xml:
+            return [span for span in spans_of(xml) if span.rows.start > self._header]
+
+    def _rows_from(self, first: int) -> Iterator[tuple[int, tuple[object, ...]]]:
+        """Rows with their numbers. What spans the first one may stand above it."""
+        start = min((span.rows.start for span in self._spans if first in span.rows), default=first)
+        rows = filled(_rows(self._sheet, start, len(self.columns)), start, self._spans)
+        return ((number, cells) for number, cells in enumerate(rows, start) if number >= first)
 
     def _is_header(self, cells: Sequence[object]) -> bool:
         return cells[0] == self.columns[0] and unique_names(_names(cells)) == self.columns

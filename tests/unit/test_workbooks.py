@@ -43,6 +43,34 @@ def test_a_title_that_could_be_a_name_is_passed_over(title: list[object]) -> Non
     assert cells_of(data) == [{"Animal ID": "A-17", "Photo": "1.jpg"}]
 
 
+def merged(book: Workbook) -> None:
+    sheet = book.worksheets[0]
+    for cells in ("A1:C1", "B3:B5", "C4:C7", "B6:C6"):
+        sheet.merge_cells(cells)
+
+
+def test_a_cell_that_spans_rows_describes_them_all() -> None:
+    title = ["Cats of May"]
+    rows: list[list[object]] = [["1.jpg", "A-18"], ["2.jpg", None, "Pug"], ["3.jpg"]]
+    data = workbook(
+        title,
+        ["Photo", "Animal ID", "Breed"],
+        *rows,
+        ["4.jpg", "A-20"],
+        [],
+        ["5.jpg"],
+        change=merged,
+    )
+    told = [(row["Photo"], row["Animal ID"], row["Breed"]) for row in cells_of(data)]
+    assert told == [
+        ("1.jpg", "A-18", None),
+        ("2.jpg", "A-18", "Pug"),
+        ("3.jpg", "A-18", "Pug"),
+        ("4.jpg", "A-20", "Pug"),
+        ("5.jpg", None, None),
+    ]
+
+
 def several_sheets(book: Workbook) -> None:
     for title, rows in {
         "Cats": [["Cats of May"], ["url", "Primary Breed"], ["https://example.org/b.jpg", "Manx"]],
@@ -79,7 +107,7 @@ def test_messages_about_a_row_name_its_worksheet() -> None:
 
 
 def test_reading_a_workbook_resumes_at_any_row() -> None:
-    data = workbook(["path"], *([f"{n}.jpg"] for n in range(5)))
+    data = workbook([], ["path", "ID"], *([f"{n}.jpg", n] for n in range(5)), change=merged)
     with open_table(io.BytesIO(data), lambda names: has_places(names, {})) as table:
         whole = list(table.read())
         for position, row in enumerate(whole):
