@@ -12,12 +12,21 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from services.http.admission import end_approach
 from services.http.body_limit import LEAST_BYTES_PER_S, WINDOW_S
 from services.http.full_rooms import FullRooms
+from services.http.problems import problem
 from services.http.unread import UNREAD, cut_off, unread_bytes
 
 HEAD_BYTES = 64 * 1024
 """Of a request line and its headers together, and of what comes between two parts of a body."""
 HEADER_BYTES = 8 * 1024
 HEADERS = 100
+_LARGE_HEAD = (
+    f"The request's headers are too large: at most {HEADERS}, of {HEADER_BYTES // 1024} KB each "
+    f"and {HEAD_BYTES // 1024} KB together."
+)
+_NO_REQUEST = (
+    "This is no valid HTTP/1.1 request. Percent-encode spaces, and characters beyond ASCII, in the "
+    "address; end lines with CR LF; send one Content-Length, or Transfer-Encoding."
+)
 _LINGER_S = 2.0
 HEAD_S = 10.0
 """From the connection, or from a request's first byte, to the end of its headers."""
@@ -106,7 +115,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._is_parsing = False
         # httptools keeps an unfinished header in memory, however long it is.
         if self._is_in_head and self._head_bytes > HEAD_BYTES:
-            self._refuse_head()
+            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, _LARGE_HEAD)
         # An endless trailer is kept in memory too. The response may have begun: no other is sent.
         elif not self._is_in_head and self._bytes_between > HEAD_BYTES:
             self.transport.close()
@@ -133,7 +142,7 @@ class BoundedProtocol(HttpToolsProtocol):
         sizes = [len(name) + len(value) for name, value in self.headers]
         is_large = sum(sizes) + len(self.url) > HEAD_BYTES
         if is_large or len(sizes) > HEADERS or max(sizes, default=0) > HEADER_BYTES:
-            self._refuse_head()
+            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, _LARGE_HEAD)
             return
         self._end_head()
         self._bytes_between = 0
@@ -210,7 +219,7 @@ class BoundedProtocol(HttpToolsProtocol):
             if self._is_refused:
                 return
             self.logger.warning("Invalid HTTP request received.")
-            self.send_400_response("Invalid HTTP request received.")
+            self._refuse(HTTPStatus.BAD_REQUEST, _NO_REQUEST)
 
     def _begin_without_upgrade(self) -> bytes:
         """The head that the parser has stopped behind, for one that has seen nothing of it."""
@@ -281,17 +290,13 @@ class BoundedProtocol(HttpToolsProtocol):
             self._head_timer.cancel()
             self._head_timer = None
 
-    def _refuse_head(self) -> None:
+    def _refuse(self, status: HTTPStatus, detail: str) -> None:
+        """Answer what the application is not asked, and read no more."""
         self._end_head()
-        status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
-        detail = (
-            f"The request's headers are too large: at most {HEADERS}, of {HEADER_BYTES // 1024} KB "
-            f"each and {HEAD_BYTES // 1024} KB together.\n"
-        )
-        self.transport.write(
-            f"HTTP/1.1 {status} {status.phrase}\r\nContent-Type: text/plain\r\n"
-            f"Content-Length: {len(detail)}\r\nConnection: close\r\n\r\n{detail}".encode()
-        )
+        refusal = problem(status, detail, "", {"Connection": "close"})
+        headers = b"".join(b"%b: %b\r\n" % header for header in refusal.raw_headers)
+        line = f"HTTP/1.1 {status} {status.phrase}\r\n".encode()
+        self.transport.write(b"%b%b\r\n%b" % (line, headers, bytes(refusal.body)))
         self._end_writing()
 
     def _end_writing(self) -> None:

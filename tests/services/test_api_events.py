@@ -66,6 +66,7 @@ def test_whoever_has_seen_the_end_need_not_ask_again(keyed: KeyedApp, app: FastA
     (version,) = (line.removeprefix("id: ") for line in told.splitlines() if line[:3] == "id:")
     again = client.get(f"{job}/events", headers={"Last-Event-ID": version})
     assert (again.status_code, again.content) == (204, b"")
+    assert client.get(f"{job}/events", params={"lastEventId": version}).status_code == 204
     before = client.get(f"{job}/events", headers={"Last-Event-ID": str(int(version) - 1)})
     assert before.status_code == 200
 

@@ -26,10 +26,19 @@ _RETRY_MS = 2000
 
 async def _seen_version(
     last_event_id: Annotated[str | None, Header(max_length=40)] = None,
+    in_address: Annotated[
+        str | None,
+        Query(
+            alias="lastEventId",
+            max_length=40,
+            description="As the header `Last-Event-ID`, which counts before it; for libraries in "
+            "place of a browser's EventSource.",
+        ),
+    ] = None,
 ) -> int:
     """The version of the job that the client saw last; -1 for none."""
-    is_version = last_event_id and last_event_id.isascii() and last_event_id.isdigit()
-    return int(last_event_id or "") if is_version else -1
+    told = last_event_id or in_address or ""
+    return int(told) if told.isascii() and told.isdigit() else -1
 
 
 SeenVersionDep = Annotated[int, Depends(_seen_version)]
