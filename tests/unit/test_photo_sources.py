@@ -110,6 +110,7 @@ def test_folders_that_may_not_be_read_are_named() -> None:
         for folder in modes:
             (root / folder).mkdir(exist_ok=True)
             (root / folder / "1.jpg").write_bytes(b"photo")
+            (root / folder / "1.jpg").chmod(0o644)
         for folder in reversed(modes):
             (root / folder).chmod(modes[folder])
         try:
