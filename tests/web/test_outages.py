@@ -158,6 +158,36 @@ def test_a_file_of_the_page_that_did_not_arrive_is_fetched_again(page: Page, nam
     open_start(page)
 
 
+SHEETS_COME_LATE = """() => {
+    const { get } = Object.getOwnPropertyDescriptor(HTMLLinkElement.prototype, "sheet");
+    const late = function () { return document.readyState === "complete" ? get.call(this) : null; };
+    Object.defineProperty(HTMLLinkElement.prototype, "sheet", { get: late });
+}"""
+
+
+def test_a_style_sheet_that_comes_after_the_scripts_is_waited_for(page: Page) -> None:
+    """Safari does not let a deferred script wait for style sheets."""
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.add_init_script(f"({SHEETS_COME_LATE})()")
+    open_start(page)
+    page.wait_for_timeout(1000)  # The page would load itself again after half a second.
+    assert sum(url.endswith("/js/main.js") for url in asked) == 1
+
+
+def test_a_style_sheet_that_did_not_arrive_is_an_empty_one_in_firefox(page: Page) -> None:
+    page.route(
+        "**/css/base.css",
+        lambda route: route.fulfill(body="", content_type="text/css"),
+        times=1,
+    )
+    with page.expect_request("**/css/base.css"), page.expect_event("load"):
+        page.goto("/")
+    with page.expect_request("**/css/base.css"):
+        pass
+    expect(page.locator(CARDS).first).to_be_visible()
+
+
 def test_a_later_file_that_did_not_arrive_is_fetched_again_when_it_is_needed(page: Page) -> None:
     with page.expect_event("requestfailed"):
         page.route("**/js/views/photo.js", lambda route: route.abort("failed"), times=1)

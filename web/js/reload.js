@@ -5,13 +5,26 @@
   const KEY = "reloads";
   const MOST = 3;
   const WAIT_MS = 500;
+  const earlier = reloads();
   let isMissing = false;
 
-  // This runs before the modules. Style sheets have come by now, or not.
+  // This runs before the modules.
   addEventListener("error", ({ target }) => {
     if (target instanceof HTMLScriptElement) loadAgain();
   }, true); // Errors of elements do not bubble.
-  if ([...document.querySelectorAll("link[rel=stylesheet]")].some((link) => !link.sheet)) loadAgain();
+  // Safari runs this before the style sheets have come.
+  addEventListener("load", () => {
+    if (![...document.querySelectorAll("link[rel=stylesheet]")].every(hasCome)) loadAgain();
+  });
+
+  // A sheet that did not arrive is null in Safari, one without rules in Firefox, and a closed one in Chromium.
+  function hasCome({ sheet }) {
+    try {
+      return sheet.cssRules.length > 0;
+    } catch {
+      return false;
+    }
+  }
 
   addEventListener("file-missing", loadAgain);
   addEventListener("page-complete", forget);
@@ -19,7 +32,6 @@
   function loadAgain() {
     if (isMissing) return;
     isMissing = true;
-    const earlier = reloads();
     if (earlier >= MOST) giveUp();
     else setTimeout(reload, WAIT_MS * 2 ** earlier, earlier + 1);
   }
