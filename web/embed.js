@@ -18,14 +18,14 @@
     ...JSON.parse(words),
   };
   const STYLE = `
-    :host { display: block; color-scheme: light dark; container-type: inline-size; font: inherit; }
+    :host { display: block; width: 100%; color-scheme: light dark; font: inherit; }
     form, li { display: flex; gap: .5rem; }
     input, button { font: inherit; padding: .5em .8em; border: 1px solid currentColor; border-radius: .4em; }
     input { flex: 1; min-width: 0; background: Field; color: FieldText; }
     button { background: var(--petsearch-accent, #8a3f14); border-color: transparent; color: var(--petsearch-on-accent, #fff); cursor: pointer; }
     :focus-visible { outline: 3px solid var(--petsearch-accent, #b5622f); outline-offset: 2px; }
     p { margin: .75rem 0; }
-    ul { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(9rem, 44cqi), 1fr)); gap: 1rem; margin: 0; padding: 0; }
+    ul { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(9rem, 44%), 1fr)); gap: 1rem; margin: 0; padding: 0; }
     li { flex-direction: column; gap: .25rem; min-width: 0; overflow-wrap: anywhere; }
     img { width: 100%; height: auto; aspect-ratio: 1; object-fit: cover; border-radius: .4em; background: #8883; }
     a { color: inherit; text-decoration: none; }

@@ -184,3 +184,12 @@ def test_the_page_is_framed_by_the_site_that_may_and_by_no_other(page: Page, sit
         page.goto(f"http://localhost:{other.port}")
         page.wait_for_load_state("networkidle")
         assert any("frame-ancestors" in words for words in refusals), refusals
+
+
+@pytest.mark.parametrize(
+    "style", ["display: flex; flex-direction: column; align-items: center", "float: left"]
+)
+def test_it_has_a_width_in_every_layout(page: Page, site: Site, style: str) -> None:
+    site.show(page, f'<div style="{style}">{site.widget()}</div>')
+    box = page.get_by_role("search").bounding_box()
+    assert box is not None and box["width"] > 200
