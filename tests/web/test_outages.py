@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from petsearch.client import Client, Photo
 from tests import pictures
@@ -284,3 +284,23 @@ def test_a_part_that_is_down_is_named(browser: Browser, server_url: str, status:
     expect(page.get_by_role("heading", name=title)).to_be_visible()
     expect(page.locator("#message")).to_contain_text("The embedder does not answer.")
     page.context.close()
+
+
+NO_STORAGE = """for (const name of ["sessionStorage", "localStorage"]) Object.defineProperty(
+    window, name, { get() { throw new DOMException("It is forbidden.", "SecurityError"); } })"""
+
+
+def test_a_browser_that_keeps_nothing_of_the_site_is_asked_for_its_cookies(
+    keyed_page: Page, keyed: tuple[ServerProcess, str]
+) -> None:
+    page = keyed_page
+    page.add_init_script(NO_STORAGE)
+
+    def without_cookie(route: Route) -> None:
+        route.fulfill(json={}) if route.request.method == "POST" else route.fallback()
+
+    page.route("**/v1/session", without_cookie)
+    page.goto("/")
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    sign_in(page, keyed[1])
+    expect(page.get_by_role("alert")).to_contain_text("keeps no cookie")

@@ -3,6 +3,7 @@ import { getSession, signIn, signOut } from "./api.js";
 import { byId, button, element, field } from "./dom.js";
 import { icon } from "./icons.js";
 import { inWords, toast } from "./messages.js";
+import { Problem } from "./problem.js";
 import { strings } from "./strings.js";
 
 const WAS = "petsearch.signed-in";
@@ -16,7 +17,7 @@ export const may = (scope) =>
 export async function readSession() {
   const before = JSON.stringify(known);
   known = await getSession();
-  if (known.key_id) sessionStorage.setItem(WAS, "yes");
+  if (known.key_id) keepWas("yes");
   showAccount();
   if (JSON.stringify(known) !== before) dispatchEvent(new Event("session-changed"));
 }
@@ -27,7 +28,22 @@ addEventListener("key-needed", () => {
   readSession().catch(() => undefined);
 });
 
-export const hasEnded = () => sessionStorage.getItem(WAS) === "yes";
+// Storage may be forbidden: then nobody is known to have been signed in.
+export function hasEnded() {
+  try {
+    return sessionStorage.getItem(WAS) === "yes";
+  } catch {
+    return false;
+  }
+}
+
+function keepWas(value) {
+  try {
+    sessionStorage.setItem(WAS, value);
+  } catch {
+    // It is only known less well then.
+  }
+}
 
 function showAccount() {
   for (const link of document.querySelectorAll("[data-scope]")) link.hidden = !may(link.dataset.scope);
@@ -45,7 +61,7 @@ function showAccount() {
       toast(inWords(problem));
       return;
     }
-    sessionStorage.removeItem(WAS);
+    keepWas("");
     dispatchEvent(new Event("signed-out"));
     location.reload();
   };
@@ -81,6 +97,7 @@ export function signInForm(onDone) {
     try {
       await signIn(key.value.trim());
       await readSession();
+      if (!known.key_id) throw new Problem(null, strings.session.noCookies);
       dispatchEvent(new Event("signed-in"));
     } catch (problem) {
       bad.textContent = inWords(problem);

@@ -189,6 +189,7 @@ export const strings = {
     key: "API key",
     signIn: "Sign in",
     signOut: "Sign out",
+    noCookies: "The key is right, but this browser keeps no cookie of this site. Allow its cookies, then sign in again.",
     signedInAs: (name) => `Signed in as ${name}`,
   },
   photoQuery: {
