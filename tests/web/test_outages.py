@@ -304,3 +304,12 @@ def test_a_browser_that_keeps_nothing_of_the_site_is_asked_for_its_cookies(
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
     sign_in(page, keyed[1])
     expect(page.get_by_role("alert")).to_contain_text("keeps no cookie")
+
+
+def test_without_scripts_the_page_says_that_it_needs_them(
+    browser: Browser, server_url: str
+) -> None:
+    page = browser.new_page(java_script_enabled=False)
+    page.goto(server_url)
+    expect(page.locator("noscript p")).to_be_visible()
+    page.close()
