@@ -169,3 +169,17 @@ def test_movement_stops_for_those_who_asked_for_that(browser: Browser, server_ur
     )
     assert moving in ("0s", "1e-05s")
     page.context.close()
+
+
+def test_forced_colours_show_the_focus_and_the_marked_suggestion(
+    browser: Browser, server_url: str
+) -> None:
+    page = new_page(browser, server_url)
+    page.emulate_media(forced_colors="active")
+    suggestions(page, Client(server_url))
+    for place in (".box", ".suggestion[aria-selected=true]"):
+        style, colour = page.locator(place).evaluate(
+            "place => [getComputedStyle(place).outlineStyle, getComputedStyle(place).outlineColor]"
+        )
+        assert style == "solid" and colour != "rgba(0, 0, 0, 0)", place
+    page.context.close()
