@@ -31,7 +31,7 @@
     a { color: inherit; text-decoration: none; }
     a span { text-decoration: underline; text-underline-offset: 3px; }
     span, small { display: block; }
-    span::first-letter { text-transform: uppercase; }
+    span:dir(ltr)::first-letter { text-transform: uppercase; }
     .more { margin-top: 1rem; }
     [hidden] { display: none; }`;
 
@@ -80,7 +80,7 @@
     const image = make("img", { alt: name, loading: "lazy", width: 320, height: 320 });
     showPicture(image, hit.urls.thumbnail, signal).catch(() => undefined);
     const href = addressOf(hit);
-    const shown = [image, make("span", { textContent: name }), ...(hit.status ? [make("small", { textContent: hit.status })] : [])];
+    const shown = [image, make("span", { dir: "auto", textContent: name }), ...(hit.status ? [make("small", { textContent: hit.status })] : [])];
     return make("li", {}, ...(href ? [make("a", { href, target: "_blank", rel: "noopener" }, ...shown)] : shown));
   };
 

@@ -68,3 +68,17 @@ def test_hostile_words_in_the_address_are_text(page: Page) -> None:
     expect(page.get_by_role("heading", level=1)).to_contain_text("<img src=x onerror=alert(1)>")
     expect(page.locator(".chip.filter")).to_contain_text("<b>bold")
     expect(page.locator("#message")).to_contain_text("No photo matches these filters")
+
+
+@pytest.mark.parametrize(("name", "case"), [("قطة سوداء", "none"), ("corgi", "uppercase")])
+def test_the_first_letter_of_an_arabic_name_stays_joined(
+    page: Page, client: Client, name: str, case: str
+) -> None:
+    item = client.search("cat", limit=1)["items"][0] | {"breed": name, "breed_source": "label"}
+    answer = {"items": [item], "next_cursor": None}
+    page.route("**/v1/images?*", lambda route: route.fulfill(json=answer))
+    page.goto("/")
+    shown = page.locator("#results .breed bdi")
+    expect(shown).to_have_text(name)
+    style = "name => getComputedStyle(name, '::first-letter').textTransform"
+    assert shown.evaluate(style) == case
