@@ -65,3 +65,9 @@ def test_no_file_asks_another_server_or_makes_html_of_text() -> None:
         text = path.read_text()
         assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", text), path
         assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write", text), path
+
+
+def test_firefox_shows_progress_of_unknown_size_as_that() -> None:
+    """Its bar of such progress is as wide as the whole, and hid what moves behind it."""
+    styles = (WEB / "css/base.css").read_text()
+    assert "progress:indeterminate::-moz-progress-bar { background: transparent; }" in styles
