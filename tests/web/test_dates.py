@@ -1,5 +1,7 @@
 """Dates of photos, shown and edited by people in other time zones than the server's."""
 
+import re
+
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
@@ -107,4 +109,18 @@ def test_a_time_needs_its_day(browser: Browser, server_url: str, client: Client)
     page.locator(".edit").get_by_label("Taken at").fill("10:30")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("alert")).to_contain_text("enter the day")
+    page.context.close()
+
+
+def test_a_part_of_a_day_is_typed_anew(browser: Browser, server_url: str) -> None:
+    page = new_page(browser, server_url)
+    page.goto("/?since=2020-05-17")
+    since = page.locator("#since")
+    expect(since).to_have_value("2020-05-17")
+    since.focus()
+    page.keyboard.press("Backspace")  # The month; what is left is no day yet.
+    expect(page).not_to_have_url(re.compile("since"))
+    page.keyboard.type("06")
+    expect(since).to_have_value("2020-06-17")
+    expect(page).to_have_url(re.compile("since=2020-06-17"))
     page.context.close()

@@ -41,7 +41,8 @@ export function show(state) {
   const asked = isSearch(state);
   byId("least-field").hidden = !asked;
   byId("sort-field").hidden = asked;
-  byId("since").value = state.since.slice(0, 10);
+  const day = state.since.slice(0, 10);
+  if (byId("since").value !== day) byId("since").value = day; // What is typed half stays.
   byId("sort").value = state.sort || "created_at";
   byId("least").value = state.least;
   showPlace(state.near);
