@@ -4,7 +4,7 @@ import re
 
 from playwright.sync_api import Page, expect
 
-from tests.web.pages import CARDS, open_start, search
+from tests.web.pages import CARDS, Look, open_start, search
 
 
 def test_the_results_are_walked_with_arrows_and_opened_with_enter(page: Page) -> None:
@@ -87,3 +87,14 @@ def test_a_dialog_is_left_with_escape(page: Page) -> None:
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_be_hidden()
     expect(page.locator(".large img")).to_be_visible()
+
+
+def test_what_is_scrolled_to_is_not_behind_the_bar_of_a_narrow_page(page: Page, look: Look) -> None:
+    """Firefox scrolls what gets the focus just into view; at 400 % every page is narrow."""
+    open_start(page)
+    last = page.locator(CARDS).nth(7).locator("[data-act=more]")
+    bottom = last.evaluate(
+        "one => (one.scrollIntoView({ block: 'end' }), one.getBoundingClientRect().bottom)"
+    )
+    bar = page.locator("nav").bounding_box()
+    assert bar is not None and (look.device == "desktop" or bottom <= bar["y"])
