@@ -242,3 +242,23 @@ def test_several_examples_and_words_make_one_query(page: Page) -> None:
     expect(page.get_by_role("heading", level=1)).to_contain_text("look like these 2")
     page.locator(".chip.like button").first.click()
     expect(page.locator(".chip.like")).to_have_count(1)
+
+
+NO_BLOBS = """{ const { put } = IDBObjectStore.prototype;
+    IDBObjectStore.prototype.put = function (entry, key) {
+        if (entry.blob instanceof Blob) throw new DOMException("No blobs.", "UnknownError");
+        return put.call(this, entry, key);
+    }; }"""
+
+
+def test_a_browser_that_stores_no_blobs_keeps_the_photo_too(
+    page: Page, drawing: tuple[Path, str]
+) -> None:
+    """So are private windows of Safari."""
+    page.add_init_script(NO_BLOBS)
+    open_start(page)
+    choose(page, drawing[0])
+    start(page)
+    page.reload()
+    expect(page.locator(".chip.like")).to_contain_text("like mine.jpg")
+    expect(page.locator(".hit").first).to_be_visible()

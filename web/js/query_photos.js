@@ -8,9 +8,9 @@ export async function keep(photo, capture = {}) {
   const token = crypto.getRandomValues(new Uint32Array(2)).join("").slice(0, 16);
   inMemory.set(token, { photo, capture });
   try {
-    const store = (await database()).transaction(STORE, "readwrite").objectStore(STORE);
-    store.put({ blob: photo, name: photo.name ?? "", capture, at: Date.now() }, token);
-    await prune(store);
+    const entry = { name: photo.name ?? "", type: photo.type, capture, at: Date.now() };
+    // Private windows of Safari store no blob.
+    await put(token, { ...entry, blob: photo }).catch(async () => put(token, { ...entry, blob: await photo.arrayBuffer() }));
   } catch {
     // Without storage, back and forward work, but a reload asks for the photo again.
   }
@@ -24,7 +24,7 @@ export async function find(token) {
     const store = (await database()).transaction(STORE).objectStore(STORE);
     const kept = await answer(store.get(token));
     if (!kept) return null;
-    const photo = new File([kept.blob], kept.name || "photo.jpg", { type: kept.blob.type });
+    const photo = new File([kept.blob], kept.name || "photo.jpg", { type: kept.type ?? kept.blob.type });
     inMemory.set(token, { photo, capture: kept.capture ?? {} });
     return inMemory.get(token);
   } catch {
@@ -45,6 +45,12 @@ export async function addressOf(token) {
     shown = { token, url: URL.createObjectURL(photo) };
   }
   return { name: photo.name, url: shown.url, capture };
+}
+
+async function put(token, entry) {
+  const store = (await database()).transaction(STORE, "readwrite").objectStore(STORE);
+  store.put(entry, token);
+  await prune(store);
 }
 
 async function prune(store) {
