@@ -262,3 +262,23 @@ def test_a_browser_that_stores_no_blobs_keeps_the_photo_too(
     page.reload()
     expect(page.locator(".chip.like")).to_contain_text("like mine.jpg")
     expect(page.locator(".hit").first).to_be_visible()
+
+
+NOISE = """CanvasRenderingContext2D.prototype.getImageData = (x, y, width, height) => {
+    const noise = new ImageData(width, height);
+    crypto.getRandomValues(noise.data);
+    return noise;
+};"""
+
+
+def test_a_browser_that_gives_noise_for_pictures_sends_the_whole_photo(
+    page: Page, drawing: tuple[Path, str]
+) -> None:
+    """So do Tor Browser and Firefox with resistFingerprinting."""
+    page.add_init_script(NOISE)
+    open_start(page)
+    choose(page, drawing[0])
+    expect(page.get_by_role("dialog")).to_contain_text("cannot be cropped")
+    expect(page.locator(".frame")).to_have_count(0)
+    start(page)
+    expect(page.locator(CARDS).first.locator("img")).to_have_attribute("src", drawing[1])

@@ -1,5 +1,5 @@
 // The dialog between a chosen photo and its search: frame the animal, add words.
-import { Cropper, cut } from "./crop.js";
+import { canCut, Cropper, cut } from "./crop.js";
 import { byId, button, element, field } from "./dom.js";
 import { captureOf } from "./exif.js";
 import { keep } from "./query_photos.js";
@@ -14,7 +14,7 @@ export async function openPhotoDialog(file, state) {
   const url = URL.createObjectURL(file);
   const image = element("img", { src: url, alt: said.alt });
   const canShow = await image.decode().then(() => true, () => false);
-  const cropper = canShow ? new Cropper(image) : null;
+  const cropper = canShow && canCut() ? new Cropper(image) : null;
   const words = element("input", { type: "text", name: "words", maxLength: 1000, value: state.q, placeholder: said.wordsHint });
   const dialog = byId("dialog");
   const search = async (event) => {
@@ -28,12 +28,12 @@ export async function openPhotoDialog(file, state) {
   };
   dialog.replaceChildren(
     element("h2", { id: "dialog-title" }, said.title),
-    element("p.soft", {}, canShow ? said.hint : said.cannotShow),
-    canShow ? element("div.stage-place", {}, cropper.stage) : element("p", {}, element("bdi", {}, file.name)),
+    element("p.soft", {}, cropper ? said.hint : canShow ? said.cannotCut : said.cannotShow),
+    canShow ? element("div.stage-place", {}, cropper?.stage ?? element("div.stage", {}, image)) : element("p", {}, element("bdi", {}, file.name)),
     element("form", { onsubmit: search }, field(said.words, words),
       element("div.actions", {},
         element("button.primary", { type: "submit" }, said.go),
-        canShow ? button("quiet", said.whole, () => cropper.useWhole()) : null,
+        cropper ? button("quiet", said.whole, () => cropper.useWhole()) : null,
         button("quiet", strings.cancel, () => dialog.close()))),
   );
   dialog.addEventListener("close", () => URL.revokeObjectURL(url), { once: true });

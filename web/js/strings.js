@@ -203,6 +203,7 @@ export const strings = {
     go: "Search",
     whole: "Whole photo",
     cannotShow: "This browser cannot show the file, so it cannot be cropped. The server may still be able to read it.",
+    cannotCut: "This browser does not let pages read pictures, so the photo cannot be cropped. All of it is searched by.",
     alt: "Your photo",
   },
   keys: {
