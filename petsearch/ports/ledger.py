@@ -302,7 +302,7 @@ class ChunkLedger(JobRecords, Protocol):
         """Ids of some of the jobs that ended `keep_s` seconds ago, or are too many and ended.
 
         Those that have not ended are among them if for as long nothing was added, retried or
-        accounted.
+        accounted, unless what was added waits for workers: those may have been away as long.
         """
 
     def end_leases(self, job_id: str) -> None:

@@ -52,6 +52,14 @@ def test_old_jobs_expire_and_their_photos_stay(house: House) -> None:
     assert house.count() == 1
 
 
+def test_photos_that_wait_for_workers_outlast_any_time_without_workers(house: House) -> None:
+    job_id = house.open_job(photo(1))
+    later = house.services.clock() + timedelta(seconds=2 * house.dispatcher.options.keep_jobs_s)
+    replace(house.dispatcher, clock=lambda: later).sweep()
+    house.deliver()
+    assert house.counts(job_id) == {"ingested": 1}
+
+
 def test_an_id_without_a_job_is_forgotten(house: House) -> None:
     house.ledger.create(NewJob("gone", "test", house.services.clock()))
     house.redis.delete("petsearch:job:gone")

@@ -238,7 +238,9 @@ class RedisLedger(JobLedger, ChunkLedger, EnumerationLedger, IdempotencyStore):
         expired = []
         for job_id in cast(list[str], oldest):
             ended, added_ms = self._ended_and_added(job_id)
-            if (added_ms / 1000 if ended is None else ended.timestamp()) <= limit:
+            if (added_ms / 1000 if ended is None else ended.timestamp()) > limit:
+                continue
+            if ended is not None or not self._waits_for_workers(job_id):
                 expired.append(job_id)
         if too_many > 0:
             first = cast(list[str], self._redis.zrange(JOBS, 0, too_many - 1))
@@ -250,6 +252,15 @@ class RedisLedger(JobLedger, ChunkLedger, EnumerationLedger, IdempotencyStore):
         found = self._redis.hmget(job_key(job_id), ["finished_at", "added_ms"])
         ended, added_ms = cast(list[str | None], found)
         return datetime.fromisoformat(ended) if ended else None, int(added_ms or 0)
+
+    def _waits_for_workers(self, job_id: str) -> bool:
+        """Whether photos of it were accepted that workers are to ingest, however late they come."""
+        with self._redis.pipeline() as pipe:
+            pipe.hget(job_key(job_id), "paused")
+            pipe.llen(part_key(job_id, "pending"))
+            pipe.zcard(part_key(job_id, "queued"))
+            paused, pending, queued = cast(tuple[str | None, int, int], tuple(pipe.execute()))
+        return paused != "1" and pending + queued > 0
 
     def end_leases(self, job_id: str) -> None:
         self._run("END_LEASES", job_id)
