@@ -3,7 +3,7 @@
 import heapq
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import groupby
 from operator import itemgetter
@@ -54,13 +54,12 @@ class Traces:
         point = {Part.POINT} if self.record is not None else set()
         return frozenset(point | self.objects.keys())
 
-    @property
-    def changed_at(self) -> datetime:
-        """When the newest part was written; of an image that has any."""
+    def changed_within(self, span: timedelta, now: datetime) -> bool:
+        """Whether a part was written lately. What lies ahead was written by a clock that was."""
         times = [found.modified_at for found in self.objects.values()]
         if self.record is not None:
             times.append(self.record.created_at)
-        return max(times)
+        return any(abs(now - time) < span for time in times)
 
 
 def walk(

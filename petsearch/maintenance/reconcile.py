@@ -166,7 +166,7 @@ class Reconciler:
 
     def _is_under_way(self, traces: Traces) -> bool:
         """Whether the image changed lately, or since `traces` were read."""
-        if self.clock() - traces.changed_at < UNDER_WAY:
+        if traces.changed_within(UNDER_WAY, self.clock()):
             return True
         return look(self.index, self.store, self.collection, traces.image_id) != traces
 

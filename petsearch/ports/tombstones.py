@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from petsearch.domain import ImageRecord, object_keys
 from petsearch.domain.errors import NotFound, SourceUnavailable
-from petsearch.ports.store import ObjectStore
+from petsearch.ports.store import ObjectStore, StoredObject
 
 _LONGEST = timedelta(minutes=2)
 """Of the delete of as many images as a request deletes."""
@@ -37,7 +37,7 @@ def version(store: ObjectStore, image_id: str) -> str | None:
 def is_fresh(store: ObjectStore, image_id: str, now: datetime) -> bool:
     """Whether a delete of the image may be going on."""
     found = store.find(object_keys.tombstone(image_id))
-    return found is not None and now - found.modified_at < _LONGEST
+    return found is not None and _is_fresh(found, now)
 
 
 def is_deleted(store: ObjectStore, record: ImageRecord, now: datetime) -> bool:
@@ -65,9 +65,14 @@ def wait_for_delete(store: ObjectStore, image_id: str, now: datetime) -> None:
     found = store.find(object_keys.tombstone(image_id))
     if found is None:
         return
-    if now - found.modified_at < _LONGEST:
+    if _is_fresh(found, now):
         raise SourceUnavailable(
             "A photo that comes again is still being deleted; it is ingested after that.",
             retry_after_s=_LOOKS_AGAIN_S,
         )
     store.delete(object_keys.tombstone(image_id))
+
+
+def _is_fresh(tombstone: StoredObject, now: datetime) -> bool:
+    """One that lies ahead is of a clock that was ahead, and as old as any."""
+    return abs(now - tombstone.modified_at) < _LONGEST

@@ -23,11 +23,11 @@ def is_whole(house: House) -> bool:
     return all(house.store.find(key_of(IMAGE_ID)) for key_of in KEYS)
 
 
-def make_old(house: House) -> None:
-    """The tombstone is of a delete that was cut off long ago."""
+def make_old(house: House, hours: float = 1) -> None:
+    """The tombstone is of a delete that was cut off long ago, or by a clock that was ahead."""
     path = house.store.local_path(object_keys.tombstone(IMAGE_ID))
     assert path is not None
-    then = (utc_now() - timedelta(hours=1)).timestamp()
+    then = (utc_now() - timedelta(hours=hours)).timestamp()
     os.utime(path, (then, then))
 
 
@@ -84,12 +84,13 @@ def _chunk_of_a_file(house: House) -> bytes:
     return f'[{item}, "origin": "file:{path}"}}]'.encode()
 
 
+@pytest.mark.parametrize("hours", [1, -24])
 def test_what_a_delete_that_was_cut_off_has_left_does_not_block_it(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    house: House, monkeypatch: pytest.MonkeyPatch, hours: float
 ) -> None:
     house.ingest(photo(1))
     cut_off_a_delete(house, monkeypatch)
-    make_old(house)
+    make_old(house, hours)
     house.ingest(photo(1))
     assert house.count() == 1
     assert is_whole(house)

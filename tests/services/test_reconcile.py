@@ -232,6 +232,14 @@ def test_what_may_be_under_way_is_left_alone(house: House) -> None:
     assert house.objects() == before
 
 
+def test_what_a_clock_that_was_ahead_has_written_is_not_under_way(house: House) -> None:
+    house.bring(100)
+    for seed, (damage, _, _) in enumerate(DAMAGES):
+        damage(house, house.bring(seed))
+    report = house.fix(later=-24 * HOURS)
+    assert (report.fixed, report.left_alone) == (len(DAMAGES), 0)
+
+
 def test_an_image_that_came_again_after_its_delete_began_stays(house: House) -> None:
     image_id = house.bring(0)
     _begin_delete(house, image_id)
