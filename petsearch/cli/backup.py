@@ -74,5 +74,5 @@ def restore(
         raise typer.Exit(EXIT_PARTLY)
     if not as_json:
         print_message(
-            "Everything is restored. `petsearch reconcile` tells if something is missing."
+            "Everything is restored. In an hour `petsearch reconcile` tells what is missing."
         )

@@ -157,11 +157,14 @@ def _print(report: Report, job_id: str | None, *, with_fix: bool) -> None:
         if finding.problem:
             print_line(f"{finding.name}: not repaired. {finding.problem}")
     if report.left_alone:
-        print_line(f"{report.left_alone} changed within the last hour and were skipped.")
+        print_line(
+            f"{report.left_alone} look damaged, and changed within the last hour, as after a "
+            "restore: skipped. Run it again in an hour."
+        )
     if job_id is not None:
         print_line(f"Job {job_id} ingests them, in the workers or when the server starts.")
     if not report.found:
-        print_line("Nothing is wrong.")
+        print_line("Nothing else is wrong." if report.left_alone else "Nothing is wrong.")
     elif not with_fix:
         print_line("Run it again with --fix to repair this.")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from petsearch.adapters.qdrant.edge_index import QdrantEdgeIndex
 from petsearch.client import Client, Photo, PhotoSource, upload
 from petsearch.domain import JsonDict, Prediction, image_id_of, sha256_of
-from petsearch.domain.object_keys import original, staging
+from petsearch.domain.object_keys import original, staging, thumbnail
 from tests import pictures
 from tests.programs import petsearch, run
 from tests.server import SAME_SCORES, ServerProcess
@@ -79,6 +79,10 @@ def test_lost_points_come_back_with_the_next_serve(tmp_path: Path) -> None:
     assert again.returncode == 0, again.stdout
     assert "Nothing is wrong" in again.stdout
     assert (data_dir / "objects" / original(IDS[0])).read_bytes() == PHOTOS[0]
+    (data_dir / "objects" / thumbnail(IDS[0])).unlink()
+    lately = _reconcile(data_dir, "--fix")
+    assert "1 look damaged" in lately.stdout
+    assert "Nothing is wrong" not in lately.stdout
 
 
 def _wait_for(client: Client, job_id: str) -> JsonDict:
