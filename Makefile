@@ -15,7 +15,7 @@ PORT ?= 8000
 SOURCE ?=
 MODEL ?=
 
-.PHONY: help setup check format test test-compose test-machines base-images test-fast test-real fuzz fuzz-parsers hostile soak cluster steady demo up stack house lost-tests mutants coverage async-client lock audit sbom bench bench-embedder bench-ingest bench-memory bench-redis bench-api bench-readiness bench-overload bench-attacks bench-ann bench-quality bench-finetune bench-web screenshots clean
+.PHONY: help setup check format test test-lowest test-compose test-machines base-images test-fast test-real fuzz fuzz-parsers hostile soak cluster steady demo up stack house lost-tests mutants coverage async-client lock audit sbom bench bench-embedder bench-ingest bench-memory bench-redis bench-api bench-readiness bench-overload bench-attacks bench-ann bench-quality bench-finetune bench-web screenshots clean
 
 help: ## List these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
@@ -48,6 +48,13 @@ format: setup ## Format the code and fix lint
 
 test: setup ## Set up and run every test
 	$(BIN)/pytest
+
+test-lowest: setup ## Run the tests with the oldest packages that pyproject.toml allows, in .venv-lowest
+	$(BIN)/python -m venv --clear $(VENV)-lowest
+	$(BIN)/uv pip install --quiet --python $(VENV)-lowest/bin/python --resolution lowest-direct --editable '.[standalone,training]'
+	$(BIN)/uv pip install --quiet --python $(VENV)-lowest/bin/python --editable '.[dev]'
+	$(VENV)-lowest/bin/python -m devstack.redis_binary
+	$(VENV)-lowest/bin/pytest
 
 test-fast: setup ## Run the tests that need neither servers nor files of models
 	$(BIN)/pytest -m unit tests/unit
@@ -167,4 +174,4 @@ screenshots: setup ## Retake the pictures in docs/screenshots
 	$(BIN)/python -m tests.screenshots
 
 clean: ## Remove everything installed and built (data is kept)
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) $(VENV)-lowest .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
