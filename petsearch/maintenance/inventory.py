@@ -81,7 +81,7 @@ def look(index: IndexReader, store: ObjectStore, collection: str, image_id: str)
     A delete that begins meanwhile makes it look damaged; damage holds if two looks are equal.
     """
     found = {part: store.find(key_of(image_id)) for part, (_, key_of) in _KEY_OF.items()}
-    objects = {part: stored for part, stored in found.items() if stored is not None}
+    objects = {part: stored for part, stored in found.items() if stored and _holds(part, stored)}
     return Traces(image_id, index.get(collection, [image_id]).get(image_id), objects)
 
 
@@ -89,12 +89,17 @@ def _objects(
     store: ObjectStore, part: Part, prefix: str, key_of: Callable[[str], str]
 ) -> Iterator[tuple[str, Part]]:
     # All ids have one length, so the order of the keys is the order of the ids.
-    for key in store.list_keys(prefix):
-        image_id = key.rpartition("/")[2].removesuffix(".jpg")
-        if _is_image_id(image_id) and key_of(image_id) == key:
+    for stored in store.list_objects(prefix):
+        image_id = stored.key.rpartition("/")[2].removesuffix(".jpg")
+        if not _is_image_id(image_id) or key_of(image_id) != stored.key:
+            log.warning("an object that is not ours is left alone", key=stored.key)
+        elif _holds(part, stored):
             yield image_id, part
-        else:
-            log.warning("an object that is not ours is left alone", key=key)
+
+
+def _holds(part: Part, stored: StoredObject) -> bool:
+    """Whether it is what it is called: a power cut leaves empty files of the newest copies."""
+    return stored.size_bytes > 0 or part not in (Part.DISPLAY, Part.THUMBNAIL)
 
 
 def _is_image_id(text: str) -> bool:
