@@ -39,13 +39,18 @@ def jpeg_with_gps(seed: int = 0) -> bytes:
     return encoded(noise(160, 90, seed), exif=exif, comment=SECRET.encode(), quality=90)
 
 
-def phone_photo(seed: int, kind: str = "JPEG", date: str = "2025:05:17 10:00:05") -> bytes:
+def phone_photo(
+    seed: int,
+    kind: str = "JPEG",
+    date: str = "2025:05:17 10:00:05",
+    size: tuple[int, int] = (120, 90),
+) -> bytes:
     """A photo with a date and a place."""
     exif = Image.Exif()
     exif[0x010F] = "Phone"
     exif.get_ifd(0x8769)[0x9003] = date
     exif.get_ifd(0x8825).update({1: "N", 2: (48.0, 8.0, 15.0), 3: "E", 4: (11.0, 34.0, 30.0)})
-    return encoded(noise(120, 90, seed), kind, exif=exif)
+    return encoded(noise(*size, seed), kind, exif=exif)
 
 
 def huge_png_header(side: int = 50_000) -> bytes:

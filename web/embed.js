@@ -18,7 +18,7 @@
     ...JSON.parse(words),
   };
   const STYLE = `
-    :host { display: block; width: 100%; color-scheme: light dark; font: inherit; }
+    :host { display: block; box-sizing: border-box; width: 100%; width: -moz-available; width: -webkit-fill-available; color-scheme: light dark; font: inherit; }
     form, li { display: flex; gap: .5rem; }
     input, button { font: inherit; padding: .5em .8em; border: 1px solid currentColor; border-radius: .4em; }
     input { flex: 1; min-width: 0; background: Field; color: FieldText; }
@@ -30,7 +30,7 @@
     img { width: 100%; height: auto; aspect-ratio: 1; object-fit: cover; border-radius: .4em; background: #8883; }
     a { color: inherit; text-decoration: none; }
     a span { text-decoration: underline; text-underline-offset: 3px; }
-    span, small { display: block; }
+    span, small { display: block; text-align: -webkit-match-parent; text-align: match-parent; }
     span:dir(ltr)::first-letter { text-transform: uppercase; }
     .more { margin-top: 1rem; }
     [hidden] { display: none; }`;

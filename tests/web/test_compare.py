@@ -212,10 +212,13 @@ def test_a_chosen_photo_is_compared_by_its_file_and_the_words(page: Page, client
     expect(page.locator(".chip.like")).to_contain_text("mine.jpg")
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "HEIF"])
-def test_exif_of_a_chosen_photo_is_read_in_every_format(page: Page, kind: str) -> None:
+@pytest.mark.parametrize("size", [(120, 90), (900, 900)], ids=["small", "large"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "HEIF", "AVIF"])
+def test_exif_of_a_chosen_photo_is_read_in_every_format(
+    page: Page, kind: str, size: tuple[int, int]
+) -> None:
     register_formats()
-    data = pictures.phone_photo(3103, kind)
+    data = pictures.phone_photo(3103, kind, size=size)
     found = captured(page, data)
     assert found["taken_at"] == "2025-05-17T10:00:05"
     assert found["location"] == {"lat": pytest.approx(48.1375), "lon": pytest.approx(11.575)}

@@ -187,9 +187,16 @@ def test_the_page_is_framed_by_the_site_that_may_and_by_no_other(page: Page, sit
 
 
 @pytest.mark.parametrize(
-    "style", ["display: flex; flex-direction: column; align-items: center", "float: left"]
+    "style",
+    [
+        "main { display: flex; flex-direction: column; align-items: center }",
+        "main { float: left }",
+        "main > div { padding: 0 24px; border: 2px solid }",
+        "main > * { margin: 0 24px }",
+    ],
 )
-def test_it_has_a_width_in_every_layout(page: Page, site: Site, style: str) -> None:
-    site.show(page, f'<div style="{style}">{site.widget()}</div>')
+def test_it_fits_into_its_place_in_every_layout(page: Page, site: Site, style: str) -> None:
+    site.show(page, f"<style>{style}</style><main>{site.widget()}</main>")
     box = page.get_by_role("search").bounding_box()
     assert box is not None and box["width"] > 200
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -83,13 +83,17 @@ export class Cropper {
 const LONGEST_SIDE = 1024;
 const QUALITY = 0.92;
 
-// Whether a page may read what it draws. Tor Browser and others give it noise instead.
+// Whether a page may read what it draws. Tor Browser and others give it noise instead, or an error.
 export function canCut() {
   const colour = [40, 120, 200, 255];
-  const context = element("canvas", { width: 8, height: 8 }).getContext("2d");
-  context.fillStyle = `rgb(${colour.slice(0, 3).join(" ")})`;
-  context.fillRect(0, 0, 8, 8);
-  return context.getImageData(0, 0, 8, 8).data.every((value, n) => Math.abs(value - colour[n % 4]) < 8);
+  try {
+    const context = element("canvas", { width: 8, height: 8 }).getContext("2d");
+    context.fillStyle = `rgb(${colour.slice(0, 3).join(" ")})`;
+    context.fillRect(0, 0, 8, 8);
+    return context.getImageData(0, 0, 8, 8).data.every((value, n) => Math.abs(value - colour[n % 4]) < 8);
+  } catch {
+    return false;
+  }
 }
 
 // The rectangle of a picture as a JPEG file: upright, small, and without metadata.

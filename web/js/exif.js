@@ -1,5 +1,5 @@
 // When and where a photo was taken, as the EXIF of its file says; read here, and sent nowhere.
-const READ_BYTES = 262_144; // EXIF is at the beginning, and has at most 64 kB.
+const READ_BYTES = 262_144; // EXIF is at the beginning or, in WebP and some HEIC, at the end. It has at most 64 kB.
 const [EXIF_IFD, GPS_IFD, TAKEN, OFFSET] = [0x8769, 0x8825, 0x9003, 0x9011];
 const [LAT_REF, LAT, LON_REF, LON] = [1, 2, 3, 4];
 const MARK = [0x45, 0x78, 0x69, 0x66, 0, 0]; // "Exif\0\0"
@@ -7,9 +7,12 @@ const MARK = [0x45, 0x78, 0x69, 0x66, 0, 0]; // "Exif\0\0"
 // { taken_at, taken_at_precision, location }, as the API writes them; without what is not known.
 export async function captureOf(file) {
   try {
-    const bytes = new Uint8Array(await file.slice(0, READ_BYTES).arrayBuffer());
-    const start = startOf(bytes);
-    return start < 0 ? {} : read(new DataView(bytes.buffer, start));
+    for (const part of [file.slice(0, READ_BYTES), file.slice(-READ_BYTES)]) {
+      const bytes = new Uint8Array(await part.arrayBuffer());
+      const start = startOf(bytes);
+      if (start >= 0) return read(new DataView(bytes.buffer, start));
+    }
+    return {};
   } catch {
     return {}; // A damaged file, or one that cannot be read, states nothing.
   }
@@ -54,7 +57,7 @@ function takenOf(exif) {
   const parts = /^(\d{4}):(\d\d):(\d\d) (\d\d:\d\d:\d\d)/.exec(exif.get(TAKEN)?.text() ?? "");
   if (!parts || Number(parts[1]) < 1826) return {}; // A clock that was never set.
   const [, year, month, day, time] = parts;
-  const offset = /^([+-]\d\d:\d\d|Z)$/.exec(exif.get(OFFSET)?.text() ?? "")?.[0] ?? "";
+  const offset = /^([+-](0\d|1[0-3]):[0-5]\d|[+-]14:00|Z)$/.exec(exif.get(OFFSET)?.text() ?? "")?.[0] ?? "";
   const text = `${year}-${month}-${day}T${time}`;
   // February 30 is a date to JavaScript, and none to the server; nor is where a clock that was never set starts.
   const asStated = new Date(`${text}Z`);

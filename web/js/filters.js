@@ -42,7 +42,8 @@ export function show(state) {
   byId("least-field").hidden = !asked;
   byId("sort-field").hidden = asked;
   const day = state.since.slice(0, 10);
-  if (byId("since").value !== day) byId("since").value = day; // What is typed half stays.
+  const since = byId("since");
+  if (since.value !== day || document.activeElement !== since) since.value = day; // What is typed half stays.
   byId("sort").value = state.sort || "created_at";
   byId("least").value = state.least;
   showPlace(state.near);

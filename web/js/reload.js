@@ -14,7 +14,8 @@
   }, true); // Errors of elements do not bubble.
   // Safari runs this before the style sheets have come.
   addEventListener("load", () => {
-    if (![...document.querySelectorAll("link[rel=stylesheet]")].every(hasCome)) loadAgain();
+    // Extensions of the browser insert others, which cannot be read.
+    if (![...document.querySelectorAll('link[rel=stylesheet][href^="css/"]')].every(hasCome)) loadAgain();
   });
 
   // A sheet that did not arrive is null in Safari, one without rules in Firefox, and a closed one in Chromium.
@@ -27,7 +28,9 @@
   }
 
   addEventListener("file-missing", loadAgain);
-  addEventListener("page-complete", forget);
+  addEventListener("page-complete", () => {
+    if (!isMissing) forget(); // Else the count of a reload that goes on would be lost.
+  });
 
   function loadAgain() {
     if (isMissing) return;
