@@ -149,7 +149,7 @@ CONFIDENCE_DECIMALS = 4
 
 
 def least_shown_as(least: float, decimals: int) -> float:
-    """The least number that is shown as `least` or more, so that a shown number keeps its hit."""
+    """Hardly less than the least number shown as `least`, so that a shown number keeps its hit."""
     unit = 10.0**-decimals
     # Rounded before, because 0.293769 / unit is not whole. A little below the half, because Qdrant
     # takes it for a float32 and keeps what is greater.

@@ -31,7 +31,8 @@ class DispatchOptions:
     lease_s: float = 30.0
     """A worker that does not extend its lease for this long counts as dead."""
     keep_jobs_s: float = 30 * 24 * 3600.0
-    """After this long an ended job is deleted, and one that nobody continued is cancelled."""
+    """After this long an ended job is deleted, and one that nobody continued is cancelled unless
+    its photos wait for workers."""
 
     @property
     def most_open(self) -> int:

@@ -13,6 +13,8 @@ from petsearch.ports.store import ObjectStore, StoredObject
 
 _LONGEST = timedelta(minutes=2)
 """Of the delete of as many images as a request deletes."""
+_MOST_AHEAD = timedelta(minutes=15)
+"""Of a store's clock: S3 refuses requests where clocks differ more."""
 _LOOKS_AGAIN_S = 1.0
 
 
@@ -74,5 +76,5 @@ def wait_for_delete(store: ObjectStore, image_id: str, now: datetime) -> None:
 
 
 def _is_fresh(tombstone: StoredObject, now: datetime) -> bool:
-    """One that lies ahead is of a clock that was ahead, and as old as any."""
-    return abs(now - tombstone.modified_at) < _LONGEST
+    """One that lies further ahead is of a clock that was, and as old as any."""
+    return -_MOST_AHEAD < now - tombstone.modified_at < _LONGEST

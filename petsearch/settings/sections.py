@@ -210,7 +210,8 @@ class Work(Section):
         30.0,
         gt=0,
         description="days after which an ended job and what is recorded of its items are deleted, "
-        "and one that nobody continued is cancelled; photos stay",
+        "and one that nobody continued is cancelled unless its photos wait for workers; photos "
+        "stay",
     )
     species_threshold: float = Field(
         0.93,

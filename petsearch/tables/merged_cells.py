@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from petsearch.domain.errors import InvalidInput
+from petsearch.tables.table import is_filled
 
 _RANGE = re.compile(rb"""mergeCell\s+ref=["']([A-Z]{1,3})([0-9]{1,7}):[A-Z]{1,3}([0-9]{1,7})["']""")
 _LONGEST_BYTES = 64
@@ -58,7 +59,7 @@ def filled(
     """What spans the row, by its column."""
     for number, cells in enumerate(rows, first):
         shared = {column: span for column, span in shared.items() if number in span[0]}
-        if shared and any(cell is not None for cell in cells):
+        if shared and any(map(is_filled, cells)):
             cells = tuple(
                 shared[n][1] if cell is None and n in shared else cell
                 for n, cell in enumerate(cells)

@@ -92,3 +92,8 @@ def unique_names(cells: Sequence[str]) -> list[str]:
         names[name] = None
         found.append(name)
     return found
+
+
+def is_filled(cell: object) -> bool:
+    """Whether a cell holds more than blanks."""
+    return cell is not None and (not isinstance(cell, str) or bool(clean(cell)))

@@ -15,7 +15,7 @@ from petsearch.domain.errors import InvalidInput, is_damage
 from petsearch.domain.metadata import safe_path
 from petsearch.tables.headers import HEADER_ROWS, IsHeader, find_header
 from petsearch.tables.merged_cells import Span, filled, spans_of
-from petsearch.tables.table import MAX_COLUMNS, Row, Table, clean, unique_names
+from petsearch.tables.table import MAX_COLUMNS, Row, Table, is_filled, unique_names
 
 if TYPE_CHECKING:
     from openpyxl.worksheet.worksheet import Worksheet
@@ -64,7 +64,7 @@ class SheetTable(Table):
         with _reading():
             blank = (None,) * len(self.columns)
             for found, cells in self._rows_from(first):
-                if cells == blank or not any(map(_is_filled, cells)) or self._is_header(cells):
+                if cells == blank or not any(map(is_filled, cells)) or self._is_header(cells):
                     continue
                 named = dict(zip(self.columns, cells, strict=False))
                 named.pop("", None)
@@ -184,7 +184,7 @@ def _tables(sheet: "Worksheet") -> Iterator[SheetTable]:
     """The tables that the sheet is with each of its first rows that are not blank as the header."""
     sheet.reset_dimensions()  # type: ignore[attr-defined]  # some programs state wrong ones
     for number, cells in enumerate(_rows(sheet, 1, MAX_COLUMNS, HEADER_ROWS), 1):
-        width = next((n for n in range(len(cells), 0, -1) if _is_filled(cells[n - 1])), 0)
+        width = next((n for n in range(len(cells), 0, -1) if is_filled(cells[n - 1])), 0)
         if names := unique_names(_names(cells[:width])):
             yield SheetTable(sheet, names, number)
 
@@ -197,10 +197,6 @@ def _rows(
 
 def _names(cells: Sequence[object]) -> list[str]:
     return ["" if cell is None else str(cell) for cell in cells]
-
-
-def _is_filled(cell: object) -> bool:
-    return cell is not None and (not isinstance(cell, str) or bool(clean(cell)))
 
 
 @contextmanager

@@ -24,7 +24,8 @@ class Gzip(GZipMiddleware):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
-        if any(name == _ACCEPT and _NO_GZIP.search(value) for name, value in scope["headers"]):
+        headers = scope.get("headers", ())  # a lifespan has none
+        if any(name == _ACCEPT and _NO_GZIP.search(value) for name, value in headers):
             scope["headers"] = [header for header in scope["headers"] if header[0] != _ACCEPT]
         await super().__call__(scope, receive, send)
 

@@ -27,6 +27,7 @@ _NO_REQUEST = (
     "This is no valid HTTP/1.1 request. Percent-encode spaces, and characters beyond ASCII, in the "
     "address; end lines with CR LF; send one Content-Length, or Transfer-Encoding."
 )
+_REFUSED = {"Connection": "close", "Cache-Control": "no-store"}
 _LINGER_S = 2.0
 HEAD_S = 10.0
 """From the connection, or from a request's first byte, to the end of its headers."""
@@ -99,9 +100,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._end_rest()
         self._end_reading()
         self.pipeline.clear()
-        if self._running is not None and not self._running.response_complete:
-            self._running.disconnected = True
-            self._running.message_event.set()
+        self._abandon_running()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -293,11 +292,24 @@ class BoundedProtocol(HttpToolsProtocol):
     def _refuse(self, status: HTTPStatus, detail: str) -> None:
         """Answer what the application is not asked, and read no more."""
         self._end_head()
-        refusal = problem(status, detail, "", {"Connection": "close"})
+        self.pipeline.clear()
+        running = self._running
+        self._abandon_running()
+        if running is not None and running.response_started and not running.response_complete:
+            self._is_refused = True
+            self.transport.close()  # in the middle of a response no other begins
+            return
+        refusal = problem(status, detail, "", _REFUSED)
         headers = b"".join(b"%b: %b\r\n" % header for header in refusal.raw_headers)
         line = f"HTTP/1.1 {status} {status.phrase}\r\n".encode()
         self.transport.write(b"%b%b\r\n%b" % (line, headers, bytes(refusal.body)))
         self._end_writing()
+
+    def _abandon_running(self) -> None:
+        """Tell the request that is being answered that nobody waits for it."""
+        if self._running is not None and not self._running.response_complete:
+            self._running.disconnected = True
+            self._running.message_event.set()
 
     def _end_writing(self) -> None:
         """Close the connection once the client has read what was sent.

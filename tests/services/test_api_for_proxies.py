@@ -2,13 +2,17 @@
 
 import gzip
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 
 import httpx
 import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
 
 from petsearch.client import Client, Photo, PhotoSource, upload
 from petsearch.domain import JsonDict, image_id_of, sha256_of
+from services.http.content_coding import Gzip
 from tests import pictures
 
 SUFFIXES = ["-gzip", "-br", "-zstd", "-deflate", ";gzip", "--gzip", "-GZIP"]
@@ -177,3 +181,17 @@ def test_an_original_is_continued_by_a_client_that_takes_gzip(
     rest = http.get(url, headers={**headers, "If-Range": begun.headers["etag"]})
     assert rest.status_code == 206
     assert first + rest.content == data
+
+
+def test_what_compresses_answers_leaves_the_lifespan_to_the_application() -> None:
+    begun: list[str] = []
+
+    @asynccontextmanager
+    async def lifespan(_: object) -> AsyncIterator[None]:
+        begun.append("started")
+        yield
+        begun.append("ended")
+
+    with TestClient(Gzip(Starlette(lifespan=lifespan))):
+        assert begun == ["started"]
+    assert begun == ["started", "ended"]

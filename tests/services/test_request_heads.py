@@ -2,6 +2,7 @@
 
 import json
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -10,6 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 from fastapi import FastAPI, Request
 from starlette.datastructures import Headers
+from starlette.types import Receive, Scope, Send
 
 from services.api.callers import cookie_of
 from services.http import protocol
@@ -108,6 +110,27 @@ def test_what_follows_a_refused_head_never_reaches_the_application() -> None:
         assert got.startswith(b"HTTP/1.1 431 ")
         ask((parts.hostname, parts.port), path="/later")
     assert called == ["later"]
+
+
+def test_what_is_no_request_ends_the_one_before_it(caplog: pytest.LogCaptureFixture) -> None:
+    has_ended = threading.Event()
+
+    async def app(_: Scope, receive: Receive, send: Send) -> None:
+        """Ends when nobody waits for it any more, and answers nevertheless."""
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"late"})
+        has_ended.set()
+
+    with served_app(app, http=protocol.BoundedProtocol, lifespan="off") as url:
+        parts = urlsplit(url)
+        assert parts.hostname and parts.port
+        with socket.create_connection((parts.hostname, parts.port), 20) as connection:
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\nGARBAGE\r\n\r\n")
+            assert refusal_in(b"".join(iter(lambda: connection.recv(65536), b"")))[0] == 400
+        assert has_ended.wait(20)
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 def test_a_head_that_does_not_end_is_not_waited_for(

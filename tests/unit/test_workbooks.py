@@ -57,7 +57,7 @@ def test_a_cell_that_spans_rows_describes_them_all() -> None:
         ["Photo", "Animal ID", "Breed"],
         *rows,
         ["4.jpg", "A-20"],
-        [],
+        [" "],
         ["5.jpg"],
         change=merged,
     )

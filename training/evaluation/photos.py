@@ -165,7 +165,7 @@ def _labelled(source: SplitSource, rows: Any, names: Sequence[str | None]) -> La
 
 def public_name(data: str) -> str:
     """A hub name unchanged; of a local folder only its own name, because reports are shared."""
-    path = Path(data)
+    path = Path(data).expanduser()
     return path.resolve().name if path.exists() else data
 
 

@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import json
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -184,7 +185,11 @@ def _claim(work: Path, fingerprint: str) -> None:
 def _empty(work: Path) -> None:
     """Delete all but the mark: killed in between, the folder is still a run's."""
     for path in work.iterdir():
-        if path.name != _MARK:
+        if path.name == _MARK:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
             path.unlink()
 
 

@@ -233,10 +233,12 @@ class RedisLedger(JobLedger, ChunkLedger, EnumerationLedger, IdempotencyStore):
     @redis_errors(_WHAT)
     def expired_jobs(self, keep_s: float, now: datetime) -> list[str]:
         limit = now.timestamp() - keep_s
-        oldest = self._redis.zrangebyscore(JOBS, "-inf", limit, start=0, num=_EXPIRED_AT_ONCE)
+        oldest = self._redis.zrangebyscore(JOBS, "-inf", limit)
         too_many = min(_EXPIRED_AT_ONCE, self._redis.zcard(JOBS) - MOST_KEPT_JOBS)
-        expired = []
+        expired: list[str] = []
         for job_id in cast(list[str], oldest):
+            if len(expired) == _EXPIRED_AT_ONCE:
+                break
             ended, added_ms = self._ended_and_added(job_id)
             if (added_ms / 1000 if ended is None else ended.timestamp()) > limit:
                 continue
