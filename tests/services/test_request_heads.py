@@ -9,6 +9,7 @@ from contextlib import suppress
 from urllib.parse import urlsplit
 
 import pytest
+from anyio import to_thread
 from fastapi import FastAPI, Request
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
@@ -113,12 +114,12 @@ def test_what_follows_a_refused_head_never_reaches_the_application() -> None:
 
 
 def test_what_is_no_request_ends_the_one_before_it(caplog: pytest.LogCaptureFixture) -> None:
-    has_ended = threading.Event()
+    may_answer, has_ended = threading.Event(), threading.Event()
 
     async def app(_: Scope, receive: Receive, send: Send) -> None:
-        """Ends when nobody waits for it any more, and answers nevertheless."""
-        while (await receive())["type"] != "http.disconnect":
-            pass
+        """Answers when nobody waits for it any more."""
+        assert await to_thread.run_sync(may_answer.wait, 20)
+        assert (await receive())["type"] == "http.disconnect"
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"late"})
         has_ended.set()
@@ -129,7 +130,8 @@ def test_what_is_no_request_ends_the_one_before_it(caplog: pytest.LogCaptureFixt
         with socket.create_connection((parts.hostname, parts.port), 20) as connection:
             connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\nGARBAGE\r\n\r\n")
             assert refusal_in(b"".join(iter(lambda: connection.recv(65536), b"")))[0] == 400
-        assert has_ended.wait(20)
+            may_answer.set()
+            assert has_ended.wait(20)
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
