@@ -94,8 +94,10 @@ def _plain(path: str) -> str:
     """The path, unless the library would read another one: `::` chains file systems and URLs.
 
     Raises:
-        InvalidInput: it would.
+        InvalidInput: it would, or it is not UTF-8, which the library cannot write down.
     """
     if "::" in path or "://" in path:
         raise InvalidInput(f"The data set has a file named {path[-200:]!r}; rename it.")
+    if not path.isascii() and any("\udc80" <= letter <= "\udcff" for letter in path):
+        raise InvalidInput(f"{path[-200:]!r} of the data set is not named in UTF-8; rename it.")
     return path

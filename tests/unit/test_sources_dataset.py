@@ -1,6 +1,7 @@
 """Data sets that the server reads itself."""
 
 import json
+import os
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -109,6 +110,14 @@ def test_a_folder_of_photos_with_metadata_is_a_data_set(tmp_path: Path) -> None:
     assert [(item.origin, item.metadata.breed) for item in items] == [
         (f"file:{tmp_path}/train/{seed}.jpg", "pug") for seed in range(2)
     ]
+
+
+def test_a_folder_whose_name_is_not_utf_8_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"train/caf\xe9")
+    folder.mkdir(parents=True)
+    (folder / "1.jpg").write_bytes(pictures.jpeg())
+    with pytest.raises(InvalidInput, match=r"caf.*not named in UTF-8; rename it"):
+        list(DatasetSource(str(tmp_path), DatasetOptions(label_column=None)).read(None))
 
 
 def card(folder: Path, text: str) -> Path:
