@@ -227,8 +227,8 @@ def check_new_id(model_id: str) -> None:
     """
     if re.fullmatch(MODEL_ID.strip("^$"), model_id) is None:
         raise InvalidInput(
-            f"{model_id[:MOST_SHOWN]!r} is no model id: it has at most 200 letters (A to Z, a to "
-            "z), digits, '.', '_' and '-', and begins with a letter or digit. Choose another."
+            f"{model_id[:MOST_SHOWN]!r} is no model id: choose another with --name. It has at most "
+            "200 of A to Z, a to z, digits, '.', '_' and '-', and begins with a letter or digit."
         )
 
 
