@@ -225,10 +225,11 @@ def check_new_id(model_id: str) -> None:
     Raises:
         InvalidInput: the API takes no such id.
     """
-    if re.fullmatch(MODEL_ID.strip("^$"), model_id) is None:
+    if re.fullmatch(MODEL_ID, model_id) is None:
         raise InvalidInput(
-            f"{model_id[:MOST_SHOWN]!r} is no model id: choose another with --name. It has at most "
-            "200 of A to Z, a to z, digits, '.', '_' and '-', and begins with a letter or digit."
+            f"{model_id[:MOST_SHOWN]!r} is not a model id; choose another with --name. It has at "
+            "most 200 of A to Z, a to z, digits, '.', '_' and '-', and begins with a letter or "
+            "digit."
         )
 
 

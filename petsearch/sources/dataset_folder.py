@@ -99,5 +99,5 @@ def _plain(path: str) -> str:
     if "::" in path or "://" in path:
         raise InvalidInput(f"The data set has a file named {path[-200:]!r}; rename it.")
     if not path.isascii() and any("\udc80" <= letter <= "\udcff" for letter in path):
-        raise InvalidInput(f"{path[-200:]!r} of the data set is not named in UTF-8; rename it.")
+        raise InvalidInput(f"The name {path[-200:]!r} in the data set is not UTF-8; rename it.")
     return path

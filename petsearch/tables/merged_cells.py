@@ -9,8 +9,10 @@ from typing import IO
 from petsearch.domain.errors import InvalidInput
 from petsearch.tables.table import is_filled
 
-_RANGE = re.compile(rb"""mergeCell\s+ref=["']([A-Z]{1,3})([0-9]{1,7}):[A-Z]{1,3}([0-9]{1,7})["']""")
-_LONGEST_BYTES = 64
+_RANGE = re.compile(
+    rb"""<(?:\w{1,32}:)?mergeCell\s+ref=["']([A-Z]{1,3})([0-9]{1,7}):[A-Z]{1,3}([0-9]{1,7})["']"""
+)
+_LONGEST_BYTES = 128
 """More than what `_RANGE` matches takes."""
 _BLOCK_BYTES = 1024 * 1024
 _MOST = 100_000

@@ -134,8 +134,7 @@ def open_workbook(file: BinaryIO, is_header: IsHeader) -> Iterator[Table]:
     from openpyxl import load_workbook
 
     with _reading():
-        _check_size(file)
-        _check_kind(file)
+        _check(file)
         book = load_workbook(file, read_only=True, data_only=True, keep_links=False)
     try:
         with _reading():
@@ -148,35 +147,26 @@ def open_workbook(file: BinaryIO, is_header: IsHeader) -> Iterator[Table]:
         book.close()
 
 
-def _check_size(file: BinaryIO) -> None:
-    """Check what the parts unpack to, which zipfile does not read beyond.
+def _check(file: BinaryIO) -> None:
+    """Check whose file it is, and what its parts unpack to, which zipfile does not read beyond.
 
     Raises:
-        InvalidInput: it is too much.
+        InvalidInput: it is another program's, or too large.
     """
     packed = file.seek(0, io.SEEK_END)
     entries = ZipFile(file).infolist()
+    names = {entry.filename for entry in entries}
+    if "[Content_Types].xml" not in names:
+        what = "OpenDocument file (.ods)" if "META-INF/manifest.xml" in names else "archive"
+        raise InvalidInput(
+            f"The file is an {what}, not an Excel workbook; save its table as .xlsx or CSV."
+        )
     total = sum(entry.file_size for entry in entries)
     shared = sum(entry.file_size for entry in entries if "worksheets/" not in entry.filename)
     if total > _MAX_UNPACKED_BYTES or shared > _MAX_SHARED_BYTES:
         raise InvalidInput("The workbook is too large; save its table as CSV.")
     if total > max(_ANY_RATIO_BYTES, _MAX_RATIO * packed):
         raise InvalidInput("The workbook unpacks to far more than a table; save it as CSV.")
-    file.seek(0)
-
-
-def _check_kind(file: BinaryIO) -> None:
-    """Check that it is no file of another program, which are zip archives, too.
-
-    Raises:
-        InvalidInput: it is.
-    """
-    names = set(ZipFile(file).namelist())
-    if "[Content_Types].xml" not in names:
-        what = "OpenDocument file (.ods)" if "META-INF/manifest.xml" in names else "archive"
-        raise InvalidInput(
-            f"The file is an {what}, not an Excel workbook; save its table as .xlsx or CSV."
-        )
     file.seek(0)
 
 

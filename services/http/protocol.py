@@ -24,8 +24,8 @@ _LARGE_HEAD = (
     f"and {HEAD_BYTES // 1024} KB together."
 )
 _NO_REQUEST = (
-    "This is no valid HTTP/1.1 request. Percent-encode spaces, and characters beyond ASCII, in the "
-    "address; end lines with CR LF; send one Content-Length, or Transfer-Encoding."
+    "This is not a valid HTTP/1.1 request. Percent-encode spaces, and characters beyond ASCII, in "
+    "the address; end lines with CR LF; send one Content-Length, or Transfer-Encoding."
 )
 _REFUSED = {"Connection": "close", "Cache-Control": "no-store"}
 _LINGER_S = 2.0

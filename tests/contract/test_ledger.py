@@ -12,6 +12,7 @@ import redis
 
 from petsearch.adapters.redis import RedisLedger
 from petsearch.adapters.redis.client import without_retries
+from petsearch.adapters.redis.job_keys import part_key
 from petsearch.domain import (
     MOST_LEFT_OUT_NAMES,
     ItemStatus,
@@ -527,6 +528,17 @@ def test_marks_count_tries_until_they_are_cleared(ledger: RedisLedger) -> None:
     assert ledger.mark_item(JOB, 8) == 1
     ledger.clear_mark(JOB, 7)
     assert ledger.mark_item(JOB, 7) == 1
+
+
+def test_workers_of_an_earlier_version_count_the_same_tries(private_redis: redis.Redis) -> None:
+    ledger = RedisLedger(private_redis)
+    _open(ledger)
+    marks = part_key(JOB, "marks")
+    assert private_redis.hincrby(marks, "7", 1) == 1
+    assert ledger.mark_item(JOB, 7) == 2
+    assert private_redis.hincrby(marks, "7", 1) == 3
+    ledger.clear_mark(JOB, 7)
+    assert private_redis.hgetall(marks) == {}
 
 
 def _wants_enumeration(ledger: RedisLedger, *, most_open: int) -> bool:

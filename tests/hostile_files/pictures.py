@@ -236,6 +236,9 @@ def hard_tiffs() -> Iterator[Variant]:
     yield "a tile of all numbers", attack_files.tiled_tiff(0xFFFFFFF0)
     yield "a tile of 18,000", attack_files.tiled_tiff(18_000)
     yield "directories in a circle", _circle()
+    for place in (2**62, 2**63, 2**64 - 1):
+        yield f"a BigTIFF with a directory at {place}", _big_tiff(next_directory=place)
+        yield f"a BigTIFF with values at {place}", _big_tiff(values=place)
     yield "a raw file full of JPEG starts", _raw_of_starts()
 
 
@@ -244,6 +247,12 @@ def _circle() -> bytes:
     entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
     one = struct.pack("<H", len(tags)) + entries
     return b"II*\0" + struct.pack("<I", 8) + one + struct.pack("<I", 8)
+
+
+def _big_tiff(next_directory: int = 0, values: int = 8) -> bytes:
+    """One tag, in 64 bits."""
+    directory = struct.pack("<QHHQQQ", 1, 256, 16, 2, values, next_directory)
+    return b"II+\0" + struct.pack("<HHQ", 8, 0, 16) + directory
 
 
 def _raw_of_starts() -> bytes:

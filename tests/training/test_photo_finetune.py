@@ -278,11 +278,14 @@ def test_an_unfinished_run_of_another_configuration_is_not_overwritten(tmp_path:
     assert (tmp_path / WORK / "checkpoint.pt").exists()
 
 
-def test_a_folder_named_work_that_is_no_run_s_is_left_alone(tmp_path: Path) -> None:
-    theirs = tmp_path / WORK / "thesis.txt"
-    theirs.parent.mkdir()
+@pytest.mark.parametrize("place", [f"{WORK}/thesis.txt", WORK], ids=["a folder", "a file"])
+def test_what_is_named_work_and_is_of_something_else_is_left_alone(
+    place: str, tmp_path: Path
+) -> None:
+    theirs = tmp_path / place
+    theirs.parent.mkdir(exist_ok=True)
     theirs.write_text("precious")
-    with pytest.raises(Conflict, match="no run's"):
+    with pytest.raises(Conflict, match="something else"):
         run_finetune(photo_config(), tmp_path, [])
     assert theirs.read_text() == "precious"
 
@@ -328,7 +331,7 @@ def test_photos_that_cannot_be_trained_on_are_refused(tmp_path: Path) -> None:
     config = photo_config()
     nameless = replace(config.photos, data=str(tmp_path / "alone"), label_column="race")
     alone = write_photo_set(tmp_path / "alone", photos, [0, 0, 0, 1])
-    with pytest.raises(InvalidInput, match="that can be decoded: 1"):
+    with pytest.raises(InvalidInput, match="it has 1"):
         run_finetune(
             replace(config, photos=replace(config.photos, data=str(alone))), tmp_path / "out", []
         )

@@ -116,7 +116,7 @@ def test_a_folder_whose_name_is_not_utf_8_is_named(tmp_path: Path) -> None:
     folder = tmp_path / os.fsdecode(b"train/caf\xe9")
     folder.mkdir(parents=True)
     (folder / "1.jpg").write_bytes(pictures.jpeg())
-    with pytest.raises(InvalidInput, match=r"caf.*not named in UTF-8; rename it"):
+    with pytest.raises(InvalidInput, match=r"caf.*not UTF-8; rename it"):
         list(DatasetSource(str(tmp_path), DatasetOptions(label_column=None)).read(None))
 
 

@@ -6,14 +6,16 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
 
+from petsearch.atomic_file import disk_errors
 from petsearch.domain.errors import ConfigurationError, Conflict
 from petsearch.models.folder import LabelsFile
+from petsearch.observability import get_logger
 from training.clip.base_model import BaseModel, load_base
 from training.clip.weights import copy_of, load_weights, trained_weights
 from training.drawings.drawn_photos import DRAWINGS, drawn_photos
@@ -31,6 +33,8 @@ from training.runs.log import write_log
 from training.runs.memory_estimate import estimated_gpu_bytes
 from training.runs.model_folder import write_record, write_weights
 from training.runs.precision import Precision, choose_precision, peak_memory
+
+log = get_logger(__name__)
 
 WORK = "work"
 """The folder in the output of an unfinished run that holds its checkpoint and caches."""
@@ -99,7 +103,8 @@ def finetune(
         write_record(out, record_of(result, config, provenance), model_card(result, config, commit))
         _empty(out / WORK)
         (out / WORK / _MARK).unlink()
-        (out / WORK).rmdir()
+        with suppress(OSError):  # NFS keeps a file that is open
+            (out / WORK).rmdir()
     return result
 
 
@@ -158,19 +163,24 @@ def _alone_in(work: Path) -> Iterator[None]:
         Conflict: another process has it, or it is no run's: a run empties its folder.
     """
     path = work / _MARK
-    if work.is_dir() and not path.exists() and any(work.iterdir()):
+    is_taken = any(work.iterdir()) if work.is_dir() else work.exists()
+    if is_taken and not path.exists():
         raise Conflict(
-            f"{work} holds files that are no run's, and a run deletes its folder of that name: "
-            "choose another --out."
+            f"{work} is of something else, and a run empties the folder of that name: choose "
+            "another --out."
         )
-    work.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as mark:
+    with disk_errors():
+        work.mkdir(parents=True, exist_ok=True)
+        mark = path.open("a")
+    with mark:
         try:
             fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise Conflict(
                 f"Another process trains into {work.parent}. Wait for it, or choose another --out."
             ) from error
+        except OSError as error:  # as on some network file systems
+            log.warning("the folder of the run cannot be locked", reason=str(error))
         yield
 
 

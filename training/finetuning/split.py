@@ -29,8 +29,8 @@ def split_photos(
     if counts.min() < 2:
         few = int(counts.argmin())
         raise InvalidInput(
-            f"Photos of the class {class_names[few]!r} that can be decoded: {counts[few]}. It "
-            "needs at least two, one of them for validation."
+            f"The class {class_names[few]!r} needs at least two photos that can be decoded, one of "
+            f"them for validation; it has {counts[few]}."
         )
     rng = np.random.default_rng(seed)
     kept: list[NDArray[np.int64]] = []

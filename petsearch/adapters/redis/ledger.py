@@ -177,7 +177,7 @@ class RedisLedger(JobLedger, ChunkLedger, EnumerationLedger, IdempotencyStore):
 
     @redis_errors(_WHAT)
     def clear_mark(self, job_id: str, item_no: int) -> None:
-        self._redis.hdel(part_key(job_id, "marks"), str(item_no))
+        self._redis.hdel(part_key(job_id, "marks"), str(item_no), f"{item_no}:by")
 
     def account_chunk(
         self,

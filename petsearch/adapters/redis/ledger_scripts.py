@@ -178,12 +178,12 @@ changed()
     "MARK": """
 -- ARGV: item, token of the call
 if not exists() then return 1 end
-local count, by = string.match(redis.call('HGET', marks, ARGV[1]) or '0', '(%d+):?(.*)')
-if by ~= ARGV[2] then  -- else a repeat
-  count = count + 1
-  redis.call('HSET', marks, ARGV[1], count .. ':' .. ARGV[2])
+local by = ARGV[1] .. ':by'  -- beside the count, which earlier versions increase as it is
+if redis.call('HGET', marks, by) == ARGV[2] then  -- a repeat
+  return tonumber(redis.call('HGET', marks, ARGV[1]) or 1)
 end
-return tonumber(count)
+redis.call('HSET', marks, by, ARGV[2])
+return redis.call('HINCRBY', marks, ARGV[1], 1)
 """,
     "TAKE": """
 -- ARGV: most_queued, patience_ms, most_open
